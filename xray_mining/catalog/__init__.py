@@ -1,0 +1,1 @@
+"""DuckDB: merge, queries, cohorts, checks."""

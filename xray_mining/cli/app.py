@@ -1,0 +1,76 @@
+"""The one typer app, the options that all commands share, and how a command ends."""
+
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from xray_mining.progress import Summary
+
+app = typer.Typer(
+    name="xray-mining",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
+    help="Mine populations of chest radiographs: who is in the archive, what can be read from the images, by which "
+    "model, with what error, and whether the answer is to be trusted. Not for diagnosis.",
+)
+
+
+def _default_workspace() -> Path:
+    return Path(os.environ.get("XRAY_MINING_WORKSPACE") or "workspace")
+
+
+WorkspaceOption = Annotated[
+    Path,
+    typer.Option(
+        "--workspace",
+        "-w",
+        metavar="DIR",
+        help="the folder that holds everything made [env: XRAY_MINING_WORKSPACE; default: ./workspace]",
+        default_factory=_default_workspace,
+        show_default=False,
+    ),
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="print the closing summary as one JSON object")]
+
+
+def finish(summary: "Summary", as_json: bool = False) -> None:
+    """Print a command's closing summary: text for people, one JSON object with --json."""
+    from xray_mining.progress import say
+
+    say(summary, as_json)
+
+
+def run() -> None:
+    """Run the command line; UserError becomes its sentence and exit status, an interrupt 130."""
+    from xray_mining.errors import CannotFinish, UserError
+
+    try:
+        app()
+    except UserError as error:
+        _stop(str(error), error.exit_status)
+    except KeyboardInterrupt:
+        _stop("interrupted; what was finished is kept, the same command goes on from there", 130)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(0)
+    except OSError as error:
+        import errno
+
+        if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM):
+            name = Path(str(error.filename)).name if error.filename else "the disk"
+            _stop(str(CannotFinish(f"{name}: {error.strerror}; free the disk or its rights and repeat the command")), 3)
+        raise
+
+
+def _stop(sentence: str, status: int) -> None:
+    print(f"xray-mining: {sentence}", file=sys.stderr)
+    sys.exit(status)
+
+
+__all__ = ["JsonOption", "WorkspaceOption", "app", "finish", "run"]

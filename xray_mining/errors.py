@@ -1,0 +1,40 @@
+"""What may go wrong that is not a bug: each is one sentence that says where, what, and what to do."""
+
+import difflib
+from collections.abc import Iterable
+from pathlib import Path
+
+
+class UserError(Exception):
+    """Wrong use or configuration: the sentence is printed as it is, without a traceback."""
+
+    exit_status = 2
+
+
+class CheckFailed(UserError):
+    """A check of severity error found offenders."""
+
+    exit_status = 1
+
+
+class CannotFinish(UserError):
+    """The work could not be finished here and now (disk, lock, limit); what was done is kept."""
+
+    exit_status = 3
+
+
+def unknown_name(where: str, name: str, known: Iterable[str]) -> UserError:
+    """The refusal of a name nobody knows, with the nearest known one if there is one near."""
+    known = sorted(known)
+    close = difflib.get_close_matches(name, known, n=1)
+    if close:
+        return UserError(f"{where}: '{name}' is unknown; did you mean '{close[0]}'?")
+    return UserError(f"{where}: '{name}' is unknown; known are {', '.join(known) or 'none'}")
+
+
+def disk_error(error: OSError, path: Path) -> CannotFinish:
+    """The sentence for a disk that is full, read-only or gone, named by the file that could not be written."""
+    return CannotFinish(
+        f"{path.name}: could not be written ({error.strerror or error}); free the disk or its rights and repeat the "
+        f"same command: what was finished is kept"
+    )

@@ -1,0 +1,1 @@
+"""From predictions to estimates, comparisons, audits and pictures."""

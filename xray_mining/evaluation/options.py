@@ -1,0 +1,16 @@
+"""What a study may say about its evaluation."""
+
+from pydantic import BaseModel, Field
+
+
+class EvaluationOptions(BaseModel, extra="forbid", frozen=True):
+    """How predictions become estimates."""
+
+    confidence: float = Field(0.95, gt=0.5, lt=1)
+    bootstraps: int = Field(2000, ge=100, le=100_000)
+    seed: int = 0
+    least_patients: int = Field(10, ge=2, description="cells with fewer patients are neither printed nor drawn")
+    sensitivity_targets: list[float] = Field(
+        default=[0.9], description="operating points, set on validation patients, besides the Youden one"
+    )
+    age_band_years: int = Field(10, ge=1, le=50)

@@ -1,0 +1,1 @@
+"""Handcrafted features: arrays in, numbers out."""

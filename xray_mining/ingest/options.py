@@ -1,0 +1,21 @@
+"""What a study or a command may say about reading an archive."""
+
+from typing import Literal
+
+from pydantic import BaseModel, Field
+
+
+class GreyOptions(BaseModel, extra="forbid", frozen=True):
+    """How stored values become a picture that can be compared with others: its digest names the pixel store."""
+
+    side_px: int = Field(512, ge=32, le=4096, description="both sides, after padding to a square")
+    clip_percent: float = Field(0.5, ge=0, lt=50, description="cut off at either end where no window is given")
+    value_type: Literal["uint8", "uint16"] = "uint8"
+
+
+class IngestOptions(BaseModel, extra="forbid", frozen=True):
+    """How an archive is read."""
+
+    grey: GreyOptions = GreyOptions()
+    shard_files: int = Field(2000, ge=1, description="files a shard")
+    topcode_age: bool = Field(True, description="set ages above 89 to 90")

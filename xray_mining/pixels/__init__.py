@@ -1,0 +1,1 @@
+"""The pixel store: standardised pictures, read at random by key."""

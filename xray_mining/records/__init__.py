@@ -1,0 +1,1 @@
+"""The tables of the toolkit: columns, types, units and rules, written once."""

@@ -1,0 +1,24 @@
+"""check_results: what was checked, and the evidence."""
+
+from xray_mining.records.record import Record, choice, text
+
+SEVERITIES = ("error", "warning", "note")
+OUTCOMES = ("passed", "failed", "not_applicable", "skipped")
+
+
+class CheckResults(Record):
+    """Outcomes are four, so silence is never mistaken for health."""
+
+    table = "check_results"
+    home = "results"
+    question = "one check of a workspace, cohort or study"
+
+    subject = text("the study or cohort; empty for the workspace")
+    code = text("code of the check, as LEAK001")
+    severity = choice("how bad a failure is", SEVERITIES)
+    outcome = choice("what came out", OUTCOMES)
+    title = text("the check in words")
+    sentence = text("what was found, in one sentence")
+    section = text("anchor of the report's section it belongs to; empty where there is none")
+    evidence = text("JSON list of the first offending rows")
+    offenders = text("how many rows offend, as text: a number, or '' where it does not apply")

@@ -1,0 +1,139 @@
+"""A frozen cohort as every later stage reads it: members, folds, targets and where they came from."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from xray_mining.errors import UserError, unknown_name
+from xray_mining.records.cohort_members import CohortMembers
+from xray_mining.records.cohort_targets import CohortTargets
+from xray_mining.workspace import Workspace, write_json
+
+TARGET_KINDS = ("number", "binary", "group", "ordinal")
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """What a cohort's `-- target:` header line says of one column of its last SELECT."""
+
+    name: str
+    kind: str
+    """number, binary (two labels), group (several labels), ordinal (ordered whole numbers)."""
+    unit: str = ""
+    positive: str = ""
+    """The label that counts as 1, for a binary target."""
+    classes: tuple[str, ...] = ()
+    """All labels in order, for binary and group targets; binary: (other, positive)."""
+
+
+@dataclass(frozen=True, slots=True)
+class FlowStep:
+    """What is left after one CTE of the cohort's file."""
+
+    step: str
+    words: str
+    images: int
+    studies: int
+    patients: int
+
+
+@dataclass(frozen=True, slots=True)
+class FrozenCohort:
+    """cohorts/NAME/DIGEST/: cohort.json, cohort_members.parquet, cohort_targets.parquet; never changed."""
+
+    name: str
+    digest: str
+    query: str
+    """Name of the SQL file it was made from."""
+    sql: str
+    parameters: Mapping[str, Any]
+    salt: str
+    folds: int
+    split_given: bool
+    """The SELECT returned the split itself: there is one rotation only."""
+    targets: tuple[Target, ...]
+    flow: tuple[FlowStep, ...]
+    catalog_digest: str
+    store: str
+    """The pixel store in which every member is known to be; empty where that was not asked for."""
+    sentences: tuple[str, ...] = ()
+    """What a reader must know, as cells that could not be filled."""
+    folder: Path = field(default=Path(), compare=False)
+
+    @classmethod
+    def load(cls, workspace: Workspace, name: str, digest: str | None = None) -> "FrozenCohort":
+        """The named cohort: the last one frozen under that name, or the one with `digest`."""
+        home = workspace.root / "cohorts"
+        if not (home / name).is_dir():
+            known = [path.name for path in home.iterdir() if path.is_dir()] if home.is_dir() else []
+            raise unknown_name("cohort", name, known)
+        if digest is None:
+            digest = json.loads((home / name / "latest.json").read_text(encoding="utf-8"))["digest"]
+        folder = workspace.cohort(name, digest)
+        try:
+            raw = json.loads((folder / "cohort.json").read_text(encoding="utf-8"))
+        except OSError as error:
+            raise UserError(f"cohort {name}: digest {digest} is not there; freeze it again with `cohort`") from error
+        for each in raw["targets"]:
+            each["classes"] = tuple(each["classes"])
+        raw["targets"] = tuple(Target(**each) for each in raw["targets"])
+        raw["flow"] = tuple(FlowStep(**each) for each in raw["flow"])
+        raw["sentences"] = tuple(raw["sentences"])
+        return cls(**raw, folder=folder)
+
+    def save(self, workspace: Workspace, members: pl.DataFrame, targets: pl.DataFrame) -> "FrozenCohort":
+        """Write the cohort's folder (the one with this digest, if it is there already, is left as it is)."""
+        folder = workspace.cohort(self.name, self.digest)
+        if not (folder / "cohort.json").is_file():
+            CohortMembers.write(members, folder / "cohort_members.parquet")
+            CohortTargets.write(targets, folder / "cohort_targets.parquet")
+            raw = asdict(self)
+            del raw["folder"]
+            write_json(raw, folder / "cohort.json")
+        write_json({"digest": self.digest}, folder.parent / "latest.json")
+        return FrozenCohort.load(workspace, self.name, self.digest)
+
+    def members(self) -> pl.DataFrame:
+        """CohortMembers rows, sorted by image_key."""
+        return CohortMembers.read(self.folder / "cohort_members.parquet").sort("image_key")
+
+    def target(self, name: str) -> Target:
+        """The named target."""
+        for each in self.targets:
+            if each.name == name:
+                return each
+        raise unknown_name(f"cohort {self.name}, target", name, [each.name for each in self.targets])
+
+    def rotations(self) -> int:
+        """How many rotations it allows: its folds, or one where the split was given."""
+        return 1 if self.split_given else self.folds
+
+    def rotation(self, number: int, target: str) -> pl.DataFrame:
+        """What one fit may see, sorted by image_key.
+
+        Columns: image_key, patient_key, study_key, weight, role (train, validation, test), truth (the target's value,
+        null where it is not known), label. Rotation i tests on fold i, validates on fold i + 1, trains on the rest.
+        """
+        self.target(target)
+        values = CohortTargets.read(self.folder / "cohort_targets.parquet").filter(pl.col("target") == target)
+        fold = pl.col("fold")
+        if self.split_given:
+            role = pl.col("split")
+        else:
+            role = (
+                pl.when(fold == number % self.folds)
+                .then(pl.lit("test"))
+                .when(fold == (number + 1) % self.folds)
+                .then(pl.lit("validation"))
+                .otherwise(pl.lit("train"))
+            )
+        return (
+            self.members()
+            .join(values.select("image_key", pl.col("value").alias("truth"), "label"), on="image_key", how="left")
+            .select("image_key", "patient_key", "study_key", "weight", role.alias("role"), "truth", "label")
+            .sort("image_key")
+        )

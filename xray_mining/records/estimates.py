@@ -1,0 +1,56 @@
+"""estimates: every number that a report may print, with its interval."""
+
+import dataframely as dy
+
+from xray_mining.records.record import Record, choice, count, number, text
+
+
+class Estimates(Record):
+    """A row without a baseline is a metric; with one it is a paired difference from it (experiment minus baseline)."""
+
+    table = "estimates"
+    home = "results"
+    question = "one metric of one experiment, or one paired difference of two"
+
+    study = text("the study")
+    experiment = text("the experiment")
+    experiment_digest = text("its digest")
+    model_kind = text("family of the model")
+    cohort_digest = text("the cohort")
+    baseline = text("the experiment it is compared with; empty for a metric by itself")
+    target = text("what is predicted")
+    class_ = dy.String(alias="class", description="the class; empty for a number or all classes")
+    metric = text("mae, rmse, r2, bias, rmae, auc, sensitivity, specificity, …")
+    unit = text("unit of the value; empty where it has none")
+    level = text("image, study or patient: what was scored")
+    variant = text("how the test images were changed; empty for unchanged ones")
+    subgroup = text("who: 'all', or column=value, joined by ' & '")
+    split = text("test or validation")
+    threshold = number("the operating point, where the metric has one")
+    patients = count("patients scored")
+    images = count("images behind them")
+    value = number("the estimate")
+    low = number("lower end of the 95 % interval")
+    high = number("upper end of the 95 % interval")
+    method = text("how the interval was made")
+    p_value = number("two-sided p of no difference", min=0, max=1)
+    p_adjusted = number("the same, adjusted within its family", min=0, max=1)
+    family = text("the comparisons it was adjusted with; empty where it was not")
+
+
+class Pictures(Record):
+    """Pictures that evaluate drew, so that report needs no pixels."""
+
+    table = "pictures"
+    home = "files"
+    question = "one picture for the report: an average, or a case"
+
+    study = text("the study")
+    kind = choice("what it shows", ("average", "case", "figure"))
+    label = text("its caption, as 'Males, 21' or 'true 34, predicted 61'")
+    section = text("the section it belongs to, as average_images or cases")
+    order = count("its place in the section")
+    experiment = text("the experiment, for a case")
+    image_key = dy.String(nullable=True, description="the radiograph, for a case")
+    images = count("images behind an average; 1 for a case")
+    png = dy.Binary(description="PNG bytes, without metadata")

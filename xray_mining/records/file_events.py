@@ -1,0 +1,15 @@
+"""file_events: files that changed or vanished since an earlier run."""
+
+from xray_mining.records.record import Record, choice, key, text
+
+
+class FileEvents(Record):
+    """What was kept stays; new cohorts leave vanished files out."""
+
+    table = "file_events"
+    question = "one change of a file between two runs of ingest"
+
+    file_key = key("keyed digest of the file's relative path and archive member")
+    archive = text("the archive's given name")
+    run = text("the run that saw it, as in ingest_runs")
+    event = choice("what happened", ("vanished", "changed", "returned"))

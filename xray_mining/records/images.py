@@ -1,0 +1,79 @@
+"""images: one row a kept radiograph (a frame of a file or archive member)."""
+
+import dataframely as dy
+import polars as pl
+
+from xray_mining.records.record import Record, choice, count, key, number, one_of, text
+
+AGE_SOURCES = ("dates", "age_string", "table", "none")
+VIEWS = ("PA", "AP", "LATERAL", "OTHER")
+VIEW_SOURCES = ("declared", "inferred", "none")
+QUALITY_FLAGS = (
+    "blank",
+    "saturated",
+    "cut_off",
+    "inverted",
+    "border",
+    "low_resolution",
+    "not_frontal",
+    "burned_in",
+    "impossible_age",
+    "no_pixels",
+)
+
+
+class Images(Record):
+    """What the archive holds, without who it is."""
+
+    table = "images"
+    question = "one kept radiograph: a frame of a file, an archive member, or a table row under --metadata-only"
+
+    image_key = key("the kept record's instance_key", primary_key=True)
+    study_key = key("keyed digest of StudyInstanceUID, or of patient and date where there is none")
+    series_key = key("keyed digest of SeriesInstanceUID", nullable=True)
+    patient_key = key("keyed digest of the patient id with its issuer; the image's own where there is no id")
+    patient_source = choice("where the patient id came from", ("declared", "none"))
+    archive = text("the archive's given name")
+    domain = text("the id space that the patient id belongs to")
+    institution_key = key("keyed digest of institution name and address", nullable=True)
+    file_key = key("keyed digest of the file's relative path and archive member")
+    frame = count("frame number within the file, from 0")
+    shard = count("shard of the archive's file list")
+    position = count("position within the shard")
+    pixel_digest = key("digest of encoded frame bytes, size, bits, photometric interpretation, syntax", nullable=True)
+    perceptual_hash = dy.UInt64(nullable=True, description="survives brightness, contrast and small size changes")
+    age_years = number("age at the study; top-coded at 90 unless the owner asked otherwise", "years", min=0, max=150)
+    age_source = choice("what the age was computed from", AGE_SOURCES)
+    age_raw = text("impossible age text as found, never a date", nullable=True)
+    age_topcoded = dy.Bool(description="the age was above 89 and is set to 90")
+    patient_sex = choice("PatientSex; O is other", ("M", "F", "O"), nullable=True)
+    view_position = choice("ViewPosition", VIEWS, nullable=True)
+    view_source = choice("whether the view was declared, or inferred from known words of the header", VIEW_SOURCES)
+    laterality = choice("Laterality", ("L", "R", "B", "U"), nullable=True)
+    modality = text("Modality", nullable=True)
+    body_part_examined = text("BodyPartExamined as a known term", nullable=True)
+    manufacturer = text("Manufacturer as a known name, else 'other'", nullable=True)
+    manufacturer_model_name = text("ManufacturerModelName as a known or frequent name", nullable=True)
+    study_year = count("year of study_day: shifted, not the true one, outside public sets", "year", nullable=True)
+    study_day = count("days since 1900-01-01, shifted by 0 to 364 days a patient", "days", nullable=True)
+    rows = count("Rows of the stored picture", "pixels", nullable=True, min=1)
+    columns_ = dy.Int64(
+        alias="columns", nullable=True, min=1, description="Columns of the stored picture", metadata={"unit": "pixels"}
+    )
+    bits_stored = count("BitsStored", "bits", nullable=True, min=1)
+    photometric_interpretation = text("PhotometricInterpretation", nullable=True)
+    transfer_syntax_uid = text("TransferSyntaxUID, or the file format for pictures", nullable=True)
+    pixel_spacing_mm = number("distance of pixel centres, both directions alike", "mm", min=0)
+    pixel_spacing_source = text("the element that gave it: pixel_spacing, imager_pixel_spacing, …", nullable=True)
+    burned_in_text = choice("BurnedInAnnotation as declared, or found", ("declared", "detected", "no"), nullable=True)
+    quality_flags = dy.List(
+        dy.String(regex=one_of(QUALITY_FLAGS)),
+        description="what is wrong with the picture",
+        metadata={"allowed": QUALITY_FLAGS},
+    )
+    licence = text("licence of the picture, where its set states one", nullable=True)
+
+    @dy.rule()
+    def topcoded_is_ninety(cls) -> pl.Expr:
+        """A top-coded age is exactly 90."""
+        return ~pl.col("age_topcoded") | (pl.col("age_years") == 90)

@@ -1,0 +1,15 @@
+"""near_duplicates: pairs of radiographs that show the same exposure, processed differently."""
+
+from xray_mining.records.record import Record, count, key, number
+
+
+class NearDuplicates(Record):
+    """Found by perceptual hash, confirmed by correlation."""
+
+    table = "near_duplicates"
+    question = "one pair of kept radiographs that show the same exposure"
+
+    image_key_a = key("the lower key", primary_key=True)
+    image_key_b = key("the higher key", primary_key=True)
+    distance = count("differing bits of the perceptual hashes", "bits")
+    correlation = number("Pearson correlation of the aligned pictures", nullable=False, min=-1, max=1)

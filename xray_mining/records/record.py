@@ -1,0 +1,122 @@
+"""What every record shares: columns with units, keys that are UUIDs, parts that are whole or absent."""
+
+import re
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any, ClassVar
+
+import dataframely as dy
+import polars as pl
+
+from xray_mining.errors import UserError
+from xray_mining.workspace import write_frame
+
+UUID_PATTERN = r"^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$"
+
+
+def key(description: str, *, nullable: bool = False, primary_key: bool = False) -> dy.String:
+    """A 128-bit key: UUID text in parts, DuckDB's UUID type in the catalog."""
+    return dy.String(
+        nullable=nullable,
+        primary_key=primary_key,
+        regex=UUID_PATTERN,
+        description=description,
+        metadata={"key": True},
+    )
+
+
+def text(description: str, *, nullable: bool = False, primary_key: bool = False) -> dy.String:
+    """A text column."""
+    return dy.String(nullable=nullable, primary_key=primary_key, description=description)
+
+
+def one_of(words: Iterable[str]) -> str:
+    """A pattern that matches just these words."""
+    return f"^({'|'.join(re.escape(word) for word in words)})$"
+
+
+def choice(description: str, allowed: Iterable[str], *, nullable: bool = False) -> dy.String:
+    """A text column that takes one of a few words."""
+    words = tuple(allowed)
+    return dy.String(
+        nullable=nullable,
+        regex=one_of(words),
+        description=description,
+        metadata={"allowed": words},
+    )
+
+
+def number(
+    description: str,
+    unit: str = "",
+    *,
+    nullable: bool = True,
+    min: float | None = None,
+    max: float | None = None,
+) -> dy.Float64:
+    """A float column; never infinite, and nan only where the record says so."""
+    return dy.Float64(nullable=nullable, min=min, max=max, description=description, metadata={"unit": unit})
+
+
+def count(description: str, unit: str = "", *, nullable: bool = False, min: int | None = 0) -> dy.Int64:
+    """An integer column."""
+    return dy.Int64(nullable=nullable, min=min, description=description, metadata={"unit": unit})
+
+
+class Record(dy.Schema):
+    """One table of the toolkit. Subclasses give columns with descriptions, units and rules, written once."""
+
+    table: ClassVar[str]
+    version: ClassVar[int] = 1
+    question: ClassVar[str] = ""
+    """What one row is, in words: the data dictionary prints it."""
+    home: ClassVar[str] = "catalog"
+    """Where merge puts it: "catalog", "results", or "files" for what stays in its files."""
+
+    @classmethod
+    def upgrade(cls, frame: pl.DataFrame) -> pl.DataFrame:
+        """A part written by an earlier version, in today's columns: added ones are null."""
+        missing = [
+            pl.lit(None, dtype=column.dtype).alias(name)
+            for name, column in cls.columns().items()
+            if name not in frame.columns and column.nullable
+        ]
+        return frame.with_columns(missing) if missing else frame
+
+    @classmethod
+    def typed(cls, frame: pl.DataFrame) -> pl.DataFrame:
+        """`frame` with exactly this record's columns and types; ValueError (a bug) where a rule breaks."""
+        frame = cls.upgrade(frame)
+        try:
+            return cls.validate(frame.select(cls.column_names()), cast=True)
+        except Exception as error:
+            raise ValueError(f"{cls.table}: {error}") from error
+
+    @classmethod
+    def from_rows(cls, rows: Iterable[dict[str, Any]]) -> pl.DataFrame:
+        """Rows as a typed frame; absent keys are null; no rows give an empty frame that keeps its types."""
+        schema = {name: column.dtype for name, column in cls.columns().items()}
+        return cls.typed(pl.DataFrame(list(rows), schema=schema, orient="row"))
+
+    @classmethod
+    def write(cls, frame: pl.DataFrame, path: Path) -> pl.DataFrame:
+        """Write one part with this record's schema (an empty one too) and give the frame as written."""
+        frame = cls.typed(frame)
+        write_frame(frame, path)
+        return frame
+
+    @classmethod
+    def read(cls, paths: Path | Iterable[Path]) -> pl.DataFrame:
+        """Parts (files, or a folder of them) as one frame; none give an empty frame that keeps its types."""
+        if isinstance(paths, Path):
+            paths = sorted(paths.glob("*.parquet")) if paths.is_dir() else [paths]
+        frames = []
+        for path in paths:
+            try:
+                frames.append(cls.upgrade(pl.read_parquet(path)).select(cls.column_names()))
+            except (OSError, pl.exceptions.PolarsError) as error:
+                raise UserError(
+                    f"{path.name}: is not a readable part of {cls.table} ({type(error).__name__}); remove it and "
+                    f"repeat the command that wrote it"
+                ) from error
+        return pl.concat(frames) if frames else cls.create_empty()

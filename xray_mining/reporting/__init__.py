@@ -1,0 +1,1 @@
+"""From tables to one self-contained HTML page; computes nothing."""

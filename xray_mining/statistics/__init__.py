@@ -1,0 +1,1 @@
+"""Estimates with intervals: arrays in, Estimate out."""

@@ -1,0 +1,355 @@
+"""The workspace: its folders, files that are written whole or not at all, digests, locks and assets."""
+
+import errno
+import fcntl
+import hashlib
+import json
+import os
+from collections.abc import Generator, Iterator, Mapping
+from contextlib import contextmanager
+from importlib import metadata
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import yaml
+from pydantic import BaseModel, Field, ValidationError
+
+from xray_mining.errors import CannotFinish, UserError, disk_error
+
+if TYPE_CHECKING:
+    import polars as pl
+
+Model = TypeVar("Model", bound=BaseModel)
+
+FORMAT_VERSION = 1
+MARKER = "workspace.yaml"
+
+# The packages whose versions can change a number; the ledger keeps them.
+_VERSIONED = (
+    "xray-mining",
+    "numpy",
+    "polars",
+    "duckdb",
+    "pydicom",
+    "imagecodecs",
+    "opencv-python-headless",
+    "scikit-learn",
+    "scipy",
+    "numba",
+    "torch",
+    "torchvision",
+    "timm",
+    "pytorch-lightning",
+    "albumentations",
+    "matplotlib",
+)
+
+
+class ArchiveSettings(BaseModel, extra="forbid", frozen=True):
+    """What the workspace remembers of one archive; never its path, which is private."""
+
+    domain: str = Field(description="the id space its patient ids belong to")
+    adapter: str = Field(description="the adapter that reads it")
+    order: int = Field(ge=0, description="order of first ingest: earlier archives keep their copy of a duplicate")
+
+
+class WorkspaceSettings(BaseModel, extra="forbid", frozen=True):
+    """The content of workspace.yaml."""
+
+    format_version: int = FORMAT_VERSION
+    store: str | None = Field(None, description="name of the pixel store that commands use unless told otherwise")
+    archives: dict[str, ArchiveSettings] = {}
+
+
+class Workspace:
+    """One folder that holds everything made from one or several archives, and a private folder beside it."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root.resolve()
+
+    @classmethod
+    def open(cls, root: Path) -> "Workspace":
+        """The workspace in `root`; UserError where there is none or it is of another format."""
+        workspace = cls(root)
+        if not (workspace.root / MARKER).is_file():
+            raise UserError(
+                f"{root}: is not a workspace (it has no {MARKER}); make one with `xray-mining ingest ARCHIVE "
+                f"--workspace {root}`, or name another with --workspace"
+            )
+        _ = workspace.settings
+        return workspace
+
+    @classmethod
+    def create(cls, root: Path) -> "Workspace":
+        """The workspace in `root`, made where there is none; UserError where the folder holds something else."""
+        workspace = cls(root)
+        if (workspace.root / MARKER).is_file():
+            return cls.open(root)
+        if workspace.root.exists() and (not workspace.root.is_dir() or any(workspace.root.iterdir())):
+            raise UserError(f"{root}: exists, is not empty and is not a workspace; name an empty or a new folder")
+        try:
+            workspace.root.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise disk_error(error, workspace.root) from error
+        workspace.save(WorkspaceSettings())
+        return workspace
+
+    @property
+    def settings(self) -> WorkspaceSettings:
+        """workspace.yaml as it stands now."""
+        path = self.root / MARKER
+        raw = yaml.safe_load(path.read_text(encoding="utf-8"))
+        version = raw.get("format_version") if isinstance(raw, dict) else None
+        if version != FORMAT_VERSION:
+            raise UserError(
+                f"{path}: the workspace has format version {version}, this xray-mining reads {FORMAT_VERSION}; "
+                f"use the version that made it, or ingest into a new workspace"
+            )
+        return checked(WorkspaceSettings, raw, str(path))
+
+    def save(self, settings: WorkspaceSettings) -> None:
+        """Replace workspace.yaml, whole or not at all."""
+        text = yaml.safe_dump(settings.model_dump(), sort_keys=False, allow_unicode=True)
+        with write_atomically(self.root / MARKER) as scratch:
+            scratch.write_text(text, encoding="utf-8")
+
+    @property
+    def private(self) -> Path:
+        """The folder beside the workspace, mode 700, for keys, paths, logs and real command lines."""
+        folder = self.root.with_name(self.root.name + ".private")
+        try:
+            folder.mkdir(mode=0o700, exist_ok=True)
+        except OSError as error:
+            raise disk_error(error, folder) from error
+        return folder
+
+    @property
+    def catalog(self) -> Path:
+        """DuckDB file with what the archives hold."""
+        return self.root / "catalog.duckdb"
+
+    @property
+    def results(self) -> Path:
+        """DuckDB file with cohorts, predictions, estimates and checks."""
+        return self.root / "results.duckdb"
+
+    def parts(self, archive: str, table: str) -> Path:
+        """Folder of an archive's parts of one record: one Parquet file a shard, named 00017.parquet."""
+        return self.root / "parts" / archive / table
+
+    def store(self, name: str) -> Path:
+        """Folder of a pixel store's raw shards."""
+        return self.root / "pixels" / name
+
+    def cohort(self, name: str, digest: str) -> Path:
+        """Folder of one frozen cohort."""
+        return self.root / "cohorts" / name / digest
+
+    def features(self, set_name: str) -> Path:
+        """Folder of a feature set: set.json and Parquet parts."""
+        return self.root / "features" / set_name
+
+    def embeddings(self, set_name: str) -> Path:
+        """Folder of an embedding set: set.json and Parquet parts."""
+        return self.root / "embeddings" / set_name
+
+    def masks(self, set_name: str) -> Path:
+        """Folder of a set of computed masks (reference masks are parts of their archive)."""
+        return self.root / "masks" / set_name
+
+    def experiment(self, study: str, name: str) -> Path:
+        """Folder of one experiment: its options, models and predictions/*.parquet."""
+        return self.root / "experiments" / study / name
+
+    def evaluation(self, study: str) -> Path:
+        """Folder of a study's estimates, check results and pictures."""
+        return self.root / "evaluations" / study
+
+    def report(self, study: str) -> Path:
+        """The study's HTML page."""
+        return self.root / "reports" / f"{study}.html"
+
+    @property
+    def ledger(self) -> Path:
+        """Folder of the ledger's parts, one a run of a stage."""
+        return self.root / "ledger"
+
+
+def checked(model: type[Model], raw: object, where: str) -> Model:
+    """`raw` as `model`; UserError that names the first wrong key, its value and the nearest known key."""
+    try:
+        return model.model_validate(raw)
+    except ValidationError as error:
+        raise UserError(f"{where}: {sentence_of(error, model)}") from error
+
+
+def sentence_of(error: ValidationError, model: type[BaseModel]) -> str:
+    """The first complaint of pydantic as one sentence with the key's full name."""
+    import difflib
+
+    first = error.errors()[0]
+    key = ".".join(str(step) for step in first["loc"]) or "the file"
+    if first["type"] == "extra_forbidden":
+        known = sorted(_field_names(model))
+        close = difflib.get_close_matches(str(first["loc"][-1]), known, n=1)
+        return f"'{key}' is not a known key" + (f"; did you mean '{close[0]}'?" if close else "")
+    if first["type"] == "missing":
+        return f"'{key}' is missing; it must be given"
+    message = first["msg"].removeprefix("Value error, ")
+    return f"'{key}': {message[0].lower()}{message[1:]} (found {first['input']!r})"
+
+
+def _field_names(model: type[BaseModel], seen: frozenset[type] = frozenset()) -> Iterator[str]:
+    from typing import get_args
+
+    if model in seen:
+        return
+    for name, field in model.model_fields.items():
+        yield name
+        waiting: list[Any] = [field.annotation]
+        while waiting:
+            annotation = waiting.pop()
+            waiting.extend(get_args(annotation))
+            if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+                yield from _field_names(annotation, seen | {model})
+
+
+def read_yaml(model: type[Model], path: Path) -> Model:
+    """A YAML file as `model`; UserError that names the file and the key where it is wrong."""
+    try:
+        raw = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read ({error.strerror}); check the path") from error
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        line = getattr(getattr(error, "problem_mark", None), "line", None)
+        at = f" near line {line + 1}" if line is not None else ""
+        raise UserError(f"{path}: is not valid YAML{at}; mend its indentation and quotes") from error
+    return checked(model, raw, str(path))
+
+
+@contextmanager
+def write_atomically(target: Path) -> Generator[Path]:
+    """A scratch path to write to; synced and renamed over `target` when the block ends well, removed when not.
+
+    Raises CannotFinish where the disk refuses, so that what was there before stays as it was.
+    """
+    scratch = target.with_name(f".{target.name}.{os.getpid()}.partial")
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        yield scratch
+        with scratch.open("rb+") as file:
+            os.fsync(file.fileno())
+        scratch.replace(target)
+        folder = os.open(target.parent, os.O_RDONLY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
+    except OSError as error:
+        raise disk_error(error, target) from error
+    finally:
+        scratch.unlink(missing_ok=True)
+
+
+def write_frame(frame: "pl.DataFrame", target: Path) -> None:
+    """Write a polars frame as one Parquet part, whole or not at all."""
+    with write_atomically(target) as scratch:
+        frame.write_parquet(scratch, compression="zstd")
+
+
+def write_json(value: object, target: Path) -> None:
+    """Write a JSON file with sorted keys, whole or not at all."""
+    with write_atomically(target) as scratch:
+        scratch.write_text(json.dumps(value, indent=2, sort_keys=True, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def sweep(folder: Path) -> None:
+    """Remove scratch files that a killed run of a process no longer alive left in `folder`."""
+    for scratch in folder.rglob(".*.partial"):
+        process = scratch.name.split(".")[-2]
+        if not (process.isdigit() and Path(f"/proc/{process}").exists()):
+            scratch.unlink(missing_ok=True)
+
+
+@contextmanager
+def lock(path: Path, wait: bool = True) -> Generator[None]:
+    """Hold the advisory lock `path` while the block runs; CannotFinish where another holds it and `wait` is False."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        handle = path.open("w")
+    except OSError as error:
+        raise disk_error(error, path) from error
+    with handle:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+        except OSError as error:
+            if error.errno in (errno.EACCES, errno.EAGAIN):
+                raise CannotFinish(f"{path.name}: another command holds this lock; wait for it and repeat") from error
+            raise disk_error(error, path) from error
+        yield
+
+
+def digest_of(value: object) -> str:
+    """32 hexadecimal digits of SHA-256 over the canonical JSON of `value` (sorted keys, no spaces)."""
+    text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, default=str)
+    return hashlib.sha256(text.encode()).hexdigest()[:32]
+
+
+def digest_of_frame(frame: "pl.DataFrame") -> str:
+    """32 hexadecimal digits of SHA-256 over a frame's sorted canonical values.
+
+    Independent of row order, column order, chunking, compression and of the Parquet or polars version. Floats are
+    taken as their IEEE bits, texts as UTF-8 with their lengths, nulls as a mask.
+    """
+    import numpy as np
+    import polars as pl
+
+    columns = sorted(frame.columns)
+    ordered = frame.select(columns).sort(columns, nulls_last=True)
+    total = hashlib.sha256(str(ordered.height).encode())
+    for name in columns:
+        series = ordered[name]
+        if series.dtype in (pl.Categorical, pl.Enum):
+            series = series.cast(pl.String)
+        if isinstance(series.dtype, pl.List | pl.Array):
+            series = series.cast(pl.List(pl.String)).list.join("\x1f")
+        total.update(f"|{name}|".encode())
+        total.update(np.packbits(series.is_null().to_numpy()).tobytes())
+        if series.dtype == pl.String:
+            filled = series.fill_null("")
+            total.update(filled.str.len_bytes().to_numpy().astype("<u4").tobytes())
+            total.update("".join(filled.to_list()).encode())
+        elif series.dtype == pl.Binary:
+            for value in series.to_list():
+                total.update(hashlib.sha256(value or b"").digest())
+        elif series.dtype.is_float():
+            total.update((series.fill_null(0.0).cast(pl.Float64).to_numpy() + 0.0).astype("<f8").tobytes())
+        else:
+            total.update(series.to_physical().cast(pl.Int64).fill_null(0).to_numpy().astype("<i8").tobytes())
+    return total.hexdigest()[:32]
+
+
+def digest_of_file(path: Path) -> str:
+    """32 hexadecimal digits of SHA-256 over a file's bytes."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()[:32]
+
+
+def versions() -> Mapping[str, str]:
+    """Installed versions of the packages that can change a number, by name."""
+    found = {}
+    for name in _VERSIONED:
+        try:
+            found[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            continue
+    return found
+
+
+def asset(relative: str) -> Path:
+    """A file that ships with the toolkit (sql/…, reports/…, pipelines/…), in a checkout or in an installed wheel."""
+    package = Path(__file__).resolve().parent
+    for base in (package.parent, package / "_assets"):
+        if (base / relative).exists():
+            return base / relative
+    raise UserError(f"{relative}: does not ship with this xray-mining; check the name, or install it again")
