@@ -1,0 +1,72 @@
+"""One fit of one experiment: what a fitter is given, and what it gives back."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from xray_mining.records.cohort import FrozenCohort, Target
+
+
+@dataclass(frozen=True, slots=True)
+class Fit:
+    """One rotation under one seed."""
+
+    number: int
+    """The rotation: the fold that is tested."""
+    seed: int
+    """-1 where chance plays no part."""
+    target: Target
+    images: pl.DataFrame
+    """FrozenCohort.rotation(): image_key, patient_key, study_key, weight, role, truth, label; sorted by image_key."""
+
+    @classmethod
+    def of(cls, cohort: FrozenCohort, target: str, number: int, seed: int = -1) -> "Fit":
+        """The fit of a frozen cohort's rotation."""
+        return cls(number, seed, cohort.target(target), cohort.rotation(number, target))
+
+    def rows(self, *roles: str, labelled: bool = False) -> np.ndarray[Any, Any]:
+        """Row numbers of `images` with one of these roles, (n,) int64; only those with a known truth if `labelled`."""
+        wanted = self.images["role"].is_in(roles).to_numpy()
+        if labelled:
+            wanted = wanted & np.isfinite(self.truths())
+        return np.flatnonzero(wanted)
+
+    @property
+    def is_classes(self) -> bool:
+        """The target is a group (of two or more); else it is a number (ordinal ones are taken as numbers)."""
+        return self.target.kind in ("binary", "group")
+
+    @property
+    def keys(self) -> list[str]:
+        """image_key of every row."""
+        return self.images["image_key"].to_list()
+
+    def truths(self) -> np.ndarray[Any, Any]:
+        """The truth of every row, (n,) float64: the number, or the class's position in target.classes; nan: unknown."""
+        if not self.is_classes:
+            return self.images["truth"].cast(pl.Float64).fill_null(float("nan")).to_numpy()
+        if self.target.kind == "binary":
+            value = self.images["truth"].cast(pl.Float64)
+            from_label = self.images["label"].eq(self.target.positive).cast(pl.Float64)
+            return value.fill_null(from_label).fill_null(float("nan")).to_numpy()
+        place = {label: float(i) for i, label in enumerate(self.target.classes)}
+        return np.array([place.get(label, np.nan) for label in self.images["label"].to_list()], dtype=np.float64)
+
+
+@dataclass(frozen=True, slots=True)
+class Fitted:
+    """Predictions of one fit for its validation and test images."""
+
+    image_keys: list[str]
+    values: np.ndarray[Any, Any]
+    """(n,) in the target's unit, or (n, classes) probabilities in the order of target.classes."""
+    spread: np.ndarray[Any, Any] | None = None
+    """(n,) the model's own standard deviation, in the target's unit; None where it gives none."""
+
+    def __post_init__(self) -> None:
+        if len(self.image_keys) != len(self.values):
+            raise ValueError(f"{len(self.image_keys)} images but {len(self.values)} predictions")
+        if not np.isfinite(self.values).all():
+            raise ValueError("predictions must be finite")
