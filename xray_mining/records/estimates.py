@@ -36,6 +36,13 @@ class Estimates(Record):
     p_value = number("two-sided p of no difference", min=0, max=1)
     p_adjusted = number("the same, adjusted within its family", min=0, max=1)
     family = text("the comparisons it was adjusted with; empty where it was not")
+    operating_point = text(
+        "how the threshold was set on validation patients: youden, sensitivity 0.9, …; null where there is none",
+        nullable=True,
+    )
+    caution = text(
+        "why the interval may not hold, as 'few patients in a class'; null where nothing says so", nullable=True
+    )
 
 
 class Pictures(Record):
