@@ -1,0 +1,161 @@
+"""The tables beside estimates, check_results and pictures in evaluations/STUDY: what the page's figures are drawn from."""
+
+import dataframely as dy
+
+from xray_mining.records.record import Record, choice, count, number, text
+
+
+class RocPoints(Record):
+    """At most 201 points a curve, at a fixed grid of false positive rates; under cross-validation the mean over folds."""
+
+    table = "roc"
+    home = "files"
+    question = "one point of the ROC curve of one experiment on its test units"
+
+    experiment = text("the experiment")
+    target = text("what is predicted")
+    class_ = dy.String(alias="class", description="the class; empty for a binary target")
+    false_positive_rate = number("share of the negatives called positive", nullable=False, min=0, max=1)
+    sensitivity = number("share of the positives called positive", nullable=False, min=0, max=1)
+    low = number("lower end of the pointwise interval", nullable=False, min=0, max=1)
+    high = number("upper end of the pointwise interval", nullable=False, min=0, max=1)
+
+
+class ScatterPoints(Record):
+    """A random draw of at most 5,000 test units a target, the same units for every experiment of one cohort."""
+
+    table = "scatter"
+    home = "files"
+    question = "one scored test unit of one experiment"
+
+    experiment = text("the experiment")
+    target = text("what is predicted")
+    unit = count("number of the unit in the draw, the same for every experiment of the target")
+    image_key = text("the radiograph; null where the unit is a study or a patient", nullable=True)
+    truth = number("the target's value", nullable=False)
+    value = number("the prediction, mean over seeds and rotations", nullable=False)
+    patient_sex = text("M, F, O; null where it is not known", nullable=True)
+    view_position = text("PA, AP, …; null where it is not known", nullable=True)
+    age_band = text("as '20 to 29'; null where the age is not known", nullable=True)
+
+
+class ErrorByAge(Record):
+    """Bands with fewer patients than the least cell are absent."""
+
+    table = "error_by_age"
+    home = "files"
+    question = "bias and mean absolute error of one experiment in one band of true age, for a target in years"
+
+    experiment = text("the experiment")
+    target = text("what is predicted")
+    patient_sex = text("all, M or F")
+    age = number("middle of the band", "years", nullable=False)
+    age_low = number("first age of the band", "years", nullable=False)
+    age_high = number("end of the band, not part of it", "years", nullable=False)
+    patients = count("patients in the band")
+    images = count("images in the band")
+    bias = number("mean of predicted minus true", "the target's unit", nullable=False)
+    bias_low = number("lower end of its interval", "the target's unit")
+    bias_high = number("upper end of its interval", "the target's unit")
+    mae = number("mean absolute error", "the target's unit", nullable=False)
+    mae_low = number("lower end of its interval", "the target's unit")
+    mae_high = number("upper end of its interval", "the target's unit")
+
+
+class CalibrationBins(Record):
+    """Ten bins with as many units each."""
+
+    table = "calibration"
+    home = "files"
+    question = "one bin of the reliability curve of one experiment on its test units"
+
+    experiment = text("the experiment")
+    target = text("what is predicted")
+    class_ = dy.String(alias="class", description="the class; empty for a binary target")
+    calibrated = dy.Bool(description="from value_calibrated, else from the probability as the model gave it")
+    bin = count("number of the bin, from 0")
+    predicted = number("mean predicted probability", nullable=False, min=0, max=1)
+    observed = number("share of positives", nullable=False, min=0, max=1)
+    low = number("lower end of its interval", nullable=False, min=0, max=1)
+    high = number("upper end of its interval", nullable=False, min=0, max=1)
+    patients = count("patients in the bin")
+    images = count("units in the bin")
+
+
+class Confusion(Record):
+    """The threshold of each rotation comes from its validation patients."""
+
+    table = "confusion"
+    home = "files"
+    question = "one cell of the confusion matrix of one experiment at one operating point"
+
+    experiment = text("the experiment")
+    target = text("what is predicted")
+    operating_point = text("youden, sensitivity 0.9, …; 'largest' for a target with several classes")
+    threshold = number("mean over rotations of the threshold; null for several classes")
+    truth = text("the true class")
+    predicted = text("the predicted class")
+    images = count("units in the cell")
+    patients = count("patients in the cell")
+
+
+class TableOne(Record):
+    """Per patient (the patient's first member); `column` is 'all', a role, or a label of the cohort's binary target."""
+
+    table = "table_one"
+    home = "files"
+    question = "one cell of Table 1 of one cohort"
+
+    cohort = text("the cohort's name")
+    cohort_digest = text("its digest")
+    column = text("all, train, validation, test, or a label of the target")
+    column_order = count("order of the column")
+    variable = text("age_years, patient_sex, view_position, manufacturer, archive, study_year, …")
+    variable_order = count("order of the variable")
+    unit = text("unit of a number; empty where it has none")
+    level = text("the label of a category; empty for a number; 'not known' for missing values")
+    level_order = count("order of the level within its variable")
+    patients = count("patients in the cell; 0 where it is below the least cell size (see `hidden`)")
+    images = count("images in the cell; 0 where it is below the least cell size")
+    share = number("share of the column's patients", min=0, max=1)
+    mean = number("mean of a number")
+    deviation = number("its standard deviation", min=0)
+    median = number("its median")
+    quarter = number("its lower quartile")
+    three_quarters = number("its upper quartile")
+    standardised_difference = number("between the two labels of the target (or test and the rest), on every row")
+    hidden = dy.Bool(description="the cell has fewer patients than the least cell size, so its figures are left out")
+
+
+class AuditRows(Record):
+    """Each audit's verdict stands in check_results under the same code."""
+
+    table = "audits"
+    home = "files"
+    question = "one figure of one audit"
+
+    code = text("code of the audit, as SHORT001")
+    audit = choice("family", ("shortcut", "fairness", "label_noise", "drift", "sample_size", "repeatability"))
+    experiment = text("the experiment; empty where it is about the cohort")
+    target = text("what is predicted")
+    attribute = text("the attribute or variant that was looked at, as manufacturer")
+    label = text("its level, or a pair of levels; empty where there is none")
+    metric = text("what the value is")
+    value = number("the figure")
+    low = number("lower end of its interval")
+    high = number("upper end of its interval")
+    patients = count("patients behind it")
+    p_value = number("two-sided p of no effect", min=0, max=1)
+    p_adjusted = number("the same, adjusted within the audit", min=0, max=1)
+    words = text("the figure as a sentence")
+
+
+ALL: tuple[type[Record], ...] = (
+    RocPoints,
+    ScatterPoints,
+    ErrorByAge,
+    CalibrationBins,
+    Confusion,
+    TableOne,
+    AuditRows,
+)
