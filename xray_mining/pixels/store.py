@@ -1,0 +1,202 @@
+"""The packed pixel store: append a picture, read by key at random; raw bytes, no torch, no lock."""
+
+import os
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+import polars as pl
+
+from xray_mining.errors import UserError, unknown_name
+from xray_mining.records.pixels import Pixels
+from xray_mining.workspace import Workspace, write_atomically
+
+# Open raw files a process holds at once; the oldest is closed first.
+_OPEN_FILES = 128
+
+
+def raw_shard(workspace: Workspace, store: str, archive: str, shard: int) -> Path:
+    """The raw file of one shard of one archive: pictures of side × side values one after another."""
+    return workspace.store(store) / f"{archive}-{shard:05d}.raw"
+
+
+@dataclass(slots=True)
+class ShardWriter:
+    """Appends pictures to one raw shard."""
+
+    file: IO[bytes]
+    offset: int = 0
+
+    def append(self, picture: np.ndarray) -> int:
+        """Write a (side, side) uint8 or uint16 picture and give the offset of its first byte."""
+        at = self.offset
+        data = np.ascontiguousarray(picture.astype(picture.dtype.newbyteorder("<"), copy=False))
+        self.file.write(data.data)
+        self.offset += data.nbytes
+        return at
+
+
+@contextmanager
+def write_shard(workspace: Workspace, store: str, archive: str, shard: int) -> Generator[ShardWriter]:
+    """A writer for one raw shard, which is there whole when the block ends well and not at all when not."""
+    with write_atomically(raw_shard(workspace, store, archive, shard)) as scratch, scratch.open("wb") as file:
+        yield ShardWriter(file)
+        file.flush()
+
+
+def rows_of(workspace: Workspace, store: str) -> pl.DataFrame:
+    """The Pixels rows of a store over all archives, one row a key: the earliest archive and shard keep it."""
+    settings = workspace.settings
+    frames = []
+    for archive in sorted(settings.archives, key=lambda name: settings.archives[name].order):
+        frames.append(Pixels.read(workspace.parts(archive, Pixels.table)).filter(pl.col("store") == store))
+    frame = pl.concat(frames) if frames else Pixels.create_empty()
+    return frame.unique("image_key", keep="first", maintain_order=True)
+
+
+@dataclass(slots=True)
+class PixelStore:
+    """Random access to the standardised pictures of a workspace; may be pickled, and opens files where it is used."""
+
+    name: str
+    folder: Path
+    frame: pl.DataFrame
+    """Pixels rows, one an image_key, sorted by it."""
+    _keys: np.ndarray = field(repr=False)
+    _offsets: np.ndarray = field(repr=False)
+    _file_numbers: np.ndarray = field(repr=False)
+    _file_names: tuple[str, ...] = field(repr=False)
+    _open: dict[int, int] = field(default_factory=dict, repr=False)
+
+    @classmethod
+    def open(cls, workspace: Workspace, store: str | None = None) -> "PixelStore":
+        """The named store, or the workspace's current one; UserError where there is none."""
+        name = store or workspace.settings.store
+        if name is None:
+            raise UserError(
+                f"{workspace.root.name}: holds no pictures yet; `xray-mining ingest ARCHIVE` makes the pixel store"
+            )
+        folder = workspace.store(name)
+        if not folder.is_dir():
+            home = workspace.root / "pixels"
+            raise unknown_name("pixel store", name, [p.name for p in home.iterdir()] if home.is_dir() else [])
+        frame = rows_of(workspace, name).sort("image_key")
+        files = (pl.col("archive") + "-" + pl.col("shard").cast(pl.String).str.zfill(5) + ".raw").alias("file")
+        names = frame.select(files)["file"]
+        distinct = names.unique().sort()
+        return cls(
+            name=name,
+            folder=folder,
+            frame=frame,
+            _keys=_packed(frame["image_key"]),
+            _offsets=frame["offset"].to_numpy(),
+            _file_numbers=distinct.search_sorted(names).to_numpy() if len(names) else np.empty(0, np.uint32),
+            _file_names=tuple(distinct.to_list()),
+        )
+
+    @property
+    def side_px(self) -> int:
+        """Height and width of every picture."""
+        return int(self.frame["side_px"][0]) if self.frame.height else 0
+
+    @property
+    def value_type(self) -> str:
+        """Type of the stored values: uint8 or uint16."""
+        return str(self.frame["value_type"][0]) if self.frame.height else "uint8"
+
+    def __len__(self) -> int:
+        return self.frame.height
+
+    def has(self, image_keys: Sequence[str] | pl.Series) -> np.ndarray:
+        """Which of the keys have a picture here, (n,) bool."""
+        return self._places(image_keys) >= 0
+
+    def read(self, image_keys: Sequence[str] | pl.Series) -> np.ndarray:
+        """Pictures in the order of the keys, (n, side, side) uint8 or uint16, bright = dense.
+
+        UserError where a key has no picture, or where a raw file is shorter than its rows say.
+        """
+        places = self._places(image_keys)
+        missing = int((places < 0).sum())
+        if missing:
+            first = list(image_keys)[int(np.flatnonzero(places < 0)[0])]
+            raise UserError(
+                f"pixel store {self.name}: {missing} of {len(places)} radiographs have no picture here (the first is "
+                f"{first}); ingest their archive with these grey options, or freeze the cohort again"
+            )
+        side = self.side_px
+        pictures = np.empty((len(places), side, side), np.dtype(self.value_type).newbyteorder("<"))
+        # In the order of the files, so that a large read goes forward on the disk.
+        for index in np.lexsort((self._offsets[places], self._file_numbers[places])):
+            place = places[index]
+            self._read_into(pictures[index], int(self._file_numbers[place]), int(self._offsets[place]))
+        return pictures
+
+    def content_boxes(self, image_keys: Sequence[str] | pl.Series) -> np.ndarray:
+        """Where each image lies within its padded square, (n, 4) float64: left, top, width, height in pixels."""
+        columns = ["content_left", "content_top", "content_width", "content_height"]
+        return self.frame.select(columns)[self._places(image_keys)].to_numpy()
+
+    def _read_into(self, picture: np.ndarray, number: int, offset: int) -> None:
+        view = memoryview(picture).cast("B")
+        done = 0
+        while done < len(view):
+            count = os.preadv(self._handle(number), [view[done:]], offset + done)
+            if count == 0:
+                raise UserError(
+                    f"pixel store {self.name}: {self._file_names[number]} is shorter than its parts say; repeat the "
+                    f"ingest of its archive with --again"
+                )
+            done += count
+
+    def _handle(self, number: int) -> int:
+        if number not in self._open:
+            if len(self._open) >= _OPEN_FILES:
+                os.close(self._open.pop(next(iter(self._open))))
+            path = self.folder / self._file_names[number]
+            try:
+                self._open[number] = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+            except OSError as error:
+                raise UserError(
+                    f"pixel store {self.name}: {path.name} cannot be opened ({error.strerror}); repeat the ingest of "
+                    f"its archive with --again"
+                ) from error
+        return self._open[number]
+
+    def _places(self, image_keys: Sequence[str] | pl.Series) -> np.ndarray:
+        wanted = _packed(
+            image_keys if isinstance(image_keys, pl.Series) else pl.Series(list(image_keys), dtype=pl.String)
+        )
+        if not len(self._keys):
+            return np.full(len(wanted), -1)
+        found = np.minimum(np.searchsorted(self._keys, wanted), len(self._keys) - 1)
+        return np.where(self._keys[found] == wanted, found, -1)
+
+    def close(self) -> None:
+        """Close the files that this process holds open."""
+        while self._open:
+            os.close(self._open.popitem()[1])
+
+    def __del__(self) -> None:
+        self.close()
+
+    def __getstate__(self) -> dict[str, Any]:
+        # Open files belong to the process that opened them.
+        state = {name: getattr(self, name) for name in self.__slots__}
+        state["_open"] = {}
+        return state
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        for name, value in state.items():
+            setattr(self, name, value)
+
+
+def _packed(keys: pl.Series) -> np.ndarray:
+    """UUID texts as (n,) 16-byte values that sort like the texts: an array, so that forked readers share it."""
+    packed = keys.str.replace_all("-", "", literal=True).str.decode("hex", strict=False)
+    whole = pl.when(packed.bin.size() == 16).then(packed).otherwise(pl.lit(bytes(16)))
+    values = pl.select(whole.alias("key"))["key"].to_list()
+    return np.frombuffer(b"".join(values), dtype="S16") if values else np.empty(0, "S16")
