@@ -13,3 +13,7 @@ def main() -> None:
         if module.name not in ("app", "main"):
             import_module(f"xray_mining.cli.{module.name}")
     run()
+
+
+if __name__ == "__main__":
+    main()

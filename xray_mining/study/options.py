@@ -1,4 +1,4 @@
-"""The study file: one YAML that composes the rooms' options, and the order of the stages."""
+"""The study file: one YAML that composes the rooms' options."""
 
 from collections.abc import Iterable
 from pathlib import Path

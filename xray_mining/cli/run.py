@@ -1,0 +1,56 @@
+"""run: the whole study through Snakemake; step: one of its jobs."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from xray_mining.cli.app import JsonOption, WorkspaceOption, app, finish
+
+
+@app.command()
+def run(
+    study: Annotated[str, typer.Argument(help="a study that ships (demo, nih_sample, …) or the path of a YAML file")],
+    workspace: WorkspaceOption,
+    archive: Annotated[
+        Path | None, typer.Option("--archive", "-a", help="folder of the archive; without it the workspace's own data")
+    ] = None,
+    name: Annotated[str, typer.Option(help="name of the archive in tables and pages")] = "",
+    profile: Annotated[
+        str, typer.Option(help="a profile that ships, or a folder with Snakemake's config.yaml")
+    ] = "local",
+    dry_run: Annotated[bool, typer.Option("--dry-run", "-n", help="show the steps that would run, and end")] = False,
+    json: JsonOption = False,
+) -> None:
+    """Run a whole study: ingest, cohorts, features, models, evaluation, report. What is done already is kept.
+
+    Example: xray-mining run demo --archive phantom-archive --workspace workspace
+    """
+    from xray_mining.study.conduct import conduct
+    from xray_mining.study.options import read_study
+    from xray_mining.study.perform import archive_state, given_name
+    from xray_mining.workspace import Workspace
+
+    read = read_study(study)
+    place = Workspace.create(workspace)
+    state = archive_state(place, archive)
+    source = study if not Path(study).suffix else str(Path(study).resolve())
+    where = archive.resolve() if archive else None
+    finish(conduct(read, source, place, where, given_name(archive, name), state, profile, dry_run), json)
+
+
+@app.command(hidden=True)
+def step(
+    study: str,
+    step: str,
+    workspace: WorkspaceOption,
+    events: Annotated[Path, typer.Option()],
+    archive: Annotated[str, typer.Option()] = "",
+    name: Annotated[str, typer.Option()] = "",
+    jobs: Annotated[int, typer.Option()] = 1,
+    digest: Annotated[str, typer.Option(help="of the step's options; it only makes Snakemake see a change")] = "",
+) -> None:
+    """Do one step of a study: a job of the pipeline. People use the command of that stage instead."""
+    from xray_mining.study.perform import perform
+
+    perform(study, step, workspace, events, Path(archive) if archive else None, name, jobs)

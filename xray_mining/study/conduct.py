@@ -1,0 +1,184 @@
+"""The whole study through Snakemake: which steps run, what they say, and what to do when one fails."""
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from xray_mining.errors import CannotFinish, UserError
+from xray_mining.study.options import Study
+from xray_mining.study.plan import Step, plan
+from xray_mining.workspace import Workspace, asset, lock, sweep
+
+
+@dataclass(frozen=True, slots=True)
+class RunSummary:
+    """What `run` says at its end."""
+
+    study: str
+    steps_done: int
+    steps_kept: int
+    seconds: float
+    answers: list[str]
+    report: str
+
+    def lines(self) -> list[str]:
+        """The answer in words, and where the page is."""
+        counts = f"{self.steps_done} steps done, {self.steps_kept} kept from an earlier run, {self.seconds:.0f} s"
+        return ["", *self.answers, "", f"{self.study}: {counts}", f"report: {self.report}"]
+
+
+def conduct(
+    study: Study,
+    study_file: str,
+    workspace: Workspace,
+    archive: Path | None,
+    name: str,
+    archive_state: str,
+    profile: str,
+    dry_run: bool,
+) -> RunSummary:
+    """Run every step of the study that is not done yet; UserError or CannotFinish with the sentence of one that fails.
+
+    `study_file` is the name or path the study was read from; `archive_state` a digest of the archive's file list.
+    """
+    steps = plan(study, archive_state)
+    private = workspace.private
+    home = private / "snakemake" / study.study
+    home.mkdir(parents=True, exist_ok=True)
+    with lock(private / "run.lock", wait=False):
+        sweep(workspace.root)
+        forget_lost(workspace, study, steps)
+        events = home / "events.jsonl"
+        events.write_text("", encoding="utf-8")
+        log = home / "log.txt"
+        started = time.monotonic()
+        command = [
+            *(sys.executable, "-m", "snakemake"),
+            *("--snakefile", str(asset("pipelines/Snakefile"))),
+            *("--directory", str(home)),
+            *("--workflow-profile", str(_profile(profile))),
+            # One `run` at a time holds our own lock, which a killed run gives back; Snakemake's would stay.
+            "--nolock",
+            "--rerun-incomplete",
+            *("--rerun-triggers", "mtime", "params", "input"),
+            "--config",
+            f"study={study_file}",
+            f"archive={archive or ''}",
+            f"name={name}",
+            f"workspace={workspace.root}",
+            f"archive_state={archive_state}",
+            f"events={events}",
+            f"python={sys.executable}",
+        ]
+        environment = {**os.environ, "PYTHONWARNINGS": "ignore"}
+        if dry_run:
+            return _plan_only(study, steps, command, environment, log)
+        with log.open("w", encoding="utf-8") as output:
+            process = subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT, env=environment)
+            try:
+                failures, done = _follow(process, events, len(steps))
+            except KeyboardInterrupt:
+                process.wait()
+                raise
+    if process.returncode != 0:
+        raise _failure(failures, log)
+    answers = json.loads((workspace.evaluation(study.study) / "answer.json").read_text(encoding="utf-8"))
+    return RunSummary(
+        study.study,
+        done,
+        len(steps) - done,
+        time.monotonic() - started,
+        [each["text"] for each in answers],
+        str(workspace.report(study.study)),
+    )
+
+
+def forget_lost(workspace: Workspace, study: Study, steps: tuple[Step, ...]) -> None:
+    """Remove the summary of each step whose files are no longer there, so that the step runs again."""
+    folder = workspace.root / "steps" / study.study
+    for step in steps:
+        path = folder / f"{step.name}.json"
+        try:
+            files = json.loads(path.read_text(encoding="utf-8"))["files"]
+        except FileNotFoundError:
+            continue
+        except (ValueError, KeyError, TypeError):
+            files = ["its summary is damaged"]
+        if not all((workspace.root / each).exists() for each in files):
+            path.unlink()
+
+
+def _profile(name: str) -> Path:
+    if "/" in name:
+        if not Path(name, "config.yaml").is_file():
+            raise UserError(f"{name}: holds no config.yaml; name a folder with one, or a profile that ships")
+        return Path(name).resolve()
+    shipped = asset("pipelines/profiles")
+    if not (shipped / name).is_dir():
+        from xray_mining.errors import unknown_name
+
+        raise unknown_name("profile", name, [each.name for each in shipped.iterdir()])
+    return shipped / name
+
+
+def _plan_only(
+    study: Study, steps: tuple[Step, ...], command: list[str], environment: dict[str, str], log: Path
+) -> RunSummary:
+    """Print which steps would run, and in what order."""
+    result = subprocess.run([*command, "--dry-run"], capture_output=True, text=True, env=environment, check=False)
+    log.write_text(result.stdout + result.stderr, encoding="utf-8")
+    if result.returncode != 0:
+        raise _failure([], log)
+    waiting = [step for step in steps if f"step={step.name}," in result.stdout + result.stderr]
+    would = {line.split("step ", 1)[1] for line in result.stdout.splitlines() if line.startswith("would step ")}
+    waiting = waiting or [step for step in steps if step.name in would]
+    for step in waiting:
+        print(f"would do  {step.name}")
+    return RunSummary(study.study, 0, len(steps) - len(waiting), 0.0, [], "not written: this was a dry run")
+
+
+def _follow(process: "subprocess.Popen[bytes]", events: Path, total: int) -> tuple[list[dict[str, str]], int]:
+    """Print each step's start and end until Snakemake ends; the failed ones, and how many were done."""
+    failures: list[dict[str, str]] = []
+    done = 0
+    with events.open(encoding="utf-8") as lines:
+        while True:
+            ended = process.poll() is not None
+            for event in _complete_lines(lines):
+                if event["event"] == "started":
+                    print(f"   …  {event['step']}", file=sys.stderr, flush=True)
+                elif event["event"] == "done":
+                    done += 1
+                    said = f"{float(event['seconds']):6.1f} s  {event['sentence']}"
+                    print(f"{done:4d}  {event['step']:<38} {said}", file=sys.stderr, flush=True)
+                else:
+                    failures.append(event)
+            if ended:
+                return failures, done
+            time.sleep(0.1)
+
+
+def _complete_lines(file: "object") -> Iterator[dict[str, str]]:
+    rest = ""
+    for line in file:  # ty: ignore[not-iterable]
+        rest += line
+        if rest.endswith("\n"):
+            yield json.loads(rest)
+            rest = ""
+
+
+def _failure(failures: list[dict[str, str]], log: Path) -> UserError:
+    if failures:
+        first = failures[0]
+        error = {1: UserError, 2: UserError}.get(int(first["status"]), CannotFinish)(
+            f"{first['step']}: {first['sentence']}"
+        )
+        error.exit_status = int(first["status"])
+        return error
+    text = log.read_text(encoding="utf-8").strip().splitlines() or ["nothing was said"]
+    return CannotFinish(f"the pipeline stopped: {text[-1].strip()}; its log is {log.name} in the private folder")

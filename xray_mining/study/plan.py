@@ -1,0 +1,71 @@
+"""The order of the stages: a study as steps, each with what it stands on."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from pydantic import BaseModel
+
+from xray_mining.models.options import ExperimentOptions
+from xray_mining.study.options import Study
+from xray_mining.workspace import asset, digest_of
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One step of a study: one job of the pipeline, one summary file."""
+
+    name: str
+    """stage, or stage/key: it names the summary file."""
+    stage: str
+    keys: tuple[str, ...]
+    after: tuple[str, ...]
+    digest: str
+    """Digest of what the study file says about this step: another digest makes it run again."""
+    threads: int = 1
+
+
+def plan(study: Study, archive_state: str = "") -> tuple[Step, ...]:
+    """The study's steps in an order in which they can be done.
+
+    `archive_state` is a digest of the archive's file list: another one makes ingest run again. A step is done again
+    when its own digest or the content of an earlier step's summary changed, and only then.
+    """
+    from xray_mining.models.experiment import with_nulls
+
+    def digest(value: object) -> str:
+        return digest_of(value.model_dump(mode="json") if isinstance(value, BaseModel) else value)
+
+    steps = [Step("ingest", "ingest", (), (), digest([digest(study.ingest), archive_state]), threads=2)]
+    for key, cohort in study.cohorts.items():
+        steps.append(
+            Step(f"cohort/{key}", "cohort", (key,), ("ingest",), digest([digest(cohort), _text_of(cohort.query)]))
+        )
+    experiments = with_nulls(study.experiments)
+    trains = []
+    for name, experiment in experiments.items():
+        after = [f"cohort/{experiment.cohort}"]
+        for kind, sets in (("features", study.features), ("embed", study.embeddings)):
+            for key in getattr(experiment, "features" if kind == "features" else "embeddings", []):
+                step = f"{kind}/{key}.{experiment.cohort}"
+                after.append(step)
+                if step not in {each.name for each in steps}:
+                    need = (f"cohort/{experiment.cohort}",)
+                    steps.append(Step(step, kind, (key, experiment.cohort), need, digest(sets[key]), threads=2))
+        after += [f"train/{member}" for member in getattr(experiment, "members", [])]
+        told = [digest(experiment), digest(study.design)]
+        trains.append(Step(f"train/{name}", "train", (name,), tuple(after), digest(told), threads=_threads(experiment)))
+    steps += trains
+    told = [digest(study.evaluation), study.question]
+    steps.append(Step("evaluate", "evaluate", (), tuple(each.name for each in trains), digest(told), threads=2))
+    steps.append(Step("report", "report", (), ("evaluate",), digest(study.statements)))
+    return tuple(steps)
+
+
+def _threads(experiment: ExperimentOptions) -> int:
+    return 1 if experiment.model in ("centre", "oracle", "ensemble") else 2
+
+
+def _text_of(query: str) -> str:
+    """The SQL text of a cohort's query, so that an edited file makes its step run again; empty where it is missing."""
+    path = Path(query) if query.endswith(".sql") else asset("sql/cohorts") / f"{query}.sql"
+    return path.read_text(encoding="utf-8") if path.is_file() else ""
