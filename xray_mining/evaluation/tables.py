@@ -1,4 +1,4 @@
-"""The tables beside estimates, check_results and pictures in evaluations/STUDY: what the page's figures are drawn from."""
+"""The tables beside estimates, check_results and pictures in evaluations/STUDY: the figures are drawn from them."""
 
 import dataframely as dy
 
@@ -6,7 +6,7 @@ from xray_mining.records.record import Record, choice, count, number, text
 
 
 class RocPoints(Record):
-    """At most 201 points a curve, at a fixed grid of false positive rates; under cross-validation the mean over folds."""
+    """A fixed grid of at most 201 false positive rates; under cross-validation the mean curve over folds."""
 
     table = "roc"
     home = "files"

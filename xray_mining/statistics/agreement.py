@@ -1,0 +1,139 @@
+"""Agreement of two readings: correlations, concordance, Bland-Altman, kappas."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike
+from scipy import stats
+
+from xray_mining.statistics.estimate import Estimate, Floats, finite, owners
+from xray_mining.statistics.resampling import interval, linear_interval, patient_sums
+
+
+def spearman(
+    first: ArrayLike, second: ArrayLike, patients: ArrayLike | None = None, confidence: float = 0.95
+) -> Estimate:
+    """Spearman's rank correlation with a Fisher z interval; its variance is from influences summed per patient.
+
+    Influence function of the grade correlation: Croux & Dehon, Statistical Methods and Applications 19:497 (2010).
+    nan for a constant.
+    """
+    x, y = finite("first", first), finite("second", second)
+    owner = owners(patients, len(x))
+    count = int(owner.max()) + 1 if len(x) else 0
+    method = "influence function, Fisher z"
+    if len(x) < 3 or np.ptp(x) == 0 or np.ptp(y) == 0:
+        return Estimate(np.nan, np.nan, np.nan, count, len(x), method, "a constant has no correlation")
+    size = len(x)
+    grade_x = (stats.rankdata(x) - 0.5) / size
+    grade_y = (stats.rankdata(y) - 0.5) / size
+    deviation = float(grade_x.std() * grade_y.std())
+    value = float(np.mean((grade_x - grade_x.mean()) * (grade_y - grade_y.mean())) / deviation)
+    # How one unit moves the other units' grades: mean over j of 1(x_i <= x_j) of y_j's grade, ties half.
+    moved = _mean_above(x, grade_y - grade_y.mean()) + _mean_above(y, grade_x - grade_x.mean())
+    own = (grade_x - grade_x.mean()) * (grade_y - grade_y.mean())
+    influence = (own + moved) / deviation
+    influence = (influence - influence.mean()) / size
+    _, _, error = linear_interval(value, influence, owner, confidence)
+    if np.isnan(error):
+        return Estimate(value, np.nan, np.nan, count, size, method)
+    inside = float(np.clip(value, -1 + 1e-9, 1 - 1e-9))
+    half = float(stats.t.ppf(0.5 + confidence / 2, max(count - 1, 1))) * error / (1 - inside**2)
+    low, high = np.tanh(np.arctanh(inside) + np.array([-half, half]))
+    return Estimate(value, float(low), float(high), count, size, method)
+
+
+def _mean_above(x: Floats, weights: Floats) -> Floats:
+    order = np.argsort(x, kind="stable")
+    ordered = weights[order]
+    tail = np.concatenate((np.cumsum(ordered[::-1])[::-1], [0.0]))
+    left = np.searchsorted(x[order], x, side="left")
+    right = np.searchsorted(x[order], x, side="right")
+    return (tail[left] + tail[right]) / 2 / len(x)
+
+
+@dataclass(frozen=True, slots=True)
+class BlandAltman:
+    """Mean difference and limits of agreement (mean ∓ 1.96 standard deviations), each with its interval."""
+
+    bias: Estimate
+    low: Estimate
+    high: Estimate
+
+
+def bland_altman(
+    first: ArrayLike,
+    second: ArrayLike,
+    patients: ArrayLike | None = None,
+    *,
+    confidence: float = 0.95,
+    draws: int = 2000,
+    seed: int = 0,
+) -> BlandAltman:
+    """Limits of agreement of `first` minus `second`, (n,), with intervals that keep a patient's units together.
+
+    Bland & Altman, Statistical Methods in Medical Research 8:135 (1999). One unit a patient: the bias has Student's
+    interval, the limits the variance s² (1/n + 1.96²/(2 (n - 1))); else all three come from a bootstrap of patients.
+    """
+    apart = finite("first", first) - finite("second", second)
+    owner = owners(patients, len(apart))
+    count, size = int(owner.max()) + 1, len(apart)
+    mean, spread = float(apart.mean()), float(apart.std(ddof=1))
+    if count == size:
+        t = float(stats.t.ppf(0.5 + confidence / 2, size - 1))
+        halves = (
+            t * spread / np.sqrt(size),
+            t * spread * np.sqrt(1 / size + 1.959963984540054**2 / (2 * (size - 1))),
+        )
+        points = ((mean, halves[0]), (mean - 1.96 * spread, halves[1]), (mean + 1.96 * spread, halves[1]))
+        found = [Estimate(point, point - half, point + half, count, size, "Bland-Altman") for point, half in points]
+    else:
+        sums = patient_sums(np.stack([np.ones(size), apart, apart**2], axis=1), owner)
+        value, low, high = interval(sums, _limits, confidence, draws, seed)
+        found = [
+            Estimate(float(value[i]), float(low[i]), float(high[i]), count, size, "bootstrap of patients, BCa")
+            for i in range(3)
+        ]
+    return BlandAltman(*found)
+
+
+def _limits(sums: Floats) -> Floats:
+    count = sums[..., 0]
+    mean = sums[..., 1] / count
+    spread = np.sqrt(np.maximum(sums[..., 2] / count - mean**2, 0) * count / (count - 1))
+    return np.stack([mean, mean - 1.96 * spread, mean + 1.96 * spread], axis=-1)
+
+
+def kappa(
+    first: ArrayLike,
+    second: ArrayLike,
+    patients: ArrayLike | None = None,
+    weights: str = "none",
+    *,
+    confidence: float = 0.95,
+    draws: int = 2000,
+    seed: int = 0,
+) -> Estimate:
+    """Cohen's kappa of two readings (n,) with whole-number or text labels; `weights` none, linear or quadratic.
+
+    Weighted kappas take the labels' sorted order as their distance, as scikit-learn does. Interval by bootstrap of
+    patients; nan where chance alone would agree.
+    """
+    labels, numbers = np.unique(np.concatenate([np.asarray(first), np.asarray(second)]), return_inverse=True)
+    size, classes = len(numbers) // 2, len(labels)
+    owner = owners(patients, size)
+    cells = np.zeros((size, classes * classes))
+    cells[np.arange(size), numbers[:size] * classes + numbers[size:]] = 1
+    apart = np.abs(np.subtract.outer(np.arange(classes), np.arange(classes))).astype(np.float64)
+    cost = {"none": (apart > 0).astype(np.float64), "linear": apart, "quadratic": apart**2}[weights]
+
+    def statistic(sums: Floats) -> Floats:
+        table = sums.reshape(*sums.shape[:-1], classes, classes)
+        total = table.sum(axis=(-1, -2))
+        chance = table.sum(axis=-1)[..., :, None] * table.sum(axis=-2)[..., None, :] / total[..., None, None]
+        expected = (chance * cost).sum(axis=(-1, -2))
+        return (1 - (table * cost).sum(axis=(-1, -2)) / np.where(expected > 0, expected, np.nan))[..., None]
+
+    sums = patient_sums(cells, owner)
+    value, low, high = interval(sums, statistic, confidence, draws, seed)
+    return Estimate(float(value[0]), float(low[0]), float(high[0]), len(sums), size, "bootstrap of patients, BCa")

@@ -1,0 +1,156 @@
+"""Whether probabilities mean what they say: Brier, log loss, slope, intercept, expected calibration error, curves."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike
+from scipy import stats
+
+from xray_mining.statistics.estimate import Estimate, Floats, Integers, binary, finite, owners
+from xray_mining.statistics.resampling import interval, patient_sums, proportion_interval
+
+SMALLEST = 1e-7
+"""Probabilities are cut to [SMALLEST, 1 - SMALLEST] before a logarithm."""
+
+
+@dataclass(frozen=True, slots=True)
+class Bin:
+    """One bin of a reliability curve."""
+
+    predicted: float
+    observed: float
+    low: float
+    high: float
+    patients: int
+    images: int
+
+
+def calibration_metrics(
+    labels: ArrayLike,
+    probabilities: ArrayLike,
+    patients: ArrayLike | None = None,
+    *,
+    confidence: float = 0.95,
+    draws: int = 2000,
+    seed: int = 0,
+    bins: int = 10,
+) -> dict[str, Estimate]:
+    """brier, log_loss, ece, calibration_slope and calibration_intercept of probabilities (n,) for labels (n,).
+
+    slope and intercept are logistic (Cox 1958): y on logit p, and the intercept with the slope held at 1; Student
+    intervals with sandwich variance summed per patient. ece has bins with as many units each (a perfect model's is not
+    0 in a sample: it is small, and its interval is pushed up alike). Values outside [0, 1] raise ValueError.
+    """
+    positive = binary(labels)
+    given = finite("probabilities", probabilities, positive.shape)
+    if len(given) and (given.min() < 0 or given.max() > 1):
+        raise ValueError("probabilities are not all between 0 and 1")
+    owner = owners(patients, len(given))
+    cut = np.clip(given, SMALLEST, 1 - SMALLEST)
+    target = positive.astype(np.float64)
+    loss = -np.where(positive, np.log(cut), np.log1p(-cut))
+    place = _places(given, bins)
+    cells = np.zeros((len(given), 2 * bins))
+    cells[np.arange(len(given)), place] = given - target
+    cells[np.arange(len(given)), bins + place] = 1
+    units = np.concatenate([np.ones((len(given), 1)), ((given - target) ** 2)[:, None], loss[:, None], cells], axis=1)
+
+    def statistic(sums: Floats) -> Floats:
+        count = sums[..., 0]
+        apart = np.abs(sums[..., 3 : 3 + bins]).sum(axis=-1)
+        return np.stack([sums[..., 1] / count, sums[..., 2] / count, apart / count], axis=-1)
+
+    value, low, high = interval(patient_sums(units, owner), statistic, confidence, draws, seed)
+    count = int(owner.max()) + 1
+    found = {
+        name: Estimate(float(value[i]), float(low[i]), float(high[i]), count, len(given), "bootstrap of patients, BCa")
+        for i, name in enumerate(("brier", "log_loss", "ece"))
+    }
+    found |= _logistic(positive, np.log(cut) - np.log1p(-cut), owner, confidence)
+    return found
+
+
+def _logistic(positive: np.ndarray, logit: Floats, owner: Integers, confidence: float) -> dict[str, Estimate]:
+    count, size = int(owner.max()) + 1, len(logit)
+    method = "logistic regression, sandwich variance by patient"
+    nothing = Estimate(np.nan, np.nan, np.nan, count, size, method, "not defined for these predictions")
+    found = {"calibration_slope": nothing, "calibration_intercept": nothing}
+    if positive.all() or not positive.any():
+        return found
+    one = np.ones((size, 1))
+    for name, design, offset in (
+        ("calibration_slope", np.concatenate([one, logit[:, None]], axis=1), np.zeros(size)),
+        ("calibration_intercept", one, logit),
+    ):
+        if name == "calibration_slope" and np.ptp(logit) < 1e-9:
+            continue
+        fit = logistic_fit(design, positive, offset, owner)
+        if fit is None:
+            continue
+        weights, covariance = fit
+        value, error = float(weights[-1]), float(np.sqrt(covariance[-1, -1]))
+        half = float(stats.t.ppf(0.5 + confidence / 2, max(count - 1, 1))) * error
+        found[name] = Estimate(value, value - half, value + half, count, size, method)
+    return found
+
+
+def logistic_fit(
+    design: Floats, positive: ArrayLike, offset: Floats | None = None, patients: ArrayLike | None = None
+) -> tuple[Floats, Floats] | None:
+    """Weights (k,) of a logistic regression of labels on `design` (n, k), and their sandwich covariance (k, k).
+
+    Newton's method; None where it does not settle (perfect separation).
+    """
+    target = binary(positive).astype(np.float64)
+    shift = np.zeros(len(target)) if offset is None else offset
+    owner = owners(patients, len(target))
+    weights = np.zeros(design.shape[1])
+    for _ in range(100):
+        chance = 1 / (1 + np.exp(-np.clip(design @ weights + shift, -40, 40)))
+        gradient = design.T @ (target - chance)
+        curvature = (design * (chance * (1 - chance))[:, None]).T @ design
+        try:
+            step = np.linalg.solve(curvature, gradient)
+        except np.linalg.LinAlgError:
+            return None
+        length = float(np.abs(step).max())
+        weights = weights + step * min(1.0, 4.0 / max(length, 1e-300))
+        if np.abs(weights).max() > 1e3:
+            return None
+        if length < 1e-10 * (1 + np.abs(weights).max()):
+            break
+    else:
+        return None
+    score = design * (target - chance)[:, None]
+    sums = np.stack([np.bincount(owner, column) for column in score.T], axis=1)
+    inverse = np.linalg.inv(curvature)
+    count = len(sums)
+    return weights, inverse @ (sums.T @ sums) @ inverse * (count / max(count - 1, 1))
+
+
+def _places(given: Floats, bins: int) -> Integers:
+    """Number of each unit's bin, as many units a bin as ties allow."""
+    edges = np.quantile(given, np.linspace(0, 1, bins + 1)[1:-1])
+    return np.searchsorted(edges, given, side="left").astype(np.int64)
+
+
+def reliability_curve(
+    labels: ArrayLike,
+    probabilities: ArrayLike,
+    patients: ArrayLike | None = None,
+    confidence: float = 0.95,
+    bins: int = 10,
+) -> list[Bin]:
+    """Mean probability and share of positives in bins with as many units each; Wilson's interval at effective size."""
+    positive = binary(labels)
+    given = finite("probabilities", probabilities, positive.shape)
+    owner = owners(patients, len(given))
+    place = _places(given, bins)
+    found = []
+    for each in np.unique(place):
+        inside = place == each
+        own = owners(owner[inside], int(inside.sum()))
+        sums = patient_sums(np.stack([positive[inside], np.ones(inside.sum())], axis=1), own)
+        share, low, high = proportion_interval(sums, confidence)
+        found.append(Bin(float(given[inside].mean()), share, low, high, len(sums), int(inside.sum())))
+    return found

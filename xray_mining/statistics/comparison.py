@@ -1,0 +1,115 @@
+"""Tests of differences, and corrections for making many of them."""
+
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import ArrayLike
+from scipy import stats
+
+from xray_mining.statistics.estimate import Booleans, Estimate, Floats, finite, owners
+from xray_mining.statistics.resampling import linear_interval, patient_sums, permutation_p
+
+
+def holm(p_values: ArrayLike) -> Floats:
+    """Holm's step-down adjusted p values (m,); nan stays nan and counts for nothing."""
+    p = np.asarray(p_values, dtype=np.float64)
+    adjusted = np.full(p.shape, np.nan)
+    known = np.flatnonzero(np.isfinite(p))
+    order = known[np.argsort(p[known], kind="stable")]
+    factors = len(order) - np.arange(len(order))
+    adjusted[order] = np.minimum(np.maximum.accumulate(p[order] * factors), 1) if len(order) else []
+    return adjusted
+
+
+def benjamini_hochberg(p_values: ArrayLike) -> Floats:
+    """Benjamini and Hochberg's adjusted p values (m,), for the share of false discoveries; nan stays nan."""
+    p = np.asarray(p_values, dtype=np.float64)
+    adjusted = np.full(p.shape, np.nan)
+    known = np.flatnonzero(np.isfinite(p))
+    order = known[np.argsort(p[known], kind="stable")][::-1]
+    if len(order):
+        factors = len(order) / np.arange(len(order), 0, -1)
+        adjusted[order] = np.minimum(np.minimum.accumulate(p[order] * factors), 1)
+    return adjusted
+
+
+def mcnemar(right_a: ArrayLike, right_b: ArrayLike, patients: ArrayLike | None = None) -> float:
+    """Two-sided p that two calls are right equally often on the same units (n,) bool.
+
+    One unit a patient: exact binomial test of the discordant pairs. Several: Durkalski's statistic (Statistics in
+    Medicine 22:2417, 2003), the squared sum of patients' differences over the sum of their squares, on one degree of
+    freedom. 1 where no pair is discordant.
+    """
+    a, b = np.asarray(right_a, dtype=bool), np.asarray(right_b, dtype=bool)
+    apart = a.astype(np.int64) - b
+    owner = owners(patients, len(apart))
+    sums = np.bincount(owner, apart)
+    total = float((sums**2).sum())
+    if total == 0:
+        return 1.0
+    if len(sums) == len(apart):
+        discordant = int(np.abs(apart).sum())
+        return float(stats.binomtest(int((apart > 0).sum()), discordant, 0.5).pvalue)
+    return float(stats.chi2.sf(sums.sum() ** 2 / total, 1))
+
+
+def paired_permutation(
+    first: ArrayLike, second: ArrayLike, patients: ArrayLike | None = None, draws: int = 9999, seed: int = 0
+) -> float:
+    """Two-sided p that the means of two paired values (n,) are equal, by exchanging them within patients at random."""
+    a, b = finite("first", first), finite("second", second)
+    ones = np.ones(len(a))
+    sums_a = patient_sums(np.stack([ones, a], axis=1), patients)
+    sums_b = patient_sums(np.stack([ones, b], axis=1), patients)
+    p = permutation_p(sums_a, sums_b, lambda s: (s[..., 1] / s[..., 0])[..., None], draws=draws, seed=seed)
+    return float(p[0])
+
+
+def difference_of_means(
+    values: ArrayLike, members: ArrayLike, patients: ArrayLike | None = None, confidence: float = 0.95
+) -> Estimate:
+    """Mean of `values` (n,) among `members` (n,) bool minus among the rest, with a Student interval and p.
+
+    A patient may have units on both sides; variance is from influences summed per patient. nan where a side is empty.
+    """
+    array, inside = finite("values", values), np.asarray(members, dtype=bool)
+    owner = owners(patients, len(array))
+    count = int(owner.max()) + 1 if len(array) else 0
+    if not inside.any() or inside.all():
+        return Estimate(np.nan, np.nan, np.nan, count, len(array), "difference of means")
+    means = array[inside].mean(), array[~inside].mean()
+    value = float(means[0] - means[1])
+    influence = np.where(inside, (array - means[0]) / inside.sum(), -(array - means[1]) / (~inside).sum())
+    return _tested(value, influence, owner, confidence, "difference of means, variance by patient")
+
+
+def difference_of_areas(
+    labels: ArrayLike,
+    scores: ArrayLike,
+    members: ArrayLike,
+    patients: ArrayLike | None = None,
+    confidence: float = 0.95,
+) -> Estimate:
+    """AUC among `members` (n,) bool minus AUC among the rest; nan where a side lacks a class."""
+    from xray_mining.statistics.auc import auc_influence
+
+    label, score = np.asarray(labels), np.asarray(scores, dtype=np.float64)
+    inside: Booleans = np.asarray(members, dtype=bool)
+    owner = owners(patients, len(label))
+    influence, areas = np.zeros(len(label)), []
+    for side, sign in ((inside, 1.0), (~inside, -1.0)):
+        if len(np.unique(label[side])) < 2:
+            return Estimate(np.nan, np.nan, np.nan, int(owner.max()) + 1, len(label), "difference of areas")
+        area, own = auc_influence(label[side], score[side])
+        influence[side] = sign * own
+        areas.append(area)
+    return _tested(areas[0] - areas[1], influence, owner, confidence, "difference of areas, variance by patient")
+
+
+def _tested(value: float, influence: Floats, owner: np.ndarray, confidence: float, method: str) -> Estimate:
+    low, high, error = linear_interval(value, influence, owner, confidence)
+    count = int(owner.max()) + 1
+    found = Estimate(value, low, high, count, len(influence), method)
+    if np.isnan(error) or error == 0:
+        return found
+    return replace(found, p_value=float(2 * stats.t.sf(abs(value) / error, max(count - 1, 1))))

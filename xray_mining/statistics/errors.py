@@ -1,0 +1,233 @@
+"""Errors of predicted numbers (age in years, scores), each with an interval that keeps a patient's images together."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import ArrayLike
+from scipy import stats
+
+from xray_mining.statistics.agreement import spearman
+from xray_mining.statistics.estimate import Estimate, Floats, finite, owners
+from xray_mining.statistics.resampling import (
+    interval,
+    linear_interval,
+    patient_sums,
+    permutation_p,
+    proportion_interval,
+    standard_errors,
+)
+
+_COUNT, _TRUE, _GIVEN, _TRUE2, _GIVEN2, _CROSS, _ABSOLUTE, _CENTRE, _SQUARE, _ERROR = range(10)
+
+METRICS = (
+    "mae", "rmse", "bias", "r2", "rmae", "pearson", "ccc", "calibration_slope", "calibration_intercept",
+    "slope_on_truth", "limit_low", "limit_high", "error_deviation",
+)  # fmt: skip
+"""What `from_sums` gives, in this order."""
+
+
+def sums_of(truth: Floats, predicted: Floats, centre: Floats | None) -> Floats:
+    """What the metrics are made from, one row a unit, (n, 10); truth is shifted by its mean against cancellation."""
+    error = predicted - truth
+    shift = truth.mean() if len(truth) else 0.0
+    true, given = truth - shift, predicted - shift
+    guess = np.abs(centre - truth) if centre is not None else np.full_like(truth, np.nan)
+    return np.stack(
+        [np.ones_like(truth), true, given, true**2, given**2, true * given, np.abs(error), guess, error**2, error],
+        axis=1,
+    )
+
+
+def from_sums(shift: float) -> "_FromSums":
+    """The statistic from sums (..., 10) → METRICS (..., 13); `shift` is the truth's mean, which `sums_of` took off."""
+    return _FromSums(shift)
+
+
+class _FromSums:
+    def __init__(self, shift: float) -> None:
+        self.shift = shift
+
+    def __call__(self, sums: Floats) -> Floats:
+        count = sums[..., _COUNT]
+        mean = sums / count[..., None]
+        true, given = mean[..., _TRUE], mean[..., _GIVEN]
+        var_true = mean[..., _TRUE2] - true**2
+        var_given = mean[..., _GIVEN2] - given**2
+        # A constant prediction leaves a rounding rest of variance: its slope and correlation are not defined.
+        var_given = np.where(var_given <= 1e-12 * (1 + given**2), np.nan, var_given)
+        var_true_or_nan = np.where(var_true <= 1e-12 * (1 + true**2), np.nan, var_true)
+        cross = mean[..., _CROSS] - true * given
+        bias = mean[..., _ERROR]
+        slope = cross / var_given
+        spread = np.sqrt(np.maximum(mean[..., _SQUARE] - bias**2, 0) * count / np.maximum(count - 1, 1))
+        together = np.nan_to_num(var_true_or_nan) + np.nan_to_num(var_given) + (true - given) ** 2
+        return np.stack(
+            [
+                mean[..., _ABSOLUTE],
+                np.sqrt(mean[..., _SQUARE]),
+                bias,
+                1 - mean[..., _SQUARE] / var_true_or_nan,
+                mean[..., _ABSOLUTE] / mean[..., _CENTRE],
+                cross / np.sqrt(var_given * var_true_or_nan),
+                2 * cross / np.where(together > 0, together, np.nan),
+                slope,
+                true + self.shift - slope * (given + self.shift),
+                cross / var_true_or_nan,
+                bias - 1.959963984540054 * spread,
+                bias + 1.959963984540054 * spread,
+                spread,
+            ],
+            axis=-1,
+        )
+
+
+def error_metrics(
+    truth: ArrayLike,
+    predicted: ArrayLike,
+    patients: ArrayLike | None = None,
+    centre: ArrayLike | None = None,
+    *,
+    confidence: float = 0.95,
+    draws: int = 2000,
+    seed: int = 0,
+    within: Sequence[float] = (5, 10),
+) -> dict[str, Estimate]:
+    """All error metrics of `predicted` (n,) against `truth` (n,), by name, each with its interval.
+
+    `patients` (n,) any labels; `centre` (n,): predictions of the null that guesses the centre, on the same units (rmae
+    is the MAE over its MAE, absent without it). median_error is of absolute errors, its interval Woodruff's; within_K
+    is the share of units with an absolute error up to K. calibration_slope regresses truth on prediction (ideal 1),
+    slope_on_truth prediction on truth (below 1: regression to the mean). limits: mean difference ∓ 1.96 standard
+    deviations (Bland & Altman). nan where a metric is not defined, as the correlation of a constant.
+    Raises ValueError for empty input or values that are not finite.
+    """
+    true = finite("truth", truth)
+    given = finite("predicted", predicted, true.shape)
+    if not len(true):
+        raise ValueError("errors need at least one unit")
+    guess = finite("centre", centre, true.shape) if centre is not None else None
+    owner = owners(patients, len(true))
+    count = int(owner.max()) + 1
+    units = sums_of(true, given, guess)
+    value, low, high = interval(patient_sums(units, owner), from_sums(float(true.mean())), confidence, draws, seed)
+    method = f"bootstrap of patients, BCa, {draws} draws"
+    caution = "one patient only" if count < 2 else ("few patients" if count < 30 else "")
+    found = {
+        name: Estimate(float(value[i]), float(low[i]), float(high[i]), count, len(true), method, caution)
+        for i, name in enumerate(METRICS)
+        if name != "rmae" or guess is not None
+    }
+    distance = np.abs(given - true)
+    found["median_error"] = quantile(distance, owner, 0.5, confidence).with_caution(caution)
+    for limit in within:
+        near = np.stack([distance <= limit, np.ones_like(true)], axis=1)
+        share, share_low, share_high = proportion_interval(patient_sums(near, owner), confidence)
+        found[f"within_{limit:g}"] = Estimate(
+            share, share_low, share_high, count, len(true), "Wilson, effective size", caution
+        )
+    found["spearman"] = spearman(true, given, owner, confidence).with_caution(caution)
+    return found
+
+
+def quantile(values: ArrayLike, patients: ArrayLike | None, level: float, confidence: float = 0.95) -> Estimate:
+    """A quantile with Woodruff's interval (JASA 47:635, 1952): the interval of the share below it, inverted.
+
+    The share's variance keeps a patient's units together. A naive bootstrap of a median can cover far too seldom.
+    """
+    array = finite("values", values)
+    owner = owners(patients, len(array))
+    point = float(np.quantile(array, level))
+    influence = ((array <= point) - level) / len(array)
+    influence -= influence.mean()
+    low, high, _ = linear_interval(level, influence, owner, confidence)
+    if np.isnan(low):
+        return Estimate(point, np.nan, np.nan, 1, len(array), "Woodruff")
+    # Order statistics, not interpolation: the interval must not be narrower than what was seen.
+    ends = (
+        float(np.quantile(array, max(low, 0), method="lower")),
+        float(np.quantile(array, min(high, 1), method="higher")),
+    )
+    return Estimate(point, ends[0], ends[1], int(owner.max()) + 1, len(array), "Woodruff")
+
+
+DIFFERENCES = ("mae", "rmse", "bias", "mae_ratio")
+
+
+def _differences(both: Floats) -> Floats:
+    count = both[..., 0]
+    first, second = both[..., 1:4], both[..., 4:7]
+    return np.stack(
+        [
+            (first[..., 0] - second[..., 0]) / count,
+            np.sqrt(first[..., 1] / count) - np.sqrt(second[..., 1] / count),
+            (first[..., 2] - second[..., 2]) / count,
+            first[..., 0] / second[..., 0],
+        ],
+        axis=-1,
+    )
+
+
+def compare_errors(
+    truth: ArrayLike,
+    first: ArrayLike,
+    second: ArrayLike,
+    patients: ArrayLike | None = None,
+    *,
+    confidence: float = 0.95,
+    draws: int = 2000,
+    seed: int = 0,
+    permutations: int = 9999,
+) -> dict[str, Estimate]:
+    """Paired differences (first minus second) in mae, rmse, bias, and the ratio of MAEs, on the same units.
+
+    Intervals by bootstrap of patients; p by changing the two models' places within patients at random.
+    """
+    true = finite("truth", truth)
+    owner = owners(patients, len(true))
+    parts = []
+    for name, given in (("first", first), ("second", second)):
+        error = finite(name, given, true.shape) - true
+        parts.append(np.stack([np.abs(error), error**2, error], axis=1))
+    units = np.concatenate([np.ones((len(true), 1)), *parts], axis=1)
+    sums = patient_sums(units, owner)
+    value, low, high = interval(sums, _differences, confidence, draws, seed)
+    count = sums[:, :1]
+    p_values = permutation_p(
+        np.concatenate([count, sums[:, 1:4]], axis=1),
+        np.concatenate([count, sums[:, 4:7]], axis=1),
+        _three,
+        draws=permutations,
+        seed=seed,
+    )
+    p_values = np.append(p_values, p_values[0])
+    same = bool(np.array_equal(np.asarray(first), np.asarray(second)))
+    method = f"paired bootstrap of patients, BCa, {draws} draws; permutation p, {permutations} draws"
+    return {
+        name: Estimate(
+            float(value[i]),
+            float(value[i] if same else low[i]),
+            float(value[i] if same else high[i]),
+            len(sums),
+            len(true),
+            method,
+            "",
+            float(p_values[i]),
+        )
+        for i, name in enumerate(DIFFERENCES)
+    }
+
+
+def _three(sums: Floats) -> Floats:
+    count = sums[..., 0]
+    return np.stack([sums[..., 1] / count, np.sqrt(sums[..., 2] / count), sums[..., 3] / count], axis=-1)
+
+
+def smallest_difference(
+    truth: ArrayLike, first: ArrayLike, second: ArrayLike, patients: ArrayLike | None = None, power: float = 0.8
+) -> float:
+    """The difference in MAE that a two-sided test at 5 % would find in `power` of repetitions on units like these."""
+    true = finite("truth", truth)
+    apart = np.abs(finite("first", first) - true) - np.abs(finite("second", second) - true)
+    sums = patient_sums(np.stack([np.ones_like(true), apart], axis=1), patients)
+    error = standard_errors(sums, lambda s: (s[..., 1] / s[..., 0])[..., None])[0]
+    return float((stats.norm.ppf(0.975) + stats.norm.ppf(power)) * error)

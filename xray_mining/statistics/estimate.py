@@ -1,0 +1,63 @@
+"""A number with its interval: no metric travels without one."""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+Floats = NDArray[np.float64]
+Integers = NDArray[np.int64]
+Booleans = NDArray[np.bool_]
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """A value, its interval, and how many patients and images it rests on; nan where it cannot be said."""
+
+    value: float
+    low: float
+    high: float
+    patients: int
+    images: int
+    method: str
+    caution: str = ""
+    """Why the interval may not hold; empty where nothing speaks against it."""
+    p_value: float = float("nan")
+
+    def __str__(self) -> str:
+        return f"{self.value:.3f} ({self.low:.3f} to {self.high:.3f}; {self.patients:,} patients)"
+
+    def with_caution(self, caution: str) -> "Estimate":
+        """The same with one more reason for caution."""
+        return replace(self, caution="; ".join(each for each in (self.caution, caution) if each))
+
+
+def owners(patients: ArrayLike | None, units: int) -> Integers:
+    """Patients (any labels, (n,)) as numbers 0 … P - 1, (n,) int64; without patients each unit is its own."""
+    if patients is None:
+        return np.arange(units)
+    labels = np.asarray(patients)
+    if labels.shape != (units,):
+        raise ValueError(f"patients has shape {labels.shape}, not ({units},)")
+    if labels.dtype.kind in "iu" and units and labels.min() == 0 and labels.max() < 4 * units:
+        present = np.bincount(labels.astype(np.int64)) > 0
+        return (np.cumsum(present) - 1)[labels]
+    return np.unique(labels, return_inverse=True)[1].astype(np.int64)
+
+
+def finite(name: str, values: ArrayLike, shape: tuple[int, ...] | None = None) -> Floats:
+    """`values` as float64; ValueError where one is not finite or the shape is another."""
+    array = np.asarray(values, dtype=np.float64)
+    if shape is not None and array.shape != shape:
+        raise ValueError(f"{name} has shape {array.shape}, not {shape}")
+    if not np.isfinite(array).all():
+        raise ValueError(f"{name} has values that are not finite")
+    return array
+
+
+def binary(labels: ArrayLike) -> Booleans:
+    """Labels 0 and 1 (or bool), (n,), as bool; ValueError for any other value."""
+    array = np.asarray(labels)
+    if array.ndim != 1 or not np.isin(array, (0, 1)).all():
+        raise ValueError("labels are not a row of 0 and 1")
+    return array.astype(bool)
