@@ -19,3 +19,7 @@ class FeatureOptions(BaseModel, extra="forbid", frozen=True):
     side_px: int = Field(256, ge=32, le=4096, description="pictures are resized to this before measuring")
     grey_levels: int = Field(32, ge=2, le=256, description="grey levels of the co-occurrence matrix")
     distances_px: list[int] = Field(default=[1, 2, 4], min_length=1, description="co-occurrence distances")
+    gradient_cells: list[int] = Field(
+        default=[8, 4], min_length=1, description="cells a side of the gradient histograms, one scale each"
+    )
+    thumbnail_px: int = Field(16, ge=4, le=64, description="both sides of the thumbnail")
