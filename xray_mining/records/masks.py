@@ -18,10 +18,10 @@ class Masks(Record):
     question = "one structure outlined on one radiograph"
 
     image_key = key("the radiograph", primary_key=True)
-    structure = choice("what is outlined; right and left are the patient's", STRUCTURES)
+    structure = choice("what is outlined; right and left are the patient's", STRUCTURES, primary_key=True)
     source = text("'reference' for masks that came with the archive, else the model")
-    set = text("the mask set: 'reference', or the digest of the model and its options")
-    store = text("the pixel store whose geometry it has")
+    set = text("the mask set: 'reference', or the digest of the model and its options", primary_key=True)
+    store = text("the pixel store whose geometry it has", primary_key=True)
     run_lengths = dy.List(
         dy.UInt32(), description="lengths of runs in row-major order, first of pixels outside, then inside, by turns"
     )

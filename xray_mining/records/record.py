@@ -35,11 +35,14 @@ def one_of(words: Iterable[str]) -> str:
     return f"^({'|'.join(re.escape(word) for word in words)})$"
 
 
-def choice(description: str, allowed: Iterable[str], *, nullable: bool = False) -> dy.String:
+def choice(
+    description: str, allowed: Iterable[str], *, nullable: bool = False, primary_key: bool = False
+) -> dy.String:
     """A text column that takes one of a few words."""
     words = tuple(allowed)
     return dy.String(
         nullable=nullable,
+        primary_key=primary_key,
         regex=one_of(words),
         description=description,
         metadata={"allowed": words},
