@@ -13,7 +13,15 @@ from torch import Tensor, nn
 
 from xray_mining.errors import UserError
 from xray_mining.models.registry import backbone
-from xray_mining.models.weights import PACKAGES, digest_of_state, find_weights, fit_in, fit_in_order, read_state
+from xray_mining.models.weights import (
+    PACKAGES,
+    WeightsSource,
+    digest_of_state,
+    find_weights,
+    fit_in,
+    fit_in_order,
+    read_state,
+)
 
 
 class Network(nn.Module):
@@ -130,11 +138,18 @@ def backbone_names() -> list[str]:
 
 
 def load_backbone(
-    name: str, weights: str = "none", licence: str = "", side_px: int | None = None, seed: int = 0
+    name: str,
+    weights: str = "none",
+    licence: str = "",
+    side_px: int | None = None,
+    seed: int = 0,
+    *,
+    channels: int = 3,
 ) -> Backbone:
     """The named network with weights from 'none' (random, by `seed`), 'timm', 'package' or a state dict file.
 
-    `side_px` sizes networks that take one size only (vision transformers); others take any. Raises UserError for an
+    `side_px` sizes networks that take one size only (vision transformers); others take any. `channels` of the first
+    convolution are three, or what a weights file has. Raises UserError for an
     unknown name (with the nearest), weights that are missing or do not fit, and sizes the network cannot take.
     """
     source = find_weights(name, weights, licence)
@@ -142,9 +157,10 @@ def load_backbone(
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         if name in backbone:
-            made = _registered(name, source.kind, state, f"weights {source.path.name if source.path else ''}")
+            made = _registered(name, source, state)
         else:
-            made = _from_timm(name, source.kind, state, f"weights {source.path.name if source.path else ''}", side_px)
+            channels = _channels_of(state) if source.kind == "file" else channels
+            made = _from_timm(name, source, state, side_px, channels)
     made.licence = source.licence or made.licence
     if source.kind == "none":
         made.licence = ""
@@ -153,17 +169,18 @@ def load_backbone(
     return made
 
 
-def _registered(name: str, kind: str, state: dict[str, Tensor], where: str) -> Backbone:
+def _registered(name: str, source: WeightsSource, state: dict[str, Tensor]) -> Backbone:
+    where = f"weights {source.path.name if source.path else name}"
     made: Backbone = backbone.find(name)()
     inner: Any = made.network.model
-    if kind == "timm":
+    if source.kind == "timm":
         from torchvision.models import get_model_weights
 
         best: Any = next(iter(get_model_weights(name)))
         try:
             # torch prints where it downloads from on standard output, which is kept for a command's summary.
             with contextlib.redirect_stdout(sys.stderr):
-                state, where = best.get_state_dict(progress=False, check_hash=True), f"weights {name}"
+                state = best.get_state_dict(progress=False, check_hash=True)
         except Exception as error:
             raise _not_downloaded(name, error) from error
         made.licence = "BSD-3-Clause"
@@ -172,10 +189,13 @@ def _registered(name: str, kind: str, state: dict[str, Tensor], where: str) -> B
     return made
 
 
-def _from_timm(name: str, kind: str, state: dict[str, Tensor], where: str, side_px: int | None) -> Backbone:
+def _from_timm(
+    name: str, source: WeightsSource, state: dict[str, Tensor], side_px: int | None, channels: int
+) -> Backbone:
     import timm
     from timm.models import get_pretrained_cfg, is_model
 
+    kind = source.kind
     plain = name.partition(".")[0]
     if not is_model(plain):
         raise backbone.unknown(name, timm.list_models())
@@ -186,7 +206,6 @@ def _from_timm(name: str, kind: str, state: dict[str, Tensor], where: str, side_
         raise UserError(f"backbone {name}: timm has no such weights; known are {', '.join(known) or 'none'}") from error
     if kind == "timm" and (settings is None or not settings.has_weights):
         raise UserError(f"backbone {name}: timm has no weights for it; use 'none' or a file")
-    channels = _channels_of(state) if kind == "file" else 3
     extra: dict[str, Any] = {}
     if side_px is not None and settings is not None and settings.fixed_input_size:
         extra["img_size"] = side_px
@@ -202,7 +221,7 @@ def _from_timm(name: str, kind: str, state: dict[str, Tensor], where: str, side_
         fit_in_order(model, state, f"package {PACKAGES[name].name}")
         model.reset_classifier(0)
     elif state:
-        fit_in(model, state, where)
+        fit_in(model, state, f"weights {source.path.name if source.path else name}")
     given: Any = model.pretrained_cfg
     made = Backbone(name, TimmNetwork(model), channels, given["mean"], given["std"])
     made.licence = str(given.get("license") or "not stated") if kind == "timm" else ""

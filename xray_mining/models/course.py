@@ -1,0 +1,172 @@
+"""How a fit goes: validation at the end of each epoch, checkpoints, early stopping, progress."""
+
+import math
+import time
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytorch_lightning as lightning
+import torch
+
+from xray_mining.errors import CannotFinish
+from xray_mining.models.data import Radiographs
+from xray_mining.models.module import Learner
+from xray_mining.models.prediction import predict_dataset
+from xray_mining.progress import Bar
+from xray_mining.workspace import write_atomically
+
+
+@dataclass(slots=True)
+class Course:
+    """What is known of a fit after some epochs; part of last.ckpt and of the model file."""
+
+    best_error: float = math.inf
+    best_epoch: int = -1
+    waited: int = 0
+    """Epochs since the best one."""
+    ended: bool = False
+    history: list[dict[str, float]] = field(default_factory=list)
+    """One row an epoch: epoch, training_loss, validation_error, learning_rate."""
+
+
+def validation_error(values: np.ndarray, truths: np.ndarray, weights: np.ndarray, is_classes: bool) -> float:
+    """Weighted mean absolute error of numbers (n,), or mean log loss of probabilities (n, classes); inf if not finite.
+
+    From the whole table of predictions, never from means of ranks or batches.
+    """
+    if is_classes:
+        chosen = values[np.arange(len(values)), truths.astype(int)]
+        errors = -np.log(np.clip(chosen, 1e-7, 1.0))
+    else:
+        errors = np.abs(values - truths)
+    error = float(np.average(errors, weights=weights if weights.sum() > 0 else None))
+    return error if math.isfinite(error) else math.inf
+
+
+class Watch(lightning.Callback):
+    """Judges each epoch on the validation images, keeps the best network and everything needed to go on."""
+
+    def __init__(
+        self, validation: Radiographs, is_classes: bool, home: Path, identity: str, checkpoint_seconds: float
+    ) -> None:
+        self.validation = validation
+        self.is_classes = is_classes
+        self.home = home
+        self.identity = identity
+        self.checkpoint_seconds = checkpoint_seconds
+        self.course = Course()
+        self.bar: Bar | None = None
+        self._optimizer_state: Any = None
+        self._saved_at = time.monotonic()
+        self._losses: list[torch.Tensor] = []
+
+    def __getstate__(self) -> dict[str, Any]:
+        # Processes that Lightning starts have no bar of their own.
+        return {**self.__dict__, "bar": None}
+
+    def resume(self, learner: Learner) -> bool:
+        """Take up last.ckpt if it is of this very fit; False where there is none."""
+        path = self.home / "last.ckpt"
+        if not path.is_file():
+            return False
+        try:
+            saved = torch.load(path, map_location="cpu", weights_only=True)
+        except Exception:  # of a version that wrote it otherwise: training starts anew
+            return False
+        if saved.get("identity") != self.identity:
+            return False
+        learner.load_state_dict(saved["learner"])
+        learner.step = saved["step"]
+        self.course = Course(**saved["course"])
+        self._losses = [torch.tensor(saved["losses"])] if saved["losses"] else []
+        self._optimizer_state = saved["optimizer"]
+        return True
+
+    def on_train_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
+        """The optimizer's moments come back once there is one."""
+        if self._optimizer_state is not None:
+            optimizer: Any = pl_module.optimizers(use_pl_optimizer=False)
+            optimizer.load_state_dict(self._optimizer_state["optimizer"])
+            if self._optimizer_state["precision"]:
+                trainer.precision_plugin.load_state_dict(self._optimizer_state["precision"])
+            self._optimizer_state = None
+
+    def on_train_batch_end(
+        self, trainer: lightning.Trainer, pl_module: lightning.LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        """Count the step, judge at an epoch's end, write a checkpoint when it is time."""
+        learner: Any = pl_module
+        step = learner.step
+        rate = learner.rate(step)
+        learner.finish_step()
+        self._losses.append(outputs["loss"].detach())
+        epoch_ended = learner.schedule.ends_epoch(step)
+        if epoch_ended:
+            self._judge(trainer, learner, learner.schedule.epoch(step), rate)
+        if self.bar is not None:
+            self.bar.advance(len(batch.rows) * trainer.world_size, epoch=learner.schedule.epoch(step) + 1)
+        # At once where training ends, so that what follows a kill starts from there.
+        if self.course.ended or time.monotonic() - self._saved_at >= self.checkpoint_seconds:
+            self._save(trainer, learner)
+
+    def _judge(self, trainer: lightning.Trainer, learner: Learner, epoch: int, rate: float) -> None:
+        training_loss = float(torch.stack([each.cpu().float() for each in self._losses]).mean())
+        self._losses = []
+        if not math.isfinite(training_loss):
+            raise CannotFinish(
+                f"training: the loss is no longer a number in epoch {epoch + 1}; lower learning_rate or set precision "
+                f"to 32-true"
+            )
+        course = self.course
+        error = self._validate(trainer, learner)
+        row = {"epoch": float(epoch + 1), "training_loss": training_loss, "validation_error": error}
+        course.history.append({**row, "learning_rate": learner.options.learning_rate * rate})
+        # Without validation images the last epoch is the one that counts.
+        if error < course.best_error or math.isnan(error):
+            course.best_error, course.best_epoch, course.waited = error, epoch, 0
+            if trainer.is_global_zero:
+                state = {name: tensor.cpu() for name, tensor in learner.judged.state_dict().items()}
+                with write_atomically(self.home / "best.ckpt") as scratch:
+                    torch.save({"identity": self.identity, "epoch": epoch, "error": error, "state": state}, scratch)
+        else:
+            course.waited += 1
+        if course.waited >= learner.options.patience or epoch + 1 == learner.schedule.epochs:
+            course.ended = True
+            trainer.should_stop = True
+
+    def _validate(self, trainer: lightning.Trainer, learner: Learner) -> float:
+        """Error on the validation images; nan where there are none."""
+        if not len(self.validation):
+            return math.nan
+        rank, ranks = trainer.global_rank, trainer.world_size
+        rows, values, _ = predict_dataset(
+            learner.judged, self.validation, learner.options.batch_size, learner.device, rank=rank, ranks=ranks
+        )
+        if ranks > 1:
+            gathered: list[Any] = [None] * ranks
+            torch.distributed.all_gather_object(gathered, (rows, values))
+            rows = np.concatenate([each[0] for each in gathered])
+            values = np.concatenate([each[1] for each in gathered])
+        return validation_error(values, self.validation.truths[rows], self.validation.weights[rows], self.is_classes)
+
+    def _save(self, trainer: lightning.Trainer, learner: Learner) -> None:
+        if trainer.is_global_zero:
+            optimizer: Any = learner.optimizers(use_pl_optimizer=False)
+            with write_atomically(self.home / "last.ckpt") as scratch:
+                torch.save(
+                    {
+                        "identity": self.identity,
+                        "step": learner.step,
+                        "learner": learner.state_dict(),
+                        "course": asdict(self.course),
+                        "losses": [float(each) for each in self._losses],
+                        "optimizer": {
+                            "optimizer": optimizer.state_dict(),
+                            "precision": trainer.precision_plugin.state_dict(),
+                        },
+                    },
+                    scratch,
+                )
+        self._saved_at = time.monotonic()

@@ -1,0 +1,133 @@
+"""The LightningModule: one network, one loss, and everything that is a function of the step's number."""
+
+import copy
+import math
+from typing import Any
+
+import numpy as np
+import pytorch_lightning as lightning
+import torch
+from torch import Tensor, nn
+
+from xray_mining.models.backbones import Backbone, load_backbone
+from xray_mining.models.data import Batch, Schedule
+from xray_mining.models.heads import Head, Range, make_head
+from xray_mining.models.losses import Loss
+from xray_mining.models.options import NetworkOptions
+from xray_mining.records.cohort import Target
+
+
+class Network(nn.Module):
+    """Backbone, dropout and head."""
+
+    def __init__(self, backbone: Backbone, head: Head, dropout: float) -> None:
+        super().__init__()
+        self.backbone, self.head = backbone, head
+        self.dropout = nn.Dropout(dropout)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """(n, 1, side, side) float32 in [0, 1] → raw outputs of the head."""
+        return self.head(self.dropout(self.backbone(images)))
+
+    @torch.inference_mode()
+    def predict(self, images: Tensor) -> tuple[np.ndarray, np.ndarray | None]:
+        """(n, 1, side, side) in [0, 1] → values float64 (n,) or (n, classes), and spread (n,) or None."""
+        self.eval()
+        values, spread = self.head.decode(self(images).float())
+        return values.double().cpu().numpy(), None if spread is None else spread.double().cpu().numpy()
+
+
+def make_network(options: NetworkOptions, head: str, target: Target, known: Range, seed: int) -> Network:
+    """The network of an experiment, its weights loaded and its head drawn by `seed`."""
+    backbone = load_backbone(options.backbone, options.weights, options.weights_licence, options.side_px, seed)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed % 2**63)
+        return Network(backbone, make_head(head, backbone.width, target, known), options.dropout)
+
+
+class Learner(lightning.LightningModule):
+    """Trains a network. Learning rate, dropout's chance and what is frozen follow from the step's number alone."""
+
+    def __init__(self, network: Network, loss: Loss, options: NetworkOptions, schedule: Schedule) -> None:
+        super().__init__()
+        self.network = network
+        self.loss = loss
+        self.options = options
+        self.schedule = schedule
+        self.step = 0
+        """Number of the next step, from the start of training over all restarts."""
+        self.average: Network | None = copy.deepcopy(network) if options.average_weights else None
+        if self.average is not None:
+            self.average.requires_grad_(False)
+
+    @property
+    def judged(self) -> Network:
+        """The network that predicts: the averaged one where weights are averaged."""
+        return self.average if self.average is not None else self.network
+
+    def rate(self, step: int) -> float:
+        """Share of the full learning rate at a step: a linear rise, then half a cosine down to a hundredth."""
+        rise = self.options.warmup_epochs * self.schedule.steps_an_epoch
+        if step < rise:
+            return (step + 1) / (rise + 1)
+        done = (step - rise) / max(1.0, self.schedule.steps - rise)
+        return 0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * min(1.0, done)))
+
+    def holds_backbone(self, step: int) -> bool:
+        """The backbone does not learn at this step."""
+        factor = self.options.backbone_learning_rate_factor
+        return factor == 0 or self.schedule.epoch(step) < self.options.frozen_epochs
+
+    def configure_optimizers(self) -> torch.optim.Optimizer:
+        """AdamW: backbone and head at their own rates; biases, norms and other vectors without decay."""
+        groups: list[dict[str, Any]] = []
+        parts = (
+            (self.network.backbone, self.options.backbone_learning_rate_factor),
+            (self.network.head, 1.0),
+        )
+        for part, factor in parts:
+            rate = self.options.learning_rate * factor
+            for decays in (True, False):
+                chosen = [each for each in part.parameters() if (each.ndim > 1) == decays]
+                decay = self.options.weight_decay if decays else 0.0
+                groups.append({"params": chosen, "lr": rate, "full_rate": rate, "weight_decay": decay})
+        return torch.optim.AdamW(groups)
+
+    def prepare_step(self) -> None:
+        """Set everything that the next step's number decides."""
+        rank = self.trainer.global_rank
+        state = np.random.SeedSequence([self.schedule.seed % 2**32, self.step, rank]).generate_state(2)
+        torch.manual_seed(int(state[0]) << 31 | int(state[1]) >> 1)
+        optimizer: Any = self.optimizers(use_pl_optimizer=False)
+        for group in optimizer.param_groups:
+            group["lr"] = group["full_rate"] * self.rate(self.step)
+        holds = self.holds_backbone(self.step)
+        # One image at a time has no batch statistics: the norms keep those they came with.
+        alone = self.schedule.batch_size == 1
+        if self.network.backbone.training != (not (holds or alone)) or not self.network.training:
+            self.network.train()
+            self.network.backbone.train(not (holds or alone))
+        first = next(self.network.backbone.parameters())
+        if first.requires_grad == holds:
+            self.network.backbone.requires_grad_(not holds)
+
+    def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
+        """Lightning's door to `prepare_step`."""
+        self.prepare_step()
+
+    def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
+        """The weighted mean loss of a batch."""
+        raw = self.network(batch.images)
+        return (self.loss.compute(raw.float(), batch.truths, self.network.head) * batch.shares).sum()
+
+    def finish_step(self) -> None:
+        """Average the weights and count the step."""
+        if self.average is not None:
+            # Early averages forget fast, so that a short training is not held at its beginning.
+            decay = min(self.options.average_weights, (1 + self.step) / (10 + self.step))
+            with torch.no_grad():
+                for kept, new in zip(self.average.parameters(), self.network.parameters(), strict=True):
+                    kept.lerp_(new, 1 - decay)
+                for kept, new in zip(self.average.buffers(), self.network.buffers(), strict=True):
+                    kept.copy_(new)
+        self.step += 1
