@@ -19,3 +19,8 @@ class IngestOptions(BaseModel, extra="forbid", frozen=True):
     grey: GreyOptions = GreyOptions()
     shard_files: int = Field(2000, ge=1, description="files a shard")
     topcode_age: bool = Field(True, description="set ages above 89 to 90")
+    adapter: str | None = Field(None, description="name of the adapter; recognised by the folder's layout if left out")
+    mapping: str | None = Field(
+        None, description="YAML file that says what a table's columns mean, or the name of one that ships"
+    )
+    file_limit_s: float = Field(60.0, gt=0, description="seconds after which a file that hangs is rejected")

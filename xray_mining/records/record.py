@@ -35,9 +35,7 @@ def one_of(words: Iterable[str]) -> str:
     return f"^({'|'.join(re.escape(word) for word in words)})$"
 
 
-def choice(
-    description: str, allowed: Iterable[str], *, nullable: bool = False, primary_key: bool = False
-) -> dy.String:
+def choice(description: str, allowed: Iterable[str], *, nullable: bool = False, primary_key: bool = False) -> dy.String:
     """A text column that takes one of a few words."""
     words = tuple(allowed)
     return dy.String(
