@@ -50,9 +50,10 @@ def write_shard(workspace: Workspace, store: str, archive: str, shard: int) -> G
 def rows_of(workspace: Workspace, store: str) -> pl.DataFrame:
     """The Pixels rows of a store over all archives, one row a key: the earliest archive and shard keep it."""
     settings = workspace.settings
-    frames = []
-    for archive in sorted(settings.archives, key=lambda name: settings.archives[name].order):
-        frames.append(Pixels.read(workspace.parts(archive, Pixels.table)).filter(pl.col("store") == store))
+    frames = [
+        Pixels.read(workspace.parts(archive, Pixels.table)).filter(pl.col("store") == store)
+        for archive in sorted(settings.archives, key=lambda name: settings.archives[name].order)
+    ]
     frame = pl.concat(frames) if frames else Pixels.create_empty()
     return frame.unique("image_key", keep="first", maintain_order=True)
 
@@ -141,7 +142,7 @@ class PixelStore:
         return self.frame.select(columns)[self._places(image_keys)].to_numpy()
 
     def _read_into(self, picture: np.ndarray, number: int, offset: int) -> None:
-        view = memoryview(picture).cast("B")
+        view = picture.data.cast("B")
         done = 0
         while done < len(view):
             count = os.preadv(self._handle(number), [view[done:]], offset + done)
