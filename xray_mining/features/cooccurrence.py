@@ -1,0 +1,142 @@
+"""Haralick's statistics of grey-level co-occurrence (Haralick 1973; definitions as in IBSI, arXiv:1612.07003)."""
+
+import numpy as np
+
+from xray_mining.features.kernels import compiled
+from xray_mining.features.options import FeatureOptions
+from xray_mining.features.registry import Array, Column, Picture, by_region, feature, region_rows
+
+_STATISTICS = (
+    "contrast",
+    "dissimilarity",
+    "inverse_difference_moment",
+    "second_moment",
+    "entropy",
+    "correlation",
+    "cluster_shade",
+    "cluster_prominence",
+)
+
+
+@compiled
+def pair_counts(levels: Array, zones: Array, zone_count: int, distance: int, level_count: int) -> Array:
+    """Pairs of grey levels at Chebyshev distance `distance` in four directions, together.
+
+    `levels` (h, w) uint8 in 0 … level_count - 1. Gives (zones + 1, levels, levels) int32, each pair once, upper and
+    lower triangle as met: row 0 … zones - 1 the pairs within a zone, the last row all pairs within the radiograph.
+    Diagonal offsets are (d, d), as IBSI means them.
+    """
+    height, width = levels.shape
+    counts = np.zeros((zone_count + 1, level_count, level_count), np.int32)
+    for row in range(height):
+        for column in range(width):
+            zone = zones[row, column]
+            if zone < 0:
+                continue
+            here = levels[row, column]
+            for direction in range(4):
+                if direction == 0:
+                    other_row, other_column = row, column + distance
+                elif direction == 1:
+                    other_row, other_column = row + distance, column + distance
+                elif direction == 2:
+                    other_row, other_column = row + distance, column
+                else:
+                    other_row, other_column = row + distance, column - distance
+                if other_row >= height or other_column >= width or other_column < 0:
+                    continue
+                other = zones[other_row, other_column]
+                if other < 0:
+                    continue
+                there = levels[other_row, other_column]
+                if other == zone:
+                    counts[zone, here, there] += 1
+                else:
+                    counts[zone_count, here, there] += 1
+    for zone in range(zone_count):
+        counts[zone_count] += counts[zone]
+    return counts
+
+
+@compiled
+def _statistics(counts: Array) -> Array:
+    """(regions, levels, levels) counts → (regions, 8) of the symmetric matrices; nan for a region without pairs."""
+    regions, size, _ = counts.shape
+    found = np.full((regions, 8), np.nan)
+    margin = np.zeros(size)
+    for region in range(regions):
+        total = 0.0
+        for i in range(size):
+            for j in range(size):
+                total += counts[region, i, j]
+        if total == 0:
+            continue
+        margin[:] = 0
+        contrast = dissimilarity = inverse = second = entropy = 0.0
+        for i in range(size):
+            for j in range(i + 1):
+                both = counts[region, i, j] + counts[region, j, i]
+                if both == 0:
+                    continue
+                # The symmetric matrix holds every pair in both orders: off the diagonal two equal cells.
+                cell = both / (2 * total)
+                apart = i - j
+                margin[i] += cell
+                if i == j:
+                    second += cell * cell
+                    entropy -= cell * np.log2(cell)
+                    inverse += cell
+                else:
+                    margin[j] += cell
+                    contrast += 2 * cell * apart * apart
+                    dissimilarity += 2 * cell * apart
+                    inverse += 2 * cell / (1 + apart * apart)
+                    second += 2 * cell * cell
+                    entropy -= 2 * cell * np.log2(cell)
+        mean = 0.0
+        for i in range(size):
+            mean += margin[i] * i
+        variance = 0.0
+        for i in range(size):
+            variance += margin[i] * (i - mean) * (i - mean)
+        shade = prominence = 0.0
+        for i in range(size):
+            for j in range(i + 1):
+                both = counts[region, i, j] + counts[region, j, i]
+                if both == 0:
+                    continue
+                cell = both / (2 * total) * (1 if i == j else 2)
+                far = i + j - 2 * mean
+                shade += cell * far * far * far
+                prominence += cell * far * far * far * far
+        found[region, 0] = contrast
+        found[region, 1] = dissimilarity
+        found[region, 2] = inverse
+        found[region, 3] = second
+        found[region, 4] = entropy
+        if variance > 1e-12:
+            # Margins of a symmetric matrix are alike: covariance = variance - contrast / 2.
+            found[region, 5] = 1 - contrast / (2 * variance)
+        found[region, 6] = shade
+        found[region, 7] = prominence
+    return found
+
+
+def _columns(options: FeatureOptions) -> list[Column]:
+    names = [
+        (f"cooccurrence_{statistic}_d{distance}", "bits" if statistic == "entropy" else "")
+        for distance in options.distances_px
+        for statistic in _STATISTICS
+    ]
+    return by_region(names, options)
+
+
+@feature(_columns, turns=True)
+def cooccurrence(picture: Picture, options: FeatureOptions) -> Array:
+    """Eight statistics of the symmetric co-occurrence matrix, directions merged, by region and distance."""
+    levels = (picture.values.astype(np.uint16) * options.grey_levels // 256).astype(np.uint8)
+    blocks = []
+    for distance in options.distances_px:
+        counts = pair_counts(levels, picture.zones, picture.zone_count, distance, options.grey_levels)
+        blocks.append(_statistics(region_rows(counts[-1], counts[:-1], options)))
+    return np.concatenate(blocks, axis=1).ravel()

@@ -1,0 +1,75 @@
+"""Local binary patterns, uniform and invariant to turns (Ojala, Pietikäinen, Mäenpää 2002)."""
+
+import numpy as np
+
+from xray_mining.features.kernels import compiled
+from xray_mining.features.options import FeatureOptions
+from xray_mining.features.registry import Array, Column, Picture, by_region, feature, region_rows
+
+_RADII_PX = (1, 2, 4)
+
+
+def _table() -> Array:
+    """Pattern of eight bits → number of ones where it changes at most twice around the circle, else 9."""
+    table = np.zeros(256, np.uint8)
+    for pattern in range(256):
+        bits = [(pattern >> place) & 1 for place in range(8)]
+        changes = sum(bits[place] != bits[place - 1] for place in range(8))
+        table[pattern] = sum(bits) if changes <= 2 else 9
+    return table
+
+
+_UNIFORM = _table()
+
+
+@compiled
+def pattern_counts(values: Array, zones: Array, zone_count: int, radius: int, uniform: Array) -> Array:
+    """Counts of the ten uniform patterns by zone, (zones, 10) int64.
+
+    The eight neighbours lie on the square ring at `radius`, at multiples of 45 degrees; pixels whose ring leaves the
+    radiograph are left out.
+    """
+    height, width = values.shape
+    counts = np.zeros((zone_count, 10), np.int64)
+    for row in range(radius, height - radius):
+        for column in range(radius, width - radius):
+            zone = zones[row, column]
+            if zone < 0:
+                continue
+            top, bottom, left, right = row - radius, row + radius, column - radius, column + radius
+            if zones[top, left] < 0 or zones[bottom, right] < 0 or zones[top, right] < 0 or zones[bottom, left] < 0:
+                continue
+            here = values[row, column]
+            pattern = (
+                (values[row, right] >= here)
+                | (values[top, right] >= here) << 1
+                | (values[top, column] >= here) << 2
+                | (values[top, left] >= here) << 3
+                | (values[row, left] >= here) << 4
+                | (values[bottom, left] >= here) << 5
+                | (values[bottom, column] >= here) << 6
+                | (values[bottom, right] >= here) << 7
+            )
+            counts[zone, uniform[pattern]] += 1
+    return counts
+
+
+def _columns(options: FeatureOptions) -> list[Column]:
+    names = [
+        (f"local_binary_pattern_{kind}_r{radius}", "")
+        for radius in _RADII_PX
+        for kind in (*(f"ones{ones}" for ones in range(9)), "other")
+    ]
+    return by_region(names, options)
+
+
+@feature(_columns, turns=True)
+def local_binary_pattern(picture: Picture, options: FeatureOptions) -> Array:
+    """Shares of the ten patterns at three radii, by region; nan for a region without a whole ring."""
+    blocks = []
+    for radius in _RADII_PX:
+        counts = pattern_counts(picture.values, picture.zones, picture.zone_count, radius, _UNIFORM)
+        rows = region_rows(counts.sum(axis=0), counts, options).astype(np.float64)
+        total = rows.sum(axis=1, keepdims=True)
+        blocks.append(np.divide(rows, total, out=np.full(rows.shape, np.nan), where=total > 0))
+    return np.concatenate(blocks, axis=1).ravel()

@@ -1,0 +1,118 @@
+"""Families of handcrafted features: one function each, found by file name; a new one needs no list to be edited."""
+
+import pkgutil
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from importlib import import_module
+from typing import Any
+
+import numpy as np
+
+from xray_mining.errors import unknown_name
+from xray_mining.features.options import FeatureOptions
+
+Array = np.ndarray[Any, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """One number of a radiograph."""
+
+    name: str
+    unit: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """What a family measures."""
+
+    values: Array
+    """(side, side) uint8, bright = dense, resized to FeatureOptions.side_px."""
+    zones: Array
+    """(side, side) int16: the zone each pixel lies in, row by row from the top left; -1 outside the radiograph."""
+    zone_count: int
+    box: tuple[int, int, int, int]
+    """top, left, bottom, right of the radiograph within the padded square, in pixels."""
+
+    @property
+    def content(self) -> Array:
+        """The radiograph without its padding, (height, width) uint8."""
+        top, left, bottom, right = self.box
+        return self.values[top:bottom, left:right]
+
+
+@dataclass(frozen=True, slots=True)
+class Feature:
+    """A registered family; one that shares its work gives all its columns at once."""
+
+    family: str
+    columns: Callable[[FeatureOptions], list[Column]]
+    compute: Callable[[Picture, FeatureOptions], Array]
+    """(columns,) float64; nan where something cannot be measured, never 0."""
+    needs: str
+    """'picture', or the structure whose mask it needs."""
+    turns: bool
+    """Whether the picture's columns are the same after a turn by 90 degrees (declared, and tested as a law)."""
+
+    def __str__(self) -> str:
+        return self.family
+
+
+_KNOWN: dict[str, Feature] = {}
+
+
+def feature(
+    columns: Callable[[FeatureOptions], list[Column]], needs: str = "picture", turns: bool = False
+) -> Callable[[Callable[[Picture, FeatureOptions], Array]], Feature]:
+    """Register the decorated function as the family of its own name."""
+
+    def register(compute: Callable[[Picture, FeatureOptions], Array]) -> Feature:
+        name = str(getattr(compute, "__name__", ""))
+        if name in _KNOWN:
+            raise ValueError(f"two families are called {name}")
+        _KNOWN[name] = Feature(name, columns, compute, needs, turns)
+        return _KNOWN[name]
+
+    return register
+
+
+def features() -> list[Feature]:
+    """All families, by name."""
+    from xray_mining import features as room
+
+    for module in pkgutil.iter_modules(room.__path__):
+        if module.name not in ("registry", "options", "extract", "sets", "kernels"):
+            import_module(f"{room.__name__}.{module.name}")
+    return [_KNOWN[name] for name in sorted(_KNOWN)]
+
+
+def find(families: Iterable[str]) -> list[Feature]:
+    """The named families in the order given; UserError for a name nobody registered."""
+    known = {each.family: each for each in features()}
+    for name in families:
+        if name not in known:
+            raise unknown_name("features, family", name, known)
+    return [known[name] for name in dict.fromkeys(families)]
+
+
+def columns_of(options: FeatureOptions) -> list[Column]:
+    """All columns of a feature set, in order."""
+    return [column for each in find(options.families) for column in each.columns(options)]
+
+
+def regions_of(options: FeatureOptions) -> list[str]:
+    """Prefixes of the regions that are measured: whole, then zone_ROW_COLUMN from the top left."""
+    zones = [f"zone_{row}_{column}" for row in range(options.zone_rows) for column in range(options.zone_columns)]
+    return (["whole"] if "whole" in options.regions else []) + (zones if "zones" in options.regions else [])
+
+
+def by_region(names: Iterable[tuple[str, str]], options: FeatureOptions) -> list[Column]:
+    """A column for each region and (name, unit), regions outermost."""
+    names = list(names)
+    return [Column(f"{region}_{name}", unit) for region in regions_of(options) for name, unit in names]
+
+
+def region_rows(whole: Array, zones: Array, options: FeatureOptions) -> Array:
+    """Rows of the measured regions: (…) of the whole and (zones, …), as (regions, …)."""
+    parts = ([whole[None]] if "whole" in options.regions else []) + ([zones] if "zones" in options.regions else [])
+    return np.concatenate(parts)

@@ -1,0 +1,457 @@
+"""scikit-learn models on tables of numbers: hyperparameters by patient-grouped inner cross-validation, never on test.
+
+Everything that is fitted (medians, scales, components, hyperparameters, calibration of decision values) sees the
+training and validation patients of one rotation only. What a model predicts for validation patients is out of fold:
+the copy of the model that predicts a patient has not seen that patient.
+"""
+
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin, TransformerMixin
+from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.feature_selection import f_classif, f_regression
+from sklearn.linear_model import LogisticRegression, Ridge
+from sklearn.model_selection import GroupKFold, StratifiedGroupKFold
+from sklearn.pipeline import Pipeline
+from sklearn.svm import SVC, SVR
+
+from xray_mining.errors import UserError
+from xray_mining.models.fit import Fit, Fitted
+
+Array = np.ndarray[Any, Any]
+
+INNER_FOLDS = 5
+_BOOSTING_ROUNDS = 200
+_BOOSTING_COLUMNS = 300
+
+
+@dataclass(frozen=True, slots=True)
+class Learned:
+    """A model that learned from one rotation's training and validation patients."""
+
+    predictor: Pipeline
+    """Takes the table's rows; `predict` for numbers, `predict_proba` for classes."""
+    out_of_fold: Array
+    """(n,) or (n, classes): what copies that had not seen the patient said of each row it learned from."""
+    chosen: dict[str, float]
+    """The hyperparameters that the inner cross-validation chose."""
+    loss: float
+    """Their out-of-fold loss: mean absolute error, or log loss."""
+
+    def values(self, matrix: Array) -> Array:
+        """Predictions for other rows, (m,) or (m, classes)."""
+        if hasattr(self.predictor[-1], "predict_proba"):
+            return self.predictor.predict_proba(matrix)
+        return self.predictor.predict(matrix)
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """What a model learns from: one rotation's training and validation rows."""
+
+    matrix: Array
+    """(n, columns) float64, nan where something could not be measured."""
+    truths: Array
+    """(n,) float64: the number, or the class 0, 1, …"""
+    patients: Array
+    """(n,) the patient of each row: a patient's rows stay together."""
+    weights: Array
+    """(n,) float64."""
+    classes: int = 0
+    """0 for a number."""
+
+    def folds(self) -> list[tuple[Array, Array]]:
+        """Patient-grouped inner folds: rows to fit on and rows held out."""
+        count = min(INNER_FOLDS, np.unique(self.patients).size)
+        splitter = StratifiedGroupKFold(count) if self.classes else GroupKFold(count)
+        with warnings.catch_warnings():
+            # A fold may lack members of a small class: its loss counts all the same.
+            warnings.filterwarnings("ignore", message="The least populated class in y has only")
+            return list(splitter.split(self.truths, self.truths, self.patients))
+
+    @property
+    def shares(self) -> Array:
+        """Weights with mean 1; all 1 where no row has any."""
+        total = self.weights.sum()
+        return self.weights * (len(self.weights) / total) if total > 0 else np.ones_like(self.weights)
+
+    def loss(self, values: Array) -> float:
+        """Mean absolute error of numbers (n,), log loss of probabilities (n, classes)."""
+        if values.ndim == 1:
+            return float(np.average(np.abs(values - self.truths), weights=self.shares))
+        own = np.clip(values[np.arange(len(self.truths)), self.truths.astype(int)], 1e-7, 1)
+        return float(np.average(-np.log(own), weights=self.shares))
+
+
+def fit_baseline(model: str, matrix: Array, fit: Fit, components: int = 0) -> tuple[Fitted, Learned]:
+    """Learn from a rotation's training and validation patients; predict validation out of fold, and test.
+
+    `matrix` is (rows of fit.images, columns), nan where something could not be measured. Raises UserError where a
+    rotation has too few patients or classes to learn from.
+    """
+    known = fit.rows("train", "validation", labelled=True)
+    truths = fit.truths()[known]
+    patients = fit.images["patient_key"].to_numpy()[known]
+    weights = fit.images["weight"].to_numpy().astype(np.float64)[known]
+    classes = len(fit.target.classes) if fit.is_classes else 0
+    where = f"target {fit.target.name}, rotation {fit.number}"
+    table = Table(matrix[known], truths, patients, weights, classes)
+    learned = learn(model, table, components, max(fit.seed, 0), where)
+    test = fit.rows("test")
+    validation = fit.images["role"].to_numpy()[known] == "validation"
+    keys = [fit.keys[row] for row in (*known[validation], *test)]
+    predicted = learned.values(matrix[test]) if len(test) else learned.out_of_fold[:0]
+    return Fitted(keys, np.concatenate([learned.out_of_fold[validation], predicted])), learned
+
+
+def learn(model: str, table: Table, components: int = 0, seed: int = 0, where: str = "the fit") -> Learned:
+    """The named model with the hyperparameters that are best over patient-grouped inner folds.
+
+    `model`: ridge, logistic, boosting, support_vectors. `components` > 0 keeps that many principal components;
+    boosting takes the columns as they are. Raises UserError, begun with `where`, for too few patients or classes.
+    """
+    if np.unique(table.patients).size < 2:
+        raise UserError(f"{where}: has one patient to learn from; take a cohort with more patients")
+    if table.classes and len(np.unique(table.truths)) < table.classes:
+        raise UserError(f"{where}: a class has no patient to learn from; take a larger cohort or fewer folds")
+    if model == ("ridge" if table.classes else "logistic"):
+        wanted = "a number; take 'logistic'" if table.classes else "a group; take 'ridge'"
+        raise UserError(f"{where}: {model} predicts {wanted}")
+    with warnings.catch_warnings():
+        # A grid has ends where a solver does not converge; the inner folds judge what it gave.
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        return _LEARNERS[model](table, components, seed)
+
+
+class Standardised(TransformerMixin, BaseEstimator):
+    """Columns with their medians for what is missing, mean 0 and deviation 1; constant ones become 0."""
+
+    def fit(self, matrix: Array, truths: Array | None = None) -> "Standardised":
+        """Learn each column's median, mean and deviation."""
+        finite = np.isfinite(matrix)
+        if finite.all():
+            self.median_ = np.zeros(matrix.shape[1])
+            filled = np.asarray(matrix, dtype=np.float64)
+        else:
+            shown = np.where(finite, matrix, np.nan)
+            self.median_ = np.zeros(matrix.shape[1])
+            some = finite.any(axis=0)
+            self.median_[some] = np.nanmedian(shown[:, some], axis=0)
+            filled = np.where(finite, matrix, self.median_)
+        # A column that is huge (a moment of a wide histogram) must not lose its deviation to rounding.
+        self.mean_ = filled.mean(axis=0)
+        deviation = filled.std(axis=0)
+        self.scale_ = np.where(deviation > 1e-9 * (1 + np.abs(self.mean_)), deviation, np.inf)
+        return self
+
+    def transform(self, matrix: Array) -> Array:
+        """(n, p) → (n, p) float64; at most ten deviations from the mean, so that one odd picture cannot run away."""
+        filled = np.where(np.isfinite(matrix), matrix, self.median_)
+        return np.clip((filled - self.mean_) / self.scale_, -10, 10)
+
+
+class Components(TransformerMixin, BaseEstimator):
+    """Principal components by the smaller of covariance and Gram matrix; 0 turns wide tables without losing anything.
+
+    With more columns than rows, all scores together are the table turned into as many columns as it has rows: models
+    that know only inner products or distances (ridge, logistic with a squared penalty, support vectors) give the same
+    answer from them in a fraction of the time.
+    """
+
+    def __init__(self, components: int = 0) -> None:
+        self.components = components
+
+    def fit(self, matrix: Array, truths: Array | None = None) -> "Components":
+        """Learn the axes."""
+        rows, columns = matrix.shape
+        self.mean_ = matrix.mean(axis=0)
+        self.axes_ = None
+        if self.components == 0 and columns <= rows:
+            return self
+        centred = matrix - self.mean_
+        if rows < columns:
+            values, vectors = np.linalg.eigh(centred @ centred.T)
+        else:
+            values, vectors = np.linalg.eigh(centred.T @ centred)
+        values, vectors = values[::-1], vectors[:, ::-1]
+        kept = int((values > values[0] * 1e-10).sum()) if values[0] > 0 else 1
+        kept = min(kept, self.components or kept)
+        vectors = vectors[:, :kept]
+        if rows < columns:
+            vectors = centred.T @ (vectors / np.sqrt(np.maximum(values[:kept], 1e-30)))
+        # eigh leaves the signs open; the axis's largest entry is positive, so that every machine gives the same.
+        largest = np.abs(vectors).argmax(axis=0)
+        self.axes_ = vectors * np.where(vectors[largest, np.arange(kept)] < 0, -1.0, 1.0)
+        return self
+
+    def transform(self, matrix: Array) -> Array:
+        """(n, p) → (n, components)."""
+        centred = matrix - self.mean_
+        return centred if self.axes_ is None else centred @ self.axes_
+
+
+class Informative(TransformerMixin, BaseEstimator):
+    """The columns with the largest F value, at most `columns` of them: trees over thousands of columns are slow."""
+
+    def __init__(self, columns: int = _BOOSTING_COLUMNS, classes: bool = False) -> None:
+        self.columns = columns
+        self.classes = classes
+
+    def fit(self, matrix: Array, truths: Array) -> "Informative":
+        """Learn which columns to keep."""
+        if matrix.shape[1] <= self.columns:
+            self.kept_ = np.arange(matrix.shape[1])
+            return self
+        filled = Standardised().fit(matrix).transform(matrix)
+        with np.errstate(all="ignore"), warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            values = (f_classif if self.classes else f_regression)(filled, truths)[0]
+        order = np.argsort(-np.nan_to_num(values, nan=-1.0, posinf=-1.0), kind="stable")
+        self.kept_ = np.sort(order[: self.columns])
+        return self
+
+    def transform(self, matrix: Array) -> Array:
+        """(n, p) → (n, kept)."""
+        return matrix[:, self.kept_]
+
+
+class SupportVectorProbability(ClassifierMixin, BaseEstimator):
+    """A support vector classifier whose decision values become probabilities by a logistic map fitted out of fold."""
+
+    def __init__(self, cost: float = 1.0, spread: float = 1.0, maps: Any = None) -> None:
+        self.cost = cost
+        self.spread = spread
+        self.maps = maps
+
+    def fit(self, matrix: Array, truths: Array, sample_weight: Array | None = None) -> "SupportVectorProbability":
+        """Fit the vectors; `maps` was fitted before, on decision values of copies that had not seen the patients."""
+        self.classes_ = np.unique(truths)
+        self.machine_ = SVC(C=self.cost, gamma=self.spread / _squared_length(matrix), decision_function_shape="ovr")
+        self.machine_.fit(matrix, truths, sample_weight=sample_weight)
+        return self
+
+    def decision(self, matrix: Array) -> Array:
+        """(n, 1) for two classes, (n, classes) for more."""
+        values = self.machine_.decision_function(matrix)
+        return values[:, None] if values.ndim == 1 else values
+
+    def predict_proba(self, matrix: Array) -> Array:
+        """(n, classes) probabilities."""
+        return self.maps.predict_proba(self.decision(matrix))
+
+    def predict(self, matrix: Array) -> Array:
+        """The likeliest class."""
+        return self.classes_[self.predict_proba(matrix).argmax(axis=1)]
+
+
+class SupportVectorNumber(RegressorMixin, BaseEstimator):
+    """Support vector regression of a standardised number, so that its tube has one meaning for years and for counts."""
+
+    def __init__(self, cost: float = 1.0, spread: float = 1.0) -> None:
+        self.cost = cost
+        self.spread = spread
+
+    def fit(self, matrix: Array, truths: Array, sample_weight: Array | None = None) -> "SupportVectorNumber":
+        """Fit the vectors."""
+        self.centre_, self.scale_ = float(np.median(truths)), float(truths.std()) or 1.0
+        self.machine_ = SVR(C=self.cost, gamma=self.spread / _squared_length(matrix), epsilon=0.1)
+        self.machine_.fit(matrix, (truths - self.centre_) / self.scale_, sample_weight=sample_weight)
+        return self
+
+    def predict(self, matrix: Array) -> Array:
+        """(n,) in the target's unit."""
+        return self.machine_.predict(matrix) * self.scale_ + self.centre_
+
+
+def _linear(components: int, name: str, machine: Any) -> Pipeline:
+    return Pipeline([("standardised", Standardised()), ("components", Components(components)), (name, machine)])
+
+
+def _prepared(table: Table, components: int) -> list[tuple[Array, Array, Array, Array]]:
+    """For each inner fold: rows fitted on, rows held out, and both as scores by what the fitted rows taught."""
+    prepared = []
+    for fitted, held in table.folds():
+        steps = _linear(components, "none", "passthrough").fit(table.matrix[fitted])
+        prepared.append((fitted, held, steps.transform(table.matrix[fitted]), steps.transform(table.matrix[held])))
+    return prepared
+
+
+def _ridge(table: Table, components: int, seed: int) -> Learned:
+    """All penalties at once: one eigendecomposition a fold."""
+    factors = np.logspace(-3, 4, 29)
+    answers = np.zeros((len(factors), len(table.truths)))
+    for fitted, held, seen, unseen in _prepared(table, components):
+        answers[:, held] = ridge_path(seen, table.truths[fitted], table.shares[fitted], unseen, factors).T
+    losses = [table.loss(each) for each in answers]
+    best = int(np.argmin(losses))
+    predictor = _linear(components, "ridge", ScaledRidge(float(factors[best])))
+    predictor.fit(table.matrix, table.truths, ridge__sample_weight=table.shares)
+    return Learned(predictor, answers[best], {"penalty": float(factors[best])}, losses[best])
+
+
+def ridge_path(seen: Array, truths: Array, shares: Array, unseen: Array, factors: Array) -> Array:
+    """Ridge predictions for `unseen` (m, p) under every penalty factor, (m, factors).
+
+    The penalty is the factor times the mean squared length of a row, so that one grid serves any number of columns.
+    """
+    mean, level = np.average(seen, axis=0, weights=shares), np.average(truths, weights=shares)
+    root = np.sqrt(shares)[:, None]
+    rows = (seen - mean) * root
+    centred = (truths - level) * root[:, 0]
+    penalties = factors * _squared_length(seen)
+    if rows.shape[0] <= rows.shape[1]:
+        values, vectors = np.linalg.eigh(rows @ rows.T)
+        inner = (vectors.T @ centred)[:, None] / (np.maximum(values, 0)[:, None] + penalties)
+        coefficients = rows.T @ (vectors @ inner)
+    else:
+        values, vectors = np.linalg.eigh(rows.T @ rows)
+        inner = (vectors.T @ (rows.T @ centred))[:, None] / (np.maximum(values, 0)[:, None] + penalties)
+        coefficients = vectors @ inner
+    return (unseen - mean) @ coefficients + level
+
+
+def _squared_length(matrix: Array) -> float:
+    return max(float(matrix.var(axis=0).sum()), 1e-12)
+
+
+class ScaledRidge(RegressorMixin, BaseEstimator):
+    """Ridge whose penalty is a factor times the mean squared length of a row: one point of `ridge_path`."""
+
+    def __init__(self, factor: float = 1.0) -> None:
+        self.factor = factor
+
+    def fit(self, matrix: Array, truths: Array, sample_weight: Array | None = None) -> "ScaledRidge":
+        """Fit."""
+        self.machine_ = Ridge(alpha=self.factor * _squared_length(matrix))
+        self.machine_.fit(matrix, truths, sample_weight=sample_weight)
+        return self
+
+    def predict(self, matrix: Array) -> Array:
+        """(n,) in the target's unit."""
+        return self.machine_.predict(matrix)
+
+
+class ScaledLogistic(ClassifierMixin, BaseEstimator):
+    """Logistic regression on rows of mean squared length 1, so that one grid of costs serves any number of columns."""
+
+    def __init__(self, cost: float = 1.0) -> None:
+        self.cost = cost
+
+    def fit(self, matrix: Array, truths: Array, sample_weight: Array | None = None) -> "ScaledLogistic":
+        """Fit."""
+        self.scale_ = np.sqrt(_squared_length(matrix))
+        self.machine_ = LogisticRegression(C=self.cost, max_iter=500)
+        self.machine_.fit(matrix / self.scale_, truths, sample_weight=sample_weight)
+        self.classes_ = self.machine_.classes_
+        return self
+
+    def predict_proba(self, matrix: Array) -> Array:
+        """(n, classes) probabilities."""
+        return self.machine_.predict_proba(matrix / self.scale_)
+
+    def predict(self, matrix: Array) -> Array:
+        """The likeliest class."""
+        return self.machine_.predict(matrix / self.scale_)
+
+
+def _logistic(table: Table, components: int, seed: int) -> Learned:
+    grid = [{"cost": float(cost)} for cost in np.logspace(-1.5, 3.5, 11)]
+    answers = np.zeros((len(grid), len(table.truths), table.classes))
+    for fitted, held, seen, unseen in _prepared(table, components):
+        for answer, point in zip(answers, grid, strict=True):
+            machine = ScaledLogistic(**point).fit(seen, table.truths[fitted], table.shares[fitted])
+            answer[np.ix_(held, machine.classes_.astype(int))] = machine.predict_proba(unseen)
+    losses = [table.loss(each) for each in answers]
+    best = int(np.argmin(losses))
+    predictor = _linear(components, "logistic", ScaledLogistic(**grid[best]))
+    predictor.fit(table.matrix, table.truths, logistic__sample_weight=table.shares)
+    return Learned(predictor, answers[best], grid[best], losses[best])
+
+
+def _support_vectors(table: Table, components: int, seed: int) -> Learned:
+    grid = [{"cost": cost, "spread": spread} for cost in (0.1, 0.3, 1.0, 3.0, 10.0) for spread in (0.3, 1.0)]
+    shape = (
+        (len(table.truths),) if table.classes == 0 else (len(table.truths), max(1, table.classes * (table.classes > 2)))
+    )
+    answers = np.zeros((len(grid), *shape))
+    for fitted, held, seen, unseen in _prepared(table, components):
+        for answer, point in zip(answers, grid, strict=True):
+            if table.classes:
+                machine = SupportVectorProbability(**point).fit(seen, table.truths[fitted], table.shares[fitted])
+                answer[held] = machine.decision(unseen)
+            else:
+                machine = SupportVectorNumber(**point).fit(seen, table.truths[fitted], table.shares[fitted])
+                answer[held] = machine.predict(unseen)
+    maps = None
+    decisions = answers
+    if table.classes:
+        answers = np.stack([_calibrated(each, table) for each in decisions])
+    losses = [table.loss(each) for each in answers]
+    best = int(np.argmin(losses))
+    machine: Any = SupportVectorNumber(**grid[best])
+    if table.classes:
+        maps = _decision_map().fit(decisions[best], table.truths, sample_weight=table.shares)
+        machine = SupportVectorProbability(**grid[best], maps=maps)
+    predictor = _linear(components, "vectors", machine)
+    predictor.fit(table.matrix, table.truths, vectors__sample_weight=table.shares)
+    return Learned(predictor, answers[best], grid[best], losses[best])
+
+
+def _decision_map() -> LogisticRegression:
+    return LogisticRegression(C=1e3, max_iter=500)
+
+
+def _calibrated(decisions: Array, table: Table) -> Array:
+    """Out-of-fold decision values → out-of-fold probabilities: the map of a fold is fitted on the other folds."""
+    values = np.zeros((len(table.truths), table.classes))
+    for others, held in table.folds():
+        maps = _decision_map().fit(decisions[others], table.truths[others], sample_weight=table.shares[others])
+        values[np.ix_(held, maps.classes_.astype(int))] = maps.predict_proba(decisions[held])
+    return values
+
+
+def _boosting(table: Table, components: int, seed: int) -> Learned:
+    """The number of rounds by inner folds: one fit a fold tells the loss after every round."""
+    make: Any = HistGradientBoostingClassifier if table.classes else HistGradientBoostingRegressor
+    options: dict[str, Any] = {
+        "learning_rate": 0.06,
+        "max_leaf_nodes": 8,
+        "min_samples_leaf": min(20, max(2, len(table.truths) // 20)),
+        "l2_regularization": 1.0,
+        "max_features": 0.5,
+        "early_stopping": False,
+        "random_state": seed,
+    }
+    shape = (len(table.truths), table.classes) if table.classes else (len(table.truths),)
+    answers = np.zeros((_BOOSTING_ROUNDS, *shape))
+    for fitted, held in table.folds():
+        kept = Informative(classes=bool(table.classes)).fit(table.matrix[fitted], table.truths[fitted])
+        machine = make(max_iter=_BOOSTING_ROUNDS, **options)
+        machine.fit(kept.transform(table.matrix[fitted]), table.truths[fitted], sample_weight=table.shares[fitted])
+        unseen = kept.transform(table.matrix[held])
+        if table.classes:
+            columns = machine.classes_.astype(int)
+            for answer, values in zip(answers, machine.staged_predict_proba(unseen), strict=True):
+                answer[np.ix_(held, columns)] = values
+        else:
+            for answer, values in zip(answers, machine.staged_predict(unseen), strict=True):
+                answer[held] = values
+    losses = [table.loss(each) for each in answers]
+    best = int(np.argmin(losses))
+    machine = make(max_iter=best + 1, **options)
+    predictor = Pipeline([("informative", Informative(classes=bool(table.classes))), ("boosting", machine)])
+    predictor.fit(table.matrix, table.truths, boosting__sample_weight=table.shares)
+    return Learned(predictor, answers[best], {"rounds": float(best + 1)}, losses[best])
+
+
+_LEARNERS: dict[str, Callable[[Table, int, int], Learned]] = {
+    "ridge": _ridge,
+    "logistic": _logistic,
+    "support_vectors": _support_vectors,
+    "boosting": _boosting,
+}
