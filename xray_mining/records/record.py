@@ -110,7 +110,7 @@ class Record(dy.Schema):
     def read(cls, paths: Path | Iterable[Path]) -> pl.DataFrame:
         """Parts (files, or a folder of them) as one frame; none give an empty frame that keeps its types."""
         if isinstance(paths, Path):
-            paths = sorted(paths.glob("*.parquet")) if paths.is_dir() else [paths]
+            paths = [paths] if paths.suffix == ".parquet" else sorted(paths.glob("*.parquet"))
         frames = []
         for path in paths:
             try:
