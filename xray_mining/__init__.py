@@ -1,1 +1,57 @@
 """Mine populations of chest radiographs: SQL cohorts, handcrafted and deep models, reports that can be trusted."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import numpy as np
+    import polars as pl
+
+    from xray_mining.records.cohort import FrozenCohort
+
+__all__ = ["OpenWorkspace", "open"]
+
+
+class OpenWorkspace:
+    """A workspace for notebooks: queries and cohorts as polars frames, pictures as arrays."""
+
+    def __init__(self, root: str | Path) -> None:
+        from xray_mining.workspace import Workspace
+
+        self.workspace = Workspace.open(Path(root))
+
+    def sql(self, query: str, **parameters: Any) -> "pl.DataFrame":
+        """Rows of one SELECT over the catalog, with `$name` parameters bound; keys come as text."""
+        from xray_mining.catalog.query import sql
+
+        return sql(self.workspace, query, parameters)
+
+    def cohort(self, name: str) -> "FrozenCohort":
+        """A frozen cohort: `.members()`, `.rotation(number, target)`, `.flow`."""
+        from xray_mining.records.cohort import FrozenCohort
+
+        return FrozenCohort.load(self.workspace, name)
+
+    def pixels(self, image_keys: "Sequence[str] | pl.Series") -> "np.ndarray[Any, Any]":
+        """Pictures of these keys in their order, (n, height, width) uint8 or uint16, bright = dense."""
+        from xray_mining.pixels.store import PixelStore
+
+        return PixelStore.open(self.workspace).read(list(image_keys))
+
+    def predictions(self, study: str, experiment: str) -> "pl.DataFrame":
+        """Every prediction of one experiment, as the record has it."""
+        from xray_mining.errors import unknown_name
+        from xray_mining.records.predictions import Predictions
+
+        home = self.workspace.root / "experiments"
+        folder = self.workspace.experiment(study, experiment)
+        if not folder.is_dir():
+            known = [f"{path.parent.name}/{path.name}" for path in home.glob("*/*") if path.is_dir()]
+            raise unknown_name("experiment", f"{study}/{experiment}", known)
+        return Predictions.read(folder / "predictions")
+
+
+def open(workspace: str | Path = "workspace") -> OpenWorkspace:
+    """Open a workspace for reading, as in `xray_mining.open("workspace").sql("select * from images limit 5")`."""
+    return OpenWorkspace(workspace)

@@ -1,0 +1,61 @@
+-- question: which cells of sex and year of age hold fewer members than asked for
+-- one row: one sentence about one run of years of one sex, or about one cell
+-- parameter: $per_cell integer = 100  patients of each sex and year of age
+-- parameter: $youngest integer = 21  first year of age
+-- parameter: $oldest integer = 70  last year of age
+-- example: shown by `xray-mining cohort age_balanced`
+with
+years as (
+    select unnest(range($youngest, $oldest + 1)) as age
+),
+
+cells as (
+    select
+        sexes.patient_sex,
+        years.age
+    from (values ('F'), ('M')) as sexes (patient_sex)
+    cross join years
+),
+
+filled as (
+    select
+        cells.patient_sex,
+        cells.age,
+        count(chosen_members.image_key) as members
+    from cells
+    left join chosen_members
+        on
+            cells.patient_sex = chosen_members.patient_sex
+            and cells.age = floor(chosen_members.age_years)
+    group by cells.patient_sex, cells.age
+),
+
+short as (
+    select
+        patient_sex,
+        age,
+        members
+    from filled
+    where members < $per_cell
+),
+
+totals as (
+    select
+        (select count(*) from filled) as all_cells,
+        count(*) as short_cells
+    from short
+)
+
+select
+    short_cells || ' of ' || all_cells || ' cells of sex and year hold fewer than '
+    || $per_cell || ' patients.' as sentence
+from totals
+where short_cells > 0
+union all
+select
+    case patient_sex when 'F' then 'Females' else 'Males' end || ': '
+    || string_agg(age || ' (' || members || ')', ', ' order by age)
+    || ' [age (patients)].' as sentence
+from short
+group by patient_sex
+order by sentence

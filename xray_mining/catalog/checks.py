@@ -1,0 +1,126 @@
+"""Checks: each one SQL file that returns the offenders; no row, no trouble."""
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+import duckdb
+import polars as pl
+
+from xray_mining.catalog.connection import connect, frame
+from xray_mining.catalog.header import Header, queries, read_header
+from xray_mining.errors import CheckFailed
+from xray_mining.records.check_results import CheckResults
+from xray_mining.records.cohort import FrozenCohort
+from xray_mining.workspace import Workspace, asset
+
+EVIDENCE_ROWS = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One file of sql/checks."""
+
+    name: str
+    text: str
+    header: Header
+
+
+@dataclass(frozen=True, slots=True)
+class CheckSummary:
+    """What was checked, in the order of the codes."""
+
+    subject: str
+    results: tuple[dict[str, Any], ...]
+
+    @property
+    def errors(self) -> int:
+        """Checks of severity error that failed."""
+        return sum(each["severity"] == "error" and each["outcome"] == "failed" for each in self.results)
+
+    def lines(self) -> list[str]:
+        """One line a check, then how many failed."""
+        rows = [f"{each['code']} {each['outcome'].replace('_', ' '):<14} {each['sentence']}" for each in self.results]
+        failed = sum(each["outcome"] == "failed" for each in self.results)
+        return [*rows, f"{len(self.results)} checks: {failed} failed, {self.errors} of them errors"]
+
+
+def all_checks(scope: str | None = None) -> list[Check]:
+    """The checks that ship, by code; only those that look at `scope` where it is given."""
+    found = []
+    for name, path in queries(asset("sql/checks")).items():
+        text = path.read_text(encoding="utf-8")
+        header = read_header(text, f"sql/checks/{name}.sql")
+        if scope in (None, header.scope):
+            found.append(Check(name, text, header))
+    return sorted(found, key=lambda each: each.header.code)
+
+
+def leaks(con: duckdb.DuckDBPyConnection, members: pl.DataFrame) -> list[tuple[str, str, pl.DataFrame]]:
+    """Code, title and rows of every cohort check of severity error that finds something among `members`."""
+    found = []
+    with_members(con, members)
+    for check in all_checks("cohort"):
+        if check.header.severity == "error":
+            rows = frame(con, check.text, where=check.header.code)
+            if rows.height:
+                found.append((check.header.code, check.header.question, rows))
+    return found
+
+
+def with_members(con: duckdb.DuckDBPyConnection, members: pl.DataFrame) -> None:
+    """Make the temporary table `members`, which cohort checks read: keys as UUIDs, fold, split, weight."""
+    con.register(
+        "member_rows", members.select("image_key", "study_key", "patient_key", "fold", "split", "weight").to_arrow()
+    )
+    con.execute(
+        "create or replace temp table members as select image_key::uuid as image_key, study_key::uuid as study_key, "
+        "patient_key::uuid as patient_key, fold, split, weight from member_rows"
+    )
+    con.unregister("member_rows")
+
+
+def check(workspace: Workspace, cohort: FrozenCohort | None = None) -> CheckSummary:
+    """Run the checks of the archive, or of a cohort, and keep their results in checks/SUBJECT.parquet."""
+    subject = cohort.name if cohort else ""
+    with connect(workspace) as con:
+        if cohort:
+            with_members(con, cohort.members())
+        results = [_run(con, each, subject) for each in all_checks("cohort" if cohort else "archive")]
+    rows = CheckResults.from_rows(results)
+    CheckResults.write(rows, workspace.root / "checks" / f"{subject or '_workspace'}.parquet")
+    return CheckSummary(subject, tuple(results))
+
+
+def raise_for(summary: CheckSummary) -> None:
+    """CheckFailed where a check of severity error failed."""
+    failed = [each["code"] for each in summary.results if each["severity"] == "error" and each["outcome"] == "failed"]
+    if failed:
+        raise CheckFailed(f"check: {', '.join(failed)} failed; see the rows above, and mend the archive or the cohort")
+
+
+def _run(con: duckdb.DuckDBPyConnection, check: Check, subject: str) -> dict[str, Any]:
+    header = check.header
+    row = {
+        "subject": subject,
+        "code": header.code,
+        "severity": header.severity,
+        "title": header.question,
+        "section": "",
+        "evidence": "[]",
+        "offenders": "",
+    }
+    for table in header.needs:
+        if frame(con, f'select 1 as found from "{table}" limit 1').height == 0:
+            return row | {"outcome": "not_applicable", "sentence": f"{header.question}: {table} holds no rows."}
+    rows = frame(con, check.text, where=header.code)
+    if rows.height == 0:
+        return row | {"outcome": "passed", "sentence": f"{header.question}: none found.", "offenders": "0"}
+    first = rows.head(EVIDENCE_ROWS).to_dicts()
+    cut = f"; the first {EVIDENCE_ROWS} are kept" if rows.height > EVIDENCE_ROWS else ""
+    return row | {
+        "outcome": "failed",
+        "sentence": f"{header.question}: {rows.height:,} found{cut}.",
+        "evidence": json.dumps(first, default=str),
+        "offenders": str(rows.height),
+    }

@@ -1,0 +1,387 @@
+"""A cohort: one SELECT, run read-only, folded, gated and frozen with everything a methods section needs."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import polars as pl
+
+from xray_mining.catalog import flow
+from xray_mining.catalog.connection import connect, frame, guarded
+from xray_mining.catalog.guard import one_select
+from xray_mining.catalog.header import Header, queries, read_header
+from xray_mining.catalog.merge import read_about
+from xray_mining.catalog.query import known_tables, run_file, shipped
+from xray_mining.errors import CheckFailed, UserError, unknown_name
+from xray_mining.records.cohort import FlowStep, FrozenCohort, Target
+from xray_mining.records.cohort_members import SPLITS
+from xray_mining.records.cohort_targets import CohortTargets
+from xray_mining.records.ledger import record_run
+from xray_mining.workspace import Workspace, asset, digest_of, digest_of_frame
+
+_OWN_COLUMNS = ("image_key", "split", "weight")
+
+
+@dataclass(frozen=True, slots=True)
+class CohortQuery:
+    """A cohort's file, read."""
+
+    name: str
+    text: str
+    header: Header
+
+    @property
+    def where(self) -> str:
+        """How errors name it."""
+        return f"cohort {self.name}"
+
+
+@dataclass(frozen=True, slots=True)
+class CohortSummary:
+    """What was frozen."""
+
+    cohort: str
+    digest: str
+    images: int
+    studies: int
+    patients: int
+    folds: int
+    splits: dict[str, int]
+    targets: tuple[str, ...]
+    flow: tuple[FlowStep, ...]
+    sentences: tuple[str, ...]
+
+    def lines(self) -> list[str]:
+        """The summary for people: the flow, then what was frozen."""
+        width = max(len(step.words) for step in self.flow)
+        counts = [
+            f"  {step.words:<{width}}  {step.images:>11,} images  {step.studies:>11,} studies  "
+            f"{step.patients:>11,} patients"
+            for step in self.flow
+        ]
+        splits = ", ".join(f"{count:,} {split}" for split, count in self.splits.items())
+        return [
+            *counts,
+            *self.sentences,
+            f"cohort {self.cohort} ({self.digest[:12]}): {self.images:,} images of {self.patients:,} patients; "
+            f"{splits}; "
+            f"targets {', '.join(self.targets) or 'none'}",
+        ]
+
+
+def known_cohorts() -> dict[str, Path]:
+    """The cohort files that ship, by name."""
+    return queries(asset("sql/cohorts"))
+
+
+def read_query(query: str) -> CohortQuery:
+    """A cohort's file by the name of one that ships, or by its path."""
+    path = Path(query)
+    if path.suffix != ".sql":
+        known = known_cohorts()
+        if query not in known:
+            raise unknown_name("cohort", query, known)
+        path = known[query]
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(f"{path}: cannot be read as a cohort's SQL file; check its path") from error
+    return CohortQuery(path.stem, text, read_header(text, f"cohort {path.stem}"))
+
+
+def freeze(  # noqa: PLR0917  the joint that a study's stage calls
+    workspace: Workspace,
+    query: str,
+    name: str,
+    parameters: Mapping[str, Any] | None = None,
+    folds: int = 5,
+    salt: str = "xray-mining",
+    require_pixels: bool | None = None,
+) -> FrozenCohort:
+    """Run a cohort's file and freeze its members under `name`; the same members give the same digest and folder.
+
+    `require_pixels`: every member must be in the current pixel store; by default wherever the workspace has one.
+    """
+    asked = read_query(query)
+    values = asked.header.values(parameters or {}, asked.where)
+    command = f"xray-mining cohort {asked.name} --as {name} --folds {folds}"
+    with record_run(workspace, "cohort", name, command, {"parameters": values, "folds": folds, "salt": salt}) as notes:
+        with guarded(workspace, seconds=None) as con:
+            store = workspace.settings.store or ""
+            needs_pixels = bool(store) if require_pixels is None else require_pixels
+            if needs_pixels and not store:
+                raise UserError(
+                    f"{asked.where}: the workspace has no pixel store; ingest without --metadata-only first"
+                )
+            tree = one_select(asked.text, asked.where, known_tables(con), repeatable=True)
+            flow.steps(tree, asked.where)
+            chosen = frame(con, asked.text, _used(values, tree), asked.where)
+            members = _members(con, chosen, asked, folds, salt)
+            if needs_pixels:
+                _require_pixels(con, members, store, asked.where)
+            targets, typed_targets = _targets(chosen, asked)
+            counted = (flow.whole(con), *flow.count(con, tree, values, asked.where), flow.of_members(members))
+            sentences = _sentences(con, asked, values, members, chosen)
+            offenders = _offenders(con, members)
+        digest = digest_of(
+            [digest_of_frame(members), digest_of_frame(targets), [asdict(each) for each in typed_targets]]
+        )
+        _stop_at(offenders, f"cohort {name}")
+        about = read_about(workspace.catalog)
+        cohort = FrozenCohort(
+            name=name,
+            digest=digest,
+            query=asked.name,
+            sql=asked.text,
+            parameters=values,
+            salt=salt,
+            folds=folds,
+            split_given="split" in chosen.columns,
+            targets=typed_targets,
+            flow=counted,
+            catalog_digest=about["digest"],
+            store=store if needs_pixels else "",
+            sentences=sentences,
+        ).save(
+            workspace,
+            members.with_columns(pl.lit(name).alias("cohort"), pl.lit(digest).alias("cohort_digest")),
+            targets.with_columns(pl.lit(digest).alias("cohort_digest")),
+        )
+        notes.inputs["catalog"] = about["digest"]
+        notes.outputs[name] = digest
+    return cohort
+
+
+def summary_of(cohort: FrozenCohort) -> CohortSummary:
+    """What was frozen, for people and scripts."""
+    members = cohort.members()
+    counts = dict(members["split"].value_counts().iter_rows())
+    return CohortSummary(
+        cohort.name,
+        cohort.digest,
+        members.height,
+        members["study_key"].n_unique(),
+        members["patient_key"].n_unique(),
+        cohort.folds,
+        {split: counts.get(split, 0) for split in SPLITS},
+        tuple(each.name for each in cohort.targets),
+        cohort.flow,
+        cohort.sentences,
+    )
+
+
+def gate(workspace: Workspace, cohort: FrozenCohort) -> None:
+    """Prove, before a fit, that nothing stands on two sides; CheckFailed that names the offending keys."""
+    with connect(workspace) as con:
+        offenders = _offenders(con, cohort.members())
+    _stop_at(offenders, f"cohort {cohort.name}")
+
+
+def _used(values: Mapping[str, Any], tree: Any) -> dict[str, Any]:
+    used = flow.parameters_of(tree)
+    return {name: value for name, value in values.items() if name in used}
+
+
+def _members(
+    con: duckdb.DuckDBPyConnection, chosen: pl.DataFrame, asked: CohortQuery, folds: int, salt: str
+) -> pl.DataFrame:
+    """Columns of CohortMembers without the cohort's name and digest, sorted by image_key."""
+    where = asked.where
+    if "image_key" not in chosen.columns:
+        raise UserError(f"{where}: its last SELECT gives no column image_key; add it")
+    if chosen.height == 0:
+        raise UserError(f"{where}: no image fits; widen its parameters, or see which step leaves none with `sql`")
+    twice = chosen.filter(pl.col("image_key").is_duplicated())["image_key"].unique().sort()
+    if len(twice):
+        raise UserError(
+            f"{where}: {len(twice):,} image_key values come more than once (first: {twice[0]}); group or qualify its "
+            f"steps"
+        )
+    if chosen["image_key"].null_count():
+        raise UserError(f"{where}: {chosen['image_key'].null_count():,} rows have no image_key; leave them out")
+    wanted = [name for name in _OWN_COLUMNS if name in chosen.columns]
+    if "split" in wanted and chosen.schema["split"] != pl.String:
+        raise UserError(f"{where}: column split is not text; give 'train', 'validation' or 'test'")
+    if "weight" in wanted:
+        weight = chosen["weight"]
+        if not weight.dtype.is_numeric() or weight.null_count() or weight.cast(pl.Float64).lt(0).any():
+            raise UserError(f"{where}: column weight must be a number, zero or more, in every row")
+    con.register("chosen_images", chosen.select(wanted).to_arrow())
+    split = "chosen_images.split" if "split" in wanted else "null::varchar"
+    weight = "chosen_images.weight::double" if "weight" in wanted else "1.0::double"
+    members = frame(
+        con,
+        f"select images.image_key, images.study_key, images.patient_key, images.patient_source, "
+        f"fold_of($salt, images.patient_key, $folds) as fold, {split} as split, {weight} as weight "
+        f"from chosen_images inner join images on chosen_images.image_key::uuid = images.image_key "
+        f"order by images.image_key",
+        {"salt": salt, "folds": folds},
+        where,
+    )
+    con.unregister("chosen_images")
+    if members.height != chosen.height:
+        raise UserError(
+            f"{where}: {chosen.height - members.height:,} image_key values are not in images; select from eligible"
+        )
+    nobody = members.filter(pl.col("patient_source") == "none")
+    if nobody.height:
+        raise UserError(
+            f"{where}: {nobody.height:,} images have no patient id (first: {nobody['image_key'][0]}); add a step "
+            f"`where patient_source != 'none'`"
+        )
+    members = members.drop("patient_source")
+    members = _given_split(members, where, folds) if "split" in wanted else _folded(members, where, folds)
+    return members.with_columns(pl.col("fold").cast(pl.Int64))
+
+
+def _folded(members: pl.DataFrame, where: str, folds: int) -> pl.DataFrame:
+    found = members["fold"].unique().sort().to_list()
+    if len(found) < folds:
+        missing = sorted(set(range(folds)) - set(found))
+        raise UserError(
+            f"{where}: its {members['patient_key'].n_unique():,} patients leave fold {missing[0]} of {folds} empty; "
+            f"use fewer folds, another salt or more patients"
+        )
+    role = pl.when(pl.col("fold") == 0).then(pl.lit("test")).when(pl.col("fold") == 1).then(pl.lit("validation"))
+    return members.with_columns(role.otherwise(pl.lit("train")).alias("split"))
+
+
+def _given_split(members: pl.DataFrame, where: str, folds: int) -> pl.DataFrame:
+    """A split that the SELECT gave, checked; validation is cut from its training patients where it gave none."""
+    wrong = members.filter(~pl.col("split").is_in(SPLITS) | pl.col("split").is_null())
+    if wrong.height:
+        raise UserError(f"{where}: split '{wrong['split'][0]}' is not one of {', '.join(SPLITS)}; mend the last SELECT")
+    sides = members.group_by("patient_key").agg(pl.col("split").n_unique().alias("sides")).filter(pl.col("sides") > 1)
+    if sides.height:
+        raise CheckFailed(
+            f"{where}: {sides.height:,} patients stand on two sides of the split (first: "
+            f"{sides['patient_key'].sort()[0]}); give each patient one side"
+        )
+    if "validation" not in members["split"].unique():
+        cut = (pl.col("split") == "train") & (pl.col("fold") == 1 % folds)
+        members = members.with_columns(pl.when(cut).then(pl.lit("validation")).otherwise("split").alias("split"))
+    for role in SPLITS:
+        if role not in members["split"].unique():
+            raise UserError(f"{where}: nobody is in the {role} split; give every side some patients")
+    return members.with_columns(pl.lit(-1).alias("fold"))
+
+
+def _require_pixels(con: duckdb.DuckDBPyConnection, members: pl.DataFrame, store: str, where: str) -> None:
+    con.register("chosen_images", members.select("image_key").to_arrow())
+    missing = frame(
+        con,
+        "select image_key from chosen_images anti join (select image_key from pixels where store = $store) as stored "
+        "on chosen_images.image_key::uuid = stored.image_key order by image_key",
+        {"store": store},
+        where,
+    )
+    con.unregister("chosen_images")
+    if missing.height:
+        raise UserError(
+            f"{where}: {missing.height:,} members are not in the pixel store {store} (first: "
+            f"{missing['image_key'][0]}); ingest them with their pictures, or freeze with --no-require-pixels"
+        )
+
+
+def _targets(chosen: pl.DataFrame, asked: CohortQuery) -> tuple[pl.DataFrame, tuple[Target, ...]]:
+    """CohortTargets without the digest, and the header's targets with their classes."""
+    frames, typed_targets = [], []
+    for target in asked.header.targets:
+        if target.name not in chosen.columns:
+            raise UserError(
+                f"{asked.where}: target '{target.name}' is not a column of its last SELECT; "
+                + str(unknown_name("columns", target.name, chosen.columns))
+            )
+        column = chosen[target.name]
+        values, labels, classes = _values(column, target, asked.where)
+        typed_targets.append(replace(target, classes=classes))
+        frames.append(
+            pl.DataFrame(
+                {
+                    "image_key": chosen["image_key"],
+                    "target": [target.name] * len(column),
+                    "value": values,
+                    "label": labels,
+                },
+                schema={"image_key": pl.String, "target": pl.String, "value": pl.Float64, "label": pl.String},
+            )
+        )
+    empty = CohortTargets.create_empty().drop("cohort_digest")
+    long = pl.concat([empty.select("image_key", "target", "value", "label"), *frames])
+    return long.sort("image_key", "target"), tuple(typed_targets)
+
+
+def _values(
+    column: pl.Series, target: Target, where: str
+) -> tuple[pl.Series | list[float | None], pl.Series | list[None], tuple[str, ...]]:
+    wrong = UserError(
+        f"{where}: target '{target.name}' is declared {target.kind}, but its column is {str(column.dtype).lower()}; "
+        f"cast it in the last SELECT, or declare another kind"
+    )
+    if column.null_count() == len(column):
+        raise UserError(f"{where}: target '{target.name}' is null for every member; leave it out, or select who has it")
+    if target.kind in ("number", "ordinal"):
+        if not column.dtype.is_numeric():
+            raise wrong
+        values = column.cast(pl.Float64)
+        if values.is_nan().any() or values.is_infinite().any():
+            raise UserError(f"{where}: target '{target.name}' is not finite for every member; leave those out")
+        if target.kind == "ordinal" and (values.drop_nulls() != values.drop_nulls().round()).any():
+            raise wrong
+        return values, [None] * len(column), ()
+    if column.dtype != pl.String:
+        raise wrong
+    found = sorted(column.drop_nulls().unique().to_list())
+    if target.kind == "binary":
+        others = [label for label in found if label != target.positive]
+        if target.positive not in found or len(others) != 1:
+            raise UserError(
+                f"{where}: target '{target.name}' must have two labels, '{target.positive}' and another; it has "
+                f"{', '.join(map(repr, found[:5]))}{', …' if len(found) > 5 else ''}"
+            )
+        found = [others[0], target.positive]
+    if len(found) < 2:
+        raise UserError(f"{where}: target '{target.name}' has one label only, '{found[0]}'; select at least two groups")
+    return [found.index(label) if label is not None else None for label in column], column, tuple(found)
+
+
+def _sentences(
+    con: duckdb.DuckDBPyConnection,
+    asked: CohortQuery,
+    values: Mapping[str, Any],
+    members: pl.DataFrame,
+    chosen: pl.DataFrame,
+) -> tuple[str, ...]:
+    """What the header's `-- report:` queries say of the members: one sentence a row."""
+    found: list[str] = []
+    extra = [name for name in chosen.columns if name not in members.columns]
+    con.register("member_rows", members.join(chosen.select("image_key", *extra), on="image_key").to_arrow())
+    con.execute(
+        "create or replace temp view chosen_members as select * replace (image_key::uuid as image_key) from member_rows"
+    )
+    for name in asked.header.reports:
+        header = read_header(shipped(name).read_text(encoding="utf-8"), name)
+        known = {each.name for each in header.parameters}
+        rows = run_file(con, name, {key: value for key, value in values.items() if key in known})
+        found += rows["sentence"].to_list()
+    con.execute("drop view chosen_members")
+    con.unregister("member_rows")
+    return tuple(found)
+
+
+def _offenders(con: duckdb.DuckDBPyConnection, members: pl.DataFrame) -> list[tuple[str, str, pl.DataFrame]]:
+    """Code, title and rows of every leak check that finds something among these members."""
+    from xray_mining.catalog.checks import leaks
+
+    return leaks(con, members)
+
+
+def _stop_at(offenders: list[tuple[str, str, pl.DataFrame]], where: str) -> None:
+    for code, title, rows in offenders:
+        keys = [str(value) for value in rows.row(0) if value is not None]
+        raise CheckFailed(
+            f"{where}: {code}: {title}: {rows.height:,} found, first {', '.join(keys)}; leave them out, or freeze the "
+            f"cohort again"
+        )

@@ -1,0 +1,165 @@
+"""The only DuckDB connections: over both files, read-only; a trusted one, and a guarded one for users' SQL."""
+
+import re
+import tempfile
+import threading
+from collections.abc import Generator, Mapping
+from contextlib import contextmanager
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import polars as pl
+
+from xray_mining.catalog.folds import FOLD_OF
+from xray_mining.errors import CannotFinish, UserError
+from xray_mining.workspace import Workspace, asset
+
+MEMORY_LIMIT = "1500MB"
+"""What one connection may hold before it spills to disk."""
+RESULT_BYTES = 1 << 30
+"""A result larger than this is refused: it belongs into a narrower query."""
+
+
+@contextmanager
+def connect(workspace: Workspace, refresh: bool = True) -> Generator[duckdb.DuckDBPyConnection]:
+    """A connection that sees the tables of both files, read-only, and the views of sql/schema.
+
+    `refresh` merges new parts first. What is open stays readable while a merge renames a new file over the old.
+    """
+    from xray_mining.catalog.merge import merge
+
+    if refresh or not (workspace.catalog.is_file() and workspace.results.is_file()):
+        merge(workspace)
+    with tempfile.TemporaryDirectory(prefix="xray-mining-", ignore_cleanup_errors=True) as spill:
+        con = duckdb.connect(
+            ":memory:",
+            config={"memory_limit": MEMORY_LIMIT, "temp_directory": spill, "autoinstall_known_extensions": False},
+        )
+        try:
+            for name, path in (("catalog_file", workspace.catalog), ("results_file", workspace.results)):
+                _attach(con, path, name)
+            con.execute(FOLD_OF)
+            _create_views(con)
+            yield con
+        finally:
+            con.close()
+
+
+@contextmanager
+def guarded(
+    workspace: Workspace, seconds: float | None = 300.0, refresh: bool = True
+) -> Generator[duckdb.DuckDBPyConnection]:
+    """The same for users' SQL: no file, no network, no setting can be reached, and a timer ends what takes too long.
+
+    What may be run on it is decided before, by `guard.one_select`; this is the wall behind that door.
+    """
+    with connect(workspace, refresh) as con:
+        con.execute("set enable_external_access = false")
+        con.execute("set python_enable_replacements = false")
+        con.execute("set lock_configuration = true")
+        timer = threading.Timer(seconds, con.interrupt) if seconds else None
+        if timer:
+            timer.daemon = True
+            timer.start()
+        try:
+            yield con
+        except duckdb.InterruptException as error:
+            raise CannotFinish(
+                f"query: was stopped after {seconds:g} s; ask for less, or allow more with --seconds"
+            ) from error
+        finally:
+            if timer:
+                timer.cancel()
+
+
+def _attach(con: duckdb.DuckDBPyConnection, path: Path, name: str) -> None:
+    quoted = str(path).replace("'", "''")
+    try:
+        con.execute(f"attach '{quoted}' as {name} (read_only)")
+    except duckdb.Error as error:
+        raise UserError(
+            f"{path.name}: cannot be opened ({first_line(error)}); remove it and repeat: it is remade"
+        ) from error
+    tables = con.execute(
+        "select table_name from duckdb_tables() where database_name = ? and table_name != 'about_merge'", [name]
+    ).fetchall()
+    for (table,) in tables:
+        con.execute(f'create view "{table}" as select * from {name}.main."{table}"')
+
+
+@cache
+def _schema_files() -> tuple[tuple[str, str], ...]:
+    return tuple((path.name, path.read_text(encoding="utf-8")) for path in sorted(asset("sql/schema").glob("*.sql")))
+
+
+def _create_views(con: duckdb.DuckDBPyConnection) -> None:
+    """Create the views of sql/schema, one a file; a view may stand on another, whatever their names' order."""
+    waiting = list(_schema_files())
+    while waiting:
+        failed = []
+        for name, text in waiting:
+            try:
+                con.execute(text)
+            except duckdb.CatalogException as error:
+                failed.append((name, text, error))
+        if len(failed) == len(waiting):
+            raise UserError(f"sql/schema/{failed[0][0]}: {first_line(failed[0][2])}")
+        waiting = [(name, text) for name, text, _ in failed]
+
+
+def frame(
+    con: duckdb.DuckDBPyConnection, text: str, parameters: Mapping[str, Any] | None = None, where: str = "query"
+) -> pl.DataFrame:
+    """Rows of a SELECT with bound parameters; keys come back as text. DuckDB's complaint becomes one sentence."""
+    try:
+        relation = con.sql(text, params=dict(parameters or {}))
+        if relation is None:
+            raise UserError(f"{where}: gives no rows; write one SELECT")
+        reader = relation.to_arrow_reader(100_000)
+        schema, batches, size = reader.schema, [], 0
+        for batch in reader:
+            size += batch.nbytes
+            if size > RESULT_BYTES:
+                raise CannotFinish(
+                    f"{where}: the result is larger than {RESULT_BYTES >> 20} MiB; select fewer columns or rows"
+                )
+            batches.append(batch)
+        import pyarrow as pa
+
+        found = pl.from_arrow(pa.Table.from_batches(batches, schema))
+    except duckdb.InterruptException:
+        raise
+    except duckdb.OutOfMemoryException as error:
+        raise CannotFinish(f"{where}: needs more memory than {MEMORY_LIMIT}; select fewer columns or rows") from error
+    except duckdb.Error as error:
+        raise UserError(f"{where}: {sentence_of(error)}") from error
+    assert isinstance(found, pl.DataFrame)
+    return found
+
+
+def first_line(error: Exception) -> str:
+    """DuckDB's message without its position art."""
+    return str(error).strip().splitlines()[0]
+
+
+def sentence_of(error: duckdb.Error) -> str:
+    """DuckDB's complaint as one sentence that names the nearest known column or table."""
+    text = str(error).strip()
+    found = re.search(r'Referenced (?:column|table) "([^"]+)" not found', text)
+    near = re.search(r'Candidate (?:bindings|tables): "([^"]+)"', text)
+    if found:
+        return f"column '{found[1]}' is unknown" + (f"; did you mean '{near[1]}'?" if near else "; see `dictionary`")
+    found = re.search(r"Table with name ([^\s!]+) does not exist", text)
+    near = re.search(r'Did you mean "([^"]+)"', text)
+    if found:
+        return f"table '{found[1]}' is unknown" + (f"; did you mean '{near[1]}'?" if near else "; see `dictionary`")
+    found = re.search(r"Values were not provided for the following prepared statement parameters: (.+)", text)
+    if found:
+        return f"parameter '{found[1].strip()}' has no value; give --param {found[1].strip()}=VALUE"
+    found = re.search(r"identifiers of the excess parameters: (.+)", text)
+    if found:
+        return f"parameter '{found[1].strip()}' is not used by the query; leave it out"
+    words = first_line(error)
+    return re.sub(r"^[\w ]*Error: ", "", words)[:300]

@@ -1,0 +1,147 @@
+"""What a user's SQL may be: one SELECT over the catalog's tables, with functions that only compute.
+
+sqlglot reads the text first; the guarded connection (no files, no network, no settings) is the wall behind it.
+"""
+
+import logging
+import re
+from collections.abc import Iterable
+from functools import cache
+
+import duckdb
+import sqlglot
+from sqlglot import exp
+from sqlglot.errors import SqlglotError
+
+from xray_mining.errors import UserError, unknown_name
+
+LONGEST_CHARACTERS = 200_000
+
+# Functions that reach files, settings, sessions, logs, sequences or other queries, or that wait.
+_REACHING = re.compile(
+    r"^(current_(?!date$|timestamp$|time$|localtime$|localtimestamp$).*|pg_.*|has_.*_privilege|inet_.*|.*description"
+    r"|getvariable|getenv|in_search_path|nextval|currval|setval|setseed|sleep_ms|write_log|parse_duckdb_log_message"
+    r"|json_(de)?serialize_.*|json_execute_.*|txid_current|version|user|session_user|get_block_size|stats|index_key"
+    r"|vector_type|__.*|read_.*|sniff_.*|.*_scan|glob|query|query_table|duckdb_.*|pragma_.*|parquet_.*|which_secret"
+    r"|enable_.*|disable_.*|checkpoint|force_checkpoint|.*_external_resource.*|test_.*|summary|repeat_row|sql_.*"
+    r"|json_copy_.*|can_cast_implicitly|get_type|from_substrait.*|load_.*|collate_.*|icu_.*)$"
+)
+# Functions whose answer differs from run to run: a cohort made with them could not be made again.
+_UNREPEATABLE = re.compile(
+    r"^(random|rand|setseed|uuid|uuidv4|uuidv7|gen_random_uuid|now|today|current_.*|transaction_timestamp|ago"
+    r"|get_current_.*|reservoir_quantile|hash|any_value|arbitrary)$"
+)
+_SERIES = ("range", "generate_series", "unnest")
+
+
+def one_select(text: str, where: str, tables: Iterable[str], repeatable: bool = False) -> exp.Query:
+    """The text as one parsed SELECT that reads nothing but `tables`; UserError, in one sentence, for anything else.
+
+    With `repeatable` functions whose answer differs from run to run are refused too.
+    """
+    if len(text) > LONGEST_CHARACTERS:
+        raise UserError(f"{where}: has more than {LONGEST_CHARACTERS:,} characters; shorten it")
+    logging.getLogger("sqlglot").setLevel(logging.ERROR)
+    try:
+        statements = [each for each in sqlglot.parse(text, dialect="duckdb") if each is not None]
+    except RecursionError as error:
+        raise UserError(f"{where}: is nested too deeply; write it flatter") from error
+    except SqlglotError as error:
+        raise UserError(f"{where}: is not valid SQL ({_parse_sentence(error)}); mend it there") from error
+    statements = [each for each in statements if not isinstance(each, exp.Semicolon)]
+    if len(statements) != 1:
+        raise UserError(f"{where}: holds {len(statements)} statements; write exactly one SELECT")
+    tree = statements[0]
+    if not isinstance(tree, exp.Query):
+        raise UserError(f"{where}: '{_word(tree)}' is not a SELECT; write exactly one SELECT, which only reads")
+    _refuse_reach(tree, where, set(tables), repeatable)
+    try:
+        parsed = duckdb.extract_statements(text)
+    except duckdb.Error as error:
+        raise UserError(f"{where}: is not valid SQL ({str(error).splitlines()[0]}); mend it there") from error
+    if len(parsed) != 1 or parsed[0].type != duckdb.StatementType.SELECT:
+        raise UserError(f"{where}: is not exactly one SELECT; write one that only reads")
+    return tree
+
+
+def _refuse_reach(tree: exp.Query, where: str, tables: set[str], repeatable: bool) -> None:
+    own = {cte.alias_or_name.lower() for cte in tree.find_all(exp.CTE)}
+    for node in tree.walk():
+        if isinstance(node, _FORBIDDEN):
+            raise UserError(f"{where}: '{_word(node)}' is not allowed; write one SELECT, which only reads")
+        if isinstance(node, exp.Table):
+            _refuse_table(node, where, tables, own)
+        elif isinstance(node, exp.Func):
+            _refuse_function(node, where, repeatable)
+
+
+def _refuse_table(node: exp.Table, where: str, tables: set[str], own: set[str]) -> None:
+    source = node.this
+    if isinstance(source, exp.Func):
+        name = _function_name(source)
+        if name not in _SERIES and not isinstance(source, exp.GenerateSeries | exp.Unnest):
+            raise UserError(f"{where}: table function '{name}' is not allowed; select from the catalog's tables")
+        return
+    name = node.name
+    if node.args.get("db") or node.args.get("catalog"):
+        raise UserError(f"{where}: '{node.sql('duckdb')}' is qualified; name a table of the catalog by itself")
+    if name.lower() not in own and name.lower() not in tables:
+        raise unknown_name(f"{where}, tables", name, tables | own)
+
+
+def _refuse_function(node: exp.Func, where: str, repeatable: bool) -> None:
+    name = _function_name(node)
+    if _REACHING.match(name) or isinstance(node, _REACHING_NODES):
+        raise UserError(f"{where}: function '{name}' is not allowed; it reaches beyond the catalog's tables")
+    if repeatable and _UNREPEATABLE.match(name):
+        raise UserError(f"{where}: function '{name}' may differ from run to run; use columns and fold_of() instead")
+    if isinstance(node, exp.Anonymous | exp.AnonymousAggFunc) and name not in _functions():
+        raise unknown_name(f"{where}, functions", name, _functions())
+
+
+def _function_name(node: exp.Expr) -> str:
+    if isinstance(node, exp.Anonymous | exp.AnonymousAggFunc):
+        return str(node.this if isinstance(node.this, str) else node.name).lower()
+    return node.sql_name().lower() if isinstance(node, exp.Func) else type(node).__name__.lower()
+
+
+@cache
+def _functions() -> frozenset[str]:
+    """Names of DuckDB's scalar, aggregate and window functions that only compute, and our own."""
+    with duckdb.connect() as con:
+        rows = con.execute(
+            "select distinct lower(function_name) from duckdb_functions() "
+            "where function_type in ('scalar', 'aggregate', 'macro', 'window')"
+        ).fetchall()
+    return frozenset({name for (name,) in rows if not _REACHING.match(name)} | {"fold_of", *_SERIES})
+
+
+def _word(node: exp.Expr) -> str:
+    """The word by which a user knows a kind of statement."""
+    if isinstance(node, exp.Command):
+        return str(node.this).lower()
+    return type(node).__name__.lower()
+
+
+def _parse_sentence(error: SqlglotError) -> str:
+    found = getattr(error, "errors", None)
+    if found:
+        return f"{found[0]['description'].rstrip('.')}, line {found[0]['line']}"
+    return re.sub(r"\x1b\[[0-9;]*m", "", str(error)).splitlines()[0].rstrip(".")
+
+
+def _kinds(*names: str) -> tuple[type, ...]:
+    return tuple(getattr(exp, name) for name in names if hasattr(exp, name))
+
+
+_FORBIDDEN = _kinds(
+    "DML", "DDL", "Insert", "Update", "Delete", "Merge", "Create", "Drop", "Alter", "Command", "Copy", "Attach",
+    "Detach", "Set", "SetItem", "Pragma", "Use", "Into", "Describe", "Summarize", "Show", "Kill", "Export", "Install",
+    "LoadData", "Transaction", "Commit", "Rollback", "Analyze", "Cache", "Uncache", "Execute", "Lock", "TruncateTable",
+    "Comment", "Grant", "Revoke", "Refresh", "Prepare", "Deallocate", "Checkpoint", "SessionParameter",
+)  # fmt: skip
+# A Select is one of sqlglot's DDL-free kinds; DML and DDL cover what writes, and Query is not among them.
+_REACHING_NODES = _kinds(
+    "ReadCSV", "ReadParquet", "CurrentUser", "CurrentDatabase", "CurrentSchema", "CurrentSchemas", "CurrentCatalog",
+    "CurrentRole", "CurrentVersion", "SessionUser", "Version", "NextValueFor", "CurrentSession", "OpenJSON",
+)  # fmt: skip

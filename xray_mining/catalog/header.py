@@ -1,0 +1,168 @@
+"""The header of every file under sql/: what it asks, what one row is, its parameters, its targets, an example."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from xray_mining.errors import UserError, unknown_name
+from xray_mining.records.cohort import TARGET_KINDS, Target
+
+PARAMETER_TYPES = ("integer", "number", "text", "boolean", "integers", "texts")
+_PARAMETER = re.compile(r"^\$(?P<name>[a-z_]\w*)\s+(?P<kind>\w+)(?:\s*=\s*(?P<default>'[^']*'|\S+))?\s*(?P<words>.*)$")
+_TARGET = re.compile(r"^(?P<name>[a-z_]\w*)\s+(?P<kind>\w+)\s*(?:positive='(?P<positive>[^']*)')?\s*(?P<unit>.*)$")
+_CHECK = re.compile(r"^(?P<code>[A-Z]+\d{3})\s+(?P<severity>error|warning|note)\s+(?P<scope>archive|cohort)$")
+
+
+@dataclass(frozen=True, slots=True)
+class Parameter:
+    """One `-- parameter:` line: `$per_cell integer = 100  images of each sex and year`."""
+
+    name: str
+    kind: str
+    words: str
+    default: Any = None
+    required: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Header:
+    """What the comment lines at the top of an SQL file say."""
+
+    question: str
+    one_row: str
+    example: str = ""
+    parameters: tuple[Parameter, ...] = ()
+    targets: tuple[Target, ...] = ()
+    code: str = ""
+    """Code of a check, as LEAK001."""
+    severity: str = ""
+    scope: str = ""
+    """What a check looks at: 'archive' or 'cohort'."""
+    needs: tuple[str, ...] = ()
+    """Tables that must hold a row, or else the check is not applicable."""
+    reports: tuple[str, ...] = ()
+    """Queries whose rows are offered as warnings to whoever uses the cohort, as the cells that could not be filled."""
+
+    def values(self, given: Mapping[str, Any], where: str) -> dict[str, Any]:
+        """A value for every declared parameter: what was given, else its default; UserError for an unknown name."""
+        known = {each.name: each for each in self.parameters}
+        for name in given:
+            if name not in known:
+                raise unknown_name(f"{where}, parameters", name, known)
+        for each in self.parameters:
+            if each.required and each.name not in given:
+                raise UserError(f"{where}: parameter '{each.name}' has no default; give --param {each.name}=VALUE")
+        return {
+            each.name: typed(each.kind, given[each.name], f"{where}, parameter '{each.name}'")
+            if each.name in given
+            else each.default
+            for each in self.parameters
+        }
+
+
+def typed(kind: str, value: Any, where: str) -> Any:
+    """`value` (text from a command line, or a value from YAML) as a parameter of `kind`."""
+    try:
+        if kind == "integers":
+            return [int(each) for each in _listed(value)]
+        if kind == "texts":
+            return [str(each) for each in _listed(value)]
+        if kind == "integer":
+            if isinstance(value, bool) or (isinstance(value, float) and not value.is_integer()):
+                raise ValueError
+            return int(value)
+        if kind == "number":
+            if isinstance(value, bool):
+                raise ValueError
+            return float(value)
+        if kind == "boolean":
+            return {"true": True, "false": False, "1": True, "0": False}[str(value).lower()]
+        return str(value)
+    except (ValueError, KeyError, TypeError) as error:
+        raise UserError(f"{where}: '{value}' is not of type {kind}; give a value of that type") from error
+
+
+def _listed(value: Any) -> list[Any]:
+    return [each.strip() for each in value.split(",") if each.strip()] if isinstance(value, str) else list(value)
+
+
+def read_header(text: str, where: str) -> Header:
+    """The header of an SQL file's text; UserError that names the line that is wrong."""
+    single: dict[str, str] = {}
+    parameters: list[Parameter] = []
+    targets: list[Target] = []
+    check: dict[str, str] = {}
+    several: dict[str, list[str]] = {"needs": [], "report": []}
+    last = ""
+    for line in text.splitlines():
+        if not line.startswith("--"):
+            if line.strip():
+                break
+            continue
+        found = re.match(r"^--\s(question|one row|parameter|target|example|check|needs|report):\s*(.*)$", line)
+        content = line[2:].strip()
+        if not found:
+            # a line without a name goes on with the sentence above it
+            if last in single and content:
+                single[last] += f" {content}"
+            continue
+        last, content = found[1], found[2].strip()
+        if last == "parameter":
+            parameters.append(_parameter(content, where))
+        elif last == "target":
+            targets.append(_target(content, where))
+        elif last == "check":
+            matched = _CHECK.match(content)
+            if not matched:
+                raise UserError(f"{where}: '-- check: {content}' must read like '-- check: LEAK001 error cohort'")
+            check = matched.groupdict()
+        elif last in several:
+            several[last] += content.split()
+        else:
+            single[last] = content
+    for name in ("question", "one row", "example"):
+        if not single.get(name):
+            raise UserError(f"{where}: its header has no line '-- {name}: …'; add it above the query")
+    return Header(
+        single["question"],
+        single["one row"],
+        single["example"],
+        tuple(parameters),
+        tuple(targets),
+        needs=tuple(several["needs"]),
+        reports=tuple(several["report"]),
+        **check,
+    )
+
+
+def _parameter(content: str, where: str) -> Parameter:
+    matched = _PARAMETER.match(content)
+    if not matched or matched["kind"] not in PARAMETER_TYPES:
+        raise UserError(
+            f"{where}: '-- parameter: {content}' must read like '-- parameter: $per_cell integer = 100  words', with a "
+            f"type among {', '.join(PARAMETER_TYPES)}"
+        )
+    raw = matched["default"]
+    if raw is None:
+        return Parameter(matched["name"], matched["kind"], matched["words"], required=True)
+    default = typed(matched["kind"], raw.strip("'"), f"{where}, default of '{matched['name']}'")
+    return Parameter(matched["name"], matched["kind"], matched["words"], default)
+
+
+def _target(content: str, where: str) -> Target:
+    matched = _TARGET.match(content)
+    if not matched or matched["kind"] not in TARGET_KINDS:
+        raise UserError(
+            f"{where}: '-- target: {content}' must read like '-- target: age_years number years' or '-- target: group "
+            f"binary positive='G3'', with a kind among {', '.join(TARGET_KINDS)}"
+        )
+    if (matched["kind"] == "binary") != bool(matched["positive"]):
+        raise UserError(f"{where}: target '{matched['name']}' must say positive='…' if, and only if, it is binary")
+    return Target(matched["name"], matched["kind"], matched["unit"].strip(), matched["positive"] or "")
+
+
+def queries(folder: Path) -> dict[str, Path]:
+    """The SQL files of a folder, by name."""
+    return {path.stem: path for path in sorted(folder.glob("*.sql"))}

@@ -1,0 +1,332 @@
+"""Parts → catalog.duckdb and results.duckdb: duplicates settled, built beside the old file and renamed over it.
+
+Nobody ever writes to a file that others read; one advisory lock keeps two merges apart. A file whose parts have not
+changed since is left as it is.
+"""
+
+import json
+import shutil
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import duckdb
+import polars as pl
+
+from xray_mining.catalog.connection import MEMORY_LIMIT, first_line
+from xray_mining.errors import UserError
+from xray_mining.records.record import Record
+from xray_mining.records.tables import ALL
+from xray_mining.records.vectors import FeatureSets
+from xray_mining.workspace import Workspace, asset, digest_of, lock, write_atomically
+
+VERSION = 1
+"""Raised whenever merge would make other tables from the same parts."""
+UID_REUSED_BITS = 12
+"""Perceptual hashes of 64 bits that differ in more are clearly of different pictures: copies of one exposure in other
+encodings differ in a few bits, unrelated chests in about 20 to 32."""
+
+_TYPES: dict[object, str] = {
+    pl.String: "varchar",
+    pl.Float64: "double",
+    pl.Int64: "bigint",
+    pl.UInt64: "ubigint",
+    pl.Boolean: "boolean",
+    pl.UInt32: "uinteger",
+    pl.Binary: "blob",
+}
+# Tables whose rows say what the archives hold; the others say how and when it was read.
+_DIGESTED = ("images", "duplicates", "rejects", "findings", "boxes", "near_duplicates")
+
+
+@dataclass(frozen=True, slots=True)
+class MergeSummary:
+    """What the catalog holds; every account is one row of images, duplicates or rejects."""
+
+    images: int
+    duplicates: int
+    rejects: int
+    uid_reused: int
+    patients: int
+    findings: int
+    catalog: str
+    """'rebuilt' or 'unchanged'."""
+    results: str
+    catalog_digest: str
+
+    def lines(self) -> list[str]:
+        """The summary for people."""
+        reused = f" ({self.uid_reused:,} of them reuse a UID)" if self.uid_reused else ""
+        return [
+            f"catalog {self.catalog}: {self.images:,} images of {self.patients:,} patients, {self.duplicates:,} "
+            f"duplicates, {self.rejects:,} rejects{reused}, {self.findings:,} findings",
+            f"results {self.results}",
+        ]
+
+
+def merge(workspace: Workspace, force: bool = False) -> MergeSummary:
+    """Bring both DuckDB files up to date with the parts; UserError that names a part which cannot be read."""
+    with lock(workspace.root / ".merge.lock"):
+        catalog = _refresh(workspace, "catalog", force)
+        results = _refresh(workspace, "results", force)
+    about = read_about(workspace.catalog)
+    counts = json.loads(about["counts"])
+    return MergeSummary(
+        **counts,
+        catalog="rebuilt" if catalog else "unchanged",
+        results="rebuilt" if results else "unchanged",
+        catalog_digest=about["digest"],
+    )
+
+
+def read_about(path: Path) -> dict[str, str]:
+    """What a merged file says of itself: `state` of the parts it was made from, `digest`, `counts`."""
+    with duckdb.connect(str(path), read_only=True) as con:
+        return dict(con.execute("select name, value from about_merge").fetchall())
+
+
+def part_paths(workspace: Workspace, record: type[Record]) -> list[Path]:
+    """All parts of one record in the workspace, in a fixed order."""
+    root, table = workspace.root, record.table
+    places = {
+        "cohort_members": "cohorts/*/*/cohort_members.parquet",
+        "cohort_targets": "cohorts/*/*/cohort_targets.parquet",
+        "predictions": "experiments/*/*/predictions/*.parquet",
+        "estimates": "evaluations/*/estimates.parquet",
+        "ledger": "ledger/*.parquet",
+    }
+    if record is FeatureSets:
+        return sorted([*root.glob("features/*/set.json"), *root.glob("embeddings/*/set.json")])
+    if table == "check_results":
+        return sorted([*root.glob("evaluations/*/check_results.parquet"), *root.glob("checks/*.parquet")])
+    return sorted(root.glob(places.get(table, f"parts/*/{table}/*.parquet")))
+
+
+def _refresh(workspace: Workspace, home: str, force: bool) -> bool:
+    records = [record for record in ALL if record.home == home]
+    parts = {record.table: part_paths(workspace, record) for record in records}
+    target = workspace.catalog if home == "catalog" else workspace.results
+    orders = {name: archive.order for name, archive in workspace.settings.archives.items()}
+    state = digest_of(
+        [
+            VERSION,
+            duckdb.__version__,
+            [(record.table, record.version, list(record.columns())) for record in records],
+            orders,
+            [
+                (str(path.relative_to(workspace.root)), (about := path.stat()).st_size, about.st_mtime_ns)
+                for paths in parts.values()
+                for path in paths
+            ],
+        ]
+    )
+    if not force and target.is_file() and _state(target) == state:
+        return False
+    # a killed merge leaves its scratch files; the lock says that no other merge is at work
+    for left in target.parent.glob(f".{target.name}.*"):
+        left.unlink(missing_ok=True)
+    spill = workspace.root / ".merge.spill"
+    shutil.rmtree(spill, ignore_errors=True)
+    with (
+        write_atomically(target) as scratch,
+        duckdb.connect(str(scratch), config={"memory_limit": MEMORY_LIMIT, "temp_directory": str(spill)}) as con,
+    ):
+        for record in records:
+            con.execute(_create_statement(record))
+        if home == "catalog":
+            counts = _fill_catalog(con, workspace, parts, orders)
+            digest = _digest(con)
+        else:
+            counts, digest = _fill_results(con, records, parts), ""
+        con.execute("create table about_merge (name varchar, value varchar)")
+        about = {"state": state, "digest": digest, "counts": json.dumps(counts)}
+        con.executemany("insert into about_merge values (?, ?)", list(about.items()))
+        con.execute("checkpoint")
+    shutil.rmtree(spill, ignore_errors=True)
+    return True
+
+
+def _state(path: Path) -> str:
+    try:
+        return read_about(path)["state"]
+    except (duckdb.Error, KeyError):
+        return ""
+
+
+def _create_statement(record: type[Record]) -> str:
+    columns = ",\n".join(
+        f'"{name}" {column_type(record, name)}{"" if column.nullable else " not null"}'
+        for name, column in record.columns().items()
+    )
+    return f'create table "{record.table}" ({columns})'
+
+
+def column_type(record: type[Record], name: str) -> str:
+    """DuckDB's type of a record's column: keys are UUIDs."""
+    column = record.columns()[name]
+    if (column.metadata or {}).get("key"):
+        return "uuid"
+    dtype = column.dtype
+    if isinstance(dtype, pl.List):
+        return f"{_TYPES[dtype.inner.base_type()]}[]"
+    if isinstance(dtype, pl.Datetime):
+        return "timestamp"
+    return _TYPES[dtype.base_type()]
+
+
+def _load(
+    con: duckdb.DuckDBPyConnection, record: type[Record], paths: Sequence[Path], into: str, origin: bool = False
+) -> None:
+    """Make the temporary table `into` from parts, in the record's columns and types.
+
+    With `origin` it also holds `part_archive` and `part_shard`, from the part's path.
+    """
+    extra = ", part_archive varchar, part_shard bigint" if origin else ""
+    if not paths:
+        empty = ", ".join(f'"{name}" {column_type(record, name)}' for name in record.columns())
+        con.execute(f"create temp table {into} ({empty}{extra})")
+        return
+    source = "read_parquet($paths, union_by_name = true, filename = true)"
+    values = {"paths": [str(path) for path in paths]}
+    try:
+        found = {row[0] for row in con.execute(f"describe select * from {source}", values).fetchall()}
+        columns = [
+            f'"{name}"::{column_type(record, name)} as "{name}"'
+            if name in found
+            else f'null::{column_type(record, name)} as "{name}"'
+            for name in record.columns()
+        ]
+        if origin:
+            columns += [
+                "split_part(filename, '/', -3) as part_archive",
+                "try_cast(replace(split_part(filename, '/', -1), '.parquet', '') as bigint) as part_shard",
+            ]
+        con.execute(f"create temp table {into} as select {', '.join(columns)} from {source}", values)
+    except duckdb.Error as error:
+        for path in paths:
+            record.typed(record.read([path])) if _readable(path) else record.read([path])
+        raise UserError(f"parts of {record.table}: cannot be merged: {first_line(error)}") from error
+
+
+def _readable(path: Path) -> bool:
+    try:
+        pl.read_parquet_schema(path)
+    except (OSError, pl.exceptions.PolarsError):
+        return False
+    return True
+
+
+def _text(name: str) -> str:
+    return asset(f"sql/merge/{name}.sql").read_text(encoding="utf-8")
+
+
+def _names(record: type[Record], prefix: str = "") -> str:
+    return ", ".join(f'{prefix}"{name}"' for name in record.columns())
+
+
+def _fill_catalog(
+    con: duckdb.DuckDBPyConnection, workspace: Workspace, parts: dict[str, list[Path]], orders: dict[str, int]
+) -> dict[str, int]:
+    by_name = {record.table: record for record in ALL}
+    # an archive that the settings do not know (parts copied in by hand) comes after those they know, by name
+    names = {path.parents[1].name for path in parts["images"]}
+    ranks = sorted(names | set(orders), key=lambda name: (orders.get(name, len(orders)), name))
+    con.execute("create temp table archive_order (archive varchar, archive_rank bigint)")
+    if ranks:
+        con.executemany("insert into archive_order values (?, ?)", [[name, rank] for rank, name in enumerate(ranks)])
+    _load(con, by_name["images"], parts["images"], "raw_images")
+    con.execute(_text("settle"), {"bits": UID_REUSED_BITS})
+    for table in ("pixels", "findings", "boxes"):
+        record = by_name[table]
+        _load(con, record, parts[table], f"raw_{table}", origin=True)
+    for table in ("duplicates", "rejects", "near_duplicates", "file_events", "ingest_runs"):
+        _load(con, by_name[table], parts[table], f"raw_{table}")
+    con.execute(_text("images"))
+    con.execute(_text("dependents"))
+    _group_near_duplicates(con)
+    row = con.execute(
+        "select (select count(*) from images), (select count(*) from duplicates), (select count(*) from rejects), "
+        "(select count(*) from rejects where reason = 'uid_reused'), (select count(distinct patient_key) from images), "
+        "(select count(*) from findings)"
+    ).fetchone()
+    assert row is not None
+    return dict(zip(("images", "duplicates", "rejects", "uid_reused", "patients", "findings"), row, strict=True))
+
+
+def _fill_results(
+    con: duckdb.DuckDBPyConnection, records: Iterable[type[Record]], parts: dict[str, list[Path]]
+) -> dict[str, int]:
+    counts = {}
+    for record in records:
+        if record is FeatureSets:
+            sets = [_set_row(path) for path in parts[record.table]]
+            frame = record.from_rows(sets)
+            con.register("raw_sets", frame.to_arrow())
+            con.execute(f'insert into "{record.table}" select {_names(record)} from raw_sets')
+            con.unregister("raw_sets")
+        else:
+            _load(con, record, parts[record.table], f"raw_{record.table}")
+            con.execute(f'insert into "{record.table}" select {_names(record)} from "raw_{record.table}"')
+            con.execute(f'drop table "raw_{record.table}"')
+        row = con.execute(f'select count(*) from "{record.table}"').fetchone()
+        assert row is not None
+        counts[record.table] = int(row[0])
+    return counts
+
+
+def _set_row(path: Path) -> dict[str, object]:
+    """A set's own account of itself, as a row of the record; what it does not say is empty."""
+    raw = json.loads(path.read_text(encoding="utf-8"))
+    options = raw.get("options", {})
+    return {
+        "set": path.parent.name,
+        "kind": path.parents[1].name,
+        "store": str(raw.get("store") or ""),
+        "mask_set": str(raw.get("mask_set") or ""),
+        "columns": [str(each) for each in raw.get("columns", [])],
+        "units": [str(each) for each in raw.get("units", [])],
+        "images": int(raw.get("images") or 0),
+        "options": options if isinstance(options, str) else json.dumps(options, sort_keys=True),
+    }
+
+
+def _group_near_duplicates(con: duckdb.DuckDBPyConnection) -> None:
+    """near_duplicate_groups: connected components of the pairs, each under its lowest key."""
+    pairs = con.execute("select image_key_a::varchar, image_key_b::varchar from near_duplicates").fetchall()
+    parent: dict[str, str] = {}
+
+    def root(name: str) -> str:
+        parent.setdefault(name, name)
+        while parent[name] != name:
+            parent[name] = parent[parent[name]]
+            name = parent[name]
+        return name
+
+    for first, second in pairs:
+        low, high = sorted((root(first), root(second)))
+        parent[high] = low
+    rows = [[name, root(name)] for name in parent]
+    con.execute("create temp table raw_groups (image_key uuid, group_key uuid)")
+    if rows:
+        con.register("found_groups", pl.DataFrame(rows, schema=["image_key", "group_key"], orient="row").to_arrow())
+        con.execute("insert into raw_groups select image_key::uuid, group_key::uuid from found_groups")
+        con.unregister("found_groups")
+    con.execute(_text("groups"))
+
+
+def _digest(con: duckdb.DuckDBPyConnection) -> str:
+    """Digest of what the archives hold: the sum of the rows' digests, so that order, parts and machine play no part."""
+    totals = []
+    for table in _DIGESTED:
+        columns = sorted(
+            row[0]
+            for row in con.execute(
+                "select column_name from duckdb_columns() where table_name = ? and database_name = current_database()",
+                [table],
+            ).fetchall()
+        )
+        # floats are taken as DuckDB prints them, which is the shortest text that gives the same float back
+        text = " || '|' || ".join(f"""coalesce(replace("{name}"::varchar, '|', '||'), chr(1))""" for name in columns)
+        row = con.execute(f'select count(*), sum(md5_number_lower({text})::hugeint) from "{table}"').fetchone()
+        totals.append((table, columns, str(row)))
+    return digest_of(totals)

@@ -1,0 +1,140 @@
+"""Commands about the catalog: merge, sql, cohort, check, dictionary."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from xray_mining.cli.app import JsonOption, WorkspaceOption, app, finish
+
+ParameterOption = Annotated[
+    list[str] | None, typer.Option("--param", "-p", metavar="K=V", help="value of a $parameter; may be repeated")
+]
+
+
+def _parameters(given: list[str] | None) -> dict[str, str]:
+    from xray_mining.errors import UserError
+
+    found = {}
+    for each in given or []:
+        name, equals, value = each.partition("=")
+        if not equals or not name:
+            raise UserError(f"--param {each}: must read like --param per_cell=50")
+        found[name.strip().removeprefix("$")] = value
+    return found
+
+
+@app.command()
+def merge(
+    workspace: WorkspaceOption,
+    force: Annotated[bool, typer.Option("--force", help="rebuild even if no part has changed")] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Bring the catalog up to date with the parts (other commands do so themselves).
+
+    Example: xray-mining merge --workspace workspace
+    """
+    from xray_mining.catalog.merge import merge as bring_up_to_date
+    from xray_mining.workspace import Workspace
+
+    finish(bring_up_to_date(Workspace.open(workspace), force), as_json)
+
+
+@app.command()
+def sql(
+    query: Annotated[str, typer.Argument(metavar="QUERY_OR_FILE", help="one SELECT, or the path of an .sql file")],
+    workspace: WorkspaceOption,
+    param: ParameterOption = None,
+    output: Annotated[str, typer.Option("--format", help="table, csv, json or parquet")] = "table",
+    out: Annotated[Path | None, typer.Option("--out", metavar="FILE", help="write to this file")] = None,
+    seconds: Annotated[float, typer.Option("--seconds", min=0.1, help="stop the query after so long")] = 300.0,
+    as_json: JsonOption = False,
+) -> None:
+    """Run a read-only query over the catalog and the results.
+
+    Example: xray-mining sql "select patient_sex, count(*) from images group by all"
+    """
+    from xray_mining.catalog.query import sql as run_query
+    from xray_mining.catalog.tables import write_rows
+    from xray_mining.workspace import Workspace
+
+    rows = run_query(Workspace.open(workspace), query, _parameters(param), seconds)
+    write_rows(rows, "json" if as_json else output, out)
+
+
+@app.command()
+def cohort(
+    workspace: WorkspaceOption,
+    query: Annotated[
+        str, typer.Argument(metavar="NAME_OR_FILE", help="a cohort that ships, or the path of an .sql file")
+    ] = "",
+    alias: Annotated[str, typer.Option("--as", metavar="ALIAS", help="freeze it under this name")] = "",
+    param: ParameterOption = None,
+    folds: Annotated[int, typer.Option("--folds", min=3, max=100)] = 5,
+    salt: Annotated[str, typer.Option("--salt", help="public; another salt gives other folds")] = "xray-mining",
+    require_pixels: Annotated[
+        bool | None,
+        typer.Option(
+            "--require-pixels/--no-require-pixels",
+            help="every member must be in the pixel store [default: where there is one]",
+            show_default=False,
+        ),
+    ] = None,
+    listed: Annotated[bool, typer.Option("--list", help="list the cohorts that ship")] = False,
+    describe: Annotated[bool, typer.Option("--describe", help="print the file's header and steps")] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Freeze a cohort: members, targets, folds, flow and digest.
+
+    Example: xray-mining cohort age_balanced --param per_cell=50 --as age50
+    """
+    from xray_mining.catalog import cohort as cohorts
+    from xray_mining.catalog import describe as words
+    from xray_mining.errors import UserError
+    from xray_mining.workspace import Workspace
+
+    if listed:
+        finish(words.cohort_list(), as_json)
+        return
+    if not query:
+        raise UserError("cohort: name one, or a file; `xray-mining cohort --list` names those that ship")
+    if describe:
+        finish(words.cohort_description(query), as_json)
+        return
+    name = alias or Path(query).stem
+    frozen = cohorts.freeze(
+        Workspace.open(workspace), query, name, _parameters(param), folds, salt, require_pixels=require_pixels
+    )
+    finish(cohorts.summary_of(frozen), as_json)
+
+
+@app.command()
+def check(
+    workspace: WorkspaceOption,
+    cohort: Annotated[str, typer.Argument(metavar="[COHORT]", help="a frozen cohort; without one, the archive")] = "",
+    as_json: JsonOption = False,
+) -> None:
+    """Run the data-quality checks of the archive, or the leakage checks of a cohort.
+
+    Exit status 1 where a check of severity error fails.  Example: xray-mining check age_balanced
+    """
+    from xray_mining.catalog.checks import check as run_checks
+    from xray_mining.catalog.checks import raise_for
+    from xray_mining.records.cohort import FrozenCohort
+    from xray_mining.workspace import Workspace
+
+    opened = Workspace.open(workspace)
+    summary = run_checks(opened, FrozenCohort.load(opened, cohort) if cohort else None)
+    finish(summary, as_json)
+    raise_for(summary)
+
+
+@app.command()
+def dictionary(as_json: JsonOption = False) -> None:
+    """Print every record's columns with type, unit and meaning, as Markdown.
+
+    Example: xray-mining dictionary > dictionary.md
+    """
+    from xray_mining.catalog.describe import data_dictionary
+
+    finish(data_dictionary(), as_json)
