@@ -108,6 +108,7 @@ class EmbeddingOptions(BaseModel, extra="forbid", frozen=True):
     stages: list[int] = Field(default=[-1], description="feature stages that are pooled, counted from the last: -1")
     statistics: list[Literal["mean", "deviation", "maximum"]] = ["mean"]
     grid: int = Field(0, ge=0, le=16, description="cells a side of a coarse grid of the last stage; 0: none")
+    mirrored: bool = Field(False, description="mean of the vectors of the picture and of its mirror image")
     batch_size: int = Field(32, ge=1)
 
 
