@@ -87,8 +87,8 @@ def interval(
             continue
         below = (column_drawn < here).mean() + (column_drawn == here).mean() / 2
         bias = special.ndtri(np.clip(below, 1 / (draws + 1), draws / (draws + 1)))
-        apart = np.nanmean(left_out[:, column]) - left_out[:, column]
-        apart = apart[np.isfinite(apart)]
+        without = left_out[np.isfinite(left_out[:, column]), column]
+        apart = without.mean() - without if len(without) else np.zeros(1)
         spread = (apart**2).sum() ** 1.5
         skew = (apart**3).sum() / (6 * spread) if spread > 0 else 0.0
         ends = bias + np.array([tail, -tail])

@@ -1,0 +1,163 @@
+"""evaluate on a workspace whose truth is known."""
+
+import json
+
+import numpy as np
+import polars as pl
+import pytest
+
+from xray_mining.errors import UserError
+from xray_mining.evaluation import tables
+from xray_mining.evaluation.evaluate import evaluate
+from xray_mining.evaluation.options import EvaluationOptions
+from xray_mining.records.check_results import CheckResults
+from xray_mining.records.estimates import Estimates, Pictures
+from xray_mining.records.ledger import Ledger
+
+QUICK = EvaluationOptions(bootstraps=200)
+
+
+def main_rows(estimates: pl.DataFrame, experiment: str) -> dict[str, dict]:
+    rows = estimates.filter(
+        (pl.col("experiment") == experiment)
+        & (pl.col("baseline") == "")
+        & (pl.col("subgroup") == "all")
+        & (pl.col("split") == "test")
+        & (pl.col("level") == "image")
+        & pl.col("operating_point").is_null()
+    )
+    return {each["metric"]: each for each in rows.to_dicts()}
+
+
+def test_every_file_is_there_and_has_its_columns(study):
+    made = study()
+    summary = evaluate(made.workspace, "made", QUICK, question="How old?", statements={"ethics": "none needed"})
+    folder = made.workspace.evaluation("made")
+    for record in (Estimates, CheckResults, Pictures, Ledger, *tables.ALL):
+        frame = record.read([folder / f"{record.table}.parquet"])
+        assert frame.columns == record.column_names()
+    notes = json.loads((folder / "study.json").read_text())
+    assert [each["task"] for each in notes["tasks"]] == ["made-all/age_years", "made-all/patient_sex"]
+    age = notes["tasks"][0]
+    assert (age["best"], age["best_baseline"], age["frozen"]) == ("network", "boosting", "embedding")
+    assert age["centre"] == "centre" and age["oracle"] == "oracle" and age["smallest_difference"] > 0
+    assert json.loads((folder / "flow.json").read_text())["cohorts"][0]["steps"][0]["words"] == "all frontal images"
+    answers = json.loads((folder / "answer.json").read_text())["answers"]
+    assert all(len(each["sentences"]) == 2 for each in answers)
+    assert "40 patients" in answers[0]["text"] and summary.answers[0] == answers[0]["text"]
+    assert not [path for path in folder.iterdir() if path.name.startswith(".")]
+
+
+def test_figures_are_those_of_the_test_units(study):
+    made = study()
+    evaluate(made.workspace, "made", QUICK)
+    estimates = Estimates.read([made.workspace.evaluation("made") / "estimates.parquet"])
+    rows = main_rows(estimates, "embedding")
+    rotation = made.cohort.rotation(0, "age_years").filter(pl.col("role") == "test")
+    frame = pl.read_parquet(made.workspace.experiment("made", "embedding") / "predictions/rotation0-seed-1.parquet")
+    tested = frame.filter(pl.col("split") == "test").sort("unit_key")
+    error = tested["value"].to_numpy() - rotation["truth"].to_numpy()
+    assert rows["mae"]["value"] == pytest.approx(np.abs(error).mean(), rel=1e-12)
+    assert rows["rmse"]["value"] == pytest.approx(np.sqrt((error**2).mean()), rel=1e-12)
+    assert rows["mae"]["patients"] == rotation.height
+    assert rows["mae"]["low"] < rows["mae"]["value"] < rows["mae"]["high"]
+    assert rows["rmae"]["value"] < 1 and rows["mae"]["unit"] == "years"
+    pairs = estimates.filter((pl.col("baseline") == "boosting") & (pl.col("metric") == "mae"))
+    assert set(pairs["experiment"]) == {"centre", "metadata", "embedding", "network", "oracle"}
+    assert pairs["p_adjusted"].null_count() == 0 and (pairs["p_adjusted"] >= pairs["p_value"]).all()
+    operating = estimates.filter((pl.col("metric") == "sensitivity") & (pl.col("experiment") == "sex_network"))
+    assert set(operating["operating_point"].drop_nulls()) == {"youden", "sensitivity 0.9"}
+
+
+def test_an_area_under_rotations_is_the_mean_over_folds(study):
+    from sklearn.metrics import roc_auc_score
+
+    made = study(rotations=5)
+    evaluate(made.workspace, "made", QUICK)
+    estimates = Estimates.read([made.workspace.evaluation("made") / "estimates.parquet"])
+    found = main_rows(estimates, "sex_logistic")["auc"]
+    frame = pl.concat(
+        pl.read_parquet(path)
+        for path in (made.workspace.experiment("made", "sex_logistic") / "predictions").glob("*.parquet")
+    ).filter(pl.col("split") == "test")
+    areas = [roc_auc_score(each["truth"], each["value"]) for _, each in frame.group_by("fold")]
+    assert found["value"] == pytest.approx(np.mean(areas), rel=1e-12)
+    assert found["patients"] == 200 and "5 folds" in found["method"]
+    assert main_rows(estimates, "network")["mae"]["images"] == 200
+
+
+def test_patients_with_several_images_are_also_scored_as_patients(study):
+    made = study(patients=60, images_each=3)
+    evaluate(made.workspace, "made", QUICK)
+    estimates = Estimates.read([made.workspace.evaluation("made") / "estimates.parquet"])
+    by_patient = estimates.filter((pl.col("level") == "patient") & (pl.col("metric") == "mae"))
+    assert set(by_patient["experiment"]) >= {"network", "boosting"}
+    assert (by_patient["patients"] == 12).all() and (by_patient["images"] == 36).all()
+    assert by_patient["method"].str.starts_with("mean of a patient's images").all()
+    image = main_rows(estimates, "boosting")["mae"]
+    assert image["patients"] == 12 and image["images"] == 36
+
+
+def test_cells_with_few_patients_are_nowhere(study):
+    made = study(patients=300)
+    evaluate(made.workspace, "made", QUICK)
+    folder = made.workspace.evaluation("made")
+    estimates = Estimates.read([folder / "estimates.parquet"]).filter(pl.col("subgroup") != "all")
+    assert estimates.height and estimates["patients"].min() >= 10
+    assert {"patient_sex=F", "view_position=PA"} <= set(estimates["subgroup"])
+    assert tables.ErrorByAge.read([folder / "error_by_age.parquet"])["patients"].min() >= 10
+    one = tables.TableOne.read([folder / "table_one.parquet"])
+    shown = one.filter(~pl.col("hidden") & (pl.col("patients") > 0))
+    assert shown["patients"].min() >= 10
+    averages = Pictures.read([folder / "pictures.parquet"]).filter(pl.col("kind") == "average")
+    assert averages.height >= 6 and averages["images"].min() >= 10
+    assert averages["label"].str.contains(r"^(Males|Females), \d+$").all()
+
+
+def test_an_average_is_the_mean_of_its_age(study):
+    import cv2
+
+    made = study(patients=400)
+    evaluate(made.workspace, "made", QUICK)
+    averages = Pictures.read([made.workspace.evaluation("made") / "pictures.parquet"]).filter(
+        pl.col("kind") == "average"
+    )
+    for row in averages.to_dicts():
+        picture = cv2.imdecode(np.frombuffer(row["png"], np.uint8), cv2.IMREAD_UNCHANGED)
+        # The made radiographs are flat: their grey is twice the age.
+        assert picture.mean() / 2 == pytest.approx(float(row["label"].split(", ")[1]), abs=1.5)
+
+
+def test_flagged_radiographs_and_ones_with_letters_are_no_cases(study):
+    from xray_mining.records.images import Images
+
+    made = study(patients=1500)
+    path = made.workspace.parts("made", "images") / "00000.parquet"
+    images = Images.read([path])
+    flagged = images.with_columns(
+        pl.when(pl.col("patient_sex") == "M")
+        .then(["burned_in"])
+        .otherwise(pl.col("quality_flags"))
+        .alias("quality_flags"),
+        pl.when(pl.col("view_position") == "AP")
+        .then(pl.lit("detected"))
+        .otherwise(pl.lit("no"))
+        .alias("burned_in_text"),
+    )
+    Images.write(flagged, path)
+    evaluate(made.workspace, "made", QUICK)
+    cases = Pictures.read([made.workspace.evaluation("made") / "pictures.parquet"]).filter(pl.col("kind") == "case")
+    seen = flagged.filter(pl.col("image_key").is_in(cases["image_key"].to_list()))
+    assert cases.height and set(seen["patient_sex"]) == {"F"} and set(seen["view_position"]) == {"PA"}
+
+
+def test_nothing_to_score_is_one_sentence(make):
+    made = make(patients=20)
+    with pytest.raises(UserError, match="has no predictions yet"):
+        evaluate(made.workspace, "made", QUICK)
+
+
+def test_the_same_predictions_give_the_same_estimates(study):
+    made = study()
+    first = evaluate(made.workspace, "made", QUICK)
+    assert evaluate(made.workspace, "made", QUICK).digest == first.digest

@@ -1,0 +1,148 @@
+"""The answer in two sentences, made from the numbers."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from xray_mining.evaluation.choice import Choice
+from xray_mining.evaluation.gather import Task
+
+READS = {"age_years": "age", "patient_sex": "sex"}
+METRICS = {
+    "mae": "mean absolute error",
+    "auc": "area under the ROC curve",
+    "auc_macro": "mean area under the ROC curve",
+}
+
+
+def answer(task: Task, rows: Sequence[Mapping[str, Any]], choice: Choice, confidence: float) -> dict[str, Any]:
+    """One entry of answer.json: `sentences` (two), and the same as `text`."""
+    sentences = _sentences(task, rows, choice, confidence)
+    return {"task": task.name, "target": task.target.name, "sentences": sentences, "text": " ".join(sentences)}
+
+
+def _sentences(task: Task, rows: Sequence[Mapping[str, Any]], choice: Choice, confidence: float) -> list[str]:
+    metric = task.metric
+    main = {
+        each["experiment"]: each
+        for each in rows
+        if each["metric"] == metric
+        and each["baseline"] == ""
+        and each["subgroup"] == "all"
+        and each["split"] == "test"
+        and each["variant"] == ""
+        and each["level"] == task.level
+        and each["class"] == ""
+        and each["cohort_digest"] == task.cohort.digest
+        and each["value"] is not None
+    }
+    what = READS.get(task.target.name, task.target.name.replace("_", " "))
+    name = choice.best
+    if name not in main:
+        reason = (
+            "no model could be chosen on validation patients" if not name else f"{_words(name)} could not be scored"
+        )
+        return [f"Whether {what} can be read from these radiographs is not answered: {reason}."]
+    best = main[name]
+    patients = f"{best['patients']:,} patients"
+    images = f" ({best['images']:,} radiographs)" if best["images"] != best["patients"] else ""
+    percent = f"{100 * confidence:g} %"
+    if metric == "mae":
+        first = (
+            f"On {patients}{images} the best model ({_words(name)}) reads {what} with a mean absolute error of "
+            f"{_with_interval(best, percent, task.target.unit)}"
+        )
+        rmae = _find(rows, task, name, "rmae")
+        if rmae is not None:
+            first += f", {rmae['value']:.2f} of guessing the centre"
+    else:
+        told = f"{task.target.positive} from {_other(task)}" if task.target.kind == "binary" else what
+        first = (
+            f"On {patients}{images} the best model ({_words(name)}) tells {told} with "
+            f"{'an' if metric == 'auc' else 'a'} {METRICS[metric]} of {_with_interval(best, percent, '')}"
+        )
+    return [f"{first}.", _second(task, rows, main, choice, metric)]
+
+
+def _second(
+    task: Task,
+    rows: Sequence[Mapping[str, Any]],
+    main: Mapping[str, Mapping[str, Any]],
+    choice: Choice,
+    metric: str,
+) -> str:
+    unit = task.target.unit if metric == "mae" else ""
+    rival = choice.best_baseline
+    kind = "The best handcrafted model"
+    if rival not in main or rival == choice.best:
+        rival, kind = choice.frozen, "The frozen embedding"
+    if rival not in main or rival == choice.best:
+        rival, kind = choice.best_null, "The best model that sees no anatomy"
+    if rival not in main:
+        return "There is no other model to compare it with."
+    other = main[rival]
+    own = f"it is itself the best handcrafted model; {kind[0].lower()}{kind[1:]}"
+    lead = (
+        f"{kind} ({_words(rival)})"
+        if choice.best != choice.best_baseline
+        else f"{own[0].upper()}{own[1:]} ({_words(rival)})"
+    )
+    reached = f"{lead} reaches {_with_interval(other, '', unit)}"
+    pair = next(
+        (
+            each
+            for each in rows
+            if each["experiment"] == choice.best
+            and each["baseline"] == rival
+            and each["metric"] == metric
+            and each["cohort_digest"] == task.cohort.digest
+            and each["target"] == task.target.name
+            and each["class"] == ""
+        ),
+        None,
+    )
+    if pair is None or pair["value"] is None:
+        return f"{reached}."
+    p = "" if pair["p_adjusted"] is None else f"; adjusted p {_p(pair['p_adjusted'])}"
+    said = (
+        "the difference is"
+        if pair["low"] is None or pair["low"] > 0 or pair["high"] < 0
+        else ("the difference could be none:")
+    )
+    return f"{reached}; {said} {_with_interval(pair, '', unit)[:-1]}{p})." if pair["low"] is not None else f"{reached}."
+
+
+def _find(rows: Sequence[Mapping[str, Any]], task: Task, name: str, metric: str) -> Mapping[str, Any] | None:
+    return next(
+        (
+            each
+            for each in rows
+            if each["experiment"] == name
+            and each["metric"] == metric
+            and each["baseline"] == ""
+            and each["subgroup"] == "all"
+            and each["level"] == task.level
+            and each["split"] == "test"
+            and each["value"] is not None
+        ),
+        None,
+    )
+
+
+def _with_interval(row: Mapping[str, Any], percent: str, unit: str) -> str:
+    digits = 3 if row["metric"].startswith("auc") else 2
+    value = f"{row['value']:.{digits}f}{f' {unit}' if unit else ''}"
+    if row["low"] is None:
+        return f"{value} (no interval)"
+    return f"{value} ({f'{percent} interval ' if percent else ''}{row['low']:.{digits}f} to {row['high']:.{digits}f})"
+
+
+def _p(value: float) -> str:
+    return "below 0.001" if value < 0.001 else f"{value:.3f}"
+
+
+def _words(name: str) -> str:
+    return name.replace("_", " ")
+
+
+def _other(task: Task) -> str:
+    return next((each for each in task.target.classes if each != task.target.positive), "the rest")

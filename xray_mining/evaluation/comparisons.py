@@ -1,0 +1,130 @@
+"""Paired differences against the best handcrafted baseline, the frozen embedding and the best null."""
+
+from typing import Any
+
+import numpy as np
+
+from xray_mining.evaluation.choice import Choice, operating_points
+from xray_mining.evaluation.gather import Model, Task
+from xray_mining.evaluation.options import EvaluationOptions
+from xray_mining.evaluation.rows import row
+from xray_mining.statistics.auc import area_difference, areas_over_folds
+from xray_mining.statistics.classification import compare_called
+from xray_mining.statistics.comparison import holm
+from xray_mining.statistics.errors import compare_errors, smallest_difference
+from xray_mining.statistics.estimate import Estimate
+
+
+def compare(task: Task, options: EvaluationOptions, choice: Choice) -> list[dict[str, Any]]:
+    """Rows of paired differences of every experiment of a task, p adjusted by Holm within each metric."""
+    rows: list[dict[str, Any]] = []
+    baselines = [name for name in dict.fromkeys((choice.best_baseline, choice.frozen, choice.best_null)) if name]
+    for name in baselines:
+        for model in task.models.values():
+            if model.name == name:
+                continue
+            for metric, found, more in _differences(task, model, task.models[name], options):
+                rows.append(row(task, model, metric, found, baseline=name, **more))
+    return adjusted(rows, task.name)
+
+
+def adjusted(rows: list[dict[str, Any]], where: str) -> list[dict[str, Any]]:
+    """`rows` with p_adjusted and family: Holm over all comparisons of one metric at one operating point."""
+    families: dict[str, list[int]] = {}
+    for number, each in enumerate(rows):
+        point = f" at {each['operating_point']}" if each["operating_point"] else ""
+        family = f"{where}: {each['metric']}{point}, all comparisons"
+        if each["p_value"] is not None and each["metric"] != "mae_ratio":
+            families.setdefault(family, []).append(number)
+    for family, members in families.items():
+        found = holm([rows[number]["p_value"] for number in members])
+        for number, value in zip(members, found, strict=True):
+            rows[number] |= {"p_adjusted": float(value), "family": family}
+    for each in rows:
+        if each["metric"] == "mae_ratio":
+            twin = next(
+                (
+                    other
+                    for other in rows
+                    if other["metric"] == "mae"
+                    and other["experiment"] == each["experiment"]
+                    and other["baseline"] == each["baseline"]
+                ),
+                each,
+            )
+            each |= {"p_adjusted": twin["p_adjusted"], "family": twin["family"]}
+    return rows
+
+
+def _differences(
+    task: Task, model: Model, baseline: Model, options: EvaluationOptions
+) -> list[tuple[str, Estimate, dict[str, Any]]]:
+    both = model.known & baseline.known
+    owner = task.owner[both]
+    if not both.any() or len(np.unique(owner)) < 2:
+        return []
+    truth = task.truth[both]
+    if task.is_number:
+        found = compare_errors(
+            truth,
+            model.values[both],
+            baseline.values[both],
+            owner,
+            confidence=options.confidence,
+            draws=options.bootstraps,
+            seed=options.seed,
+        )
+        return [(metric, each, {}) for metric, each in found.items()]
+    if len(np.unique(truth)) < 2:
+        return []
+    if task.target.kind == "group":
+        rows: list[tuple[str, Estimate, dict[str, Any]]] = []
+        labels = task.labels[both]
+        for i, name in enumerate(task.target.classes):
+            mine = labels == name
+            if mine.any() and not mine.all():
+                pair = np.stack([model.values[both][:, i], baseline.values[both][:, i]])
+                areas = areas_over_folds(mine, pair, owner, task.folds[both])
+                rows.append(("auc", area_difference(areas, 0, 1, options.confidence), {"class": name}))
+        return rows
+    pair = np.stack([model.values[both], baseline.values[both]])
+    areas = areas_over_folds(truth, pair, owner, task.folds[both])
+    rows = [("auc", area_difference(areas, 0, 1, options.confidence), {})]
+    own = {each.name: each for each in operating_points(model, options.sensitivity_targets)}
+    other = {each.name: each for each in operating_points(baseline, options.sensitivity_targets)}
+    for name, point in own.items():
+        if name in other:
+            found = compare_called(
+                truth,
+                point.called(task, model)[both],
+                other[name].called(task, baseline)[both],
+                owner,
+                options.confidence,
+            )
+            more = {"operating_point": name, "threshold": point.threshold}
+            rows += [(metric, each, more) for metric, each in found.items()]
+    return rows
+
+
+def smallest(task: Task, choice: Choice) -> float | None:
+    """The difference from the best handcrafted baseline that this test set would show in 8 of 10 repetitions."""
+    if not choice.best or not choice.best_baseline:
+        return None
+    first = task.models[choice.best]
+    rivals = [choice.best_baseline] if choice.best != choice.best_baseline else [choice.frozen, choice.best_null]
+    name = next((each for each in rivals if each and each != first.name), "")
+    if not name or task.target.kind == "group":
+        return None
+    second = task.models[name]
+    both = first.known & second.known
+    owner = task.owner[both]
+    if not both.any() or len(np.unique(owner)) < 2:
+        return None
+    truth = task.truth[both]
+    if task.is_number:
+        return smallest_difference(truth, first.values[both], second.values[both], owner)
+    if len(np.unique(truth)) < 2:
+        return None
+    areas = areas_over_folds(truth, np.stack([first.values[both], second.values[both]]), owner, task.folds[both])
+    variance = areas.covariance[0, 0] + areas.covariance[1, 1] - 2 * areas.covariance[0, 1]
+    return float((1.959963984540054 + 0.8416212335729143) * np.sqrt(max(variance, 0)))

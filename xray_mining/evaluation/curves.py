@@ -1,0 +1,203 @@
+"""What the page's figures are drawn from: curves, points, bands, bins and matrices."""
+
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from xray_mining.evaluation.choice import operating_points
+from xray_mining.evaluation.estimates import probabilities
+from xray_mining.evaluation.gather import Task
+from xray_mining.evaluation.options import EvaluationOptions
+from xray_mining.evaluation.subgroups import age_bands
+from xray_mining.statistics.auc import roc_curve
+from xray_mining.statistics.calibration import reliability_curve
+from xray_mining.statistics.estimate import owners
+from xray_mining.statistics.resampling import linear_interval
+
+SCATTER_AT_MOST = 5000
+BAND_WIDTHS = (1, 2, 5, 10)
+"""Widths in years tried for error_by_age, the narrowest first."""
+
+
+def roc(task: Task, options: EvaluationOptions) -> list[dict[str, Any]]:
+    """Rows of roc: a curve for each experiment, and for each class of a group."""
+    if task.is_number:
+        return []
+    classes = [""] if task.target.kind == "binary" else list(task.target.classes)
+    rows = []
+    for model in task.models.values():
+        known = model.known
+        for i, name in enumerate(classes):
+            positive = task.truth[known] == 1 if name == "" else task.labels[known] == name
+            values = model.values[known] if name == "" else model.values[known][:, i]
+            try:
+                points = roc_curve(
+                    positive,
+                    values,
+                    task.owner[known],
+                    task.folds[known],
+                    confidence=options.confidence,
+                    seed=options.seed,
+                )
+            except ValueError:
+                continue
+            names = ("false_positive_rate", "sensitivity", "low", "high")
+            rows += [
+                {"experiment": model.name, "target": task.target.name, "class": name}
+                | dict(zip(names, point, strict=True))
+                for point in points.tolist()
+            ]
+    return rows
+
+
+def scatter(task: Task, options: EvaluationOptions) -> pl.DataFrame | None:
+    """Rows of scatter: the same draw of test units for every experiment of a task."""
+    if task.target.kind == "group":
+        return None
+    rng = np.random.default_rng([options.seed, 31])
+    size = len(task.truth)
+    chosen = np.sort(rng.permutation(size)[:SCATTER_AT_MOST])
+    order = rng.permutation(len(chosen))
+    units = task.units[chosen].select(
+        pl.col("unit_key").alias("image_key") if task.level == "image" else pl.lit(None, pl.String).alias("image_key"),
+        "truth",
+        "patient_sex",
+        "view_position",
+        age_bands(task.units["age_years"][chosen], options.age_band_years).alias("age_band"),
+    )
+    frames = []
+    for model in task.models.values():
+        values = pl.Series("value", model.values[chosen])
+        frame = units.with_columns(
+            pl.lit(model.name).alias("experiment"),
+            pl.lit(task.target.name).alias("target"),
+            pl.Series("unit", order, dtype=pl.Int64),
+            values,
+        )
+        frames.append(frame.filter(pl.col("value").is_finite()))
+    return pl.concat(frames)
+
+
+def error_by_age(task: Task, options: EvaluationOptions) -> list[dict[str, Any]]:
+    """Rows of error_by_age, for targets in years: the narrowest bands of which half are filled, all, men and women."""
+    if not task.is_number or task.target.unit != "years":
+        return []
+    width = next((each for each in BAND_WIDTHS if _filled(task, each, options.least_patients)), BAND_WIDTHS[-1])
+    band = np.floor(task.truth / width).astype(np.int64)
+    sexes = task.units["patient_sex"].fill_null("").to_numpy()
+    rows = []
+    for model in task.models.values():
+        error = np.where(model.known, model.values - task.truth, np.nan)
+        for sex in ("all", "M", "F"):
+            of_sex = model.known & (True if sex == "all" else sexes == sex)
+            for each in np.unique(band[of_sex]):
+                inside = of_sex & (band == each)
+                count = len(np.unique(task.owner[inside]))
+                if count < options.least_patients:
+                    continue
+                owner = owners(task.owner[inside], int(inside.sum()))
+                row: dict[str, Any] = {
+                    "experiment": model.name,
+                    "target": task.target.name,
+                    "patient_sex": sex,
+                    "age": (each + 0.5) * width,
+                    "age_low": each * width,
+                    "age_high": (each + 1) * width,
+                    "patients": count,
+                    "images": int(inside.sum()),
+                }
+                for name, values in (("bias", error[inside]), ("mae", np.abs(error[inside]))):
+                    mean = float(values.mean())
+                    low, high, _ = linear_interval(mean, (values - mean) / len(values), owner, options.confidence)
+                    row |= {name: mean, f"{name}_low": _known(low), f"{name}_high": _known(high)}
+                rows.append(row)
+    return rows
+
+
+def _known(value: float) -> float | None:
+    return float(value) if np.isfinite(value) else None
+
+
+def _filled(task: Task, width: int, least: int) -> bool:
+    frame = pl.DataFrame({"band": np.floor(task.truth / width), "owner": task.owner})
+    counts = frame.group_by("band").agg(pl.col("owner").n_unique())["owner"]
+    return bool((counts >= least).mean() >= 0.5)  # ty: ignore[unsupported-operator]
+
+
+def calibration(task: Task, options: EvaluationOptions) -> list[dict[str, Any]]:
+    """Rows of calibration, for binary targets whose scores are probabilities, and for each class of a group."""
+    if task.is_number:
+        return []
+    rows = []
+    for model in task.models.values():
+        known = model.known
+        if not known.any():
+            continue
+        parts = []
+        if task.target.kind == "binary":
+            given, calibrated = probabilities(model)
+            if given is not None:
+                parts.append(("", task.truth[known], given[known], calibrated))
+        else:
+            for i, name in enumerate(task.target.classes):
+                parts.append((name, task.labels[known] == name, np.clip(model.values[known][:, i], 0, 1), False))
+        for name, truth, given, calibrated in parts:
+            found = reliability_curve(truth, given, task.owner[known], options.confidence)
+            for number, each in enumerate(found):
+                if each.patients < options.least_patients:
+                    continue
+                rows.append(
+                    {
+                        "experiment": model.name,
+                        "target": task.target.name,
+                        "class": name,
+                        "calibrated": calibrated,
+                        "bin": number,
+                        "predicted": each.predicted,
+                        "observed": each.observed,
+                        "low": each.low,
+                        "high": each.high,
+                        "patients": each.patients,
+                        "images": each.images,
+                    }
+                )
+    return rows
+
+
+def confusion(task: Task, options: EvaluationOptions) -> list[dict[str, Any]]:
+    """Rows of confusion at every operating point; of a group, with the largest probability called."""
+    if task.is_number:
+        return []
+    rows = []
+    for model in task.models.values():
+        known = model.known
+        if not known.any():
+            continue
+        labels, owner = task.labels[known], task.owner[known]
+        classes = list(task.target.classes) or sorted(np.unique(labels).tolist())
+        if task.target.kind == "binary":
+            other = next((each for each in classes if each != task.target.positive), f"not {task.target.positive}")
+            calls = [
+                (point.name, point.threshold, np.where(point.called(task, model)[known], task.target.positive, other))
+                for point in operating_points(model, options.sensitivity_targets)
+            ]
+        else:
+            calls = [("largest", None, np.array(classes)[model.values[known].argmax(axis=1)])]
+        for point, threshold, called in calls:
+            for truth in classes:
+                for predicted in classes:
+                    inside = (labels == truth) & (called == predicted)
+                    rows.append(
+                        {
+                            "experiment": model.name,
+                            "target": task.target.name,
+                            "operating_point": point,
+                            "threshold": threshold,
+                            "truth": truth,
+                            "predicted": predicted,
+                            "images": int(inside.sum()),
+                            "patients": len(np.unique(owner[inside])),
+                        }
+                    )
+    return rows

@@ -1,0 +1,97 @@
+"""Checks of the cohorts and predictions that a number may rest on: leaks, sizes, what is missing."""
+
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from xray_mining.evaluation.gather import Task, finding
+from xray_mining.evaluation.options import EvaluationOptions
+from xray_mining.records.cohort import FrozenCohort
+from xray_mining.statistics.auc import FEW_IN_CLASS
+
+
+def leaks(cohort: FrozenCohort) -> list[dict[str, Any]]:
+    """No patient of the cohort may stand in two folds or two splits."""
+    members = cohort.members()
+    title = "a patient is in one fold only"
+    torn = (
+        members.group_by("patient_key")
+        .agg(pl.col("fold").n_unique().alias("folds"), pl.col("split").n_unique().alias("splits"))
+        .filter((pl.col("folds") > 1) | (pl.col("splits") > 1))
+        .sort("patient_key")
+    )
+    if torn.height:
+        return [
+            finding(
+                "LEAK001",
+                "error",
+                "failed",
+                title,
+                f"{cohort.name}: {torn.height:,} patients stand in two folds or splits, so test results flatter every "
+                f"model; freeze the cohort again.",
+                rows=torn.head(10).to_dicts(),
+                offenders=torn.height,
+                section="flow",
+            )
+        ]
+    patients = members["patient_key"].n_unique()
+    sentence = f"{cohort.name}: each of {patients:,} patients stands in one fold and one split."
+    return [finding("LEAK001", "error", "passed", title, sentence, section="flow")]
+
+
+def predicted_leaks(task: Task) -> list[dict[str, Any]]:
+    """No patient may be tested and validated by the same fit."""
+    title = "no patient is tested and validated by the same fit"
+    tested = task.units.select("patient_key", "fold").unique()
+    found = []
+    for model in task.models.values():
+        both = (
+            model.validation.select("patient_key", "fold").unique().join(tested, on=["patient_key", "fold"], how="semi")
+        )
+        if both.height:
+            found.append(
+                finding(
+                    "LEAK002",
+                    "error",
+                    "failed",
+                    title,
+                    f"{model.name}: {both.height:,} patients are tested and validated in the same rotation.",
+                    rows=both.head(10).to_dicts(),
+                    offenders=both.height,
+                )
+            )
+    if not found:
+        found.append(
+            finding("LEAK002", "error", "passed", title, f"{task.name}: no experiment tests whom it was set on.")
+        )
+    return found
+
+
+def sizes(task: Task, options: EvaluationOptions) -> list[dict[str, Any]]:
+    """Whether there are enough test patients for the intervals to be believed."""
+    title = "there are enough test patients"
+    if task.target.kind in ("binary", "group"):
+        count = {
+            name: len(np.unique(task.owner[task.labels == name])) for name in sorted(np.unique(task.labels).tolist())
+        }
+        missing = [name for name in task.target.classes if name not in count]
+        few = [f"{name} ({number})" for name, number in count.items() if number < FEW_IN_CLASS]
+        if missing:
+            sentence = f"{task.name}: nobody in the test set is {', '.join(missing)}; areas of it cannot be computed."
+            return [finding("SIZE001", "warning", "failed", title, sentence, offenders=len(missing))]
+        if few:
+            sentence = (
+                f"{task.name}: fewer than {FEW_IN_CLASS} test patients in {', '.join(few)}; intervals of areas may not "
+                f"cover what they say."
+            )
+            return [finding("SIZE001", "warning", "failed", title, sentence, offenders=len(few))]
+        least = min(count.values())
+    else:
+        least = task.patients
+        if least < FEW_IN_CLASS:
+            sentence = f"{task.name}: {least} test patients; intervals of errors may not cover what they say."
+            return [finding("SIZE001", "warning", "failed", title, sentence, offenders=1)]
+    cell = options.least_patients
+    sentence = f"{task.name}: {least:,} test patients in the smallest class; cells under {cell} are not printed."
+    return [finding("SIZE001", "warning", "passed", title, sentence)]

@@ -1,0 +1,480 @@
+"""Predictions of a study's experiments as tasks: one target of one cohort, units in one order, models side by side."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from xray_mining.errors import UserError
+from xray_mining.records.cohort import FrozenCohort, Target
+from xray_mining.records.images import Images
+from xray_mining.records.predictions import Predictions
+from xray_mining.workspace import Workspace
+
+ATTRIBUTES = (
+    "age_years",
+    "patient_sex",
+    "view_position",
+    "manufacturer",
+    "manufacturer_model_name",
+    "archive",
+    "institution_key",
+    "study_year",
+    "study_day",
+    "laterality",
+    "rows",
+    "columns",
+    "pixel_spacing_mm",
+    "photometric_interpretation",
+    "quality_flags",
+    "burned_in_text",
+)
+"""Columns of images that subgroups, audits and Table 1 look at."""
+
+Array = np.ndarray[Any, Any]
+
+
+@dataclass(frozen=True)
+class Model:
+    """One experiment's predictions of one task."""
+
+    name: str
+    kind: str
+    digest: str
+    options: Mapping[str, Any]
+    notes: Mapping[str, Any]
+    """experiment.json."""
+    level: str
+    seeds: tuple[int, ...]
+    rotations: tuple[int, ...]
+    files: int
+    values: Array
+    """(n,) or (n, classes) in the order of the task's units; nan where the experiment did not predict the unit."""
+    calibrated: Array | None
+    """The same after calibration on validation data; None where the model gives none."""
+    spread: Array | None
+    validation: pl.DataFrame
+    """unit_key, patient_key, fold, truth, label, value (a list for several classes); mean over seeds, by rotation."""
+    variants: Mapping[str, Array] = field(default_factory=dict)
+    """Predictions of changed test images by the variant's name, as `values`."""
+
+    @property
+    def architecture(self) -> str:
+        """What kind of model the study file asked for: centre, metadata, ridge, network, …."""
+        return str(self.options.get("model") or self.name)
+
+    @cached_property
+    def known(self) -> Array:
+        """Which units it predicted, (n,) bool."""
+        columns = self.values.reshape(len(self.values), -1)
+        return np.asarray(np.isfinite(columns).all(axis=1))
+
+
+@dataclass(frozen=True)
+class Task:
+    """One target of one cohort."""
+
+    cohort: FrozenCohort
+    target: Target
+    level: str
+    units: pl.DataFrame
+    """unit_key, patient_key, fold, truth, label and ATTRIBUTES; sorted by unit_key; every truth is known."""
+    models: Mapping[str, Model]
+
+    @property
+    def name(self) -> str:
+        """COHORT/TARGET."""
+        return f"{self.cohort.name}/{self.target.name}"
+
+    @property
+    def is_number(self) -> bool:
+        """Scored by errors."""
+        return self.target.kind in ("number", "ordinal")
+
+    @property
+    def metric(self) -> str:
+        """The metric that models are chosen by."""
+        return {"binary": "auc", "group": "auc_macro"}.get(self.target.kind, "mae")
+
+    @cached_property
+    def truth(self) -> Array:
+        """(n,) float64: the number, or 1 for the positive label."""
+        return self.units["truth"].to_numpy()
+
+    @cached_property
+    def labels(self) -> Array:
+        """(n,) text: the true class; empty for a number."""
+        return self.units["label"].fill_null("").to_numpy()
+
+    @cached_property
+    def owner(self) -> Array:
+        """(n,) number of the unit's patient."""
+        return self.units["patient_key"].rank("dense").to_numpy().astype(np.int64) - 1
+
+    @cached_property
+    def folds(self) -> Array:
+        """(n,) the rotation that tested the unit; -1 where several did."""
+        return self.units["fold"].to_numpy()
+
+    @property
+    def patients(self) -> int:
+        """How many patients are tested."""
+        return int(self.owner.max()) + 1 if len(self.owner) else 0
+
+    def of_architecture(self, name: str) -> str:
+        """The first experiment of this architecture, or ''."""
+        return next((each.name for each in self.models.values() if each.architecture == name), "")
+
+
+@dataclass(slots=True)
+class Gathered:
+    """Everything evaluate read, and what it had to leave out."""
+
+    tasks: list[Task] = field(default_factory=list)
+    absent: list[str] = field(default_factory=list)
+    """Experiments that the study names and that left no predictions."""
+    findings: list[dict[str, Any]] = field(default_factory=list)
+    """Rows for check_results."""
+    cohorts: dict[str, FrozenCohort] = field(default_factory=dict)
+    """By digest."""
+    attributes: pl.DataFrame = field(default_factory=pl.DataFrame)
+    """ATTRIBUTES of every member of these cohorts, by image_key."""
+
+
+def finding(code: str, severity: str, outcome: str, title: str, sentence: str, **more: Any) -> dict[str, Any]:
+    """One row for check_results; `offenders` (a number) and `rows` (the first of them) may be given."""
+    rows = more.get("rows", [])
+    count = more.get("offenders", len(rows) if outcome == "failed" else None)
+    return {
+        "code": code,
+        "severity": severity,
+        "outcome": outcome,
+        "title": title,
+        "sentence": sentence,
+        "section": more.get("section", "audits"),
+        "evidence": json.dumps(rows[:10], ensure_ascii=False, default=str),
+        "offenders": "" if count is None else str(count),
+    }
+
+
+def gather(workspace: Workspace, study: str, expected: Sequence[str] = ()) -> Gathered:
+    """Read the predictions of every experiment of `study`; UserError where there is none at all."""
+    home = workspace.root / "experiments" / study
+    names = sorted(each.name for each in home.iterdir() if each.is_dir()) if home.is_dir() else []
+    if expected:
+        names = [name for name in expected if name in names]
+    found = Gathered(absent=[name for name in expected if name not in names])
+    frames: dict[str, pl.DataFrame] = {}
+    notes: dict[str, dict[str, Any]] = {}
+    files: dict[str, int] = {}
+    for name in names:
+        folder = workspace.experiment(study, name)
+        parts = sorted((folder / "predictions").glob("*.parquet"))
+        notes[name] = _notes(folder / "experiment.json")
+        if not parts:
+            found.absent.append(name)
+            continue
+        frame = _one_digest(Predictions.read(parts), name, notes[name], found)
+        if frame.height:
+            frames[name], files[name] = frame, len(parts)
+        else:
+            found.absent.append(name)
+    if not frames:
+        raise UserError(
+            f"evaluate: study '{study}' has no predictions yet; train its experiments first "
+            f"(xray-mining train {study}, or xray-mining run {study})"
+        )
+    for digest in sorted({frame["cohort_digest"][0] for frame in frames.values()}):
+        found.cohorts[digest] = _cohort(workspace, digest, study)
+    found.attributes = attributes(workspace, found.cohorts.values())
+    by_task: dict[tuple[str, str], list[str]] = {}
+    for name, frame in frames.items():
+        by_task.setdefault((frame["cohort_digest"][0], frame["target"][0]), []).append(name)
+    for (digest, target), members in by_task.items():
+        cohort = found.cohorts[digest]
+        task = _task(
+            cohort,
+            cohort.target(target),
+            {name: frames[name] for name in members},
+            notes=notes,
+            files=files,
+            found=found,
+        )
+        if task is not None:
+            found.tasks.append(task)
+    return found
+
+
+def _notes(path: Path) -> dict[str, Any]:
+    try:
+        notes = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return notes if isinstance(notes, dict) else {}
+
+
+def _one_digest(frame: pl.DataFrame, name: str, notes: Mapping[str, Any], found: Gathered) -> pl.DataFrame:
+    """Predictions of the experiment as it stands now; what an earlier digest left is set aside with a sentence."""
+    groups = frame.select("experiment_digest", "cohort_digest", "target").unique(maintain_order=True)
+    if groups.height <= 1:
+        return frame
+    wanted = notes.get("digest") or notes.get("experiment_digest")
+    if wanted not in groups["experiment_digest"].to_list():
+        wanted = groups["experiment_digest"][-1]
+    found.findings.append(
+        finding(
+            "EVAL007",
+            "warning",
+            "failed",
+            "an experiment's predictions are all of one digest",
+            f"{name}: its folder holds predictions of {groups.height} digests or targets; only the current one is "
+            f"scored.",
+            offenders=groups.height - 1,
+        )
+    )
+    kept = frame.filter(pl.col("experiment_digest") == wanted)
+    first = kept.row(0, named=True)
+    return kept.filter((pl.col("cohort_digest") == first["cohort_digest"]) & (pl.col("target") == first["target"]))
+
+
+def _cohort(workspace: Workspace, digest: str, study: str) -> FrozenCohort:
+    homes = [path.parent.name for path in (workspace.root / "cohorts").glob(f"*/{digest}") if path.is_dir()]
+    if not homes:
+        raise UserError(
+            f"evaluate: the cohort with digest {digest}, on which '{study}' was trained, is not in the workspace; "
+            f"freeze it again with `xray-mining cohort`"
+        )
+    own = sorted(homes, key=lambda name: (not name.startswith(f"{study}-"), name))
+    return FrozenCohort.load(workspace, own[0], digest)
+
+
+def attributes(workspace: Workspace, cohorts: Any) -> pl.DataFrame:
+    """image_key and ATTRIBUTES of the cohorts' members, sorted by image_key, from the images' parts."""
+    keys = pl.concat([each.members().select("image_key", "patient_key", "study_key") for each in cohorts])
+    keys = keys.unique("image_key").sort("image_key")
+    columns = ["image_key", *ATTRIBUTES]
+    frames = []
+    for archive in sorted(workspace.settings.archives, key=lambda name: workspace.settings.archives[name].order):
+        parts = sorted(workspace.parts(archive, Images.table).glob("*.parquet"))
+        for start in range(0, len(parts), 64):
+            frame = Images.read(parts[start : start + 64]).select(columns)
+            frames.append(frame.join(keys.select("image_key"), on="image_key", how="semi"))
+    rows = pl.concat(frames) if frames else Images.create_empty().select(columns)
+    rows = rows.unique("image_key", keep="first", maintain_order=True)
+    return keys.join(rows, on="image_key", how="left").sort("image_key")
+
+
+def _task(
+    cohort: FrozenCohort,
+    target: Target,
+    frames: Mapping[str, pl.DataFrame],
+    *,
+    notes: Mapping[str, Mapping[str, Any]],
+    files: Mapping[str, int],
+    found: Gathered,
+) -> Task | None:
+    clean = {}
+    members = cohort.members().select("image_key", "patient_key", "study_key")
+    for name, frame in frames.items():
+        kept = _checked(frame, name, target, members, found)
+        if kept.height:
+            clean[name] = kept
+    levels = {frame["level"][0] for frame in clean.values()}
+    tested = [
+        frame.filter((pl.col("split") == "test") & pl.col("truth").is_not_null()).select(
+            "unit_key", "patient_key", "fold", "truth", "class"
+        )
+        for frame in clean.values()
+    ]
+    if not tested or not any(frame.height for frame in tested):
+        where = f"{cohort.name}/{target.name}"
+        found.findings.append(
+            finding(
+                "EVAL001",
+                "error",
+                "failed",
+                "test units have predictions and a known truth",
+                f"{where}: no experiment has a prediction for a test unit whose truth is known; nothing is scored.",
+                offenders=len(frames),
+            )
+        )
+        return None
+    level = sorted(levels)[0]
+    units = _units(pl.concat(tested), cohort, target, found.attributes, level)
+    models = {
+        name: _model(frame, name, notes=notes.get(name, {}), files=files[name], units=units, target=target)
+        for name, frame in clean.items()
+    }
+    return Task(cohort=cohort, target=target, level=level, units=units, models=models)
+
+
+def _checked(frame: pl.DataFrame, name: str, target: Target, members: pl.DataFrame, found: Gathered) -> pl.DataFrame:
+    """The rows that can be scored; the others become a sentence."""
+    key = {"image": "image_key", "study": "study_key", "patient": "patient_key"}[frame["level"][0]]
+    outside = frame.join(members, left_on="unit_key", right_on=key, how="anti")
+    if outside.height:
+        found.findings.append(
+            finding(
+                "EVAL002",
+                "error",
+                "failed",
+                "predictions are for members of the cohort",
+                f"{name}: {outside['unit_key'].n_unique():,} predicted units are not in the cohort; they are left out.",
+                rows=outside.select("unit_key").unique().sort("unit_key").head(10).to_dicts(),
+                offenders=outside["unit_key"].n_unique(),
+            )
+        )
+        frame = frame.join(members.select(key).unique(), left_on="unit_key", right_on=key, how="semi")
+    broken = frame.filter(~pl.col("value").is_finite())
+    if broken.height:
+        found.findings.append(
+            finding(
+                "EVAL003",
+                "error",
+                "failed",
+                "predictions are finite numbers",
+                f"{name}: {broken.height:,} of {frame.height:,} predictions are not numbers (nan or infinite); their "
+                f"units are left out for this experiment.",
+                offenders=broken.height,
+            )
+        )
+        frame = frame.join(
+            broken.select("unit_key", "fold", "split").unique(), on=["unit_key", "fold", "split"], how="anti"
+        )
+    if target.kind == "binary" and frame["class"].n_unique() > 1:
+        frame = frame.filter(pl.col("class") == target.positive)
+    if target.kind == "group":
+        missing = sorted(set(target.classes) - set(frame["class"].unique().to_list()))
+        if missing and frame.height:
+            found.findings.append(
+                finding(
+                    "EVAL004",
+                    "error",
+                    "failed",
+                    "every class of the target is predicted",
+                    f"{name}: has no probabilities for {', '.join(missing)}; the experiment is not scored.",
+                    offenders=len(missing),
+                )
+            )
+            return frame.clear()
+    return frame
+
+
+def _units(rows: pl.DataFrame, cohort: FrozenCohort, target: Target, known: pl.DataFrame, level: str) -> pl.DataFrame:
+    if target.kind == "group":
+        labelled = (
+            rows.filter(pl.col("truth") == 1)
+            .group_by("unit_key")
+            .agg(pl.col("class").first().alias("label"), pl.len().alias("_"))
+            .drop("_")
+        )
+        place = pl.DataFrame({"label": list(target.classes), "truth": np.arange(len(target.classes), dtype=np.float64)})
+        truth = labelled.join(place, on="label", how="inner")
+    else:
+        truth = rows.group_by("unit_key").agg(pl.col("truth").first())
+        if target.kind == "binary":
+            other = next((each for each in target.classes if each != target.positive), f"not {target.positive}")
+            truth = truth.with_columns(
+                pl.when(pl.col("truth") == 1).then(pl.lit(target.positive)).otherwise(pl.lit(other)).alias("label")
+            )
+        else:
+            truth = truth.with_columns(pl.lit("").alias("label"))
+    folds = rows.group_by("unit_key").agg(
+        pl.col("patient_key").first(),
+        pl.when(pl.col("fold").n_unique() == 1).then(pl.col("fold").first()).otherwise(-1).alias("fold"),
+    )
+    units = folds.join(truth.select("unit_key", "truth", "label"), on="unit_key", how="inner")
+    if level == "image":
+        units = units.join(known.drop("patient_key"), left_on="unit_key", right_on="image_key", how="left")
+    else:
+        key = "study_key" if level == "study" else "patient_key"
+        first = known.unique(key, keep="first", maintain_order=True)
+        drop = ["image_key", *(["patient_key"] if key == "study_key" else ["study_key"])]
+        units = units.join(first.drop(drop), left_on="unit_key", right_on=key, how="left")
+    return units.sort("unit_key")
+
+
+def _model(
+    frame: pl.DataFrame, name: str, *, notes: Mapping[str, Any], files: int, units: pl.DataFrame, target: Target
+) -> Model:
+    first = frame.row(0, named=True)
+    tests = frame.filter(pl.col("split") == "test")
+    plain = tests.filter(pl.col("variant") == "")
+    calibrated = None
+    if plain["value_calibrated"].null_count() < plain.height:
+        calibrated = _aligned(plain, "value_calibrated", units, target)
+    spread = None
+    if plain["spread"].null_count() < plain.height and target.kind in ("number", "ordinal"):
+        spread = _aligned(plain, "spread", units, target)
+    checked = frame.filter(
+        (pl.col("split") == "validation") & (pl.col("variant") == "") & pl.col("truth").is_not_null()
+    )
+    return Model(
+        name=name,
+        kind=first["model_kind"],
+        digest=first["experiment_digest"],
+        options=notes.get("options") or {},
+        notes=notes,
+        level=first["level"],
+        seeds=tuple(sorted(frame["seed"].unique().to_list())),
+        rotations=tuple(sorted(frame["fold"].unique().to_list())),
+        files=files,
+        values=_aligned(plain, "value", units, target),
+        calibrated=calibrated,
+        spread=spread,
+        validation=_validation(checked, target),
+        variants={
+            variant: _aligned(tests.filter(pl.col("variant") == variant), "value", units, target)
+            for variant in sorted(tests["variant"].unique().to_list())
+            if variant
+        },
+    )
+
+
+def _aligned(frame: pl.DataFrame, column: str, units: pl.DataFrame, target: Target) -> Array:
+    """Mean over seeds, then over rotations, in the order of `units`: (n,) or (n, classes), nan where absent."""
+    means = (
+        frame.group_by("unit_key", "class", "fold")
+        .agg(pl.col(column).mean())
+        .group_by("unit_key", "class")
+        .agg(pl.col(column).mean())
+    )
+    keys = units.select("unit_key")
+    if target.kind != "group":
+        means = means.drop("class")
+        return keys.join(means, on="unit_key", how="left", maintain_order="left")[column].fill_null(np.nan).to_numpy()
+    columns = [
+        keys.join(
+            means.filter(pl.col("class") == each).drop("class"), on="unit_key", how="left", maintain_order="left"
+        )[column]
+        .fill_null(np.nan)
+        .to_numpy()
+        for each in target.classes
+    ]
+    return np.stack(columns, axis=1)
+
+
+def _validation(frame: pl.DataFrame, target: Target) -> pl.DataFrame:
+    means = frame.group_by("fold", "unit_key", "class").agg(
+        pl.col("patient_key").first(), pl.col("truth").first(), pl.col("value").mean()
+    )
+    if target.kind != "group":
+        return means.drop("class").with_columns(pl.lit("").alias("label")).sort("fold", "unit_key")
+    place = {label: i for i, label in enumerate(target.classes)}
+    return (
+        means.filter(pl.col("class").is_in(list(target.classes)))
+        .with_columns(pl.col("class").replace_strict(place, return_dtype=pl.Int64).alias("_place"))
+        .sort("fold", "unit_key", "_place")
+        .group_by("fold", "unit_key", maintain_order=True)
+        .agg(
+            pl.col("patient_key").first(),
+            pl.col("class").filter(pl.col("truth") == 1).first().alias("label"),
+            pl.col("value"),
+        )
+        .filter((pl.col("value").list.len() == len(place)) & pl.col("label").is_not_null())
+    )

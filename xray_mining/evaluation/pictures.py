@@ -1,0 +1,168 @@
+"""The pictures that the page shows: average radiographs by sex and age, and best, median and worst cases."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from xray_mining.errors import UserError
+from xray_mining.evaluation.choice import Choice
+from xray_mining.evaluation.gather import Array, Task
+from xray_mining.evaluation.options import EvaluationOptions
+from xray_mining.pixels.store import PixelStore
+from xray_mining.records.cohort import FrozenCohort
+
+SIDE_PX = 256
+IMAGES_AT_MOST = 200
+"""Radiographs behind one average: more do not change it that an eye could see."""
+AGES_AT_MOST = 8
+CASES = 4
+SEXES = {"M": "Males", "F": "Females"}
+
+
+def fit_to_show(attributes: pl.DataFrame) -> pl.DataFrame:
+    """Rows of images without a quality flag and without letters in the picture."""
+    return attributes.filter(
+        (pl.col("quality_flags").is_null() | (pl.col("quality_flags").list.len() == 0))
+        & (pl.col("burned_in_text").is_null() | (pl.col("burned_in_text") == "no"))
+    )
+
+
+def png(picture: Array, side_px: int = SIDE_PX) -> bytes:
+    """A grey (side, side) picture as PNG bytes of at most `side_px` a side, without metadata."""
+    import cv2
+
+    if picture.dtype == np.uint16:
+        picture = (picture // 257).astype(np.uint8)
+    if picture.shape[0] > side_px:
+        picture = cv2.resize(picture, (side_px, side_px), interpolation=cv2.INTER_AREA)
+    done, data = cv2.imencode(".png", np.ascontiguousarray(picture), [cv2.IMWRITE_PNG_COMPRESSION, 9])
+    if not done:
+        raise ValueError("the picture could not be encoded")
+    return data.tobytes()
+
+
+def averages(
+    store: PixelStore, cohort: FrozenCohort, attributes: pl.DataFrame, options: EvaluationOptions
+) -> list[dict[str, Any]]:
+    """Rows of pictures: the mean radiograph of a sex around an age, at most eight ages a sex.
+
+    One radiograph a patient; frontal ones of the more frequent view. Those around the age count by a normal curve whose
+    standard deviation is a quarter of the band, so that neighbouring ages flow into one another; a band with fewer
+    patients than the least cell is not drawn.
+    """
+    shown = fit_to_show(attributes.join(cohort.members().select("image_key"), on="image_key", how="semi"))
+    shown = shown.filter(pl.col("age_years").is_not_null() & pl.col("patient_sex").is_in(list(SEXES)))
+    views = shown["view_position"].drop_nulls().value_counts(sort=True)
+    if views.height:
+        shown = shown.filter(pl.col("view_position") == views["view_position"][0])
+    shown = shown.sort("image_key").unique("patient_key", keep="first", maintain_order=True)
+    shown = shown.filter(pl.Series(store.has(shown["image_key"].to_list()), dtype=pl.Boolean))
+    rows = []
+    for sex, words in SEXES.items():
+        frame = shown.filter(pl.col("patient_sex") == sex)
+        ages = frame["age_years"].to_numpy()
+        for age in _ages(ages, options):
+            near = np.flatnonzero(np.abs(ages - age) <= options.age_band_years / 2)
+            if len(near) < options.least_patients:
+                continue
+            near = near[np.argsort(np.abs(ages[near] - age), kind="stable")][:IMAGES_AT_MOST]
+            weight = np.exp(-0.5 * ((ages[near] - age) / (options.age_band_years / 4)) ** 2)
+            mean = _weighted_mean(store, [frame["image_key"][int(i)] for i in near], weight)
+            rows.append(
+                {
+                    "kind": "average",
+                    "label": f"{words}, {age:g}",
+                    "section": "average_images",
+                    "order": len(rows),
+                    "experiment": "",
+                    "image_key": None,
+                    "images": len(near),
+                    "png": png(mean),
+                }
+            )
+    return rows
+
+
+def _ages(ages: Array, options: EvaluationOptions) -> Sequence[float]:
+    if not len(ages):
+        return []
+    low, high = float(ages.min()), float(ages.max())
+    step = options.age_band_years
+    while (high - low) / step > AGES_AT_MOST:
+        step += options.age_band_years
+    first = np.ceil((low + options.age_band_years / 4) / step) * step
+    grid = [float(each) for each in np.arange(first, high - options.age_band_years / 4 + 0.5, step)]
+    # A narrow range of ages may hold no round one: its middle is drawn then.
+    return grid or [float(np.round((low + high) / 2))]
+
+
+def _weighted_mean(store: PixelStore, keys: Sequence[str], weights: Array) -> Array:
+    total = np.zeros((store.side_px, store.side_px))
+    for start in range(0, len(keys), 32):
+        block = store.read(keys[start : start + 32])
+        total += np.tensordot(weights[start : start + 32], block.astype(np.float32), axes=1)
+    mean = total / weights.sum()
+    full = 65535 if store.value_type == "uint16" else 255
+    return np.clip(mean / full * 255, 0, 255).round().astype(np.uint8)
+
+
+def cases(store: PixelStore, task: Task, choice: Choice, options: EvaluationOptions) -> list[dict[str, Any]]:
+    """Rows of pictures: the best model's best, median and worst test radiographs, one a patient.
+
+    Left out: flagged ones, ones with letters, and ones whose patients are rarer than the least cell (sex and age band).
+    """
+    model = task.models.get(choice.best)
+    if model is None or task.level != "image" or task.target.kind == "group":
+        return []
+    error = model.values - task.truth
+    loss = np.abs(error)
+    band = (task.units["age_years"] / options.age_band_years).floor()
+    frame = task.units.with_columns(pl.Series("_loss", loss), pl.Series("_value", model.values), band.alias("_band"))
+    frame = frame.filter(pl.Series(model.known))
+    frame = frame.with_columns(pl.col("patient_key").n_unique().over("patient_sex", "_band").alias("_cell"))
+    frame = fit_to_show(frame).filter(pl.col("_cell") >= options.least_patients)
+    frame = frame.sort("_loss", "unit_key").unique("patient_key", keep="last", maintain_order=True)
+    frame = frame.sort("_loss", "unit_key")
+    frame = frame.filter(pl.Series(store.has(frame["unit_key"].to_list()), dtype=pl.Boolean))
+    if frame.height < 3 * CASES:
+        return []
+    middle = frame.height // 2 - CASES // 2
+    picks = {
+        "best": list(range(CASES)),
+        "median": list(range(middle, middle + CASES)),
+        "worst": list(range(frame.height - 1, frame.height - 1 - CASES, -1)),
+    }
+    rows = []
+    for word, numbers in picks.items():
+        for number in numbers:
+            unit = frame.row(number, named=True)
+            picture = store.read([unit["unit_key"]])[0]
+            rows.append(
+                {
+                    "kind": "case",
+                    "label": f"{word}: {_caption(task, unit)}",
+                    "section": "cases",
+                    "order": len(rows),
+                    "experiment": model.name,
+                    "image_key": unit["unit_key"],
+                    "images": 1,
+                    "png": png(picture),
+                }
+            )
+    return rows
+
+
+def _caption(task: Task, unit: dict[str, Any]) -> str:
+    if task.is_number:
+        return f"true {unit['truth']:.0f}, predicted {unit['_value']:.0f}"
+    return f"true {unit['label']}, probability of {task.target.positive} {unit['_value']:.2f}"
+
+
+def open_store(workspace: Any, cohort: FrozenCohort) -> PixelStore | None:
+    """The store that holds the cohort's pictures; None where there is none."""
+    try:
+        return PixelStore.open(workspace, cohort.store or None)
+    except UserError:
+        return None

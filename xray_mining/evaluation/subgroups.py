@@ -1,0 +1,149 @@
+"""Errors and areas by sex, age band, view, maker, archive, site and year, with the rest as the other side of a test."""
+
+from collections.abc import Iterator
+from itertools import product
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from xray_mining.evaluation.choice import Choice, operating_points
+from xray_mining.evaluation.gather import Array, Model, Task
+from xray_mining.evaluation.options import EvaluationOptions
+from xray_mining.evaluation.rows import row
+from xray_mining.statistics.auc import auc
+from xray_mining.statistics.comparison import difference_of_areas, difference_of_means, holm
+from xray_mining.statistics.estimate import Estimate, owners
+from xray_mining.statistics.resampling import linear_interval, patient_sums, proportion_interval
+
+COLUMNS = ("patient_sex", "age_band", "view_position", "manufacturer", "archive", "institution", "study_year")
+INTERSECTIONS = (("patient_sex", "age_band"),)
+LEVELS_AT_MOST = 30
+"""Columns with more levels are cut to those with most patients."""
+
+
+def age_bands(ages: pl.Series, width: int) -> pl.Series:
+    """Ages in years as texts like '20 to 29'; null stays null."""
+    low = (ages / width).floor().cast(pl.Int64) * width
+    frame = pl.DataFrame({"low": low})
+    return frame.select(
+        pl.when(pl.col("low").is_null())
+        .then(None)
+        .otherwise(pl.format("{} to {}", pl.col("low"), pl.col("low") + width - 1))
+        .alias("age_band")
+    )["age_band"]
+
+
+def columns(task: Task, width: int) -> pl.DataFrame:
+    """The subgroup columns of a task's units, as text, in their order."""
+    units = task.units
+    sites = units["institution_key"].drop_nulls().unique().sort().to_list()
+    number = {key: f"site {i + 1}" for i, key in enumerate(sites)}
+    return units.select(
+        "patient_sex",
+        age_bands(units["age_years"], width).alias("age_band"),
+        "view_position",
+        "manufacturer",
+        "archive",
+        pl.col("institution_key").replace_strict(number, default=None, return_dtype=pl.String).alias("institution"),
+        pl.col("study_year").cast(pl.String).alias("study_year"),
+    )
+
+
+def cells(table: pl.DataFrame, owner: Array, least: int) -> Iterator[tuple[str, str, Array]]:
+    """(family, subgroup, which units) of every cell with at least `least` patients; one-level columns are left out."""
+    seen: dict[str, list[tuple[str, Array]]] = {}
+    for name in table.columns:
+        values = table[name]
+        levels = values.drop_nulls().value_counts(sort=True)[name].to_list()[:LEVELS_AT_MOST]
+        if len(values.drop_nulls().unique()) < 2:
+            continue
+        for level in sorted(levels):
+            members = (values == level).fill_null(False).to_numpy()
+            seen.setdefault(name, []).append((level, members))
+            if len(np.unique(owner[members])) >= least:
+                yield name, f"{name}={level}", members
+    for pair in INTERSECTIONS:
+        if not all(name in seen for name in pair):
+            continue
+        for (level_a, a), (level_b, b) in product(seen[pair[0]], seen[pair[1]]):
+            members = a & b
+            if len(np.unique(owner[members])) >= least:
+                yield " & ".join(pair), f"{pair[0]}={level_a} & {pair[1]}={level_b}", members
+
+
+def by_subgroup(task: Task, options: EvaluationOptions, choice: Choice) -> list[dict[str, Any]]:
+    """Rows of estimates by subgroup, each tested against the rest, p adjusted by Holm within experiment and column."""
+    if task.target.kind == "group":
+        return []
+    table = columns(task, options.age_band_years)
+    groups = list(cells(table, task.owner, options.least_patients))
+    rows: list[dict[str, Any]] = []
+    for model in task.models.values():
+        for family, subgroup, members in groups:
+            rows += [
+                each | {"subgroup": subgroup, "family": f"{task.name}: {model.name} by {family}, {each['metric']}"}
+                for each in _cell(task, model, members, options)
+            ]
+    _adjust(rows)
+    return rows
+
+
+def _adjust(rows: list[dict[str, Any]]) -> None:
+    families: dict[str, list[dict[str, Any]]] = {}
+    for each in rows:
+        families.setdefault(each["family"], []).append(each)
+    for members in families.values():
+        found = holm([np.nan if each["p_value"] is None else each["p_value"] for each in members])
+        for each, value in zip(members, found, strict=True):
+            each["p_adjusted"] = float(value) if np.isfinite(value) else None
+            if each["p_adjusted"] is None:
+                each["family"] = ""
+
+
+def _cell(task: Task, model: Model, members: Array, options: EvaluationOptions) -> list[dict[str, Any]]:
+    known = model.known
+    inside = members & known
+    count = len(np.unique(task.owner[inside]))
+    if count < options.least_patients:
+        return []
+    owner = owners(task.owner[inside], int(inside.sum()))
+    rest = known & ~members
+    if task.is_number:
+        error = model.values - task.truth
+        rows = []
+        for metric, values in (("mae", np.abs(error)), ("bias", error)):
+            mean = float(values[inside].mean())
+            low, high, _ = linear_interval(mean, (values[inside] - mean) / inside.sum(), owner, options.confidence)
+            p_value = np.nan
+            if rest.any():
+                tested = difference_of_means(values[known], members[known], task.owner[known], options.confidence)
+                p_value = tested.p_value
+            method = "Student, variance by patient"
+            found = Estimate(mean, low, high, count, int(inside.sum()), method, "", p_value)
+            rows.append(row(task, model, metric, found))
+        return rows
+    truth = task.truth
+    if len(np.unique(truth[inside])) < 2:
+        return []
+    found = auc(truth[inside], model.values[inside], owner, task.folds[inside], options.confidence)
+    tested = difference_of_areas(truth[known], model.values[known], members[known], task.owner[known])
+    rows = [row(task, model, "auc", found, p_value=None if np.isnan(tested.p_value) else tested.p_value)]
+    for point in operating_points(model, options.sensitivity_targets)[:1]:
+        called = point.called(task, model)
+        for metric, side, right in (("sensitivity", truth == 1, called), ("specificity", truth == 0, ~called)):
+            here = inside & side
+            own = len(np.unique(task.owner[here]))
+            if own < options.least_patients:
+                continue
+            sums = patient_sums(
+                np.stack([right[here], np.ones(int(here.sum()))], axis=1), owners(task.owner[here], int(here.sum()))
+            )
+            value, low, high = proportion_interval(sums, options.confidence)
+            against = known & side
+            tested = difference_of_means(
+                right[against].astype(np.float64), members[against], task.owner[against], options.confidence
+            )
+            each = Estimate(value, low, high, own, int(here.sum()), "Wilson, effective size", "", tested.p_value)
+            rows.append(row(task, model, metric, each, operating_point=point.name, threshold=point.threshold))
+    return rows
