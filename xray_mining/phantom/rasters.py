@@ -1,0 +1,213 @@
+"""Compiled line integrals: path lengths of solids and tubes along the rays to each pixel.
+
+All maps are float32, (rows, columns); lengths are millimetres along the ray. Solids are closed forms in the plane of
+their own depth (each with its own magnification); tubes are polylines whose points were projected in perspective.
+"""
+
+import numpy as np
+from numba import njit
+
+ZERO_ROW = 160  # index of y = 0 (the lung apex) in the tables that give a thorax measure for each millimetre of height
+TABLE = 760
+
+
+@njit(cache=True, error_model="numpy", inline="always")
+def _at(table: np.ndarray, y: float) -> float:
+    place = min(max(y + ZERO_ROW, 0.0), TABLE - 2.0)
+    low = int(place)
+    share = place - low
+    return table[low] * (1 - share) + table[low + 1] * share
+
+
+@njit(cache=True, error_model="numpy")
+def solids(  # noqa: PLR0917  compiled: no keywords
+    shape: tuple[int, int],
+    spacing: float,
+    centre: tuple[float, float],
+    magnification: np.ndarray,
+    shift: np.ndarray,
+    tables: np.ndarray,
+    domes: np.ndarray,
+    heart_radius: np.ndarray,
+    heart_place: np.ndarray,
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Muscle, fat and aerated lung path lengths, and the mask bit field (1 right lung, 2 left lung, 4 heart).
+
+    `centre` is the (x, y) of the ray through the image centre; `magnification` and `shift` hold one value each for the
+    thoracic cavity, the heart and the body; the rows of `tables` are midline x, half width of the right and the left
+    cavity, half depth of the cavity, mediastinal edge right and left, half width and half depth of the muscle layer,
+    and of the body with its fat. `domes` holds (apex y, apex x, height, half depth, medial drop) for right and left.
+    `heart_radius` is the silhouette's radius at 720 angles about `heart_place` (x, y, half depth, lowest y).
+    """
+    rows, columns = shape
+    muscle = np.zeros((rows, columns), np.float32)
+    fat = np.zeros((rows, columns), np.float32)
+    lung = np.zeros((rows, columns), np.float32)
+    mask = np.zeros((rows, columns), np.uint8)
+    for row in range(rows):
+        v = (row + 0.5 - rows / 2) * spacing
+        y = centre[1] + v / magnification[0]
+        y_heart = centre[1] + v / magnification[1] - heart_place[1]
+        y_body = centre[1] + v / magnification[2]
+        middle = _at(tables[0], y)
+        body_middle = _at(tables[0], y_body) * 0.5
+        right_width, left_width, depth = _at(tables[1], y), _at(tables[2], y), _at(tables[3], y)
+        right_edge, left_edge = _at(tables[4], y), _at(tables[5], y)
+        muscle_width, muscle_depth = _at(tables[6], y_body), _at(tables[7], y_body)
+        skin_width, skin_depth = _at(tables[8], y_body), _at(tables[9], y_body)
+        for column in range(columns):
+            u = (column + 0.5 - columns / 2) * spacing
+            x_body = centre[0] + u / magnification[2] + shift[2] - body_middle
+            skin = 0.0
+            ratio = abs(x_body) / skin_width
+            if ratio < 1:
+                skin = 2 * skin_depth * np.sqrt(1 - ratio * ratio * ratio)
+            if skin > 0:
+                inner = 0.0
+                ratio = abs(x_body) / muscle_width
+                if ratio < 1:
+                    inner = 2 * muscle_depth * np.sqrt(1 - ratio * ratio * ratio)
+                muscle[row, column] = min(inner, skin)
+                fat[row, column] = skin - min(inner, skin)
+            x = centre[0] + u / magnification[0] + shift[0] - middle
+            side = 0 if x < 0 else 1
+            width = right_width if side == 0 else left_width
+            ratio = abs(x) / max(width, 1e-3)
+            if ratio >= 1 or depth <= 0:
+                air = 0.0
+            else:
+                cavity = 2 * depth * np.sqrt(1 - ratio * ratio * np.sqrt(ratio))
+                air = cavity
+                edge = right_edge if side == 0 else left_edge
+                near = abs(x) / max(edge, 1e-3)
+                visible = near >= 1
+                if near < 1:
+                    square = near * near
+                    air -= 1.5 * depth * np.sqrt(1 - square)
+                top, apex, height, half, drop = domes[side]
+                if abs(x) > apex:
+                    along = (abs(x) - apex) / max(width - apex, 1e-3)
+                    surface = top + height * along * along * (0.75 + 0.25 * along)
+                else:
+                    along = (apex - abs(x)) / apex
+                    surface = top + drop * along * along
+                if y > surface:
+                    visible = False
+                    air = min(air, cavity) - 2 * half * np.sqrt((y - surface) / height)
+            x_heart = centre[0] + u / magnification[1] + shift[1] - heart_place[0]
+            distance = np.sqrt(x_heart * x_heart + y_heart * y_heart)
+            if distance < heart_place[4]:
+                place = (np.arctan2(y_heart, x_heart) + np.pi) * (720 / (2 * np.pi))
+                low = int(place)
+                share = place - low
+                reach = heart_radius[low % 720] * (1 - share) + heart_radius[(low + 1) % 720] * share
+                inside = distance / reach
+                if inside < 1:
+                    mask[row, column] = 4
+                    air -= 2 * heart_place[2] * np.sqrt(1 - inside * inside * inside)
+            if air > 0:
+                lung[row, column] = air
+                if visible and mask[row, column] == 0:
+                    mask[row, column] = 1 if side == 0 else 2
+    return muscle, fat, lung, mask
+
+
+@njit(cache=True, error_model="numpy", inline="always")
+def _chord(square: float, radius: float) -> float:
+    return 2 * np.sqrt(radius * radius - square) if square < radius * radius else 0.0
+
+
+@njit(cache=True, error_model="numpy")
+def tubes(  # noqa: PLR0917  compiled: no keywords
+    target: np.ndarray, points: np.ndarray, radius: np.ndarray, stretch: np.ndarray, start: np.ndarray, cortex: float
+) -> None:
+    """Add the path lengths of tubes to `target`, all in pixels: polylines with the radius at each point.
+
+    `start` holds the first point of each tube and, last, the count of points. Within a tube the nearest segment counts,
+    different tubes add. `cortex` > 0: a hollow shell of that thickness; `stretch` is how many times longer than the
+    chord the ray runs in each segment because the tube leans towards it.
+    """
+    rows, columns = target.shape
+    for tube in range(start.size - 1):
+        first, last = start[tube], start[tube + 1]
+        if last - first < 2:
+            continue
+        widest = 0.0
+        left, right, top, bottom = 1e9, -1e9, 1e9, -1e9
+        for index in range(first, last):
+            widest = max(widest, radius[index])
+            left, right = min(left, points[index, 0]), max(right, points[index, 0])
+            top, bottom = min(top, points[index, 1]), max(bottom, points[index, 1])
+        column_low, column_high = max(int(left - widest) - 1, 0), min(int(right + widest) + 2, columns)
+        row_low, row_high = max(int(top - widest) - 1, 0), min(int(bottom + widest) + 2, rows)
+        if column_low >= column_high or row_low >= row_high:
+            continue
+        # Nearest point of the whole polyline first, path second: else each joint of a shell would show as a ring.
+        nearest = np.ones((row_high - row_low, column_high - column_low), np.float32)
+        owner = np.zeros(nearest.shape, np.int32)
+        for index in range(first, last - 1):
+            x0, y0 = points[index, 0] - 0.5, points[index, 1] - 0.5
+            dx, dy = points[index + 1, 0] - 0.5 - x0, points[index + 1, 1] - 0.5 - y0
+            length = dx * dx + dy * dy
+            reach = max(radius[index], radius[index + 1])
+            low_row, high_row = min(y0, y0 + dy) - reach, max(y0, y0 + dy) + reach
+            low_column, high_column = min(x0, x0 + dx) - reach, max(x0, x0 + dx) + reach
+            for row in range(max(int(low_row), row_low), min(int(high_row) + 2, row_high)):
+                for column in range(max(int(low_column), column_low), min(int(high_column) + 2, column_high)):
+                    along = ((column - x0) * dx + (row - y0) * dy) / length if length > 1e-9 else 0.0
+                    along = min(max(along, 0.0), 1.0)
+                    off_x, off_y = column - x0 - along * dx, row - y0 - along * dy
+                    here = radius[index] + along * (radius[index + 1] - radius[index])
+                    ratio = (off_x * off_x + off_y * off_y) / (here * here)
+                    if ratio < nearest[row - row_low, column - column_low]:
+                        nearest[row - row_low, column - column_low] = ratio
+                        owner[row - row_low, column - column_low] = index
+        for row in range(row_high - row_low):
+            for column in range(column_high - column_low):
+                ratio = nearest[row, column]
+                if ratio < 1:
+                    here = radius[owner[row, column]]
+                    path = 2 * here * np.sqrt(1 - ratio)
+                    if cortex > 0:
+                        path -= _chord(ratio * here * here, max(here - cortex, 0.0))
+                    target[row_low + row, column_low + column] += path * stretch[owner[row, column]]
+
+
+@njit(cache=True, error_model="numpy")
+def branches(target: np.ndarray, begin: np.ndarray, end: np.ndarray, radius: np.ndarray) -> None:
+    """Add the path lengths of many short straight cylinders without end caps to `target`, all in pixels."""
+    rows, columns = target.shape
+    for index in range(begin.shape[0]):
+        x0, y0 = begin[index, 0] - 0.5, begin[index, 1] - 0.5
+        dx, dy = end[index, 0] - 0.5 - x0, end[index, 1] - 0.5 - y0
+        length = dx * dx + dy * dy
+        if length < 1e-6:
+            continue
+        # A vessel thinner than a pixel is drawn one pixel wide with the same cross-section.
+        true = radius[index]
+        reach = max(true, 0.75)
+        weight = (true * true) / (reach * reach)
+        for row in range(max(int(min(y0, y0 + dy) - reach), 0), min(int(max(y0, y0 + dy) + reach) + 2, rows)):
+            for column in range(max(int(min(x0, x0 + dx) - reach), 0), min(int(max(x0, x0 + dx) + reach) + 2, columns)):
+                along = ((column - x0) * dx + (row - y0) * dy) / length
+                if 0 <= along < 1:
+                    off_x, off_y = column - x0 - along * dx, row - y0 - along * dy
+                    target[row, column] += weight * _chord(off_x * off_x + off_y * off_y, reach)
+
+
+@njit(cache=True, error_model="numpy")
+def ellipses(target: np.ndarray, place: np.ndarray) -> None:
+    """Add ellipsoids: rows of (x, y, half width, half height, all in pixels, angle in radians, greatest path)."""
+    rows, columns = target.shape
+    for index in range(place.shape[0]):
+        x0, y0, half_width, half_height, angle, path = place[index]
+        cosine, sine = np.cos(angle), np.sin(angle)
+        reach = max(half_width, half_height)
+        for row in range(max(int(y0 - reach) - 1, 0), min(int(y0 + reach) + 2, rows)):
+            for column in range(max(int(x0 - reach) - 1, 0), min(int(x0 + reach) + 2, columns)):
+                dx, dy = column + 0.5 - x0, row + 0.5 - y0
+                a = (dx * cosine + dy * sine) / half_width
+                b = (dy * cosine - dx * sine) / half_height
+                square = a * a + b * b
+                if square < 1:
+                    target[row, column] += path * np.sqrt(1 - square)
