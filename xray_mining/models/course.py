@@ -80,7 +80,7 @@ class Watch(lightning.Callback):
         learner.load_state_dict(saved["learner"])
         learner.step = saved["step"]
         self.course = Course(**saved["course"])
-        self._losses = [torch.tensor(saved["losses"])] if saved["losses"] else []
+        self._losses = [torch.tensor(each) for each in saved["losses"]]
         self._optimizer_state = saved["optimizer"]
         return True
 
