@@ -46,6 +46,17 @@ class VectorSummary:
         ]
 
 
+@dataclass(frozen=True, slots=True)
+class VectorSummaries:
+    """The same for several sets."""
+
+    sets: tuple[VectorSummary, ...]
+
+    def lines(self) -> list[str]:
+        """A line a set."""
+        return [line for each in self.sets for line in each.lines()]
+
+
 def feature_set(workspace: Workspace, set_key: str, options: FeatureOptions, store: str) -> VectorSet:
     """The set that these options make from this store; its digest holds what the numbers hang on."""
     told = {"options": options.model_dump(mode="json"), "store": store, "version": 1}
@@ -189,4 +200,4 @@ def load(
     return made.read(image_keys), [each.name for each in made.columns]
 
 
-__all__ = ["Column", "VectorSummary", "extract", "load", "measure", "measure_batch", "picture_of"]
+__all__ = ["Column", "VectorSummaries", "VectorSummary", "extract", "load", "measure", "measure_batch", "picture_of"]

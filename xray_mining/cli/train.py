@@ -1,0 +1,39 @@
+"""train: fit one experiment of a study, or all of them."""
+
+from typing import Annotated
+
+import typer
+
+from xray_mining.cli.app import JsonOption, WorkspaceOption, app, finish
+
+
+@app.command()
+def train(
+    experiment: Annotated[str, typer.Argument(help="STUDY/EXPERIMENT, or STUDY for all; a study that ships or a YAML")],
+    workspace: WorkspaceOption,
+    json: JsonOption = False,
+) -> None:
+    """Fit an experiment in every rotation of its study's design. Fits that are there already are kept.
+
+    Example: xray-mining train demo/age_ridge
+    """
+    from xray_mining.models.experiment import TrainSummaries, experiment_order, run
+    from xray_mining.study.options import read_study
+    from xray_mining.workspace import Workspace
+
+    study, name = _parted(experiment)
+    read = read_study(study)
+    place = Workspace.open(workspace)
+    names = [name] if name else experiment_order(read.experiments)
+    done = [run(place, read, each) for each in names]
+    finish(done[0] if name else TrainSummaries(tuple(done)), json)
+
+
+def _parted(text: str) -> tuple[str, str]:
+    """The study (a name or a file) and the experiment, '' for all of them."""
+    if text.endswith((".yaml", ".yml")):
+        return text, ""
+    study, _, name = text.rpartition("/")
+    if not study:
+        return text, ""
+    return study, name

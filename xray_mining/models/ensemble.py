@@ -1,0 +1,101 @@
+"""Several experiments as one: by the validation patients of each rotation, never by a look at the test patients."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from xray_mining.models.fit import Fit, Fitted
+
+Array = np.ndarray[Any, Any]
+
+INNER_FOLDS = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Combined:
+    """An ensemble's predictions in one rotation, and the share each member had in them."""
+
+    fitted: Fitted
+    weights: dict[str, float]
+
+
+def combine(rule: str, members: dict[str, Fitted], fit: Fit) -> Combined:
+    """The members' predictions put together: mean, best, or stack.
+
+    best: the member with the lowest validation loss. stack: weights of zero or more that sum to one, with the lowest
+    validation loss; what it says of validation patients is out of fold (weights from the other patients), so that its
+    validation score flatters it no more than its members'.
+    """
+    names = sorted(members)
+    shared = set.intersection(*(set(members[name].image_keys) for name in names))
+    keys = [key for key in fit.keys if key in shared]
+    stacked = np.stack([_in_order(members[name], keys) for name in names])
+    place = {key: row for row, key in enumerate(fit.keys)}
+    rows = np.array([place[key] for key in keys], dtype=np.int64)
+    truths = fit.truths()[rows]
+    validation = np.flatnonzero((fit.images["role"].to_numpy()[rows] == "validation") & np.isfinite(truths))
+    patients = fit.images["patient_key"].to_numpy()[rows][validation]
+    known = truths[validation]
+    if rule == "mean" or not len(validation):
+        weights = np.full(len(names), 1 / len(names))
+    elif rule == "best":
+        losses = [_loss(each[validation], known, fit.is_classes) for each in stacked]
+        weights = np.eye(len(names))[int(np.argmin(losses))]
+    else:
+        weights = stack_weights(stacked[:, validation], known, fit.is_classes)
+    values = _weighed(stacked, weights)
+    if rule == "stack" and np.unique(patients).size >= INNER_FOLDS:
+        from sklearn.model_selection import GroupKFold
+
+        for others, held in GroupKFold(INNER_FOLDS).split(known, known, patients):
+            own = stack_weights(stacked[:, validation[others]], known[others], fit.is_classes)
+            values[validation[held]] = _weighed(stacked[:, validation[held]], own)
+    return Combined(Fitted(keys, values), dict(zip(names, weights.tolist(), strict=True)))
+
+
+def stack_weights(predictions: Array, truths: Array, is_classes: bool) -> Array:
+    """(members, n, …) predictions and (n,) truths → (members,) weights, zero or more, that sum to one.
+
+    Least squares for numbers, log loss for classes, drawn towards equal weights by a penalty: a validation fold has few
+    patients, and equal weights are hard to beat there.
+    """
+    from scipy.optimize import minimize
+
+    members = len(predictions)
+    equal = np.full(members, 1 / members)
+    scale = max(float(np.var(truths)), 1e-12)
+
+    def loss(weights: Array) -> float:
+        mixed = _weighed(predictions, weights)
+        if is_classes:
+            own = mixed[np.arange(len(truths)), truths.astype(int)]
+            fitted = float(-np.log(np.clip(own, 1e-7, 1)).mean())
+        else:
+            fitted = float(((mixed - truths) ** 2).mean()) / scale
+        return fitted + 0.05 * float(((weights - equal) ** 2).sum())
+
+    found = minimize(
+        loss,
+        equal,
+        method="SLSQP",
+        bounds=[(0, 1)] * members,
+        constraints=[{"type": "eq", "fun": lambda weights: weights.sum() - 1}],
+    )
+    weights = np.clip(found.x, 0, 1) if np.isfinite(found.x).all() else equal
+    return weights / weights.sum() if weights.sum() > 0 else equal
+
+
+def _weighed(stacked: Array, weights: Array) -> Array:
+    return np.tensordot(weights, stacked, axes=1)
+
+
+def _in_order(fitted: Fitted, keys: list[str]) -> Array:
+    place = {key: row for row, key in enumerate(fitted.image_keys)}
+    return fitted.values[[place[key] for key in keys]]
+
+
+def _loss(values: Array, truths: Array, is_classes: bool) -> float:
+    if not is_classes:
+        return float(np.abs(values - truths).mean())
+    return float(-np.log(np.clip(values[np.arange(len(truths)), truths.astype(int)], 1e-7, 1)).mean())

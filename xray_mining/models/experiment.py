@@ -1,0 +1,561 @@
+"""One experiment of a study: its inputs, a fit for each rotation and seed, predictions, calibration, ledger."""
+
+import json
+import shutil
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from time import monotonic
+from typing import TYPE_CHECKING, Any, Protocol
+
+import polars as pl
+
+from xray_mining.errors import UserError, unknown_name
+from xray_mining.models.options import (
+    BaselineOptions,
+    DesignOptions,
+    EmbeddingOptions,
+    EnsembleOptions,
+    ExperimentOptions,
+    FrozenOptions,
+    NetworkOptions,
+    NullOptions,
+    OracleOptions,
+)
+from xray_mining.progress import progress
+from xray_mining.records.cohort import FrozenCohort
+from xray_mining.records.ledger import record_run
+from xray_mining.records.predictions import Predictions
+from xray_mining.workspace import Workspace, digest_of, sweep, versions, write_atomically, write_json
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from xray_mining.features.options import FeatureOptions
+    from xray_mining.models.fit import Fit, Fitted
+
+# A change of how fits are made that changes their numbers: experiments made before it are made again.
+_VERSION = 1
+
+NO_SEED = -1
+
+
+class StudyParts(Protocol):
+    """What an experiment takes from its study file."""
+
+    @property
+    def study(self) -> str:
+        """Name of the study."""
+        ...
+
+    @property
+    def experiments(self) -> "Mapping[str, ExperimentOptions]":
+        """Its experiments, without the nulls that are added by themselves."""
+        ...
+
+    @property
+    def features(self) -> "Mapping[str, FeatureOptions]":
+        """Its feature sets."""
+        ...
+
+    @property
+    def embeddings(self) -> Mapping[str, EmbeddingOptions]:
+        """Its embedding sets."""
+        ...
+
+    @property
+    def design(self) -> DesignOptions:
+        """Rotations and seeds."""
+        ...
+
+    def cohort_name(self, key: str) -> str:
+        """The name under which the workspace keeps one of its cohorts."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class TrainSummary:
+    """What `train` says at its end."""
+
+    experiment: str
+    """STUDY/NAME."""
+    digest: str
+    model_kind: str
+    fitted: int
+    """Fits done now."""
+    kept: int
+    """Fits that were there, of the same digest."""
+    score: float | None
+    """On validation patients, out of fold: mean absolute error, or mean area under the ROC curve over rotations."""
+    metric: str
+    seconds: float
+
+    def lines(self) -> list[str]:
+        """The counts and the validation score; never a test score."""
+        score = "no validation score" if self.score is None else f"validation {self.metric} {self.score:.3f}"
+        fits = f"{self.fitted} fitted, {self.kept} kept"
+        return [f"{self.experiment} ({self.model_kind}): {fits}, {score}, {self.seconds:.1f} s"]
+
+
+@dataclass(frozen=True, slots=True)
+class TrainSummaries:
+    """The same for several experiments."""
+
+    experiments: tuple[TrainSummary, ...]
+
+    def lines(self) -> list[str]:
+        """A line an experiment."""
+        return [line for each in self.experiments for line in each.lines()]
+
+
+def kind_of(options: ExperimentOptions) -> str:
+    """The model_kind of its predictions."""
+    if isinstance(options, NullOptions):
+        return "null"
+    return {"frozen": "frozen", "network": "network", "ensemble": "ensemble", "oracle": "oracle"}.get(
+        options.model, "baseline"
+    )
+
+
+def null_name(model: str, cohort: str, target: str) -> str:
+    """The name under which a study's own null experiment stands."""
+    return f"null_{model}_{target}" if cohort in target else f"null_{model}_{cohort}_{target}"
+
+
+def with_nulls(experiments: Mapping[str, ExperimentOptions]) -> dict[str, ExperimentOptions]:
+    """The experiments and the nulls that every cohort and target gets by itself, those named by hand left alone."""
+    from xray_mining.models.nulls import NULL_MODELS
+
+    every = dict(experiments)
+    named = {(each.model, each.cohort, each.target) for each in experiments.values() if isinstance(each, NullOptions)}
+    for cohort, target in dict.fromkeys((each.cohort, each.target) for each in experiments.values()):
+        for model in NULL_MODELS:
+            if (model, cohort, target) in named:
+                continue
+            name = null_name(model, cohort, target)
+            if name in every:
+                raise UserError(f"experiments.{name}: this name is kept for the study's own null model; take another")
+            every[name] = NullOptions(model=model, cohort=cohort, target=target)
+    return every
+
+
+def run(workspace: Workspace, study: StudyParts, name: str) -> TrainSummary:
+    """Fit one experiment of a study in every rotation and seed of its design; what is done already is kept.
+
+    Writes experiments/STUDY/NAME: experiment.json, predictions/rotation<r>-seed<s>.parquet, models. The leakage gate
+    stands before the first fit. Raises UserError for an unknown name and for data that cannot be fitted, CheckFailed
+    where the gate finds offenders.
+    """
+    experiments = with_nulls(study.experiments)
+    if name not in experiments:
+        raise unknown_name(f"study {study.study}, experiment", name, experiments)
+    options = experiments[name]
+    cohort = FrozenCohort.load(workspace, study.cohort_name(options.cohort))
+    task = _Task(workspace, study, name, options, experiments, cohort)
+    return task.run()
+
+
+@dataclass(slots=True)
+class _Task:
+    workspace: Workspace
+    study: StudyParts
+    name: str
+    options: ExperimentOptions
+    experiments: Mapping[str, ExperimentOptions]
+    cohort: FrozenCohort
+    licences: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def folder(self) -> Path:
+        return self.workspace.experiment(self.study.study, self.name)
+
+    @property
+    def store(self) -> str:
+        name = self.cohort.store or self.workspace.settings.store
+        return name or ""
+
+    def run(self) -> TrainSummary:
+        started = monotonic()
+        target = self.cohort.target(self.options.target)
+        inputs = self.inputs()
+        told = {
+            "version": _VERSION,
+            "options": self.shown_options(),
+            "cohort": self.cohort.digest,
+            "target": [target.name, target.kind, target.positive, list(target.classes)],
+            "inputs": inputs,
+            "versions": {key: versions().get(key, "") for key in self.versions_that_matter()},
+        }
+        digest = digest_of(told)
+        sweep(self.folder)
+        notes_path = self.folder / "experiment.json"
+        earlier = _read_json(notes_path)
+        if earlier.get("digest") not in (None, digest):
+            for folder in ("predictions", "models"):
+                shutil.rmtree(self.folder / folder, ignore_errors=True)
+        seconds = float(earlier.get("seconds") or 0.0) if earlier.get("digest") == digest else 0.0
+        shares: dict[str, Any] = dict(earlier.get("fits") or {}) if earlier.get("digest") == digest else {}
+        parts = self.parts()
+        waiting = [part for part in parts if not self.part(*part).is_file()]
+        for stray in set((self.folder / "predictions").glob("*.parquet")) - {self.part(*part) for part in parts}:
+            stray.unlink()
+        notes: dict[str, Any] = {
+            "study": self.study.study,
+            "experiment": self.name,
+            "digest": digest,
+            "model_kind": kind_of(self.options),
+            "options": self.shown_options(),
+            "cohort": self.cohort.name,
+            "cohort_digest": self.cohort.digest,
+            "target": target.name,
+            "inputs": inputs,
+            "licences": self.licences,
+            "versions": told["versions"],
+        }
+        if waiting or not earlier:
+            write_json({**notes, "seconds": seconds, "fits": shares}, notes_path)
+        if waiting:
+            from xray_mining.catalog.cohort import gate
+
+            gate(self.workspace, self.cohort)
+            command = f"train {self.study.study}/{self.name}"
+            subject = f"{self.study.study}/{self.name}"
+            with record_run(self.workspace, "train", subject, command, self.shown_options()) as ledger:
+                ledger.inputs |= {"cohort": self.cohort.digest, **inputs}
+                with progress(len(parts), f"train {self.name}", unit="fits", done=len(parts) - len(waiting)) as bar:
+                    for number, seed in waiting:
+                        before = monotonic()
+                        shares[f"rotation{number}-seed{seed}"] = self.fit(number, seed, digest)
+                        seconds += monotonic() - before
+                        write_json({**notes, "seconds": seconds, "fits": shares}, notes_path)
+                        bar.advance()
+                ledger.outputs["experiment"] = digest
+        score, metric = self.score()
+        return TrainSummary(
+            f"{self.study.study}/{self.name}",
+            digest,
+            kind_of(self.options),
+            len(waiting),
+            len(parts) - len(waiting),
+            score,
+            metric,
+            monotonic() - started,
+        )
+
+    def shown_options(self) -> dict[str, Any]:
+        """The options without a path: a weights file is known by its name and, among the inputs, its digest."""
+        shown = self.options.model_dump(mode="json")
+        if "weights" in shown:
+            shown["weights"] = Path(shown["weights"]).name
+        return shown
+
+    def versions_that_matter(self) -> tuple[str, ...]:
+        if isinstance(self.options, NetworkOptions):
+            return ("xray-mining", "torch", "timm", "pytorch-lightning", "albumentations")
+        return ("xray-mining", "numpy", "scikit-learn")
+
+    def seeds(self) -> list[int]:
+        return list(self.study.design.seeds) if isinstance(self.options, NetworkOptions) else [NO_SEED]
+
+    def parts(self) -> list[tuple[int, int]]:
+        rotations = self.cohort.rotations() if self.study.design.rotations == "all" else 1
+        return [(number, seed) for number in range(rotations) for seed in self.seeds()]
+
+    def part(self, number: int, seed: int) -> Path:
+        return self.folder / "predictions" / f"rotation{number}-seed{seed}.parquet"
+
+    def inputs(self) -> dict[str, str]:
+        """Name of each input → its digest or set; licences of weights are collected on the way."""
+        from xray_mining.features.extract import feature_set
+        from xray_mining.models.nulls import picture_options
+
+        options = self.options
+        found: dict[str, str] = {}
+        if isinstance(options, BaselineOptions):
+            for key in options.features:
+                found[f"features/{key}"] = feature_set(self.workspace, key, self.study.features[key], self.store).name
+        elif isinstance(options, FrozenOptions):
+            from xray_mining.models.embedding import embedding_folder
+            from xray_mining.models.weights import find_weights
+
+            for key in options.embeddings:
+                each = self.study.embeddings[key]
+                found[f"embeddings/{key}"] = embedding_folder(self.workspace, key, each, self.store).name
+                source = find_weights(each.backbone, each.weights, each.weights_licence)
+                if source.licence:
+                    self.licences[each.backbone] = source.licence
+        elif isinstance(options, NetworkOptions):
+            from xray_mining.models.weights import find_weights
+
+            source = find_weights(options.backbone, options.weights, options.weights_licence)
+            found["store"] = self.store
+            found["weights"] = source.digest or source.kind
+            if source.licence:
+                self.licences[options.backbone] = source.licence
+        elif isinstance(options, EnsembleOptions):
+            for member in options.members:
+                found[f"experiments/{member}"] = self.member_digest(member)
+        elif isinstance(options, NullOptions):
+            picture = picture_options(options.model)
+            if picture is not None:
+                found["features"] = feature_set(self.workspace, f"null_{options.model}", picture, self.store).name
+        return found
+
+    def member_digest(self, member: str) -> str:
+        other = self.experiments[member]
+        if (other.cohort, other.target) != (self.options.cohort, self.options.target):
+            raise UserError(
+                f"experiments.{self.name}.members: '{member}' has another cohort or target; an ensemble's members "
+                f"share both"
+            )
+        folder = self.workspace.experiment(self.study.study, member)
+        notes = _read_json(folder / "experiment.json")
+        if notes.get("cohort_digest") != self.cohort.digest:
+            raise UserError(
+                f"experiments.{self.name}: its member '{member}' is not trained on this cohort yet; run "
+                f"`xray-mining train {self.study.study}/{member}` first"
+            )
+        self.licences |= notes.get("licences") or {}
+        return str(notes["digest"])
+
+    def fit(self, number: int, seed: int, digest: str) -> dict[str, Any]:
+        """One rotation under one seed: fit, calibrate, write the part; what was chosen, for experiment.json."""
+        from xray_mining.models.fit import Fit
+
+        one = Fit.of(self.cohort, self.options.target, number, seed)
+        for role in ("train", "test"):
+            if not len(one.rows(role, labelled=True)):
+                raise UserError(
+                    f"cohort {self.cohort.name}, rotation {number}: no {role} image has a known "
+                    f"'{self.options.target}'; take a larger cohort"
+                )
+        fitted, chosen = _FITTERS[kind_of(self.options)](self, one)
+        Predictions.write(self.rows(one, fitted, digest), self.part(number, seed))
+        return chosen
+
+    def rows(self, fit: "Fit", fitted: "Fitted", digest: str) -> pl.DataFrame:
+        """The fit's predictions as rows of the record, with calibrated values."""
+        import numpy as np
+
+        from xray_mining.models.calibration import calibrated
+
+        place = {key: row for row, key in enumerate(fit.keys)}
+        at = np.array([place[key] for key in fitted.image_keys], dtype=np.int64)
+        images = fit.images[at]
+        truths = fit.truths()[at]
+        checked = np.flatnonzero((images["role"].to_numpy() == "validation") & np.isfinite(truths))
+        classes = fit.target.classes if fit.is_classes else ()
+        owners = images["patient_key"].to_numpy()
+        mapped = calibrated(fitted.values, checked, truths[checked], len(classes), owners[checked])
+        frames = []
+        # Of two classes the positive one tells everything; of more, each has its rows.
+        shown = [fit.target.positive] if len(classes) == 2 else list(classes) or [""]
+        for label in shown:
+            column = classes.index(label) if label else None
+            own = truths
+            if label:
+                own = np.where(np.isfinite(truths), truths == classes.index(label), np.nan)
+            frames.append(
+                pl.DataFrame(
+                    {
+                        "class": [label] * len(at),
+                        "split": images["role"],
+                        "unit_key": fitted.image_keys,
+                        "patient_key": images["patient_key"],
+                        "truth": pl.Series(own.astype(float)).fill_nan(None),
+                        "value": _column(fitted.values, column),
+                        "value_calibrated": _column(mapped, column),
+                        "spread": _column(fitted.spread, None) if not label else None,
+                    },
+                    schema_overrides={"value_calibrated": pl.Float64, "spread": pl.Float64},
+                )
+            )
+        return pl.concat(frames).with_columns(
+            study=pl.lit(self.study.study),
+            experiment=pl.lit(self.name),
+            experiment_digest=pl.lit(digest),
+            model_kind=pl.lit(kind_of(self.options)),
+            cohort_digest=pl.lit(self.cohort.digest),
+            target=pl.lit(fit.target.name),
+            seed=pl.lit(fit.seed, pl.Int64),
+            fold=pl.lit(fit.number, pl.Int64),
+            variant=pl.lit(""),
+            level=pl.lit("image"),
+        )
+
+    def score(self) -> tuple[float | None, str]:
+        """The validation score over the parts that are there."""
+        from sklearn.metrics import roc_auc_score
+
+        target = self.cohort.target(self.options.target)
+        frame = Predictions.read([path for part in self.parts() if (path := self.part(*part)).is_file()])
+        frame = frame.filter((pl.col("split") == "validation") & pl.col("truth").is_not_null())
+        if target.kind not in ("binary", "group"):
+            metric = "MAE" + (f" in {target.unit}" if target.unit else "")
+            error = (frame["value"] - frame["truth"]).abs().mean()
+            return (float(error) if isinstance(error, float) else None), metric
+        areas = [
+            roc_auc_score(group["truth"], group["value"])
+            for _, group in frame.group_by("fold", "seed", "class", maintain_order=True)
+            if group["truth"].n_unique() == 2
+        ]
+        return (float(sum(areas) / len(areas)) if areas else None), "AUC"
+
+    def save(self, fit: "Fit", model: dict[str, Any]) -> None:
+        """Keep a scikit-learn model for `predict`, whole or not at all."""
+        import joblib
+
+        path = self.folder / "models" / f"rotation{fit.number}-seed{fit.seed}.joblib"
+        with write_atomically(path) as scratch:
+            joblib.dump({"format": 1, "target": fit.target, "store": self.store, **model}, scratch, compress=3)
+
+
+def _column(values: "np.ndarray | None", column: int | None) -> "np.ndarray | None":
+    if values is None:
+        return None
+    return values if column is None else values[:, column]
+
+
+def _fit_null(task: _Task, fit: "Fit") -> "tuple[Fitted, dict[str, Any]]":
+    from xray_mining.features.extract import extract, load
+    from xray_mining.models.baselines import fit_baseline
+    from xray_mining.models.nulls import centre, metadata, picture_options
+
+    model = task.options.model
+    if model == "centre":
+        return centre(fit), {}
+    picture = picture_options(model)
+    if picture is None:
+        matrix, _ = metadata(task.workspace, fit)
+    else:
+        extract(task.workspace, task.cohort, f"null_{model}", picture)
+        matrix, _ = load(task.workspace, f"null_{model}", picture, fit.keys, task.store)
+    fitted, learned = fit_baseline("logistic" if fit.is_classes else "ridge", matrix, fit)
+    return fitted, learned.chosen
+
+
+def _fit_baseline(task: _Task, fit: "Fit") -> "tuple[Fitted, dict[str, Any]]":
+    import numpy as np
+
+    from xray_mining.features.extract import load
+    from xray_mining.models.baselines import fit_baseline
+
+    options = task.options
+    assert isinstance(options, BaselineOptions)
+    sets = {key: task.study.features[key] for key in options.features}
+    matrix = np.concatenate([load(task.workspace, key, each, fit.keys, task.store)[0] for key, each in sets.items()], 1)
+    fitted, learned = fit_baseline(options.model, matrix, fit)
+    shown = {key: each.model_dump(mode="json") for key, each in sets.items()}
+    task.save(fit, {"predictor": learned.predictor, "features": shown})
+    return fitted, learned.chosen
+
+
+def _fit_frozen(task: _Task, fit: "Fit") -> "tuple[Fitted, dict[str, Any]]":
+    import numpy as np
+
+    from xray_mining.models.baselines import fit_baseline
+    from xray_mining.models.embedding import load
+
+    options = task.options
+    assert isinstance(options, FrozenOptions)
+    sets = {key: task.study.embeddings[key] for key in options.embeddings}
+    matrix = np.concatenate([load(task.workspace, key, each, fit.keys, task.store)[0] for key, each in sets.items()], 1)
+    fitted, learned = fit_baseline(options.head, matrix, fit, options.components)
+    shown = {key: each.model_dump(mode="json") for key, each in sets.items()}
+    task.save(fit, {"predictor": learned.predictor, "embeddings": shown})
+    return fitted, learned.chosen
+
+
+def _fit_network(task: _Task, fit: "Fit") -> "tuple[Fitted, dict[str, Any]]":
+    from xray_mining.models.training import fit_network
+    from xray_mining.pixels.store import PixelStore
+
+    options = task.options
+    assert isinstance(options, NetworkOptions)
+    store = PixelStore.open(task.workspace, task.store or None)
+    return fit_network(task.workspace, options, fit, task.folder / "models", store=store), {}
+
+
+def _fit_ensemble(task: _Task, fit: "Fit") -> "tuple[Fitted, dict[str, Any]]":
+    from xray_mining.models.ensemble import combine
+
+    options = task.options
+    assert isinstance(options, EnsembleOptions)
+    members = {member: _predictions_of(task, member, fit) for member in options.members}
+    combined = combine(options.rule, members, fit)
+    return combined.fitted, {"weights": combined.weights}
+
+
+def _predictions_of(task: _Task, member: str, fit: "Fit") -> "Fitted":
+    """A member's predictions in one rotation, the mean over its seeds."""
+    import numpy as np
+
+    from xray_mining.models.fit import Fitted
+
+    folder = task.workspace.experiment(task.study.study, member) / "predictions"
+    parts = sorted(folder.glob(f"rotation{fit.number}-seed*.parquet"))
+    if not parts:
+        raise UserError(
+            f"experiments.{task.name}: its member '{member}' has no predictions for rotation {fit.number}; run "
+            f"`xray-mining train {task.study.study}/{member}` first"
+        )
+    frame = Predictions.read(parts).filter(pl.col("variant") == "")
+    means = frame.group_by("unit_key", "class").agg(pl.col("value").mean())
+    if not fit.is_classes:
+        means = means.sort("unit_key")
+        return Fitted(means["unit_key"].to_list(), means["value"].to_numpy())
+    wide = means.pivot("class", index="unit_key", values="value").sort("unit_key")
+    if fit.target.kind == "binary":
+        positive = wide[fit.target.positive].to_numpy()
+        shares = {fit.target.positive: positive}
+        values = np.stack([shares.get(label, 1 - positive) for label in fit.target.classes], axis=1)
+    else:
+        values = wide.select(fit.target.classes).to_numpy()
+    return Fitted(wide["unit_key"].to_list(), values)
+
+
+def _fit_oracle(task: _Task, fit: "Fit") -> "tuple[Fitted, dict[str, Any]]":
+    from xray_mining.models.baselines import fit_baseline
+    from xray_mining.models.oracle import truths
+
+    options = task.options
+    assert isinstance(options, OracleOptions)
+    matrix, _ = truths(task.workspace, fit, options.truths)
+    fitted, learned = fit_baseline("logistic" if fit.is_classes else "ridge", matrix, fit)
+    return fitted, learned.chosen
+
+
+_FITTERS: "dict[str, Callable[[_Task, Fit], tuple[Fitted, dict[str, Any]]]]" = {
+    "null": _fit_null,
+    "baseline": _fit_baseline,
+    "frozen": _fit_frozen,
+    "network": _fit_network,
+    "ensemble": _fit_ensemble,
+    "oracle": _fit_oracle,
+}
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def experiment_order(experiments: Mapping[str, ExperimentOptions]) -> Sequence[str]:
+    """Names in an order in which they can be run: an ensemble after its members."""
+    done: dict[str, None] = {}
+    waiting = dict(with_nulls(experiments))
+    while waiting:
+        ready = [
+            name
+            for name, each in waiting.items()
+            if not isinstance(each, EnsembleOptions) or all(member in done for member in each.members)
+        ]
+        if not ready:
+            raise UserError(f"experiments.{next(iter(waiting))}: ensembles are members of one another; undo the circle")
+        for name in ready:
+            done[name] = None
+            del waiting[name]
+    return list(done)

@@ -1,0 +1,80 @@
+"""What can be said without seeing the anatomy: every study gets these rows, whatever its author names."""
+
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from xray_mining.catalog.query import select
+from xray_mining.features.options import FeatureOptions
+from xray_mining.models.fit import Fit, Fitted
+from xray_mining.workspace import Workspace
+
+Array = np.ndarray[Any, Any]
+
+NULL_MODELS = ("centre", "metadata", "histogram", "thumbnail", "border")
+
+# Pictures are measured small here: these models must not see more than their name says.
+_PICTURE_NULLS = {
+    "histogram": FeatureOptions(families=["histogram"], regions=["whole"], side_px=128),
+    "thumbnail": FeatureOptions(families=["thumbnail"], regions=["whole"], side_px=128, thumbnail_px=32),
+    "border": FeatureOptions(families=["border"], regions=["whole"], side_px=128),
+}
+
+_LEVELS = 20
+
+
+def picture_options(model: str) -> FeatureOptions | None:
+    """The features a null model reads from the picture; None where it reads none."""
+    return _PICTURE_NULLS.get(model)
+
+
+def centre(fit: Fit) -> Fitted:
+    """The median of what is to be learned (the best guess by absolute error), or the share of each class."""
+    known = fit.rows("train", "validation", labelled=True)
+    truths = fit.truths()[known]
+    weights = fit.images["weight"].to_numpy().astype(np.float64)[known]
+    weights = weights if weights.sum() > 0 else np.ones_like(weights)
+    rows = fit.rows("validation", "test")
+    keys = [fit.keys[row] for row in rows]
+    if fit.is_classes:
+        shares = np.bincount(truths.astype(int), weights, minlength=len(fit.target.classes))
+        return Fitted(keys, np.tile(shares / shares.sum(), (len(keys), 1)))
+    return Fitted(keys, np.full(len(keys), _weighted_median(truths, weights)))
+
+
+def _weighted_median(values: Array, weights: Array) -> float:
+    order = np.argsort(values, kind="stable")
+    below = np.cumsum(weights[order]) / weights.sum()
+    at = int(np.searchsorted(below, 0.5))
+    if at + 1 < len(values) and np.isclose(below[at], 0.5):
+        return float((values[order][at] + values[order][at + 1]) / 2)
+    return float(values[order][at])
+
+
+def metadata(workspace: Workspace, fit: Fit) -> tuple[Array, list[str]]:
+    """What the catalog knows of each image but its age, (n, columns) float64 in the order of fit.images, and names.
+
+    Words become one column each (the most frequent twenty of the rotation's training patients), numbers stay, with a
+    column that says whether they are known. Sex is left out where it is the target.
+    """
+    frame = select(workspace, "reports/metadata_of_images", image_keys=fit.keys)
+    ordered = pl.DataFrame({"image_key": fit.keys}).join(frame, on="image_key", how="left", maintain_order="left")
+    left_out = {"image_key"} | ({"patient_sex"} if "sex" in fit.target.name else set())
+    learned = fit.rows("train", "validation")
+    columns: list[Array] = []
+    names: list[str] = []
+    for name, kind in ordered.schema.items():
+        if name in left_out:
+            continue
+        if kind.is_numeric():
+            values = ordered[name].cast(pl.Float64).fill_null(float("nan")).to_numpy()
+            columns += [values, np.isfinite(values).astype(float)]
+            names += [name, f"{name}_known"]
+            continue
+        words = ordered[name].cast(pl.String).fill_null("")
+        counts = words.gather(learned).value_counts().sort(["count", name], descending=[True, False])
+        for level in counts[name].head(_LEVELS).to_list():
+            columns.append((words == level).to_numpy().astype(float))
+            names.append(f"{name}={level or 'unknown'}")
+    return np.stack(columns, axis=1), names

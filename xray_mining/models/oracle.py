@@ -1,0 +1,57 @@
+"""The phantom's true anatomy as features: how well the target could be read by who measures everything exactly."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from xray_mining.catalog.query import select
+from xray_mining.errors import UserError, unknown_name
+from xray_mining.models.fit import Fit
+from xray_mining.workspace import Workspace
+
+Array = np.ndarray[Any, Any]
+
+
+def truths(workspace: Workspace, fit: Fit, wanted: Sequence[str]) -> tuple[Array, list[str]]:
+    """True measures, their squares and products, (n, columns) float64 in the order of fit.images, and names.
+
+    `wanted` names the measures; none takes all that are anatomy. Sex is added (an image shows it) unless it is the
+    target. Raises UserError where the archive brought no truth.
+    """
+    frame = select(workspace, "reports/truths_of_images", image_keys=fit.keys)
+    if not frame.height:
+        raise UserError("oracle: these images have no known truth; only phantom archives do: leave the oracle out")
+    anatomy = sorted(frame.filter(pl.col("kind") == "anatomy")["name"].unique().to_list())
+    known = frame["name"].unique().to_list()
+    for name in wanted:
+        if name not in known:
+            raise unknown_name("oracle, truths", name, known)
+    names = list(wanted) or anatomy or sorted(known)
+    wide = frame.filter(pl.col("name").is_in(names)).pivot("name", index="image_key", values="value")
+    ordered = pl.DataFrame({"image_key": fit.keys}).join(wide, on="image_key", how="left", maintain_order="left")
+    matrix = ordered.select(names).cast(pl.Float64).fill_null(float("nan")).to_numpy()
+    if "sex" not in fit.target.name:
+        sexes = select(workspace, "reports/metadata_of_images", image_keys=fit.keys).select("image_key", "patient_sex")
+        sex = pl.DataFrame({"image_key": fit.keys}).join(sexes, on="image_key", how="left", maintain_order="left")
+        matrix = np.column_stack([matrix, (sex["patient_sex"] == "M").fill_null(False).to_numpy().astype(float)])
+        names.append("male")
+    return _with_products(matrix, fit.rows("train", "validation"), names)
+
+
+def _with_products(matrix: Array, learned: Array, names: list[str]) -> tuple[Array, list[str]]:
+    """The columns, then their squares and products, after standardising by the rows that are learned from."""
+    known = matrix[learned]
+    some = np.isfinite(known).any(axis=0)
+    centre = np.zeros(matrix.shape[1])
+    spread = np.ones(matrix.shape[1])
+    centre[some] = np.nanmean(known[:, some], axis=0)
+    spread[some] = np.nanstd(known[:, some], axis=0)
+    standard = (matrix - centre) / np.where(spread > 1e-12, spread, 1.0)
+    first, second = np.triu_indices(matrix.shape[1])
+    products = standard[:, first] * standard[:, second]
+    return np.column_stack([standard, products]), [
+        *names,
+        *(f"{names[a]} × {names[b]}" for a, b in zip(first, second, strict=True)),
+    ]
