@@ -1,0 +1,26 @@
+"""`xray-mining report`: the HTML page of a study."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from xray_mining.cli.app import JsonOption, WorkspaceOption, app, finish
+
+
+@app.command()
+def report(
+    study: Annotated[str, typer.Argument(help="a study that was evaluated, or a copied evaluation folder")],
+    workspace: WorkspaceOption,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", metavar="FILE", help="write the page here", show_default=False)
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Lay a study's evaluation out as one HTML page.
+
+    Example: xray-mining report demo
+    """
+    from xray_mining.reporting.command import report as lay_out
+
+    finish(lay_out(study, output, workspace), as_json)

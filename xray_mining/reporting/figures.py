@@ -1,0 +1,257 @@
+"""Drawings of the page as SVG text: small, deterministic, and legible on light and on dark ground."""
+
+import io
+import re
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import contextmanager
+from html import escape
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+import numpy as np
+
+from xray_mining.reporting.section import Figure
+from xray_mining.workspace import asset
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+# Okabe and Ito's colours, and greys of the page. The page's style sheet holds a light and a dark value for each name.
+COLOURS = {
+    "ink": "#1f2933",
+    "soft": "#52606d",
+    "quiet": "#7b8794",
+    "line": "#d5dbe1",
+    "blue": "#0072b2",
+    "orange": "#e69f00",
+    "green": "#009e73",
+    "vermillion": "#d55e00",
+    "purple": "#cc79a7",
+    "sky": "#56b4e9",
+}
+KIND_COLOURS = {
+    "null": "quiet",
+    "probe": "purple",
+    "baseline": "orange",
+    "frozen": "green",
+    "network": "blue",
+    "search": "sky",
+    "ensemble": "vermillion",
+    "oracle": "ink",
+}
+LineStyle: TypeAlias = str | tuple[float, tuple[float, float]]
+DRAWN_POINTS = 700
+"""More points than this are drawn as hexagons: one can no longer tell them apart."""
+
+
+def colour(kind: str) -> str:
+    """The colour of a model kind."""
+    return COLOURS[KIND_COLOURS.get(kind, "purple")]
+
+
+def line_style(model: str, kind: str) -> LineStyle:
+    """The stroke of a model's line: what is no model of the image is not drawn through."""
+    if model == "centre":
+        return (0, (1, 2))
+    return {"null": (0, (4, 2)), "oracle": (0, (1, 1.5))}.get(kind, "-")
+
+
+_TOO_LONG = re.compile(r"""(?<=[\s"(,])(-?\d+\.\d{3,})""")
+
+
+@contextmanager
+def drawing(width: float = 4.2, height: float = 3.9) -> Generator[tuple[Any, "Axes"]]:
+    """A matplotlib figure in the report's style, of `width` × `height` inches, closed when the block ends."""
+    from matplotlib import rc_context
+    from matplotlib.backends.backend_svg import FigureCanvasSVG
+    from matplotlib.figure import Figure as Canvas
+
+    with rc_context(fname=asset("reports/figures/report.mplstyle")):
+        figure = Canvas(figsize=(width, height), layout="constrained")
+        FigureCanvasSVG(figure)
+        yield figure, figure.subplots()
+
+
+def finished(figure: Any, name: str, caption: str, alternative: str) -> Figure:
+    """The drawing as SVG text with ids of its own, colours as style-sheet variables, and words for who cannot see."""
+    from matplotlib import rc_context
+
+    stream = io.StringIO()
+    with rc_context({"svg.hashsalt": name}):
+        figure.savefig(stream, format="svg", metadata={"Date": None, "Creator": None, "Format": None, "Type": None})
+    return Figure(name, tidy(stream.getvalue(), name, alternative), caption, alternative)
+
+
+def tidy(svg: str, name: str, alternative: str) -> str:
+    """Matplotlib's SVG made fit to stand inside a page: no foreign ids, no global style, rounded coordinates."""
+    svg = svg[svg.index("<svg") :].strip()
+    svg = re.sub(r"<metadata>.*?</metadata>|<style.*?</style>|<!--.*?-->", "", svg, flags=re.DOTALL)
+    svg = re.sub(r"<defs>\s*</defs>", "", svg)
+    svg = svg.replace("xlink:href", "href")
+    referenced = set(re.findall(r"""(?:href="#|url\(#)([\w.-]+)""", svg))
+
+    def identity(found: re.Match[str]) -> str:
+        return f' id="{name}-{found[1]}"' if found[1] in referenced else ""
+
+    svg = re.sub(r' id="([^"]+)"', identity, svg)
+    svg = re.sub(r"""(href="#|url\(#)([\w.-]+)""", lambda found: f"{found[1]}{name}-{found[2]}", svg)
+    svg = re.sub(r' d="([^"]+)"', lambda found: f' d="{_short(found[1])}"', svg)
+    svg = re.sub(r"<[^>]*>", lambda found: _TOO_LONG.sub(lambda long: _decimals(long[1]), found[0]), svg)
+    for word, value in COLOURS.items():
+        svg = re.sub(re.escape(value) + r"\b", f"var(--{word}, {value})", svg, flags=re.IGNORECASE)
+    svg = re.sub(r"font:\s*([^;\"]*?)(\d+(?:\.\d+)?)px 'DejaVu Sans'[^;\"]*", _font, svg)
+    svg = re.sub(r">\s+<", "><", svg)
+    box = re.search(r'viewBox="([^"]+)"', svg)
+    assert box is not None
+    head = (
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="{box[1]}" role="img" aria-label="{escape(alternative)}" '
+        f'style="stroke-linejoin: round; stroke-linecap: butt">'
+    )
+    return head + svg[svg.index(">") + 1 :]
+
+
+def standalone(figure: Figure) -> str:
+    """The drawing as a file of its own: plain colours on white, for programs that know no style-sheet variables."""
+    svg = re.sub(r"var\(--\w+, (#[0-9a-f]{6})\)", r"\1", figure.svg)
+    box = re.search(r'viewBox="([\d.-]+) ([\d.-]+) ([\d.]+) ([\d.]+)"', svg)
+    assert box is not None
+    ground = f'<rect x="{box[1]}" y="{box[2]}" width="{box[3]}" height="{box[4]}" style="fill: #ffffff"/>'
+    place = svg.index(">") + 1
+    head = svg[:place].replace("<svg ", f'<svg width="{box[3]}pt" height="{box[4]}pt" ', 1)
+    return f'<?xml version="1.0" encoding="UTF-8"?>\n{head}{ground}{svg[place:]}\n'
+
+
+def _font(found: re.Match[str]) -> str:
+    weight = "bold " if "bold" in found[1] or "700" in found[1] else ""
+    return f"font: {weight}{found[2]}px system-ui, 'Segoe UI', 'Helvetica Neue', 'Liberation Sans', Arial, sans-serif"
+
+
+def _decimals(text: str) -> str:
+    short = f"{float(text):.2f}".rstrip("0").rstrip(".")
+    return "0" if short in ("-0", "") else short
+
+
+def _short(path: str) -> str:
+    path = re.sub(r"-?\d+\.\d+(?:e-?\d+)?", lambda found: _decimals(found[0]), path)
+    return re.sub(r"\s*([MLQCZz])\s*", r"\1", path).strip()
+
+
+def points(axes: "Axes", x: np.ndarray, y: np.ndarray, colour: str) -> None:
+    """Points, or hexagons that are darker where more lie: either way a few paths, however many there are."""
+    from matplotlib.patches import PathPatch
+    from matplotlib.path import Path
+
+    if len(x) <= DRAWN_POINTS:
+        # A zero-length line with round caps is a dot of some 20 bytes; matplotlib's own markers take 100.
+        corners = np.repeat(np.column_stack([x, y]), 2, axis=0)
+        codes = np.tile([Path.MOVETO, Path.LINETO], len(x))
+        for part in range(4):  # four layers: overlapping dots still look denser
+            chosen = np.repeat(np.arange(len(x)) % 4 == part, 2)
+            dots = Path(corners[chosen], codes[chosen])
+            dots.should_simplify = False
+            axes.add_patch(
+                PathPatch(
+                    dots,
+                    facecolor="none",
+                    edgecolor=colour,
+                    alpha=0.45,
+                    linewidth=3.2,
+                    capstyle="round",
+                )
+            )
+        return
+    low, high = axes.get_xlim()
+    columns = 32
+    step_x = (high - low) / columns
+    bottom, top = axes.get_ylim()
+    step_y = (top - bottom) / columns * 0.866
+    centres, counts = _hexagons((x - low) / step_x, (y - bottom) / step_y)
+    corner = np.array([(0, -2 / 3), (0.5, -1 / 3), (0.5, 1 / 3), (0, 2 / 3), (-0.5, 1 / 3), (-0.5, -1 / 3)]) * 0.98
+    levels = np.minimum((5 * np.sqrt(counts / counts.max())).astype(int), 4)
+    for level in range(5):
+        shapes = []
+        for centre in centres[levels == level]:
+            ring = (centre + corner) * (step_x, step_y) + (low, bottom)
+            shapes.append(Path(np.vstack([ring, ring[:1]]), closed=True))
+        if shapes:
+            shape = Path.make_compound_path(*shapes)
+            axes.add_patch(PathPatch(shape, facecolor=colour, edgecolor="none", alpha=(0.14, 0.3, 0.5, 0.75, 1)[level]))
+
+
+def _hexagons(x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    # Two interleaved grids of rows: each point belongs to the nearer centre.
+    row = np.round(y)
+    shift = np.where(row % 2 == 0, 0.0, 0.5)
+    column = np.round(x - shift)
+    return np.unique(np.column_stack([column + shift, row]), axis=0, return_counts=True)
+
+
+def band(axes: "Axes", x: np.ndarray, low: np.ndarray, high: np.ndarray, colour: str) -> None:
+    """An interval around a line; gaps where an end is not known."""
+    axes.fill_between(x, low, high, color=colour, alpha=0.14, linewidth=0)
+
+
+def ticks_of_ages(axes: "Axes", low: float, high: float) -> None:
+    """Whole decades on a horizontal age axis."""
+    axes.set_xlim(low, high)
+    axes.set_xticks([age for age in range(0, 131, 10) if low <= age <= high])
+
+
+def forest(
+    name: str,
+    rows: Sequence[tuple[str, str, float, float | None, float | None]],
+    *,
+    label: str,
+    caption: str,
+    alternative: str,
+    reference: float | None = None,
+    reference_words: str = "",
+    width: float = 6.4,
+) -> Figure:
+    """One dot and interval a row. `rows`: (words, model kind, value, low, high), from the top down."""
+    with drawing(width, 0.9 + 0.27 * max(len(rows), 1)) as (figure, axes):
+        for place, (_, kind, value, low, high) in enumerate(rows):
+            shade = colour(kind)
+            if low is not None and high is not None:
+                axes.plot([low, high], [place, place], color=shade, linewidth=2, solid_capstyle="round", alpha=0.6)
+            open_dot = kind in ("null", "oracle")
+            axes.plot(
+                [value],
+                [place],
+                marker="D" if kind == "oracle" else "o",
+                markersize=5,
+                color=shade,
+                markerfacecolor="#ffffff" if open_dot else shade,
+            )
+        if reference is not None:
+            axes.axvline(reference, color=COLOURS["quiet"], linewidth=0.9, linestyle=(0, (4, 3)))
+            if reference_words:
+                axes.annotate(
+                    reference_words,
+                    (reference, 0),
+                    xycoords=("data", "axes fraction"),
+                    xytext=(3, 3),
+                    textcoords="offset points",
+                    fontsize=7.5,
+                    color=COLOURS["soft"],
+                )
+        axes.set_yticks(range(len(rows)), [row[0] for row in rows])
+        axes.tick_params(axis="y", length=0, labelsize=8.5, labelcolor=COLOURS["ink"])
+        axes.spines["left"].set_visible(False)
+        axes.grid(visible=False, axis="y")
+        axes.set_ylim(len(rows) - 0.4, -0.6)
+        axes.set_xlabel(label)
+        return finished(figure, name, caption, alternative)
+
+
+def labelled(lines: Sequence[str], limit: int) -> Iterator[str]:
+    """Words broken into lines of about `limit` letters."""
+    for line in lines:
+        current = ""
+        for word in line.split():
+            if current and len(current) + 1 + len(word) > limit:
+                yield current
+                current = word
+            else:
+                current = f"{current} {word}".strip()
+        if current:
+            yield current

@@ -1,0 +1,77 @@
+"""What several sections lay out alike: a part a task, a row a model."""
+
+from collections.abc import Callable, Iterable, Sequence
+
+import polars as pl
+
+from xray_mining.reporting.metrics import KIND_WORDS, interval, metric_of
+from xray_mining.reporting.results import ExperimentNote, Results, Task
+from xray_mining.reporting.section import Block, Cell, Column, Part, Text
+
+
+def by_task(
+    results: Results, tasks: Sequence[Task], build: Callable[[Task], tuple[list[Block], str]]
+) -> tuple[Block, ...]:
+    """The blocks of every task; under a heading of their own where the study has several tasks.
+
+    `build` gives a task's blocks and one sentence; the sentence alone where there is nothing to show.
+    """
+    blocks: list[Block] = []
+    for task in tasks:
+        inner, sentence = build(task)
+        if len(results.tasks) == 1:
+            blocks += [*([Text(sentence)] if sentence else []), *inner]
+        else:
+            blocks.append(Part(title_of(results, task), tuple(inner), sentence))
+    return tuple(blocks)
+
+
+def title_of(results: Results, task: Task) -> str:
+    """A task's heading; the cohort is named where two tasks have the same target."""
+    same = [other for other in results.tasks if other.words == task.words]
+    return f"{task.words} ({results.cohort_words(task.cohort)})" if len(same) > 1 else task.words
+
+
+def model_cell(task: Task, note: ExperimentNote) -> Cell:
+    """A model's name with its family, and its role in the comparison."""
+    roles = [KIND_WORDS.get(note.model_kind, note.model_kind)]
+    if note.experiment == task.best:
+        roles.append("best on validation")
+    elif note.experiment == task.best_baseline:
+        roles = ["best handcrafted"]
+    elif note.experiment == task.best_null:
+        roles = ["best null"]
+    return Cell(note.words, " · ".join(roles), mark="best" if note.experiment == task.best else "")
+
+
+def metric_columns(names: Iterable[str], unit: str = "") -> list[Column]:
+    """Heads of metric columns, with the target's unit where the metric has it."""
+    columns = []
+    for name in names:
+        metric = metric_of(name)
+        has_unit = unit and name in ("mae", "rmse", "median_error", "bias", "limit_low", "limit_high")
+        title = f"{metric.title}, {unit}" if has_unit else metric.title
+        if name in ("within_5", "within_10") and unit:
+            title = f"{metric.title} {unit}"
+        columns.append(Column(title, numeric=True, explanation=metric.explanation))
+    return columns
+
+
+def metric_cell(rows: pl.DataFrame, name: str) -> Cell:
+    """The metric's cell from the rows of one model; a dash where it was not estimated."""
+    found = rows.filter(pl.col("metric") == name)
+    if found.is_empty():
+        return Cell("–")
+    row = found.row(0, named=True)
+    cell = interval(row["value"], row["low"], row["high"], metric_of(name))
+    if row.get("caution"):
+        return Cell(cell.text + " *", cell.detail, cell.value, cell.low, cell.high)
+    return cell
+
+
+def cautions(rows: pl.DataFrame) -> str:
+    """What the starred intervals of a table do not cover, as one note."""
+    if "caution" not in rows.columns:
+        return ""
+    found = rows.filter(pl.col("caution").fill_null("") != "")["caution"].unique().sort().to_list()
+    return "* " + "; ".join(found) + "." if found else ""

@@ -1,0 +1,127 @@
+"""How numbers are written: titles, digits and meaning of every metric, one way to write an interval."""
+
+import math
+from dataclasses import dataclass
+
+from xray_mining.reporting.section import Cell
+
+
+@dataclass(frozen=True, slots=True)
+class Metric:
+    """How one metric is called and written."""
+
+    title: str
+    explanation: str
+    digits: int = 3
+    better: str = ""
+    """lower, higher, or empty where neither is better by itself."""
+    percent: bool = False
+
+
+METRICS: dict[str, Metric] = {
+    "mae": Metric("MAE", "Mean absolute error: how far a prediction is from the truth, on average.", 2, "lower"),
+    "rmse": Metric("RMSE", "Root of the mean squared error: large errors weigh more.", 2, "lower"),
+    "median_error": Metric("Median error", "Half of the predictions are closer to the truth than this.", 2, "lower"),
+    "bias": Metric("Bias", "Mean of predicted minus true.", 2),
+    "r2": Metric("R²", "Share of the variance that is explained; 0 is guessing the mean.", 3, "higher"),
+    "rmae": Metric("rMAE", "MAE divided by the MAE of guessing the centre: 1 is no better than guessing.", 3, "lower"),
+    "pearson": Metric("Pearson r", "Linear correlation of predicted and true.", 3, "higher"),
+    "spearman": Metric("Spearman ρ", "Rank correlation of predicted and true.", 3, "higher"),
+    "ccc": Metric("CCC", "Concordance correlation: agreement with the line of identity.", 3, "higher"),
+    "calibration_slope": Metric("Calibration slope", "1 is calibrated; below 1, extremes are exaggerated."),
+    "calibration_intercept": Metric("Calibration intercept", "0 is calibrated in the large."),
+    "within_5": Metric("Within 5", "Share of predictions within 5 units of the truth.", 1, "higher", True),
+    "within_10": Metric("Within 10", "Share of predictions within 10 units of the truth.", 1, "higher", True),
+    "limit_low": Metric("Lower limit", "Lower limit of agreement: 2.5 % of the errors lie below.", 2),
+    "limit_high": Metric("Upper limit", "Upper limit of agreement: 2.5 % of the errors lie above.", 2),
+    "kappa_quadratic": Metric("Weighted κ", "Quadratic weighted kappa.", 3, "higher"),
+    "auc": Metric("AUC", "Area under the ROC curve: 0.5 is chance, 1 is perfect order.", 3, "higher"),
+    "auc_macro": Metric("AUC, macro", "Mean over classes of the area under the ROC curve.", 3, "higher"),
+    "average_precision": Metric("AP", "Average precision: area under the precision-recall curve.", 3, "higher"),
+    "brier": Metric("Brier", "Mean squared error of the probabilities.", 3, "lower"),
+    "log_loss": Metric("Log loss", "Negative mean log-likelihood of the probabilities.", 3, "lower"),
+    "ece": Metric("ECE", "Expected calibration error.", 3, "lower"),
+    "sensitivity": Metric("Sensitivity", "Share of the positives called positive.", 1, "higher", True),
+    "specificity": Metric("Specificity", "Share of the negatives called negative.", 1, "higher", True),
+    "positive_predictive_value": Metric("PPV", "Share of those called positive who are.", 1, "higher", True),
+    "negative_predictive_value": Metric("NPV", "Share of those called negative who are.", 1, "higher", True),
+    "balanced_accuracy": Metric("Balanced accuracy", "Mean of sensitivity and specificity.", 1, "higher", True),
+    "accuracy": Metric("Accuracy", "Share called right.", 1, "higher", True),
+    "f1": Metric("F1", "Harmonic mean of precision and sensitivity.", 3, "higher"),
+    "f1_macro": Metric("F1, macro", "Mean over classes of F1.", 3, "higher"),
+    "mcc": Metric("MCC", "Matthews correlation coefficient.", 3, "higher"),
+    "kappa": Metric("κ", "Cohen's kappa: agreement beyond chance.", 3, "higher"),
+    "mae_ratio": Metric("MAE ratio", "MAE divided by the MAE of the other model.", 3, "lower"),
+}
+
+
+def metric_of(name: str) -> Metric:
+    """The metric's way of being written; one that is not known here keeps its name."""
+    return METRICS.get(name) or Metric(name.replace("_", " ").capitalize(), "")
+
+
+def number(value: float | None, digits: int = 3, percent: bool = False, sign: bool = False) -> str:
+    """A number as people read it: a true minus, thousands by commas; an en dash where there is none."""
+    if value is None or math.isnan(value):
+        return "–"
+    if percent:
+        value = 100 * value
+    text = f"{value:+,.{digits}f}" if sign else f"{value:,.{digits}f}"
+    if float(text.replace(",", "")) == 0:
+        text = text.lstrip("+-")
+    return text.replace("-", "−") + (" %" if percent else "")
+
+
+def interval(
+    value: float | None,
+    low: float | None,
+    high: float | None,
+    metric: Metric,
+    *,
+    mark: str = "",
+    sign: bool = False,
+) -> Cell:
+    """A cell with an estimate and, smaller, its interval."""
+    if value is None or math.isnan(value):
+        return Cell("–")
+    detail = ""
+    if low is not None and high is not None:
+        ends = (number(end, metric.digits, metric.percent, sign).removesuffix(" %") for end in (low, high))
+        detail = " to ".join(ends)
+    return Cell(number(value, metric.digits, metric.percent, sign), detail, value, low, high, mark=mark)
+
+
+def p_value(value: float | None) -> Cell:
+    """A p value as journals print it."""
+    if value is None or math.isnan(value):
+        return Cell("–")
+    if value < 0.001:
+        return Cell("< 0.001", value=value)
+    return Cell(f"{value:.3f}" if value < 0.1 else f"{value:.2f}", value=value)
+
+
+def count(value: int) -> Cell:
+    """A count with thousands marked."""
+    return Cell(f"{value:,}", value=float(value))
+
+
+def duration(seconds: float | None) -> str:
+    """Seconds as people say them."""
+    if seconds is None:
+        return "–"
+    if seconds < 100:
+        return f"{seconds:.1f} s"
+    minutes = seconds / 60
+    return f"{minutes:.1f} min" if minutes < 100 else f"{minutes / 60:.1f} h"
+
+
+KIND_WORDS = {
+    "null": "null",
+    "probe": "probe",
+    "baseline": "handcrafted",
+    "frozen": "frozen embedding",
+    "network": "network",
+    "ensemble": "ensemble",
+    "search": "search",
+    "oracle": "oracle",
+}

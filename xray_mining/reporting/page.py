@@ -1,0 +1,183 @@
+"""Sections → one self-contained HTML file, with its tables as CSV and its figures as SVG in a folder beside it."""
+
+import base64
+import hashlib
+import pkgutil
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from xray_mining.reporting import sections
+from xray_mining.reporting.figures import standalone
+from xray_mining.reporting.layout import title_of
+from xray_mining.reporting.results import Results
+from xray_mining.reporting.section import Section
+from xray_mining.workspace import asset, write_atomically
+
+
+@dataclass(frozen=True, slots=True)
+class ReportSummary:
+    """What was written."""
+
+    study: str
+    answer: tuple[str, ...]
+    page: str
+    bytes: int
+    sections: int
+    tables: int
+    figures: int
+    alerts: int
+
+    def lines(self) -> list[str]:
+        """The summary for people: the answer and where the page is."""
+        size = f"{self.bytes / 1e6:.1f} MB" if self.bytes >= 1e5 else f"{self.bytes / 1e3:.0f} kB"
+        alerts = f"; {self.alerts} of its checks failed" if self.alerts else ""
+        return [
+            *self.answer,
+            f"report: {self.page} ({size}, {self.sections} sections, {self.tables} tables, {self.figures} figures"
+            f"{alerts})",
+        ]
+
+
+def section_modules() -> list[ModuleType]:
+    """All modules of reporting/sections in the order of the page."""
+    found = [import_module(f"{sections.__name__}.{each.name}") for each in pkgutil.iter_modules(sections.__path__)]
+    return sorted(found, key=lambda module: (module.ORDER, module.__name__))
+
+
+def build(results: Results) -> list[Section]:
+    """The sections that apply to a study, in the order of the page."""
+    return [module.build(results) for module in section_modules() if module.applies(results)]
+
+
+def alerts(results: Results, built: Sequence[Section]) -> list[dict[str, str]]:
+    """Failed checks, the worst first, each with the anchor of its section if the page has it."""
+    anchors = {section.anchor for section in built}
+    worst = {"error": 0, "warning": 1, "note": 2}
+    failed = [row for row in results.check_results.iter_rows(named=True) if row["outcome"] == "failed"]
+    failed.sort(key=lambda row: (worst[row["severity"]], row["code"], row["sentence"]))
+    return [row | {"anchor": row["section"] if row["section"] in anchors else "audits"} for row in failed]
+
+
+def environment() -> Any:
+    """The templates' environment: everything is escaped, an unknown name is an error."""
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+    templates = Environment(
+        loader=FileSystemLoader(asset("reports/templates")),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    templates.filters["base64"] = lambda data: base64.b64encode(data).decode()
+    templates.filters["csv_link"] = lambda table: (
+        "data:text/csv;charset=utf-8;base64," + base64.b64encode(table.csv().encode()).decode()
+    )
+    templates.tests["of"] = lambda block, name: type(block).__name__ == name
+    return templates
+
+
+def render(results: Results, built: Sequence[Section]) -> str:
+    """The page of one study as one text."""
+    head = {
+        "title": f"{results.question} – {results.study}",
+        "menu": "The answer",
+        "eyebrow": f"Study {results.study}",
+        "heading": results.question,
+        "answers": [
+            {
+                "title": title_of(results, task) if len(results.tasks) > 1 else "",
+                "sentences": results.answers.get(task.task, ()) or ("No answer: there are no estimates of it.",),
+            }
+            for task in results.tasks
+        ],
+        "calm": _calm(results),
+        "facts": _facts(results),
+    }
+    return rendered(head, alerts(results, built), built)
+
+
+def rendered(head: dict[str, Any], found: Sequence[dict[str, str]], built: Sequence[Section]) -> str:
+    """The page with its head, alerts and sections, its style and its script inside."""
+    from markupsafe import Markup
+
+    style, script = asset("reports/style.css").read_text("utf-8"), asset("reports/page.js").read_text("utf-8")
+    seal = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    alerted = {section.anchor: sum(row["anchor"] == section.anchor for row in found) for section in built}
+    return (
+        environment()
+        .get_template("page.html.j2")
+        .render(
+            page=head,
+            sections=built,
+            alerts=found,
+            alerted=alerted,
+            style=Markup(style),
+            script=Markup(script),
+            script_seal=seal,
+            svg=Markup,
+        )
+    )
+
+
+def _calm(results: Results) -> str:
+    outcomes = results.check_results["outcome"].to_list()
+    if not outcomes:
+        return "No check was run for this study."
+    passed = outcomes.count("passed")
+    unsaid = len(outcomes) - passed
+    rest = f"; {unsaid} could not be made or do not apply" if unsaid else ""
+    return f"No check failed: {passed} of {len(outcomes)} passed{rest}."
+
+
+def _facts(results: Results) -> list[tuple[str, str]]:
+    facts = []
+    for task in results.tasks:
+        name = f", {task.words[:1].lower()}{task.words[1:]}" if len(results.tasks) > 1 else ""
+        facts.append((f"Test patients{name}", f"{task.patients:,}"))
+    facts.append(("Models", f"{len(results.experiments):,}"))
+    if results.notes.get("written"):
+        facts.append(("Evaluated", str(results.notes["written"])[:10]))
+    return facts
+
+
+def write(folder: Path, page: Path) -> ReportSummary:
+    """Lay out the evaluation in `folder` as `page`; its folder beside it (`page` without ending) holds the parts.
+
+    Raises UserError where `folder` holds no evaluation.
+    """
+    results = Results.load(folder)
+    built = build(results)
+    text = render(results, built)
+    beside = page.with_suffix("")
+    for kept in ("tables", "figures"):
+        shutil.rmtree(beside / kept, ignore_errors=True)
+    for section in built:
+        for table in section.tables:
+            _write(beside / "tables" / f"{table.name}.csv", table.csv().encode())
+        for figure in section.figures:
+            _write(beside / "figures" / f"{figure.name}.svg", standalone(figure).encode())
+        for gallery in section.galleries:
+            for place, picture in enumerate(gallery.pictures):
+                _write(beside / "figures" / f"{gallery.name}-{place:02d}.png", picture.png)
+    _write(page, text.encode())
+    return ReportSummary(
+        study=results.study,
+        answer=tuple(sentence for task in results.tasks for sentence in results.answers.get(task.task, ())),
+        page=str(page),
+        bytes=len(text.encode()),
+        sections=len(built),
+        tables=sum(len(section.tables) for section in built),
+        figures=sum(len(section.figures) for section in built),
+        alerts=len(alerts(results, built)),
+    )
+
+
+def _write(path: Path, content: bytes) -> None:
+    with write_atomically(path) as scratch:
+        scratch.write_bytes(content)

@@ -1,0 +1,251 @@
+"""Results: one study's evaluation folder as the sections read it."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any, TypeVar
+
+import polars as pl
+
+from xray_mining.errors import UserError
+from xray_mining.evaluation import tables
+from xray_mining.records.check_results import CheckResults
+from xray_mining.records.estimates import Estimates, Pictures
+from xray_mining.records.ledger import Ledger
+from xray_mining.records.record import Record
+
+KIND_ORDER = ("null", "probe", "baseline", "frozen", "network", "search", "ensemble", "oracle")
+Note = TypeVar("Note")
+
+
+def kind_rank(kind: str) -> int:
+    """Place of a model kind in tables: from what knows least to what knows the truth."""
+    return KIND_ORDER.index(kind) if kind in KIND_ORDER else len(KIND_ORDER)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExperimentNote:
+    """What study.json says of one experiment."""
+
+    experiment: str
+    model: str = ""
+    model_kind: str = ""
+    task: str = ""
+    cohort: str = ""
+    target: str = ""
+    digest: str = ""
+    seeds: tuple[int, ...] = ()
+    rotations: tuple[int, ...] = ()
+    licences: Mapping[str, str] = field(default_factory=dict)
+    members: tuple[str, ...] = ()
+    seconds: float | None = None
+    validation_score: float | None = None
+    outcome: str = "done"
+
+    @property
+    def words(self) -> str:
+        """Its name as people read it."""
+        return self.experiment.replace("_", " ")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Task:
+    """One target of one cohort, and who tried it."""
+
+    task: str
+    cohort: str
+    target: str
+    kind: str
+    cohort_digest: str = ""
+    unit: str = ""
+    positive: str = ""
+    classes: tuple[str, ...] = ()
+    level: str = "image"
+    patients: int = 0
+    images: int = 0
+    rotations: int = 1
+    metric: str = ""
+    experiments: tuple[str, ...] = ()
+    best: str = ""
+    best_baseline: str = ""
+    frozen: str = ""
+    best_null: str = ""
+    centre: str = ""
+    oracle: str = ""
+    smallest_difference: float | None = None
+
+    @property
+    def words(self) -> str:
+        """Its target for people, as 'Age' or 'Group (G3 against G2)'."""
+        name = {"age_years": "Age", "patient_sex": "Sex"}.get(self.target, self.target.replace("_", " ").capitalize())
+        if self.kind == "binary" and self.positive:
+            others = [label for label in self.classes if label != self.positive]
+            return f"{name}: {self.positive} against {others[0]}" if others else f"{name}: {self.positive}"
+        return name
+
+    @property
+    def anchor(self) -> str:
+        """A part of an anchor or file name: letters, digits and hyphens."""
+        return slug(f"{self.cohort}-{self.target}")
+
+    @property
+    def is_number(self) -> bool:
+        """Scored by its error, not by its order."""
+        return self.kind in ("number", "ordinal")
+
+
+def slug(text: str) -> str:
+    """`text` in lower-case letters, digits and single hyphens: for anchors and file names."""
+    kept = "".join(letter if letter.isascii() and letter.isalnum() else "-" for letter in text.lower())
+    return "-".join(part for part in kept.split("-") if part) or "x"
+
+
+@dataclass(frozen=True)
+class Results:
+    """Tables and notes that evaluate wrote; the sections lay them out and compute nothing."""
+
+    study: str
+    question: str
+    statements: Mapping[str, str]
+    notes: Mapping[str, Any]
+    """Everything else that study.json says, as confidence and least_patients."""
+    tasks: tuple[Task, ...]
+    experiments: Mapping[str, ExperimentNote]
+    answers: Mapping[str, tuple[str, ...]]
+    """The sentences of a task."""
+    estimates: pl.DataFrame
+    check_results: pl.DataFrame
+    pictures: pl.DataFrame
+    ledger: pl.DataFrame
+    roc: pl.DataFrame
+    scatter: pl.DataFrame
+    error_by_age: pl.DataFrame
+    calibration: pl.DataFrame
+    confusion: pl.DataFrame
+    table_one: pl.DataFrame
+    audits: pl.DataFrame
+    cohorts: tuple[Mapping[str, Any], ...]
+    """flow.json: how each cohort came about."""
+    provenance: Mapping[str, Any]
+
+    @classmethod
+    def load(cls, folder: Path) -> "Results":
+        """Read an evaluation folder, or a copy of one; UserError where it is none or of another shape."""
+        if not (folder / "study.json").is_file():
+            raise UserError(
+                f"{folder.name}: has no evaluation yet (study.json is not there); run `xray-mining evaluate "
+                f"{folder.name}` first"
+            )
+        study = _json(folder / "study.json")
+        try:
+            tasks = tuple(_note(Task, each) for each in study["tasks"])
+            experiments = {each["experiment"]: _note(ExperimentNote, each) for each in study["experiments"]}
+            name, question = str(study["study"]), str(study["question"])
+        except (KeyError, TypeError) as error:
+            raise UserError(f"study.json: is not what evaluate writes ({error}); run `evaluate` again") from error
+        answers = _json(folder / "answer.json").get("answers", []) if (folder / "answer.json").is_file() else []
+        flow = _json(folder / "flow.json") if (folder / "flow.json").is_file() else {}
+        provenance = _json(folder / "provenance.json") if (folder / "provenance.json").is_file() else {}
+        known = {"study", "question", "statements", "tasks", "experiments"}
+        return cls(
+            study=name,
+            question=question,
+            statements=study.get("statements", {}),
+            notes={key: value for key, value in study.items() if key not in known},
+            tasks=tasks,
+            experiments=experiments,
+            answers={each["task"]: tuple(each["sentences"]) for each in answers},
+            estimates=_table(folder, Estimates),
+            check_results=_table(folder, CheckResults),
+            pictures=_table(folder, Pictures),
+            ledger=_table(folder, Ledger),
+            roc=_table(folder, tables.RocPoints),
+            scatter=_table(folder, tables.ScatterPoints),
+            error_by_age=_table(folder, tables.ErrorByAge),
+            calibration=_table(folder, tables.CalibrationBins),
+            confusion=_table(folder, tables.Confusion),
+            table_one=_table(folder, tables.TableOne),
+            audits=_table(folder, tables.AuditRows),
+            cohorts=tuple(flow.get("cohorts", ())),
+            provenance=provenance,
+        )
+
+    def tasks_of(self, *kinds: str) -> list[Task]:
+        """The tasks whose target is of one of these kinds."""
+        return [task for task in self.tasks if task.kind in kinds]
+
+    def members(self, task: Task) -> list[ExperimentNote]:
+        """The task's experiments: nulls first, the oracle last, by name within a kind."""
+        notes = [self.experiments[name] for name in task.experiments if name in self.experiments]
+        return sorted(notes, key=lambda note: (kind_rank(note.model_kind), note.experiment))
+
+    def shown(self, task: Task) -> list[ExperimentNote]:
+        """The few experiments that figures show: the best null, baseline, frozen, the best, and the oracle."""
+        names = [task.centre if task.is_number else "", task.best_null, task.best_baseline, task.frozen, task.best]
+        wanted = [name for name in dict.fromkeys([*names, task.oracle]) if name in self.experiments]
+        return [self.experiments[name] for name in wanted]
+
+    def scores(self, task: Task) -> pl.DataFrame:
+        """The task's rows of estimates on unchanged test images of everybody, at its main level."""
+        return self._rows(task).filter(
+            (pl.col("subgroup") == "all")
+            & (pl.col("split") == "test")
+            & (pl.col("variant") == "")
+            & (pl.col("level") == task.level)
+        )
+
+    def by_patient(self, task: Task) -> pl.DataFrame:
+        """The task's rows of estimates after a patient's images were averaged; none where each has one."""
+        return self._rows(task).filter(
+            (pl.col("subgroup") == "all")
+            & (pl.col("split") == "test")
+            & (pl.col("variant") == "")
+            & (pl.col("level") == "patient")
+        )
+
+    def by_subgroup(self, task: Task) -> pl.DataFrame:
+        """The task's rows of estimates on unchanged test images of subgroups, at its main level."""
+        return self._rows(task).filter(
+            (pl.col("subgroup") != "all")
+            & (pl.col("split") == "test")
+            & (pl.col("variant") == "")
+            & (pl.col("level") == task.level)
+        )
+
+    def _rows(self, task: Task) -> pl.DataFrame:
+        return self.estimates.filter(
+            (pl.col("target") == task.target)
+            & (pl.col("cohort_digest") == task.cohort_digest)
+            & pl.col("experiment").is_in(list(task.experiments))
+        )
+
+    def of(self, task: Task, frame: pl.DataFrame) -> pl.DataFrame:
+        """The rows of a figure's table that belong to a task."""
+        return frame.filter((pl.col("target") == task.target) & pl.col("experiment").is_in(list(task.experiments)))
+
+    def cohort_words(self, name: str) -> str:
+        """A cohort's name as people read it: without the study's name before it."""
+        return name.removeprefix(f"{self.study}-")
+
+
+def _note(kind: type[Note], raw: Mapping[str, Any]) -> Note:
+    known = {each.name for each in fields(kind)}  # ty: ignore[invalid-argument-type]
+    return kind(
+        **{key: tuple(value) if isinstance(value, list) else value for key, value in raw.items() if key in known}
+    )
+
+
+def _json(path: Path) -> dict[str, Any]:
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise UserError(f"{path.name}: is not readable JSON; run `evaluate` again") from error
+    if not isinstance(found, dict):
+        raise UserError(f"{path.name}: is not what evaluate writes; run `evaluate` again")
+    return found
+
+
+def _table(folder: Path, record: type[Record]) -> pl.DataFrame:
+    path = folder / f"{record.table}.parquet"
+    return record.read([path] if path.is_file() else [])

@@ -1,0 +1,120 @@
+"""What was checked, and what came out: silence is never mistaken for health."""
+
+import json
+
+import polars as pl
+
+from xray_mining.reporting.metrics import number, p_value
+from xray_mining.reporting.results import Results
+from xray_mining.reporting.section import Block, Cell, Code, Column, Row, Section, Table
+
+ORDER = 90
+_OUTCOMES = {
+    "failed": ("failed", "failed"),
+    "passed": ("passed", "passed"),
+    "not_applicable": ("not applicable", "quiet"),
+    "skipped": ("skipped", "quiet"),
+}
+
+
+def applies(results: Results) -> bool:
+    """Always."""
+    return True
+
+
+def build(results: Results) -> Section:
+    """All checks with their outcome, the figures behind them, the evidence of those that failed."""
+    frame = results.check_results
+    if frame.is_empty():
+        return Section("audits", "Audits", "No check was run for this study, so nothing here vouches for it.")
+    order = {name: place for place, name in enumerate(_OUTCOMES)}
+    found = sorted(frame.iter_rows(named=True), key=lambda row: (order[row["outcome"]], row["code"], row["sentence"]))
+    rows = []
+    for row in found:
+        words, mark = _OUTCOMES[row["outcome"]]
+        rows.append(
+            Row(
+                (
+                    Cell(row["code"]),
+                    Cell(words, row["severity"] if row["outcome"] == "failed" else "", mark=mark),
+                    Cell(row["title"]),
+                    Cell(row["sentence"], row["subject"]),
+                )
+            )
+        )
+    counts = [sum(row["outcome"] == outcome for row in found) for outcome in _OUTCOMES]
+    said = [f"{count} {_OUTCOMES[name][0]}" for name, count in zip(_OUTCOMES, counts, strict=True) if count]
+    blocks: list[Block] = [
+        Table(
+            "audits-checks",
+            f"{len(rows)} checks: {', '.join(said)}",
+            (Column("Code"), Column("Outcome"), Column("Check"), Column("What was found")),
+            tuple(rows),
+        )
+    ]
+    for row in found:
+        evidence = _evidence(row["evidence"]) if row["outcome"] == "failed" else ""
+        if evidence:
+            title = f"Evidence of {row['code']}: {row['title']} ({row['offenders'] or 'first rows'})"
+            blocks.append(Code(title, evidence))
+    blocks += _figures(results)
+    return Section(
+        "audits",
+        "Audits",
+        "A good score can come from a leak or a shortcut. These checks look for both; a check that could not be made "
+        "is listed as such.",
+        tuple(blocks),
+    )
+
+
+def _evidence(text: str) -> str:
+    try:
+        rows = json.loads(text or "[]")
+    except ValueError:
+        return text
+    return "\n".join(json.dumps(row, ensure_ascii=False) for row in rows) if rows else ""
+
+
+def _figures(results: Results) -> list[Block]:
+    blocks: list[Block] = []
+    for family in results.audits["audit"].unique(maintain_order=True).to_list():
+        rows = []
+        for row in results.audits.filter(pl.col("audit") == family).iter_rows(named=True):
+            ends = (
+                f"{number(row['low'])} to {number(row['high'])}"
+                if row["low"] is not None and row["high"] is not None
+                else ""
+            )
+            adjusted = row["p_adjusted"] if row["p_adjusted"] is not None else row["p_value"]
+            value = Cell(number(row["value"]), ends, row["value"], row["low"], row["high"])
+            what = row["attribute"].replace("_", " ") + (f": {row['label']}" if row["label"] else "")
+            rows.append(
+                Row(
+                    (
+                        Cell(what, row["code"]),
+                        Cell(row["experiment"].replace("_", " "), row["target"].replace("_", " ")),
+                        Cell(row["metric"].replace("_", " ")),
+                        value,
+                        Cell(f"{row['patients']:,}", value=row["patients"]),
+                        p_value(adjusted),
+                        Cell(row["words"]),
+                    )
+                )
+            )
+        blocks.append(
+            Table(
+                f"audit-{family.replace('_', '-')}",
+                f"Figures behind the audits: {family.replace('_', ' ')}",
+                (
+                    Column("What"),
+                    Column("Model"),
+                    Column("Metric"),
+                    Column("Value", numeric=True),
+                    Column("Patients", numeric=True),
+                    Column("p", numeric=True, explanation="Adjusted within the audit."),
+                    Column("In words"),
+                ),
+                tuple(rows),
+            )
+        )
+    return blocks

@@ -1,0 +1,103 @@
+"""Calibration: does a predicted 80 % happen 8 times in 10."""
+
+import polars as pl
+
+from xray_mining.reporting import figures
+from xray_mining.reporting.layout import by_task, cautions, metric_cell, metric_columns, model_cell
+from xray_mining.reporting.results import ExperimentNote, Results, Task, slug
+from xray_mining.reporting.section import Block, Column, Figure, Figures, Row, Section, Table
+
+ORDER = 55
+_METRICS = ("calibration_slope", "calibration_intercept", "ece", "brier", "log_loss")
+
+
+def applies(results: Results) -> bool:
+    """Where probabilities are predicted."""
+    return bool(results.tasks_of("binary", "group"))
+
+
+def build(results: Results) -> Section:
+    """Reliability curves of the models that matter, and their figures."""
+    return Section(
+        "calibration",
+        "Calibration",
+        "Test images in ten equal groups by predicted probability: on the thin line, as many are positive as were "
+        "predicted.",
+        by_task(results, results.tasks_of("binary", "group"), lambda task: _task(results, task)),
+    )
+
+
+def _task(results: Results, task: Task) -> tuple[list[Block], str]:
+    frame = results.of(task, results.calibration)
+    panels = []
+    for note in results.shown(task):
+        own = frame.filter(pl.col("experiment") == note.experiment)
+        if own.is_empty() or note.model == "centre" or (note.model_kind == "null" and note.experiment != task.best):
+            continue
+        panels += [_panel(task, note, label, own.filter(pl.col("class") == label)) for label in _labels(task, own)]
+    blocks: list[Block] = [Figures(tuple(panels))] if panels else []
+    scores = results.scores(task).filter((pl.col("baseline") == "") & (pl.col("class") == ""))
+    names = [name for name in _METRICS if name in set(scores["metric"])]
+    rows = []
+    for note in results.members(task):
+        own = scores.filter((pl.col("experiment") == note.experiment) & pl.col("metric").is_in(names))
+        if own.height:
+            cells = (model_cell(task, note), *(metric_cell(own, name) for name in names))
+            rows.append(Row(cells, kind=note.model_kind or "model"))
+    if rows:
+        blocks.append(
+            Table(
+                f"calibration-{task.anchor}",
+                f"{task.words}: calibration of the probabilities",
+                (Column("Model"), *metric_columns(names)),
+                tuple(rows),
+                cautions(scores.filter(pl.col("metric").is_in(names))),
+            )
+        )
+    return blocks, "" if blocks else "There are no probabilities of test patients to be checked."
+
+
+def _labels(task: Task, own: pl.DataFrame) -> list[str]:
+    return [label for label in ("", *task.classes) if label in set(own["class"])]
+
+
+def _panel(task: Task, note: ExperimentNote, label: str, own: pl.DataFrame) -> Figure:
+    shade = figures.colour(note.model_kind)
+    said = []
+    with figures.drawing(3.6, 3.5) as (figure, axes):
+        axes.plot([0, 1], [0, 1], color=figures.COLOURS["quiet"], linewidth=0.9)
+        for calibrated in (False, True):
+            rows = own.filter(pl.col("calibrated") == calibrated).sort("predicted")
+            if rows.is_empty():
+                continue
+            x, y = rows["predicted"].to_numpy(), rows["observed"].to_numpy()
+            ends = (y - rows["low"].to_numpy()).clip(0), (rows["high"].to_numpy() - y).clip(0)
+            words = "after calibration on validation data" if calibrated else "as the model gave it"
+            ground = shade if calibrated else "#ffffff"
+            axes.errorbar(
+                x,
+                y,
+                yerr=ends,
+                color=shade,
+                alpha=1 if calibrated else 0.55,
+                marker="o",
+                markersize=4.5,
+                markerfacecolor=ground,
+                linewidth=1.2,
+                elinewidth=0.9,
+                label=words,
+            )
+            said.append(words)
+        axes.set_xlim(-0.02, 1.02)
+        axes.set_ylim(-0.02, 1.02)
+        axes.set_aspect("equal")
+        axes.set_xlabel("predicted probability")
+        axes.set_ylabel("share of positives")
+        axes.set_title(note.words + (f", {label}" if label else ""))
+        axes.legend(loc="upper left")
+        return figures.finished(
+            figure,
+            f"calibration-{task.anchor}-{slug(note.experiment)}" + (f"-{slug(label)}" if label else ""),
+            f"{note.words}: {' and '.join(said)}.",
+            f"Reliability curve of {note.words}: {' and '.join(said)}.",
+        )

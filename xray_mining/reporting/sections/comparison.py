@@ -1,0 +1,209 @@
+"""The comparison table: every model of a task, nulls and oracle included, and its paired differences."""
+
+import polars as pl
+
+from xray_mining.reporting.figures import forest
+from xray_mining.reporting.layout import by_task, cautions, metric_cell, metric_columns, model_cell
+from xray_mining.reporting.metrics import interval, metric_of, number, p_value
+from xray_mining.reporting.results import Results, Task
+from xray_mining.reporting.section import Block, Cell, Column, Figure, Figures, Row, Section, Table, Text
+
+ORDER = 30
+
+_METRICS = {
+    "number": ("mae", "rmae", "rmse", "r2", "bias", "ccc", "calibration_slope", "within_5", "within_10"),
+    "ordinal": ("mae", "rmae", "kappa_quadratic", "spearman", "rmse", "r2", "bias", "ccc"),
+    "binary": ("auc", "sensitivity", "specificity", "balanced_accuracy", "average_precision", "brier"),
+    "group": ("auc_macro", "balanced_accuracy", "accuracy", "f1_macro", "kappa"),
+}
+_ORACLE = "It is given the phantom's true anatomy: no image model can beat it for long."
+
+
+def applies(results: Results) -> bool:
+    """Always: it is the product."""
+    return True
+
+
+def build(results: Results) -> Section:
+    """Models × metrics with intervals, then differences with adjusted p values."""
+    if not results.tasks:
+        return Section("comparison", "Which model reads it best", "No experiment of this study left predictions.")
+    percent = round(100 * float(results.notes.get("confidence", 0.95)))
+    return Section(
+        "comparison",
+        "Which model reads it best",
+        f"All models predict the same patients, none of whom they had seen. Small figures are {percent} % intervals "
+        f"that treat a patient's images together. The best model was chosen on validation patients.",
+        by_task(results, results.tasks, lambda task: _task(results, task)),
+    )
+
+
+def _task(results: Results, task: Task) -> tuple[list[Block], str]:
+    scores = results.scores(task)
+    plain = _at_main_point(scores.filter((pl.col("baseline") == "") & (pl.col("class") == "")))
+    notes = [note for note in results.members(task) if note.experiment in set(plain["experiment"])]
+    if not notes:
+        return [], "There is no estimate: no model of this task has predictions for test patients."
+    blocks: list[Block] = []
+    figure = _forest(results, task, plain)
+    if figure is not None:
+        blocks.append(Figures((figure,)))
+    names = [name for name in _METRICS[task.kind] if name in set(plain["metric"])]
+    rows = []
+    for note in notes:
+        own = plain.filter(pl.col("experiment") == note.experiment)
+        rows.append(
+            Row((model_cell(task, note), *(metric_cell(own, name) for name in names)), kind=note.model_kind or "model")
+        )
+    remarks = [cautions(plain)]
+    if task.kind == "binary" and "sensitivity" in names:
+        remarks.append("Sensitivity and specificity at the threshold with the largest Youden index on validation data.")
+    if task.oracle in {note.experiment for note in notes}:
+        remarks.append(f"{results.experiments[task.oracle].words.capitalize()}: {_ORACLE[0].lower()}{_ORACLE[1:]}")
+    blocks.append(
+        Table(
+            f"comparison-{task.anchor}",
+            f"{task.words}: {len(notes)} models on {task.patients:,} test patients",
+            (Column("Model"), *metric_columns(names, task.unit)),
+            tuple(rows),
+            " ".join(each for each in remarks if each),
+        )
+    )
+    blocks += _differences(results, task, scores)
+    if task.kind == "group":
+        blocks += _classes(results, task, scores)
+    blocks += _patients(results, task)
+    absent = [note.words for note in results.members(task) if note.outcome != "done"]
+    if absent:
+        blocks.append(Text(f"Without predictions, and so without a row: {', '.join(absent)}.", "quiet"))
+    return blocks, ""
+
+
+def _at_main_point(rows: pl.DataFrame) -> pl.DataFrame:
+    return rows.filter(pl.col("operating_point").fill_null("").is_in(["", "youden", "largest"]))
+
+
+def _forest(results: Results, task: Task, plain: pl.DataFrame) -> Figure | None:
+    rows = plain.filter(pl.col("metric") == task.metric)
+    if rows.is_empty():
+        return None
+    metric = metric_of(task.metric)
+    lines = [
+        (note.words, note.model_kind, row["value"], row["low"], row["high"])
+        for note in results.members(task)
+        for row in rows.filter(pl.col("experiment") == note.experiment).head(1).iter_rows(named=True)
+    ]
+    unit = f" ({task.unit})" if task.is_number and task.unit else ""
+    chance = {"auc": (0.5, "chance"), "auc_macro": (0.5, "chance")}.get(task.metric)
+    if task.is_number and task.centre:
+        centre = rows.filter(pl.col("experiment") == task.centre)["value"].to_list()
+        chance = (centre[0], "guessing the centre") if centre else None
+    words = "; ".join(f"{line[0]} {number(line[2], metric.digits)}" for line in lines)
+    return forest(
+        f"forest-{task.anchor}",
+        lines,
+        label=f"{metric.title}{unit}",
+        caption=f"{metric.title} of every model with its interval; hollow marks are nulls and the oracle.",
+        alternative=f"{metric.title} by model: {words}.",
+        reference=chance[0] if chance else None,
+        reference_words=chance[1] if chance else "",
+    )
+
+
+def _differences(results: Results, task: Task, scores: pl.DataFrame) -> list[Block]:
+    pairs = _at_main_point(scores.filter((pl.col("baseline") != "") & (pl.col("class") == "")))
+    pairs = pairs.filter(pl.col("metric") == task.metric)
+    if pairs.is_empty():
+        return [Text("No two models of this task could be compared on the same patients.", "quiet")]
+    metric = metric_of(task.metric)
+    roles = {task.best_baseline: "best handcrafted", task.frozen: "frozen embedding", task.best_null: "best null"}
+    found = set(pairs["baseline"])
+    order = [name for name in (task.best_baseline, task.frozen, task.best_null) if name in found]
+    baselines = [*order, *sorted(found - set(order))]
+    columns = [Column("Model")]
+    for name in baselines:
+        words = results.experiments[name].words if name in results.experiments else name
+        role = f" ({roles[name]})" if name in roles else ""
+        columns.append(Column(f"against {words}{role}", numeric=True))
+        columns.append(Column("p", numeric=True, explanation="Two-sided p of no difference, adjusted (Holm)."))
+    rows = []
+    for note in results.members(task):
+        own = pairs.filter(pl.col("experiment") == note.experiment)
+        if own.is_empty():
+            continue
+        cells = [model_cell(task, note)]
+        for name in baselines:
+            row = next(own.filter(pl.col("baseline") == name).iter_rows(named=True), None)
+            if row is None:
+                cells += [Cell("–"), Cell("–")]
+                continue
+            adjusted = row["p_adjusted"] if row["p_adjusted"] is not None else row["p_value"]
+            cells += [interval(row["value"], row["low"], row["high"], metric, sign=True), p_value(adjusted)]
+        rows.append(Row(tuple(cells), kind=note.model_kind or "model"))
+    unit = f" in {task.unit}" if task.is_number and task.unit else ""
+    direction = "below zero: the model errs less" if metric.better == "lower" else "above zero: the model is better"
+    blocks: list[Block] = [
+        Table(
+            f"differences-{task.anchor}",
+            f"Difference of {metric.title}{unit} on the same patients ({direction})",
+            tuple(columns),
+            tuple(rows),
+            "p values are adjusted for the number of comparisons.",
+        )
+    ]
+    if task.smallest_difference is not None:
+        smallest = number(task.smallest_difference, metric.digits)
+        blocks.append(
+            Text(
+                f"This test set would have shown a difference of {smallest}{' ' + task.unit if unit else ''} in "
+                f"{metric.title} from the best handcrafted model in 8 of 10 repetitions; smaller ones it may miss."
+            )
+        )
+    return blocks
+
+
+def _classes(results: Results, task: Task, scores: pl.DataFrame) -> list[Block]:
+    rows = scores.filter((pl.col("baseline") == "") & (pl.col("class") != "") & (pl.col("metric") == "auc"))
+    if rows.is_empty():
+        return []
+    classes = [label for label in task.classes if label in set(rows["class"])]
+    lines = []
+    for note in results.members(task):
+        own = rows.filter(pl.col("experiment") == note.experiment)
+        if not own.is_empty():
+            cells = [metric_cell(own.filter(pl.col("class") == label), "auc") for label in classes]
+            lines.append(Row((model_cell(task, note), *cells), kind=note.model_kind or "model"))
+    return [
+        Table(
+            f"classes-{task.anchor}",
+            f"{task.words}: AUC of each class against the rest",
+            (Column("Model"), *(Column(label, numeric=True) for label in classes)),
+            tuple(lines),
+            cautions(rows),
+        )
+    ]
+
+
+def _patients(results: Results, task: Task) -> list[Block]:
+    if task.level == "patient":
+        return []
+    rows = results.by_patient(task).filter((pl.col("baseline") == "") & (pl.col("class") == ""))
+    rows = _at_main_point(rows)
+    names = [name for name in _METRICS[task.kind][:4] if name in set(rows["metric"])]
+    lines = []
+    for note in results.members(task):
+        own = rows.filter(pl.col("experiment") == note.experiment)
+        if not own.is_empty():
+            cells = [metric_cell(own, name) for name in names]
+            lines.append(Row((model_cell(task, note), *cells), kind=note.model_kind or "model"))
+    if not lines:
+        return []
+    return [
+        Table(
+            f"by-patient-{task.anchor}",
+            f"{task.words}: the same, after averaging a patient's images",
+            (Column("Model"), *metric_columns(names, task.unit)),
+            tuple(lines),
+            cautions(rows),
+        )
+    ]

@@ -1,0 +1,118 @@
+"""Error and bias over true age: regression to the mean is seen here."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import polars as pl
+
+from xray_mining.reporting import figures
+from xray_mining.reporting.layout import by_task
+from xray_mining.reporting.metrics import interval, metric_of
+from xray_mining.reporting.results import Results, Task
+from xray_mining.reporting.section import Block, Cell, Column, Figure, Figures, Row, Section, Table
+
+ORDER = 50
+
+_TITLES = {"mae": "Mean absolute error", "bias": "Bias: predicted minus true"}
+_SEXES = {"F": ("women", "vermillion", "-"), "M": ("men", "blue", "-")}
+
+
+def applies(results: Results) -> bool:
+    """Where a number in years is predicted."""
+    return any(task.unit == "years" for task in results.tasks_of("number"))
+
+
+def build(results: Results) -> Section:
+    """Error and bias of several models, then of the best one by sex."""
+    tasks = [task for task in results.tasks_of("number") if task.unit == "years"]
+    return Section(
+        "error-by-age",
+        "Error by age",
+        "Models pull the young up and the old down: where the bias line falls, it is this regression to the mean. "
+        "Figures are as predicted; nothing is corrected for it.",
+        by_task(results, tasks, lambda task: _task(results, task)),
+    )
+
+
+def _task(results: Results, task: Task) -> tuple[list[Block], str]:
+    frame = results.of(task, results.error_by_age)
+    if frame.is_empty():
+        return [], "No band of age holds enough test patients to be drawn."
+    everybody = frame.filter(pl.col("patient_sex") == "all")
+    models = [
+        _Line(note.words, figures.colour(note.model_kind), figures.line_style(note.model, note.model_kind), own)
+        for note in results.shown(task)
+        if (own := everybody.filter(pl.col("experiment") == note.experiment)).height
+    ]
+    best = frame.filter(pl.col("experiment") == task.best)
+    sexes = [
+        _Line(words, figures.COLOURS[shade], style, own)
+        for sex, (words, shade, style) in _SEXES.items()
+        if (own := best.filter(pl.col("patient_sex") == sex)).height
+    ]
+    blocks: list[Block] = []
+    if models:
+        blocks.append(Figures(tuple(_panel(task, models, metric, "by-age", "Every model") for metric in _TITLES)))
+    if sexes:
+        model = results.experiments[task.best].words
+        blocks.append(Figures(tuple(_panel(task, sexes, metric, "by-age-and-sex", model) for metric in _TITLES)))
+    overall = best.filter(pl.col("patient_sex") == "all").sort("age")
+    if overall.height:
+        blocks.append(_table(results, task, overall))
+    return blocks, ""
+
+
+class _Line(NamedTuple):
+    words: str
+    colour: str
+    style: figures.LineStyle
+    rows: pl.DataFrame
+
+
+def _panel(task: Task, lines: Sequence[_Line], metric: str, name: str, who: str) -> Figure:
+    with figures.drawing(4.4, 3.4) as (figure, axes):
+        for line in lines:
+            rows = line.rows.sort("age")
+            x, y = rows["age"].to_numpy(), rows[metric].to_numpy()
+            low, high = (rows[f"{metric}_{end}"].fill_null(float("nan")).to_numpy() for end in ("low", "high"))
+            figures.band(axes, x, low, high, line.colour)
+            axes.plot(x, y, color=line.colour, label=line.words, linestyle=line.style, marker="o", markersize=3)
+        if metric == "bias":
+            axes.axhline(0, color=figures.COLOURS["quiet"], linewidth=0.9)
+        else:
+            axes.set_ylim(bottom=0)
+        ends = pl.concat([line.rows.select("age_low", "age_high") for line in lines])
+        figures.ticks_of_ages(axes, ends["age_low"].min() - 1, ends["age_high"].max() + 1)  # ty: ignore[unsupported-operator]
+        axes.set_title(_TITLES[metric])
+        axes.set_xlabel(f"true age ({task.unit})")
+        axes.set_ylabel(f"{metric_of(metric).title} ({task.unit})")
+        axes.legend(loc="best")
+        words = ", ".join(line.words for line in lines)
+        return figures.finished(
+            figure,
+            f"{metric}-{name}-{task.anchor}",
+            f"{who}; bands are intervals.",
+            f"{_TITLES[metric]} over true age. {who}: {words}.",
+        )
+
+
+def _table(results: Results, task: Task, overall: pl.DataFrame) -> Table:
+    rows = []
+    for row in overall.iter_rows(named=True):
+        cells = [Cell(f"{row['age_low']:g} to {row['age_high']:g}", value=row["age"])]
+        cells.append(Cell(f"{row['patients']:,}", value=row["patients"]))
+        for metric in ("mae", "bias"):
+            low, high = row[f"{metric}_low"], row[f"{metric}_high"]
+            cells.append(interval(row[metric], low, high, metric_of(metric), sign=metric == "bias"))
+        rows.append(Row(tuple(cells)))
+    return Table(
+        f"error-by-age-{task.anchor}",
+        f"{results.experiments[task.best].words}: error by true age",
+        (
+            Column(f"Age, {task.unit}"),
+            Column("Patients", numeric=True),
+            Column(f"MAE, {task.unit}", numeric=True),
+            Column(f"Bias, {task.unit}", numeric=True),
+        ),
+        tuple(rows),
+    )

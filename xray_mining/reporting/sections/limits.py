@@ -1,0 +1,63 @@
+"""What the study cannot say."""
+
+import polars as pl
+
+from xray_mining.reporting.metrics import metric_of, number
+from xray_mining.reporting.results import Results
+from xray_mining.reporting.section import Block, Points, Section, Text
+
+ORDER = 93
+
+
+def applies(results: Results) -> bool:
+    """Always."""
+    return True
+
+
+def build(results: Results) -> Section:
+    """Sentences that follow from how the study was made, and those its authors wrote."""
+    points = [
+        "It describes radiographs of this archive. It is no medical device and must not be used for diagnosis or for "
+        "decisions about a person.",
+        "A model that predicts a target has found something in the image that goes with it; that is no proof of a "
+        "cause, nor that the anatomy is what was read.",
+    ]
+    archives = results.table_one.filter((pl.col("variable") == "archive") & (pl.col("column") == "all"))[
+        "level"
+    ].unique()
+    if len(archives) == 1:
+        points.append(
+            f"All radiographs come from one archive ({archives[0]}): how the models do elsewhere was not tested, and "
+            f"they usually do worse."
+        )
+    for task in results.tasks:
+        if task.smallest_difference is not None:
+            metric = metric_of(task.metric)
+            unit = f" {task.unit}" if task.is_number and task.unit else ""
+            smallest = number(task.smallest_difference, metric.digits)
+            points.append(
+                f"{task.words}: differences in {metric.title} below {smallest}{unit} could not be told from none with "
+                f"{task.patients:,} test patients."
+            )
+        if task.is_number:
+            points.append(
+                f"{task.words}: figures are for the range and mix of this cohort; MAE, R² and correlation of a cohort "
+                f"with another range are not comparable, rMAE is less sensitive to it."
+            )
+        if task.kind in ("binary", "group"):
+            points.append(
+                f"{task.words}: predictive values and calibration hold for the share of positives in this cohort only."
+            )
+        if task.oracle:
+            points.append(
+                f"{task.words}: the population is a phantom whose anatomy was made by a formula; how well a model "
+                f"reads it says whether the method works, nothing about people."
+            )
+    undone = results.check_results.filter(pl.col("outcome").is_in(["skipped", "not_applicable"]))
+    if undone.height:
+        codes = sorted(set(undone["code"]))
+        points.append(f"Not checked, because it could not be: {', '.join(codes)} (see Audits).")
+    written = results.statements.get("limitations", "")
+    blocks: list[Block] = [Points(tuple(dict.fromkeys(points)))]
+    blocks.append(Text(f"The authors add: {written}" if written else "The authors have stated no further limitations."))
+    return Section("limits", "What this study cannot say", "Read this before quoting a number.", tuple(blocks))

@@ -1,0 +1,97 @@
+"""Operating points and confusion: what a threshold that was set beforehand does to test patients."""
+
+import polars as pl
+
+from xray_mining.reporting.layout import by_task, cautions, metric_cell, metric_columns, model_cell
+from xray_mining.reporting.metrics import number
+from xray_mining.reporting.results import Results, Task, slug
+from xray_mining.reporting.section import Block, Cell, Column, Row, Section, Table
+
+ORDER = 60
+_METRICS = (
+    "sensitivity",
+    "specificity",
+    "positive_predictive_value",
+    "negative_predictive_value",
+    "balanced_accuracy",
+    "f1",
+    "mcc",
+)
+
+
+def applies(results: Results) -> bool:
+    """Where a group is predicted."""
+    return bool(results.tasks_of("binary", "group"))
+
+
+def build(results: Results) -> Section:
+    """One table a threshold, and the confusion of the best model."""
+    return Section(
+        "operating-points",
+        "Operating points",
+        "Thresholds were set on validation patients and then left alone; here is what they do to test patients.",
+        by_task(results, results.tasks_of("binary", "group"), lambda task: _task(results, task)),
+    )
+
+
+def _words(point: str) -> str:
+    name, _, value = point.partition(" ")
+    if name in ("sensitivity", "specificity") and value:
+        return f"{name} of {number(float(value), 0, percent=True)} on validation"
+    return {"youden": "largest Youden index on validation", "largest": "largest probability"}.get(point, point)
+
+
+def _task(results: Results, task: Task) -> tuple[list[Block], str]:
+    blocks: list[Block] = []
+    scores = results.scores(task).filter(
+        (pl.col("baseline") == "") & (pl.col("class") == "") & (pl.col("operating_point").fill_null("") != "")
+    )
+    for point in scores["operating_point"].unique(maintain_order=True).to_list():
+        at_point = scores.filter(pl.col("operating_point") == point)
+        names = [name for name in _METRICS if name in set(at_point["metric"])]
+        rows = []
+        for note in results.members(task):
+            own = at_point.filter(pl.col("experiment") == note.experiment)
+            if own.height and names:
+                cut = own["threshold"].drop_nulls().to_list()
+                cells = [model_cell(task, note), Cell(number(cut[0]), value=cut[0]) if cut else Cell("–")]
+                cells += [metric_cell(own, name) for name in names]
+                rows.append(Row(tuple(cells), kind=note.model_kind or "model"))
+        if rows:
+            heads = (Column("Model"), Column("Threshold", numeric=True), *metric_columns(names))
+            blocks.append(
+                Table(
+                    f"operating-point-{task.anchor}-{slug(point)}",
+                    f"{task.words}: threshold by {_words(point)}",
+                    heads,
+                    tuple(rows),
+                    cautions(at_point),
+                )
+            )
+    frame = results.of(task, results.confusion).filter(pl.col("experiment") == task.best)
+    blocks += [
+        _confusion(results, task, point, frame.filter(pl.col("operating_point") == point))
+        for point in frame["operating_point"].unique(maintain_order=True).to_list()
+    ]
+    return blocks, "" if blocks else "No threshold could be set: there are no validation patients of both classes."
+
+
+def _confusion(results: Results, task: Task, point: str, frame: pl.DataFrame) -> Table:
+    found = frame["truth"].unique(maintain_order=True).to_list()
+    classes = [label for label in task.classes if label in found] or found
+    rows = []
+    for truth in classes:
+        own = dict(frame.filter(pl.col("truth") == truth).select("predicted", "images").rows())
+        total = sum(own.values())
+        cells = [Cell(f"truly {truth}")]
+        for predicted in classes:
+            images = own.get(predicted, 0)
+            share = number(images / total, 1, percent=True) if total else ""
+            cells.append(Cell(f"{images:,}", share, images, mark="right" if predicted == truth else ""))
+        rows.append(Row(tuple(cells)))
+    return Table(
+        f"confusion-{task.anchor}-{slug(point)}",
+        f"{results.experiments[task.best].words}: confusion at the threshold by {_words(point)}, images",
+        (Column("Truth"), *(Column(f"called {label}", numeric=True) for label in classes)),
+        tuple(rows),
+    )

@@ -1,0 +1,80 @@
+"""Predicted against true: where a model errs, and how far it pulls extremes to the middle."""
+
+import polars as pl
+
+from xray_mining.reporting import figures
+from xray_mining.reporting.layout import by_task
+from xray_mining.reporting.metrics import number
+from xray_mining.reporting.results import ExperimentNote, Results, Task
+from xray_mining.reporting.section import Block, Figure, Figures, Section
+
+ORDER = 40
+
+
+def applies(results: Results) -> bool:
+    """Where a number is predicted."""
+    return bool(results.tasks_of("number", "ordinal"))
+
+
+def build(results: Results) -> Section:
+    """One panel a model, of the few that matter."""
+    return Section(
+        "predicted-against-true",
+        "Predicted against true",
+        "Every point is a test image; where points would hide each other, darker cells hold more of them. "
+        "On the thin line a prediction is right. A flatter thick line means that extremes are pulled to the middle.",
+        by_task(results, results.tasks_of("number", "ordinal"), lambda task: _task(results, task)),
+    )
+
+
+def _task(results: Results, task: Task) -> tuple[list[Block], str]:
+    frame = results.of(task, results.scatter)
+    panels = []
+    for note in results.shown(task):
+        if note.model == "centre":
+            continue
+        own = frame.filter(pl.col("experiment") == note.experiment)
+        if own.height:
+            panels.append(_panel(results, task, note, own, frame))
+    if not panels:
+        return [], "There are no scored test images to draw."
+    return [Figures(tuple(panels))], ""
+
+
+def _panel(results: Results, task: Task, note: ExperimentNote, own: pl.DataFrame, frame: pl.DataFrame) -> Figure:
+    low, high = float(frame["truth"].min()), float(frame["truth"].max())  # ty: ignore[invalid-argument-type]
+    margin = 0.06 * (high - low) or 1.0
+    low, high = low - margin, high + margin
+    shade = figures.colour(note.model_kind)
+    unit = f" ({task.unit})" if task.unit else ""
+    slope = _slope(results, task, note)
+    with figures.drawing(4.0, 3.9) as (figure, axes):
+        axes.set_xlim(low, high)
+        axes.set_ylim(low, high)
+        axes.set_aspect("equal")
+        figures.points(axes, own["truth"].to_numpy(), own["value"].to_numpy(), shade)
+        axes.plot([low, high], [low, high], color=figures.COLOURS["quiet"], linewidth=0.9)
+        if slope is not None:
+            tilt, offset = slope
+            axes.plot(
+                [low, high], [offset + tilt * low, offset + tilt * high], color=figures.COLOURS["ink"], linewidth=1.8
+            )
+        axes.set_xlabel(f"true {task.words.lower()}{unit}")
+        axes.set_ylabel(f"predicted{unit}")
+        axes.set_title(note.words)
+        words = f"{note.words}: predicted against true {task.words.lower()} of {own.height:,} test images"
+        tilt_words = f", regression slope {number(slope[0], 2)}" if slope is not None else ""
+        return figures.finished(
+            figure,
+            f"scatter-{task.anchor}-{note.experiment.replace('_', '-')}",
+            f"{own.height:,} test images{tilt_words}.",
+            f"{words}{tilt_words}.",
+        )
+
+
+def _slope(results: Results, task: Task, note: ExperimentNote) -> tuple[float, float] | None:
+    # Slope and intercept of predicted on true, as evaluate estimated them.
+    rows = results.scores(task).filter((pl.col("experiment") == note.experiment) & (pl.col("baseline") == ""))
+    found = dict(rows.select("metric", "value").rows())
+    tilt, offset = found.get("regression_slope"), found.get("regression_intercept")
+    return (tilt, offset) if tilt is not None and offset is not None else None

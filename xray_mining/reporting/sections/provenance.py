@@ -1,0 +1,157 @@
+"""The ledger: what was run on what, when, how long, with which versions."""
+
+import json
+from datetime import UTC
+from typing import Any
+
+from xray_mining.reporting.metrics import duration
+from xray_mining.reporting.results import Results
+from xray_mining.reporting.section import Block, Cell, Code, Column, Part, Row, Section, Table, Text
+
+ORDER = 98
+
+
+def applies(results: Results) -> bool:
+    """Always."""
+    return True
+
+
+def build(results: Results) -> Section:
+    """Runs, experiments, digests, versions, configuration."""
+    provenance = results.provenance
+    blocks: list[Block] = []
+    if results.ledger.height:
+        blocks.append(_runs(results))
+    if results.experiments:
+        blocks.append(_experiments(results))
+    reads = provenance.get("test_reads", [])
+    if reads:
+        blocks.append(_reads(reads))
+    if provenance.get("commands"):
+        blocks.append(
+            Code("Commands that make this page again", "\n".join(str(each) for each in provenance["commands"]))
+        )
+    cohorts = [
+        Row(
+            (
+                Cell(results.cohort_words(each["cohort"])),
+                Cell(each.get("query", "")),
+                Cell(each.get("digest", "")),
+                Cell(each.get("catalog_digest", "")),
+                Cell(each.get("salt", "")),
+                Cell(each.get("store", "")),
+            )
+        )
+        for each in results.cohorts
+    ]
+    if cohorts:
+        heads = tuple(
+            Column(title) for title in ("Cohort", "SQL file", "Digest", "Catalog digest", "Salt", "Pixel store")
+        )
+        blocks.append(Table("ledger-cohorts", "Cohorts and their digests", heads, tuple(cohorts)))
+    versions = provenance.get("versions", {})
+    if versions:
+        rows = tuple(Row((Cell(name), Cell(str(version)))) for name, version in sorted(versions.items()))
+        blocks.append(Table("ledger-versions", "Versions", (Column("Package"), Column("Version")), rows))
+    if provenance.get("study"):
+        blocks.append(Code("The study file", _yaml(provenance["study"])))
+    blocks += [
+        Code(f"Options of {each.get('experiment', '')}", _yaml(each)) for each in provenance.get("experiments", [])
+    ]
+    if not blocks:
+        return Section("ledger", "Ledger", "Nothing was recorded of how these figures were made; do not trust them.")
+    seeds = ", ".join(str(seed) for seed in provenance.get("seeds", [])) or "none"
+    digest = provenance.get("study_digest", "")
+    sentence = f"Everything that is needed to make these figures again. Seeds: {seeds}." + (
+        f" Digest of the study file: {digest}." if digest else ""
+    )
+    folded = [block for block in blocks if isinstance(block, Code)]
+    shown = [block for block in blocks if not isinstance(block, Code)]
+    if folded:
+        shown.append(Part("As written", tuple(folded)))
+    return Section("ledger", "Ledger", sentence, tuple(shown))
+
+
+def _runs(results: Results) -> Table:
+    rows = [
+        Row(
+            (
+                Cell(row["stage"]),
+                Cell(row["subject"]),
+                Cell(row["command"]),
+                Cell(f"{row['started']:%Y-%m-%d %H:%M}", value=row["started"].replace(tzinfo=UTC).timestamp()),
+                Cell(duration(row["seconds"]), value=row["seconds"]),
+                Cell(row["outcome"], mark="failed" if row["outcome"] != "done" else ""),
+            )
+        )
+        for row in results.ledger.sort("started", "run").iter_rows(named=True)
+    ]
+    heads = (
+        Column("Stage"),
+        Column("On"),
+        Column("Command"),
+        Column("Started, UTC", numeric=True),
+        Column("Took", numeric=True),
+        Column("Outcome"),
+    )
+    return Table("ledger-runs", "What was run", heads, tuple(rows))
+
+
+def _experiments(results: Results) -> Table:
+    rows = []
+    for note in results.experiments.values():
+        licences = "; ".join(f"{name}: {licence}" for name, licence in note.licences.items())
+        rows.append(
+            Row(
+                (
+                    Cell(note.words, note.model),
+                    Cell(results.cohort_words(note.cohort), note.target.replace("_", " ")),
+                    Cell(", ".join(str(seed) for seed in note.seeds)),
+                    Cell(", ".join(str(number) for number in note.rotations)),
+                    Cell(duration(note.seconds), value=note.seconds),
+                    Cell(note.digest),
+                    Cell(licences or "–"),
+                ),
+                kind=note.model_kind,
+            )
+        )
+    heads = (
+        Column("Model"),
+        Column("Task"),
+        Column("Seeds"),
+        Column("Rotations"),
+        Column("Took", numeric=True),
+        Column("Digest"),
+        Column("Licence of weights"),
+    )
+    return Table("ledger-experiments", "Experiments", heads, tuple(rows))
+
+
+def _reads(reads: list[dict[str, Any]]) -> Table | Text:
+    rows = tuple(
+        Row(
+            (
+                Cell(str(each.get("experiment", "")).replace("_", " ")),
+                Cell(str(each.get("target", "")).replace("_", " ")),
+                Cell(f"{each.get('files', 0):,}", value=each.get("files", 0)),
+                Cell(f"{each.get('evaluations', 0):,}", value=each.get("evaluations", 0)),
+            )
+        )
+        for each in reads
+    )
+    heads = (
+        Column("Model"),
+        Column("Target"),
+        Column("Files of predictions", numeric=True),
+        Column("Evaluations", numeric=True),
+    )
+    return Table("ledger-test-reads", "How often the test patients were looked at", heads, rows)
+
+
+def _yaml(value: Any) -> str:
+    import yaml
+
+    if isinstance(value, str):
+        return value
+    plain = json.loads(json.dumps(value, default=str))
+    return yaml.safe_dump(plain, sort_keys=False, allow_unicode=True, width=100).rstrip()

@@ -1,0 +1,126 @@
+"""The best model by sex, age, view, maker, site and year."""
+
+import re
+
+import polars as pl
+
+from xray_mining.reporting.figures import forest
+from xray_mining.reporting.layout import by_task, cautions, metric_columns
+from xray_mining.reporting.metrics import interval, metric_of, number, p_value
+from xray_mining.reporting.results import Results, Task
+from xray_mining.reporting.section import Block, Cell, Column, Figures, Row, Section, Table
+from xray_mining.reporting.sections.table_one import variable_words
+
+ORDER = 70
+_METRICS = {
+    "number": ("mae", "bias"),
+    "ordinal": ("mae", "bias"),
+    "binary": ("auc", "sensitivity", "specificity"),
+    "group": ("auc_macro", "auc", "accuracy"),
+}
+_SEX = {"F": "women", "M": "men", "O": "other"}
+
+
+def applies(results: Results) -> bool:
+    """Always."""
+    return True
+
+
+def build(results: Results) -> Section:
+    """One forest of the main metric and one table a task."""
+    least = results.notes.get("least_patients", 10)
+    return Section(
+        "subgroups",
+        "Subgroups",
+        f"The best model, looked at in parts of the test patients. Groups of fewer than {least} patients are left out; "
+        f"p compares a group with all others and is adjusted for the number of groups.",
+        by_task(results, results.tasks, lambda task: _task(results, task)),
+    )
+
+
+def parts_of(subgroup: str) -> list[str]:
+    """The column=value pairs of a subgroup; a value may hold ' & ' itself."""
+    return re.split(r" & (?=[a-z_]+=)", subgroup)
+
+
+def subgroup_words(subgroup: str) -> str:
+    """'patient_sex=F & age_band=20 to 29' as people say it."""
+    said = []
+    for pair in parts_of(subgroup):
+        name, _, level = pair.partition("=")
+        if name == "patient_sex":
+            said.append(_SEX.get(level, level))
+        elif name == "age_band":
+            said.append(f"age {level}")
+        else:
+            said.append(f"{variable_words(name).lower()} {level}")
+    return ", ".join(said)
+
+
+def _task(results: Results, task: Task) -> tuple[list[Block], str]:
+    rows = results.by_subgroup(task).filter(
+        (pl.col("experiment") == task.best) & (pl.col("baseline") == "") & (pl.col("class") == "")
+    )
+    rows = rows.filter(pl.col("operating_point").fill_null("").is_in(["", "youden", "largest"]))
+    names = [name for name in _METRICS[task.kind] if name in set(rows["metric"])]
+    if not names:
+        return [], "No subgroup holds enough test patients to be looked at."
+    groups = rows["subgroup"].unique(maintain_order=True).to_list()
+    groups.sort(key=lambda group: (len(parts_of(group)), _rank(group), group))
+    main = names[0]
+    lines, table = [], []
+    for group in groups:
+        own = {row["metric"]: row for row in rows.filter(pl.col("subgroup") == group).iter_rows(named=True)}
+        first = own.get(main)
+        if first is None:
+            continue
+        if len(parts_of(group)) == 1:
+            words = subgroup_words(group)
+            words = words if len(words) < 34 else words[:32] + " …"
+            lines.append((words, "network", first["value"], first["low"], first["high"]))
+        cells = [Cell(subgroup_words(group)), Cell(f"{first['patients']:,}", value=first["patients"])]
+        for name in names:
+            row = own.get(name)
+            cells.append(
+                Cell("–")
+                if row is None
+                else interval(row["value"], row["low"], row["high"], metric_of(name), sign=name == "bias")
+            )
+        adjusted = first["p_adjusted"] if first["p_adjusted"] is not None else first["p_value"]
+        cells.append(p_value(adjusted))
+        table.append(Row(tuple(cells)))
+    model = results.experiments[task.best].words
+    metric = metric_of(main)
+    whole = results.scores(task).filter(
+        (pl.col("experiment") == task.best) & (pl.col("metric") == main) & (pl.col("baseline") == "")
+    )
+    reference = whole["value"].to_list()[0] if whole.height else None
+    unit = f" ({task.unit})" if task.is_number and task.unit else ""
+    single = lines[:40]
+    figure = forest(
+        f"subgroups-{task.anchor}",
+        single,
+        label=f"{metric.title}{unit}",
+        caption=f"{model}: {metric.title} in each group; the dashed line is everybody.",
+        alternative=f"{metric.title} of {model} by subgroup: "
+        + "; ".join(f"{line[0]} {number(line[2], metric.digits, metric.percent)}" for line in single)
+        + ".",
+        reference=reference,
+        reference_words="everybody",
+    )
+    heads = (
+        Column("Group"),
+        Column("Patients", numeric=True),
+        *metric_columns(names, task.unit),
+        Column("p", numeric=True, explanation=f"Of no difference in {metric.title} from all others, adjusted."),
+    )
+    return [
+        Figures((figure,)),
+        Table(f"subgroups-{task.anchor}", f"{model}: by subgroup", heads, tuple(table), cautions(rows)),
+    ], ""
+
+
+def _rank(group: str) -> int:
+    order = ("patient_sex", "age_band", "view_position", "manufacturer", "archive", "institution", "study_year")
+    name = group.partition("=")[0]
+    return order.index(name) if name in order else len(order)

@@ -1,0 +1,104 @@
+"""Table 1: who is in each cohort."""
+
+import polars as pl
+
+from xray_mining.reporting.metrics import number
+from xray_mining.reporting.results import Results, slug
+from xray_mining.reporting.section import Block, Cell, Column, Part, Row, Section, Table
+
+ORDER = 20
+
+_VARIABLES = {
+    "age_years": "Age",
+    "patient_sex": "Sex",
+    "view_position": "View",
+    "manufacturer": "Maker",
+    "manufacturer_model_name": "Model",
+    "institution": "Site",
+    "institution_key": "Site",
+    "archive": "Archive",
+    "study_year": "Year of study",
+}
+
+
+def variable_words(name: str) -> str:
+    """A variable as people call it."""
+    return _VARIABLES.get(name, name.replace("_", " ").capitalize())
+
+
+def applies(results: Results) -> bool:
+    """Always."""
+    return True
+
+
+def build(results: Results) -> Section:
+    """One table a cohort: all members, the roles, the labels of its target."""
+    names = results.table_one["cohort"].unique(maintain_order=True).to_list()
+    if not names:
+        return Section("table-one", "Who they are", "Nobody is described here: Table 1 has no rows for this study.")
+    tables = [_table(results, name) for name in names]
+    blocks: tuple[Block, ...] = (
+        tuple(tables)
+        if len(tables) == 1
+        else tuple(
+            Part(f"Cohort {results.cohort_words(name)}", (table,)) for name, table in zip(names, tables, strict=True)
+        )
+    )
+    least = results.notes.get("least_patients", 10)
+    return Section(
+        "table-one",
+        "Who they are",
+        f"Each patient is counted once. Cells with fewer than {least} patients are not printed.",
+        blocks,
+    )
+
+
+def _table(results: Results, cohort: str) -> Table:
+    rows = results.table_one.filter(pl.col("cohort") == cohort)
+    columns = rows.select("column", "column_order").unique().sort("column_order", "column")["column"].to_list()
+    has_difference = rows["standardised_difference"].is_not_null().any()
+    lines: list[Row] = []
+    keys = rows.select("variable", "variable_order", "unit").unique().sort("variable_order", "variable").rows()
+    for variable, _, unit in keys:
+        of_variable = rows.filter((pl.col("variable") == variable) & (pl.col("unit") == unit))
+        levels = of_variable.select("level", "level_order").unique().sort("level_order", "level")["level"].to_list()
+        for level in levels:
+            cells = {row["column"]: row for row in of_variable.filter(pl.col("level") == level).iter_rows(named=True)}
+            words = variable_words(variable) + (f", {unit}" if unit else "") + (f": {level}" if level else "")
+            line = [Cell(words)]
+            line += [_cell(cells.get(column)) for column in columns]
+            if has_difference:
+                found = [row["standardised_difference"] for row in cells.values()]
+                value = next((each for each in found if each is not None), None)
+                line.append(Cell(number(value, 2), value=value))
+            lines.append(Row(tuple(line)))
+    heads = [Column(""), *(Column(column[:1].upper() + column[1:], numeric=True) for column in columns)]
+    if has_difference:
+        heads.append(
+            Column(
+                "SMD", numeric=True, explanation="Standardised mean difference; above 0.1 the groups differ visibly."
+            )
+        )
+    return Table(
+        f"table-one-{slug(cohort)}",
+        f"Patients of the cohort {results.cohort_words(cohort)}: mean ± standard deviation, or number (share)",
+        tuple(heads),
+        tuple(lines),
+    )
+
+
+def _cell(row: dict | None) -> Cell:
+    if row is None:
+        return Cell("–")
+    if row["hidden"]:
+        return Cell("few", "not printed")
+    if row["mean"] is not None:
+        text = number(row["mean"], 1) + (f" ± {number(row['deviation'], 1)}" if row["deviation"] is not None else "")
+        quarters = ""
+        if row["median"] is not None and row["quarter"] is not None and row["three_quarters"] is not None:
+            quarters = (
+                f"median {number(row['median'], 1)} ({number(row['quarter'], 1)} to {number(row['three_quarters'], 1)})"
+            )
+        return Cell(text, quarters, row["mean"])
+    share = f"{number(row['share'], 1, percent=True)}" if row["share"] is not None else ""
+    return Cell(f"{row['patients']:,}", share, float(row["patients"]))
