@@ -1,1 +1,1 @@
-"""Radiographs as somebody else keeps them: one adapter a file."""
+"""Radiographs as somebody else keeps them: one file an adapter, never written to."""

@@ -1,0 +1,91 @@
+"""What an adapter is, and which there are: each is one module of this folder with one class in it."""
+
+import pkgutil
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from importlib import import_module
+from pathlib import Path
+from typing import ClassVar
+
+from xray_mining import archive
+from xray_mining.archive.radiograph import ListedFile, Radiograph
+from xray_mining.errors import UserError, unknown_name
+
+
+class Adapter(ABC):
+    """Reads one kind of archive. A shard's job makes one, and calls `read` for the files of its list only."""
+
+    name: ClassVar[str] = ""
+    """Name of its module."""
+    rank: ClassVar[int] = 50
+    """Among those that recognise a folder the lowest rank takes it."""
+    public: bool = False
+    """A published key and true dates: everybody gets the same keys."""
+    domain: str | None = None
+    """The id space of a public set; None: the archive's name."""
+
+    def __init__(self, folder: Path, mapping: Path | None = None) -> None:
+        self.folder = folder
+        self.mapping = mapping
+
+    @classmethod
+    @abstractmethod
+    def recognise(cls, folder: Path) -> bool:
+        """Whether the folder is laid out like this adapter's kind; a glance, not a walk."""
+
+    def check(self) -> None:  # noqa: B027
+        """UserError where a table lacks a column that the adapter needs. Called once, before anything is listed."""
+
+    @abstractmethod
+    def files(self) -> Iterator[ListedFile]:
+        """Every file and archive member, opening none but packed files' directories."""
+
+    @abstractmethod
+    def ignores(self, file: ListedFile) -> bool:
+        """Whether the file is no radiograph by its kind (a table, a DICOMDIR, a licence): it is counted apart."""
+
+    @abstractmethod
+    def read(self, file: ListedFile, data: bytes) -> Iterator[Radiograph]:
+        """The radiographs of one file, from its bytes. Raises Unusable; makes no row twice."""
+
+    def read_header(self, file: ListedFile, data: bytes) -> Iterator[Radiograph]:
+        """The radiographs of one file without pictures, for --metadata-only over files that carry their headers."""
+        raise NotImplementedError
+
+    def rows(self) -> Iterator[Radiograph] | None:
+        """The radiographs that the adapter's tables name, without pictures; None where it has no tables."""
+        return None
+
+    def table_files(self) -> int | None:
+        """How many files the tables name; None where there are no tables."""
+        return None
+
+
+def adapters() -> dict[str, type[Adapter]]:
+    """All adapters by name: every module of this folder that holds one."""
+    found = {}
+    for module in pkgutil.iter_modules(archive.__path__):
+        for each in vars(import_module(f"{archive.__name__}.{module.name}")).values():
+            own = isinstance(each, type) and issubclass(each, Adapter) and each.__module__.endswith(f".{module.name}")
+            if own and each is not Adapter:
+                each.name = module.name
+                found[module.name] = each
+    return found
+
+
+def adapter_for(folder: Path, name: str | None = None, mapping: Path | None = None) -> Adapter:
+    """The named adapter, `generic` where a mapping is given, else the one that recognises the folder."""
+    known = adapters()
+    if name is None and mapping is not None:
+        name = "generic"
+    if name is not None:
+        if name not in known:
+            raise unknown_name("--adapter", name, known)
+        return known[name](folder, mapping)
+    for each in sorted(known.values(), key=lambda kind: (kind.rank, kind.name)):
+        if each.recognise(folder):
+            return each(folder)
+    raise UserError(
+        f"{folder}: no adapter recognises this folder; name one with --adapter ({', '.join(sorted(known))}), or "
+        f"describe its table with --mapping FILE"
+    )

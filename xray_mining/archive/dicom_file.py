@@ -1,0 +1,472 @@
+"""One DICOM file's bytes → its frames: header texts, encoded pictures and what is needed to show them."""
+
+import os
+import struct
+import warnings
+import zlib
+from collections.abc import Callable, Iterator
+from io import BytesIO
+from typing import Any
+
+import numpy as np
+import pydicom
+from pydicom import config
+from pydicom.dataset import Dataset
+from pydicom.encaps import generate_frames
+from pydicom.errors import BytesLengthException, InvalidDicomError
+from pydicom.filereader import read_dataset
+from pydicom.multival import MultiValue
+from pydicom.uid import UID
+
+from xray_mining.archive.radiograph import (
+    Encoded,
+    Header,
+    LookUp,
+    Radiograph,
+    Spacing,
+    Unusable,
+    Window,
+    only,
+)
+
+# Odd values are met by our own rules; pydicom's remarks on them would flood the log and cost time.
+config.settings.reading_validation_mode = config.IGNORE
+
+# What pydicom raises where an element's bytes are not what its VR promises.
+BAD_VALUE = (
+    ValueError,
+    TypeError,
+    AttributeError,
+    KeyError,
+    IndexError,
+    NotImplementedError,
+    OverflowError,
+    EOFError,
+    LookupError,
+    RecursionError,
+    struct.error,
+    zlib.error,
+    InvalidDicomError,
+    BytesLengthException,
+)
+
+IMPLICIT = "1.2.840.10008.1.2"
+EXPLICIT = "1.2.840.10008.1.2.1"
+DEFLATED = "1.2.840.10008.1.2.1.99"
+BIG_ENDIAN = "1.2.840.10008.1.2.2"
+RAW = (IMPLICIT, EXPLICIT, DEFLATED, BIG_ENDIAN)
+_PIXEL_DATA = 0x7FE00010
+_LARGEST_INFLATED = 512 * 2**20
+_MOST_FRAMES = 10_000
+_MOST_PIXELS = 150_000_000
+"""A film of 43 × 35 cm at 0.04 mm has 94 million pixels; more is a trap or a mistake."""
+
+_TEXTS = (
+    "SeriesDescription",
+    "StudyDescription",
+    "ProtocolName",
+    "PerformedProcedureStepDescription",
+    "RequestedProcedureDescription",
+    "AcquisitionDeviceProcessingDescription",
+)
+_SPACINGS = {
+    "pixel_spacing": "PixelSpacing",
+    "imager_pixel_spacing": "ImagerPixelSpacing",
+    "nominal_scanned_pixel_spacing": "NominalScannedPixelSpacing",
+}
+
+
+def read_dicom(data: bytes, with_pixels: bool = True) -> Iterator[Radiograph]:
+    """The frames of one DICOM file. Raises Unusable (stages open, header and decode)."""
+    data = unpacked(data)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield from _frames(data, with_pixels)
+
+
+def unpacked(data: bytes) -> bytes:
+    """The bytes, unpacked where the whole file is gzip; Unusable where that fails or grows without bound."""
+    if data[:2] != b"\x1f\x8b":
+        return data
+    try:
+        inflate = zlib.decompressobj(31)
+        plain = inflate.decompress(data, _LARGEST_INFLATED)
+    except zlib.error as error:
+        raise Unusable("open", "broken_package", "The file is gzip and damaged.") from error
+    if inflate.unconsumed_tail:
+        raise Unusable("open", "too_large", "The gzip file grows beyond all bounds when unpacked.")
+    return plain
+
+
+def looks_like_dicom(data: bytes) -> bool:
+    """A preamble with its mark, or an element of group 2 or 8 at the start."""
+    if data[128:132] == b"DICM":
+        return True
+    return len(data) > 8 and data[:2] in (b"\x02\x00", b"\x08\x00", b"\x00\x08") and data[3:4] == b"\x00"
+
+
+def kind_of(data: bytes) -> str:
+    """What a file that is no DICOM is, in a word for the sentence."""
+    for magic, kind in (
+        (b"\x89PNG", "a PNG picture"),
+        (b"\xff\xd8\xff", "a JPEG picture"),
+        (b"II*\x00", "a TIFF picture"),
+        (b"MM\x00*", "a TIFF picture"),
+        (b"%PDF", "a PDF document"),
+        (b"PK\x03\x04", "a zip package"),
+    ):
+        if data.startswith(magic):
+            return kind
+    sample = data[:512]
+    if sample and all(32 <= byte < 127 or byte in (9, 10, 13) for byte in sample):
+        return "a text file"
+    return "of an unknown kind"
+
+
+def _frames(data: bytes, with_pixels: bool) -> Iterator[Radiograph]:
+    if not looks_like_dicom(data):
+        raise Unusable("open", "not_dicom", f"The file is not DICOM; it is {kind_of(data)}.")
+    buffer = BytesIO(data)
+    try:
+        dataset = pydicom.dcmread(buffer, stop_before_pixels=True, force=True)
+        implicit, little = dataset.original_encoding
+    except BAD_VALUE as error:
+        raise Unusable(
+            "header", "broken_header", "The DICOM header is damaged: its elements cannot be read."
+        ) from error
+    element = _reader(dataset)
+    meta = getattr(dataset, "file_meta", None)
+    media = str(element("MediaStorageSOPClassUID", meta) or element("SOPClassUID") or "")
+    if media == "1.2.840.10008.1.3.10" or "DirectoryRecordSequence" in dataset:
+        raise Unusable("header", "dicomdir", "The file is a DICOMDIR index, not a picture.")
+    syntax = str(element("TransferSyntaxUID", meta) or "")
+    if syntax == DEFLATED:
+        dataset, buffer = _inflated(data)
+        element = _reader(dataset)
+    header = header_of(element)
+    if not with_pixels:
+        yield Radiograph(header)
+        return
+    rows, columns = _whole(element("Rows")), _whole(element("Columns"))
+    if rows is None or columns is None:
+        kind = "" if not media else f" (its class is {_class_name(media)})"
+        raise Unusable(
+            "header", "not_an_image", f"The DICOM object is not a picture{kind}: it states no rows and columns."
+        )
+    if rows * columns > _MOST_PIXELS:
+        raise Unusable("header", "too_large", f"The header states {rows} by {columns} pixels, beyond all films.")
+    if rows < 8 or columns < 8:
+        raise Unusable(
+            "header", "too_small", f"The header states {rows} by {columns} pixels, too few for a radiograph."
+        )
+    pixels = _PixelElement.at(data, buffer, implicit is not False, little is not False, syntax)
+    if pixels is None:
+        has_floats = "FloatPixelData" in dataset or "DoubleFloatPixelData" in dataset
+        reason = "unsupported_bits" if has_floats else "no_pixels"
+        raise Unusable("header", reason, "The DICOM object has a header but no pixel data that can be read.")
+    if not syntax:
+        syntax = pixels.guessed_syntax(implicit is not False, little is not False)
+    count = _whole(element("NumberOfFrames")) or 1
+    if count > _MOST_FRAMES:
+        raise Unusable("header", "too_large", f"The header states {count} frames, beyond all recordings.")
+    try:
+        picture = _picture(element, dataset, rows, columns, syntax)
+    except BAD_VALUE as error:
+        raise Unusable("header", "broken_header", "The header's description of its pixels is damaged.") from error
+    whole_file = data if count == 1 and syntax not in RAW else None
+    encoded = pixels.frames(picture, count)
+    for number in range(count):
+        try:
+            piece = next(encoded, None)
+        except BAD_VALUE:
+            piece = None
+        if piece is None:
+            trouble = Unusable(
+                "decode", "truncated_pixels", "The pixel data are shorter than the header says: the file was cut off."
+            )
+            if number == 0 and count > 1:
+                # Frames after a break are not accounts of their own: there is nothing that could be one.
+                raise trouble
+            yield Radiograph(header, number, trouble=trouble)
+            if count > 1:
+                return
+        else:
+            yield Radiograph(header, number, Encoded(data=piece, whole_file=whole_file, **picture))
+
+
+def _inflated(data: bytes) -> tuple[Dataset, BytesIO]:
+    """A deflated file as if it were explicit little endian: dataset and its bytes up to the pixel data."""
+    start = 132
+    try:
+        # The file meta is not deflated (PS3.10 7.1): its own length tells where the rest begins.
+        length = struct.unpack_from("<I", data, start + 8)[0]
+        inflate = zlib.decompressobj(-15)
+        plain = inflate.decompress(data[start + 12 + length :], _LARGEST_INFLATED)
+        if inflate.unconsumed_tail:
+            raise Unusable("open", "too_large", "The deflated file grows beyond all bounds when unpacked.")
+        buffer = BytesIO(plain)
+        dataset = read_dataset(
+            buffer, is_implicit_VR=False, is_little_endian=True, stop_when=lambda tag, vr, length: tag == _PIXEL_DATA
+        )
+    except BAD_VALUE as error:
+        raise Unusable("header", "broken_header", "The deflated DICOM file is damaged.") from error
+    return dataset, buffer
+
+
+def _reader(dataset: Dataset) -> Callable[..., Any]:
+    """Elements by keyword: None where they are absent, empty, or not what their VR promises."""
+
+    def element(keyword: str, of: Dataset | None = dataset) -> Any:
+        try:
+            value = of.get(keyword) if of is not None else None
+        except BAD_VALUE:
+            return None
+        return None if value is None or value == "" else value
+
+    return element
+
+
+def text(value: Any) -> str | None:
+    """An element's value as one stripped text; the first of several."""
+    if value is None:
+        return None
+    try:
+        if isinstance(value, MultiValue | list | tuple):
+            value = value[0] if len(value) else None
+        stripped = str(value).strip(" \0\t\r\n") if value is not None else ""
+    except BAD_VALUE:
+        return None
+    return stripped or None
+
+
+def _whole(value: Any) -> int | None:
+    try:
+        return int(value if not isinstance(value, MultiValue) else value[0])
+    except (ValueError, TypeError, OverflowError, IndexError):
+        return None
+
+
+def numbers(value: Any) -> list[float]:
+    """An element's values as finite floats; those that are none are left out."""
+    if value is None:
+        return []
+    found = []
+    for each in value if isinstance(value, MultiValue | list | tuple) else [value]:
+        try:
+            number = float(each)
+        except (ValueError, TypeError, OverflowError):
+            continue
+        if np.isfinite(number):
+            found.append(number)
+    return found
+
+
+def _class_name(uid: str) -> str:
+    known = UID(uid)
+    return known.name if known.name != uid else "unknown"
+
+
+def header_of(element: Callable[[str], Any]) -> Header:
+    """The header texts of a dataset, through a function that gives elements by keyword."""
+    codes = []
+    for keyword in ("ViewCodeSequence", "AnatomicRegionSequence"):
+        try:
+            for item in element(keyword) or []:
+                codes += [text(item.get("CodeValue")), text(item.get("CodeMeaning"))]
+        except BAD_VALUE:
+            continue
+    institution = only([text(element("InstitutionName")), text(element("InstitutionAddress"))])
+    spacings = []
+    for source, keyword in _SPACINGS.items():
+        pair = numbers(element(keyword))
+        if len(pair) == 2 and all(0 < each < 10 for each in pair):
+            spacings.append(Spacing(source, pair[0], pair[1]))
+    orientation = element("PatientOrientation")
+    return Header(
+        instance_id=text(element("SOPInstanceUID")),
+        study_id=text(element("StudyInstanceUID")),
+        series_id=text(element("SeriesInstanceUID")),
+        patient_id=text(element("PatientID")),
+        patient_id_issuer=text(element("IssuerOfPatientID")),
+        study_date=text(element("StudyDate")) or text(element("AcquisitionDate")) or text(element("SeriesDate")),
+        birth_date=text(element("PatientBirthDate")),
+        age_text=text(element("PatientAge")),
+        sex=text(element("PatientSex")),
+        view=text(element("ViewPosition")),
+        view_texts=only([*codes, *(text(element(keyword)) for keyword in _TEXTS)]),
+        orientation="\\".join(str(each) for each in orientation)
+        if isinstance(orientation, list)
+        else text(orientation),
+        laterality=text(element("ImageLaterality")) or text(element("Laterality")),
+        modality=text(element("Modality")),
+        body_part=text(element("BodyPartExamined")),
+        manufacturer=text(element("Manufacturer")),
+        model_name=text(element("ManufacturerModelName")),
+        institution="\x1f".join(institution) or None,
+        burned_in=text(element("BurnedInAnnotation")),
+        spacings=tuple(spacings),
+    )
+
+
+def _picture(element: Callable[..., Any], dataset: Dataset, rows: int, columns: int, syntax: str) -> dict[str, Any]:
+    allocated = _whole(element("BitsAllocated")) or 16
+    stored = _whole(element("BitsStored")) or allocated
+    if allocated not in (8, 16):
+        raise Unusable("header", "unsupported_bits", f"The picture has {allocated} bits a value; 8 and 16 are read.")
+    samples = _whole(element("SamplesPerPixel")) or 1
+    photometric = (text(element("PhotometricInterpretation")) or "MONOCHROME2").upper()
+    if samples not in (1, 3):
+        raise Unusable("header", "unsupported_samples", f"The picture has {samples} values a pixel; 1 and 3 are read.")
+    if not 1 <= stored <= allocated:
+        stored = allocated
+    spacing = numbers(element("PixelSpacing")) or numbers(element("ImagerPixelSpacing"))
+    ratio = numbers(element("PixelAspectRatio"))
+    pair = spacing if len(spacing) == 2 else ratio
+    aspect = pair[0] / pair[1] if len(pair) == 2 and min(pair) > 0 else 1.0
+    slope, intercept = numbers(element("RescaleSlope")), numbers(element("RescaleIntercept"))
+    modality_lut = _look_up_of(element("ModalityLUTSequence"))
+    windows = ()
+    centres, widths = numbers(element("WindowCenter")), numbers(element("WindowWidth"))
+    function = (text(element("VOILUTFunction")) or "LINEAR").upper()
+    windows = tuple(
+        Window(centre, width, function)
+        for centre, width in zip(centres, widths, strict=False)
+        if width >= 1 or (function != "LINEAR" and width > 0)
+    )
+    padding = _whole(element("PixelPaddingValue"))
+    limit = _whole(element("PixelPaddingRangeLimit"))
+    palette = None
+    if photometric == "PALETTE COLOR":
+        colours = [_palette_of(element, dataset, colour) for colour in ("Red", "Green", "Blue")]
+        if any(each is None for each in colours):
+            raise Unusable("header", "broken_header", "The palette picture lacks one of its colour tables.")
+        palette = tuple(colours)
+    high_bit = _whole(element("HighBit"))
+    return {
+        "syntax": syntax,
+        "rows": rows,
+        "columns": columns,
+        "bits_allocated": allocated,
+        "bits_stored": stored,
+        "high_bit": high_bit if high_bit is not None and stored - 1 <= high_bit < allocated else stored - 1,
+        "signed": _whole(element("PixelRepresentation")) == 1,
+        "samples": samples,
+        "planar": _whole(element("PlanarConfiguration")) == 1,
+        "photometric": photometric,
+        "slope": slope[0] if slope and slope[0] != 0 else 1.0,
+        "intercept": intercept[0] if intercept else 0.0,
+        "modality_lut": modality_lut,
+        "voi_lut": _look_up_of(element("VOILUTSequence")),
+        "windows": windows,
+        "padding": None if padding is None else (min(padding, limit or padding), max(padding, limit or padding)),
+        "palette": palette,
+        "aspect": aspect if 0.1 < aspect < 10 else 1.0,
+    }
+
+
+def _look_up_of(sequence: Any) -> LookUp | None:
+    if not sequence:
+        return None
+    item = sequence[0]
+    descriptor, data = item.get("LUTDescriptor"), item.get("LUTData")
+    return _look_up(descriptor, data)
+
+
+def _palette_of(element: Callable[..., Any], dataset: Dataset, colour: str) -> LookUp | None:
+    return _look_up(
+        element(f"{colour}PaletteColorLookupTableDescriptor"), element(f"{colour}PaletteColorLookupTableData")
+    )
+
+
+def _look_up(descriptor: Any, data: Any) -> LookUp | None:
+    if descriptor is None or data is None or len(descriptor) != 3:
+        return None
+    # PS3.3 C.11.1.1: 0 entries stand for 65,536.
+    entries, first, bits = int(descriptor[0]) or 65536, int(descriptor[1]), int(descriptor[2])
+    if isinstance(data, bytes):
+        wide = len(data) >= 2 * entries
+        values = np.frombuffer(data, "<u2" if wide else "u1", count=min(entries, len(data) // (2 if wide else 1)))
+    else:
+        values = np.asarray(data, dtype=np.uint16)[:entries]
+    if not len(values):
+        return None
+    return LookUp(first, values.astype(np.uint16), min(max(bits, 1), 16))
+
+
+class _PixelElement:
+    """The Pixel Data element (7FE0,0010): its bytes, found without copying them."""
+
+    def __init__(self, value: memoryview, encapsulated: bool) -> None:
+        self.value = value
+        self.encapsulated = encapsulated
+
+    @classmethod
+    def at(cls, data: bytes, buffer: BytesIO, implicit: bool, little: bool, syntax: str) -> "_PixelElement | None":
+        """The element at the buffer's position, where reading the header stopped."""
+        view = buffer.getbuffer() if syntax == DEFLATED else memoryview(data)
+        start = buffer.tell()
+        order = "<" if little else ">"
+        if len(view) < start + 12 or struct.unpack_from(f"{order}HH", view, start) != (0x7FE0, 0x0010):
+            return None
+        if implicit and syntax != DEFLATED:
+            length, start = struct.unpack_from(f"{order}I", view, start + 4)[0], start + 8
+        elif bytes(view[start + 4 : start + 6]) in (b"OB", b"OW", b"UN", b"OF"):
+            length, start = struct.unpack_from(f"{order}I", view, start + 8)[0], start + 12
+        else:
+            length, start = struct.unpack_from(f"{order}H", view, start + 6)[0], start + 8
+        if length == 0xFFFFFFFF:
+            return cls(view[start:], True)
+        return cls(
+            view[start : start + length], syntax not in RAW and bytes(view[start : start + 4]) == b"\xfe\xff\x00\xe0"
+        )
+
+    def guessed_syntax(self, implicit: bool, little: bool) -> str:
+        """The transfer syntax of a file without file meta, from how its elements and pixels are written."""
+        if not self.encapsulated:
+            return IMPLICIT if implicit else EXPLICIT if little else BIG_ENDIAN
+        first = bytes(next(self._fragments(), b"")[:4])
+        if first.startswith(b"\xff\x4f\xff\x51"):
+            return "1.2.840.10008.1.2.4.90"
+        return "1.2.840.10008.1.2.4.50" if first.startswith(b"\xff\xd8") else ""
+
+    def frames(self, picture: dict[str, Any], count: int) -> Iterator[Any]:
+        """The encoded bytes of each frame; fewer than `count` where the data end early."""
+        syntax = picture["syntax"]
+        if syntax in RAW and not self.encapsulated:
+            values = picture["rows"] * picture["columns"] * picture["samples"]
+            if picture["photometric"] == "YBR_FULL_422":
+                values = values // 3 * 2
+            size = values * picture["bits_allocated"] // 8
+            for number in range(count):
+                piece = self.value[number * size : (number + 1) * size]
+                if len(piece) < size:
+                    return
+                yield piece
+        elif not self.encapsulated:
+            raise Unusable("decode", "unencapsulated", "The transfer syntax is compressed, but the pixel data are not.")
+        elif count == 1:
+            pieces = list(self._fragments())
+            if pieces:
+                yield pieces[0] if len(pieces) == 1 else b"".join(pieces)
+        else:
+            yield from generate_frames(bytes(self.value), number_of_frames=count)
+
+    def _fragments(self) -> Iterator[memoryview]:
+        """The fragments after the offset table (PS3.5 A.4); a last one that is cut off is not given."""
+        at, first = 0, True
+        while at + 8 <= len(self.value):
+            group, tag, length = struct.unpack_from("<HHI", self.value, at)
+            if (group, tag) != (0xFFFE, 0xE000):
+                return
+            at += 8
+            if at + length > len(self.value):
+                return
+            if not first:
+                yield self.value[at : at + length]
+            first = False
+            at += length
+
+
+def relative_id(path: bytes, member: str) -> str:
+    """What stands for an instance that states no id of its own."""
+    return os.fsdecode(path).encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace") + "\x1f" + member

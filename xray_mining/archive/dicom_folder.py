@@ -1,0 +1,52 @@
+"""A folder (or packed files) of DICOM files, with any names and any depth."""
+
+from collections.abc import Iterator
+from itertools import islice
+from pathlib import Path
+
+from xray_mining.archive.adapter import Adapter
+from xray_mining.archive.dicom_file import looks_like_dicom, read_dicom
+from xray_mining.archive.listing import PACKED, walk
+from xray_mining.archive.radiograph import ListedFile, Radiograph
+
+# Files that stand beside radiographs and are none, by their names.
+_BESIDE = (".csv", ".md", ".txt", ".json", ".xml", ".html", ".pdf", ".parquet", ".yaml", ".yml", ".xlsx")
+
+
+class DicomFolder(Adapter):
+    """Every file is taken for DICOM until it shows otherwise."""
+
+    rank = 90
+
+    @classmethod
+    def recognise(cls, folder: Path) -> bool:
+        """One of the first hundred files, or a packed one, looks like DICOM."""
+        for file in islice(walk(folder), 100):
+            path = folder / Path(file.path.decode("utf-8", "surrogateescape"))
+            if file.member or file.path.lower().endswith((b".dcm", *PACKED)):
+                return True
+            if file.bytes > 0:
+                try:
+                    with path.open("rb") as handle:
+                        if looks_like_dicom(handle.read(132)):
+                            return True
+                except OSError:
+                    continue
+        return False
+
+    def files(self) -> Iterator[ListedFile]:
+        """Every file and member."""
+        return walk(self.folder)
+
+    def ignores(self, file: ListedFile) -> bool:
+        """DICOMDIR files, tables and texts by their names."""
+        name = (file.member or file.path.decode("utf-8", "surrogateescape")).rsplit("/", 1)[-1].lower()
+        return name == "dicomdir" or name.endswith(_BESIDE) or name in ("license", "licence", "readme", "version")
+
+    def read(self, file: ListedFile, data: bytes) -> Iterator[Radiograph]:
+        """The file's frames."""
+        return read_dicom(data)
+
+    def read_header(self, file: ListedFile, data: bytes) -> Iterator[Radiograph]:
+        """The file's header."""
+        return read_dicom(data, with_pixels=False)

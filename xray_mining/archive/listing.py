@@ -1,0 +1,183 @@
+"""Files of a folder and members of packed files: named without opening, read without unpacking to disk."""
+
+import os
+import stat
+import tarfile
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+
+from xray_mining.archive.radiograph import ListedFile, Unusable
+
+PACKED = (b".zip", b".tar", b".tar.gz", b".tgz")
+# A radiograph of 10,000 × 10,000 16-bit pixels has 200 MB; beyond this a file is taken for a trap or a mistake.
+LARGEST_FILE = 512 * 2**20
+# A packed file that grows by more than this is a decompression bomb.
+_LARGEST_RATIO = 200
+
+
+def walk(folder: Path, skip: tuple[str, ...] = ()) -> Iterator[ListedFile]:
+    """Every file below `folder` and every member of packed files, sorted by name; hidden folders are left out.
+
+    Links to folders are not followed (they may loop); pipes, sockets and devices are listed with size -1, so that the
+    books hold them and nobody opens them.
+    """
+    root = os.fsencode(folder)
+    waiting = [b""]
+    while waiting:
+        relative = waiting.pop()
+        try:
+            with os.scandir(_full(root, relative)) as entries:
+                listed = sorted(entries, key=lambda entry: entry.name)
+        except OSError:
+            # A folder that cannot be read is one account: its reason is found when it is opened.
+            yield ListedFile(relative, "", -2, 0)
+            continue
+        folders = []
+        for entry in listed:
+            path = relative + b"/" + entry.name if relative else entry.name
+            if entry.name.startswith(b".") or os.fsdecode(path) in skip:
+                continue
+            try:
+                if entry.is_dir(follow_symlinks=False):
+                    folders.append(path)
+                    continue
+                status = entry.stat()
+            except OSError:
+                yield ListedFile(path, "", -1, 0)
+                continue
+            if stat.S_ISDIR(status.st_mode):
+                continue
+            if not stat.S_ISREG(status.st_mode):
+                yield ListedFile(path, "", -1, status.st_mtime_ns)
+            elif path.lower().endswith(PACKED):
+                yield from _members(root, path, status)
+            else:
+                yield ListedFile(path, "", status.st_size, status.st_mtime_ns)
+        waiting.extend(reversed(folders))
+
+
+def _members(root: bytes, path: bytes, status: os.stat_result) -> Iterator[ListedFile]:
+    full = os.fsdecode(_full(root, path))
+    try:
+        if path.lower().endswith(b".zip"):
+            with zipfile.ZipFile(full) as packed:
+                found = [(each.filename, each.file_size) for each in packed.infolist() if not each.is_dir()]
+        else:
+            with tarfile.open(full) as packed:
+                found = [(each.name, each.size) for each in packed if each.isfile()]
+    except (OSError, EOFError, tarfile.TarError, zipfile.BadZipFile, ValueError, NotImplementedError):
+        # One account: that the packed file cannot be opened is found, and said, when it is read.
+        yield ListedFile(path, "", status.st_size, status.st_mtime_ns)
+        return
+    for name, size in found:
+        # Names may hold bytes that are no text: they are escaped, so that they can be written down.
+        yield ListedFile(path, _safe(name), size, status.st_mtime_ns)
+
+
+class Reader:
+    """Reads listed files; keeps one packed file open, and goes forward through it like the list does."""
+
+    def __init__(self, folder: Path) -> None:
+        self._root = os.fsencode(folder)
+        self._path: bytes | None = None
+        self._zip: zipfile.ZipFile | None = None
+        self._tar: tarfile.TarFile | None = None
+        self._passed: dict[str, tarfile.TarInfo] = {}
+        self._members: dict[str, zipfile.ZipInfo] = {}
+
+    def read(self, file: ListedFile) -> bytes:
+        """The bytes of a file or member; Unusable where it is empty, too large, of a strange kind or unreadable."""
+        if file.bytes == -1:
+            raise Unusable("open", "not_a_file", "A pipe, socket, device or dangling link is not a file.")
+        if file.bytes == -2:
+            raise Unusable("open", "unreadable", "The folder cannot be read: its permissions forbid it.")
+        if file.bytes > LARGEST_FILE:
+            raise Unusable("open", "too_large", f"The file is larger than {LARGEST_FILE >> 20} MB.")
+        try:
+            data = self._member(file) if file.member else self._plain(file)
+        except OSError as error:
+            reason = "unreadable" if isinstance(error, PermissionError) else "gone"
+            why = "its permissions forbid it" if reason == "unreadable" else "it is no longer there"
+            raise Unusable("open", reason, f"The file cannot be opened: {why}.") from error
+        if not data:
+            raise Unusable("open", "empty_file", "The file holds no bytes.")
+        return data
+
+    def _plain(self, file: ListedFile) -> bytes:
+        if file.path.lower().endswith(PACKED):
+            raise Unusable("open", "broken_package", "The packed file cannot be opened: it is damaged or encrypted.")
+        with open(_full(self._root, file.path), "rb", buffering=0) as handle:  # noqa: PTH123
+            if not stat.S_ISREG(os.fstat(handle.fileno()).st_mode):
+                raise Unusable("open", "not_a_file", "A pipe, socket, device or dangling link is not a file.")
+            return handle.read(LARGEST_FILE + 1)
+
+    def _member(self, file: ListedFile) -> bytes:
+        try:
+            self._turn_to(file.path)
+            data = self._from_zip(file) if self._zip is not None else self._from_tar(file)
+        except (EOFError, tarfile.TarError, zipfile.BadZipFile, ValueError, NotImplementedError, RuntimeError) as error:
+            raise Unusable("open", "broken_member", "The packed file's member is damaged or encrypted.") from error
+        except Exception as error:
+            if type(error).__module__ in ("zlib", "lzma", "bz2"):
+                raise Unusable("open", "broken_member", "The packed file's member is damaged.") from error
+            raise
+        return data
+
+    def _turn_to(self, path: bytes) -> None:
+        if path == self._path:
+            return
+        self.close()
+        full = os.fsdecode(_full(self._root, path))
+        if path.lower().endswith(b".zip"):
+            self._zip = zipfile.ZipFile(full)
+        else:
+            self._tar = tarfile.open(full)  # noqa: SIM115
+        self._path = path
+
+    def _from_zip(self, file: ListedFile) -> bytes:
+        assert self._zip is not None
+        if not self._members:
+            self._members = {_safe(each.filename): each for each in self._zip.infolist()}
+        info = self._members.get(file.member)
+        if info is None:
+            raise Unusable("open", "gone", "The packed file no longer has this member.")
+        if info.file_size > max(info.compress_size, 1) * _LARGEST_RATIO and info.file_size > 2**24:
+            raise Unusable("open", "too_large", "The packed file's member grows more than 200 times when unpacked.")
+        with self._zip.open(info) as handle:
+            return _bounded(handle.read(min(file.bytes, LARGEST_FILE) + 1), file.bytes)
+
+    def _from_tar(self, file: ListedFile) -> bytes:
+        assert self._tar is not None
+        while file.member not in self._passed:
+            info = self._tar.next()
+            if info is None:
+                raise Unusable("open", "gone", "The packed file no longer has this member.")
+            self._passed[_safe(info.name)] = info
+        handle = self._tar.extractfile(self._passed[file.member])
+        if handle is None:
+            raise Unusable("open", "not_a_file", "The packed file's member is not a file.")
+        return _bounded(handle.read(min(file.bytes, LARGEST_FILE) + 1), file.bytes)
+
+    def close(self) -> None:
+        """Close the packed file that is open."""
+        for each in (self._zip, self._tar):
+            if each is not None:
+                each.close()
+        self._zip = self._tar = self._path = None
+        self._passed, self._members = {}, {}
+
+
+def _safe(name: str) -> str:
+    return name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+
+
+def _bounded(data: bytes, size: int) -> bytes:
+    if len(data) != size:
+        raise Unusable("open", "broken_member", "The packed file's member has another length than its directory says.")
+    return data
+
+
+def _full(root: bytes, relative: bytes) -> bytes:
+    # Paths are bytes: names in archives are not always text.
+    return root + b"/" + relative if relative else root

@@ -1,0 +1,98 @@
+"""A phantom archive: DICOM files with their truth and masks beside them."""
+
+import json
+import math
+from collections.abc import Iterator
+from dataclasses import replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from xray_mining.archive.adapter import Adapter
+from xray_mining.archive.dicom_file import read_dicom
+from xray_mining.archive.listing import walk
+from xray_mining.archive.radiograph import Finding, ListedFile, MaskFile, MaskRule, Radiograph
+from xray_mining.errors import UserError
+
+_RULES = (
+    MaskRule("right_lung", "bits", 1),
+    MaskRule("left_lung", "bits", 2),
+    MaskRule("lungs", "bits", 3),
+    MaskRule("heart", "bits", 4),
+)
+_NO_TRUTHS = ("sop_instance_uid", "patient_id")
+
+
+class Phantom(Adapter):
+    """phantom.json, dicom/**, truth.parquet, truth_columns.json, masks/UID.png."""
+
+    rank = 10
+    public = True
+    domain = "phantom"
+
+    @classmethod
+    def recognise(cls, folder: Path) -> bool:
+        """It says so itself."""
+        return (folder / "phantom.json").is_file()
+
+    def check(self) -> None:
+        """UserError where it is of another format or half written."""
+        try:
+            about = json.loads((self.folder / "phantom.json").read_text(encoding="utf-8"))
+            _ = self._truths
+        except (OSError, ValueError, pl.exceptions.PolarsError) as error:
+            raise UserError(
+                f"{self.folder}: the phantom archive is not whole ({type(error).__name__}); write it again with "
+                f"`xray-mining phantom`"
+            ) from error
+        if about.get("format") != 1:
+            raise UserError(f"{self.folder}: the phantom has format {about.get('format')}, 1 is read; write it again")
+
+    def files(self) -> Iterator[ListedFile]:
+        """The DICOM files."""
+        for file in walk(self.folder / "dicom"):
+            yield replace(file, path=b"dicom/" + file.path)
+
+    def ignores(self, file: ListedFile) -> bool:
+        """Nothing in dicom/ is left out."""
+        return False
+
+    def read(self, file: ListedFile, data: bytes) -> Iterator[Radiograph]:
+        """The frame with its truth and masks."""
+        return map(self._with_truth, read_dicom(data))
+
+    def read_header(self, file: ListedFile, data: bytes) -> Iterator[Radiograph]:
+        """The header with its truth."""
+        return map(self._with_truth, read_dicom(data, with_pixels=False))
+
+    def _with_truth(self, radiograph: Radiograph) -> Radiograph:
+        uid = radiograph.header.instance_id or ""
+        findings = []
+        for name, value in self._truths.get(uid, {}).items():
+            kind, unit = self._columns.get(name, ("planted", ""))
+            if isinstance(value, str):
+                findings.append(Finding(name, label=value, unit=unit, source="phantom_truth", version=kind))
+            elif value is not None and math.isfinite(value):
+                findings.append(Finding(name, float(value), unit=unit, source="phantom_truth", version=kind))
+        path = self.folder / "masks" / f"{uid}.png"
+        masks = (MaskFile(b"masks/" + uid.encode() + b".png", _RULES),) if uid and path.is_file() else ()
+        return replace(radiograph, header=replace(radiograph.header, findings=tuple(findings), masks=masks))
+
+    @cached_property
+    def _truths(self) -> dict[str, dict[str, Any]]:
+        frame = pl.read_parquet(self.folder / "truth.parquet")
+        names = [name for name in frame.columns if name not in _NO_TRUTHS]
+        frame = frame.with_columns(
+            pl.col(name).cast(pl.Float64)
+            for name in names
+            if frame.schema[name].is_numeric() or frame.schema[name] == pl.Boolean
+        )
+        rows = frame.select("sop_instance_uid", *names).iter_rows()
+        return {uid: dict(zip(names, values, strict=True)) for uid, *values in rows}
+
+    @cached_property
+    def _columns(self) -> dict[str, tuple[str, str]]:
+        raw = json.loads((self.folder / "truth_columns.json").read_text(encoding="utf-8"))
+        return {name: (each.get("kind", "planted"), each.get("unit") or "") for name, each in raw.items()}

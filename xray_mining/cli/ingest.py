@@ -1,0 +1,108 @@
+"""Commands about archives: ingest, status, locate."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from xray_mining.cli.app import JsonOption, WorkspaceOption, app, finish
+
+
+def _range_of(text: str | None) -> tuple[int, int] | None:
+    from xray_mining.errors import UserError
+
+    if text is None:
+        return None
+    first, colon, last = text.partition(":")
+    if not colon or not all(part.isdigit() or not part for part in (first, last)):
+        raise UserError(f"--shards {text}: must read like --shards 0:8 (from the first up to, but without, the last)")
+    return int(first or 0), int(last or 10**9)
+
+
+@app.command()
+def ingest(
+    archive: Annotated[Path, typer.Argument(metavar="ARCHIVE", help="the folder that holds the radiographs")],
+    workspace: WorkspaceOption,
+    name: Annotated[
+        str | None, typer.Option("--name", help="the archive's given name [default: the adapter's]")
+    ] = None,
+    domain: Annotated[str | None, typer.Option("--domain", help="id space of its patients [default: its name]")] = None,
+    adapter: Annotated[str | None, typer.Option("--adapter", help="how to read it [default: by its layout]")] = None,
+    mapping: Annotated[
+        str | None,
+        typer.Option("--mapping", metavar="FILE", help="YAML that says what a table's columns mean, or a shipped one"),
+    ] = None,
+    key: Annotated[
+        Path | None, typer.Option("--key", metavar="FILE", help="hashing key of the domain, from another workspace")
+    ] = None,
+    jobs: Annotated[int | None, typer.Option("--jobs", min=1, help="processes [default: one a core]")] = None,
+    shards: Annotated[str | None, typer.Option("--shards", metavar="A:B", help="only these slices of its list")] = None,
+    metadata_only: Annotated[bool, typer.Option("--metadata-only", help="headers and tables, no pixels")] = False,
+    again: Annotated[bool, typer.Option("--again", help="read everything anew, changed files too")] = False,
+    side_px: Annotated[
+        int | None, typer.Option("--side-px", min=32, max=4096, help="side of the stored pictures [default: 512]")
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Read an archive into the workspace: records, pictures, catalog. The same command goes on after a break.
+
+    Example: xray-mining ingest /data/chest --name hospital --workspace workspace
+    """
+    from xray_mining.catalog.merge import merge
+    from xray_mining.catalog.query import select
+    from xray_mining.ingest.ingest import IngestRequest
+    from xray_mining.ingest.ingest import ingest as read_archive
+    from xray_mining.ingest.options import GreyOptions, IngestOptions
+    from xray_mining.ingest.summary import rejected_paths, summary_of
+    from xray_mining.workspace import Workspace
+
+    options = IngestOptions(mapping=mapping)
+    if side_px is not None:
+        options = options.model_copy(update={"grey": GreyOptions(side_px=side_px)})
+    request = IngestRequest(
+        folder=archive,
+        name=name,
+        domain=domain,
+        adapter=adapter,
+        key_file=key,
+        jobs=jobs,
+        shards=_range_of(shards),
+        metadata_only=metadata_only,
+        again=again,
+    )
+    opened = Workspace.create(workspace)
+    result = read_archive(opened, request, options)
+    merge(opened)
+    outcomes = select(opened, "reports/ingest_outcomes", archive=result.archive)
+    finish(summary_of(result, outcomes), as_json)
+    if not as_json:
+        for line in rejected_paths(opened, result.archive):
+            typer.echo(line, err=True)
+
+
+@app.command()
+def status(workspace: WorkspaceOption, as_json: JsonOption = False) -> None:
+    """Show how many shards of each archive are done; may be asked while ingest runs.
+
+    Example: xray-mining status --workspace workspace
+    """
+    from xray_mining.ingest.summary import status_of
+    from xray_mining.workspace import Workspace
+
+    finish(status_of(Workspace.open(workspace)), as_json)
+
+
+@app.command()
+def locate(
+    key: Annotated[str, typer.Argument(metavar="KEY", help="an image_key or file_key")],
+    workspace: WorkspaceOption,
+    as_json: JsonOption = False,
+) -> None:
+    """Print the path of a radiograph's file, for who holds the private folder.
+
+    Example: xray-mining locate 0b0e4f0a-1c35-52f9-a7b4-9d1f5b8e2a77
+    """
+    from xray_mining.ingest.summary import locate as place_of
+    from xray_mining.workspace import Workspace
+
+    finish(place_of(Workspace.open(workspace), key), as_json)

@@ -1,0 +1,215 @@
+"""Numbers → a picture that can be compared with others; knows no file.
+
+The order is fixed: modality LUT or rescale → padding left out → VOI (its LUT, else the first window, else
+percentiles) → inversion → resize by area and padding to a square → integer. Everything up to the inversion is one
+table from stored value to grey value, so that each pixel is touched once.
+"""
+
+from dataclasses import dataclass
+from math import isqrt
+
+import cv2
+import numpy as np
+
+from xray_mining.archive.radiograph import Encoded, LookUp, Window
+from xray_mining.ingest.decode import Stored
+from xray_mining.ingest.options import GreyOptions
+
+# Pixels of the sample that percentiles and the clipped fraction are taken from.
+_SAMPLE = 300_000
+_TOP = 65535
+
+
+@dataclass(frozen=True, slots=True)
+class Placement:
+    """Where an image lies within its padded square, in store pixels."""
+
+    left: int
+    top: int
+    width: int
+    height: int
+
+
+@dataclass(frozen=True, slots=True)
+class Grey:
+    """A standardised picture and what was done to get it."""
+
+    picture: np.ndarray
+    """(side, side) uint8 or uint16, bright = dense."""
+    placement: Placement
+    window_source: str
+    """voi_lut, window, percentiles or full_range."""
+    inverted: bool
+    clipped_fraction: float
+
+
+def grey(stored: Stored, encoded: Encoded, options: GreyOptions) -> Grey:
+    """The standardised picture of one frame."""
+    counts = _histogram(stored.values)
+    table, source, clipped = grey_table(counts, stored, encoded, options)
+    picture = _through(stored.values, table)
+    placement = place(encoded.rows, encoded.columns, encoded.aspect, options.side_px)
+    square = into_square(picture, placement, options.side_px)
+    if options.value_type == "uint8":
+        square = cv2.convertScaleAbs(square, alpha=1 / 257)
+    return Grey(square, placement, source, encoded.photometric == "MONOCHROME1", clipped)
+
+
+def grey_table(
+    counts: np.ndarray, stored: Stored, encoded: Encoded, options: GreyOptions
+) -> tuple[np.ndarray, str, float]:
+    """Grey value of every stored value, (256 or 65536,) uint16; what gave the window; share outside of it.
+
+    `counts` says how often each stored value occurs, (256 or 65536,) int.
+    """
+    number = len(counts)
+    if stored.from_colours:
+        meaning = np.arange(number)
+    else:
+        meaning = stored_values(number, encoded.bits_stored, encoded.high_bit, encoded.signed)
+    padding = np.zeros(number, bool)
+    if encoded.padding is not None and not stored.from_colours:
+        padding = (meaning >= encoded.padding[0]) & (meaning <= encoded.padding[1])
+    values = meaning.astype(np.float64) if stored.from_colours else modality_values(meaning, encoded)
+    # Colours and palettes are already as they are meant to be seen: a VOI is for stored monochrome values.
+    as_seen = stored.from_colours or encoded.palette is not None
+    shown = counts * ~padding
+    window = None
+    if encoded.voi_lut is not None and not as_seen:
+        fraction, source = _looked_up(values, encoded.voi_lut), "voi_lut"
+        first = encoded.voi_lut.first
+        outside = (values < first) | (values > first + len(encoded.voi_lut.values) - 1)
+    else:
+        if encoded.windows and not as_seen:
+            window, source = encoded.windows[0], "window"
+        if window is None or _shows_nothing(window, values, shown):
+            low, high, source = _percentile_range(values, shown, options.clip_percent)
+            window = Window((low + high) / 2, max(high - low, 1e-9), "LINEAR_EXACT")
+        fraction = windowed(values, window)
+        outside = (fraction <= 0) & (values < window.centre) | (fraction >= 1) & (values > window.centre)
+        edges = (values == window.centre - window.width / 2) | (values == window.centre + window.width / 2)
+        outside &= ~edges
+    total = shown.sum()
+    clipped = float((shown * outside).sum() / total) if total else 0.0
+    # PS3.3 C.7.6.3.1.2: MONOCHROME1 shows the lowest value white. Turn it after the VOI window, never before: the
+    # window is given in the values before the turn.
+    if encoded.photometric == "MONOCHROME1":
+        fraction = 1 - fraction
+    fraction = np.where(padding, 0, fraction)
+    return np.rint(np.clip(fraction, 0, 1) * _TOP).astype(np.uint16), source, clipped
+
+
+def stored_values(number: int, bits_stored: int, high_bit: int, signed: bool) -> np.ndarray:
+    """What each bit pattern from 0 to `number` - 1 is as a stored value, (number,) int64.
+
+    Bits above the high bit are not part of the value (old overlays live there), nor are those below its lowest.
+    """
+    bits = min(bits_stored, number.bit_length() - 1)
+    shift = max(min(high_bit, number.bit_length() - 2) - bits + 1, 0)
+    values = (np.arange(number) >> shift) & ((1 << bits) - 1)
+    return np.where(values >= 1 << (bits - 1), values - (1 << bits), values) if signed else values
+
+
+def modality_values(stored: np.ndarray, encoded: Encoded) -> np.ndarray:
+    """Stored values → values of the modality, float64: through its LUT, else by slope and intercept."""
+    if encoded.palette is not None:
+        red, green, blue = (_entries(stored, table).astype(np.float64) for table in encoded.palette)
+        return 0.299 * red + 0.587 * green + 0.114 * blue
+    if encoded.modality_lut is not None:
+        return _entries(stored, encoded.modality_lut).astype(np.float64)
+    return stored * encoded.slope + encoded.intercept
+
+
+def _entries(values: np.ndarray, table: LookUp) -> np.ndarray:
+    # PS3.3 C.11.1.1: values before the first map to the first entry, values behind the last to the last.
+    places = np.clip(np.rint(values).astype(np.int64) - table.first, 0, len(table.values) - 1)
+    return table.values[places]
+
+
+def _looked_up(values: np.ndarray, table: LookUp) -> np.ndarray:
+    # Some writers state fewer bits than their entries have.
+    top = max((1 << table.bits) - 1, int(table.values.max()), 1)
+    return _entries(values, table) / top
+
+
+def windowed(values: np.ndarray, window: Window) -> np.ndarray:
+    """Values through a VOI window, float64 in [0, 1] (PS3.3 C.11.2.1.2 and C.11.2.1.3)."""
+    centre, width = window.centre, window.width
+    if window.function == "SIGMOID":
+        return 1 / (1 + np.exp(np.clip(-4 * (values - centre) / width, -700, 700)))
+    if window.function == "LINEAR_EXACT":
+        return np.clip((values - centre) / width + 0.5, 0, 1)
+    if width <= 1:
+        return (values > centre - 0.5).astype(np.float64)
+    return np.clip((values - (centre - 0.5)) / (width - 1) + 0.5, 0, 1)
+
+
+def _shows_nothing(window: Window, values: np.ndarray, counts: np.ndarray) -> bool:
+    """Whether a window leaves all but a hundredth of the picture black or white: it belongs to other values."""
+    fraction = windowed(values, window)
+    total = counts.sum()
+    within = counts[(fraction > 0.001) & (fraction < 0.999)].sum()
+    return bool(total) and within < 0.01 * total
+
+
+def _percentile_range(values: np.ndarray, counts: np.ndarray, clip_percent: float) -> tuple[float, float, str]:
+    there = np.flatnonzero(counts)
+    if not len(there):
+        return 0.0, 1.0, "full_range"
+    order = there[np.argsort(values[there], kind="stable")]
+    cumulated = np.cumsum(counts[order])
+    places = np.searchsorted(cumulated, cumulated[-1] * np.array([clip_percent, 100 - clip_percent]) / 100)
+    low, high = values[order[np.minimum(places, len(order) - 1)]]
+    if clip_percent == 0 or high <= low:
+        return float(values[order[0]]), float(values[order[-1]]), "full_range"
+    return float(low), float(high), "percentiles"
+
+
+def _histogram(values: np.ndarray) -> np.ndarray:
+    """How often each value occurs in an even sample of the pixels, (256 or 65536,) int."""
+    step = max(isqrt(values.size // _SAMPLE), 1)
+    return np.bincount(values[::step, ::step].ravel(), minlength=256 if values.dtype == np.uint8 else 65536)
+
+
+def _through(values: np.ndarray, table: np.ndarray) -> np.ndarray:
+    try:
+        return cv2.LUT(values, table)
+    except cv2.error:
+        # OpenCV before 5 has no tables for 16-bit values.
+        return np.take(table, values)
+
+
+def place(rows: int, columns: int, aspect: float, side_px: int) -> Placement:
+    """Where an image of `rows` × `columns` pixels of height-to-width `aspect` lies in a square of `side_px`."""
+    tall, wide = rows * aspect, float(columns)
+    scale = side_px / max(tall, wide)
+    width = min(max(round(wide * scale), 1), side_px)
+    height = min(max(round(tall * scale), 1), side_px)
+    return Placement((side_px - width) // 2, (side_px - height) // 2, width, height)
+
+
+def into_square(image: np.ndarray, placement: Placement, side_px: int) -> np.ndarray:
+    """An image resized to its place in a square of zeros, (side_px, side_px) of the image's type."""
+    size = (placement.width, placement.height)
+    if image.shape[::-1] != size:
+        smaller = image.shape[1] >= size[0] and image.shape[0] >= size[1]
+        image = cv2.resize(image, size, interpolation=cv2.INTER_AREA if smaller else cv2.INTER_LINEAR)
+    if size == (side_px, side_px):
+        return image
+    square = np.zeros((side_px, side_px), image.dtype)
+    square[placement.top : placement.top + placement.height, placement.left : placement.left + placement.width] = image
+    return square
+
+
+def mask_into_square(mask: np.ndarray, placement: Placement, side_px: int) -> np.ndarray:
+    """A (height, width) bool mask through the geometry of its picture, (side_px, side_px) bool."""
+    return into_square(mask.astype(np.uint8) * 255, placement, side_px) >= 128
+
+
+def box_into_square(
+    box: tuple[float, float, float, float], columns: float, rows: float, placement: Placement
+) -> tuple[float, float, float, float]:
+    """x, y, width, height of a box in an image of `columns` × `rows`, through the geometry of its picture."""
+    across, down = placement.width / columns, placement.height / rows
+    x, y, width, height = box
+    return placement.left + x * across, placement.top + y * down, width * across, height * down

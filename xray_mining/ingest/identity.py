@@ -1,0 +1,247 @@
+"""Header → keys, age, sex, days: beyond archive the only place where a name or a birth date is ever seen."""
+
+import hashlib
+import hmac
+import math
+import os
+import re
+import uuid
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+from xray_mining.archive.radiograph import Header
+from xray_mining.errors import UserError, disk_error
+from xray_mining.ingest import terms
+from xray_mining.workspace import Workspace
+
+TOP_AGE_YEARS = 89
+_OLDEST_YEARS = 120.0
+# Tropical year; ages are differences of dates.
+_DAYS_A_YEAR = 365.2425
+_EPOCH = date(1900, 1, 1)
+# Ids that stand for "no id": as a patient they would join strangers.
+_NO_ID = {
+    "",
+    "0",
+    "ANONYMOUS",
+    "ANON",
+    "ANONYMIZED",
+    "ANONYMISED",
+    "UNKNOWN",
+    "NONE",
+    "NA",
+    "N/A",
+    "NULL",
+    "PATIENT",
+    "X",
+}
+_AGE = re.compile(r"(\d{1,3})\s*([DWMY])?")
+_AGE_DECIMAL = re.compile(r"\d{1,3}\.\d{1,6}")
+# Impossible ages are kept as found only where they cannot be a date or a word: up to three digits, a sign, a unit.
+_AGE_TEXT_TO_KEEP = re.compile(r"-?\d{1,3}(\.\d{1,2})?\s?[DWMYdwmy]?")
+_UNITS = {"D": 1 / _DAYS_A_YEAR, "W": 7 / _DAYS_A_YEAR, "M": 1 / 12, "Y": 1.0}
+
+
+@dataclass(frozen=True, slots=True)
+class Domain:
+    """An id space: its key makes digests that nobody without the key can remake or undo."""
+
+    name: str
+    key: bytes
+    public: bool
+
+    def digest(self, kind: str, *parts: object) -> str:
+        """UUID text of the HMAC-SHA-256 of `parts`, in a name space of its `kind`."""
+        message = "\x1f".join([kind, *map(str, parts)]).encode("utf-8", "backslashreplace")
+        return str(uuid.UUID(bytes=hmac.digest(self.key, message, "sha256")[:16]))
+
+    def shift_days(self, patient_key: str) -> int:
+        """Days to add to each of a patient's dates: 0 to 364, 0 in public sets."""
+        if self.public:
+            return 0
+        return int.from_bytes(hmac.digest(self.key, f"shift\x1f{patient_key}".encode(), "sha256")[:8], "big") % 365
+
+
+def public_domain(name: str) -> Domain:
+    """A domain whose key is published, so that everybody gets the same keys for the same set."""
+    return Domain(name, hashlib.sha256(f"xray-mining public domain {name}".encode()).digest(), public=True)
+
+
+def open_domain(workspace: Workspace, name: str, public: bool, key_file: Path | None = None) -> Domain:
+    """The domain's key: published, taken from `key_file`, as kept from before, or drawn at random on first use."""
+    if public:
+        if key_file is not None:
+            raise UserError(f"--key: domain '{name}' is public, its key is published; leave the option out")
+        return public_domain(name)
+    folder = workspace.private / "keys"
+    path = folder / f"{name}.key"
+    given = _key_in(key_file) if key_file is not None else None
+    try:
+        folder.mkdir(mode=0o700, exist_ok=True)
+        if not path.exists():
+            scratch = folder / f".{name}.{os.getpid()}.partial"
+            scratch.write_text((given or os.urandom(32)).hex() + "\n", encoding="ascii")
+            scratch.chmod(0o600)
+            try:
+                # A link fails where another process was first: both then use the first one's key.
+                os.link(scratch, path)
+            except FileExistsError:
+                pass
+            finally:
+                scratch.unlink()
+    except OSError as error:
+        raise disk_error(error, path) from error
+    key = _key_in(path)
+    if given is not None and given != key:
+        raise UserError(
+            f"--key: domain '{name}' has another key in this workspace already; its patients would get second keys. "
+            f"Leave the option out, or take another --domain"
+        )
+    return Domain(name, key, public=False)
+
+
+def _key_in(path: Path) -> bytes:
+    try:
+        key = bytes.fromhex(path.read_text(encoding="ascii").strip())
+    except OSError as error:
+        raise UserError(f"{path}: the key cannot be read ({error.strerror}); check the path") from error
+    except ValueError as error:
+        raise UserError(
+            f"{path}: is not a key; it holds 64 hexadecimal digits, as made in the private folder"
+        ) from error
+    if len(key) < 16:
+        raise UserError(f"{path}: the key is too short; it holds at least 32 hexadecimal digits")
+    return key
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """What is left of a header: the columns of images that come from it."""
+
+    columns: dict[str, Any]
+    flags: tuple[str, ...]
+
+
+def identify(header: Header, domain: Domain, own_id: str, frame: int, *, topcode_age: bool, file_key: str) -> Identity:
+    """Keys, age, sex, days and known words of one frame's header.
+
+    `own_id` stands for the instance where the header states none: the relative path and member.
+    """
+    instance_id = header.instance_id or own_id
+    instance_key = domain.digest("instance", instance_id, frame)
+    patient_id = (header.patient_id or "").strip()
+    if patient_id.upper() in _NO_ID:
+        patient_key, patient_source = domain.digest("nobody", instance_id, frame), "none"
+    else:
+        patient_key = domain.digest("patient", (header.patient_id_issuer or "").strip(), patient_id)
+        patient_source = "declared"
+    study_date, birth_date = parse_date(header.study_date), parse_date(header.birth_date)
+    if header.study_id:
+        study_key = domain.digest("study", header.study_id)
+    elif patient_source == "declared" and study_date is not None:
+        study_key = domain.digest("study of day", patient_id, study_date.isoformat())
+    else:
+        study_key = domain.digest("study of", instance_id)
+    study_day = None
+    if study_date is not None:
+        study_day = (study_date - _EPOCH).days + domain.shift_days(patient_key)
+    age, source, raw, impossible = age_of(header, study_date, birth_date)
+    topcoded = topcode_age and age is not None and age > TOP_AGE_YEARS
+    declared = terms.view_of(header.view) if header.view else None
+    inferred = terms.view_in(header.view_texts) or terms.view_by_orientation(header.orientation)
+    if header.view and declared is None:
+        # A stated view that is not one of ours is still a view: it must not vanish.
+        declared = "OTHER" if inferred is None else None
+    spacing = header.spacings[0] if header.spacings else None
+    burned_in = (header.burned_in or "").strip().upper()
+    flags = []
+    if impossible:
+        flags.append("impossible_age")
+    if (declared or inferred) in ("LATERAL", "OTHER"):
+        flags.append("not_frontal")
+    if burned_in == "YES":
+        flags.append("burned_in")
+    columns = {
+        "image_key": instance_key,
+        "study_key": study_key,
+        "series_key": domain.digest("series", header.series_id) if header.series_id else None,
+        "patient_key": patient_key,
+        "patient_source": patient_source,
+        "domain": domain.name,
+        "institution_key": domain.digest("institution", header.institution) if header.institution else None,
+        "file_key": file_key,
+        "frame": frame,
+        "age_years": 90.0 if topcoded else age,
+        "age_source": source,
+        "age_raw": raw,
+        "age_topcoded": topcoded,
+        "patient_sex": terms.sex_of(header.sex),
+        "view_position": declared or inferred,
+        "view_source": "declared" if declared else "inferred" if inferred else "none",
+        "laterality": terms.laterality_of(header.laterality),
+        "modality": terms.modality_of(header.modality),
+        "body_part_examined": terms.body_part_of(header.body_part),
+        "manufacturer": terms.manufacturer_of(header.manufacturer),
+        "manufacturer_model_name": terms.model_of(header.model_name),
+        "study_year": date.fromordinal(_EPOCH.toordinal() + study_day).year if study_day is not None else None,
+        "study_day": study_day,
+        "pixel_spacing_mm": math.sqrt(spacing.row * spacing.column) if spacing else None,
+        "pixel_spacing_source": spacing.source if spacing else None,
+        "burned_in_text": {"YES": "declared", "NO": "no"}.get(burned_in),
+        "licence": terms.licence_of(header.licence),
+    }
+    return Identity(columns, tuple(flags))
+
+
+def parse_date(text: str | None) -> date | None:
+    """A DICOM or ISO date; None for partial, impossible and placeholder dates."""
+    digits = re.sub(r"[-./]", "", (text or "").strip()[:10])
+    if not re.fullmatch(r"\d{8}", digits):
+        return None
+    try:
+        found = date(int(digits[:4]), int(digits[4:6]), int(digits[6:]))
+    except ValueError:
+        return None
+    return found if found >= _EPOCH and found != date(1900, 1, 1) else None
+
+
+def age_of(
+    header: Header, study_date: date | None, birth_date: date | None
+) -> tuple[float | None, str, str | None, bool]:
+    """Age in years, what it was computed from, impossible age text, whether something impossible was found.
+
+    Dates come first: written ages are whole years, and often written wrong.
+    """
+    impossible = False
+    if study_date is not None and birth_date is not None:
+        years = (study_date - birth_date).days / _DAYS_A_YEAR
+        if 0 <= years <= _OLDEST_YEARS:
+            return years, "dates", None, False
+        impossible = True
+    text = (header.age_text or "").strip()
+    if not text:
+        return None, "none", None, impossible
+    years = parse_age(text)
+    if years is not None:
+        return years, header.age_stands_in, None, impossible
+    return None, "none", text if _AGE_TEXT_TO_KEEP.fullmatch(text) else None, True
+
+
+def parse_age(text: str) -> float | None:
+    """An AS element (days, weeks, months, years), bare digits or decimals as years; None for what is no age."""
+    text = text.strip().upper()
+    if _AGE_DECIMAL.fullmatch(text):
+        years = float(text)
+    else:
+        found = _AGE.fullmatch(text)
+        if not found:
+            return None
+        years = int(found[1]) * _UNITS[found[2] or "Y"]
+    return years if 0 <= years <= _OLDEST_YEARS else None
+
+
+def file_key_of(domain: Domain, archive: str, path: bytes, member: str) -> str:
+    """Keyed digest of a file's relative path and archive member."""
+    return domain.digest("file", archive, path.hex(), member)

@@ -1,0 +1,344 @@
+"""Archive → parts and pixels: the whole of one run over one archive."""
+
+import json
+import os
+import re
+import time
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+import polars as pl
+
+from xray_mining.archive.adapter import Adapter, adapter_for
+from xray_mining.errors import UserError
+from xray_mining.ingest import shards
+from xray_mining.ingest.identity import Domain, file_key_of, open_domain
+from xray_mining.ingest.options import IngestOptions
+from xray_mining.ingest.run import ShardCounts, ShardTask, counts_of, counts_path, store_name
+from xray_mining.ingest.workers import run_shards
+from xray_mining.progress import Bar, progress
+from xray_mining.records.file_events import FileEvents
+from xray_mining.records.ingest_runs import IngestRuns
+from xray_mining.records.ledger import record_run
+from xray_mining.workspace import ArchiveSettings, Workspace, asset, lock, sweep, versions, write_json
+
+_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
+
+
+@dataclass(frozen=True, slots=True)
+class IngestResult:
+    """What a run did, and how the whole archive stands before merge settles duplicates."""
+
+    archive: str
+    adapter: str
+    store: str
+    listed: int
+    ignored: int
+    shards: int
+    shards_done: int
+    shards_now: int
+    seen: int
+    kept: int
+    rejected: int
+    vanished: int
+    changed: int
+    returned: int
+    rows_without_file: int
+    near_duplicates: int
+    """Pairs over all archives of the workspace."""
+    bytes_now: int
+    files_now: int
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class IngestRequest:
+    """What the command line or a study asks of one run."""
+
+    folder: Path
+    name: str | None = None
+    domain: str | None = None
+    adapter: str | None = None
+    mapping: Path | None = None
+    key_file: Path | None = None
+    jobs: int | None = None
+    shards: tuple[int, int] | None = None
+    metadata_only: bool = False
+    again: bool = False
+
+
+def ingest(workspace: Workspace, request: IngestRequest, options: IngestOptions) -> IngestResult:
+    """Read an archive into parts and pixels; goes on where an earlier run was interrupted.
+
+    Raises UserError for a folder that is none or that no adapter reads, CannotFinish where the disk refuses.
+    """
+    started, clock = datetime.now(UTC), time.monotonic()
+    folder = request.folder.resolve()
+    if not folder.is_dir():
+        what = "is a file, not a folder" if folder.exists() else "is not there"
+        raise UserError(f"{request.folder}: {what}; name the folder that holds the archive")
+    if folder == workspace.root or workspace.root in folder.parents:
+        raise UserError(f"{request.folder}: lies in the workspace; an archive is a folder of its own")
+    mapping = _mapping_of(request, options)
+    adapter = adapter_for(folder, request.adapter or options.adapter, mapping)
+    adapter.check()
+    name = _register(workspace, request, folder, adapter, mapping)
+    settings = workspace.settings.archives[name]
+    domain = open_domain(workspace, settings.domain, adapter.public, request.key_file)
+    store = "" if request.metadata_only else store_name(options.grey)
+    private = shards.folder_of(workspace, name)
+    command = f"xray-mining ingest {name}" + (" --metadata-only" if request.metadata_only else "")
+    with record_run(workspace, "ingest", name, command, options.model_dump(exclude={"mapping"})) as notes:
+        for place in (workspace.root / "parts" / name, workspace.root / "pixels", private):
+            if place.is_dir():
+                sweep(place)
+        listing = _listing(workspace, request, options, name, adapter)
+        run = f"{started:%Y%m%dT%H%M%S}-{uuid.uuid4().hex[:8]}"
+        events = _events(workspace, name, run, domain, listing) if listing is not None else {}
+        known = shards.known_shards(workspace, name)
+        if not known:
+            raise UserError(_nothing(request, adapter, listing))
+        chosen = [each for each in known if request.shards is None or request.shards[0] <= each < request.shards[1]]
+        if request.again:
+            for each in chosen:
+                counts_path(workspace, name, each, store).unlink(missing_ok=True)
+        _open_store(workspace, store, options)
+        done = counts_of(workspace, name, store)
+        tasks = [
+            ShardTask(
+                root=workspace.root,
+                archive=name,
+                adapter=adapter.name,
+                folder=folder,
+                mapping=mapping,
+                domain=domain,
+                shard=each,
+                options=options,
+                headers_only=request.metadata_only,
+            )
+            for each in chosen
+            if each not in done
+        ]
+        finished = _run(workspace, name, tasks, request.jobs, options)
+        done = counts_of(workspace, name, store)
+        if store and workspace.settings.store != store:
+            with lock(workspace.private / "settings.lock"):
+                workspace.save(workspace.settings.model_copy(update={"store": store}))
+        result = IngestResult(
+            archive=name,
+            adapter=adapter.name,
+            store=store,
+            listed=listing.listed if listing else 0,
+            ignored=listing.ignored if listing else 0,
+            shards=len(known),
+            shards_done=len(done),
+            shards_now=len(finished),
+            seen=sum(each.seen for each in done.values()),
+            kept=sum(each.kept for each in done.values()),
+            rejected=sum(each.rejected for each in done.values()),
+            vanished=events.get("vanished", 0),
+            changed=events.get("changed", 0),
+            returned=events.get("returned", 0),
+            rows_without_file=_rows_without_file(adapter, done),
+            near_duplicates=0,
+            bytes_now=sum(each.bytes for each in finished),
+            files_now=sum(each.files for each in finished),
+            seconds=round(time.monotonic() - clock, 3),
+        )
+        notes.outputs["store"] = store
+        _write_run(workspace, run, result, finished, options, started=started)
+    return result
+
+
+def _mapping_of(request: IngestRequest, options: IngestOptions) -> Path | None:
+    if request.mapping is not None:
+        return request.mapping.resolve()
+    if options.mapping is None:
+        return None
+    path = Path(options.mapping)
+    if path.suffix in (".yaml", ".yml"):
+        return path.resolve()
+    return asset(f"pipelines/mappings/{options.mapping}.yaml")
+
+
+def _register(
+    workspace: Workspace, request: IngestRequest, folder: Path, adapter: Adapter, mapping: Path | None
+) -> str:
+    """The archive's name in workspace.yaml, entered on its first ingest; its path is kept in the private folder."""
+    with lock(workspace.private / "settings.lock"):
+        settings = workspace.settings
+        paths = {name: path_of(workspace, name) for name in settings.archives}
+        name = request.name
+        if name is None:
+            # A folder's name may name a person or a place: the default name is the adapter's.
+            mine = [each for each, path in paths.items() if path == folder]
+            base = adapter.domain or adapter.name
+            names = [base, *(f"{base}_{number}" for number in range(2, len(paths) + 3))]
+            name = mine[0] if mine else next(each for each in names if each not in paths)
+        if not _NAME.fullmatch(name):
+            raise UserError(
+                f"--name {name}: a name is made of small letters, digits, '_' and '-', starts with a letter or digit, "
+                f"and has up to 63 of them"
+            )
+        known = settings.archives.get(name)
+        if known is None:
+            domain = request.domain or adapter.domain or name
+            if not _NAME.fullmatch(domain):
+                raise UserError(f"--domain {domain}: a domain is made of small letters, digits, '_' and '-'")
+            known = ArchiveSettings(domain=domain, adapter=adapter.name, order=len(settings.archives))
+            archives = {**settings.archives, name: known}
+            private = shards.folder_of(workspace, name)
+            private.mkdir(parents=True, exist_ok=True, mode=0o700)
+            write_json({"folder": os.fsencode(folder).hex()}, private / "archive.json")
+            workspace.save(settings.model_copy(update={"archives": archives}))
+        elif (before := paths[name]) != folder:
+            if before is not None and before.is_dir():
+                raise UserError(
+                    f"--name {name}: is another folder's name in this workspace; give this one its own name"
+                )
+            # The archive was moved: its relative paths, and with them its keys, are the same.
+            write_json({"folder": os.fsencode(folder).hex()}, shards.folder_of(workspace, name) / "archive.json")
+        if request.domain is not None and request.domain != known.domain:
+            raise UserError(
+                f"--domain {request.domain}: archive '{name}' was ingested under domain '{known.domain}'; its keys "
+                f"cannot change. Ingest it under another --name or into a new workspace"
+            )
+        if adapter.name != known.adapter:
+            raise UserError(
+                f"--adapter {adapter.name}: archive '{name}' was read by '{known.adapter}'; give another --name, or "
+                f"leave the option out"
+            )
+        if mapping is not None:
+            text = mapping.read_text(encoding="utf-8") if mapping.is_file() else ""
+            (shards.folder_of(workspace, name) / "mapping.yaml").write_text(text, encoding="utf-8")
+    return name
+
+
+def path_of(workspace: Workspace, name: str) -> Path | None:
+    """The archive's folder, as the private folder knows it."""
+    try:
+        raw = json.loads((shards.folder_of(workspace, name) / "archive.json").read_text(encoding="utf-8"))
+        return Path(os.fsdecode(bytes.fromhex(raw["folder"])))
+    except (OSError, ValueError, KeyError):
+        return None
+
+
+def _listing(
+    workspace: Workspace, request: IngestRequest, options: IngestOptions, name: str, adapter: Adapter
+) -> shards.Listing | None:
+    """The walk over the archive; none for a job that was given its shards, once they are listed."""
+    if request.shards is not None and shards.known_shards(workspace, name):
+        return None
+    return shards.update(workspace, name, adapter, options.shard_files, renew=request.again)
+
+
+def _nothing(request: IngestRequest, adapter: Adapter, listing: shards.Listing | None) -> str:
+    ignored = listing.ignored if listing else 0
+    beside = f" ({ignored} tables and texts were left out)" if ignored else ""
+    return (
+        f"{request.folder}: holds no files that adapter '{adapter.name}' reads{beside}; name the folder of the images"
+    )
+
+
+def _events(workspace: Workspace, name: str, run: str, domain: Domain, listing: shards.Listing) -> dict[str, int]:
+    """Write what vanished, changed and returned since the last run; how often each."""
+    folder = workspace.parts(name, FileEvents.table)
+    before = FileEvents.read(folder)
+    last = {row["file_key"]: row["event"] for row in before.sort("run").iter_rows(named=True)}
+    gone = {key for key, event in last.items() if event == "vanished"}
+    rows = []
+
+    def note(frame: pl.DataFrame, event: str, wanted: bool) -> None:
+        for path, member in frame.select("path", "member").iter_rows():
+            key = file_key_of(domain, name, path, member)
+            if (key in gone) == wanted:
+                rows.append({"file_key": key, "archive": name, "run": run, "event": event})
+
+    note(listing.vanished, "vanished", False)
+    if gone:
+        note(listing.there, "returned", True)
+    changed = [(file_key_of(domain, name, path, member), size) for path, member, size in listing.changed.iter_rows()]
+    rows += [
+        {"file_key": key, "archive": name, "run": run, "event": "changed"}
+        for key, _ in changed
+        if last.get(key) != "changed"
+    ]
+    if rows:
+        FileEvents.write(FileEvents.from_rows(rows), folder / f"{run}.parquet")
+    return {event: sum(row["event"] == event for row in rows) for event in ("vanished", "changed", "returned")}
+
+
+def _open_store(workspace: Workspace, store: str, options: IngestOptions) -> None:
+    if store and not (workspace.store(store) / "store.json").is_file():
+        write_json({"grey": options.grey.model_dump()}, workspace.store(store) / "store.json")
+
+
+def _run(
+    workspace: Workspace,
+    name: str,
+    tasks: Sequence[ShardTask],
+    jobs: int | None,
+    options: IngestOptions,
+) -> list[ShardCounts]:
+    if not tasks:
+        return []
+    jobs = min(jobs or len(os.sched_getaffinity(0)), len(tasks))
+    files = sum(len(shards.files_of(workspace, name, task.shard)) for task in tasks)
+    log = shards.folder_of(workspace, name) / "logs"
+    finished: list[ShardCounts] = []
+    with progress(files, f"ingest {name}", unit="files") as bar:
+        said = _Said(bar)
+        finished += run_shards(tasks, jobs, options.file_limit_s, log, said.now)
+    return finished
+
+
+@dataclass(slots=True)
+class _Said:
+    """Turns totals into steps of the bar."""
+
+    bar: Bar
+    files: int = 0
+    clock: float = 0.0
+
+    def now(self, files: int, kept: int, rejected: int, size: int) -> None:
+        if self.clock == 0.0:
+            self.clock = time.monotonic()
+        seconds = max(time.monotonic() - self.clock, 0.1)
+        self.bar.advance(max(files - self.files, 0), kept=kept, rejected=rejected, MB_s=round(size / 1e6 / seconds))
+        self.files = max(files, self.files)
+
+
+def _rows_without_file(adapter: Adapter, done: dict[int, ShardCounts]) -> int:
+    named = adapter.table_files()
+    return max(named - sum(each.files for each in done.values()), 0) if named is not None else 0
+
+
+def _write_run(
+    workspace: Workspace,
+    run: str,
+    result: IngestResult,
+    finished: Sequence[ShardCounts],
+    options: IngestOptions,
+    *,
+    started: datetime,
+) -> None:
+    row = {
+        "run": run,
+        "archive": result.archive,
+        "adapter": result.adapter,
+        "store": result.store,
+        "started": started.replace(tzinfo=None),
+        "seconds": result.seconds,
+        "listed": result.listed,
+        "ignored": result.ignored,
+        "seen": sum(each.seen for each in finished),
+        "kept": sum(each.kept for each in finished),
+        "rejected": sum(each.rejected for each in finished),
+        "rows_without_file": result.rows_without_file,
+        "grey_options": json.dumps(options.grey.model_dump(), sort_keys=True),
+        "versions": json.dumps(dict(versions()), sort_keys=True),
+    }
+    IngestRuns.write(IngestRuns.from_rows([row]), workspace.parts(result.archive, IngestRuns.table) / f"{run}.parquet")

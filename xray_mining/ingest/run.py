@@ -1,0 +1,387 @@
+"""One shard → its parts of images, pixels, rejects, findings, boxes and masks, and its raw pictures."""
+
+import json
+import sys
+import time
+import traceback
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import polars as pl
+
+from xray_mining.archive.adapter import Adapter, adapter_for
+from xray_mining.archive.dicom_file import relative_id
+from xray_mining.archive.listing import Reader
+from xray_mining.archive.radiograph import Header, ListedFile, MaskFile, MaskRule, Radiograph, Unusable
+from xray_mining.ingest import shards, terms
+from xray_mining.ingest.decode import decode
+from xray_mining.ingest.duplicates import perceptual_hash, pixel_digest
+from xray_mining.ingest.grey import Grey, box_into_square, grey, mask_into_square
+from xray_mining.ingest.identity import Domain, file_key_of, identify
+from xray_mining.ingest.options import GreyOptions, IngestOptions
+from xray_mining.ingest.quality import flags_of
+from xray_mining.pixels.store import ShardWriter, write_shard
+from xray_mining.records.boxes import Boxes
+from xray_mining.records.findings import Findings
+from xray_mining.records.images import Images
+from xray_mining.records.masks import Masks, encode_mask
+from xray_mining.records.pixels import Pixels
+from xray_mining.records.record import Record
+from xray_mining.records.rejects import Rejects
+from xray_mining.workspace import Workspace, digest_of, write_frame, write_json
+
+# Raised when the meaning of a stored picture changes: its number is part of the store's name.
+_GREY_VERSION = 1
+
+
+def store_name(options: GreyOptions) -> str:
+    """Name of the pixel store that these grey options make."""
+    return f"grey{options.side_px}-{digest_of({'grey': options.model_dump(), 'version': _GREY_VERSION})[:12]}"
+
+
+@dataclass(frozen=True, slots=True)
+class ShardTask:
+    """All that a worker needs to do one shard; may be pickled."""
+
+    root: Path
+    archive: str
+    adapter: str
+    folder: Path
+    mapping: Path | None
+    domain: Domain
+    shard: int
+    options: IngestOptions
+    headers_only: bool = False
+    refused: Mapping[int, tuple[str, str]] = field(default_factory=dict)
+    """Positions that took workers down before: reason and sentence of their rejection."""
+    suspects: tuple[int, ...] = ()
+    """Positions to do first, because a worker was lost on them once."""
+
+
+@dataclass(frozen=True, slots=True)
+class ShardCounts:
+    """The accounts of one finished shard."""
+
+    shard: int
+    store: str
+    files: int
+    bytes: int
+    seen: int
+    kept: int
+    rejected: int
+    seconds: float
+
+    def __post_init__(self) -> None:
+        if self.seen != self.kept + self.rejected:
+            raise ArithmeticError(f"shard lost files: {self}")
+
+
+def counts_path(workspace: Workspace, archive: str, shard: int, store: str) -> Path:
+    """The file that is written last: a shard is done where it is there."""
+    return workspace.root / "parts" / archive / "shards" / f"{shard:05d}-{store}.json"
+
+
+def counts_of(workspace: Workspace, archive: str, store: str) -> dict[int, ShardCounts]:
+    """The counts of all shards that are done for a store, by number."""
+    found = {}
+    for path in (workspace.root / "parts" / archive / "shards").glob(f"*-{store}.json"):
+        counts = ShardCounts(**json.loads(path.read_text(encoding="utf-8")))
+        if (workspace.parts(archive, Images.table) / f"{counts.shard:05d}.parquet").is_file():
+            found[counts.shard] = counts
+    return found
+
+
+Report = Callable[[int, int, int, int], None]
+"""Called before each file with its position, and kept, rejected and bytes so far."""
+
+
+def run_shard(task: ShardTask, report: Report, adapter: Adapter | None = None) -> ShardCounts:
+    """Do one shard and write its parts; the counts come last, so that a shard is done or not begun."""
+    clock = time.monotonic()
+    workspace = Workspace(task.root)
+    store = "" if task.headers_only else store_name(task.options.grey)
+    adapter = adapter or adapter_for(task.folder, task.adapter, task.mapping)
+    files = shards.files_of(workspace, task.archive, task.shard)
+    work = _Work(task, store, adapter, Reader(task.folder))
+    if task.headers_only:
+        work.all(files, report, None)
+    else:
+        with write_shard(workspace, store, task.archive, task.shard) as writer:
+            work.all(files, report, writer)
+    work.write(workspace)
+    counts = ShardCounts(
+        shard=task.shard,
+        store=store,
+        files=len(files),
+        bytes=work.bytes,
+        seen=len(work.images) + len(work.rejects),
+        kept=len(work.images),
+        rejected=len(work.rejects),
+        seconds=round(time.monotonic() - clock, 3),
+    )
+    write_json(asdict(counts), counts_path(workspace, task.archive, task.shard, store))
+    return counts
+
+
+class _Work:
+    """The rows of one shard while it is done."""
+
+    def __init__(self, task: ShardTask, store: str, adapter: Adapter, reader: Reader) -> None:
+        self.task = task
+        self.store = store
+        self.adapter = adapter
+        self.reader = reader
+        self.bytes = 0
+        self.images: list[dict[str, Any]] = []
+        self.pixels: list[dict[str, Any]] = []
+        self.rejects: list[dict[str, Any]] = []
+        self.findings: list[dict[str, Any]] = []
+        self.boxes: list[dict[str, Any]] = []
+        self.masks: list[dict[str, Any]] = []
+
+    def all(self, files: list[ListedFile], report: Report, writer: ShardWriter | None) -> None:
+        """Every file of the shard; suspects first, which only changes when they are met, not what is written."""
+        for position in self.task.suspects:
+            report(position, 0, 0, 0)
+            self._probe(files[position])
+        for position, file in enumerate(files):
+            report(position, len(self.images), len(self.rejects), self.bytes)
+            self.bytes += max(file.bytes, 0)
+            key = file_key_of(self.task.domain, self.task.archive, file.path, file.member)
+            try:
+                if position in self.task.refused:
+                    reason, sentence = self.task.refused[position]
+                    raise Unusable("decode", reason, sentence)
+                self._file(position, file, key, writer)
+            except Unusable as trouble:
+                self._reject(position, 0, key, file.bytes, trouble)
+
+    def _probe(self, file: ListedFile) -> None:
+        """Do a file for its effect on the worker alone."""
+        scratch = _Work(self.task, self.store, self.adapter, Reader(self.task.folder))
+        try:
+            scratch._file(0, file, file_key_of(self.task.domain, self.task.archive, file.path, file.member), None)
+        except Unusable:
+            return
+
+    def _file(self, position: int, file: ListedFile, key: str, writer: ShardWriter | None) -> None:
+        data = self.reader.read(file)
+        try:
+            if self.task.headers_only:
+                radiographs = self.adapter.read_header(file, data)
+            else:
+                radiographs = self.adapter.read(file, data)
+            for radiograph in radiographs:
+                try:
+                    self._frame(position, file, key, radiograph, writer)
+                except Unusable as trouble:
+                    self._reject(position, radiograph.frame, key, file.bytes, trouble)
+        except (Unusable, OSError, MemoryError):
+            raise
+        except Exception as error:
+            # A reader of foreign bytes met something that nobody foresaw: the file is data, the log says what it was.
+            traceback.print_exc(file=sys.stderr)
+            raise Unusable(
+                "header", "unexpected", "The file's content was not foreseen; the log in the private folder says more."
+            ) from error
+
+    def _frame(
+        self, position: int, file: ListedFile, key: str, radiograph: Radiograph, writer: ShardWriter | None
+    ) -> None:
+        header = radiograph.header
+        admit(header)
+        if radiograph.trouble is not None:
+            raise radiograph.trouble
+        own_id = relative_id(file.path, file.member)
+        identity = identify(
+            header,
+            self.task.domain,
+            own_id,
+            radiograph.frame,
+            topcode_age=self.task.options.topcode_age,
+            file_key=key,
+        )
+        row = {
+            **identity.columns,
+            "archive": self.task.archive,
+            "shard": self.task.shard,
+            "position": position,
+        }
+        flags = list(identity.flags)
+        encoded = radiograph.encoded
+        seen = None
+        if encoded is not None:
+            stored = decode(encoded, self.task.options.grey.side_px)
+            seen = grey(stored, encoded, self.task.options.grey)
+            flags += flags_of(seen, encoded.rows, encoded.columns)
+            row |= {
+                "pixel_digest": pixel_digest(encoded),
+                "perceptual_hash": perceptual_hash(seen.picture, seen.placement),
+                "rows": encoded.rows,
+                "columns": encoded.columns,
+                "bits_stored": encoded.bits_stored,
+                "photometric_interpretation": terms.photometric_of(encoded.photometric),
+                "transfer_syntax_uid": encoded.syntax,
+            }
+            spacing = row["pixel_spacing_mm"]
+            self.pixels.append(
+                {
+                    "image_key": row["image_key"],
+                    "store": self.store,
+                    "archive": self.task.archive,
+                    "shard": self.task.shard,
+                    "offset": writer.append(seen.picture) if writer is not None else 0,
+                    "side_px": self.task.options.grey.side_px,
+                    "value_type": self.task.options.grey.value_type,
+                    "content_left": float(seen.placement.left),
+                    "content_top": float(seen.placement.top),
+                    "content_width": float(seen.placement.width),
+                    "content_height": float(seen.placement.height),
+                    "store_spacing_mm": _store_spacing(header, encoded.rows, encoded.columns, seen)
+                    if spacing
+                    else None,
+                    "window_source": seen.window_source,
+                    "inverted": seen.inverted,
+                    "clipped_fraction": seen.clipped_fraction,
+                    "decoder": stored.decoder,
+                }
+            )
+        else:
+            flags.append("no_pixels")
+        row["quality_flags"] = sorted(flags)
+        self.images.append(row)
+        self.declared(header, row, seen)
+
+    def declared(self, header: Header, row: Mapping[str, Any], seen: Grey | None) -> None:
+        """What the archive states of a radiograph: findings, and boxes and masks through the picture's geometry."""
+        for finding in header.findings:
+            self.findings.append(
+                {
+                    "image_key": row["image_key"],
+                    "study_key": row["study_key"],
+                    "patient_key": row["patient_key"],
+                    "name": finding.name,
+                    "value": finding.value,
+                    "label": finding.label,
+                    "unit": finding.unit,
+                    "study_day": row["study_day"],
+                    "source": finding.source or self.task.adapter,
+                    "source_version": finding.version,
+                }
+            )
+        if seen is None:
+            return
+        side = self.task.options.grey.side_px
+        for box in header.boxes:
+            x, y, width, height = box_into_square(
+                (box.x, box.y, box.width, box.height), box.columns, box.rows, seen.placement
+            )
+            self.boxes.append(
+                {
+                    "image_key": row["image_key"],
+                    "name": box.name,
+                    "x": x,
+                    "y": y,
+                    "width": width,
+                    "height": height,
+                    "source": self.task.adapter,
+                }
+            )
+        for mask in header.masks:
+            values = self._mask_values(mask)
+            if values is None:
+                continue
+            for rule in mask.rules:
+                outlined = mask_into_square(_outlined(values, rule), seen.placement, side)
+                self.masks.append(
+                    {
+                        "image_key": row["image_key"],
+                        "structure": rule.structure,
+                        "source": "reference",
+                        "set": "reference",
+                        "store": self.store,
+                        "run_lengths": encode_mask(outlined),
+                        "quality": 1.0,
+                    }
+                )
+
+    def _mask_values(self, mask: MaskFile) -> np.ndarray | None:
+        try:
+            path = self.task.folder / Path(mask.path.decode("utf-8", "surrogateescape"))
+            values = cv2.imdecode(np.frombuffer(path.read_bytes(), np.uint8), cv2.IMREAD_UNCHANGED)
+        except (OSError, cv2.error):
+            values = None
+        if values is None:
+            print("a mask file is missing or cannot be read", file=sys.stderr)
+            return None
+        return values if values.ndim == 2 else values[..., 0]
+
+    def _reject(self, position: int, frame: int, key: str, size: int, trouble: Unusable) -> None:
+        self.rejects.append(
+            {
+                "file_key": key,
+                "archive": self.task.archive,
+                "shard": self.task.shard,
+                "position": position,
+                "frame": frame,
+                "stage": trouble.stage,
+                "reason": trouble.reason,
+                "sentence": trouble.sentence,
+                "bytes": max(size, 0),
+            }
+        )
+
+    def write(self, workspace: Workspace) -> None:
+        """Write the parts; images last of the records."""
+        name = f"{self.task.shard:05d}.parquet"
+        for record, rows in ((Findings, self.findings), (Boxes, self.boxes), (Rejects, self.rejects)):
+            record.write(record.from_rows(rows), workspace.parts(self.task.archive, record.table) / name)
+        for record, rows in ((Masks, self.masks), (Pixels, self.pixels)):
+            path = workspace.parts(self.task.archive, record.table) / name
+            frame = part_of(record, rows)
+            if path.is_file():
+                # Other stores of the same shard stay.
+                others = record.read(path).filter(pl.col("store") != self.store)
+                frame = pl.concat([others, frame]) if others.height else frame
+            if not self.task.headers_only or record is Masks:
+                write_frame(frame, path)
+        write_frame(part_of(Images, self.images), workspace.parts(self.task.archive, Images.table) / name)
+
+
+def part_of(record: type[Record], rows: Iterable[dict[str, Any]]) -> pl.DataFrame:
+    """Rows as a typed frame in which a key may stand twice: merge settles that, a worker sees its own shard only."""
+    schema = {name: column.dtype for name, column in record.columns().items()}
+    frame = pl.DataFrame(list(rows), schema=schema, orient="row")
+    first = frame.unique(record.primary_key(), keep="first", maintain_order=True)
+    record.typed(first)
+    return frame.select(record.column_names())
+
+
+def admit(header: Header) -> None:
+    """Unusable where modality, body part or text say that this is no chest radiograph."""
+    if header.known_chest:
+        return
+    modality = (header.modality or "").upper()
+    if modality and modality not in terms.RADIOGRAPHS:
+        word = terms.modality_in_words(modality)
+        raise Unusable("header", "not_radiograph", f"The modality is {word}; radiographs are CR, DX or a capture.")
+    chest = terms.shows_chest(header.body_part, header.view_texts)
+    if chest is False:
+        raise Unusable("header", "not_chest", "The header names another part of the body than the chest.")
+    if chest is None and (not modality or modality in terms.CAPTURES):
+        raise Unusable("header", "not_chest", "Nothing in the header says that this picture shows a chest.")
+
+
+def _store_spacing(header: Header, rows: int, columns: int, seen: Grey) -> float:
+    spacing = header.spacings[0]
+    return max(spacing.row * rows, spacing.column * columns) / max(seen.placement.width, seen.placement.height)
+
+
+def _outlined(values: np.ndarray, rule: MaskRule) -> np.ndarray:
+    if rule.how == "bits":
+        return (values & rule.value) > 0
+    return values == rule.value if rule.how == "equals" else values >= rule.value

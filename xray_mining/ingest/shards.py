@@ -1,0 +1,106 @@
+"""The file list of an archive, cut into fixed slices: the unit of work, of resuming and of spreading over machines.
+
+Lists hold paths, so they live in the private folder. A slice never changes: files that come later open new slices.
+"""
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import polars as pl
+
+from xray_mining.archive.adapter import Adapter
+from xray_mining.archive.radiograph import ListedFile
+from xray_mining.errors import UserError
+from xray_mining.workspace import Workspace, lock, write_frame
+
+_SCHEMA = {"path": pl.Binary, "member": pl.String, "bytes": pl.Int64, "modified_ns": pl.Int64}
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """What a walk over the archive found, beside what earlier walks had found."""
+
+    shards: tuple[int, ...]
+    listed: int
+    ignored: int
+    added: int
+    vanished: pl.DataFrame
+    """Rows path, member of files that an earlier walk saw and this one did not."""
+    changed: pl.DataFrame
+    """Rows path, member, bytes of files with another size or time than in their slice's list."""
+    there: pl.DataFrame
+    """Rows path, member of all files that are there."""
+
+
+def folder_of(workspace: Workspace, archive: str) -> Path:
+    """The archive's private folder: paths, lists, logs."""
+    return workspace.private / "archives" / archive
+
+
+def _lists(workspace: Workspace, archive: str) -> Path:
+    return folder_of(workspace, archive) / "shards"
+
+
+def known_shards(workspace: Workspace, archive: str) -> tuple[int, ...]:
+    """Numbers of the slices that are listed."""
+    return tuple(sorted(int(path.stem) for path in _lists(workspace, archive).glob("*.parquet")))
+
+
+def files_of(workspace: Workspace, archive: str, shard: int) -> list[ListedFile]:
+    """The files of one slice, in their order."""
+    path = _lists(workspace, archive) / f"{shard:05d}.parquet"
+    try:
+        frame = pl.read_parquet(path)
+    except OSError as error:
+        raise UserError(
+            f"archive {archive}: shard {shard} is not listed; run `xray-mining ingest` without --shards first"
+        ) from error
+    return [ListedFile(*row) for row in frame.select(list(_SCHEMA)).iter_rows()]
+
+
+def update(workspace: Workspace, archive: str, adapter: Adapter, shard_files: int, renew: bool) -> Listing:
+    """Walk the archive and list what is new in new slices; with `renew`, take over the sizes and times of today."""
+    home = _lists(workspace, archive)
+    with lock(folder_of(workspace, archive) / "list.lock"):
+        walked, ignored = [], 0
+        for file in adapter.files():
+            if adapter.ignores(file):
+                ignored += 1
+            else:
+                walked.append((file.path, file.member, file.bytes, file.modified_ns))
+        there = pl.DataFrame(walked, schema=_SCHEMA, orient="row")
+        known = {shard: pl.read_parquet(home / f"{shard:05d}.parquet") for shard in known_shards(workspace, archive)}
+        before = pl.concat(known.values()) if known else pl.DataFrame(schema=_SCHEMA)
+        keys = ["path", "member"]
+        new = there.join(before, on=keys, how="anti").sort(keys)
+        vanished = before.join(there, on=keys, how="anti").select(keys)
+        both = there.join(before, on=keys, suffix="_before")
+        changed = both.filter(
+            (pl.col("bytes") != pl.col("bytes_before")) | (pl.col("modified_ns") != pl.col("modified_ns_before"))
+        ).select("path", "member", "bytes")
+        if renew and changed.height:
+            for shard, frame in known.items():
+                today = frame.update(there, on=keys)
+                if not today.equals(frame):
+                    write_frame(today, home / f"{shard:05d}.parquet")
+        first = max(known, default=-1) + 1
+        for number, start in enumerate(range(0, new.height, shard_files)):
+            write_frame(new[start : start + shard_files], home / f"{first + number:05d}.parquet")
+    return Listing(
+        shards=known_shards(workspace, archive),
+        listed=there.height + ignored,
+        ignored=ignored,
+        added=new.height,
+        vanished=vanished,
+        changed=changed,
+        there=there.select(keys),
+    )
+
+
+def paths_of(workspace: Workspace, archive: str) -> Iterator[tuple[int, int, Path, str]]:
+    """Shard, position, path below the archive's folder, and member of every listed file."""
+    for shard in known_shards(workspace, archive):
+        for position, file in enumerate(files_of(workspace, archive, shard)):
+            yield shard, position, Path(os.fsdecode(file.path)), file.member

@@ -1,0 +1,283 @@
+"""What ingest says when it ends, what status says while it runs, and where a file of a key lies."""
+
+import uuid
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+import polars as pl
+
+from xray_mining.errors import UserError
+from xray_mining.ingest import shards
+from xray_mining.ingest.ingest import IngestResult, path_of
+from xray_mining.ingest.run import counts_of
+from xray_mining.records.images import Images
+from xray_mining.records.rejects import Rejects
+from xray_mining.workspace import Workspace
+
+# What to do about the most frequent reason for rejection.
+HINTS = {
+    "not_dicom": "Files that are no DICOM stand among the radiographs; an image folder with a table needs --mapping.",
+    "not_chest": "Pictures of other parts of the body, or captures that do not say what they show, were left out.",
+    "not_radiograph": "The archive holds other modalities; point ingest at the radiographs to save their reading.",
+    "not_an_image": "Reports, plans and other objects stand among the radiographs; nothing needs to be done.",
+    "no_pixels": "Headers came without pixel data: ask the archive's export for whole objects, then --again.",
+    "empty_file": "Empty files are a broken copy: copy them again, then run with --again.",
+    "truncated_pixels": "Files were cut off: copy them again, then run with --again.",
+    "undecodable": "No decoder reads these pixel data; try pip install 'xray-mining[decoders]', then --again.",
+    "unknown_syntax": "No decoder knows their transfer syntax; convert them (dcmconv, gdcmconv), then --again.",
+    "unreadable": "This user may not read the files: mend their permissions, then run with --again.",
+    "gone": "Files went away while they were read; run again once the archive is quiet.",
+    "crash": "A decoder ended its process on these files; they are named below, the rest is complete.",
+    "hangs": "A decoder did not come back from these files; they are named below, the rest is complete.",
+    "changed": "Files changed since they were read; run with --again to read them anew.",
+    "uid_reused": "Different pictures carry one SOPInstanceUID; ask the sender, the first of each was kept.",
+    "not_in_table": "Images without a row in the table were left out; add their rows, then run with --again.",
+    "size_mismatch": "Headers and pixel data state different sizes; the sender's export is at fault.",
+    "broken_header": "Headers are damaged: copy the files again, then run with --again.",
+    "unexpected": "The log in the private folder says what was met; please report it with a file that may be shared.",
+}
+_LISTED_PATHS = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How many accounts ended in one way."""
+
+    outcome: str
+    reason: str
+    accounts: int
+
+
+@dataclass(frozen=True, slots=True)
+class IngestSummary:
+    """Books of an archive that balance, and the run that ended."""
+
+    archive: str
+    adapter: str
+    store: str
+    seen: int
+    kept: int
+    duplicate: int
+    rejected: int
+    listed: int
+    ignored: int
+    rows_without_file: int
+    near_duplicates: int
+    shards: int
+    shards_done: int
+    shards_now: int
+    vanished: int
+    changed: int
+    returned: int
+    seconds: float
+    files_per_second: float
+    megabytes_per_second: float
+    outcomes: list[Outcome]
+    hint: str
+
+    def __post_init__(self) -> None:
+        if self.seen != self.kept + self.duplicate + self.rejected:
+            raise ArithmeticError(f"ingest lost files: {self}")
+
+    def lines(self) -> list[str]:
+        """The summary for people."""
+        said = [
+            f"{self.archive}: {self.seen:,} seen = {self.kept:,} kept + {self.duplicate:,} duplicate + "
+            f"{self.rejected:,} rejected"
+        ]
+        width = max([len(each.reason) for each in self.outcomes] + [8])
+        said += [f"  {each.outcome:<9}  {each.reason:<{width}}  {each.accounts:>9,}" for each in self.outcomes]
+        if self.near_duplicates:
+            said.append(f"{self.near_duplicates:,} pairs of near-duplicates")
+        beside = []
+        for count, words in (
+            (self.ignored, "tables and texts ignored"),
+            (self.rows_without_file, "table rows without a file"),
+            (self.vanished, "files vanished"),
+            (self.changed, "files changed"),
+            (self.returned, "files returned"),
+        ):
+            if count:
+                beside.append(f"{count:,} {words}")
+        if beside:
+            said.append(", ".join(beside))
+        if self.shards_now:
+            said.append(
+                f"{self.shards_now} of {self.shards} shards now, in {self.seconds:.1f} s "
+                f"({self.files_per_second:,.0f} files/s, {self.megabytes_per_second:,.0f} MB/s)"
+            )
+        else:
+            said.append("nothing new")
+        if self.shards_done < self.shards:
+            said.append(
+                f"{self.shards - self.shards_done} shards are still to do: run the same command without --shards"
+            )
+        if self.hint:
+            said.append(self.hint)
+        return said
+
+
+def summary_of(result: IngestResult, outcomes: pl.DataFrame) -> IngestSummary:
+    """The closing summary, from the run's result and the merged catalog's outcomes (outcome, reason, accounts)."""
+    rows = [Outcome(*row) for row in outcomes.select("outcome", "reason", "accounts").iter_rows()]
+    rows = [row for row in rows if row.accounts or row.outcome == "kept"]
+
+    def total(outcome: str) -> int:
+        return sum(row.accounts for row in rows if row.outcome == outcome)
+
+    rejected = [row for row in rows if row.outcome == "rejected"]
+    seconds = max(result.seconds, 1e-3)
+    return IngestSummary(
+        archive=result.archive,
+        adapter=result.adapter,
+        store=result.store,
+        seen=result.seen,
+        kept=total("kept"),
+        duplicate=total("duplicate"),
+        rejected=total("rejected"),
+        listed=result.listed,
+        ignored=result.ignored,
+        rows_without_file=result.rows_without_file,
+        near_duplicates=result.near_duplicates,
+        shards=result.shards,
+        shards_done=result.shards_done,
+        shards_now=result.shards_now,
+        vanished=result.vanished,
+        changed=result.changed,
+        returned=result.returned,
+        seconds=result.seconds,
+        files_per_second=round(result.files_now / seconds, 1),
+        megabytes_per_second=round(result.bytes_now / 1e6 / seconds, 1),
+        outcomes=rows,
+        hint=HINTS.get(max(rejected, key=lambda row: row.accounts).reason, "") if rejected else "",
+    )
+
+
+def rejected_paths(workspace: Workspace, archive: str) -> list[str]:
+    """Lines for the terminal only: some rejected files of each reason, by their paths."""
+    rejects = Rejects.read(workspace.parts(archive, Rejects.table))
+    folder = path_of(workspace, archive)
+    said = []
+    for (reason,), rows in rejects.sort("shard", "position").group_by("reason", maintain_order=True):
+        for row in rows.head(_LISTED_PATHS).iter_rows(named=True):
+            file = shards.files_of(workspace, archive, row["shard"])[row["position"]]
+            path = (folder or Path()) / Path(file.path.decode("utf-8", "surrogateescape"))
+            said.append(
+                f"  {reason}: {_printable(path)}{f' [{file.member}]' if file.member else ''}: {row['sentence']}"
+            )
+        if rows.height > _LISTED_PATHS:
+            said.append(f"  {reason}: and {rows.height - _LISTED_PATHS:,} more")
+    return said
+
+
+def _printable(path: Path) -> str:
+    return str(path).encode("utf-8", "backslashreplace").decode()
+
+
+@dataclass(frozen=True, slots=True)
+class ArchiveStatus:
+    """How far one archive is."""
+
+    archive: str
+    adapter: str
+    domain: str
+    shards: int
+    done: int
+    seen: int
+    kept: int
+    rejected: int
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """How far all archives of a workspace are; from parts and lists alone, so it may be asked while ingest runs."""
+
+    store: str
+    archives: list[ArchiveStatus]
+
+    def lines(self) -> list[str]:
+        """The status for people."""
+        if not self.archives:
+            return ["no archive yet; `xray-mining ingest ARCHIVE` reads one"]
+        return [
+            f"{each.archive} ({each.adapter}): {each.done} of {each.shards} shards done; {each.seen:,} seen, "
+            f"{each.kept:,} kept and {each.rejected:,} rejected before duplicates are settled"
+            for each in self.archives
+        ]
+
+
+def status_of(workspace: Workspace) -> Status:
+    """Shards done and to do, by archive."""
+    settings = workspace.settings
+    found = []
+    for name, archive in sorted(settings.archives.items(), key=lambda item: item[1].order):
+        done = counts_of(workspace, name, settings.store or "") or counts_of(workspace, name, "")
+        found.append(
+            ArchiveStatus(
+                archive=name,
+                adapter=archive.adapter,
+                domain=archive.domain,
+                shards=max(len(shards.known_shards(workspace, name)), len(done)),
+                done=len(done),
+                seen=sum(each.seen for each in done.values()),
+                kept=sum(each.kept for each in done.values()),
+                rejected=sum(each.rejected for each in done.values()),
+            )
+        )
+    return Status(settings.store or "", found)
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A file of an archive, for who holds the private folder."""
+
+    archive: str
+    what: str
+    path: str
+    member: str
+    frame: int
+
+    def lines(self) -> list[str]:
+        """The path, and the member within it."""
+        return [f"{self.path}{f' [{self.member}]' if self.member else ''}"]
+
+
+def locate(workspace: Workspace, key: str) -> Place:
+    """The file of an image_key, a file_key or a duplicate's instance_key.
+
+    UserError where the key is none, nobody has it, or the private folder does not hold its list.
+    """
+    try:
+        key = str(uuid.UUID(key))
+    except ValueError as error:
+        raise UserError(f"{key}: is not a key; keys are 32 hexadecimal digits, with or without '-'") from error
+    for archive in workspace.settings.archives:
+        for what, frame in _holders(workspace, archive):
+            rows = frame.filter(
+                pl.any_horizontal(pl.col(each) == key for each in frame.columns if each.endswith("_key"))
+            )
+            if rows.height:
+                row = rows.row(0, named=True)
+                return _place(workspace, archive, what, row)
+    raise UserError(f"{key}: no archive of this workspace has this key; give an image_key or a file_key")
+
+
+def _holders(workspace: Workspace, archive: str) -> Iterable[tuple[str, pl.DataFrame]]:
+    columns = ["file_key", "shard", "position", "frame"]
+    for record, more in ((Images, ["image_key"]), (Rejects, [])):
+        paths = workspace.parts(archive, record.table).glob("*.parquet")
+        for path in sorted(paths):
+            yield record.table, pl.read_parquet(path, columns=[*more, *columns])
+
+
+def _place(workspace: Workspace, archive: str, what: str, row: dict[str, object]) -> Place:
+    folder = path_of(workspace, archive)
+    if folder is None:
+        raise UserError(
+            f"archive {archive}: the private folder beside the workspace does not say where it lies; paths are known "
+            f"to its holder only"
+        )
+    file = shards.files_of(workspace, archive, int(str(row["shard"])))[int(str(row["position"]))]
+    path = folder / Path(file.path.decode("utf-8", "surrogateescape"))
+    return Place(archive, what, _printable(path), file.member, int(str(row["frame"])))

@@ -1,0 +1,225 @@
+"""Shards over processes of their own: a decoder that crashes or hangs takes its worker down, never the run.
+
+The file it was lost on is tried once more, first of all, by the next worker; lost again, it is rejected and the rest of
+the shard is done without it.
+"""
+
+import multiprocessing
+import os
+import signal
+import sys
+import time
+import traceback
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field, replace
+from multiprocessing.connection import Connection, wait
+from pathlib import Path
+from typing import Any
+
+from xray_mining.errors import CannotFinish
+from xray_mining.ingest.run import ShardCounts, ShardTask, run_shard
+
+# A worker is replaced after so many shards: what decoders leak does not add up.
+_SHARDS_A_WORKER = 50
+_POSITION, _DONE, _DISK, _BUG = range(4)
+
+
+@dataclass(slots=True)
+class _Worker:
+    process: Any
+    pipe: Connection
+    task: ShardTask | None = None
+    position: int = -1
+    since: float = 0.0
+    shards: int = 0
+    done: tuple[int, int, int, int] = (0, 0, 0, 0)
+
+
+@dataclass(slots=True)
+class _Losses:
+    """Positions of one shard on which workers were lost, with how."""
+
+    times: dict[int, int] = field(default_factory=dict)
+    how: dict[int, tuple[str, str]] = field(default_factory=dict)
+
+
+Progress = Callable[[int, int, int, int], None]
+"""Called with files, kept, rejected and bytes done so far, over all shards of this run."""
+
+
+def run_shards(
+    tasks: Sequence[ShardTask], jobs: int, file_limit_s: float, log: Path, progress: Progress
+) -> Iterator[ShardCounts]:
+    """Do the shards in up to `jobs` processes and give the counts of each as it ends, in the order of ending.
+
+    Raises CannotFinish where the disk refuses; what was finished is kept.
+    """
+    context = multiprocessing.get_context("spawn")
+    waiting = list(reversed(tasks))
+    losses: dict[int, _Losses] = {task.shard: _Losses() for task in tasks}
+    workers: list[_Worker] = []
+    finished = [0, 0, 0, 0]
+    try:
+        with _one_thread_each():
+            while waiting or any(worker.task for worker in workers):
+                while waiting and len(workers) < jobs:
+                    workers.append(_start(context, log, len(workers)))
+                for worker in workers:
+                    if worker.task is None and waiting:
+                        _give(worker, waiting.pop())
+                for worker in _with_news(workers):
+                    yield from _hear(worker, workers, waiting, losses, finished)
+                for worker in workers:
+                    if worker.task is not None and time.monotonic() - worker.since > file_limit_s:
+                        _lose(worker, workers, waiting, losses, hung=True)
+                running = [worker.done for worker in workers if worker.task is not None]
+                progress(*(finished[i] + sum(each[i] for each in running) for i in range(4)))
+    finally:
+        for worker in workers:
+            worker.process.kill()
+            worker.process.join()
+            worker.pipe.close()
+
+
+@contextmanager
+def _one_thread_each() -> Generator[None]:
+    """Workers are the parallelism: the libraries within them take one thread each."""
+    names = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "POLARS_MAX_THREADS", "RAYON_NUM_THREADS")
+    before = {name: os.environ.get(name) for name in names}
+    os.environ.update(dict.fromkeys(names, "1"))
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
+
+
+def _start(context: Any, log: Path, number: int) -> _Worker:
+    here, there = context.Pipe()
+    process = context.Process(target=_serve, args=(there, log, number, os.getpid()), daemon=True)
+    process.start()
+    there.close()
+    return _Worker(process, here)
+
+
+def _give(worker: _Worker, task: ShardTask) -> None:
+    worker.task, worker.position, worker.since, worker.done = task, -1, time.monotonic(), (0, 0, 0, 0)
+    # A worker that died in between is met where its pipe is read.
+    with suppress(OSError):
+        worker.pipe.send(task)
+
+
+def _with_news(workers: list[_Worker]) -> list[_Worker]:
+    ready = set(wait([worker.pipe for worker in workers], timeout=0.5))
+    return [worker for worker in workers if worker.pipe in ready]
+
+
+def _hear(
+    worker: _Worker,
+    workers: list[_Worker],
+    waiting: list[ShardTask],
+    losses: dict[int, _Losses],
+    finished: list[int],
+) -> Iterator[ShardCounts]:
+    try:
+        kind, value = worker.pipe.recv()
+        while kind == _POSITION and worker.pipe.poll():
+            kind, value = worker.pipe.recv()
+    except (EOFError, OSError):
+        _lose(worker, workers, waiting, losses, hung=False)
+        return
+    if kind == _POSITION:
+        worker.position, worker.since = value[0], time.monotonic()
+        worker.done = value
+    elif kind == _DONE:
+        worker.task, worker.position = None, -1
+        worker.shards += 1
+        for index, count in enumerate((value.files, value.kept, value.rejected, value.bytes)):
+            finished[index] += count
+        if worker.shards >= _SHARDS_A_WORKER:
+            worker.process.kill()
+            worker.process.join()
+            worker.pipe.close()
+            workers.remove(worker)
+        yield value
+    elif kind == _DISK:
+        raise CannotFinish(value)
+    else:
+        raise RuntimeError(value)
+
+
+def _lose(
+    worker: _Worker, workers: list[_Worker], waiting: list[ShardTask], losses: dict[int, _Losses], hung: bool
+) -> None:
+    """A worker crashed or hangs: its shard is done again, without the file that did it twice."""
+    worker.process.kill()
+    worker.process.join()
+    worker.pipe.close()
+    workers.remove(worker)
+    task, position = worker.task, worker.position
+    if task is None:
+        return
+    mine = losses[task.shard]
+    mine.times[position] = mine.times.get(position, 0) + 1
+    if mine.times[position] == 1 and position >= 0:
+        waiting.append(replace(task, suspects=(position,)))
+        return
+    if position < 0:
+        if mine.times[position] > 2:
+            raise CannotFinish(
+                f"archive {task.archive}, shard {task.shard}: its worker ended three times before it met a file "
+                f"(memory?); try fewer --jobs and see the log in the private folder"
+            )
+        waiting.append(task)
+        return
+    if hung:
+        verdict = ("hangs", "Reading the file takes longer than the limit a file has; it was tried twice.")
+    else:
+        verdict = ("crash", "Reading the file ends the reading process; it was tried twice.")
+    waiting.append(replace(task, suspects=(), refused={**task.refused, position: verdict}))
+
+
+def _serve(pipe: Connection, log: Path, number: int, parent: int) -> None:
+    """A worker's life: take a shard, do it, say so; until the pipe or the parent ends."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    log.mkdir(parents=True, exist_ok=True)
+    # Decoders write to standard error what may name a file: it goes to the private log.
+    handle = os.open(log / f"worker-{number}.log", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    os.dup2(handle, sys.stderr.fileno() if sys.stderr is not None else 2)
+    os.dup2(handle, 2)
+    import cv2
+
+    cv2.setNumThreads(1)
+    from xray_mining.archive.adapter import Adapter, adapter_for
+
+    adapters: dict[tuple[str, Path, Path | None], Adapter] = {}
+    clock = 0.0
+
+    def report(position: int, kept: int, rejected: int, size: int) -> None:
+        nonlocal clock
+        if os.getppid() != parent:
+            os._exit(1)
+        clock = time.monotonic()
+        pipe.send((_POSITION, (position, kept, rejected, size)))
+
+    while True:
+        try:
+            task: ShardTask = pipe.recv()
+        except (EOFError, OSError):
+            return
+        which = (task.adapter, task.folder, task.mapping)
+        try:
+            if which not in adapters:
+                adapters[which] = adapter_for(task.folder, task.adapter, task.mapping)
+            answer: tuple[int, Any] = (_DONE, run_shard(task, report, adapters[which]))
+        except CannotFinish as error:
+            answer = (_DISK, str(error))
+        except OSError as error:
+            answer = (_DISK, f"shard {task.shard}: {error.strerror or error}; free the disk or its rights and repeat")
+        except Exception:
+            answer = (_BUG, traceback.format_exc())
+        pipe.send(answer)
