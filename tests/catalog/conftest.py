@@ -50,7 +50,7 @@ def image_row(number: int, **changes: Any) -> dict[str, Any]:
     return row | changes
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def make() -> type:
     """`make.key(…)`, `make.image(number, **changes)`: rows for parts."""
 

@@ -113,8 +113,13 @@ def frame(
     con: duckdb.DuckDBPyConnection, text: str, parameters: Mapping[str, Any] | None = None, where: str = "query"
 ) -> pl.DataFrame:
     """Rows of a SELECT with bound parameters; keys come back as text. DuckDB's complaint becomes one sentence."""
+    values = dict(parameters or {})
+    used = set(re.findall(r"\$([A-Za-z_]\w*)", text))
+    for name in values:
+        if name not in used:
+            raise UserError(f"{where}: parameter '{name}' is not used; leave it out, or write ${name} where it belongs")
     try:
-        relation = con.sql(text, params=dict(parameters or {}))
+        relation = con.sql(text, params=values)
         if relation is None:
             raise UserError(f"{where}: gives no rows; write one SELECT")
         reader = relation.to_arrow_reader(100_000)
@@ -135,6 +140,8 @@ def frame(
         raise CannotFinish(f"{where}: needs more memory than {MEMORY_LIMIT}; select fewer columns or rows") from error
     except duckdb.Error as error:
         raise UserError(f"{where}: {sentence_of(error)}") from error
+    except pl.exceptions.DuplicateError as error:
+        raise UserError(f"{where}: two columns have one name; name each with `as`") from error
     assert isinstance(found, pl.DataFrame)
     return found
 
@@ -155,11 +162,11 @@ def sentence_of(error: duckdb.Error) -> str:
     near = re.search(r'Did you mean "([^"]+)"', text)
     if found:
         return f"table '{found[1]}' is unknown" + (f"; did you mean '{near[1]}'?" if near else "; see `dictionary`")
-    found = re.search(r"Values were not provided for the following prepared statement parameters: (.+)", text)
+    found = re.search(r"Values were not provided for the following (?:prepared statement )?parameters: (\w+)", text)
     if found:
-        return f"parameter '{found[1].strip()}' has no value; give --param {found[1].strip()}=VALUE"
-    found = re.search(r"identifiers of the excess parameters: (.+)", text)
+        return f"parameter '{found[1]}' has no value; give --param {found[1]}=VALUE"
+    found = re.search(r"identifiers of the excess parameters: (\w+)", text)
     if found:
-        return f"parameter '{found[1].strip()}' is not used by the query; leave it out"
+        return f"parameter '{found[1]}' is not used by the query; leave it out"
     words = first_line(error)
     return re.sub(r"^[\w ]*Error: ", "", words)[:300]

@@ -1,0 +1,211 @@
+"""Users' SQL: every way out that we know of is refused with one sentence, and the wall behind the door holds too."""
+
+import duckdb
+import pytest
+
+from xray_mining.catalog.connection import frame, guarded
+from xray_mining.catalog.guard import one_select
+from xray_mining.catalog.query import known_tables, sql
+from xray_mining.errors import CannotFinish, UserError
+from xray_mining.records.images import Images
+from xray_mining.workspace import Workspace
+
+# {secret}: a file that lies outside the workspace; {out}: a file that must not come into being
+WAYS_OUT = (
+    "select * from '{secret}'",
+    "select * from read_csv('{secret}')",
+    "select * from read_csv_auto('{secret}')",
+    "select * from read_text('{secret}')",
+    "select * from read_blob('{secret}')",
+    "select * from read_json('{secret}')",
+    "select * from read_parquet('{secret}')",
+    "select * from parquet_scan('{secret}')",
+    "select * from parquet_metadata('{secret}')",
+    "select * from sniff_csv('{secret}')",
+    "select * from glob('/*')",
+    'select * from "{secret}"',
+    "select * from 'https://example.org/x.parquet'",
+    "with x as (select * from read_text('{secret}')) select * from x",
+    "select (select content from read_text('{secret}'))",
+    "select * from images where exists (select 1 from read_csv('{secret}'))",
+    "select * from query('select 1')",
+    "select * from query_table('images')",
+    "copy images to '{out}'",
+    "copy (select 1) to '{out}' (use_tmp_file false)",
+    "with x as (copy (select 1) to '{out}') select 1",
+    "explain analyze copy (select 1) to '{out}'",
+    "explain select 1",
+    "export database '{out}'",
+    "import database '{secret}'",
+    "attach '{out}' as other",
+    "detach catalog_file",
+    "use catalog_file",
+    "install httpfs",
+    "load httpfs",
+    "create table x as select 1",
+    "create temp table x as select 1",
+    "create or replace view images as select 1",
+    "create macro f(x) as x",
+    "create secret (type s3)",
+    "insert into images select * from images",
+    "with x as (delete from images returning *) select * from x",
+    "update images set age_years = 3",
+    "delete from images",
+    "drop view images",
+    "alter table images add column x int",
+    "truncate images",
+    "set memory_limit = '100GB'",
+    "set enable_external_access = true",
+    "reset enable_external_access",
+    "pragma database_list",
+    "pragma enable_profiling",
+    "call pragma_version()",
+    "select * from pragma_database_list()",
+    "select * from duckdb_settings()",
+    "select * from duckdb_databases()",
+    "select * from duckdb_secrets()",
+    "select current_setting('temp_directory')",
+    "select getenv('HOME')",
+    "select getvariable('x')",
+    "select current_user",
+    "select version()",
+    "select * from json_execute_serialized_sql('x')",
+    "select json_serialize_sql('select 1')",
+    "select write_log('x')",
+    "select sleep_ms(100000)",
+    "select nextval('s')",
+    "select * from catalog_file.main.about_merge",
+    "select * from information_schema.tables",
+    "select * from about_merge",
+    "select 1 into x",
+    "select 1; select 2",
+    "select 1; copy images to '{out}'",
+    "begin; select 1",
+    "checkpoint",
+    "vacuum",
+    "analyze",
+    "summarize images",
+    "describe images",
+    "show tables",
+    "select * from (describe images)",
+    "prepare p as select 1",
+    "execute p",
+    "comment on view images is 'x'",
+    "select * from images for update",
+    "",
+    "-- nothing",
+    "selekt 1",
+    "select (",
+    "select " + "(" * 3000 + "1" + ")" * 3000,
+    "select '" + "x" * 300_000 + "'",
+)
+
+
+@pytest.fixture(scope="module")
+def filled(make, tmp_path_factory):
+    workspace = Workspace.create(tmp_path_factory.mktemp("guard") / "workspace")
+    rows = [make.image(number) for number in range(4)]
+    Images.write(Images.from_rows(rows), workspace.parts("here", "images") / "00000.parquet")
+    return workspace
+
+
+@pytest.fixture(scope="module")
+def read(filled):
+    with guarded(filled) as con:
+        yield con, known_tables(con)
+
+
+def test_there_are_forty_ways_out_at_least():
+    assert len(set(WAYS_OUT)) >= 40
+
+
+@pytest.mark.parametrize("way", range(len(WAYS_OUT)), ids=lambda number: WAYS_OUT[number][:40])
+def test_every_way_out_is_refused_in_one_sentence(tmp_path, way):
+    folder = tmp_path
+    secret, out = folder / "secret.csv", folder / "out.csv"
+    secret.write_text("name\nsomebody\n")
+    with pytest.raises(UserError) as refused:
+        one_select(WAYS_OUT[way].format(secret=secret, out=out), "query", {"images", "eligible"})
+    sentence = str(refused.value)
+    assert sentence.startswith("query") and "\n" not in sentence and len(sentence) < 500
+    assert not out.exists()
+
+
+@pytest.mark.parametrize(
+    "way", [each for each in WAYS_OUT if "{secret}" in each or "{out}" in each or "enable_external" in each]
+)
+def test_the_wall_holds_without_the_door(read, tmp_path, way):
+    con, _ = read
+    secret, out = tmp_path / "secret.csv", tmp_path / "out.csv"
+    secret.write_text("name\nsomebody\n")
+    with pytest.raises(duckdb.Error):
+        con.execute(way.format(secret=secret, out=out)).fetchall()
+    assert not out.exists()
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "select count(*) from images",
+        "from images select image_key",
+        "select patient_sex, count(*) filter (where age_years > 30) from frontal group by all order by all",
+        "with a as (select 1 as b) select * from a, range(3) as r(i), unnest([1, 2]) as u(x)",
+        "with recursive t(n) as (select 1 union all select n + 1 from t where n < 5) select sum(n) from t",
+        "select 'copy images to ''x''; -- drop' as words, list_transform([1], lambda x: x + 1)",
+        "(select 1) union all select 2 order by 1",
+        "select quantile_cont(age_years, 0.5), arg_max(image_key, age_years), fold_of('s', any_value(patient_key), 5) "
+        "from images",
+        "select row_number() over w, lag(age_years) over w from images window w as (partition by patient_key)",
+        "select * exclude (age_raw), columns('age_s.*') as more from images limit 3;",
+        "select current_date - date '2000-01-01'",
+        "select a.image_key from images as a semi join eligible as b using (image_key)",
+    ],
+)
+def test_honest_queries_pass(read, query):
+    con, tables = read
+    one_select(query, "query", tables)
+    assert frame(con, query).width
+
+
+@pytest.mark.parametrize("function", ["random()", "uuid()", "now()", "hash(1)", "today()"])
+def test_cohorts_may_not_depend_on_the_run(function):
+    with pytest.raises(UserError, match="run to run"):
+        one_select(f"select {function}", "cohort x", set(), repeatable=True)
+
+
+@pytest.mark.parametrize(
+    ("query", "words"),
+    [
+        ("select age_yeers from images", "'age_yeers' is unknown; did you mean 'age_years'"),
+        ("select * from imagess", "'imagess' is unknown; did you mean 'images'"),
+        ("select medan(age_years) from images", "'medan' is unknown; did you mean 'median'"),
+        ("select * from images where age_years > $oldest", "parameter 'oldest' has no value"),
+    ],
+)
+def test_the_nearest_name_is_offered(filled, query, words):
+    with pytest.raises(UserError, match=words.replace("(", r"\(")):
+        sql(filled, query)
+
+
+def test_a_parameter_that_is_not_used_is_named(filled):
+    with pytest.raises(UserError, match="parameter 'oldest' is not used"):
+        sql(filled, "select 1", {"oldest": 3})
+
+
+def test_a_query_that_takes_too_long_is_stopped(filled):
+    with pytest.raises(CannotFinish, match="stopped after"):
+        sql(filled, "select sum(a.range * b.range) from range(10000000) as a, range(10000000) as b", seconds=0.3)
+
+
+def test_a_result_that_would_fill_the_memory_is_refused(filled):
+    with pytest.raises(CannotFinish, match="larger than"):
+        sql(filled, "select repeat('x', 1000) from range(2000000)")
+
+
+def test_two_columns_of_one_name_are_refused(filled):
+    with pytest.raises(UserError, match="one name"):
+        sql(filled, "select columns('age_.*') as more from images")
+
+
+def test_a_value_is_bound_never_pasted(filled):
+    assert sql(filled, "select $a as a", {"a": "1'; drop view images; --"})["a"][0].startswith("1'; drop")
