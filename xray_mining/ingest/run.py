@@ -142,6 +142,7 @@ class _Work:
         self.findings: list[dict[str, Any]] = []
         self.boxes: list[dict[str, Any]] = []
         self.masks: list[dict[str, Any]] = []
+        self.said: set[str] = set()
 
     def all(self, files: list[ListedFile], report: Report, writer: ShardWriter | None) -> None:
         """Every file of the shard; suspects first, which only changes when they are met, not what is written."""
@@ -254,7 +255,10 @@ class _Work:
             flags.append("no_pixels")
         row["quality_flags"] = sorted(flags)
         self.images.append(row)
-        self.declared(header, row, seen)
+        # A later file of the same instance in this shard is a duplicate for certain: the keeper has said it all.
+        if row["image_key"] not in self.said:
+            self.said.add(row["image_key"])
+            self.declared(header, row, seen)
 
     def declared(self, header: Header, row: Mapping[str, Any], seen: Grey | None) -> None:
         """What the archive states of a radiograph: findings, and boxes and masks through the picture's geometry."""
@@ -342,7 +346,7 @@ class _Work:
             record.write(record.from_rows(rows), workspace.parts(self.task.archive, record.table) / name)
         for record, rows in ((Masks, self.masks), (Pixels, self.pixels)):
             path = workspace.parts(self.task.archive, record.table) / name
-            frame = part_of(record, rows)
+            frame = part_of(record, rows).unique(record.primary_key(), keep="first", maintain_order=True)
             if path.is_file():
                 # Other stores of the same shard stay.
                 others = record.read(path).filter(pl.col("store") != self.store)
