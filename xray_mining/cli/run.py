@@ -28,29 +28,35 @@ def run(
     """
     from xray_mining.study.conduct import conduct
     from xray_mining.study.options import read_study
-    from xray_mining.study.perform import archive_state, given_name
+    from xray_mining.study.perform import archive_state
     from xray_mining.workspace import Workspace
 
     read = read_study(study)
     place = Workspace.create(workspace)
-    state = archive_state(place, archive)
+    state = archive_state(archive)
     source = study if not Path(study).suffix else str(Path(study).resolve())
     where = archive.resolve() if archive else None
-    finish(conduct(read, source, place, where, given_name(archive, name), state, profile, dry_run), json)
+    summary = conduct(
+        read,
+        study_file=source,
+        workspace=place,
+        archive=where,
+        name=name,
+        archive_state=state,
+        profile=profile,
+        dry_run=dry_run,
+    )
+    finish(summary, json)
 
 
 @app.command(hidden=True)
 def step(
-    study: str,
-    step: str,
-    workspace: WorkspaceOption,
-    events: Annotated[Path, typer.Option()],
-    archive: Annotated[str, typer.Option()] = "",
-    name: Annotated[str, typer.Option()] = "",
+    told: Annotated[Path, typer.Argument(help="what `run` says to all its jobs")],
+    step: Annotated[str, typer.Argument(help="name of the step")],
     jobs: Annotated[int, typer.Option()] = 1,
     digest: Annotated[str, typer.Option(help="of the step's options; it only makes Snakemake see a change")] = "",
 ) -> None:
     """Do one step of a study: a job of the pipeline. People use the command of that stage instead."""
     from xray_mining.study.perform import perform
 
-    perform(study, step, workspace, events, Path(archive) if archive else None, name, jobs)
+    perform(told, step, jobs)

@@ -12,7 +12,7 @@ from pathlib import Path
 from xray_mining.errors import CannotFinish, UserError
 from xray_mining.study.options import Study
 from xray_mining.study.plan import Step, plan
-from xray_mining.workspace import Workspace, asset, lock, sweep
+from xray_mining.workspace import Workspace, asset, lock, sweep, write_json
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +34,7 @@ class RunSummary:
 
 def conduct(
     study: Study,
+    *,
     study_file: str,
     workspace: Workspace,
     archive: Path | None,
@@ -56,6 +57,19 @@ def conduct(
         events = home / "events.jsonl"
         events.write_text("", encoding="utf-8")
         log = home / "log.txt"
+        told = home / "config.json"
+        configuration = {
+            "told": str(told),
+            "study": study_file,
+            "archive": str(archive or ""),
+            "name": name,
+            "workspace": str(workspace.root),
+            "archive_state": archive_state,
+            "events": str(events),
+            "python": sys.executable,
+            "cwd": str(Path.cwd()),
+        }
+        write_json(configuration, told)
         started = time.monotonic()
         command = [
             *(sys.executable, "-m", "snakemake"),
@@ -66,14 +80,7 @@ def conduct(
             "--nolock",
             "--rerun-incomplete",
             *("--rerun-triggers", "mtime", "params", "input"),
-            "--config",
-            f"study={study_file}",
-            f"archive={archive or ''}",
-            f"name={name}",
-            f"workspace={workspace.root}",
-            f"archive_state={archive_state}",
-            f"events={events}",
-            f"python={sys.executable}",
+            *("--configfile", str(told)),
         ]
         environment = {**os.environ, "PYTHONWARNINGS": "ignore"}
         if dry_run:
@@ -93,7 +100,7 @@ def conduct(
         done,
         len(steps) - done,
         time.monotonic() - started,
-        [each["text"] for each in answers],
+        [each["text"] for each in answers["answers"]],
         str(workspace.report(study.study)),
     )
 
@@ -134,9 +141,9 @@ def _plan_only(
     log.write_text(result.stdout + result.stderr, encoding="utf-8")
     if result.returncode != 0:
         raise _failure([], log)
-    waiting = [step for step in steps if f"step={step.name}," in result.stdout + result.stderr]
-    would = {line.split("step ", 1)[1] for line in result.stdout.splitlines() if line.startswith("would step ")}
-    waiting = waiting or [step for step in steps if step.name in would]
+    ends = tuple(f"/steps/{study.study}/{step.name}.json" for step in steps)
+    outputs = {line.split("output:", 1)[1].strip() for line in result.stdout.splitlines() if "output:" in line}
+    waiting = [step for step, end in zip(steps, ends, strict=True) if any(each.endswith(end) for each in outputs)]
     for step in waiting:
         print(f"would do  {step.name}")
     return RunSummary(study.study, 0, len(steps) - len(waiting), 0.0, [], "not written: this was a dry run")

@@ -1,5 +1,6 @@
 """One step of a study, done: it calls the stage's own function and writes the step's summary."""
 
+import hashlib
 import json
 import os
 import time
@@ -9,9 +10,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from xray_mining.errors import UserError, unknown_name
+from xray_mining.records.cohort import FrozenCohort
+from xray_mining.records.predictions import Predictions
 from xray_mining.study.options import Study, read_study
 from xray_mining.study.plan import plan
-from xray_mining.workspace import Workspace, digest_of, digest_of_frame, write_json
+from xray_mining.workspace import Workspace, digest_of, digest_of_file, digest_of_frame, write_json
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,21 +26,34 @@ class Done:
     sentence: str
 
 
-def perform(study_file: str, name: str, root: Path, events: Path, archive: Path | None, given: str, jobs: int) -> None:
-    """Do the named step and write steps/STUDY/NAME.json; every start, end and failure goes to `events` as a JSON line.
+@dataclass(frozen=True, slots=True)
+class Job:
+    """What `run` says to every job."""
+
+    archive: Path | None
+    given_name: str
+    jobs: int
+
+
+def perform(told: Path, name: str, jobs: int) -> None:
+    """Do the named step and write steps/STUDY/NAME.json; its start, end or failure goes to the events as a JSON line.
+
+    `told` is the JSON file that `run` wrote for all jobs: study, archive, name, workspace, events.
 
     The summary holds digests and no times, so that a step which gave the same again makes no later step run.
     """
-    study = read_study(study_file)
-    workspace = Workspace.open(root)
+    given = json.loads(told.read_text(encoding="utf-8"))
+    study = read_study(given["study"])
+    workspace = Workspace.open(Path(given["workspace"]))
+    job = Job(Path(given["archive"]) if given["archive"] else None, given["name"], jobs)
     step = {each.name: each for each in plan(study)}.get(name)
     if step is None:
         raise unknown_name(f"study {study.study}, step", name, [each.name for each in plan(study)])
-    say = _teller(events, name)
+    say = _teller(Path(given["events"]), name)
     started = time.monotonic()
     say("started", 0, "")
     try:
-        done = _STAGES[step.stage](study, workspace, step.keys, archive, given, jobs)
+        done = _STAGES[step.stage](study, workspace, step.keys, job)
     except UserError as error:
         say("failed", error.exit_status, str(error))
         raise
@@ -67,3 +83,111 @@ def _teller(events: Path, step: str) -> Callable[..., None]:
             os.close(handle)
 
     return say
+
+
+def archive_state(archive: Path | None) -> str:
+    """Digest of an archive's file list (names, sizes, times of change); empty without an archive.
+
+    Raises UserError where `archive` is no folder.
+    """
+    if archive is None:
+        return ""
+    if not archive.is_dir():
+        what = "is a file, not a folder" if archive.exists() else "is not there"
+        raise UserError(f"{archive}: {what}; name the folder that holds the archive")
+    from xray_mining.archive.listing import walk
+
+    total = hashlib.sha256()
+    for file in walk(archive):
+        total.update(repr(file).encode())
+    return total.hexdigest()[:32]
+
+
+def _ingest(study: Study, workspace: Workspace, keys: tuple[str, ...], job: Job) -> Done:
+    from xray_mining.catalog.merge import merge, read_about
+    from xray_mining.ingest.ingest import IngestRequest, ingest
+
+    if job.archive is None:
+        if not workspace.settings.archives:
+            raise UserError("the workspace holds no archive; name one with --archive")
+        merge(workspace)
+        about = read_about(workspace.catalog)
+        return Done(about["digest"], ("catalog.duckdb",), "the archives of the workspace, as they are")
+    request = IngestRequest(folder=job.archive, name=job.given_name or None, jobs=job.jobs)
+    result = ingest(workspace, request, study.ingest)
+    merge(workspace)
+    about = read_about(workspace.catalog)
+    said = f"{result.seen:,} seen, {result.kept:,} kept, {result.rejected:,} rejected"
+    return Done(about["digest"], ("catalog.duckdb",), said)
+
+
+def _cohort(study: Study, workspace: Workspace, keys: tuple[str, ...], job: Job) -> Done:
+    from xray_mining.catalog.cohort import freeze
+
+    options = study.cohorts[keys[0]]
+    name = study.cohort_name(keys[0])
+    cohort = freeze(workspace, options.query, name, options.parameters, options.folds, options.salt)
+    folder = workspace.cohort(name, cohort.digest).relative_to(workspace.root)
+    images, patients = cohort.flow[-1].images, cohort.flow[-1].patients
+    said = f"{images:,} images of {patients:,} patients"
+    return Done(cohort.digest, (f"{folder}/cohort.json",), said)
+
+
+def _features(study: Study, workspace: Workspace, keys: tuple[str, ...], job: Job) -> Done:
+    from xray_mining.features.extract import extract
+
+    cohort = FrozenCohort.load(workspace, study.cohort_name(keys[1]))
+    made = extract(workspace, cohort, keys[0], study.features[keys[0]], jobs=job.jobs)
+    return Done(digest_of([made.set, cohort.digest]), (f"features/{made.set}/set.json",), made.lines()[0])
+
+
+def _embed(study: Study, workspace: Workspace, keys: tuple[str, ...], job: Job) -> Done:
+    from xray_mining.models.embedding import embed
+
+    cohort = FrozenCohort.load(workspace, study.cohort_name(keys[1]))
+    made = embed(workspace, cohort, keys[0], study.embeddings[keys[0]])
+    return Done(digest_of([made.set, cohort.digest]), (f"embeddings/{made.set}/set.json",), made.lines()[0])
+
+
+def _train(study: Study, workspace: Workspace, keys: tuple[str, ...], job: Job) -> Done:
+    from xray_mining.models.experiment import run
+
+    made = run(workspace, study, keys[0])
+    predictions = Predictions.read(workspace.experiment(study.study, keys[0]) / "predictions")
+    files = (f"experiments/{study.study}/{keys[0]}/experiment.json",)
+    return Done(digest_of_frame(predictions), files, made.lines()[0])
+
+
+def _evaluate(study: Study, workspace: Workspace, keys: tuple[str, ...], job: Job) -> Done:
+    from xray_mining.evaluation.evaluate import evaluate
+    from xray_mining.models.experiment import with_nulls
+
+    made = evaluate(
+        workspace,
+        study.study,
+        study.evaluation,
+        question=study.question,
+        statements=study.statements.model_dump(),
+        experiments=list(with_nulls(study.experiments)),
+        study_file=study.model_dump(mode="json"),
+    )
+    return Done(made.digest, (f"evaluations/{study.study}/study.json",), made.lines()[0])
+
+
+def _report(study: Study, workspace: Workspace, keys: tuple[str, ...], job: Job) -> Done:
+    from xray_mining.reporting.command import report
+
+    made = report(study.study, None, workspace.root)
+    page = workspace.report(study.study).relative_to(workspace.root)
+    return Done(digest_of_file(workspace.report(study.study)), (str(page),), made.lines()[0])
+
+
+_STAGES: dict[str, Callable[[Study, Workspace, tuple[str, ...], Job], Done]] = {
+    "ingest": _ingest,
+    "cohort": _cohort,
+    "features": _features,
+    "embed": _embed,
+    "train": _train,
+    "evaluate": _evaluate,
+    "report": _report,
+}
