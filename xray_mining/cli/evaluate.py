@@ -30,6 +30,7 @@ def _evaluate(name: str, root: Path) -> "EvaluateSummary":
 
     from xray_mining.errors import UserError
     from xray_mining.evaluation.evaluate import evaluate
+    from xray_mining.models.experiment import with_nulls
     from xray_mining.study.options import Study, read_study
     from xray_mining.workspace import Workspace, checked
 
@@ -50,6 +51,6 @@ def _evaluate(name: str, root: Path) -> "EvaluateSummary":
         study.evaluation,
         question=study.question,
         statements=study.statements.model_dump(),
-        experiments=list(study.experiments),
+        experiments=list(with_nulls(study.experiments)),
         study_file=study.model_dump(mode="json"),
     )

@@ -91,7 +91,7 @@ def evaluate(
         absent = sorted(set(found.absent))
         written.checks(absent)
         written.ledger()
-        told = dict(study_file or {})
+        told = _without_paths(dict(study_file or {}))
         written.notes(choices, question, statements or {}, told, absent)
         digest = digest_of([digest_of_frame(written.estimates), digest_of_frame(written.check_results)])
         notes.outputs["estimates"] = digest
@@ -196,7 +196,7 @@ class _Written:
             rows += cohorts.table_one(
                 cohort, self.found.attributes, self.options.least_patients, self.options.age_band_years
             )
-            self.findings += gates.leaks(cohort)
+            self.findings += [*gates.leaks(cohort), gates.near_duplicates(self.workspace, cohort)]
         write_json({"cohorts": flows}, self.folder / "flow.json")
         tables.TableOne.write(tables.TableOne.from_rows(rows), self.folder / "table_one.parquet")
 
@@ -362,6 +362,18 @@ def _licences(notes: Mapping[str, Any]) -> dict[str, str]:
 
 def _model_of(about: object) -> str:
     return str(about.get("model") or "") if isinstance(about, Mapping) else ""
+
+
+def _without_paths(value: Any) -> Any:
+    """A study file as JSON whose file names (weights, queries) stand without their folders."""
+    if isinstance(value, Mapping):
+        return {
+            key: Path(each).name
+            if key in ("weights", "query") and isinstance(each, str) and "/" in each
+            else _without_paths(each)
+            for key, each in value.items()
+        }
+    return [_without_paths(each) for each in value] if isinstance(value, list) else value
 
 
 def _plain(value: Any) -> Any:

@@ -5,10 +5,26 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from xray_mining.errors import CheckFailed, UserError
 from xray_mining.evaluation.gather import Task, finding
 from xray_mining.evaluation.options import EvaluationOptions
 from xray_mining.records.cohort import FrozenCohort
 from xray_mining.statistics.auc import FEW_IN_CLASS
+from xray_mining.workspace import Workspace
+
+
+def near_duplicates(workspace: Workspace, cohort: FrozenCohort) -> dict[str, Any]:
+    """The gate that stands before every fit, once more: nothing of one patient or exposure is on two sides."""
+    from xray_mining.catalog.cohort import gate
+
+    title = "the leakage gate: no patient and no exposure stands on two sides"
+    try:
+        gate(workspace, cohort)
+    except CheckFailed as error:
+        return finding("LEAK003", "error", "failed", title, f"{error}", offenders=1, section="flow")
+    except UserError as error:
+        return finding("LEAK003", "error", "skipped", title, f"{cohort.name}: {error}", section="flow")
+    return finding("LEAK003", "error", "passed", title, f"{cohort.name}: the gate found no offender.", section="flow")
 
 
 def leaks(cohort: FrozenCohort) -> list[dict[str, Any]]:
