@@ -28,31 +28,18 @@ def pair_counts(levels: Array, zones: Array, zone_count: int, distance: int, lev
     """
     height, width = levels.shape
     counts = np.zeros((zone_count + 1, level_count, level_count), np.int32)
-    for row in range(height):
-        for column in range(width):
-            zone = zones[row, column]
-            if zone < 0:
-                continue
-            here = levels[row, column]
-            for direction in range(4):
-                if direction == 0:
-                    other_row, other_column = row, column + distance
-                elif direction == 1:
-                    other_row, other_column = row + distance, column + distance
-                elif direction == 2:
-                    other_row, other_column = row + distance, column
-                else:
-                    other_row, other_column = row + distance, column - distance
-                if other_row >= height or other_column >= width or other_column < 0:
+    for direction in range(4):
+        down = 0 if direction == 0 else distance
+        right = 0 if direction == 2 else (-distance if direction == 3 else distance)
+        for row in range(height - down):
+            for column in range(max(0, -right), width - max(0, right)):
+                zone = zones[row, column]
+                other = zones[row + down, column + right]
+                if zone < 0 or other < 0:
                     continue
-                other = zones[other_row, other_column]
-                if other < 0:
-                    continue
-                there = levels[other_row, other_column]
-                if other == zone:
-                    counts[zone, here, there] += 1
-                else:
-                    counts[zone_count, here, there] += 1
+                # Pairs across zones count for the whole radiograph only.
+                place = zone if zone == other else zone_count
+                counts[place, levels[row, column], levels[row + down, column + right]] += 1
     for zone in range(zone_count):
         counts[zone_count] += counts[zone]
     return counts

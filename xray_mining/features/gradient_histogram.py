@@ -1,5 +1,7 @@
 """Histograms of gradient directions in cells, normalised in blocks (Dalal and Triggs 2005), at several scales."""
 
+from functools import cache
+
 import numpy as np
 
 from xray_mining.features.kernels import compiled
@@ -9,26 +11,32 @@ from xray_mining.features.registry import Array, Column, Picture, feature
 _DIRECTIONS = 9
 
 
+@cache
+def _places() -> Array:
+    """Undirected direction of a gradient (down + 255, right + 255), (511, 511) float32 in [0, 9)."""
+    steps = np.arange(-255, 256)
+    angle = np.arctan2(steps[:, None], steps[None, :]) / np.pi * _DIRECTIONS
+    return (angle % _DIRECTIONS).astype(np.float32) % np.float32(_DIRECTIONS)
+
+
 @compiled
-def cell_histograms(values: Array, cells: int) -> Array:
+def cell_histograms(values: Array, cells: int, places: Array) -> Array:
     """Gradient magnitudes by cell and undirected direction, (cells, cells, 9) float64; votes shared by two directions.
 
-    Central differences inside, none at the border, whose pixels are left out.
+    Central differences inside, none at the border, whose pixels are left out. `places` as `_places` gives them.
     """
     height, width = values.shape
     found = np.zeros((cells, cells, 9))
     for row in range(1, height - 1):
         cell_row = row * cells // height
         for column in range(1, width - 1):
-            down = np.float64(values[row + 1, column]) - np.float64(values[row - 1, column])
-            right = np.float64(values[row, column + 1]) - np.float64(values[row, column - 1])
-            size = np.sqrt(down * down + right * right)
-            if size == 0:
+            down = np.int64(values[row + 1, column]) - np.int64(values[row - 1, column])
+            right = np.int64(values[row, column + 1]) - np.int64(values[row, column - 1])
+            if down == 0 and right == 0:
                 continue
-            place = np.arctan2(down, right) / np.pi * 9
-            if place < 0:
-                place += 9
-            low = int(np.floor(place))
+            size = np.sqrt(np.float64(down * down + right * right))
+            place = places[down + 255, right + 255]
+            low = int(place)
             share = place - low
             cell_column = column * cells // width
             found[cell_row, cell_column, low % 9] += size * (1 - share)
@@ -72,6 +80,6 @@ def gradient_histogram(picture: Picture, options: FeatureOptions) -> Array:
         if min(content.shape) < max(3, cells):
             blocks.append(np.full(cells * cells * _DIRECTIONS, np.nan))
             continue
-        found = cell_histograms(content, cells)
+        found = cell_histograms(content, cells, _places())
         blocks.append(block_normalised(found).ravel() if found.any() else np.full(found.size, np.nan))
     return np.concatenate(blocks)

@@ -23,22 +23,20 @@ _UNIFORM = _table()
 
 
 @compiled
-def pattern_counts(values: Array, zones: Array, zone_count: int, radius: int, uniform: Array) -> Array:
+def pattern_counts(values: Array, zones: Array, zone_count: int, box: tuple[int, int, int, int], radius: int) -> Array:
     """Counts of the ten uniform patterns by zone, (zones, 10) int64.
 
     The eight neighbours lie on the square ring at `radius`, at multiples of 45 degrees; pixels whose ring leaves the
     radiograph are left out.
     """
-    height, width = values.shape
+    first_row, first_column, end_row, end_column = box
     counts = np.zeros((zone_count, 10), np.int64)
-    for row in range(radius, height - radius):
-        for column in range(radius, width - radius):
+    for row in range(first_row + radius, end_row - radius):
+        for column in range(first_column + radius, end_column - radius):
             zone = zones[row, column]
             if zone < 0:
                 continue
             top, bottom, left, right = row - radius, row + radius, column - radius, column + radius
-            if zones[top, left] < 0 or zones[bottom, right] < 0 or zones[top, right] < 0 or zones[bottom, left] < 0:
-                continue
             here = values[row, column]
             pattern = (
                 (values[row, right] >= here)
@@ -50,7 +48,7 @@ def pattern_counts(values: Array, zones: Array, zone_count: int, radius: int, un
                 | (values[bottom, column] >= here) << 6
                 | (values[bottom, right] >= here) << 7
             )
-            counts[zone, uniform[pattern]] += 1
+            counts[zone, _UNIFORM[pattern]] += 1
     return counts
 
 
@@ -68,7 +66,7 @@ def local_binary_pattern(picture: Picture, options: FeatureOptions) -> Array:
     """Shares of the ten patterns at three radii, by region; nan for a region without a whole ring."""
     blocks = []
     for radius in _RADII_PX:
-        counts = pattern_counts(picture.values, picture.zones, picture.zone_count, radius, _UNIFORM)
+        counts = pattern_counts(picture.values, picture.zones, picture.zone_count, picture.box, radius)
         rows = region_rows(counts.sum(axis=0), counts, options).astype(np.float64)
         total = rows.sum(axis=1, keepdims=True)
         blocks.append(np.divide(rows, total, out=np.full(rows.shape, np.nan), where=total > 0))
