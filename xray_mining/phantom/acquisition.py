@@ -24,10 +24,10 @@ class Maker:
 
 
 MAKERS: tuple[Maker, ...] = (
-    Maker("Nordlicht Imaging", "Aurora DR 43", "DX", 52_000, 0.30, 0.55, 0.42, 1.00, 12, "MONOCHROME2", 1.0),
-    Maker("Meridian Medical", "Clarus X2", "DX", 38_000, 0.38, 0.85, 0.52, 0.92, 12, "MONOCHROME1", 1.0),
-    Maker("Tidewater Systems", "Plate Reader 5", "CR", 24_000, 0.55, 0.30, 0.30, 1.12, 10, "MONOCHROME1", 0.82),
-    Maker("Halden Roentgen", "Mobil 7", "DX", 30_000, 0.42, 0.65, 0.36, 1.05, 14, "MONOCHROME2", 0.86),
+    Maker("Nordlicht Imaging", "Aurora DR 43", "DX", 520_000, 0.40, 0.30, 0.22, 1.00, 12, "MONOCHROME2", 1.0),
+    Maker("Meridian Medical", "Clarus X2", "DX", 380_000, 0.46, 0.50, 0.32, 0.90, 12, "MONOCHROME1", 1.0),
+    Maker("Tidewater Systems", "Plate Reader 5", "CR", 190_000, 0.62, 0.15, 0.15, 1.08, 10, "MONOCHROME1", 0.82),
+    Maker("Halden Roentgen", "Mobil 7", "DX", 270_000, 0.52, 0.35, 0.20, 0.96, 14, "MONOCHROME2", 0.86),
 )
 
 INSTITUTIONS = ("Fjordside Hospital", "Kettle Bay Clinic", "Saint Orla Infirmary")
@@ -72,7 +72,7 @@ def draw_acquisition(rng: np.random.Generator) -> Acquisition:
     frontal = rng.random() < 0.72
     maker = MAKERS[int(rng.choice(3))] if frontal else MAKERS[int(rng.choice([0, 2, 3]))]
     codes = [code for code, _ in TRANSFER_SYNTAXES]
-    shutter = tuple(float(each) for each in np.where(rng.random(4) < 0.16, rng.uniform(4, 22, 4), 0.0))
+    shutter = tuple(float(each) for each in np.where(rng.random(4) < 0.09, rng.uniform(3, 16, 4), 0.0))
     return Acquisition(
         maker=maker,
         institution=str(rng.choice(INSTITUTIONS)),
@@ -80,7 +80,7 @@ def draw_acquisition(rng: np.random.Generator) -> Acquisition:
         view_position="PA" if frontal else "AP",
         source_distance_mm=float(rng.normal(1800, 25) if frontal else rng.normal(1120, 50)),
         gap_mm=float(rng.uniform(12, 25) if frontal else rng.uniform(35, 60)),
-        field_mm=float(np.clip(rng.normal(402, 17), 355, 440)),
+        field_mm=float(np.clip(rng.normal(392, 17), 350, 435)),
         rotation_degrees=float(rng.normal(0, 1.8 if frontal else 3.4)),
         inspiration_fraction=float(np.clip(rng.normal(0.95 if frontal else 0.86, 0.035), 0.72, 1.0)),
         exposure_relative=float(np.exp(rng.normal(0, 0.28))),
@@ -92,5 +92,5 @@ def draw_acquisition(rng: np.random.Generator) -> Acquisition:
         window_shift=float(rng.normal(0, 0.03)),
         window_stretch=float(np.exp(rng.normal(0, 0.07))),
         side_marker=bool(rng.random() < 0.55),
-        scatter_fraction=float(rng.uniform(0.05, 0.11) if frontal else rng.uniform(0.09, 0.17)),
+        scatter_fraction=float(rng.uniform(0.10, 0.17) if frontal else rng.uniform(0.15, 0.24)),
     )

@@ -43,6 +43,10 @@ class Subject:
     lesions: tuple[Lesion, ...] = ()
     disease: Disease = field(default_factory=Disease)
 
+    def chance(self, purpose: int) -> np.random.Generator:
+        """The person's own chance for one purpose, the same at every visit whatever else was drawn."""
+        return np.random.default_rng([*self.person_seed, purpose])
+
 
 @dataclass(frozen=True, slots=True)
 class Projection:
@@ -96,11 +100,10 @@ def project(
 ) -> Projection:
     """Draw one radiograph; `rng` is the visit's own chance (noise, gas, posture), `size` the longer side in pixels."""
     anatomy = subject.anatomy
-    own = np.random.default_rng(subject.person_seed)
     columns = round(size * min(acquisition.maker.aspect, 1.0))
     high = anatomy.lung_height_mm * acquisition.inspiration_fraction
-    camera = Camera(acquisition, anatomy, size, columns, middle=0.47 * high)
-    traits = own.standard_normal(32)
+    camera = Camera(acquisition, anatomy, size, columns, middle=0.55 * high)
+    traits = subject.chance(0).standard_normal(32)
     frame, tables, domes = _thorax(anatomy, acquisition, high, traits)
     heart_radius, heart_place = _heart(anatomy, acquisition, high, traits, float(rng.normal(0, 0.012)))
     depths = (0.0, -0.16 * anatomy.thorax_depth_mm, 0.0)
@@ -115,54 +118,41 @@ def project(
         heart_radius,
         heart_place,
     )
-    soft = np.zeros_like(lung)
-    cortex, trabeculae = np.zeros_like(lung), np.zeros_like(lung)
-    air = np.zeros_like(lung)
+    layers = np.zeros((9, size, columns), np.float32)
+    layers[0], layers[1], layers[2] = muscle, fat, lung
+    vessels, disease, soft, cortex, trabeculae, air = layers[3:]
 
-    vessels = np.zeros_like(lung)
-    _draw_vessels(vessels, camera, anatomy, high, masks=masks, own=own)
+    _draw_vessels(vessels, camera, anatomy, high, masks=masks, own=subject.chance(1))
     trunk, knob = skeleton.aorta(anatomy, frame, high)
-    _draw_tubes(vessels, camera, [trunk])
-    _draw_hila(vessels, camera, anatomy, high)
-    for index in np.flatnonzero([True] * len(subject.lesions)):
-        _draw_ellipsoid(
-            vessels,
-            camera,
-            np.array(subject.lesions[index].place_mm),
-            (subject.lesions[index].radius_mm,) * 2,
-            2 * subject.lesions[index].radius_mm * subject.lesions[index].density_relative,
-        )
-    grain = _texture(own, lung.shape, octaves=(14, 7, 4, 2.2), weights=(0.7, 0.6, 0.5, 0.35), scale=size / 512)
-    density = anatomy.lung_density_relative * (1.6 - 0.6 * acquisition.inspiration_fraction**2)
-    lung_left = np.maximum(lung - vessels, 0.0)
-    filled = lung_left * np.clip(density + 0.018 * grain, 0.05, 1.0)
-    filled += _disease(subject.disease, camera, lung=lung_left, high=high, anatomy=anatomy, own=own, size=size)
+    _draw_tubes(vessels, camera, [trunk, *_hila(anatomy, high)])
+    for lesion in subject.lesions:
+        half = (lesion.radius_mm, lesion.radius_mm)
+        path = 2 * lesion.radius_mm * lesion.density_relative
+        _draw_ellipsoid(vessels, camera, np.array(lesion.place_mm), half, path)
+    _draw_disease(disease, subject, camera, lung=np.maximum(lung - vessels, 0), high=high)
 
-    bones, cartilages = skeleton.ribs(anatomy, frame, own.standard_normal((skeleton.RIBS, 4)))
-    _draw_tubes(cortex, camera, bones)
-    _draw_tubes(trabeculae, camera, bones, solid=True)
-    _draw_tubes(cortex, camera, cartilages)
+    bones, cartilages = skeleton.ribs(anatomy, frame, subject.chance(2).standard_normal((skeleton.RIBS, 4)))
+    _draw_tubes(cortex, camera, bones, flat=True)
+    _draw_tubes(trabeculae, camera, bones, solid=True, flat=True)
     lift = float(rng.normal(4, 4)) - 4 * (acquisition.view_position == "AP")
     girdle = skeleton.shoulder_girdle(anatomy, frame, acquisition.scapula_spread_mm, lift)
-    _draw_tubes(cortex, camera, girdle)
+    _draw_tubes(cortex, camera, girdle + cartilages)
     _draw_tubes(trabeculae, camera, girdle, solid=True)
     _draw_blades(cortex, camera, anatomy, acquisition, lift)
     _draw_spine(cortex, trabeculae, camera, anatomy, frame)
-    _draw_calcification(cortex, camera, anatomy, knob, own)
-    tracts = skeleton.airways(anatomy, frame, high)
-    _draw_tubes(air, camera, tracts)
+    _draw_calcification(cortex, camera, anatomy, knob, subject.chance(3))
+    _draw_tubes(air, camera, skeleton.airways(anatomy, frame, high))
     _draw_gas(air, camera, high, anatomy, domes=domes, rng=rng)
     _draw_breasts(soft, camera, anatomy, high, traits)
-    _draw_arms(muscle, fat, camera, anatomy, acquisition)
+    _draw_arms(layers, camera, anatomy, acquisition)
 
-    tissue = _texture(own, lung.shape, octaves=(120, 60, 30, 14, 6), weights=(1, 0.8, 0.5, 0.3, 0.2), scale=size / 512)
-    body = MUSCLE * muscle + FAT * fat
-    attenuation = body * (1 + 0.020 * tissue) - MUSCLE * (lung - filled - np.minimum(vessels, lung)) + soft
-    inside = np.minimum((muscle + fat) / 30, 1.0)
-    bone = CORTEX * cortex + TRABECULAE * trabeculae
-    attenuation += anatomy.bone_density_relative * bone * inside * (1 + 0.05 * grain)
-    attenuation -= MUSCLE * 0.97 * np.minimum(air, 0.45 * (muscle + fat))
-    attenuation = np.maximum(attenuation, 0.0).astype(np.float32)
+    scale = size / 512
+    own = subject.chance(4)
+    grain = _texture(own, lung.shape, octaves=(14, 7, 4, 2.2), weights=(0.45, 0.5, 0.5, 0.45), scale=scale)
+    tissue = _texture(own, lung.shape, octaves=(120, 60, 30, 14, 6), weights=(1, 0.8, 0.5, 0.3, 0.2), scale=scale)
+    density = anatomy.lung_density_relative * (1.6 - 0.6 * acquisition.inspiration_fraction**2)
+    coefficients = np.array([MUSCLE, FAT, CORTEX, TRABECULAE, density, anatomy.bone_density_relative])
+    attenuation = rasters.attenuation(layers, grain, tissue, coefficients)
     centre = camera.shape[1] / 2, camera.shape[0] / 2
     if abs(acquisition.tilt_degrees) > 0.05:
         matrix = cv2.getRotationMatrix2D(centre, acquisition.tilt_degrees, 1.0)
@@ -210,14 +200,15 @@ def _thorax(
     )
     depth *= 1 + 0.0012 * (anatomy.kyphosis_degrees - 32) * (1 - t)
     middle = 2.5 * traits[1] * np.sin(np.pi * (y / whole * 1.1 + 0.2 * traits[2])) + 0.6 * traits[3]
-    rounding = np.sqrt(np.clip(1 - (1 - np.clip(y / (52 * scale), 0, 1)) ** 2, 0, 1))
-    right_edge = scale * (
-        44
-        - 21 * rounding
-        + 4 * np.clip((y - 0.2 * high) / (0.2 * high), 0, 1)
-        - 9 * np.clip((y - 0.5 * high) / (0.3 * high), 0, 1)
+    # Right: vena cava, then the atrium takes over; left: below the arch a bay, then the pulmonary trunk, then the heart.
+    right_edge = scale * np.interp(
+        y / high, [0, 0.06, 0.13, 0.28, 0.42, 0.56, 0.72, 1], [46, 37, 32, 28, 30, 33, 24, 18]
     )
-    left_edge = scale * (44 - 20 * rounding - 8 * np.clip((y - 0.3 * high) / (0.3 * high), 0, 1))
+    left_edge = scale * np.interp(
+        y / high, [0, 0.06, 0.13, 0.28, 0.40, 0.50, 0.60, 0.75, 1], [46, 38, 34, 31, 28, 33, 32, 20, 18]
+    )
+    right_edge = cv2.GaussianBlur(right_edge[None], (0, 0), 6)[0]
+    left_edge = cv2.GaussianBlur(left_edge[None], (0, 0), 6)[0]
     right_edge *= 1 + 0.06 * traits[4]
     left_edge *= 1 + 0.06 * traits[5]
     wall = 17 + 13 * anatomy.muscle_relative
@@ -246,18 +237,19 @@ def _thorax(
     deep = np.interp(y, [-160, -60, -20, 30, 100, 170, 600], [54, 58, 70, 84, 84, 84, 84])
     trunk = anatomy.thorax_depth_mm / 2 * (0.92 + 0.10 * np.clip(t, 0, 1)) + 12 + 9 * anatomy.muscle_relative
     deep = np.where(y < 100, deep + np.clip((y - 30) / 70, 0, 1) * (trunk - deep), trunk)
-    deep += np.clip((y - high) / 90, 0, 1) * (0.35 * anatomy.subcutaneous_fat_mm)
+    deep += np.clip((y - 0.85 * high) / 110, 0, 1) * (14 + 0.35 * anatomy.subcutaneous_fat_mm)
     deep = cv2.GaussianBlur(deep[None].astype(np.float64), (0, 0), 9)[0]
     fat = anatomy.subcutaneous_fat_mm * (0.55 + 0.45 * np.clip((y + 20) / 200, 0, 1))
     belly = 1 + 0.5 * np.clip((y - high) / 80, 0, 1)
     tables = np.stack([
         middle, width * (1 + 0.010 * traits[6]), width * (1 - 0.010 * traits[6]), np.where(y > 0, depth, 0.0),
         right_edge, left_edge, girdle, deep, girdle + fat * belly, deep + 0.6 * fat * belly,
+        np.interp(y, [0.58 * high, 0.82 * high], [1.9, 0.9]),
     ])  # fmt: skip
     step = anatomy.diaphragm_step_mm
     domes = np.array([
-        [high, 0.50 * half, dome, anatomy.thorax_depth_mm / 2, 0.26 * dome],
-        [high + step, 0.53 * half, max(dome - 0.55 * step, 14.0), anatomy.thorax_depth_mm / 2, 0.16 * dome],
+        [high, 0.50 * half, dome, anatomy.thorax_depth_mm / 2, 0.10 * dome],
+        [high + step, 0.53 * half, max(dome - 0.55 * step, 14.0), anatomy.thorax_depth_mm / 2, 0.06 * dome],
     ])  # fmt: skip
 
     def over(values: np.ndarray) -> object:
@@ -299,14 +291,16 @@ def _heart(
     order = np.argsort(angle)
     grid = np.linspace(-np.pi, np.pi, 720, endpoint=False)
     radius = np.interp(grid, angle[order], reach[order], period=2 * np.pi)
-    base = high + 5 + 0.3 * anatomy.diaphragm_step_mm
+    base = high + 13 + 0.3 * anatomy.diaphragm_step_mm
     place = np.array(
-        [middle[0] * width - 1 + 2 * traits[12], base + middle[1] * height, 0.47 * width, base, radius.max()]
+        [middle[0] * width - 1 + 2 * traits[12], base + middle[1] * height, 0.57 * width, base, radius.max()]
     )
     return radius, place
 
 
-def _draw_tubes(target: np.ndarray, camera: Camera, parts: Sequence[Tube], solid: bool = False) -> None:
+def _draw_tubes(
+    target: np.ndarray, camera: Camera, parts: Sequence[Tube], *, solid: bool = False, flat: bool = False
+) -> None:
     """Add tubes' path lengths in mm: their cortex, or with `solid` what the cortex encloses."""
     for hollow in sorted({each.cortex_mm for each in parts}):
         group = [each for each in parts if each.cortex_mm == hollow and not (solid and hollow == 0)]
@@ -318,9 +312,8 @@ def _draw_tubes(target: np.ndarray, camera: Camera, parts: Sequence[Tube], solid
         space = np.concatenate([_lean(each.points_mm) for each in group])
         # Path lengths come in pixels at each tube's own scale; one common scale keeps the compiled loop simple.
         common = float(np.mean(scale))
-        pixels = np.zeros_like(target)
-        rasters.tubes(pixels, points, radius * scale, space, start, 0.0 if solid or hollow == 0 else hollow * common)
-        target += pixels / common
+        hidden = 0.0 if solid or hollow == 0 else hollow * common
+        rasters.tubes(target, points, radius * scale, space, start, hidden, flat, 1 / common)
 
 
 def _lean(points: np.ndarray) -> np.ndarray:
@@ -353,35 +346,35 @@ def _draw_vessels(
         direction = np.stack([side * np.cos(angle) * np.cos(tilt), np.sin(angle) * np.cos(tilt), np.sin(tilt)], 1)
         place = hilum + direction * own.uniform(4, 12, count)[:, None]
         radius = calibre * own.uniform(1.9, 3.4, count) * (1 + 0.18 * np.sin(angle))
+        alive = np.ones(count, bool)
         for level in range(9):
+            # Chance is drawn for every branch there could be, so that a branch that leaves the lung changes no other.
             for _ in range(2):
                 direction = direction + own.normal(0, 0.14, direction.shape)
-                direction /= np.linalg.norm(direction, axis=1, keepdims=True)
+                direction /= np.sqrt((direction**2).sum(axis=1, keepdims=True))
                 reached = place + direction * (4.6 * radius + 2.2)[:, None]
-                begin.append(place)
-                end.append(reached)
-                sizes.append(radius * (1 if level else 1.05))
+                begin.append(place[alive])
+                end.append(reached[alive])
+                sizes.append(radius[alive])
                 place = reached
             radius = radius * own.uniform(0.70, 0.86, radius.shape)
-            place, direction, radius = (np.repeat(each, 2, axis=0) for each in (place, direction, radius))
+            place, direction = np.repeat(place, 2, axis=0), np.repeat(direction, 2, axis=0)
+            radius, alive = np.repeat(radius, 2), np.repeat(alive, 2)
             direction = direction + own.normal(0, 0.36, direction.shape)
-            direction /= np.linalg.norm(direction, axis=1, keepdims=True)
-            keep = (radius > 0.26) & (np.abs(place[:, 2]) < 0.46 * anatomy.thorax_depth_mm)
-            pixels, _ = camera.pixels(place)
+            direction /= np.sqrt((direction**2).sum(axis=1, keepdims=True))
+            alive &= (radius > 0.26) & (np.abs(place[:, 2]) < 0.46 * anatomy.thorax_depth_mm)
+            pixels, _ = camera.pixels(place[alive])
             column = np.clip(pixels[:, 0].astype(int), 0, masks.shape[1] - 1)
             row = np.clip(pixels[:, 1].astype(int), 0, masks.shape[0] - 1)
-            keep &= (masks[row, column] > 0) | (level < 2)
-            if not keep.any():
+            alive[alive] = (masks[row, column] > 0) | (level < 2)
+            if not alive.any():
                 break
-            place, direction, radius = place[keep], direction[keep], radius[keep]
     points0, scale = camera.pixels(np.concatenate(begin))
     points1, _ = camera.pixels(np.concatenate(end))
-    drawn = np.zeros_like(target)
-    rasters.branches(drawn, points0, points1, np.concatenate(sizes) * scale)
-    target += drawn / float(np.mean(scale))
+    rasters.branches(target, points0, points1, np.concatenate(sizes) * scale, 1 / float(np.mean(scale)))
 
 
-def _draw_hila(target: np.ndarray, camera: Camera, anatomy: Anatomy, high: float) -> None:
+def _hila(anatomy: Anatomy, high: float) -> list[Tube]:
     """The central pulmonary arteries: the right descending one and the left over the bronchus, and the lower veins."""
     radius, wide = anatomy.pulmonary_artery_width_mm / 2, anatomy.thorax_width_mm
     courses = (
@@ -395,7 +388,7 @@ def _draw_hila(target: np.ndarray, camera: Camera, anatomy: Anatomy, high: float
     for corners, sizes in courses:
         line = skeleton.smooth(np.array(corners, float) * (wide, high, 1.0), 24)
         tubes.append(Tube(line, radius * np.interp(np.linspace(0, 1, 24), np.linspace(0, 1, len(sizes)), sizes)))
-    _draw_tubes(target, camera, tubes)
+    return tubes
 
 
 def _draw_blades(target: np.ndarray, camera: Camera, anatomy: Anatomy, acquisition: Acquisition, lift: float) -> None:
@@ -434,7 +427,7 @@ def _draw_spine(cortex: np.ndarray, trabeculae: np.ndarray, camera: Camera, anat
         ratio = np.clip(np.abs(x) / waist, 0, 1)
         across = np.sqrt(1 - ratio**4)
         inside = 0.5 * (np.tanh((y + reach) / soft) - np.tanh((y - reach) / soft))
-        trabeculae[top:bottom, left:right] += (deep * across * inside).astype(np.float32)
+        trabeculae[top:bottom, left:right] += (0.75 * deep * across * inside).astype(np.float32)
         plate = np.exp(-0.5 * ((y + reach) / (0.8 * soft)) ** 2) + np.exp(-0.5 * ((y - reach) / (0.8 * soft)) ** 2)
         plate *= 0.9 * per_mm / soft
         shell = 1.5 * (np.exp(-0.5 * ((np.abs(x) - waist + 0.8) / 0.9) ** 2)) * inside
@@ -502,20 +495,17 @@ def _draw_breasts(target: np.ndarray, camera: Camera, anatomy: Anatomy, high: fl
     base = (3 * anatomy.breast_volume_cm3 * 1000 / (2 * np.pi * 0.62)) ** (1 / 3)
     thick = 0.62 * base
     coefficient = FAT + (0.0204 - FAT) * anatomy.breast_density_fraction
-    rows, columns = target.shape
+    places = []
     for side in (-1, 1):
-        middle = np.array([side * (0.335 * anatomy.thorax_width_mm + 2 * traits[14]),
-                           0.66 * high + 0.20 * base + 2.5 * traits[15] + 1.5 * side * traits[16],
-                           -anatomy.thorax_depth_mm / 2 - 20.0])  # fmt: skip
-        point, scale = camera.pixels(middle[None])
-        x = ((np.arange(columns) + 0.5 - point[0, 0]) / (scale[0] * base * 1.06))[None] - 0.0
-        y = ((np.arange(rows) + 0.5 - point[0, 1]) / (scale[0] * base))[:, None]
-        y = np.where(y > 0, y / 0.86, y / 1.55)
-        square = np.clip(1 - x * x - y * y, 0, None)
-        target += (coefficient * thick * np.sqrt(square) * (0.75 + 0.25 * np.clip(y, -1, 1))).astype(np.float32)
+        x = side * (0.335 * anatomy.thorax_width_mm + 2 * traits[14])
+        y = 0.66 * high + 0.20 * base + 2.5 * traits[15] + 1.5 * side * traits[16]
+        point, scale = camera.pixels(np.array([[x, y, -anatomy.thorax_depth_mm / 2 - 20.0]]))
+        wide, tall = 1.06 * base * scale[0], base * scale[0]
+        places.append([point[0, 0], point[0, 1], wide, tall, coefficient * thick])
+    rasters.breasts(target, np.array(places))
 
 
-def _draw_arms(muscle: np.ndarray, fat: np.ndarray, camera: Camera, anatomy: Anatomy, acquisition: Acquisition) -> None:
+def _draw_arms(layers: np.ndarray, camera: Camera, anatomy: Anatomy, acquisition: Acquisition) -> None:
     """The upper arms beside the chest, where the picture is wide enough to show them."""
     reach = anatomy.clavicle_length_mm + 26 + (10 if acquisition.view_position == "PA" else 0)
     thick = 30 + 13 * anatomy.muscle_relative
@@ -523,28 +513,20 @@ def _draw_arms(muscle: np.ndarray, fat: np.ndarray, camera: Camera, anatomy: Ana
     for side in (-1, 1):
         line = np.array([[side * reach, 55.0, 10], [side * (reach + 22), 150, 5], [side * (reach + 46), 320, 0]])
         arms.append(Tube(skeleton.smooth(line, 24), np.full(24, thick)))
-    drawn = np.zeros_like(muscle)
+    drawn = np.zeros_like(layers[0])
     _draw_tubes(drawn, camera, arms)
-    drawn *= 0.9
     # Where arm and trunk overlap in the picture they merge at the axilla: the thicker one counts.
-    extra = np.maximum(drawn - (muscle + fat), 0)
-    muscle += extra
+    layers[0] += np.maximum(np.float32(0.9) * drawn - (layers[0] + layers[1]), 0)
 
 
-def _disease(
-    disease: Disease,
-    camera: Camera,
-    *,
-    lung: np.ndarray,
-    high: float,
-    anatomy: Anatomy,
-    own: np.random.Generator,
-    size: int,
-) -> np.ndarray:
+def _draw_disease(target: np.ndarray, subject: Subject, camera: Camera, *, lung: np.ndarray, high: float) -> None:
     """Soft tissue (in mm of muscle) that replaces air: fluid with a meniscus and patchy opacities at the bases."""
+    disease, anatomy = subject.disease, subject.anatomy
+    if not any(disease.effusion_mm) and not any(disease.opacity):
+        return
     rows, columns = lung.shape
-    added = np.zeros_like(lung)
-    cloud = _texture(own, lung.shape, octaves=(40, 20, 10, 5), weights=(1, 0.8, 0.5, 0.3), scale=size / 512)
+    size = max(rows, columns) / 512
+    cloud = _texture(subject.chance(5), lung.shape, octaves=(40, 20, 10, 5), weights=(1, 0.8, 0.5, 0.3), scale=size)
     scale = float(camera.magnification(0.0)) / camera.spacing
     x = ((np.arange(columns) + 0.5 - columns / 2) / scale + camera.centre[0])[None]
     y = ((np.arange(rows) + 0.5 - rows / 2) / scale + camera.centre[1])[:, None]
@@ -554,14 +536,13 @@ def _disease(
         if disease.effusion_mm[index] > 0:
             surface = high + anatomy.diaphragm_dome_mm - disease.effusion_mm[index] * (0.55 + 0.65 * lateral**3)
             share = 0.80 / (1 + np.exp(-np.clip((y - surface) / 4.0, -40, 40)))
-            added += (here * lung * share).astype(np.float32)
+            target += (here * lung * share).astype(np.float32)
         if disease.opacity[index] > 0:
             fall = np.exp(-0.5 * ((y - 0.86 * high) / (0.20 * high)) ** 2) * np.exp(
                 -0.5 * ((lateral - 0.55) / 0.28) ** 2
             )
             share = disease.opacity[index] * fall * np.clip(0.6 + 0.6 * cloud, 0, 1.6)
-            added += (here * np.maximum(lung - added, 0) * np.clip(share, 0, 0.8)).astype(np.float32)
-    return added
+            target += (here * np.maximum(lung - target, 0) * np.clip(share, 0, 0.8)).astype(np.float32)
 
 
 def _texture(
@@ -592,25 +573,24 @@ def _develop(
     quanta = maker.photons * acquisition.exposure_relative * spacing**2
     noise = rng.standard_normal((rows, columns), dtype=np.float32)
     signal = signal + np.sqrt(signal / quanta) * noise
+    # Detectors have finer pixels than the picture; what is left after binning is softer than one sample a pixel.
+    signal = cv2.GaussianBlur(signal, (0, 0), 0.45, borderType=cv2.BORDER_REPLICATE)
     density = -np.log(np.maximum(signal, 1e-4))
-    inner = density[rows // 8 : -rows // 8, columns // 8 : -columns // 8]
-
+    # What lies behind the body steers the grey range; open air beside it is driven into the black, as makers do.
+    part = (slice(rows // 10, -(rows // 10), 3), slice(None, None, 3))
+    body = attenuation[part] > 1.0
+    if body.sum() < 100:
+        body[:] = True
+    behind = density[part][body]
     slow = cv2.resize(density, (columns // 8, rows // 8), interpolation=cv2.INTER_AREA)
     slow = cv2.GaussianBlur(slow, (0, 0), max(20 / (spacing * 8), 0.8), borderType=cv2.BORDER_REPLICATE)
     slow = cv2.resize(slow, (columns, rows), interpolation=cv2.INTER_LINEAR)
-    # Beyond the body the slow part stays at the lungs' level, so that open air is not lifted out of the black.
-    level = float(np.median(inner))
-    slow = np.maximum(slow, np.percentile(inner[::4, ::4], 5))
+    level, least = (float(each) for each in np.percentile(behind, (50, 5)))
     detail = density - cv2.GaussianBlur(density, (0, 0), 2.2 / spacing, borderType=cv2.BORDER_REPLICATE)
-    picture = density - maker.compression * (slow - level) + maker.sharpening * detail
-    inner = picture[rows // 8 : -rows // 8, columns // 8 : -columns // 8]
-    low, high = np.percentile(inner[::3, ::3], (1.0, 99.0))
-    stretch = (high - low) * acquisition.window_stretch
-    grey = (picture - low) / max(stretch, 1e-3) * 0.74 + 0.16 + acquisition.window_shift
-    grey = np.clip(grey, 0, None) ** maker.gamma
-    # The film-like toe and shoulder of a tone curve.
-    grey = 1 / (1 + np.exp(-4.6 * (grey - 0.5)))
-    grey = (grey - 0.091) / 0.818
+    picture = density - maker.compression * (np.maximum(slow, least - 0.5) - level) + maker.sharpening * detail
+    low, high = (float(each) for each in np.percentile(picture[part][body], (1.0, 99.0)))
+    scale = 0.74 / max((high - low) * acquisition.window_stretch, 1e-3)
+    grey = rasters.tone(picture, low, scale, 0.155 + acquisition.window_shift, maker.gamma)
     for mark in marks:
         _burn(grey, mark)
     if acquisition.side_marker:

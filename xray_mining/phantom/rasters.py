@@ -35,8 +35,9 @@ def solids(  # noqa: PLR0917  compiled: no keywords
 
     `centre` is the (x, y) of the ray through the image centre; `magnification` and `shift` hold one value each for the
     thoracic cavity, the heart and the body; the rows of `tables` are midline x, half width of the right and the left
-    cavity, half depth of the cavity, mediastinal edge right and left, half width and half depth of the muscle layer,
-    and of the body with its fat. `domes` holds (apex y, apex x, height, half depth, medial drop) for right and left.
+    cavity, half depth of the cavity, mediastinal edge right and left, half width and half depth of the muscle layer and
+    of the body with its fat, and how much of the depth the mediastinum fills (2 = all). `domes` holds (apex y, apex x,
+    height, half depth, medial drop) for right and left.
     `heart_radius` is the silhouette's radius at 720 angles about `heart_place` (x, y, half depth, lowest y).
     """
     rows, columns = shape
@@ -51,6 +52,7 @@ def solids(  # noqa: PLR0917  compiled: no keywords
         y_body = centre[1] + v / magnification[2]
         middle = _at(tables[0], y)
         body_middle = _at(tables[0], y_body) * 0.5
+        filling = _at(tables[10], y)
         right_width, left_width, depth = _at(tables[1], y), _at(tables[2], y), _at(tables[3], y)
         right_edge, left_edge = _at(tables[4], y), _at(tables[5], y)
         muscle_width, muscle_depth = _at(tables[6], y_body), _at(tables[7], y_body)
@@ -74,16 +76,17 @@ def solids(  # noqa: PLR0917  compiled: no keywords
             width = right_width if side == 0 else left_width
             ratio = abs(x) / max(width, 1e-3)
             if ratio >= 1 or depth <= 0:
-                air = 0.0
+                air, central = 0.0, 0.0
             else:
                 cavity = 2 * depth * np.sqrt(1 - ratio * ratio * np.sqrt(ratio))
                 air = cavity
                 edge = right_edge if side == 0 else left_edge
                 near = abs(x) / max(edge, 1e-3)
+                central = 0.0
                 visible = near >= 1
                 if near < 1:
                     square = near * near
-                    air -= 1.5 * depth * np.sqrt(1 - square)
+                    central = filling * depth * np.sqrt(1 - square)
                 top, apex, height, half, drop = domes[side]
                 if abs(x) > apex:
                     along = (abs(x) - apex) / max(width - apex, 1e-3)
@@ -93,7 +96,7 @@ def solids(  # noqa: PLR0917  compiled: no keywords
                     surface = top + drop * along * along
                 if y > surface:
                     visible = False
-                    air = min(air, cavity) - 2 * half * np.sqrt((y - surface) / height)
+                    air -= 2.2 * half * ((y - surface) / height) ** 0.4
             x_heart = centre[0] + u / magnification[1] + shift[1] - heart_place[0]
             distance = np.sqrt(x_heart * x_heart + y_heart * y_heart)
             if distance < heart_place[4]:
@@ -104,7 +107,10 @@ def solids(  # noqa: PLR0917  compiled: no keywords
                 inside = distance / reach
                 if inside < 1:
                     mask[row, column] = 4
-                    air -= 2 * heart_place[2] * np.sqrt(1 - inside * inside * inside)
+                    heart = 2 * heart_place[2] * np.sqrt(1 - inside * inside * inside)
+                    # One body with the vessels above it: the heart's outline is lost where it lies within them.
+                    central = np.sqrt(central * central + heart * heart)
+            air -= central
             if air > 0:
                 lung[row, column] = air
                 if visible and mask[row, column] == 0:
@@ -119,13 +125,20 @@ def _chord(square: float, radius: float) -> float:
 
 @njit(cache=True, error_model="numpy")
 def tubes(  # noqa: PLR0917  compiled: no keywords
-    target: np.ndarray, points: np.ndarray, radius: np.ndarray, stretch: np.ndarray, start: np.ndarray, cortex: float
+    target: np.ndarray,
+    points: np.ndarray,
+    radius: np.ndarray,
+    stretch: np.ndarray,
+    start: np.ndarray,
+    cortex: float,
+    flat: bool,
+    weight: float,
 ) -> None:
-    """Add the path lengths of tubes to `target`, all in pixels: polylines with the radius at each point.
+    """Add `weight` times the path lengths of tubes to `target`: polylines in pixels with the radius at each point.
 
     `start` holds the first point of each tube and, last, the count of points. Within a tube the nearest segment counts,
     different tubes add. `cortex` > 0: a hollow shell of that thickness; `stretch` is how many times longer than the
-    chord the ray runs in each segment because the tube leans towards it.
+    chord the ray runs in each segment because the tube leans towards it; `flat` cuts the ends straight.
     """
     rows, columns = target.shape
     for tube in range(start.size - 1):
@@ -155,6 +168,8 @@ def tubes(  # noqa: PLR0917  compiled: no keywords
             for row in range(max(int(low_row), row_low), min(int(high_row) + 2, row_high)):
                 for column in range(max(int(low_column), column_low), min(int(high_column) + 2, column_high)):
                     along = ((column - x0) * dx + (row - y0) * dy) / length if length > 1e-9 else 0.0
+                    if flat and ((index == first and along < 0) or (index == last - 2 and along > 1)):
+                        continue
                     along = min(max(along, 0.0), 1.0)
                     off_x, off_y = column - x0 - along * dx, row - y0 - along * dy
                     here = radius[index] + along * (radius[index + 1] - radius[index])
@@ -170,12 +185,12 @@ def tubes(  # noqa: PLR0917  compiled: no keywords
                     path = 2 * here * np.sqrt(1 - ratio)
                     if cortex > 0:
                         path -= _chord(ratio * here * here, max(here - cortex, 0.0))
-                    target[row_low + row, column_low + column] += path * stretch[owner[row, column]]
+                    target[row_low + row, column_low + column] += weight * path * stretch[owner[row, column]]
 
 
 @njit(cache=True, error_model="numpy")
-def branches(target: np.ndarray, begin: np.ndarray, end: np.ndarray, radius: np.ndarray) -> None:
-    """Add the path lengths of many short straight cylinders without end caps to `target`, all in pixels."""
+def branches(target: np.ndarray, begin: np.ndarray, end: np.ndarray, radius: np.ndarray, factor: float) -> None:
+    """Add `factor` times the path lengths of many short cylinders without end caps to `target`, all in pixels."""
     rows, columns = target.shape
     for index in range(begin.shape[0]):
         x0, y0 = begin[index, 0] - 0.5, begin[index, 1] - 0.5
@@ -186,7 +201,7 @@ def branches(target: np.ndarray, begin: np.ndarray, end: np.ndarray, radius: np.
         # A vessel thinner than a pixel is drawn one pixel wide with the same cross-section.
         true = radius[index]
         reach = max(true, 0.75)
-        weight = (true * true) / (reach * reach)
+        weight = factor * (true * true) / (reach * reach)
         for row in range(max(int(min(y0, y0 + dy) - reach), 0), min(int(max(y0, y0 + dy) + reach) + 2, rows)):
             for column in range(max(int(min(x0, x0 + dx) - reach), 0), min(int(max(x0, x0 + dx) + reach) + 2, columns)):
                 along = ((column - x0) * dx + (row - y0) * dy) / length
@@ -211,3 +226,61 @@ def ellipses(target: np.ndarray, place: np.ndarray) -> None:
                 square = a * a + b * b
                 if square < 1:
                     target[row, column] += path * np.sqrt(1 - square)
+
+
+@njit(cache=True, error_model="numpy")
+def breasts(target: np.ndarray, place: np.ndarray) -> None:
+    """Add teardrops to `target`: rows of (x, y, half width, half height in pixels, greatest value).
+
+    Below the middle they end in an edge, above it they fade into the chest.
+    """
+    rows, columns = target.shape
+    for index in range(place.shape[0]):
+        x0, y0, half_width, half_height, path = place[index]
+        for row in range(max(int(y0 - 1.55 * half_height), 0), min(int(y0 + 0.86 * half_height) + 2, rows)):
+            y = (row + 0.5 - y0) / half_height
+            y = y / 0.86 if y > 0 else y / 1.55
+            power = 0.5 + 0.9 * min(max(-y / 0.7, 0.0), 1.0)
+            for column in range(max(int(x0 - half_width), 0), min(int(x0 + half_width) + 2, columns)):
+                x = (column + 0.5 - x0) / half_width
+                square = 1 - x * x - y * y
+                if square > 0:
+                    target[row, column] += path * (np.sqrt(square) if y > 0 else square**power)
+
+
+@njit(cache=True, error_model="numpy")
+def attenuation(layers: np.ndarray, grain: np.ndarray, tissue: np.ndarray, coefficients: np.ndarray) -> np.ndarray:
+    """Add up what attenuates along each ray: (rows, columns) float32, without unit.
+
+    `layers` (9, rows, columns): muscle, fat, lung, vessels, disease, soft (already attenuation), cortex, trabeculae and
+    air, lengths in mm; `coefficients`: muscle, fat, cortex and trabeculae per mm, lung and bone density.
+    """
+    _, rows, columns = layers.shape
+    muscle, fat, hard, spongy, density, mineral = coefficients
+    out = np.empty((rows, columns), np.float32)
+    for row in range(rows):
+        for column in range(columns):
+            flesh, grease, lung = layers[0, row, column], layers[1, row, column], layers[2, row, column]
+            vessel = min(layers[3, row, column], lung)
+            open_air = lung - vessel
+            share = min(max(density + 0.018 * grain[row, column], 0.05), 1.0)
+            dense = min(open_air * share + layers[4, row, column], open_air)
+            total = (muscle * flesh + fat * grease) * (1 + 0.020 * tissue[row, column])
+            total += layers[5, row, column] - muscle * (open_air - dense)
+            bone = hard * layers[6, row, column] + spongy * layers[7, row, column]
+            total += mineral * bone * min((flesh + grease) / 30, 1.0) * (1 + 0.05 * grain[row, column])
+            total -= muscle * 0.97 * min(layers[8, row, column], 0.45 * (flesh + grease))
+            out[row, column] = max(total, 0.0)
+    return out
+
+
+@njit(cache=True, error_model="numpy")
+def tone(picture: np.ndarray, low: float, scale: float, offset: float, gamma: float) -> np.ndarray:
+    """A film-like tone curve with toe and shoulder: (rows, columns) float32, about 0 to 1."""
+    rows, columns = picture.shape
+    out = np.empty((rows, columns), np.float32)
+    for row in range(rows):
+        for column in range(columns):
+            grey = max((picture[row, column] - low) * scale + offset, 0.0) ** gamma
+            out[row, column] = (1 / (1 + np.exp(-4.6 * (grey - 0.5))) - 0.091) / 0.818
+    return out
