@@ -4,6 +4,7 @@ import io
 import re
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager
+from functools import cache
 from html import escape
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -24,7 +25,7 @@ COLOURS = {
     "blue": "#0072b2",
     "orange": "#e69f00",
     "green": "#009e73",
-    "vermillion": "#d55e00",
+    "vermilion": "#d55e00",
     "purple": "#cc79a7",
     "sky": "#56b4e9",
 }
@@ -35,7 +36,7 @@ KIND_COLOURS = {
     "frozen": "green",
     "network": "blue",
     "search": "sky",
-    "ensemble": "vermillion",
+    "ensemble": "vermilion",
     "oracle": "ink",
 }
 LineStyle: TypeAlias = str | tuple[float, tuple[float, float]]
@@ -58,6 +59,14 @@ def line_style(model: str, kind: str) -> LineStyle:
 _TOO_LONG = re.compile(r"""(?<=[\s"(,])(-?\d+\.\d{3,})""")
 
 
+@cache
+def _style() -> dict[str, Any]:
+    from matplotlib import rc_params_from_file
+
+    path = asset("reports/figures/report.mplstyle")
+    return dict(rc_params_from_file(path, use_default_template=False))
+
+
 @contextmanager
 def drawing(width: float = 4.2, height: float = 3.9) -> Generator[tuple[Any, "Axes"]]:
     """A matplotlib figure in the report's style, of `width` × `height` inches, closed when the block ends."""
@@ -65,7 +74,7 @@ def drawing(width: float = 4.2, height: float = 3.9) -> Generator[tuple[Any, "Ax
     from matplotlib.backends.backend_svg import FigureCanvasSVG
     from matplotlib.figure import Figure as Canvas
 
-    with rc_context(fname=asset("reports/figures/report.mplstyle")):
+    with rc_context(_style()):
         figure = Canvas(figsize=(width, height), layout="constrained")
         FigureCanvasSVG(figure)
         yield figure, figure.subplots()
@@ -98,6 +107,7 @@ def tidy(svg: str, name: str, alternative: str) -> str:
     svg = re.sub(r"<[^>]*>", lambda found: _TOO_LONG.sub(lambda long: _decimals(long[1]), found[0]), svg)
     for word, value in COLOURS.items():
         svg = re.sub(re.escape(value) + r"\b", f"var(--{word}, {value})", svg, flags=re.IGNORECASE)
+    svg = svg.replace("#ffffff", "var(--ground, #ffffff)")
     svg = re.sub(r"font:\s*([^;\"]*?)(\d+(?:\.\d+)?)px 'DejaVu Sans'[^;\"]*", _font, svg)
     svg = re.sub(r">\s+<", "><", svg)
     box = re.search(r'viewBox="([^"]+)"', svg)
@@ -205,7 +215,7 @@ def forest(
     alternative: str,
     reference: float | None = None,
     reference_words: str = "",
-    width: float = 6.4,
+    width: float = 5.0,
 ) -> Figure:
     """One dot and interval a row. `rows`: (words, model kind, value, low, high), from the top down."""
     with drawing(width, 0.9 + 0.27 * max(len(rows), 1)) as (figure, axes):

@@ -21,7 +21,7 @@ class Cell:
     link: str = ""
     """Anchor of this page that the text leads to."""
     mark: str = ""
-    """best, failed, passed, quiet, or empty."""
+    """best, failed, passed, right, digest, quiet, or empty."""
 
 
 @dataclass(frozen=True, slots=True)

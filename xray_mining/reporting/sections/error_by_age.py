@@ -14,7 +14,7 @@ from xray_mining.reporting.section import Block, Cell, Column, Figure, Figures, 
 ORDER = 50
 
 _TITLES = {"mae": "Mean absolute error", "bias": "Bias: predicted minus true"}
-_SEXES = {"F": ("women", "vermillion", "-"), "M": ("men", "blue", "-")}
+_SEXES = {"F": ("women", "vermilion", "-"), "M": ("men", "blue", "-")}
 
 
 def applies(results: Results) -> bool:

@@ -36,8 +36,8 @@ def build(results: Results) -> Section:
             (
                 Cell(results.cohort_words(each["cohort"])),
                 Cell(each.get("query", "")),
-                Cell(each.get("digest", "")),
-                Cell(each.get("catalog_digest", "")),
+                Cell(each.get("digest", ""), mark="digest"),
+                Cell(each.get("catalog_digest", ""), mark="digest"),
                 Cell(each.get("salt", "")),
                 Cell(each.get("store", "")),
             )
@@ -109,7 +109,7 @@ def _experiments(results: Results) -> Table:
                     Cell(", ".join(str(seed) for seed in note.seeds)),
                     Cell(", ".join(str(number) for number in note.rotations)),
                     Cell(duration(note.seconds), value=note.seconds),
-                    Cell(note.digest),
+                    Cell(note.digest, mark="digest"),
                     Cell(licences or "–"),
                 ),
                 kind=note.model_kind,
