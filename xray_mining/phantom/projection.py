@@ -132,12 +132,10 @@ def project(
     _draw_disease(disease, subject, camera, lung=np.maximum(lung - vessels, 0), high=high)
 
     bones, cartilages = skeleton.ribs(anatomy, frame, subject.chance(2).standard_normal((skeleton.RIBS, 4)))
-    _draw_tubes(cortex, camera, bones, flat=True)
-    _draw_tubes(trabeculae, camera, bones, solid=True, flat=True)
+    _draw_tubes(cortex, camera, bones, marrow=trabeculae, flat=True)
     lift = float(rng.normal(4, 4)) - 4 * (acquisition.view_position == "AP")
     girdle = skeleton.shoulder_girdle(anatomy, frame, acquisition.scapula_spread_mm, lift)
-    _draw_tubes(cortex, camera, girdle + cartilages)
-    _draw_tubes(trabeculae, camera, girdle, solid=True)
+    _draw_tubes(cortex, camera, girdle + cartilages, marrow=trabeculae)
     _draw_blades(cortex, camera, anatomy, acquisition, lift)
     _draw_spine(cortex, trabeculae, camera, anatomy, frame)
     _draw_calcification(cortex, camera, anatomy, knob, subject.chance(3))
@@ -152,7 +150,12 @@ def project(
     tissue = _texture(own, lung.shape, octaves=(120, 60, 30, 14, 6), weights=(1, 0.8, 0.5, 0.3, 0.2), scale=scale)
     density = anatomy.lung_density_relative * (1.6 - 0.6 * acquisition.inspiration_fraction**2)
     coefficients = np.array([MUSCLE, FAT, CORTEX, TRABECULAE, density, anatomy.bone_density_relative])
-    attenuation = rasters.attenuation(layers, grain, tissue, coefficients)
+    # Vessels and bronchi below the drawn tree's size make the lung denser towards its root.
+    roots, per_mm = camera.pixels(
+        np.array([[-0.13 * anatomy.thorax_width_mm, 0.52 * high, 0], [0.13 * anatomy.thorax_width_mm, 0.50 * high, 0]])
+    )
+    hila = np.column_stack([roots, 44 * per_mm, np.full(2, 0.13)])
+    attenuation = rasters.attenuation(layers, grain, tissue, hila, coefficients)
     centre = camera.shape[1] / 2, camera.shape[0] / 2
     if abs(acquisition.tilt_degrees) > 0.05:
         matrix = cv2.getRotationMatrix2D(centre, acquisition.tilt_degrees, 1.0)
@@ -200,7 +203,7 @@ def _thorax(
     )
     depth *= 1 + 0.0012 * (anatomy.kyphosis_degrees - 32) * (1 - t)
     middle = 2.5 * traits[1] * np.sin(np.pi * (y / whole * 1.1 + 0.2 * traits[2])) + 0.6 * traits[3]
-    # Right: vena cava, then the atrium takes over; left: below the arch a bay, then the pulmonary trunk, then the heart.
+    # Right: vena cava, then the atrium; left: below the arch a bay, then the pulmonary trunk, then the heart.
     right_edge = scale * np.interp(
         y / high, [0, 0.06, 0.13, 0.28, 0.42, 0.56, 0.72, 1], [46, 37, 32, 28, 30, 33, 24, 18]
     )
@@ -299,21 +302,19 @@ def _heart(
 
 
 def _draw_tubes(
-    target: np.ndarray, camera: Camera, parts: Sequence[Tube], *, solid: bool = False, flat: bool = False
+    target: np.ndarray, camera: Camera, parts: Sequence[Tube], *, marrow: np.ndarray | None = None, flat: bool = False
 ) -> None:
-    """Add tubes' path lengths in mm: their cortex, or with `solid` what the cortex encloses."""
+    """Add tubes' path lengths in mm: hollow ones put their cortex into `target` and what it encloses into `marrow`."""
     for hollow in sorted({each.cortex_mm for each in parts}):
-        group = [each for each in parts if each.cortex_mm == hollow and not (solid and hollow == 0)]
-        if not group:
-            continue
+        group = [each for each in parts if each.cortex_mm == hollow]
         points, scale = camera.pixels(np.concatenate([each.points_mm for each in group]))
-        radius = np.concatenate([each.radius_mm for each in group]) - (hollow if solid else 0.0)
+        radius = np.concatenate([each.radius_mm for each in group])
         start = np.cumsum([0, *(len(each.points_mm) for each in group)])
         space = np.concatenate([_lean(each.points_mm) for each in group])
         # Path lengths come in pixels at each tube's own scale; one common scale keeps the compiled loop simple.
         common = float(np.mean(scale))
-        hidden = 0.0 if solid or hollow == 0 else hollow * common
-        rasters.tubes(target, points, radius * scale, space, start, hidden, flat, 1 / common)
+        inner = target if marrow is None else marrow
+        rasters.tubes(target, inner, points, radius * scale, space, start, hollow * common, flat, 1 / common)
 
 
 def _lean(points: np.ndarray) -> np.ndarray:
@@ -347,7 +348,7 @@ def _draw_vessels(
         place = hilum + direction * own.uniform(4, 12, count)[:, None]
         radius = calibre * own.uniform(1.9, 3.4, count) * (1 + 0.18 * np.sin(angle))
         alive = np.ones(count, bool)
-        for level in range(9):
+        for level in range(8):
             # Chance is drawn for every branch there could be, so that a branch that leaves the lung changes no other.
             for _ in range(2):
                 direction = direction + own.normal(0, 0.14, direction.shape)
@@ -420,18 +421,17 @@ def _draw_spine(cortex: np.ndarray, trabeculae: np.ndarray, camera: Camera, anat
         top, bottom, left, right = max(top, 0), min(bottom, rows), max(left, 0), min(right, columns)
         if top >= bottom or left >= right:
             continue
-        y = (np.arange(top, bottom) + 0.5 - row0)[:, None]
-        x = (np.arange(left, right) + 0.5 - column0)[None] / per_mm
+        y = np.arange(top, bottom) + 0.5 - row0
+        x = np.abs(np.arange(left, right) + 0.5 - column0) / per_mm
         reach = height / 2 * per_mm
-        waist = half_width * (1 - 0.10 * np.exp(-((y / reach) ** 2) * 2.0))
-        ratio = np.clip(np.abs(x) / waist, 0, 1)
-        across = np.sqrt(1 - ratio**4)
+        across = np.sqrt(1 - np.minimum(x / half_width, 1) ** 4)
+        shell = np.exp(-0.5 * ((x - half_width + 0.8) / 0.9) ** 2)
         inside = 0.5 * (np.tanh((y + reach) / soft) - np.tanh((y - reach) / soft))
-        trabeculae[top:bottom, left:right] += (0.75 * deep * across * inside).astype(np.float32)
         plate = np.exp(-0.5 * ((y + reach) / (0.8 * soft)) ** 2) + np.exp(-0.5 * ((y - reach) / (0.8 * soft)) ** 2)
         plate *= 0.9 * per_mm / soft
-        shell = 1.5 * (np.exp(-0.5 * ((np.abs(x) - waist + 0.8) / 0.9) ** 2)) * inside
-        cortex[top:bottom, left:right] += (0.16 * deep * across * plate + 3.0 * shell + 0.9 * across * inside).astype(
+        spongy, hard = trabeculae[top:bottom, left:right], cortex[top:bottom, left:right]
+        spongy += np.outer(inside, 0.75 * deep * across).astype(np.float32)
+        hard += (np.outer(plate, 0.16 * deep * across) + np.outer(inside, 4.5 * shell + 0.9 * across)).astype(
             np.float32
         )
         spread = 1 + 0.5 * anatomy.osteophyte_mm / 6
@@ -589,8 +589,8 @@ def _develop(
     detail = density - cv2.GaussianBlur(density, (0, 0), 2.2 / spacing, borderType=cv2.BORDER_REPLICATE)
     picture = density - maker.compression * (np.maximum(slow, least - 0.5) - level) + maker.sharpening * detail
     low, high = (float(each) for each in np.percentile(picture[part][body], (1.0, 99.0)))
-    scale = 0.74 / max((high - low) * acquisition.window_stretch, 1e-3)
-    grey = rasters.tone(picture, low, scale, 0.155 + acquisition.window_shift, maker.gamma)
+    scale = 0.64 / max((high - low) * acquisition.window_stretch, 1e-3)
+    grey = rasters.tone(picture, low, scale, 0.24 + acquisition.window_shift, maker.gamma)
     for mark in marks:
         _burn(grey, mark)
     if acquisition.side_marker:

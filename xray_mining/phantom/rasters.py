@@ -96,7 +96,8 @@ def solids(  # noqa: PLR0917  compiled: no keywords
                     surface = top + drop * along * along
                 if y > surface:
                     visible = False
-                    air -= 2.2 * half * ((y - surface) / height) ** 0.4
+                    below = (y - surface) / height
+                    air -= 2.2 * half * np.sqrt(np.sqrt(below * np.sqrt(below)))
             x_heart = centre[0] + u / magnification[1] + shift[1] - heart_place[0]
             distance = np.sqrt(x_heart * x_heart + y_heart * y_heart)
             if distance < heart_place[4]:
@@ -126,6 +127,7 @@ def _chord(square: float, radius: float) -> float:
 @njit(cache=True, error_model="numpy")
 def tubes(  # noqa: PLR0917  compiled: no keywords
     target: np.ndarray,
+    marrow: np.ndarray,
     points: np.ndarray,
     radius: np.ndarray,
     stretch: np.ndarray,
@@ -137,8 +139,9 @@ def tubes(  # noqa: PLR0917  compiled: no keywords
     """Add `weight` times the path lengths of tubes to `target`: polylines in pixels with the radius at each point.
 
     `start` holds the first point of each tube and, last, the count of points. Within a tube the nearest segment counts,
-    different tubes add. `cortex` > 0: a hollow shell of that thickness; `stretch` is how many times longer than the
-    chord the ray runs in each segment because the tube leans towards it; `flat` cuts the ends straight.
+    different tubes add. `cortex` > 0: `target` gets a shell of that thickness, `marrow` what it encloses. `stretch` is
+    how many times longer than the chord the ray runs in each segment because the tube leans towards it; `flat` cuts the
+    ends straight.
     """
     rows, columns = target.shape
     for tube in range(start.size - 1):
@@ -182,10 +185,13 @@ def tubes(  # noqa: PLR0917  compiled: no keywords
                 ratio = nearest[row, column]
                 if ratio < 1:
                     here = radius[owner[row, column]]
+                    factor = weight * stretch[owner[row, column]]
                     path = 2 * here * np.sqrt(1 - ratio)
                     if cortex > 0:
-                        path -= _chord(ratio * here * here, max(here - cortex, 0.0))
-                    target[row_low + row, column_low + column] += weight * path * stretch[owner[row, column]]
+                        inner = _chord(ratio * here * here, max(here - cortex, 0.0))
+                        path -= inner
+                        marrow[row_low + row, column_low + column] += factor * inner
+                    target[row_low + row, column_low + column] += factor * path
 
 
 @njit(cache=True, error_model="numpy")
@@ -249,21 +255,34 @@ def breasts(target: np.ndarray, place: np.ndarray) -> None:
 
 
 @njit(cache=True, error_model="numpy")
-def attenuation(layers: np.ndarray, grain: np.ndarray, tissue: np.ndarray, coefficients: np.ndarray) -> np.ndarray:
+def attenuation(
+    layers: np.ndarray, grain: np.ndarray, tissue: np.ndarray, hila: np.ndarray, coefficients: np.ndarray
+) -> np.ndarray:
     """Add up what attenuates along each ray: (rows, columns) float32, without unit.
 
     `layers` (9, rows, columns): muscle, fat, lung, vessels, disease, soft (already attenuation), cortex, trabeculae and
-    air, lengths in mm; `coefficients`: muscle, fat, cortex and trabeculae per mm, lung and bone density.
+    air, lengths in mm; `hila` rows of (column, row, spread in pixels, added density); `coefficients`: muscle, fat,
+    cortex and trabeculae per mm, lung and bone density.
     """
     _, rows, columns = layers.shape
     muscle, fat, hard, spongy, density, mineral = coefficients
     out = np.empty((rows, columns), np.float32)
+    down, along = np.empty((rows, hila.shape[0])), np.empty((columns, hila.shape[0]))
+    for index in range(hila.shape[0]):
+        x, y, spread, added = hila[index]
+        for row in range(rows):
+            down[row, index] = added * np.exp(-0.5 * ((row - y) / (1.25 * spread)) ** 2)
+        for column in range(columns):
+            along[column, index] = np.exp(-0.5 * ((column - x) / spread) ** 2)
     for row in range(rows):
         for column in range(columns):
             flesh, grease, lung = layers[0, row, column], layers[1, row, column], layers[2, row, column]
             vessel = min(layers[3, row, column], lung)
             open_air = lung - vessel
-            share = min(max(density + 0.018 * grain[row, column], 0.05), 1.0)
+            share = density + 0.018 * grain[row, column]
+            for index in range(hila.shape[0]):
+                share += down[row, index] * along[column, index]
+            share = min(max(share, 0.05), 1.0)
             dense = min(open_air * share + layers[4, row, column], open_air)
             total = (muscle * flesh + fat * grease) * (1 + 0.020 * tissue[row, column])
             total += layers[5, row, column] - muscle * (open_air - dense)
@@ -278,9 +297,18 @@ def attenuation(layers: np.ndarray, grain: np.ndarray, tissue: np.ndarray, coeff
 def tone(picture: np.ndarray, low: float, scale: float, offset: float, gamma: float) -> np.ndarray:
     """A film-like tone curve with toe and shoulder: (rows, columns) float32, about 0 to 1."""
     rows, columns = picture.shape
+    # The curve is tabulated over -0.1 to 1.7; beyond it lies open air or metal.
+    steps = 2048
+    table = np.empty(steps + 1, np.float32)
+    for step in range(steps + 1):
+        grey = max(-0.1 + 1.8 * step / steps, 0.0) ** gamma
+        table[step] = (1 / (1 + np.exp(-4.6 * (grey - 0.5))) - 0.091) / 0.818
     out = np.empty((rows, columns), np.float32)
     for row in range(rows):
         for column in range(columns):
-            grey = max((picture[row, column] - low) * scale + offset, 0.0) ** gamma
-            out[row, column] = (1 / (1 + np.exp(-4.6 * (grey - 0.5))) - 0.091) / 0.818
+            place = ((picture[row, column] - low) * scale + offset + 0.1) * (steps / 1.8)
+            place = min(max(place, 0.0), steps - 1.0)
+            index = int(place)
+            share = place - index
+            out[row, column] = table[index] * (1 - share) + table[index + 1] * share
     return out
