@@ -10,8 +10,8 @@ from xray_mining.archive.radiograph import Encoded
 from xray_mining.ingest.grey import Placement
 
 _SIDE = 32
-# Cosine coefficients of a 32 × 32 thumbnail that become bits: the 64 lowest, without the mean.
-_ORDER = sorted(((u, v) for u in range(12) for v in range(12)), key=lambda uv: (uv[0] + uv[1], uv[0]))[1:65]
+# Cosine coefficients of a 32 × 32 thumbnail that become bits: the lowest six, which all chests share, are left out.
+_ORDER = sorted(((u, v) for u in range(12) for v in range(12)), key=lambda uv: (uv[0] + uv[1], uv[0]))[6:70]
 _ROWS = np.array([u for u, _ in _ORDER])
 _COLUMNS = np.array([v for _, v in _ORDER])
 _BITS = (np.uint64(1) << np.arange(64, dtype=np.uint64)).astype(np.uint64)
@@ -27,23 +27,17 @@ def pixel_digest(encoded: Encoded) -> str:
     return str(uuid.UUID(bytes=digest.digest()[:16]))
 
 
-def thumbnail(picture: np.ndarray, placement: Placement) -> np.ndarray:
-    """The image without its padding, (32, 32) float32 of grey ranks in [0, 1].
-
-    Ranks do not change with brightness, contrast or any other rising map of the grey values.
-    """
+def perceptual_hash(picture: np.ndarray, placement: Placement) -> int:
+    """64 bits of the image without its padding that hardly change with brightness, contrast and size."""
     content = picture[
         placement.top : placement.top + placement.height, placement.left : placement.left + placement.width
     ]
     if content.dtype == np.uint16:
         content = cv2.convertScaleAbs(content, alpha=1 / 257)
-    small = cv2.resize(content, (_SIDE, _SIDE), interpolation=cv2.INTER_AREA).astype(np.float32)
-    ranks = np.empty(small.size, np.float32)
-    ranks[np.argsort(small, axis=None, kind="stable")] = np.linspace(0, 1, small.size, dtype=np.float32)
-    return ranks.reshape(small.shape)
+    return hash_of_square(cv2.equalizeHist(cv2.resize(content, (128, 128), interpolation=cv2.INTER_AREA)))
 
 
-def perceptual_hash(picture: np.ndarray, placement: Placement) -> int:
-    """64 bits: the signs of the 64 lowest cosine coefficients of the ranked thumbnail."""
-    coefficients = cv2.dct(thumbnail(picture, placement))[_ROWS, _COLUMNS]
-    return int(_BITS[coefficients > 0].sum(dtype=np.uint64))
+def hash_of_square(equalised: np.ndarray) -> int:
+    """Signs of 64 cosine coefficients of a 32 × 32 thumbnail of an equalised (height, width) uint8 picture."""
+    small = cv2.resize(equalised, (_SIDE, _SIDE), interpolation=cv2.INTER_AREA).astype(np.float32)
+    return int(_BITS[cv2.dct(small)[_ROWS, _COLUMNS] > 0].sum(dtype=np.uint64))

@@ -5,26 +5,42 @@ import os
 import re
 import time
 import uuid
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from itertools import count, islice
 from pathlib import Path
 
 import polars as pl
 
 from xray_mining.archive.adapter import Adapter, adapter_for
+from xray_mining.archive.radiograph import Radiograph
 from xray_mining.errors import UserError
-from xray_mining.ingest import shards
+from xray_mining.ingest import near_duplicates, shards
 from xray_mining.ingest.identity import Domain, file_key_of, open_domain
 from xray_mining.ingest.options import IngestOptions
-from xray_mining.ingest.run import ShardCounts, ShardTask, counts_of, counts_path, store_name
+from xray_mining.ingest.run import (
+    FIRST_TABLE_SHARD,
+    ShardCounts,
+    ShardTask,
+    counts_of,
+    counts_path,
+    forget,
+    run_table,
+    store_name,
+)
 from xray_mining.ingest.workers import run_shards
 from xray_mining.progress import Bar, progress
 from xray_mining.records.file_events import FileEvents
 from xray_mining.records.ingest_runs import IngestRuns
 from xray_mining.records.ledger import record_run
+from xray_mining.records.rejects import Rejects
 from xray_mining.workspace import ArchiveSettings, Workspace, asset, lock, sweep, versions, write_json
 
+# Table rows in one slice under --metadata-only.
+_TABLE_ROWS = 50_000
+# The part of rejects that holds files whose content changed since they were read.
+_CHANGED = "changed.parquet"
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
 
 
@@ -95,9 +111,28 @@ def ingest(workspace: Workspace, request: IngestRequest, options: IngestOptions)
         for place in (workspace.root / "parts" / name, workspace.root / "pixels", private):
             if place.is_dir():
                 sweep(place)
+        task = ShardTask(
+            root=workspace.root,
+            archive=name,
+            adapter=adapter.name,
+            folder=folder,
+            mapping=mapping,
+            domain=domain,
+            shard=0,
+            options=options,
+            headers_only=request.metadata_only,
+        )
+        rows = adapter.rows() if request.metadata_only else None
+        if rows is not None:
+            finished = _table_rows(workspace, task, rows, request.again)
+            result = _result(workspace, task, store, finished=finished, listing=None, events={}, adapter=adapter)
+            result = replace(result, shards=result.shards_done, seconds=round(time.monotonic() - clock, 3))
+            run = f"{started:%Y%m%dT%H%M%S}-{uuid.uuid4().hex[:8]}"
+            _write_run(workspace, run, result, finished, options, started=started)
+            return result
         listing = _listing(workspace, request, options, name, adapter)
         run = f"{started:%Y%m%dT%H%M%S}-{uuid.uuid4().hex[:8]}"
-        events = _events(workspace, name, run, domain, listing) if listing is not None else {}
+        events = _events(workspace, name, run, domain, listing, again=request.again) if listing is not None else {}
         known = shards.known_shards(workspace, name)
         if not known:
             raise UserError(_nothing(request, adapter, listing))
@@ -107,50 +142,83 @@ def ingest(workspace: Workspace, request: IngestRequest, options: IngestOptions)
                 counts_path(workspace, name, each, store).unlink(missing_ok=True)
         _open_store(workspace, store, options)
         done = counts_of(workspace, name, store)
-        tasks = [
-            ShardTask(
-                root=workspace.root,
-                archive=name,
-                adapter=adapter.name,
-                folder=folder,
-                mapping=mapping,
-                domain=domain,
-                shard=each,
-                options=options,
-                headers_only=request.metadata_only,
-            )
-            for each in chosen
-            if each not in done
-        ]
+        tasks = [replace(task, shard=each) for each in chosen if each not in done]
         finished = _run(workspace, name, tasks, request.jobs, options)
-        done = counts_of(workspace, name, store)
         if store and workspace.settings.store != store:
             with lock(workspace.private / "settings.lock"):
                 workspace.save(workspace.settings.model_copy(update={"store": store}))
-        result = IngestResult(
-            archive=name,
-            adapter=adapter.name,
-            store=store,
-            listed=listing.listed if listing else 0,
-            ignored=listing.ignored if listing else 0,
-            shards=len(known),
-            shards_done=len(done),
-            shards_now=len(finished),
-            seen=sum(each.seen for each in done.values()),
-            kept=sum(each.kept for each in done.values()),
-            rejected=sum(each.rejected for each in done.values()),
-            vanished=events.get("vanished", 0),
-            changed=events.get("changed", 0),
-            returned=events.get("returned", 0),
-            rows_without_file=_rows_without_file(adapter, done),
-            near_duplicates=0,
-            bytes_now=sum(each.bytes for each in finished),
-            files_now=sum(each.files for each in finished),
-            seconds=round(time.monotonic() - clock, 3),
-        )
+        if store and set(known) <= set(counts_of(workspace, name, store)):
+            # Every file is read: rows that stood for files by their table alone have done their service.
+            for each in counts_of(workspace, name, ""):
+                if each >= FIRST_TABLE_SHARD:
+                    forget(workspace, name, each, "")
+        pairs = near_duplicates.known(workspace)
+        if store and options.near_duplicates and (finished or not near_duplicates.part_path(workspace).is_file()):
+            pairs = near_duplicates.find(workspace, store)
+        result = _result(workspace, task, store, finished=finished, listing=listing, events=events, adapter=adapter)
+        result = replace(result, near_duplicates=pairs)
+        result = replace(result, shards=len(known), seconds=round(time.monotonic() - clock, 3))
         notes.outputs["store"] = store
         _write_run(workspace, run, result, finished, options, started=started)
     return result
+
+
+def _table_rows(workspace: Workspace, task: ShardTask, rows: Iterator[Radiograph], again: bool) -> list[ShardCounts]:
+    """Make the catalog from an adapter's tables alone, in slices of rows."""
+    done = counts_of(workspace, task.archive, "")
+    if done and not again:
+        return []
+    finished = []
+    for each in done:
+        forget(workspace, task.archive, each, "")
+    for number in count(FIRST_TABLE_SHARD):
+        slice_of_rows = list(islice(rows, _TABLE_ROWS))
+        if not slice_of_rows:
+            break
+        finished.append(run_table(replace(task, shard=number), slice_of_rows))
+    return finished
+
+
+def _result(
+    workspace: Workspace,
+    task: ShardTask,
+    store: str,
+    *,
+    finished: Sequence[ShardCounts],
+    listing: shards.Listing | None,
+    events: dict[str, int],
+    adapter: Adapter,
+) -> IngestResult:
+    done = counts_of(workspace, task.archive, store)
+    changed = (
+        Rejects.read(workspace.parts(task.archive, Rejects.table) / _CHANGED) if _has_changed(workspace, task) else None
+    )
+    extra = changed.height if changed is not None else 0
+    return IngestResult(
+        archive=task.archive,
+        adapter=task.adapter,
+        store=store,
+        listed=listing.listed if listing else 0,
+        ignored=listing.ignored if listing else 0,
+        shards=0,
+        shards_done=len(done),
+        shards_now=len(finished),
+        seen=sum(each.seen for each in done.values()) + extra,
+        kept=sum(each.kept for each in done.values()),
+        rejected=sum(each.rejected for each in done.values()) + extra,
+        vanished=events.get("vanished", 0),
+        changed=events.get("changed", 0),
+        returned=events.get("returned", 0),
+        rows_without_file=_rows_without_file(adapter, done),
+        near_duplicates=0,
+        bytes_now=sum(each.bytes for each in finished),
+        files_now=sum(each.files for each in finished),
+        seconds=0.0,
+    )
+
+
+def _has_changed(workspace: Workspace, task: ShardTask) -> bool:
+    return (workspace.parts(task.archive, Rejects.table) / _CHANGED).is_file()
 
 
 def _mapping_of(request: IngestRequest, options: IngestOptions) -> Path | None:
@@ -175,7 +243,8 @@ def _register(
         if name is None:
             # A folder's name may name a person or a place: the default name is the adapter's.
             mine = [each for each, path in paths.items() if path == folder]
-            base = adapter.domain or adapter.name
+            shipped = mapping is not None and mapping.parent == asset("pipelines/mappings")
+            base = mapping.stem if mapping is not None and shipped else adapter.name
             names = [base, *(f"{base}_{number}" for number in range(2, len(paths) + 3))]
             name = mine[0] if mine else next(each for each in names if each not in paths)
         if not _NAME.fullmatch(name):
@@ -243,7 +312,9 @@ def _nothing(request: IngestRequest, adapter: Adapter, listing: shards.Listing |
     )
 
 
-def _events(workspace: Workspace, name: str, run: str, domain: Domain, listing: shards.Listing) -> dict[str, int]:
+def _events(
+    workspace: Workspace, name: str, run: str, domain: Domain, listing: shards.Listing, *, again: bool
+) -> dict[str, int]:
     """Write what vanished, changed and returned since the last run; how often each."""
     folder = workspace.parts(name, FileEvents.table)
     before = FileEvents.read(folder)
@@ -261,6 +332,7 @@ def _events(workspace: Workspace, name: str, run: str, domain: Domain, listing: 
     if gone:
         note(listing.there, "returned", True)
     changed = [(file_key_of(domain, name, path, member), size) for path, member, size in listing.changed.iter_rows()]
+    _reject_changed(workspace, name, [] if again else changed)
     rows += [
         {"file_key": key, "archive": name, "run": run, "event": "changed"}
         for key, _ in changed
@@ -269,6 +341,30 @@ def _events(workspace: Workspace, name: str, run: str, domain: Domain, listing: 
     if rows:
         FileEvents.write(FileEvents.from_rows(rows), folder / f"{run}.parquet")
     return {event: sum(row["event"] == event for row in rows) for event in ("vanished", "changed", "returned")}
+
+
+def _reject_changed(workspace: Workspace, name: str, changed: Sequence[tuple[str, int]]) -> None:
+    """What was kept of a changed file stays; its new content is rejected until it is read with --again."""
+    path = workspace.parts(name, Rejects.table) / _CHANGED
+    if not changed:
+        path.unlink(missing_ok=True)
+        return
+    sentence = "The file changed since it was read; what was read is kept, --again reads it anew."
+    rows = [
+        {
+            "file_key": key,
+            "archive": name,
+            "shard": 0,
+            "position": 0,
+            "frame": 0,
+            "stage": "list",
+            "reason": "changed",
+            "sentence": sentence,
+            "bytes": max(size, 0),
+        }
+        for key, size in changed
+    ]
+    Rejects.write(Rejects.from_rows(rows), path)
 
 
 def _open_store(workspace: Workspace, store: str, options: IngestOptions) -> None:

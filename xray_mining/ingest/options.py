@@ -23,4 +23,5 @@ class IngestOptions(BaseModel, extra="forbid", frozen=True):
     mapping: str | None = Field(
         None, description="YAML file that says what a table's columns mean, or the name of one that ships"
     )
+    near_duplicates: bool = Field(True, description="search all archives of the workspace for near-duplicates")
     file_limit_s: float = Field(60.0, gt=0, description="seconds after which a file that hangs is rejected")

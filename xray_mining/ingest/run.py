@@ -4,7 +4,7 @@ import json
 import sys
 import time
 import traceback
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -127,10 +127,49 @@ def run_shard(task: ShardTask, report: Report, adapter: Adapter | None = None) -
     return counts
 
 
+# Shards of table rows without pictures are numbered from here: files of the same archive always come before them.
+FIRST_TABLE_SHARD = 50_000
+
+
+def run_table(task: ShardTask, radiographs: Sequence[Radiograph]) -> ShardCounts:
+    """One slice of table rows → its parts, without pictures; `task.shard` is its number."""
+    clock = time.monotonic()
+    work = _Work(task, "", None, Reader(task.folder))
+    for position, radiograph in enumerate(radiographs):
+        own_id = f"row {task.shard} {position}"
+        name = (radiograph.header.instance_id or own_id).encode("utf-8", "backslashreplace")
+        key = file_key_of(task.domain, task.archive, b"", name.decode())
+        try:
+            work.frame(position, own_id, key, radiograph, None)
+        except Unusable as trouble:
+            work.reject(position, radiograph.frame, key, 0, trouble)
+    workspace = Workspace(task.root)
+    work.write(workspace)
+    counts = ShardCounts(
+        shard=task.shard,
+        store="",
+        files=len(radiographs),
+        bytes=0,
+        seen=len(work.images) + len(work.rejects),
+        kept=len(work.images),
+        rejected=len(work.rejects),
+        seconds=round(time.monotonic() - clock, 3),
+    )
+    write_json(asdict(counts), counts_path(workspace, task.archive, task.shard, ""))
+    return counts
+
+
+def forget(workspace: Workspace, archive: str, shard: int, store: str) -> None:
+    """Remove all parts of one shard, the mark that it is done first."""
+    counts_path(workspace, archive, shard, store).unlink(missing_ok=True)
+    for record in (Images, Pixels, Findings, Boxes, Masks, Rejects):
+        (workspace.parts(archive, record.table) / f"{shard:05d}.parquet").unlink(missing_ok=True)
+
+
 class _Work:
     """The rows of one shard while it is done."""
 
-    def __init__(self, task: ShardTask, store: str, adapter: Adapter, reader: Reader) -> None:
+    def __init__(self, task: ShardTask, store: str, adapter: Adapter | None, reader: Reader) -> None:
         self.task = task
         self.store = store
         self.adapter = adapter
@@ -159,7 +198,7 @@ class _Work:
                     raise Unusable("decode", reason, sentence)
                 self._file(position, file, key, writer)
             except Unusable as trouble:
-                self._reject(position, 0, key, file.bytes, trouble)
+                self.reject(position, 0, key, file.bytes, trouble)
 
     def _probe(self, file: ListedFile) -> None:
         """Do a file for its effect on the worker alone."""
@@ -170,6 +209,7 @@ class _Work:
             return
 
     def _file(self, position: int, file: ListedFile, key: str, writer: ShardWriter | None) -> None:
+        assert self.adapter is not None
         data = self.reader.read(file)
         try:
             if self.task.headers_only:
@@ -178,9 +218,9 @@ class _Work:
                 radiographs = self.adapter.read(file, data)
             for radiograph in radiographs:
                 try:
-                    self._frame(position, file, key, radiograph, writer)
+                    self.frame(position, relative_id(file.path, file.member), key, radiograph, writer)
                 except Unusable as trouble:
-                    self._reject(position, radiograph.frame, key, file.bytes, trouble)
+                    self.reject(position, radiograph.frame, key, file.bytes, trouble)
         except (Unusable, OSError, MemoryError):
             raise
         except Exception as error:
@@ -190,14 +230,12 @@ class _Work:
                 "header", "unexpected", "The file's content was not foreseen; the log in the private folder says more."
             ) from error
 
-    def _frame(
-        self, position: int, file: ListedFile, key: str, radiograph: Radiograph, writer: ShardWriter | None
-    ) -> None:
+    def frame(self, position: int, own_id: str, key: str, radiograph: Radiograph, writer: ShardWriter | None) -> None:
+        """One frame or table row: its rows of images, pixels and what the archive states. Unusable where it is none."""
         header = radiograph.header
         admit(header)
         if radiograph.trouble is not None:
             raise radiograph.trouble
-        own_id = relative_id(file.path, file.member)
         identity = identify(
             header,
             self.task.domain,
@@ -256,8 +294,9 @@ class _Work:
         row["quality_flags"] = sorted(flags)
         self.images.append(row)
         # A later file of the same instance in this shard is a duplicate for certain: the keeper has said it all.
-        if row["image_key"] not in self.said:
-            self.said.add(row["image_key"])
+        key_of_image = str(row["image_key"])
+        if key_of_image not in self.said:
+            self.said.add(key_of_image)
             self.declared(header, row, seen)
 
     def declared(self, header: Header, row: Mapping[str, Any], seen: Grey | None) -> None:
@@ -324,7 +363,8 @@ class _Work:
             return None
         return values if values.ndim == 2 else values[..., 0]
 
-    def _reject(self, position: int, frame: int, key: str, size: int, trouble: Unusable) -> None:
+    def reject(self, position: int, frame: int, key: str, size: int, trouble: Unusable) -> None:
+        """The row of what cannot be used."""
         self.rejects.append(
             {
                 "file_key": key,

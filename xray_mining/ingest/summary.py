@@ -160,6 +160,8 @@ def rejected_paths(workspace: Workspace, archive: str) -> list[str]:
     folder = path_of(workspace, archive)
     said = []
     for (reason,), rows in rejects.sort("shard", "position").group_by("reason", maintain_order=True):
+        if reason == "changed":
+            continue
         for row in rows.head(_LISTED_PATHS).iter_rows(named=True):
             file = shards.files_of(workspace, archive, row["shard"])[row["position"]]
             path = (folder or Path()) / Path(file.path.decode("utf-8", "surrogateescape"))

@@ -172,8 +172,11 @@ _MANUFACTURERS = {
     "TROPHY": "Trophy",
     "VAREX": "Varex",
     "VIEWORKS": "Vieworks",
-    "XRAY_MINING": "xray_mining",
-    "XRAY MINING": "xray_mining",
+    # The phantom's invented makers.
+    "HALDEN ROENTGEN": "Halden Roentgen",
+    "MERIDIAN MEDICAL": "Meridian Medical",
+    "NORDLICHT IMAGING": "Nordlicht Imaging",
+    "TIDEWATER SYSTEMS": "Tidewater Systems",
 }
 
 _MODELS = (
@@ -201,6 +204,11 @@ _MODELS = (
     "Thoravision",
     "Thorax",
     "Ysio",
+    # The phantom's invented devices.
+    "Aurora DR 43",
+    "Clarus X2",
+    "Mobil 7",
+    "Plate Reader 5",
 )
 
 RADIOGRAPHS = ("CR", "DX", "RG", "RF", "XA", "OT", "SC", "DR")

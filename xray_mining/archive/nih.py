@@ -1,0 +1,166 @@
+"""NIH ChestX-ray14: images_*/images/*.png, Data_Entry_2017*.csv, BBox_List_2017.csv."""
+
+import os
+from collections.abc import Iterator
+from functools import cached_property
+from pathlib import Path
+
+import polars as pl
+
+from xray_mining.archive.adapter import Adapter
+from xray_mining.archive.generic import snake_case
+from xray_mining.archive.listing import walk
+from xray_mining.archive.picture_file import SUFFIXES, picture_of
+from xray_mining.archive.radiograph import Box, Finding, Header, ListedFile, Radiograph, Spacing, Unusable
+from xray_mining.archive.table import need_columns, read_table
+from xray_mining.errors import UserError
+
+_LICENCE = "NIH Clinical Center: no restrictions on use; attribution required"
+# The first line of the 2017 table cannot be split: two of its names hold a bare comma.
+_HEADER = [
+    "Image Index",
+    "Finding Labels",
+    "Follow-up #",
+    "Patient ID",
+    "Patient Age",
+    "Patient Gender",
+    "View Position",
+    "OriginalImageWidth",
+    "OriginalImageHeight",
+    "OriginalImagePixelSpacing_x",
+    "OriginalImagePixelSpacing_y",
+]
+_BOX_HEADER = ["Image Index", "Finding Label", "x", "y", "w", "h"]
+# The boxes' table is in pixels of the 1,024 × 1,024 release.
+_BOX_SIDE = 1024
+LABELS = (
+    "Atelectasis",
+    "Cardiomegaly",
+    "Consolidation",
+    "Edema",
+    "Effusion",
+    "Emphysema",
+    "Fibrosis",
+    "Hernia",
+    "Infiltration",
+    "Mass",
+    "Nodule",
+    "Pleural_Thickening",
+    "Pneumonia",
+    "Pneumothorax",
+)
+
+
+class Nih(Adapter):
+    """The set's own folder; its 5 % sample (sample_labels.csv) too."""
+
+    rank = 20
+    public = True
+    domain = "nih_cxr14"
+
+    @classmethod
+    def recognise(cls, folder: Path) -> bool:
+        """The set's table lies in the folder."""
+        return bool(_table_of(folder))
+
+    def check(self) -> None:
+        """UserError where the table is another one."""
+        _ = self._table
+
+    def files(self) -> Iterator[ListedFile]:
+        """Every file."""
+        return walk(self.folder)
+
+    def ignores(self, file: ListedFile) -> bool:
+        """What is no picture."""
+        return not (file.member or os.fsdecode(file.path)).lower().endswith(SUFFIXES)
+
+    def read(self, file: ListedFile, data: bytes) -> Iterator[Radiograph]:
+        """The picture with its row."""
+        name = (file.member or os.fsdecode(file.path)).rsplit("/", 1)[-1]
+        place = self._places.get(name)
+        if place is None:
+            raise Unusable("header", "not_in_table", "The table has no row for this image.")
+        encoded = picture_of(data)
+        row = self._table.row(place, named=True)
+        yield Radiograph(self._header(row, max(encoded.columns, encoded.rows)), encoded=encoded)
+
+    def rows(self) -> Iterator[Radiograph]:
+        """Every row of the table."""
+        for row in self._table.iter_rows(named=True):
+            yield Radiograph(self._header(row, 0))
+
+    def table_files(self) -> int:
+        """Rows of the table."""
+        return self._table.height
+
+    @cached_property
+    def _table(self) -> pl.DataFrame:
+        path = _table_of(self.folder)
+        if path is None:
+            raise UserError(f"{self.folder}: has no Data_Entry_2017 table; take it from the set's own site")
+        frame = read_table(path)
+        if "OriginalImage[Width" in frame.columns:
+            frame = read_table(path, _HEADER)
+        need_columns(frame, _HEADER[:7], path.name)
+        return frame
+
+    @cached_property
+    def _places(self) -> dict[str, int]:
+        return {name: place for place, name in enumerate(self._table["Image Index"].to_list()) if name}
+
+    @cached_property
+    def _boxes(self) -> dict[str, list[Box]]:
+        found: dict[str, list[Box]] = {}
+        for name in ("BBox_List_2017.csv", "BBox_List_2017.csv.gz", "BBox_List_2017_Official_NIH.csv"):
+            if (self.folder / name).is_file():
+                for row in read_table(self.folder / name, _BOX_HEADER).iter_rows(named=True):
+                    try:
+                        x, y, w, h = (float(row[each] or "") for each in "xywh")
+                    except ValueError:
+                        continue
+                    label = "Infiltration" if row["Finding Label"] == "Infiltrate" else row["Finding Label"] or "box"
+                    found.setdefault(row["Image Index"] or "", []).append(
+                        Box(snake_case(label), x, y, w, h, _BOX_SIDE, _BOX_SIDE)
+                    )
+                break
+        return found
+
+    def _header(self, row: dict[str, str | None], side: int) -> Header:
+        named = {label.strip() for label in (row["Finding Labels"] or "").split("|")}
+        findings = [Finding(snake_case(label), float(label in named), version="2017") for label in LABELS]
+        findings.append(Finding("no_finding", float("No Finding" in named), version="2017"))
+        follow_up = _number(row["Follow-up #"])
+        if follow_up is not None:
+            findings.append(Finding("follow_up_number", follow_up, version="2017"))
+        spacings = ()
+        x, y = _number(row.get("OriginalImagePixelSpacing_x")), _number(row.get("OriginalImagePixelSpacing_y"))
+        width, height = _number(row.get("OriginalImageWidth")), _number(row.get("OriginalImageHeight"))
+        if x and y and width and height and side:
+            # The released pictures are the originals stretched to a square.
+            spacings = (Spacing("table", y * height / side, x * width / side),)
+        return Header(
+            instance_id=row["Image Index"],
+            patient_id=row["Patient ID"],
+            age_text=row["Patient Age"],
+            age_stands_in="table",
+            sex=row["Patient Gender"],
+            view=row["View Position"],
+            licence=_LICENCE,
+            known_chest=True,
+            spacings=spacings,
+            findings=tuple(findings),
+            boxes=tuple(self._boxes.get(row["Image Index"] or "", ())),
+        )
+
+
+def _table_of(folder: Path) -> Path | None:
+    patterns = ("Data_Entry_2017*.csv", "Data_Entry_2017*.csv.gz", "sample_labels.csv", "sample_labels.csv.gz")
+    return next((path for pattern in patterns for path in sorted(folder.glob(pattern))), None)
+
+
+def _number(text: str | None) -> float | None:
+    try:
+        return float(text) if text else None
+    except ValueError:
+        return None

@@ -1,0 +1,124 @@
+"""PadChest: PADCHEST_chest_x_ray_images_labels_160K*.csv and 16-bit PNG files in folders 0 to 54 or zip packages."""
+
+import ast
+import os
+from collections.abc import Iterator
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from xray_mining.archive.adapter import Adapter
+from xray_mining.archive.generic import snake_case
+from xray_mining.archive.listing import walk
+from xray_mining.archive.picture_file import SUFFIXES, picture_of
+from xray_mining.archive.radiograph import Finding, Header, ListedFile, Radiograph, Unusable
+from xray_mining.archive.table import need_columns, read_table
+from xray_mining.errors import UserError
+
+_NEEDED = ("ImageID", "StudyID", "PatientID", "PatientBirth", "PatientSex_DICOM", "StudyDate_DICOM", "Projection")
+# The set's own projections: horizontal films are made lying down; costal films are of ribs.
+_VIEWS = {"PA": "PA", "AP": "AP", "AP_horizontal": "AP", "L": "LATERAL", "COSTAL": "OTHER", "EXCLUDE": "OTHER"}
+
+
+class Padchest(Adapter):
+    """Labels are a Python list written as text; birth is a year alone, so ages are to about half a year."""
+
+    rank = 20
+    public = True
+    domain = "padchest"
+
+    @classmethod
+    def recognise(cls, folder: Path) -> bool:
+        """Its table lies in the folder."""
+        return _table_of(folder) is not None
+
+    def check(self) -> None:
+        """UserError where a column is missing."""
+        _ = self._table
+
+    def files(self) -> Iterator[ListedFile]:
+        """Every file and member of packages."""
+        return walk(self.folder)
+
+    def ignores(self, file: ListedFile) -> bool:
+        """What is no picture."""
+        return not (file.member or os.fsdecode(file.path)).lower().endswith((*SUFFIXES, ".zip", ".tar"))
+
+    def read(self, file: ListedFile, data: bytes) -> Iterator[Radiograph]:
+        """The picture with its row."""
+        name = (file.member or os.fsdecode(file.path)).rsplit("/", 1)[-1]
+        place = self._places.get(name)
+        if place is None:
+            raise Unusable("header", "not_in_table", "The table has no row for this image.")
+        row = self._table.row(place, named=True)
+        photometric = "MONOCHROME1" if row.get("PhotometricInterpretation_DICOM") == "MONOCHROME1" else "MONOCHROME2"
+        yield Radiograph(self._header(row), encoded=picture_of(data, photometric))
+
+    def rows(self) -> Iterator[Radiograph]:
+        """Every row of the table."""
+        for row in self._table.iter_rows(named=True):
+            yield Radiograph(self._header(row))
+
+    def table_files(self) -> int:
+        """Rows of the table."""
+        return self._table.height
+
+    @cached_property
+    def _table(self) -> pl.DataFrame:
+        path = _table_of(self.folder)
+        if path is None:
+            raise UserError(f"{self.folder}: has no PADCHEST table; name the folder that holds it")
+        frame = read_table(path)
+        need_columns(frame, _NEEDED, path.name)
+        return frame
+
+    @cached_property
+    def _places(self) -> dict[str, int]:
+        return {name: place for place, name in enumerate(self._table["ImageID"].to_list()) if name}
+
+    def _header(self, row: dict[str, Any]) -> Header:
+        date, birth = row["StudyDate_DICOM"] or "", row["PatientBirth"] or ""
+        age = None
+        try:
+            year = float(birth)
+            # Born in the middle of the year, on average: a year alone says no more.
+            age = f"{int(date[:4]) + (int(date[4:6] or 7) - 0.5) / 12 - (year + 0.5):.4f}"
+        except ValueError:
+            age = None
+        method = row.get("MethodLabel")
+        labels = tuple(
+            Finding(snake_case(label), 1.0, source=f"padchest {snake_case(method)}" if method else "", version="160K")
+            for label in _labels(row.get("Labels"))
+        )
+        return Header(
+            instance_id=row["ImageID"],
+            study_id=row["StudyID"],
+            patient_id=row["PatientID"],
+            study_date=date,
+            age_text=age,
+            age_stands_in="table",
+            sex=row["PatientSex_DICOM"],
+            view=_VIEWS.get(row["Projection"] or "", row["Projection"]),
+            modality=row.get("Modality_DICOM"),
+            manufacturer=row.get("Manufacturer_DICOM"),
+            licence="PadChest Dataset Research Use Agreement",
+            known_chest=True,
+            findings=labels,
+        )
+
+
+def _labels(text: str | None) -> list[str]:
+    """The labels of one cell, as "['cardiomegaly', 'pleural effusion']"; a label may stand twice."""
+    try:
+        found = ast.literal_eval(text) if text else []
+    except (ValueError, SyntaxError, MemoryError, RecursionError):
+        return []
+    words = [str(each).strip() for each in found if str(each).strip()] if isinstance(found, list) else []
+    return list(dict.fromkeys(words))
+
+
+def _table_of(folder: Path) -> Path | None:
+    patterns = ("PADCHEST_chest_x_ray_images_labels*.csv", "PADCHEST_chest_x_ray_images_labels*.csv.gz")
+    return next((path for pattern in patterns for path in sorted(folder.glob(pattern))), None)
