@@ -19,6 +19,7 @@ from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.model_selection import GroupKFold, StratifiedGroupKFold
 from sklearn.pipeline import Pipeline
 from sklearn.svm import SVC, SVR
+from threadpoolctl import threadpool_limits
 
 from xray_mining.errors import UserError
 from xray_mining.models.fit import Fit, Fitted
@@ -132,7 +133,8 @@ def learn(model: str, table: Table, components: int = 0, seed: int = 0, where: s
     if model == ("ridge" if table.classes else "logistic"):
         wanted = "a number; take 'logistic'" if table.classes else "a group; take 'ridge'"
         raise UserError(f"{where}: {model} predicts {wanted}")
-    with warnings.catch_warnings():
+    # These matrices are small: more threads than one wait for each other, and stages run side by side anyhow.
+    with warnings.catch_warnings(), threadpool_limits(1, "blas"):
         # A grid has ends where a solver does not converge; the inner folds judge what it gave.
         warnings.simplefilter("ignore", ConvergenceWarning)
         return _LEARNERS[model](table, components, seed)

@@ -168,14 +168,14 @@ class Embedder:
                     parts.append(maps[stage].flatten(2).std(2, correction=0))
                 else:
                     parts.append(maps[stage].amax((2, 3)))
-        if self.options.grid:
-            cells = torch.nn.functional.adaptive_avg_pool2d(maps[-1], self.options.grid)
+        for stage in self.options.grid_stages if self.options.grid else []:
+            cells = torch.nn.functional.adaptive_avg_pool2d(maps[stage], self.options.grid)
             parts.append(cells.flatten(2).transpose(1, 2).flatten(1))
         return torch.cat(parts, 1)
 
     def _maps(self, batch: "torch.Tensor") -> "list[torch.Tensor]":
         maps = self.backbone.stages(batch)
-        for stage in self.options.stages:
+        for stage in [*self.options.stages, *self.options.grid_stages]:
             if not -len(maps) <= stage < len(maps):
                 raise UserError(
                     f"embeddings, stages: {self.options.backbone} has {len(maps)} stages, -{len(maps)} to -1; "
@@ -196,6 +196,11 @@ class Embedder:
             for channel in range(maps[stage].shape[1])
         ]
         cells = range(self.options.grid)
-        width = maps[-1].shape[1]
-        names += [f"grid_{row}_{column}_{channel}" for row in cells for column in cells for channel in range(width)]
+        names += [
+            f"grid{stage}_{row}_{column}_{channel}"
+            for stage in self.options.grid_stages
+            for row in cells
+            for column in cells
+            for channel in range(maps[stage].shape[1])
+        ]
         return names

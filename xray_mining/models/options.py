@@ -107,7 +107,8 @@ class EmbeddingOptions(BaseModel, extra="forbid", frozen=True):
     side_px: int = Field(320, ge=32, le=2048)
     stages: list[int] = Field(default=[-1], description="feature stages that are pooled, counted from the last: -1")
     statistics: list[Literal["mean", "deviation", "maximum"]] = ["mean"]
-    grid: int = Field(0, ge=0, le=16, description="cells a side of a coarse grid of the last stage; 0: none")
+    grid: int = Field(0, ge=0, le=16, description="cells a side of a coarse grid of some stages; 0: none")
+    grid_stages: list[int] = Field(default=[-1], description="stages whose maps are averaged over the grid's cells")
     mirrored: bool = Field(False, description="mean of the vectors of the picture and of its mirror image")
     batch_size: int = Field(32, ge=1)
 
