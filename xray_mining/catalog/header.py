@@ -85,7 +85,9 @@ def typed(kind: str, value: Any, where: str) -> Any:
 
 
 def _listed(value: Any) -> list[Any]:
-    return [each.strip() for each in value.split(",") if each.strip()] if isinstance(value, str) else list(value)
+    if isinstance(value, str):
+        return [] if value == "none" else [each.strip() for each in value.split(",") if each.strip()]
+    return list(value)
 
 
 def read_header(text: str, where: str) -> Header:

@@ -1,0 +1,67 @@
+-- question: does a model hold at a place it was not trained at
+-- one row: one patient's latest frontal image, with the side of the place that made it
+-- parameter: $test_archives texts = none  given names of archives to test on, with commas
+-- parameter: $test_institutions texts = none  keys of institutions to test on, with commas
+-- target: age_years number years
+-- target: patient_sex binary positive='M'
+-- example: xray-mining cohort external_site --param test_archives=hospital_b
+with
+-- step: files that are there, one of each exposure
+present as (
+    select
+        image_key, patient_key, patient_source, archive, institution_key, view_position,
+        age_years, patient_sex, study_day
+    from eligible
+),
+
+-- step: with a patient id
+identified as (
+    select
+        image_key, patient_key, archive, institution_key, view_position, age_years,
+        patient_sex, study_day
+    from present
+    where patient_source != 'none'
+),
+
+-- step: frontal view, with age, and sex female or male
+described as (
+    select image_key, patient_key, archive, institution_key, age_years, patient_sex, study_day
+    from identified
+    where
+        view_position in ('PA', 'AP')
+        and age_years is not null
+        and patient_sex in ('F', 'M')
+),
+
+-- step: patients seen on one side only
+one_sided as (
+    select
+        image_key,
+        patient_key,
+        age_years,
+        patient_sex,
+        study_day,
+        archive in (select unnest($test_archives))
+        or coalesce(institution_key::varchar, '') in (select unnest($test_institutions))
+            as is_test
+    from described
+    qualify
+        min(is_test) over (partition by patient_key)
+        = max(is_test) over (partition by patient_key)
+),
+
+-- step: latest image of a patient
+latest as (
+    select image_key, age_years, patient_sex, is_test
+    from one_sided
+    qualify row_number() over (
+        partition by patient_key order by study_day desc nulls last, image_key
+    ) = 1
+)
+
+select
+    image_key,
+    age_years,
+    patient_sex,
+    if(is_test, 'test', 'train') as split
+from latest

@@ -1,0 +1,133 @@
+"""Cohorts beyond age: normals, a place held out, cases and controls, patients over time; and the archive's checks."""
+
+import polars as pl
+import pytest
+
+from xray_mining.catalog.checks import all_checks, check, raise_for
+from xray_mining.catalog.cohort import freeze, gate
+from xray_mining.errors import CheckFailed, UserError
+from xray_mining.records.check_results import CheckResults
+from xray_mining.records.findings import Findings
+from xray_mining.records.images import Images
+
+
+def finding(make, number: int, name: str, value: float, **changes) -> dict:
+    return {
+        "image_key": make.key("image", number),
+        "study_key": make.key("study", number),
+        "patient_key": make.key("patient", number),
+        "name": name,
+        "value": value,
+        "unit": "",
+        "source": "table",
+        "source_version": "",
+    } | changes
+
+
+def test_normals_are_free_of_findings_by_image_or_study(workspace, put, make):
+    put(Images, [make.image(n) for n in range(60)])
+    rows = [finding(make, n, "no_finding", float(n % 2)) for n in range(40)]
+    rows += [finding(make, n, "no_finding", 1.0, image_key=None) for n in range(50, 60)]
+    put(Findings, rows)
+    members = freeze(workspace, "normals", "normals").members()
+    wanted = {make.key("image", n) for n in [*range(1, 40, 2), *range(50, 60)]}
+    assert set(members["image_key"]) == wanted
+
+
+def test_external_site_trains_and_tests_at_different_places(workspace, put, make):
+    rows = [make.image(n) for n in range(90)]
+    rows += [make.image(90, patient=0, institution_key=make.key("institution", 1))]  # seen at both places
+    put(Images, rows)
+    place = make.key("institution", 1)
+    cohort = freeze(workspace, "external_site", "away", {"test_institutions": place})
+    found = cohort.members().join(pl.DataFrame(rows).select("image_key", "institution_key"), on="image_key")
+    assert set(found.filter(pl.col("split") == "test")["institution_key"]) == {place}
+    assert place not in set(found.filter(pl.col("split") != "test")["institution_key"])
+    assert make.key("patient", 0) not in set(found["patient_key"])
+    gate(workspace, cohort)
+    with pytest.raises(UserError, match="nobody is in the test split"):
+        freeze(workspace, "external_site", "nowhere", {"test_archives": "elsewhere"})
+
+
+@pytest.mark.parametrize("absent_is_said", [True, False])
+def test_controls_match_their_cases(workspace, put, make, absent_is_said):
+    rows = [
+        make.image(n, age_years=40.0 + 10 * (n % 2), patient_sex="MF"[n % 2], institution_key=None, study_year=2020)
+        for n in range(120)
+    ]
+    put(Images, rows)
+    cases = set(range(0, 120, 5))
+    put(
+        Findings,
+        [finding(make, n, "effusion", float(n in cases)) for n in range(120) if n in cases or absent_is_said],
+    )
+    cohort = freeze(workspace, "case_control", "cases", {"finding": "effusion", "controls": 2})
+    found = cohort.rotation(0, "group").join(pl.DataFrame(rows), on="image_key")
+    assert found["truth"].sum() == len(cases)
+    balance = found.group_by("patient_sex", "age_years").agg(pl.col("truth").sum(), pl.len().alias("all"))
+    assert (balance["truth"] * 3 == balance["all"]).all()
+    assert any("mean age" in sentence for sentence in cohort.sentences)
+
+
+def test_case_control_needs_its_finding_named(workspace, population):
+    with pytest.raises(UserError, match="'finding' has no default"):
+        freeze(workspace, "case_control", "cases")
+
+
+def test_longitudinal_keeps_patients_with_images_far_apart(workspace, put, make):
+    rows = [
+        make.image(n, patient=n // 2, age_years=50.0, study_day=40_000 + (n % 2) * (800 if n // 2 % 2 else 100))
+        for n in range(120)
+    ]
+    put(Images, rows)
+    cohort = freeze(workspace, "longitudinal", "years")
+    assert set(cohort.members()["patient_key"]) == {make.key("patient", p) for p in range(1, 60, 2)}
+    assert cohort.rotation(0, "years_since_first")["truth"].max() == pytest.approx(800 / 365.25)
+
+
+def test_every_check_has_its_own_code_and_says_why():
+    checks = all_checks()
+    codes = [each.header.code for each in checks]
+    assert len(codes) == len(set(codes)) and all(codes)
+    assert all(each.name.startswith(each.header.code.lower()) for each in checks)
+
+
+def test_an_archive_in_order_passes_and_says_what_does_not_apply(workspace, put, make):
+    put(Images, [make.image(n) for n in range(10)])
+    summary = check(workspace)
+    outcomes = {each["code"]: each["outcome"] for each in summary.results}
+    assert set(outcomes.values()) == {"passed", "not_applicable"}
+    assert outcomes["PIX001"] == outcomes["DUP001"] == "not_applicable"
+    raise_for(summary)
+    kept = CheckResults.read(workspace.root / "checks")
+    assert kept.height == len(outcomes)
+
+
+def test_the_archives_checks_find_what_is_wrong(workspace, put, make):
+    put(
+        Images,
+        [
+            make.image(0, age_raw="411Y", age_years=None, age_source="none"),
+            make.image(1),
+            make.image(2, patient=1, patient_sex="M"),
+            make.image(3, patient=1, age_years=70.0, patient_sex="F"),
+            make.image(4, study_key=make.key("study", 1)),
+        ],
+    )
+    put(Images, [make.image(9, archive="here", shard=1, pixel_digest=make.key("pixels", 0))], shard=1)
+    put(Findings, [finding(make, 77, "effusion", 1.0, image_key=None)])
+    summary = check(workspace)
+    failed = {each["code"] for each in summary.results if each["outcome"] == "failed"}
+    assert failed == {"AGE001", "AGE002", "SEX001", "KEY001", "DUP001", "FIND001"}
+    assert all(each["sentence"].endswith(".") for each in summary.results)
+    with pytest.raises(CheckFailed, match="KEY001"):
+        raise_for(summary)
+
+
+def test_a_cohorts_checks_run_by_themselves(workspace, population):
+    cohort = freeze(workspace, "frontal_adults", "adults")
+    summary = check(workspace, cohort)
+    assert {each["outcome"] for each in summary.results if each["code"].startswith("LEAK")} <= {
+        "passed",
+        "not_applicable",
+    }
