@@ -16,7 +16,7 @@ setup: .venv/.ready ## make .venv with everything pinned in constraints.txt
 .venv/.ready: pyproject.toml constraints.txt
 	test -x $(BIN)/python || $${PYTHON:-python3} -m venv .venv
 	test -x $(BIN)/uv || $(BIN)/python -m pip install --quiet uv
-	$(BIN)/uv pip install --quiet --python $(BIN)/python --constraint constraints.txt --editable '.[weights,excel,slurm,dev]'
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --constraint constraints.txt --compile-bytecode --editable '.[weights,excel,slurm,dev]'
 	$(BIN)/uv pip install --quiet --python $(BIN)/python --constraint constraints.txt --only-binary :all: '.[decoders]' || echo "some optional decoders have no wheel here; the others are used"
 	touch $@
 

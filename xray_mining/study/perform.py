@@ -152,10 +152,14 @@ def _embed(study: Study, workspace: Workspace, keys: tuple[str, ...], job: Job) 
 def _train(study: Study, workspace: Workspace, keys: tuple[str, ...], job: Job) -> Done:
     from xray_mining.models.experiment import run
 
-    made = run(workspace, study, keys[0])
-    predictions = Predictions.read(workspace.experiment(study.study, keys[0]) / "predictions")
-    files = (f"experiments/{study.study}/{keys[0]}/experiment.json",)
-    return Done(digest_of_frame(predictions), files, made.lines()[0])
+    made = [run(workspace, study, name) for name in keys]
+    folders = [workspace.experiment(study.study, name) for name in keys]
+    digests = [digest_of_frame(Predictions.read(folder / "predictions")) for folder in folders]
+    files = tuple(f"experiments/{study.study}/{name}/experiment.json" for name in keys)
+    said = (
+        made[0].lines()[0] if len(made) == 1 else f"{len(made)} null models, {sum(each.fitted for each in made)} fits"
+    )
+    return Done(digest_of(digests), files, said)
 
 
 def _evaluate(study: Study, workspace: Workspace, keys: tuple[str, ...], job: Job) -> Done:
@@ -177,7 +181,7 @@ def _evaluate(study: Study, workspace: Workspace, keys: tuple[str, ...], job: Jo
 def _report(study: Study, workspace: Workspace, keys: tuple[str, ...], job: Job) -> Done:
     from xray_mining.reporting.command import report
 
-    made = report(study.study, None, workspace.root)
+    made = report([study.study], None, workspace.root)
     page = workspace.report(study.study).relative_to(workspace.root)
     return Done(digest_of_file(workspace.report(study.study)), (str(page),), made.lines()[0])
 
