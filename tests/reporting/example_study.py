@@ -108,6 +108,8 @@ def _age_estimates(age, sex, guesses, maker) -> list[dict]:
         square = _mean(error**2)
         rows.append(_estimate(AGE, name, "rmse", *np.sqrt(np.maximum(square, 0))))
         rows.append(_estimate(AGE, name, "bias", *_mean(error)))
+        slope = float(np.cov(age, guess)[0, 1] / age.var(ddof=1))
+        rows.append(_estimate(AGE, name, "slope_on_truth", slope, slope - 0.05, slope + 0.05))
         r2 = 1 - (error**2).mean() / age.var()
         rows.append(_estimate(AGE, name, "r2", r2, r2 - 0.03, r2 + 0.03))
         spread = error.std(ddof=1)

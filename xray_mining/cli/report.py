@@ -10,17 +10,22 @@ from xray_mining.cli.app import JsonOption, WorkspaceOption, app, finish
 
 @app.command()
 def report(
-    study: Annotated[str, typer.Argument(help="a study that was evaluated, or a copied evaluation folder")],
+    studies: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="STUDY…", help="one or several studies that were evaluated, or copied evaluation folders"
+        ),
+    ],
     workspace: WorkspaceOption,
     output: Annotated[
         Path | None, typer.Option("--output", "-o", metavar="FILE", help="write the page here", show_default=False)
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Lay a study's evaluation out as one HTML page.
+    """Lay a study's evaluation out as one HTML page, or several studies side by side.
 
     Example: xray-mining report demo
     """
     from xray_mining.reporting.command import report as lay_out
 
-    finish(lay_out(study, output, workspace), as_json)
+    finish(lay_out(studies, output, workspace), as_json)

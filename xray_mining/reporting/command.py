@@ -1,5 +1,6 @@
-"""What the command `report` does: find the evaluation, lay it out, leave a row in the ledger."""
+"""What the command `report` does: find the evaluations, lay them out, leave a row in the ledger."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from xray_mining.errors import UserError
@@ -8,12 +9,29 @@ from xray_mining.reporting.page import ReportSummary, write
 from xray_mining.workspace import Workspace, digest_of_file
 
 
-def report(study: str, output: Path | None, root: Path) -> ReportSummary:
-    """The page of a study in the workspace `root`, or of a copied evaluation folder that `study` is the path of."""
-    copied = Path(study)
-    if (copied / "study.json").is_file():
-        return write(copied, output or copied.with_name(f"{copied.resolve().name}.html"))
+def report(studies: str | Sequence[str], output: Path | None, root: Path) -> ReportSummary:
+    """The page of one study, or of several side by side.
+
+    Each is the name of a study in the workspace `root`, or the path of a copied evaluation folder; where all are paths
+    there need not be a workspace. Raises UserError where one has no evaluation.
+    """
+    studies = [studies] if isinstance(studies, str) else studies
+    copied = [Path(study) for study in studies]
+    if all((folder / "study.json").is_file() for folder in copied):
+        stem = "-".join(folder.resolve().name for folder in copied)
+        return write(copied, output or copied[0].with_name(f"{stem}.html"))
     workspace = Workspace.open(root)
+    folders = [_folder(workspace, study) for study in studies]
+    given = [folder.resolve().name for folder in folders]
+    with record_run(workspace, "report", " ".join(given), f"xray-mining report {' '.join(given)}") as notes:
+        summary = write(folders, output or workspace.report("-".join(given)))
+        notes.outputs["page"] = digest_of_file(Path(summary.page))
+    return summary
+
+
+def _folder(workspace: Workspace, study: str) -> Path:
+    if (Path(study) / "study.json").is_file():
+        return Path(study)
     folder = workspace.evaluation(study)
     if not folder.is_dir():
         home = workspace.root / "evaluations"
@@ -22,7 +40,4 @@ def report(study: str, output: Path | None, root: Path) -> ReportSummary:
             f"report: study '{study}' has no evaluation; run `xray-mining evaluate {study}` first (evaluated are: "
             f"{', '.join(known) or 'none'})"
         )
-    with record_run(workspace, "report", study, f"xray-mining report {study}") as notes:
-        summary = write(folder, output or workspace.report(study))
-        notes.outputs["page"] = digest_of_file(Path(summary.page))
-    return summary
+    return folder

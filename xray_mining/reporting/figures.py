@@ -60,7 +60,7 @@ _TOO_LONG = re.compile(r"""(?<=[\s"(,])(-?\d+\.\d{3,})""")
 
 
 @cache
-def _style() -> dict[str, Any]:
+def _style() -> Any:
     from matplotlib import rc_params_from_file
 
     path = asset("reports/figures/report.mplstyle")
@@ -68,15 +68,19 @@ def _style() -> dict[str, Any]:
 
 
 @contextmanager
-def drawing(width: float = 4.2, height: float = 3.9) -> Generator[tuple[Any, "Axes"]]:
-    """A matplotlib figure in the report's style, of `width` × `height` inches, closed when the block ends."""
+def drawing(width: float = 4.2, height: float = 3.9, left: float = 0.62) -> Generator[tuple[Any, "Axes"]]:
+    """A matplotlib figure in the report's style, of `width` × `height` inches with a margin of `left` inches.
+
+    Margins are given, not found: matplotlib's constrained layout draws everything twice.
+    """
     from matplotlib import rc_context
     from matplotlib.backends.backend_svg import FigureCanvasSVG
     from matplotlib.figure import Figure as Canvas
 
     with rc_context(_style()):
-        figure = Canvas(figsize=(width, height), layout="constrained")
+        figure = Canvas(figsize=(width, height))
         FigureCanvasSVG(figure)
+        figure.subplots_adjust(left / width, 0.5 / height, 1 - 0.12 / width, 1 - 0.32 / height)
         yield figure, figure.subplots()
 
 
@@ -218,7 +222,8 @@ def forest(
     width: float = 5.0,
 ) -> Figure:
     """One dot and interval a row. `rows`: (words, model kind, value, low, high), from the top down."""
-    with drawing(width, 0.9 + 0.27 * max(len(rows), 1)) as (figure, axes):
+    longest = max((len(row[0]) for row in rows), default=0)
+    with drawing(width, 0.9 + 0.27 * max(len(rows), 1), left=0.2 + 0.073 * longest) as (figure, axes):
         for place, (_, kind, value, low, high) in enumerate(rows):
             shade = colour(kind)
             if low is not None and high is not None:

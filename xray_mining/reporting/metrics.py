@@ -30,6 +30,7 @@ METRICS: dict[str, Metric] = {
     "ccc": Metric("CCC", "Concordance correlation: agreement with the line of identity.", 3, "higher"),
     "calibration_slope": Metric("Calibration slope", "1 is calibrated; below 1, extremes are exaggerated."),
     "calibration_intercept": Metric("Calibration intercept", "0 is calibrated in the large."),
+    "slope_on_truth": Metric("Slope", "Slope of predicted on true: below 1, extremes are pulled to the middle.", 3),
     "within_5": Metric("Within 5", "Share of predictions within 5 units of the truth.", 1, "higher", True),
     "within_10": Metric("Within 10", "Share of predictions within 10 units of the truth.", 1, "higher", True),
     "limit_low": Metric("Lower limit", "Lower limit of agreement: 2.5 % of the errors lie below.", 2),

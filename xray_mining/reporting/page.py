@@ -11,7 +11,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from xray_mining.reporting import sections
+from xray_mining.reporting import sections, side_by_side
 from xray_mining.reporting.figures import standalone
 from xray_mining.reporting.layout import title_of
 from xray_mining.reporting.results import Results
@@ -85,10 +85,10 @@ def environment() -> Any:
 def render(results: Results, built: Sequence[Section]) -> str:
     """The page of one study as one text."""
     head = {
-        "title": f"{results.question} – {results.study}",
+        "title": f"{results.question or results.study} – xray_mining",
         "menu": "The answer",
         "eyebrow": f"Study {results.study}",
-        "heading": results.question,
+        "heading": results.question or f"Study {results.study}",
         "answers": [
             {
                 "title": title_of(results, task) if len(results.tasks) > 1 else "",
@@ -146,15 +146,23 @@ def _facts(results: Results) -> list[tuple[str, str]]:
     return facts
 
 
-def write(folder: Path, page: Path) -> ReportSummary:
-    """Lay out the evaluation in `folder` as `page`; its folder beside it (`page` without ending) holds the parts.
+def write(folders: Path | Sequence[Path], page: Path) -> ReportSummary:
+    """Lay out the evaluation in a folder, or of several folders side by side, as `page`.
 
-    Raises UserError where `folder` holds no evaluation.
+    The folder beside it (`page` without ending) gets every table as CSV, every figure as SVG, every picture as PNG.
+    Raises UserError where a folder holds no evaluation.
     """
-    results = Results.load(folder)
-    built = build(results)
-    text = render(results, built)
+    folders = [folders] if isinstance(folders, Path) else list(folders)
+    studies = [Results.load(folder) for folder in folders]
     beside = page.with_suffix("")
+    if len(studies) == 1:
+        built = build(studies[0])
+        failed = len(alerts(studies[0], built))
+        text = render(studies[0], built)
+    else:
+        head, found, built = side_by_side.head_and_sections(studies)
+        failed = len(found)
+        text = rendered(head, found, built)
     for kept in ("tables", "figures"):
         shutil.rmtree(beside / kept, ignore_errors=True)
     for section in built:
@@ -167,14 +175,16 @@ def write(folder: Path, page: Path) -> ReportSummary:
                 _write(beside / "figures" / f"{gallery.name}-{place:02d}.png", picture.png)
     _write(page, text.encode())
     return ReportSummary(
-        study=results.study,
-        answer=tuple(sentence for task in results.tasks for sentence in results.answers.get(task.task, ())),
+        study=" ".join(results.study for results in studies),
+        answer=tuple(
+            sentence for results in studies for task in results.tasks for sentence in results.answers.get(task.task, ())
+        ),
         page=str(page),
         bytes=len(text.encode()),
         sections=len(built),
         tables=sum(len(section.tables) for section in built),
         figures=sum(len(section.figures) for section in built),
-        alerts=len(alerts(results, built)),
+        alerts=failed,
     )
 
 

@@ -10,8 +10,8 @@ from xray_mining.reporting.section import Block, Cell, Column, Figure, Figures, 
 
 ORDER = 30
 
-_METRICS = {
-    "number": ("mae", "rmae", "rmse", "r2", "bias", "ccc", "calibration_slope", "within_5", "within_10"),
+METRICS = {
+    "number": ("mae", "rmae", "rmse", "r2", "bias", "slope_on_truth", "ccc", "within_5", "within_10"),
     "ordinal": ("mae", "rmae", "kappa_quadratic", "spearman", "rmse", "r2", "bias", "ccc"),
     "binary": ("auc", "sensitivity", "specificity", "balanced_accuracy", "average_precision", "brier"),
     "group": ("auc_macro", "balanced_accuracy", "accuracy", "f1_macro", "kappa"),
@@ -40,7 +40,7 @@ def build(results: Results) -> Section:
 
 def _task(results: Results, task: Task) -> tuple[list[Block], str]:
     scores = results.scores(task)
-    plain = _at_main_point(scores.filter((pl.col("baseline") == "") & (pl.col("class") == "")))
+    plain = at_main_point(scores.filter((pl.col("baseline") == "") & (pl.col("class") == "")))
     notes = [note for note in results.members(task) if note.experiment in set(plain["experiment"])]
     if not notes:
         return [], "There is no estimate: no model of this task has predictions for test patients."
@@ -48,7 +48,7 @@ def _task(results: Results, task: Task) -> tuple[list[Block], str]:
     figure = _forest(results, task, plain)
     if figure is not None:
         blocks.append(Figures((figure,)))
-    names = [name for name in _METRICS[task.kind] if name in set(plain["metric"])]
+    names = [name for name in METRICS[task.kind] if name in set(plain["metric"])]
     rows = []
     for note in notes:
         own = plain.filter(pl.col("experiment") == note.experiment)
@@ -79,7 +79,8 @@ def _task(results: Results, task: Task) -> tuple[list[Block], str]:
     return blocks, ""
 
 
-def _at_main_point(rows: pl.DataFrame) -> pl.DataFrame:
+def at_main_point(rows: pl.DataFrame) -> pl.DataFrame:
+    """Rows without an operating point, or at the first of them: largest Youden index, largest probability."""
     return rows.filter(pl.col("operating_point").fill_null("").is_in(["", "youden", "largest"]))
 
 
@@ -111,7 +112,7 @@ def _forest(results: Results, task: Task, plain: pl.DataFrame) -> Figure | None:
 
 
 def _differences(results: Results, task: Task, scores: pl.DataFrame) -> list[Block]:
-    pairs = _at_main_point(scores.filter((pl.col("baseline") != "") & (pl.col("class") == "")))
+    pairs = at_main_point(scores.filter((pl.col("baseline") != "") & (pl.col("class") == "")))
     pairs = pairs.filter(pl.col("metric") == task.metric)
     if pairs.is_empty():
         return [Text("No two models of this task could be compared on the same patients.", "quiet")]
@@ -188,8 +189,8 @@ def _patients(results: Results, task: Task) -> list[Block]:
     if task.level == "patient":
         return []
     rows = results.by_patient(task).filter((pl.col("baseline") == "") & (pl.col("class") == ""))
-    rows = _at_main_point(rows)
-    names = [name for name in _METRICS[task.kind][:4] if name in set(rows["metric"])]
+    rows = at_main_point(rows)
+    names = [name for name in METRICS[task.kind][:4] if name in set(rows["metric"])]
     lines = []
     for note in results.members(task):
         own = rows.filter(pl.col("experiment") == note.experiment)

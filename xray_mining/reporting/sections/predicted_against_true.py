@@ -47,7 +47,7 @@ def _panel(results: Results, task: Task, note: ExperimentNote, own: pl.DataFrame
     low, high = low - margin, high + margin
     shade = figures.colour(note.model_kind)
     unit = f" ({task.unit})" if task.unit else ""
-    slope = _slope(results, task, note)
+    slope = _slope(results, task, note, float(own["truth"].mean()))  # ty: ignore[invalid-argument-type]
     with figures.drawing(4.0, 3.9) as (figure, axes):
         axes.set_xlim(low, high)
         axes.set_ylim(low, high)
@@ -63,7 +63,7 @@ def _panel(results: Results, task: Task, note: ExperimentNote, own: pl.DataFrame
         axes.set_ylabel(f"predicted{unit}")
         axes.set_title(note.words)
         words = f"{note.words}: predicted against true {task.words.lower()} of {own.height:,} test images"
-        tilt_words = f", regression slope {number(slope[0], 2)}" if slope is not None else ""
+        tilt_words = f", slope of the thick line {number(slope[0], 2)}" if slope is not None else ""
         return figures.finished(
             figure,
             f"scatter-{task.anchor}-{note.experiment.replace('_', '-')}",
@@ -72,9 +72,10 @@ def _panel(results: Results, task: Task, note: ExperimentNote, own: pl.DataFrame
         )
 
 
-def _slope(results: Results, task: Task, note: ExperimentNote) -> tuple[float, float] | None:
-    # Slope and intercept of predicted on true, as evaluate estimated them.
+def _slope(results: Results, task: Task, note: ExperimentNote, centre: float) -> tuple[float, float] | None:
+    # The slope of predicted on true as evaluate estimated it; the line goes through the middle of the cloud, which lies
+    # the bias above the line of identity.
     rows = results.scores(task).filter((pl.col("experiment") == note.experiment) & (pl.col("baseline") == ""))
     found = dict(rows.select("metric", "value").rows())
-    tilt, offset = found.get("regression_slope"), found.get("regression_intercept")
-    return (tilt, offset) if tilt is not None and offset is not None else None
+    tilt, bias = found.get("slope_on_truth"), found.get("bias")
+    return (tilt, centre + bias - tilt * centre) if tilt is not None and bias is not None else None

@@ -98,7 +98,7 @@ def _task(results: Results, task: Task) -> tuple[list[Block], str]:
     unit = f" ({task.unit})" if task.is_number and task.unit else ""
     single = lines[:40]
     figure = forest(
-        f"subgroups-{task.anchor}",
+        f"forest-of-subgroups-{task.anchor}",
         single,
         label=f"{metric.title}{unit}",
         caption=f"{model}: {metric.title} in each group; the dashed line is everybody.",

@@ -1,5 +1,7 @@
 """Table 1: who is in each cohort."""
 
+from typing import Any
+
 import polars as pl
 
 from xray_mining.reporting.metrics import number
@@ -66,7 +68,7 @@ def _table(results: Results, cohort: str) -> Table:
             cells = {row["column"]: row for row in of_variable.filter(pl.col("level") == level).iter_rows(named=True)}
             words = variable_words(variable) + (f", {unit}" if unit else "") + (f": {level}" if level else "")
             line = [Cell(words)]
-            line += [_cell(cells.get(column)) for column in columns]
+            line += [cell_of(cells.get(column)) for column in columns]
             if has_difference:
                 found = [row["standardised_difference"] for row in cells.values()]
                 value = next((each for each in found if each is not None), None)
@@ -87,7 +89,8 @@ def _table(results: Results, cohort: str) -> Table:
     )
 
 
-def _cell(row: dict | None) -> Cell:
+def cell_of(row: dict[str, Any] | None) -> Cell:
+    """One cell of Table 1; a dash where the level does not occur, 'few' where it must not be printed."""
     if row is None:
         return Cell("–")
     if row["hidden"]:

@@ -1,0 +1,171 @@
+"""The page from the frozen example: every number, every section, nothing foreign, everything escaped."""
+
+import json
+import os
+import re
+from html.parser import HTMLParser
+from pathlib import Path
+
+from xray_mining.reporting.page import section_modules
+from xray_mining.reporting.results import Results
+from xray_mining.reporting.section import Gallery, Points, Section, Text
+
+GOLDEN = Path(__file__).with_name("golden_page.json")
+VOID = {"meta", "link", "br", "img", "input", "hr", "path", "rect", "use"}
+
+
+class Outline(HTMLParser):
+    """Tags, ids, headings and links of a page; complains where a tag is not closed."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.open, self.ids, self.headings, self.links, self.images = [], [], [], [], []
+        self.regions, self.tags = 0, []
+        self.feed(text)
+        self.close()
+
+    def handle_starttag(self, tag, attrs):
+        found = dict(attrs)
+        self.tags.append(tag)
+        if "id" in found:
+            self.ids.append(found["id"])
+        if re.fullmatch("h[1-6]", tag):
+            self.headings.append(int(tag[1]))
+        if "href" in found:
+            self.links.append(found["href"])
+        if tag == "img":
+            self.images.append(found)
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag, attrs):
+        self.handle_starttag(tag, attrs)
+        if tag not in VOID:
+            self.open.pop()
+
+    def handle_endtag(self, tag):
+        if tag in VOID:
+            return
+        assert self.open, f"</{tag}> closes nothing"
+        assert self.open[-1] == tag, f"</{tag}> closes <{self.open[-1]}> at {self.getpos()}"
+        self.open.pop()
+
+
+def said(section: Section) -> dict:
+    """Everything a section says, without its drawings' coordinates."""
+    return {
+        "anchor": section.anchor,
+        "title": section.title,
+        "sentence": section.sentence,
+        "tables": {
+            table.name: {
+                "caption": table.caption,
+                "note": table.note,
+                "head": [column.title for column in table.columns],
+                "rows": [[f"{cell.text} | {cell.detail}".rstrip("| ") for cell in row.cells] for row in table.rows],
+            }
+            for table in section.tables
+        },
+        "figures": {figure.name: [figure.caption, figure.alternative] for figure in section.figures},
+        "pictures": [
+            [block.caption, *(picture.caption for picture in block.pictures)]
+            for block in section.everything()
+            if isinstance(block, Gallery)
+        ],
+        "texts": [
+            text
+            for block in section.everything()
+            if isinstance(block, Text | Points)
+            for text in (block.points if isinstance(block, Points) else (block.text,))
+        ],
+    }
+
+
+def test_the_page_says_what_it_said(sections: list[Section]) -> None:
+    found = [said(section) for section in sections]
+    if os.environ.get("XRAY_MINING_OVERWRITE_GOLDEN"):
+        GOLDEN.write_text(json.dumps(found, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    golden = json.loads(GOLDEN.read_text(encoding="utf-8"))
+    assert [each["anchor"] for each in found] == [each["anchor"] for each in golden]
+    for ours, theirs in zip(found, golden, strict=True):
+        assert ours == theirs, ours["anchor"]
+
+
+def test_every_number_of_the_sections_stands_on_the_page(sections: list[Section], page: Path) -> None:
+    from html import unescape
+
+    words = unescape(re.sub(r"<[^>]*>", " ", page.read_text(encoding="utf-8")))
+    for section in sections:
+        for table in section.tables:
+            for row in table.rows:
+                for cell in row.cells:
+                    assert cell.text in words
+                    assert cell.detail in words
+
+
+def test_html_is_well_formed_and_ids_are_unique(page: Path) -> None:
+    outline = Outline(page.read_text(encoding="utf-8"))
+    assert outline.open == []
+    assert len(outline.ids) == len(set(outline.ids))
+    anchors = {link[1:] for link in outline.links if link.startswith("#")}
+    assert anchors <= set(outline.ids)
+    assert outline.headings[0] == 1
+    assert outline.headings.count(1) == 1
+    assert all(after - before <= 1 for before, after in zip(outline.headings, outline.headings[1:], strict=False))
+    assert all(image["alt"] for image in outline.images)
+
+
+def test_nothing_foreign_is_asked_for(page: Path) -> None:
+    text = page.read_text(encoding="utf-8")
+    foreign = set(re.findall(r"""(?:https?:)?//[\w.-]+\.\w+[^\s"'<)]*""", text))
+    assert {each for each in foreign if "www.w3.org" not in each} == set()
+    outline = Outline(text)
+    assert all(link.startswith(("#", "data:")) for link in outline.links)
+    assert "link" not in outline.tags
+    assert page.stat().st_size < 8e6
+
+
+def test_a_maker_named_script_is_escaped_everywhere(page: Path) -> None:
+    text = page.read_text(encoding="utf-8")
+    assert "<script>alert" not in text
+    assert text.count("<script") == 1
+    assert "Acme &lt;script&gt;alert(1)&lt;/script&gt; &amp; Sons" in text
+    for figure in (page.with_suffix("") / "figures").glob("*.svg"):
+        assert "<script" not in figure.read_text(encoding="utf-8")
+
+
+def test_every_table_and_figure_lies_beside(sections: list[Section], page: Path) -> None:
+    beside = page.with_suffix("")
+    tables = {table.name for section in sections for table in section.tables}
+    figures = {figure.name for section in sections for figure in section.figures}
+    assert {path.stem for path in (beside / "tables").glob("*.csv")} == tables
+    assert {path.stem for path in (beside / "figures").glob("*.svg")} == figures
+    head = (beside / "tables" / "comparison-example-age-age-years.csv").read_text(encoding="utf-8").splitlines()[0]
+    assert head.startswith('Model,"MAE, years","MAE, years low","MAE, years high"')
+
+
+def test_figures_are_whole_xml_without_style_variables(page: Path) -> None:
+    from xml.etree import ElementTree
+
+    for path in (page.with_suffix("") / "figures").glob("*.svg"):
+        root = ElementTree.fromstring(path.read_text(encoding="utf-8"))
+        assert root.get("aria-label")
+        assert "var(" not in path.read_text(encoding="utf-8")
+
+
+def test_the_same_tables_give_the_same_bytes(example: Path, page: Path, tmp_path: Path) -> None:
+    from xray_mining.reporting.page import write
+
+    write(example, tmp_path / "again.html")
+    assert (tmp_path / "again.html").read_bytes() == page.read_bytes()
+
+
+def test_every_section_keeps_the_contract(sections: list[Section], example: Path) -> None:
+    results = Results.load(example)
+    modules = section_modules()
+    assert len(sections) == len(modules)
+    for module, section in zip(modules, sections, strict=True):
+        assert isinstance(module.ORDER, int)
+        assert module.applies(results) is True
+        assert re.fullmatch(r"[a-z][a-z0-9-]*", section.anchor)
+        assert section.sentence.endswith(".")
