@@ -253,7 +253,9 @@ def _jpeg_2000_reduced(encoded: Encoded, reduction: int) -> np.ndarray:
         except OSError:
             # Fewer resolution levels than asked for.
             continue
-        return np.asarray(image)
+        values = np.asarray(image)
+        # Pillow fills up all bits of its type.
+        return values >> max(8 * values.dtype.itemsize - (head[42] & 0x7F) - 1, 0)
     raise ValueError("no lower resolution")
 
 
