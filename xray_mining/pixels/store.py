@@ -120,6 +120,10 @@ class PixelStore:
 
         UserError where a key has no picture, or where a raw file is shorter than its rows say.
         """
+        return self.read_at(self.places(image_keys))
+
+    def places(self, image_keys: Sequence[str] | pl.Series) -> np.ndarray:
+        """Where the keys' pictures stand, for `read_at`, (n,) int64; UserError where a key has no picture."""
         places = self._places(image_keys)
         missing = int((places < 0).sum())
         if missing:
@@ -128,6 +132,10 @@ class PixelStore:
                 f"pixel store {self.name}: {missing} of {len(places)} radiographs have no picture here (the first is "
                 f"{first}); ingest their archive with these grey options, or freeze the cohort again"
             )
+        return places
+
+    def read_at(self, places: np.ndarray) -> np.ndarray:
+        """Pictures at these places, as `read`. No polars expression is run: its threads do not survive a fork."""
         side = self.side_px
         pictures = np.empty((len(places), side, side), np.dtype(self.value_type).newbyteorder("<"))
         # In the order of the files, so that a large read goes forward on the disk.
