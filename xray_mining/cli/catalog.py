@@ -130,6 +130,23 @@ def check(
 
 
 @app.command()
+def link(
+    table: Annotated[Path, typer.Argument(metavar="TABLE", help="CSV, Parquet or Excel")],
+    workspace: WorkspaceOption,
+    mapping: Annotated[Path, typer.Option("--mapping", metavar="FILE", help="YAML: ids and columns of the table")],
+    as_json: JsonOption = False,
+) -> None:
+    """Join an outside table into findings by patient id or StudyInstanceUID; the ids are hashed on the way in.
+
+    Example: xray-mining link outcomes.csv --mapping outcomes.yaml
+    """
+    from xray_mining.catalog.link import link as join_table
+    from xray_mining.workspace import Workspace
+
+    finish(join_table(Workspace.open(workspace), table, mapping), as_json)
+
+
+@app.command()
 def dictionary(as_json: JsonOption = False) -> None:
     """Print every record's columns with type, unit and meaning, as Markdown.
 

@@ -1,0 +1,75 @@
+"""The catalog's commands as people and scripts call them."""
+
+import io
+import json
+
+import polars as pl
+import pytest
+from typer.testing import CliRunner
+
+from xray_mining.catalog.describe import data_dictionary
+from xray_mining.cli import catalog as _commands  # noqa: F401  registers them
+from xray_mining.cli.app import app
+from xray_mining.errors import UserError
+from xray_mining.records.tables import ALL
+from xray_mining.workspace import asset
+
+
+@pytest.fixture
+def call(workspace):
+    def run(*words: str):
+        named = [] if words[0] == "dictionary" else ["--workspace", str(workspace.root)]
+        return CliRunner().invoke(app, [words[0], *named, *words[1:]])
+
+    return run
+
+
+def test_the_dictionary_in_the_documentation_is_in_step():
+    written = (asset("sql").parent / "docs" / "data_dictionary.md").read_text(encoding="utf-8")
+    assert written == "\n".join(data_dictionary().lines()) + "\n", "write it anew: xray-mining dictionary"
+
+
+def test_the_dictionary_names_every_column(call):
+    text = call("dictionary").stdout
+    for record in ALL:
+        assert f"## {record.table}" in text
+        for name in record.columns():
+            assert f"| {name} |" in text
+
+
+def test_queries_come_out_in_every_format(call, population, tmp_path):
+    query = "select image_key, age_years, quality_flags from images order by image_key limit 3"
+    assert "age_years" in call("sql", query).stdout
+    assert pl.read_csv(io.StringIO(call("sql", query, "--format", "csv").stdout)).height == 3
+    assert len(json.loads(call("sql", query, "--format", "json").stdout)) == 3
+    assert len(json.loads(call("sql", query, "--json").stdout)) == 3
+    out = tmp_path / "rows.parquet"
+    call("sql", query, "--format", "parquet", "--out", str(out))
+    assert pl.read_parquet(out).height == 3
+    assert isinstance(call("sql", query, "--format", "csw").exception, UserError)
+
+
+def test_parameters_are_bound(call, population):
+    found = call("sql", "select count(*) as n from images where age_years >= $youngest", "-p", "youngest=50", "--json")
+    assert json.loads(found.stdout) == [{"n": population.filter(pl.col("age_years") >= 50).height}]
+    assert isinstance(call("sql", "select 1", "-p", "youngest").exception, UserError)
+
+
+def test_a_cohort_is_listed_described_and_frozen(call, population):
+    listed = call("cohort", "--list").stdout
+    assert "age_balanced" in listed and "g2_vs_g3" in listed
+    described = call("cohort", "age_balanced", "--describe").stdout
+    assert "$per_cell integer = 100" in described and "latest image of a patient" in described
+    frozen = call("cohort", "frontal_adults", "--as", "adults", "--param", "youngest=30")
+    assert frozen.exit_code == 0 and "members" in frozen.stdout
+    summary = json.loads(call("cohort", "frontal_adults", "--as", "adults", "--param", "youngest=30", "--json").stdout)
+    assert summary["images"] == sum(summary["splits"].values()) == summary["flow"][-1]["images"]
+    assert "LEAK001 passed" in call("check", "adults").stdout
+    assert json.loads(call("merge", "--json").stdout)["images"] == population.height
+
+
+def test_no_command_prints_a_path_of_the_workspace(call, workspace, population):
+    for words in (("merge",), ("cohort", "frontal_adults"), ("check", "frontal_adults"), ("check",)):
+        assert str(workspace.root) not in call(*words).stdout
+    ledger = call("sql", "select * from ledger", "--format", "csv").stdout
+    assert "cohort" in ledger and str(workspace.root) not in ledger

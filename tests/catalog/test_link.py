@@ -1,0 +1,95 @@
+"""Outside tables: ids are hashed on the way in, every row is counted, linking again replaces."""
+
+import polars as pl
+import pytest
+
+from xray_mining.catalog.link import link
+from xray_mining.catalog.query import sql
+from xray_mining.errors import UserError
+from xray_mining.ingest.identity import public_domain
+from xray_mining.records.images import Images
+
+MAPPING = """name: outcomes
+domain: here
+patient_id: PatientID
+findings:
+- {name: severity, column: score, unit: points}
+- {name: outcome_group, column: group, kind: label}
+"""
+TABLE = "PatientID,score,group\n007,3.5,A\n008,,B\n009,1,A\n009,2,A\n010,4,B\n010,4,B\n999,1,A\n,1,A\n"
+
+
+@pytest.fixture
+def linked(workspace, put, make, tmp_path):
+    domain = public_domain("here")
+    rows = [
+        make.image(
+            n, patient_key=domain.digest("patient", "", f"{n:03d}"), study_key=domain.digest("study", f"1.2.{n}")
+        )
+        for n in range(7, 12)
+    ]
+    put(Images, rows)
+
+    def run(table: str = TABLE, mapping: str = MAPPING):
+        (tmp_path / "table.csv").write_text(table)
+        (tmp_path / "mapping.yaml").write_text(mapping)
+        return link(workspace, tmp_path / "table.csv", tmp_path / "mapping.yaml")
+
+    return run
+
+
+def test_rows_are_matched_unmatched_or_ambiguous(linked, workspace):
+    summary = linked()
+    assert (summary.rows, summary.matched, summary.unmatched, summary.ambiguous) == (8, 4, 2, 2)
+    found = sql(workspace, "select name, value, label from findings where source = 'outcomes' order by all")
+    assert found.rows() == [
+        ("outcome_group", None, "A"),
+        ("outcome_group", None, "B"),
+        ("outcome_group", None, "B"),
+        ("severity", 3.5, None),
+        ("severity", 4.0, None),
+    ]
+
+
+def test_no_id_stays_in_the_workspace(linked, workspace):
+    linked()
+    for path in workspace.root.rglob("*.parquet"):
+        frame = pl.read_parquet(path)
+        assert not any(
+            "007" in str(value) for name in ("patient_id", "PatientID") if name in frame for value in frame[name]
+        )
+        assert "PatientID" not in frame.columns
+
+
+def test_linking_again_replaces_the_source(linked, workspace):
+    linked()
+    linked("PatientID,score,group\n007,9,A\n")
+    found = sql(workspace, "select value from findings where name = 'severity'")
+    assert found["value"].to_list() == [9.0]
+
+
+def test_a_study_is_found_by_its_uid(linked, workspace):
+    summary = linked("uid,score,group\n1.2.8,5,A\n", MAPPING.replace("patient_id: PatientID", "study_uid: uid"))
+    assert summary.matched == 1
+    found = sql(
+        workspace,
+        "select images.patient_key = findings.patient_key as same from findings join images using (study_key)",
+    )
+    assert found["same"].to_list() == [True, True]
+
+
+@pytest.mark.parametrize(
+    ("table", "mapping", "words"),
+    [
+        (TABLE, MAPPING.replace("column: score", "column: scor"), "did you mean 'score'"),
+        (TABLE, MAPPING.replace("domain: here", "domain: hare"), "did you mean 'here'"),
+        (TABLE, MAPPING.replace("unit: points", "units: points"), "did you mean 'unit'"),
+        (TABLE, MAPPING.replace("patient_id: PatientID\n", ""), "either 'patient_id' or 'study_uid'"),
+        (TABLE.replace("3.5", "high"), MAPPING, "values that are no numbers"),
+        ("", MAPPING, "cannot be read as a table"),
+    ],
+)
+def test_what_is_wrong_is_said(linked, workspace, table, mapping, words):
+    with pytest.raises(UserError, match=words):
+        linked(table, mapping)
+    assert not workspace.parts("_links", "findings").exists()
