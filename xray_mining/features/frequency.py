@@ -7,7 +7,7 @@ import numpy as np
 from xray_mining.features.options import FeatureOptions
 from xray_mining.features.registry import Array, Column, Picture, feature
 
-_BANDS = 16
+_BANDS = 8
 
 
 def _columns(options: FeatureOptions) -> list[Column]:
@@ -21,15 +21,15 @@ def _band_of(height: int, width: int) -> Array:
     rows = np.fft.fftfreq(height)[:, None]
     columns = np.fft.rfftfreq(width)[None, :]
     radius = np.hypot(rows, columns)
-    low = 1.5 / min(height, width)
+    low = 1 / min(height, width)
     with np.errstate(divide="ignore"):
-        band = np.floor(np.log(radius / low) / np.log(0.5 / low) * _BANDS)
-    return np.where((radius >= low) & (radius <= 0.5), np.minimum(band, _BANDS - 1), -1).astype(np.int64)
+        band = np.floor(np.log(radius / low) / np.log(0.5 / low) * _BANDS + 1e-9)
+    return np.where((radius >= low * (1 - 1e-9)) & (radius <= 0.5), np.minimum(band, _BANDS - 1), -1).astype(np.int64)
 
 
 @feature(_columns)
 def frequency(picture: Picture, options: FeatureOptions) -> Array:
-    """Shares of power in 16 logarithmic bands of the windowed radiograph without padding; a flat one is nan."""
+    """Shares of power in eight logarithmic bands of the windowed radiograph without padding; a flat one is nan."""
     content = picture.content.astype(np.float64)
     height, width = content.shape
     if min(height, width) < 16 or content.std() < 1e-6:
@@ -46,6 +46,6 @@ def frequency(picture: Picture, options: FeatureOptions) -> Array:
     known = np.isfinite(density) & (sums > 0)
     slope = np.nan
     if known.sum() >= 3:
-        decades = (np.arange(_BANDS) + 0.5) * np.log10(0.5 * min(height, width) / 1.5) / _BANDS
+        decades = (np.arange(_BANDS) + 0.5) * np.log10(0.5 * min(height, width)) / _BANDS
         slope = np.polyfit(decades[known], density[known], 1)[0]
     return np.append(shares, slope)

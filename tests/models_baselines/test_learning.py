@@ -1,0 +1,197 @@
+"""Baselines: what they learn, what they must not see, and what they refuse."""
+
+import numpy as np
+import polars as pl
+import pytest
+
+from xray_mining.errors import UserError
+from xray_mining.models.baselines import Components, Standardised, Table, fit_baseline, learn, ridge_path
+from xray_mining.models.calibration import calibrated
+from xray_mining.models.ensemble import combine, stack_weights
+from xray_mining.models.fit import Fit, Fitted
+from xray_mining.models.nulls import centre
+from xray_mining.records.cohort import Target
+
+AGE = Target("age_years", "number", "years")
+SEX = Target("patient_sex", "binary", positive="M", classes=("F", "M"))
+STAGE = Target("stage", "group", classes=("a", "b", "c"))
+
+
+def fit_of(target, truths, roles, patients=None, labels=None, weights=None):
+    n = len(truths)
+    patients = list(range(n)) if patients is None else patients
+    return Fit(
+        0,
+        -1,
+        target,
+        pl.DataFrame(
+            {
+                "image_key": [f"i{k:04d}" for k in range(n)],
+                "patient_key": [f"p{k:04d}" for k in patients],
+                "study_key": [f"s{k:04d}" for k in range(n)],
+                "weight": [1.0] * n if weights is None else weights,
+                "role": roles,
+                "truth": truths,
+                "label": [None] * n if labels is None else labels,
+            },
+            schema_overrides={"truth": pl.Float64, "label": pl.String},
+        ),
+    )
+
+
+def roles_of(n):
+    return (["test"] + ["validation"] + ["train"] * 3) * (n // 5)
+
+
+def made(kind, n=200, p=30, seed=0):
+    rng = np.random.default_rng(seed)
+    matrix = rng.normal(size=(n, p))
+    score = matrix[:, 0] + 0.5 * matrix[:, 1]
+    if kind == "number":
+        return matrix, fit_of(AGE, (50 + 10 * score + rng.normal(0, 2, n)).tolist(), roles_of(n))
+    if kind == "binary":
+        truth = (score + rng.normal(0, 0.3, n) > 0).astype(float)
+        return matrix, fit_of(SEX, truth.tolist(), roles_of(n), labels=["M" if each else "F" for each in truth])
+    place = np.digitize(score, (-0.5, 0.5))
+    return matrix, fit_of(STAGE, [None] * n, roles_of(n), labels=["abc"[each] for each in place])
+
+
+@pytest.mark.parametrize(
+    ("model", "kind"),
+    [
+        ("ridge", "number"),
+        ("boosting", "number"),
+        ("support_vectors", "number"),
+        ("logistic", "binary"),
+        ("boosting", "binary"),
+        ("support_vectors", "binary"),
+        ("logistic", "group"),
+        ("support_vectors", "group"),
+    ],
+)
+def test_each_model_learns_what_is_there(model, kind):
+    matrix, fit = made(kind)
+    matrix[3, 5] = np.nan
+    fitted, learned = fit_baseline(model, matrix, fit)
+    roles = dict(zip(fit.keys, fit.images["role"], strict=True))
+    assert sorted(fitted.image_keys) == sorted(key for key in fit.keys if roles[key] != "train")
+    truths = dict(zip(fit.keys, fit.truths(), strict=True))
+    for role in ("validation", "test"):
+        at = [row for row, key in enumerate(fitted.image_keys) if roles[key] == role]
+        known = np.array([truths[fitted.image_keys[row]] for row in at])
+        if kind == "number":
+            assert np.abs(fitted.values[at] - known).mean() < 0.6 * np.abs(known - np.median(known)).mean()
+        else:
+            assert (fitted.values[at].argmax(axis=1) == known).mean() > 0.7
+            assert np.allclose(fitted.values[at].sum(axis=1), 1)
+    assert learned.chosen
+
+
+@pytest.mark.parametrize("model", ["ridge", "support_vectors", "boosting"])
+def test_what_stands_in_the_test_split_changes_nothing_but_its_own_predictions(model):
+    matrix, fit = made("number", n=100)
+    fitted, _ = fit_baseline(model, matrix, fit)
+    test = fit.rows("test")
+    other = matrix.copy()
+    other[test] = 99.0
+    changed = fit_of(AGE, np.where(np.isin(np.arange(100), test), -1.0, fit.truths()).tolist(), roles_of(100))
+    again, _ = fit_baseline(model, other, changed)
+    validation = [row for row, key in enumerate(fitted.image_keys) if fit.keys.index(key) not in test]
+    assert np.array_equal(fitted.values[validation], again.values[validation])
+
+
+def test_noise_is_not_learned_out_of_fold_even_when_patients_repeat():
+    rng = np.random.default_rng(1)
+    patients = np.repeat(np.arange(40), 5)
+    matrix = rng.normal(size=(40, 400))[patients] + rng.normal(0, 0.05, (200, 400))
+    truths = rng.normal(size=40)[patients]
+    learned = learn("ridge", Table(matrix, truths, patients, np.ones(200)))
+    assert np.corrcoef(learned.out_of_fold, truths)[0, 1] < 0.4
+    assert np.abs(learned.values(matrix) - truths).mean() < learned.loss
+
+
+def test_ridge_path_agrees_with_the_normal_equations():
+    rng = np.random.default_rng(2)
+    for shape in ((30, 8), (12, 25)):
+        seen, unseen, truths = rng.normal(size=shape), rng.normal(size=(5, shape[1])), rng.normal(size=shape[0])
+        shares = rng.uniform(0.5, 2, shape[0])
+        shares /= shares.mean()
+        factor = 0.3
+        penalty = factor * seen.var(axis=0).sum()
+        mean, level = np.average(seen, axis=0, weights=shares), np.average(truths, weights=shares)
+        left = (seen - mean).T @ (shares[:, None] * (seen - mean)) + penalty * np.eye(shape[1])
+        wanted = (unseen - mean) @ np.linalg.solve(left, (seen - mean).T @ (shares * (truths - level))) + level
+        assert np.allclose(ridge_path(seen, truths, shares, unseen, np.array([factor]))[:, 0], wanted)
+
+
+def test_components_keep_all_distances_of_a_wide_table():
+    matrix = np.random.default_rng(4).normal(size=(20, 100))
+    turned = Components().fit(matrix).transform(matrix)
+    assert turned.shape[1] <= 20
+    assert np.allclose(turned @ turned.T, (matrix - matrix.mean(0)) @ (matrix - matrix.mean(0)).T)
+
+
+def test_missing_numbers_take_the_median_and_empty_columns_say_nothing():
+    matrix = np.array([[1.0, np.nan], [3.0, np.nan], [np.nan, np.nan], [100.0, np.nan]])
+    found = Standardised().fit(matrix).transform(matrix)
+    assert np.isfinite(found).all()
+    assert (found[:, 1] == 0).all()
+    assert found[2, 0] == pytest.approx((3 - np.mean([1, 3, 3, 100])) / np.std([1, 3, 3, 100]))
+
+
+def test_one_patient_or_a_missing_class_is_refused():
+    with pytest.raises(UserError, match="one patient"):
+        learn("ridge", Table(np.ones((3, 2)), np.arange(3.0), np.zeros(3), np.ones(3)))
+    with pytest.raises(UserError, match="a class has no patient"):
+        learn("logistic", Table(np.ones((3, 2)), np.zeros(3), np.arange(3), np.ones(3), 2))
+    with pytest.raises(UserError, match="take 'ridge'"):
+        learn("logistic", Table(np.ones((3, 2)), np.arange(3.0), np.arange(3), np.ones(3)))
+
+
+def test_the_centre_is_the_median_and_the_shares():
+    fit = fit_of(AGE, [1.0, 2.0, 50.0, 60.0, 90.0], ["test", "validation", "train", "train", "train"])
+    assert np.allclose(centre(fit).values, 55.0)
+    _, groups = made("group")
+    values = centre(groups).values
+    assert np.allclose(values.sum(axis=1), 1)
+
+
+def test_an_ensemble_never_looks_at_the_test_truths():
+    _, fit = made("number")
+    rows = fit.rows("validation", "test")
+    keys = [fit.keys[row] for row in rows]
+    rng = np.random.default_rng(5)
+    members = {
+        "good": Fitted(keys, fit.truths()[rows] + rng.normal(0, 2, len(rows))),
+        "poor": Fitted(keys, fit.truths()[rows] + rng.normal(0, 20, len(rows))),
+    }
+    best = combine("best", members, fit)
+    assert best.weights == {"good": 1.0, "poor": 0.0}
+    assert np.array_equal(best.fitted.values, members["good"].values)
+    for rule in ("mean", "best", "stack"):
+        truths = np.where(np.isin(np.arange(200), fit.rows("test")), np.nan, fit.truths())
+        hidden = fit_of(AGE, [None if np.isnan(each) else each for each in truths], roles_of(200))
+        assert np.allclose(combine(rule, members, fit).fitted.values, combine(rule, members, hidden).fitted.values)
+    assert combine("stack", members, fit).weights["good"] > 0.7
+
+
+def test_stack_weights_stand_on_the_simplex():
+    rng = np.random.default_rng(6)
+    truths = rng.normal(size=50)
+    weights = stack_weights(np.stack([truths, -truths, rng.normal(size=50)]), truths, False)
+    assert weights.min() >= 0
+    assert weights.sum() == pytest.approx(1)
+
+
+def test_calibration_keeps_the_order_and_mends_the_level():
+    rng = np.random.default_rng(7)
+    truths = rng.normal(50, 10, 100)
+    values = 0.5 * (truths - 50) + 70
+    found = calibrated(values, np.arange(100), truths, 0, np.arange(100))
+    assert np.allclose(found, truths)
+    labels = rng.integers(0, 2, 100).astype(float)
+    high = np.clip(0.5 + 0.1 * (labels - 0.5) + rng.normal(0, 0.05, 100), 0.01, 0.99)
+    shares = calibrated(np.stack([1 - high, high], 1), np.arange(100), labels, 2, np.arange(100))
+    assert np.array_equal(np.argsort(shares[:, 1], kind="stable"), np.argsort(high, kind="stable"))
+    assert np.allclose(shares.sum(axis=1), 1)
+    assert calibrated(values[:5], np.arange(5), truths[:5], 0, np.arange(5)) is None
