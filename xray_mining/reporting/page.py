@@ -11,7 +11,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from xray_mining.reporting import sections, side_by_side
+from xray_mining.reporting import documents, sections, side_by_side
 from xray_mining.reporting.figures import standalone
 from xray_mining.reporting.layout import title_of
 from xray_mining.reporting.results import Results
@@ -173,6 +173,9 @@ def write(folders: Path | Sequence[Path], page: Path) -> ReportSummary:
         for gallery in section.galleries:
             for place, picture in enumerate(gallery.pictures):
                 _write(beside / "figures" / f"{gallery.name}-{place:02d}.png", picture.png)
+    if len(studies) == 1:
+        _write(beside / "model_card.md", documents.model_card(studies[0]).encode())
+        _write(beside / "methods.md", documents.methods(studies[0]).encode())
     _write(page, text.encode())
     return ReportSummary(
         study=" ".join(results.study for results in studies),

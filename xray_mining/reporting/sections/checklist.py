@@ -1,0 +1,220 @@
+"""CLAIM, the checklist for artificial intelligence in medical imaging: filled where the ledger knows the answer."""
+
+from collections.abc import Callable
+
+from xray_mining.reporting.metrics import KIND_WORDS, metric_of
+from xray_mining.reporting.results import Results
+from xray_mining.reporting.section import Cell, Column, Row, Section, Table
+
+ORDER = 95
+
+
+def applies(results: Results) -> bool:
+    """Always."""
+    return True
+
+
+def _steps(results: Results) -> str:
+    return "; ".join(
+        f"{results.cohort_words(cohort['cohort'])}: " + ", then ".join(str(step["words"]) for step in cohort["steps"])
+        for cohort in results.cohorts
+        if cohort.get("steps")
+    )
+
+
+def _sources(results: Results) -> str:
+    archives = results.table_one.filter(results.table_one["variable"] == "archive")["level"].unique().sort().to_list()
+    return f"Archives: {', '.join(archives)}." if archives else ""
+
+
+def _partitions(results: Results) -> str:
+    said = []
+    for cohort in results.cohorts:
+        name = results.cohort_words(cohort["cohort"])
+        if cohort.get("split_given"):
+            said.append(f"{name}: given by the cohort's SQL")
+        else:
+            said.append(f"{name}: {cohort.get('folds')} folds by a digest of salt '{cohort.get('salt')}' and patient")
+    return "; ".join(said) + "." if said else ""
+
+
+def _sizes(results: Results) -> str:
+    return "; ".join(
+        f"{results.cohort_words(cohort['cohort'])}: "
+        + ", ".join(f"{role['role']} {role['patients']:,} patients" for role in cohort["roles"])
+        for cohort in results.cohorts
+        if cohort.get("roles")
+    )
+
+
+def _models(results: Results) -> str:
+    kinds: dict[str, list[str]] = {}
+    for note in results.experiments.values():
+        kinds.setdefault(KIND_WORDS.get(note.model_kind, note.model_kind), []).append(note.words)
+    return "; ".join(f"{kind}: {', '.join(names)}" for kind, names in kinds.items())
+
+
+def _software(results: Results) -> str:
+    return ", ".join(f"{name} {version}" for name, version in sorted(results.provenance.get("versions", {}).items()))
+
+
+def _initial(results: Results) -> str:
+    licences = results.provenance.get("licences", {})
+    return "Weights: " + ", ".join(f"{name} ({licence})" for name, licence in licences.items()) if licences else ""
+
+
+def _training(results: Results) -> str:
+    seeds = ", ".join(str(seed) for seed in results.provenance.get("seeds", []))
+    return f"Options of every experiment stand in the ledger; seeds: {seeds}." if seeds else ""
+
+
+def _selection(results: Results) -> str:
+    chosen = [f"{task.words}: {results.experiments[task.best].words}" for task in results.tasks if task.best]
+    return f"By {_metrics(results)} on validation patients. {'; '.join(chosen)}." if chosen else ""
+
+
+def _ensembles(results: Results) -> str:
+    found = [f"{note.words} of {', '.join(note.members)}" for note in results.experiments.values() if note.members]
+    return "; ".join(found) or "None."
+
+
+def _metrics(results: Results) -> str:
+    return ", ".join(dict.fromkeys(metric_of(task.metric).title for task in results.tasks if task.metric))
+
+
+def _uncertainty(results: Results) -> str:
+    percent = round(100 * float(results.notes.get("confidence", 0.95)))
+    draws = results.notes.get("bootstraps")
+    methods = results.estimates["method"].unique().sort().to_list()
+    return (
+        f"{percent} % intervals ({'; '.join(methods[:6])}; {draws} bootstraps); p adjusted by Holm." if methods else ""
+    )
+
+
+def _robustness(results: Results) -> str:
+    codes = results.check_results["code"].unique().sort().to_list()
+    return f"Checks {', '.join(codes)}; see Audits." if codes else ""
+
+
+def _flow(results: Results) -> str:
+    return "See Cohort." if any(cohort.get("steps") for cohort in results.cohorts) else ""
+
+
+def _statement(name: str) -> Callable[[Results], str]:
+    return lambda results: str(results.statements.get(name, ""))
+
+
+def _stores(results: Results) -> str:
+    stores = sorted({str(cohort.get("store")) for cohort in results.cohorts if cohort.get("store")})
+    return (
+        f"Modality LUT, window, inversion and resizing to a square as in pixel store {', '.join(stores)}."
+        if stores
+        else ""
+    )
+
+
+def _answer(results: Results) -> str:
+    return " ".join(sentence for sentences in results.answers.values() for sentence in sentences)
+
+
+def _nothing(_: Results) -> str:
+    return ""
+
+
+# The items of the 2024 update in our own words; the second column says where the answer comes from.
+ITEMS: tuple[tuple[int, str, Callable[[Results], str]], ...] = (
+    (1, "The title or abstract names the method", _nothing),
+    (2, "Structured summary", _answer),
+    (3, "Background, intended use and role", _statement("intended_use")),
+    (4, "Aims and hypotheses", lambda results: results.question),
+    (5, "Prospective or retrospective", _nothing),
+    (6, "Goal of the study", lambda results: results.question),
+    (7, "Sources of the data", _sources),
+    (8, "Who was included and left out", _steps),
+    (9, "Preprocessing", _stores),
+    (10, "Selection of subsets of the data", _steps),
+    (
+        11,
+        "De-identification",
+        lambda _: "Keyed digests in the place of identifiers; no name, identifier or exact date leaves ingest.",
+    ),
+    (12, "Missing data", lambda _: "A member whose target is not known is neither learned from nor scored."),
+    (
+        13,
+        "How images were acquired",
+        lambda results: "Makers and views stand in Who they are." if _who(results) else "",
+    ),
+    (14, "Definition of the reference standard", _statement("reference_standard")),
+    (15, "Why this reference standard", _nothing),
+    (16, "Who made the annotations", _nothing),
+    (17, "Annotation of the test set", _nothing),
+    (18, "Variability between and within raters", _nothing),
+    (19, "How data were assigned to partitions", _partitions),
+    (20, "Level at which partitions are disjoint", lambda results: "The patient." if results.cohorts else ""),
+    (21, "Sample size", _sizes),
+    (22, "The models", _models),
+    (23, "Software", _software),
+    (24, "Initial parameters", _initial),
+    (25, "Training", _training),
+    (26, "How the final model was selected", _selection),
+    (27, "Ensembles", _ensembles),
+    (28, "Metrics", _metrics),
+    (29, "Uncertainty and significance", _uncertainty),
+    (30, "Robustness and sensitivity", _robustness),
+    (31, "Explanation of the models", _nothing),
+    (32, "Evaluation on internal data", _sizes),
+    (33, "Testing on external data", _nothing),
+    (34, "Registration of a trial", _nothing),
+    (35, "Numbers included and excluded", _flow),
+    (36, "Demographics of each partition", lambda results: "See Who they are." if _who(results) else ""),
+    (37, "Performance with its uncertainty", lambda results: "See Which model reads it best." if results.tasks else ""),
+    (
+        38,
+        "Diagnostic performance with its precision",
+        lambda results: "See Operating points." if _binary(results) else "",
+    ),
+    (39, "Failures", lambda results: "See Cases and Subgroups." if results.pictures.height else ""),
+    (40, "Limitations", _statement("limitations")),
+    (41, "Implications for practice", _nothing),
+    (42, "Full protocol", lambda results: "The study file in the ledger." if results.provenance.get("study") else ""),
+    (43, "Funding", _statement("funding")),
+    (44, "Availability of software, models and data", _nothing),
+)
+
+
+def _who(results: Results) -> bool:
+    return results.table_one.height > 0
+
+
+def _binary(results: Results) -> bool:
+    return bool(results.tasks_of("binary", "group"))
+
+
+def build(results: Results) -> Section:
+    """One row an item; open ones are asked for."""
+    answers = [(number, words, answer(results)) for number, words, answer in ITEMS]
+    rows = tuple(
+        Row(
+            (
+                Cell(str(number), value=float(number)),
+                Cell(words),
+                Cell("filled", mark="passed") if answer else Cell("open", mark="failed"),
+                Cell(answer or "Only its authors know: say it in the paper, or under statements in the study file."),
+            )
+        )
+        for number, words, answer in answers
+    )
+    filled = sum(bool(answer) for _, _, answer in answers)
+    table = Table(
+        "claim",
+        f"CLAIM, 2024 update, items in our own words: {filled} of {len(rows)} filled",
+        (Column("Item"), Column("What is asked"), Column("State"), Column("Answer")),
+        rows,
+    )
+    return Section(
+        "checklist",
+        "Checklist",
+        f"What reviewers ask of a study like this: {filled} of {len(rows)} items are filled from the ledger, the "
+        f"others are open. Check the wording against the published list before it is handed in.",
+        (table,),
+    )
