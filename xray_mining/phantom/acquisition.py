@@ -24,10 +24,10 @@ class Maker:
 
 
 MAKERS: tuple[Maker, ...] = (
-    Maker("Nordlicht Imaging", "Aurora DR 43", "DX", 520_000, 0.36, 0.32, 0.12, 1.00, 12, "MONOCHROME2", 1.0),
-    Maker("Meridian Medical", "Clarus X2", "DX", 380_000, 0.42, 0.55, 0.22, 0.92, 12, "MONOCHROME1", 1.0),
-    Maker("Tidewater Systems", "Plate Reader 5", "CR", 190_000, 0.56, 0.18, 0.05, 1.08, 10, "MONOCHROME1", 0.82),
-    Maker("Halden Roentgen", "Mobil 7", "DX", 270_000, 0.46, 0.38, 0.10, 0.96, 14, "MONOCHROME2", 0.86),
+    Maker("Nordlicht Imaging", "Aurora DR 43", "DX", 520_000, 0.22, 0.45, 0.12, 1.00, 12, "MONOCHROME2", 1.0),
+    Maker("Meridian Medical", "Clarus X2", "DX", 380_000, 0.27, 0.70, 0.22, 0.92, 12, "MONOCHROME1", 1.0),
+    Maker("Tidewater Systems", "Plate Reader 5", "CR", 190_000, 0.38, 0.28, 0.05, 1.08, 10, "MONOCHROME1", 0.82),
+    Maker("Halden Roentgen", "Mobil 7", "DX", 270_000, 0.30, 0.50, 0.10, 0.96, 14, "MONOCHROME2", 0.86),
 )
 
 INSTITUTIONS = ("Fjordside Hospital", "Kettle Bay Clinic", "Saint Orla Infirmary")

@@ -574,7 +574,7 @@ def _develop(
     noise = rng.standard_normal((rows, columns), dtype=np.float32)
     signal = signal + np.sqrt(signal / quanta) * noise
     # Detectors have finer pixels than the picture; what is left after binning is softer than one sample a pixel.
-    signal = cv2.GaussianBlur(signal, (0, 0), 0.45, borderType=cv2.BORDER_REPLICATE)
+    signal = cv2.GaussianBlur(signal, (0, 0), 0.36, borderType=cv2.BORDER_REPLICATE)
     density = -np.log(np.maximum(signal, 1e-4))
     # What lies behind the body steers the grey range; open air beside it is driven into the black, as makers do.
     part = (slice(rows // 10, -(rows // 10), 3), slice(None, None, 3))
@@ -589,8 +589,8 @@ def _develop(
     detail = density - cv2.GaussianBlur(density, (0, 0), 2.2 / spacing, borderType=cv2.BORDER_REPLICATE)
     picture = density - maker.compression * (np.maximum(slow, least - 0.5) - level) + maker.sharpening * detail
     low, high = (float(each) for each in np.percentile(picture[part][body], (1.0, 99.0)))
-    scale = 0.64 / max((high - low) * acquisition.window_stretch, 1e-3)
-    grey = rasters.tone(picture, low, scale, 0.24 + acquisition.window_shift, maker.gamma)
+    scale = 0.69 / max((high - low) * acquisition.window_stretch, 1e-3)
+    grey = rasters.tone(picture, low, scale, 0.195 + acquisition.window_shift, maker.gamma)
     for mark in marks:
         _burn(grey, mark)
     if acquisition.side_marker:
