@@ -82,6 +82,8 @@ def decode(encoded: Encoded, side_px: int, whole: bool = False) -> Stored:
         raise Unusable(
             "decode", "truncated_pixels", "The compressed pixel data have no end mark: the file was cut off."
         )
+    if encoded.syntax == "png" and b"IEND" not in bytes(encoded.data[-64:]):
+        raise Unusable("decode", "truncated_pixels", "The PNG picture has no end mark: the file was cut off.")
     reduction = 0
     while not whole and max(encoded.rows, encoded.columns) >> (reduction + 1) >= side_px and reduction < 5:
         reduction += 1

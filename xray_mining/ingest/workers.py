@@ -127,15 +127,16 @@ def _hear(
 ) -> Iterator[ShardCounts]:
     try:
         kind, value = worker.pipe.recv()
-        while kind == _POSITION and worker.pipe.poll():
+        while kind == _POSITION:
+            # Noted one by one: the last word of a worker that crashed stands just before the end of its pipe.
+            worker.position, worker.since, worker.done = value[0], time.monotonic(), value
+            if not worker.pipe.poll():
+                return
             kind, value = worker.pipe.recv()
     except (EOFError, OSError):
         _lose(worker, workers, waiting, losses, hung=False)
         return
-    if kind == _POSITION:
-        worker.position, worker.since = value[0], time.monotonic()
-        worker.done = value
-    elif kind == _DONE:
+    if kind == _DONE:
         worker.task, worker.position = None, -1
         worker.shards += 1
         for index, count in enumerate((value.files, value.kept, value.rejected, value.bytes)):
