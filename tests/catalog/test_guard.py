@@ -94,7 +94,7 @@ WAYS_OUT = (
     "select * from images for update",
     "",
     "-- nothing",
-    "selekt 1",
+    "chose 1",
     "select (",
     "select " + "(" * 3000 + "1" + ")" * 3000,
     "select '" + "x" * 300_000 + "'",

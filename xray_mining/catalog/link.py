@@ -57,7 +57,8 @@ class LinkSummary:
         """The summary for people."""
         return [
             f"{self.source}: {self.rows:,} rows: {self.matched:,} matched, {self.unmatched:,} unmatched (no id, or "
-            f"nobody of the catalog), {self.ambiguous:,} ambiguous (one id, rows that differ); {self.findings:,} findings"
+            f"nobody of the catalog), {self.ambiguous:,} ambiguous (one id, rows that differ); {self.findings:,} "
+            f"findings"
         ]
 
 

@@ -1,0 +1,13 @@
+-- question: how many images each institution gave
+-- one row: one institution of one archive
+-- example: xray-mining sql sql/reports/archive_institutions.sql
+select
+    archive,
+    institution_key,
+    count(*) as images,
+    count(distinct patient_key) as patients,
+    quantile_cont(age_years, 0.5) as median_age_years,
+    avg(cast(patient_sex = 'M' as integer)) as share_of_males
+from images
+group by archive, institution_key
+order by images desc, archive, institution_key

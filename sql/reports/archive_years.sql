@@ -1,0 +1,11 @@
+-- question: how many images each year brought, by archive
+-- one row: one year of one archive
+-- example: xray-mining sql sql/reports/archive_years.sql
+select
+    archive,
+    study_year,
+    count(*) as images,
+    count(distinct patient_key) as patients
+from images
+group by all
+order by archive, study_year nulls last

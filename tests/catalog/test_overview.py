@@ -1,0 +1,88 @@
+"""What the archive holds: every query adds up, on rows made by hand and on the real NIH table."""
+
+import gzip
+
+import polars as pl
+import pytest
+
+from xray_mining.catalog.overview import overview
+from xray_mining.records.images import Images
+from xray_mining.records.rejects import Rejects
+
+
+def test_every_table_adds_up_to_the_images(workspace, put, make):
+    rows = [make.image(n, patient=n // 2) for n in range(40)]
+    rows[0] |= {
+        "age_years": None,
+        "age_raw": "411Y",
+        "age_source": "none",
+        "view_position": None,
+        "view_source": "none",
+    }
+    rows[1] |= {"quality_flags": ["blank", "border"], "patient_sex": None}
+    put(Images, rows)
+    put(Images, [make.image(90, shard=1, pixel_digest=make.key("pixels", 3))], shard=1)
+    reject = {"stage": "open", "reason": "empty_file", "sentence": "It is empty.", "bytes": 0}
+    put(Rejects, [{"file_key": make.key("r"), "archive": "here", "shard": 0, "position": 99, "frame": 0} | reject])
+    found = overview(workspace)
+    for name in ("pyramid", "views", "years", "makers", "sizes", "ages", "institutions"):
+        assert found.tables[name]["images"].sum() == 40, name
+    assert found.tables["accounts"]["accounts"].sum() == 42
+    missing = dict(found.tables["missing"].select("column_name", "missing").iter_rows())
+    assert missing["age_years"] == missing["patient_sex"] == missing["view_position"] == 1
+    assert found.tables["images_per_patient"]["patients"].sum() == 20
+    assert found.tables["gaps"]["pairs"].sum() == 20
+    assert dict(found.tables["quality"].select("flag", "images").iter_rows()) == {"blank": 1, "border": 1}
+    sentences = " ".join(alert.sentence for alert in found.alerts)
+    assert "1 images state an age that no patient can have" in sentences and "1 of 42" in sentences
+    assert {alert.table for alert in found.alerts} <= set(found.tables)
+
+
+def test_an_empty_archive_has_an_overview(workspace):
+    assert overview(workspace).alerts == ()
+
+
+def test_its_size_does_not_grow_with_the_archive(workspace, put, make):
+    put(Images, [make.image(n, institution_key=None) for n in range(600)])
+    assert all(table.height <= 120 for table in overview(workspace).tables.values())
+
+
+@pytest.mark.parametrize("name", ["Data_Entry_2017_v2020.csv.gz"])
+def test_the_real_table_shows_its_published_counts(workspace, put, make, shared, name):
+    with gzip.open(shared / "data/metadata-tables" / name) as file:
+        table = pl.read_csv(file.read(), infer_schema=False, truncate_ragged_lines=True)
+    base = make.image(0)
+    frame = table.select(
+        pl.int_range(pl.len()).alias("number"),
+        pl.col("Patient ID").alias("patient"),
+        pl.col("Patient Age").cast(pl.Float64).alias("age_years"),
+        pl.col("Patient Sex" if "Patient Sex" in table.columns else "Patient Gender").alias("patient_sex"),
+        pl.col("View Position").alias("view_position"),
+    )
+
+    def keyed(column: str) -> pl.Expr:
+        padded = pl.col(column).cast(pl.String).str.zfill(12).alias("text")
+        return pl.format("00000000-0000-0000-0000-{}", padded)
+
+    columns = {
+        each: pl.lit(base.get(each), dtype=Images.columns()[each].dtype)
+        for each in Images.columns()
+        if each not in frame.columns
+    }
+    rows = frame.with_columns(**columns).with_columns(
+        image_key=keyed("number"),
+        study_key=keyed("number"),
+        file_key=keyed("number"),
+        pixel_digest=keyed("number"),
+        patient_key=keyed("patient"),
+        position=pl.col("number"),
+        age_topcoded=pl.col("age_years") > 89,
+    )
+    rows = rows.with_columns(age_years=pl.col("age_years").clip(0, 90))
+    Images.write(rows.with_columns(age_topcoded=pl.lit(False)), workspace.parts("here", "images") / "00000.parquet")
+    found = overview(workspace).tables
+    sexes = dict(found["pyramid"].group_by("patient_sex").agg(pl.col("images").sum()).iter_rows())
+    assert sexes == {"F": 48_780, "M": 63_340}
+    views = dict(found["views"].select("view_position", "images").iter_rows())
+    assert views == {"PA": 67_310, "AP": 44_810}
+    assert found["images_per_patient"]["patients"].sum() == 30_805
