@@ -68,8 +68,10 @@ def _style() -> Any:
 
 
 @contextmanager
-def drawing(width: float = 4.2, height: float = 3.9, left: float = 0.62) -> Generator[tuple[Any, "Axes"]]:
-    """A matplotlib figure in the report's style, of `width` × `height` inches with a margin of `left` inches.
+def drawing(
+    width: float = 4.2, height: float = 3.9, left: float = 0.62, top: float = 0.32
+) -> Generator[tuple[Any, "Axes"]]:
+    """A matplotlib figure in the report's style, of `width` × `height` inches and margins of `left` and `top`.
 
     Margins are given, not found: matplotlib's constrained layout draws everything twice.
     """
@@ -80,7 +82,7 @@ def drawing(width: float = 4.2, height: float = 3.9, left: float = 0.62) -> Gene
     with rc_context(_style()):
         figure = Canvas(figsize=(width, height))
         FigureCanvasSVG(figure)
-        figure.subplots_adjust(left / width, 0.5 / height, 1 - 0.12 / width, 1 - 0.32 / height)
+        figure.subplots_adjust(left / width, 0.5 / height, 1 - 0.12 / width, 1 - top / height)
         yield figure, figure.subplots()
 
 
@@ -223,7 +225,7 @@ def forest(
 ) -> Figure:
     """One dot and interval a row. `rows`: (words, model kind, value, low, high), from the top down."""
     longest = max((len(row[0]) for row in rows), default=0)
-    with drawing(width, 0.9 + 0.27 * max(len(rows), 1), left=0.2 + 0.073 * longest) as (figure, axes):
+    with drawing(width, 0.9 + 0.27 * max(len(rows), 1), left=0.2 + 0.073 * longest, top=0.06) as (figure, axes):
         for place, (_, kind, value, low, high) in enumerate(rows):
             shade = colour(kind)
             if low is not None and high is not None:
