@@ -1,6 +1,5 @@
 """Small DICOM files with stated headers, and a way to ingest a folder."""
 
-import datetime
 from pathlib import Path
 
 import numpy as np
@@ -90,8 +89,8 @@ def run_ingest():
 
 
 @pytest.fixture(scope="session")
-def day():
-    return datetime.date
+def chest_picture():
+    return chest
 
 
 @pytest.fixture(autouse=True)

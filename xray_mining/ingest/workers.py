@@ -22,6 +22,8 @@ from xray_mining.ingest.run import ShardCounts, ShardTask, run_shard
 
 # A worker is replaced after so many shards: what decoders leak does not add up.
 _SHARDS_A_WORKER = 50
+# A worker's start (imports, tables of 400,000 rows) is no file that hangs.
+_START_S = 600.0
 _POSITION, _DONE, _DISK, _BUG = range(4)
 
 
@@ -71,7 +73,8 @@ def run_shards(
                 for worker in _with_news(workers):
                     yield from _hear(worker, workers, waiting, losses, finished)
                 for worker in workers:
-                    if worker.task is not None and time.monotonic() - worker.since > file_limit_s:
+                    limit = file_limit_s if worker.position >= 0 else max(file_limit_s, _START_S)
+                    if worker.task is not None and time.monotonic() - worker.since > limit:
                         _lose(worker, workers, waiting, losses, hung=True)
                 running = [worker.done for worker in workers if worker.task is not None]
                 progress(*(finished[i] + sum(each[i] for each in running) for i in range(4)))
