@@ -145,10 +145,13 @@ class Radiographs(Dataset[Batch]):
         self.side_px = side_px
         self.augmenter = augmenter
         self.pictures: np.ndarray | None = None
+        self.places: np.ndarray | None = None
         if len(self.keys) * side_px**2 <= memory_bytes:
             self.pictures = np.empty((len(self.keys), side_px, side_px), np.uint8)
             for at in range(0, len(self.keys), 256):
                 self.pictures[at : at + 256] = resized(store.read(list(image_keys[at : at + 256])), side_px)
+        else:
+            self.places = store.places(image_keys)
 
     def __len__(self) -> int:
         return len(self.keys)
@@ -159,9 +162,10 @@ class Radiographs(Dataset[Batch]):
 
     def read(self, rows: np.ndarray) -> np.ndarray:
         """Pictures of rows, (n, side_px, side_px) uint8, unchanged by chance."""
-        if self.pictures is not None:
-            return self.pictures[rows]
-        return resized(self.store.read([self.key(int(row)) for row in rows]), self.side_px)
+        if self.places is not None:
+            return resized(self.store.read_at(self.places[rows]), self.side_px)
+        assert self.pictures is not None
+        return self.pictures[rows]
 
     def __getitem__(self, index: BatchNumbers) -> Batch:
         epoch, rows = index.epoch, index.rows[index.rank :: index.ranks]

@@ -1,6 +1,7 @@
 """One fit of a network: train, go on after an interruption, keep the best, predict."""
 
 import contextlib
+import json
 import logging
 import signal
 import threading
@@ -8,6 +9,7 @@ import warnings
 from collections.abc import Generator
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytorch_lightning as lightning
@@ -94,6 +96,7 @@ def fit_network(
             "licence": network.backbone.licence,
             "weights_digest": network.backbone.digest,
             "store": store.name,
+            "grey": _grey_options(workspace, store),
             "rotation": fit.number,
             "seed": fit.seed,
             "versions": dict(versions()),
@@ -112,6 +115,14 @@ def fit_network(
             network.to(device), job.dataset(rows), options.batch_size, device, workers=options.workers
         )
     return Fitted(fit.images["image_key"].gather(rows).to_list(), values, spread)
+
+
+def _grey_options(workspace: Workspace, store: PixelStore) -> dict[str, Any]:
+    """What made the store's pictures, so that new ones are made alike: the content of its store.json."""
+    try:
+        return dict(json.loads((workspace.store(store.name) / "store.json").read_text(encoding="utf-8"))["grey"])
+    except (OSError, ValueError, KeyError):
+        return {"side_px": store.side_px, "value_type": store.value_type}
 
 
 def _training_rows(fit: Fit) -> np.ndarray:

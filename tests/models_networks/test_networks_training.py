@@ -1,0 +1,232 @@
+"""Fits of tiny networks: they learn, end cleanly, go on to the same bits, and can be applied to new files."""
+
+import hashlib
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import cv2
+import numpy as np
+import polars as pl
+import pytest
+import torch
+
+from xray_mining.errors import CannotFinish, UserError
+from xray_mining.models import losses  # noqa: F401  (they register)
+from xray_mining.models.module import Learner
+from xray_mining.models.prediction import load_model, predict_files
+from xray_mining.models.registry import loss
+from xray_mining.models.training import fit_network
+
+KINDS = [(name, loss.find(name)().kinds[0]) for name in loss.names()]
+# The program of the kill test: trains the same fit, dies at a given step, prints the digest of what it predicts.
+PROGRAM = """
+import hashlib, importlib.util, os, pathlib, signal, sys
+spec = importlib.util.spec_from_file_location("drawn", sys.argv[1])
+drawn = importlib.util.module_from_spec(spec)
+spec.loader.exec_module(drawn)
+from xray_mining.models import module, training
+from xray_mining.workspace import Workspace
+root, home = pathlib.Path(sys.argv[2]), pathlib.Path(sys.argv[3])
+die_at = [int(each) for each in sys.argv[4].split(",")]
+step = module.Learner.training_step
+def deadly(self, *given):
+    if self.step in die_at:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return step(self, *given)
+for die_at in [[each] for each in die_at]:
+    module.Learner.training_step = deadly
+    if os.fork() == 0:
+        fit = drawn.make_fit(drawn.draw(64, seed=1)[1], drawn.NUMBER)
+        options = drawn.options_of(epochs=4, average_weights=0.9, dropout=0.3, frozen_epochs=1)
+        fitted = training.fit_network(Workspace(root), options, fit, home, checkpoint_seconds=0)
+        print(hashlib.sha256(fitted.values.tobytes() + fitted.spread.tobytes()).hexdigest(), flush=True)
+        os._exit(0)
+    print("status", os.waitstatus_to_exitcode(os.wait()[1]), flush=True)
+"""
+
+
+@pytest.mark.parametrize(("name", "kind"), KINDS)
+def test_every_loss_learns_eight_images_by_heart(name, kind, drawn, fit_of, network_options, no_augmentation, tmp_path):
+    fit = fit_of(kind)
+    # The same eight images train, validate and are tested: what is asked is whether the loss leads to the truth.
+    eight = fit.images.head(48).filter(fit.images.head(48)["role"] == "train").head(8)
+    images = [eight.with_columns(role=pl.lit(r)) for r in ("train", "validation")]
+    both = type(fit)(0, 0, fit.target, pl.concat(images))
+    options = network_options(
+        epochs=80, patience=80, loss=name, dropout=0, augment=no_augmentation, learning_rate=0.003, weight_decay=0
+    )
+    fitted = fit_network(drawn[0], options, both, tmp_path)
+    truth = both.truths()[both.rows("validation")]
+    if both.is_classes:
+        assert (fitted.values.argmax(1) == truth).mean() >= 7 / 8
+        assert np.allclose(fitted.values.sum(1), 1)
+    else:
+        assert np.abs(fitted.values - truth).mean() < 0.5 * np.abs(truth - truth.mean()).mean()
+
+
+def test_a_finished_fit_leaves_one_model_that_says_the_same_again(
+    drawn, fit_of, network_options, tmp_path, monkeypatch
+):
+    fit, options = fit_of("number"), network_options(epochs=2)
+    fitted = fit_network(drawn[0], options, fit, tmp_path)
+    home = tmp_path / "rotation0-seed0"
+    assert sorted(each.name for each in home.iterdir()) == ["model.json", "model.pt"]
+    assert fitted.image_keys == [fit.keys[row] for row in fit.rows("validation", "test")]
+    assert fitted.spread is not None and (fitted.spread >= 0).all()
+    facts = json.loads((home / "model.json").read_text())
+    assert facts["licence"] == "" and len(facts["course"]["history"]) == 2 and facts["versions"]["torch"]
+    monkeypatch.setattr(Learner, "training_step", None)
+    again = fit_network(drawn[0], options, fit, tmp_path)
+    assert (again.values == fitted.values).all(), "a second call predicts and trains nothing"
+    saved = load_model(home / "model.pt")
+    from xray_mining.pixels.store import PixelStore
+
+    values, _ = saved.predict(PixelStore.open(drawn[0]).read(fitted.image_keys))
+    assert np.allclose(values, fitted.values, atol=1e-4)
+    assert saved.target == fit.target
+
+
+def test_other_options_train_anew(drawn, fit_of, network_options, tmp_path):
+    first = fit_network(drawn[0], network_options(epochs=1), fit_of("number"), tmp_path)
+    other = fit_network(drawn[0], network_options(epochs=1, learning_rate=1e-4), fit_of("number"), tmp_path)
+    assert (first.values != other.values).any()
+
+
+def test_two_workers_and_none_train_to_the_same_bits(drawn, fit_of, network_options, tmp_path):
+    plain = fit_network(drawn[0], network_options(epochs=1), fit_of("number"), tmp_path / "0")
+    helped = fit_network(drawn[0], network_options(epochs=1, workers=2), fit_of("number"), tmp_path / "2")
+    assert (plain.values == helped.values).all()
+
+
+def test_a_killed_fit_goes_on_to_the_same_bits(drawn, tmp_path):
+    conftest = Path(__file__).with_name("conftest.py")
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    said = []
+    # 16 steps of 4 an epoch: killed never; within the first epoch, between the second and third, within the last.
+    for name, die_at in (("whole", "99"), ("killed", "2,8,13,99")):
+        done = subprocess.run(
+            [sys.executable, "-c", PROGRAM, str(conftest), str(drawn[0].root), str(tmp_path / name), die_at],
+            capture_output=True, text=True, env=environment, check=True,
+        )  # fmt: skip
+        said.append(done.stdout.split("\n"))
+    assert said[0][1] == "status 0"
+    assert said[1][:3] == [f"status {-signal.SIGKILL}"] * 3
+    assert said[1][3] == said[0][0], "the same digest as the fit that was never killed"
+    assert len(said[0][0]) == len(hashlib.sha256().hexdigest())
+
+
+def test_ctrl_c_ends_and_the_next_call_goes_on(drawn, fit_of, network_options, tmp_path, monkeypatch):
+    whole = fit_network(drawn[0], network_options(), fit_of("number"), tmp_path / "whole")
+    step = Learner.training_step
+    handler = signal.getsignal(signal.SIGINT)
+
+    def interrupted(self, *given):
+        if self.step == 5:
+            raise KeyboardInterrupt
+        return step(self, *given)
+
+    monkeypatch.setattr(Learner, "training_step", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        fit_network(drawn[0], network_options(), fit_of("number"), tmp_path / "broken", checkpoint_seconds=0)
+    assert signal.getsignal(signal.SIGINT) == handler
+    assert (tmp_path / "broken/rotation0-seed0/last.ckpt").is_file()
+    monkeypatch.setattr(Learner, "training_step", step)
+    rest = fit_network(drawn[0], network_options(), fit_of("number"), tmp_path / "broken", checkpoint_seconds=0)
+    assert (rest.values == whole.values).all()
+
+
+def test_a_full_disk_is_one_sentence(drawn, fit_of, network_options, tmp_path, monkeypatch):
+    def full(*given, **named):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(torch, "save", full)
+    with pytest.raises(CannotFinish, match="No space left on device"):
+        fit_network(drawn[0], network_options(epochs=1), fit_of("number"), tmp_path)
+    assert not list(tmp_path.rglob("*.partial"))
+
+
+def test_patience_ends_a_fit_early(drawn, fit_of, network_options, tmp_path):
+    options = network_options(epochs=30, patience=2, learning_rate=1e-9)
+    fit_network(drawn[0], options, fit_of("number"), tmp_path)
+    course = json.loads((tmp_path / "rotation0-seed0/model.json").read_text())["course"]
+    assert len(course["history"]) < 30 and course["ended"]
+
+
+def test_a_held_backbone_keeps_its_weights(drawn, fit_of, network_options, tmp_path):
+    options = network_options(epochs=2, backbone_learning_rate_factor=0)
+    fit_network(drawn[0], options, fit_of("binary"), tmp_path)
+    saved = load_model(tmp_path / "rotation0-seed0/model.pt")
+    from xray_mining.models.backbones import load_backbone
+
+    fresh = load_backbone("test_resnet", side_px=32, seed=0).state_dict()
+    assert all(torch.equal(tensor, fresh[name]) for name, tensor in saved.network.backbone.state_dict().items())
+
+
+@pytest.mark.parametrize("changes", [{"batch_size": 1}, {"batch_size": 500}, {"backbone": "test_vit"}])
+def test_unusual_batches_and_backbones_train(changes, drawn, fit_of, network_options, tmp_path):
+    fitted = fit_network(drawn[0], network_options(epochs=1, **changes), fit_of("group", count=24), tmp_path)
+    assert fitted.values.shape == (12, 3)
+
+
+def test_no_validation_images_train_to_the_end(drawn, fit_of, network_options, tmp_path):
+    fit = fit_of("number", count=24)
+    images = fit.images.with_columns(role=pl.col("role").replace("validation", "train"))
+    fitted = fit_network(drawn[0], network_options(epochs=2), type(fit)(0, 0, fit.target, images), tmp_path)
+    assert len(fitted.image_keys) == 6
+
+
+def test_nothing_to_learn_from_is_said(drawn, fit_of, network_options, tmp_path):
+    fit = fit_of("binary")
+    alone = type(fit)(0, 0, fit.target, fit.images.with_columns(truth=pl.lit(1.0)))
+    with pytest.raises(UserError, match="are of one class"):
+        fit_network(drawn[0], network_options(), alone, tmp_path)
+    unknown = type(fit)(0, 0, fit.target, fit.images.with_columns(truth=pl.lit(None), label=pl.lit(None, pl.String)))
+    with pytest.raises(UserError, match="needs two or more"):
+        fit_network(drawn[0], network_options(), unknown, tmp_path)
+    with pytest.raises(UserError, match="cannot share batches"):
+        fit_network(drawn[0], network_options(devices=16), fit, tmp_path)
+    if not torch.cuda.is_available():
+        with pytest.raises(UserError, match="'gpu' is asked for and none is found"):
+            fit_network(drawn[0], network_options(accelerator="gpu"), fit, tmp_path)
+
+
+def test_a_gpu_trains_where_there_is_one(drawn, fit_of, network_options, tmp_path):
+    if not torch.cuda.is_available():
+        pytest.skip("no GPU here")
+    fitted = fit_network(drawn[0], network_options(accelerator="gpu", precision="16-mixed"), fit_of("number"), tmp_path)
+    assert np.isfinite(fitted.values).all()
+
+
+def test_predict_takes_files_and_names_what_it_cannot_read(drawn, fit_of, network_options, tmp_path):
+    home = drawn[0].experiment("drawn", "disc")
+    fit_network(drawn[0], network_options(epochs=12, learning_rate=0.01), fit_of("number"), home / "models")
+    from xray_mining.pixels.store import PixelStore
+
+    fit = fit_of("number")
+    test = fit.rows("test")
+    for row in test[:4]:
+        picture = PixelStore.open(drawn[0]).read([fit.keys[row]])[0]
+        cv2.imwrite(str(tmp_path / f"{row:03d}.png"), picture)
+    (tmp_path / "notes.txt").write_text("no picture")
+    (tmp_path / "zero.dcm").write_bytes(b"")
+    summary = predict_files(drawn[0].root, "drawn/disc", [tmp_path, tmp_path / "absent.png"])
+    assert summary.target == "age_years" and summary.models == 1 and "not for diagnosis" in summary.lines()[-1]
+    troubles = {each.file: each.trouble for each in summary.predictions if each.trouble}
+    assert set(troubles) == {"notes.txt", "zero.dcm", "absent.png"}
+    assert all(sentence.endswith(".") for sentence in troubles.values())
+    read = [each for each in summary.predictions if not each.trouble]
+    assert len(read) == 4 and all(each.spread is not None for each in read)
+    assert summary.csv().splitlines()[0] == "file,frame,age_years,spread,trouble"
+    with pytest.raises(UserError, match="did you mean 'drawn/disc'"):
+        predict_files(drawn[0].root, "drawn/disk", [tmp_path])
+    (home / "models/rotation0-seed0/model.pt").rename(tmp_path / "kept.pt")
+    with pytest.raises(UserError, match="has no trained network"):
+        predict_files(drawn[0].root, "drawn/disc", [tmp_path])
+    assert predict_files(tmp_path, str(tmp_path / "kept.pt"), [tmp_path / f"{test[0]:03d}.png"]).predictions[0].value
+    (tmp_path / "kept.pt").write_bytes(b"broken")
+    with pytest.raises(UserError, match="is not a model file"):
+        predict_files(tmp_path, str(tmp_path / "kept.pt"), [tmp_path])

@@ -1,0 +1,38 @@
+"""predict: a finished experiment's networks applied to new radiographs."""
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from xray_mining.cli.app import JsonOption, WorkspaceOption, app, finish
+
+
+class Format(StrEnum):
+    """How the predictions are printed."""
+
+    table = "table"
+    csv = "csv"
+
+
+@app.command()
+def predict(
+    model: Annotated[str, typer.Argument(help="STUDY/EXPERIMENT of a network, or its folder")],
+    images: Annotated[list[Path], typer.Argument(help="DICOM, PNG or JPEG files, or folders of them")],
+    workspace: WorkspaceOption,
+    format: Annotated[Format, typer.Option(help="how the predictions are printed")] = Format.table,
+    json: JsonOption = False,
+) -> None:
+    """Apply a trained network to new radiographs: one value with its spread a picture. Not for diagnosis.
+
+    Example: xray-mining predict demo/age_network film.dcm other.png --format csv
+    """
+    from xray_mining.models.prediction import predict_files
+
+    summary = predict_files(workspace, model, images)
+    if format is Format.csv and not json:
+        typer.echo(summary.csv(), nl=False)
+        typer.echo(summary.note, err=True)
+    else:
+        finish(summary, json)
