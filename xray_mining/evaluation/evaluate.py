@@ -12,7 +12,7 @@ from typing import Any
 import polars as pl
 
 from xray_mining.errors import UserError
-from xray_mining.evaluation import cohorts, comparisons, curves, gates, pictures, tables
+from xray_mining.evaluation import audits, cohorts, comparisons, curves, gates, pictures, tables
 from xray_mining.evaluation.answer import answer
 from xray_mining.evaluation.choice import Choice, choose
 from xray_mining.evaluation.estimates import score
@@ -119,6 +119,7 @@ class _Written:
         self.options, self.found = options, found
         self.findings = list(found.findings)
         self.answers: list[dict[str, Any]] = []
+        self.audited: list[dict[str, Any]] = []
         self.smallest: dict[str, float | None] = {}
         self.estimates = Estimates.create_empty()
         self.check_results = CheckResults.create_empty()
@@ -139,7 +140,14 @@ class _Written:
                 scored += comparisons.compare(task, options, choice)
                 self.smallest[task.name] = comparisons.smallest(task, choice)
                 self.answers.append(answer(task, scored, choice, options.confidence))
-                rows += scored + by_subgroup(task, options, choice)
+                cells = by_subgroup(task, options, choice)
+                rows += scored + cells
+                for audited, judged in (
+                    audits.audit(task, options, choice, cells),
+                    audits.adequacy(task, self.smallest[task.name]),
+                ):
+                    self.audited += audited
+                    self.findings += judged
                 for name, draw in _DRAWN.items():
                     drawn[name] += draw(task, options)
                 frame = curves.scatter(task, options)
@@ -156,7 +164,6 @@ class _Written:
             pl.concat([each.select(empty.columns) for each in points]) if points else empty,
             self.folder / "scatter.parquet",
         )
-        tables.AuditRows.write(tables.AuditRows.create_empty(), self.folder / "audits.parquet")
         return choices
 
     def pictures(self, choices: Mapping[str, Choice]) -> int:
@@ -196,7 +203,10 @@ class _Written:
             rows += cohorts.table_one(
                 cohort, self.found.attributes, self.options.least_patients, self.options.age_band_years
             )
-            self.findings += [*gates.leaks(cohort), gates.near_duplicates(self.workspace, cohort)]
+            audited, judged = audits.drift_between_splits(cohort, self.found.attributes)
+            self.audited += audited
+            self.findings += [*gates.leaks(cohort), gates.near_duplicates(self.workspace, cohort), *judged]
+        tables.AuditRows.write(tables.AuditRows.from_rows(self.audited), self.folder / "audits.parquet")
         write_json({"cohorts": flows}, self.folder / "flow.json")
         tables.TableOne.write(tables.TableOne.from_rows(rows), self.folder / "table_one.parquet")
 

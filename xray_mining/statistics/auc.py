@@ -288,7 +288,9 @@ def average_precision(
     count = len(sums)
     variance = float((sums**2).sum()) * count / max(count - 1, 1)
     positives = len(np.unique(owner[positive]))
-    low, high = logit_interval(value, variance, positives, max(count - positives, 1), confidence)
+    # Student's quantile by the number of patients with a hit: the influences of few positives carry the variance.
+    wide = (stats.t.ppf(0.975, max(positives - 1, 1)) / stats.norm.ppf(0.975)) ** 2
+    low, high = logit_interval(value, variance * wide, positives, max(count - positives, 1), confidence)
     caution = "few patients in a class" if min(positives, count - positives) < FEW_IN_CLASS else ""
     return Estimate(value, low, high, count, len(values), "infinitesimal jackknife, logit scale", caution)
 

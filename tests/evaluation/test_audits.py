@@ -1,0 +1,103 @@
+"""What was planted is found, and clean predictions raise no alarm beyond the nominal rate."""
+
+from collections.abc import Callable
+
+import numpy as np
+import polars as pl
+import pytest
+
+from xray_mining.evaluation import audits
+from xray_mining.evaluation.choice import choose
+from xray_mining.evaluation.evaluate import evaluate
+from xray_mining.evaluation.gather import gather
+from xray_mining.evaluation.options import EvaluationOptions
+from xray_mining.evaluation.subgroups import by_subgroup
+
+QUICK = EvaluationOptions(bootstraps=100)
+
+
+def predicted(made, shortcut: float = 0.0, gap: float = 0.0, trend: float = 0.0, seed: int = 1) -> None:
+    """Age by a centre, a metadata null and a network; `shortcut` years from metadata, `gap` more error for women."""
+    rng = np.random.default_rng(seed)
+    age = made.frame["age_years"].to_numpy()
+    female = (made.frame["patient_sex"] == "F").to_numpy()
+    year = made.frame["study_year"].to_numpy() - 2014
+    made.predict("made", "centre", "null", "age_years", np.full(len(age), age.mean()))
+    guess = age.mean() + shortcut * np.sign(age - age.mean()) + rng.normal(0, 0.5, len(age))
+    made.predict("made", "metadata", "null", "age_years", guess)
+    noise = rng.normal(0, 5, len(age)) * (1 + gap * female) * (1 + trend * year)
+    made.predict("made", "network", "network", "age_years", age + noise)
+
+
+def outcomes(made) -> dict[str, tuple[str, str]]:
+    found = gather(made.workspace, "made")
+    task = found.tasks[0]
+    choice = choose(task)
+    cells = by_subgroup(task, QUICK, choice)
+    _, judged = audits.audit(task, QUICK, choice, cells)
+    return {each["code"]: (each["outcome"], each["sentence"]) for each in judged}
+
+
+def test_a_shortcut_is_found_and_its_share_told(make):
+    made = make(patients=500, pictures=False)
+    predicted(made, shortcut=6)
+    outcome, sentence = outcomes(made)["SHORT001"]
+    assert outcome == "failed" and "maker, site, view" in sentence and "% of the best model's" in sentence
+
+
+def test_a_gap_between_the_sexes_is_found_at_equal_age_too(make):
+    made = make(patients=600, pictures=False)
+    predicted(made, gap=1.0)
+    found = outcomes(made)
+    assert found["FAIR001"][0] == "failed" and "patient_sex=F" in found["FAIR001"][1]
+    assert found["FAIR002"][0] == "failed"
+
+
+def test_a_trend_over_years_is_found(make):
+    made = make(patients=800, pictures=False)
+    predicted(made, trend=0.6)
+    assert outcomes(made)["DRIFT002"][0] == "failed"
+
+
+def test_turned_labels_are_among_the_suspects(make):
+    made = make(patients=800, pictures=False)
+    rng = np.random.default_rng(0)
+    male = (made.frame["patient_sex"] == "M").to_numpy()
+    chance = 1 / (1 + np.exp(-rng.normal(np.where(male, 4, -4), 1.5)))
+    turned = set(rng.permutation(made.frame["image_key"].to_numpy())[:80].tolist())
+
+    def spoil(frame: pl.DataFrame) -> pl.DataFrame:
+        wrong = pl.col("unit_key").is_in(sorted(turned))
+        return frame.with_columns(pl.when(wrong).then(1 - pl.col("truth")).otherwise(pl.col("truth")).alias("truth"))
+
+    made.predict("made", "network", "network", "patient_sex", chance, keep=spoil)
+    task = gather(made.workspace, "made").tasks[0]
+    _, judged = audits.label_noise(task, choose(task))
+    tested = set(task.units["unit_key"].to_list()) & turned
+    assert int(judged[0]["offenders"]) == pytest.approx(len(tested), abs=4)
+
+
+def test_clean_predictions_alarm_at_the_nominal_rate(make: Callable):
+    made = make(patients=300, pictures=False)
+    alarms = {"SHORT001": 0, "FAIR001": 0, "FAIR002": 0, "DRIFT002": 0}
+    draws = 20
+    for seed in range(draws):
+        predicted(made, seed=100 + seed)
+        for code, (outcome, _) in outcomes(made).items():
+            if code in alarms:
+                alarms[code] += outcome == "failed"
+    # 5 in 100 each: 20 draws give more than 5 alarms once in 3,000 times.
+    assert max(alarms.values()) <= 5, alarms
+
+
+def test_audits_stand_in_the_tables(study):
+    from xray_mining.evaluation.tables import AuditRows
+    from xray_mining.records.check_results import CheckResults
+
+    made = study(patients=300)
+    evaluate(made.workspace, "made", QUICK)
+    folder = made.workspace.evaluation("made")
+    codes = set(CheckResults.read([folder / "check_results.parquet"])["code"])
+    assert {"SHORT001", "FAIR001", "FAIR002", "NOISE001", "DRIFT001", "DRIFT002", "SIZE001", "SIZE002"} <= codes
+    rows = AuditRows.read([folder / "audits.parquet"])
+    assert {"shortcut", "fairness", "label_noise", "drift", "sample_size"} <= set(rows["audit"])

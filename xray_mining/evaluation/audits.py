@@ -1,0 +1,416 @@
+"""Audits of every evaluation: shortcuts, fairness, label noise, drift, sample size; from predictions alone."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import polars as pl
+from scipy import stats
+
+from xray_mining.evaluation.choice import Choice
+from xray_mining.evaluation.estimates import probabilities
+from xray_mining.evaluation.gather import Array, Model, Task, finding
+from xray_mining.evaluation.options import EvaluationOptions
+from xray_mining.evaluation.rows import number
+from xray_mining.evaluation.subgroups import age_bands
+from xray_mining.records.cohort import FrozenCohort
+from xray_mining.statistics.auc import areas_over_folds
+from xray_mining.statistics.comparison import difference_of_areas, difference_of_means, holm
+from xray_mining.statistics.errors import compare_errors
+from xray_mining.statistics.estimate import Estimate
+
+SHORTCUTS = {
+    "metadata": "maker, site, view, year and the like, without the picture",
+    "histogram": "grey levels alone",
+    "border": "the picture's border alone",
+}
+LEVEL = 0.05
+"""An audit alarms at an adjusted p up to this."""
+
+Rows = list[dict[str, Any]]
+
+
+def _row(code: str, audit: str, task: Task, **more: Any) -> dict[str, Any]:
+    empty = {"experiment": "", "attribute": "", "label": "", "metric": "", "patients": task.patients, "words": ""}
+    return {"code": code, "audit": audit, "target": task.target.name} | empty | more
+
+
+def audit(
+    task: Task, options: EvaluationOptions, choice: Choice, subgroups: Sequence[Mapping[str, Any]]
+) -> tuple[Rows, Rows]:
+    """Rows of audits and of check_results for one task; `subgroups` are its rows by subgroup."""
+    rows, findings = [], []
+    for each in (
+        shortcuts(task, options, choice),
+        fairness(task, choice, subgroups),
+        matched_sexes(task, options, choice),
+        label_noise(task, choice),
+        drift_over_years(task, choice),
+    ):
+        rows += each[0]
+        findings += each[1]
+    return rows, findings
+
+
+def shortcuts(task: Task, options: EvaluationOptions, choice: Choice) -> tuple[Rows, Rows]:
+    """SHORT001: what a model that sees no anatomy reads of the target, and how much of the best score that is."""
+    title = "what is not anatomy does not tell the target"
+    nulls = [
+        (word, model)
+        for word in SHORTCUTS
+        for model in task.models.values()
+        if model.kind == "null" and model.architecture == word
+    ]
+    if not nulls or task.target.kind == "group":
+        sentence = f"{task.name}: no null experiment of a binary target or a number to look at."
+        return [], [finding("SHORT001", "warning", "not_applicable", title, sentence)]
+    measured = [
+        (word, model, found)
+        for word, model in nulls
+        if (found := _skill(task, model, options)) is not None and np.isfinite(found.p_value)
+    ]
+    if not measured:
+        sentence = f"{task.name}: the null experiments have nothing to be compared with."
+        return [], [finding("SHORT001", "warning", "not_applicable", title, sentence)]
+    adjusted = holm([found.p_value for _, _, found in measured])
+    best = task.models.get(choice.best)
+    whole = _skill(task, best, options) if best is not None else None
+    rows, guilty = [], []
+    for (word, model, found), p in zip(measured, adjusted, strict=True):
+        share = found.value / whole.value if whole is not None and whole.value > 0 else float("nan")
+        told = f", {100 * share:.0f} % of the best model's" if np.isfinite(share) and found.value > 0 else ""
+        unit = f" {task.target.unit}" if task.is_number and task.target.unit else ""
+        what = "MAE below guessing the centre" if task.is_number else "AUC above 0.5"
+        words = f"{SHORTCUTS[word]}: {what} by {found.value:.3f}{unit} ({found.low:.3f} to {found.high:.3f}){told}"
+        rows.append(
+            _row(
+                "SHORT001",
+                "shortcut",
+                task,
+                experiment=model.name,
+                attribute=word,
+                metric="mae_gained" if task.is_number else "auc_above_half",
+                value=number(found.value),
+                low=number(found.low),
+                high=number(found.high),
+                patients=found.patients,
+                p_value=number(found.p_value),
+                p_adjusted=number(float(p)),
+                words=words,
+            )
+        )
+        if p <= LEVEL and found.value > 0:
+            guilty.append(words)
+    outcome = "failed" if guilty else "passed"
+    sentence = (
+        f"{task.name}: {'; '.join(guilty)}."
+        if guilty
+        else (f"{task.name}: {len(measured)} models without anatomy read nothing of it beyond chance.")
+    )
+    return rows, [finding("SHORT001", "warning", outcome, title, sentence, offenders=len(guilty))]
+
+
+def _skill(task: Task, model: Model, options: EvaluationOptions) -> Estimate | None:
+    """What a model gains over knowing nothing: the centre's MAE minus its own, or its AUC minus 0.5; p two-sided."""
+    known = model.known
+    if task.is_number:
+        centre = task.models.get(task.of_architecture("centre"))
+        if centre is None or centre.name == model.name or not (known & centre.known).any():
+            return None
+        both = known & centre.known
+        return compare_errors(
+            task.truth[both],
+            centre.values[both],
+            model.values[both],
+            task.owner[both],
+            confidence=options.confidence,
+            draws=500,
+            seed=options.seed,
+        )["mae"]
+    try:
+        areas = areas_over_folds(task.truth[known], model.values[known], task.owner[known], task.folds[known])
+    except ValueError:
+        return None
+    gain, error = float(areas.values[0]) - 0.5, float(np.sqrt(areas.covariance[0, 0]))
+    half = stats.norm.ppf(0.5 + options.confidence / 2) * error
+    p = 2 * stats.norm.sf(abs(gain) / error) if error > 0 else (1.0 if gain == 0 else np.nan)
+    return Estimate(gain, gain - half, gain + half, areas.patients, areas.images, "", "", float(p))
+
+
+def fairness(task: Task, choice: Choice, subgroups: Sequence[Mapping[str, Any]]) -> tuple[Rows, Rows]:
+    """FAIR001: subgroups for which the best model differs from the rest; all columns are one family."""
+    title = "the best model is as good for every subgroup"
+    own = {"age_years": "age_band", "patient_sex": "patient_sex"}.get(task.target.name)
+    wanted = [
+        each
+        for each in subgroups
+        if each["experiment"] == choice.best
+        and each["metric"] in ("mae", "auc", "sensitivity", "specificity")
+        and each["p_value"] is not None
+        # Errors by the target itself differ in every model that learns: regression to the mean.
+        and not (own and f"{own}=" in each["subgroup"])
+    ]
+    if not wanted:
+        sentence = f"{task.name}: no subgroup has enough patients to be tested against the rest."
+        return [], [finding("FAIR001", "warning", "not_applicable", title, sentence)]
+    adjusted = holm([each["p_value"] for each in wanted])
+    rows, guilty = [], []
+    for each, p in zip(wanted, adjusted, strict=True):
+        words = f"{each['subgroup']}: {each['metric']} {each['value']:.3f} ({each['patients']:,} patients)"
+        attribute = " & ".join(part.split("=")[0] for part in each["subgroup"].split(" & "))
+        rows.append(
+            _row(
+                "FAIR001",
+                "fairness",
+                task,
+                experiment=each["experiment"],
+                attribute=attribute,
+                label=each["subgroup"],
+                metric=each["metric"],
+                value=each["value"],
+                low=each["low"],
+                high=each["high"],
+                patients=each["patients"],
+                p_value=each["p_value"],
+                p_adjusted=float(p),
+                words=words,
+            )
+        )
+        if p <= LEVEL:
+            guilty.append(words)
+    sentence = (
+        f"{task.name}: {len(guilty)} of {len(wanted)} figures differ from the rest: {'; '.join(guilty[:5])}."
+        if guilty
+        else f"{task.name}: none of {len(wanted)} figures by subgroup differs from the rest beyond chance."
+    )
+    outcome = "failed" if guilty else "passed"
+    return rows, [finding("FAIR001", "warning", outcome, title, sentence, offenders=len(guilty), section="subgroups")]
+
+
+def matched_sexes(task: Task, options: EvaluationOptions, choice: Choice) -> tuple[Rows, Rows]:
+    """FAIR002: men and women again, on a test set drawn to equal ages and, for groups, equal prevalence."""
+    title = "men and women alike, at equal age and prevalence"
+    model = task.models.get(choice.best)
+    if model is None or task.target.name == "patient_sex" or task.target.kind == "group":
+        return [], [finding("FAIR002", "warning", "not_applicable", title, f"{task.name}: sexes are not compared.")]
+    frame = pl.DataFrame(
+        {
+            "place": np.arange(len(task.truth)),
+            "sex": task.units["patient_sex"],
+            "band": age_bands(task.units["age_years"], options.age_band_years),
+            "label": task.labels,
+            "order": np.random.default_rng([options.seed, 41]).permutation(len(task.truth)),
+        }
+    ).filter(pl.Series(model.known) & pl.col("sex").is_in(["M", "F"]).fill_null(False) & pl.col("band").is_not_null())
+    cell = ["band", "label"]
+    counts = frame.group_by(*cell, "sex").len().group_by(cell).agg(pl.col("len").min(), pl.len().alias("sexes"))
+    matched = (
+        frame.join(counts.filter(pl.col("sexes") == 2).select(*cell, "len"), on=cell)
+        .with_columns(pl.col("order").rank("ordinal").over(*cell, "sex").alias("_rank"))
+        .filter(pl.col("_rank") <= pl.col("len"))
+        .sort("place")
+    )
+    place = matched["place"].to_numpy()
+    male = (matched["sex"] == "M").to_numpy()
+    if len(np.unique(task.owner[place])) < 2 * options.least_patients:
+        sentence = f"{task.name}: too few men and women of equal age to be compared."
+        return [], [finding("FAIR002", "warning", "not_applicable", title, sentence)]
+    owner = task.owner[place]
+    if task.is_number:
+        error = np.abs(model.values[place] - task.truth[place])
+        found, metric = difference_of_means(error, male, owner, options.confidence), "mae"
+    else:
+        found, metric = difference_of_areas(task.truth[place], model.values[place], male, owner), "auc"
+    if np.isnan(found.p_value):
+        return [], [finding("FAIR002", "warning", "not_applicable", title, f"{task.name}: the gap is not defined.")]
+    words = (
+        f"{metric} of men minus women {found.value:.3f} ({found.low:.3f} to {found.high:.3f}) on {len(place):,} images"
+    )
+    row = _row(
+        "FAIR002",
+        "fairness",
+        task,
+        experiment=model.name,
+        attribute="patient_sex",
+        label="M - F",
+        metric=metric,
+        value=number(found.value),
+        low=number(found.low),
+        high=number(found.high),
+        patients=found.patients,
+        p_value=number(found.p_value),
+        p_adjusted=number(found.p_value),
+        words=words,
+    )
+    failed = found.p_value <= LEVEL
+    outcome = "failed" if failed else "passed"
+    sentence = f"{task.name}: {words}."
+    return [row], [finding("FAIR002", "warning", outcome, title, sentence, offenders=int(failed), section="subgroups")]
+
+
+def label_noise(task: Task, choice: Choice) -> tuple[Rows, Rows]:
+    """NOISE001: labels that the best model contradicts with confidence (Northcutt, Jiang & Chuang, JAIR 70:1373, 2021).
+
+    A unit is a suspect when its probability for the other class reaches the mean that units of that class have. Listed,
+    not judged: a weak model contradicts right labels too.
+    """
+    title = "labels that the best model contradicts are listed"
+    model = task.models.get(choice.best)
+    values = probabilities(model)[0] if model is not None and task.target.kind == "binary" else None
+    if model is None or values is None:
+        return [], [finding("NOISE001", "note", "not_applicable", title, f"{task.name}: has no probabilities to ask.")]
+    known = model.known
+    truth = task.truth == 1
+    if truth[known].all() or not truth[known].any():
+        return [], [finding("NOISE001", "note", "not_applicable", title, f"{task.name}: has one class only.")]
+    as_positive = values[known & truth].mean()
+    as_negative = (1 - values[known & ~truth]).mean()
+    suspect = known & np.where(truth, 1 - values >= as_negative, values >= as_positive)
+    # A weak model's class means lie on the wrong side of even: those units are no suspects.
+    suspect &= np.where(truth, values < 0.5, values > 0.5)
+    rows = []
+    names = {True: task.target.positive, False: next((c for c in task.target.classes if c != task.target.positive), "")}
+    for side, word in names.items():
+        of_class = known & (truth == side)
+        count = int((suspect & of_class).sum())
+        rows.append(
+            _row(
+                "NOISE001",
+                "label_noise",
+                task,
+                experiment=model.name,
+                label=word,
+                metric="suspects_share",
+                value=count / int(of_class.sum()),
+                patients=len(np.unique(task.owner[of_class])),
+                words=f"{count:,} of {int(of_class.sum()):,} labelled {word} are contradicted with confidence",
+            )
+        )
+    margin = np.where(truth, 1 - values, values)
+    first = np.flatnonzero(suspect)[np.argsort(-margin[suspect], kind="stable")][:10]
+    listed = [
+        {
+            "unit_key": task.units["unit_key"][int(i)],
+            "label": str(task.labels[i]),
+            "probability": round(float(values[i]), 3),
+        }
+        for i in first
+    ]
+    total = int(suspect.sum())
+    sentence = (
+        f"{task.name}: {total:,} of {int(known.sum()):,} labels are contradicted with confidence by {model.name}."
+    )
+    return rows, [finding("NOISE001", "note", "passed", title, sentence, rows=listed, offenders=total)]
+
+
+def drift_over_years(task: Task, choice: Choice) -> tuple[Rows, Rows]:
+    """DRIFT002: whether the best model's error changes over the years of the studies."""
+    title = "the best model is as good in every year"
+    model = task.models.get(choice.best)
+    years = task.units["study_year"].cast(pl.Float64).fill_null(np.nan).to_numpy()
+    if model is None or task.target.kind == "group":
+        return [], [finding("DRIFT002", "warning", "not_applicable", title, f"{task.name}: there is no model to ask.")]
+    known = model.known & np.isfinite(years)
+    if not known.any() or len(np.unique(years[known])) < 2 or len(np.unique(task.owner[known])) < 10:
+        sentence = f"{task.name}: its studies are of one year, or their years are not known."
+        return [], [finding("DRIFT002", "warning", "not_applicable", title, sentence)]
+    given = model.values if task.is_number else probabilities(model)[0]
+    if given is None:
+        return [], [finding("DRIFT002", "warning", "not_applicable", title, f"{task.name}: has no probabilities.")]
+    loss = np.abs(given - task.truth)[known]
+    slope, low, high, p = _slope(years[known], loss, task.owner[known])
+    unit = f" {task.target.unit}" if task.is_number and task.target.unit else ""
+    words = f"the absolute error changes by {slope:.3f}{unit} a year ({low:.3f} to {high:.3f})"
+    row = _row(
+        "DRIFT002",
+        "drift",
+        task,
+        experiment=model.name,
+        attribute="study_year",
+        metric="error_per_year",
+        value=number(slope),
+        low=number(low),
+        high=number(high),
+        p_value=number(p),
+        p_adjusted=number(p),
+        words=words,
+    )
+    failed = bool(p <= LEVEL)
+    outcome = "failed" if failed else "passed"
+    return [row], [finding("DRIFT002", "warning", outcome, title, f"{task.name}: {words}.", offenders=int(failed))]
+
+
+def _slope(x: Array, y: Array, owner: Array) -> tuple[float, float, float, float]:
+    """Least-squares slope of y on x with a Student interval and p, variance by patient."""
+    centred = x - x.mean()
+    square = float((centred**2).sum())
+    slope = float((centred * y).sum() / square)
+    residual = y - y.mean() - slope * centred
+    sums = np.bincount(owner, centred * residual / square)
+    count = len(np.unique(owner))
+    error = float(np.sqrt((sums**2).sum() * count / (count - 1)))
+    half = float(stats.t.ppf(0.975, count - 1)) * error
+    p = float(2 * stats.t.sf(abs(slope) / error, count - 1)) if error > 0 else 1.0
+    return slope, slope - half, slope + half, p
+
+
+def drift_between_splits(cohort: FrozenCohort, attributes: pl.DataFrame) -> tuple[Rows, Rows]:
+    """DRIFT001: whether training and test patients are alike, a radiograph each; Welch's test, or chi-squared."""
+    title = "training and test patients are alike"
+    members = cohort.members().select("image_key", "patient_key", "split")
+    frame = members.join(attributes.drop("patient_key", "study_key"), on="image_key", how="left").sort("image_key")
+    frame = frame.unique("patient_key", keep="first", maintain_order=True)
+    train, test = (frame.filter(pl.col("split") == role) for role in ("train", "test"))
+    measured: list[tuple[str, float]] = []
+    if min(train.height, test.height) >= 10:
+        a, b = train["age_years"].drop_nulls().to_numpy(), test["age_years"].drop_nulls().to_numpy()
+        if min(len(a), len(b)) >= 10 and a.std() + b.std() > 0:
+            measured.append(("age_years", float(stats.ttest_ind(a, b, equal_var=False).pvalue)))
+        for name in ("patient_sex", "view_position", "manufacturer", "archive", "study_year"):
+            table = (
+                pl.concat([train, test])
+                .filter(pl.col(name).is_not_null())
+                .group_by(name, "split")
+                .len()
+                .pivot("split", index=name, values="len")
+                .fill_null(0)
+            )
+            counts = table.drop(name).to_numpy()
+            # Rare levels together: the test wants five expected patients a cell.
+            rare = counts.sum(axis=1) < 5 * counts.sum() / max(counts.sum(axis=0).min(initial=1), 1)
+            counts = np.vstack([counts[~rare], counts[rare].sum(axis=0, keepdims=True)])
+            counts = counts[counts.sum(axis=1) > 0]
+            if counts.shape[0] >= 2 and counts.shape[1] == 2 and (counts.sum(axis=0) > 0).all():
+                measured.append((name, float(stats.chi2_contingency(counts, correction=False).pvalue)))
+    if not measured:
+        sentence = f"{cohort.name}: too few patients, or nothing known of them, to compare splits."
+        return [], [finding("DRIFT001", "warning", "not_applicable", title, sentence, section="table_one")]
+    adjusted = holm([p for _, p in measured])
+    patients = train.height + test.height
+    base = {"code": "DRIFT001", "audit": "drift", "experiment": "", "target": "", "label": "", "metric": "train_test"}
+    rows = [
+        base
+        | {"attribute": name, "patients": patients, "p_value": p, "p_adjusted": float(q), "words": f"{name}: p {p:.3f}"}
+        for (name, p), q in zip(measured, adjusted, strict=True)
+    ]
+    guilty = [name for (name, _), q in zip(measured, adjusted, strict=True) if q <= LEVEL]
+    sentence = (
+        f"{cohort.name}: training and test patients differ in {', '.join(guilty)}."
+        if guilty
+        else f"{cohort.name}: training and test patients do not differ in {', '.join(name for name, _ in measured)}."
+    )
+    severity = "note" if cohort.split_given else "warning"
+    outcome = "failed" if guilty else "passed"
+    return rows, [finding("DRIFT001", severity, outcome, title, sentence, offenders=len(guilty), section="table_one")]
+
+
+def adequacy(task: Task, smallest: float | None) -> tuple[Rows, Rows]:
+    """SIZE002: the smallest difference from the best handcrafted baseline that this test set would have shown."""
+    title = "the test set is large enough to tell models apart"
+    if smallest is None:
+        sentence = f"{task.name}: there is no pair of models to tell apart."
+        return [], [finding("SIZE002", "note", "not_applicable", title, sentence)]
+    unit = f" {task.target.unit}" if task.is_number and task.target.unit else ""
+    words = f"differences in {task.metric} below {smallest:.3f}{unit} would be missed in more than 2 of 10 repetitions"
+    row = _row("SIZE002", "sample_size", task, metric="smallest_difference", value=number(smallest), words=words)
+    return [row], [finding("SIZE002", "note", "passed", title, f"{task.name}: {words}.")]
