@@ -11,7 +11,7 @@ import numpy as np
 from xray_mining.errors import UserError
 from xray_mining.features.extract import VectorSummary, in_shards
 from xray_mining.features.registry import Column
-from xray_mining.features.sets import PART_IMAGES, VectorSet, set_name
+from xray_mining.features.sets import VectorSet, set_name
 from xray_mining.models.options import EmbeddingOptions
 from xray_mining.models.weights import WeightsSource, find_weights
 from xray_mining.pixels.store import PixelStore
@@ -26,6 +26,9 @@ if TYPE_CHECKING:
     from xray_mining.models.backbones import Backbone
 
 Array = np.ndarray[Any, Any]
+
+# A part is written whole: a killed run loses at most this many.
+_PART_IMAGES = 256
 
 
 def embed(
@@ -110,8 +113,8 @@ def _fill(
     embedder = Embedder(options)
     made = VectorSet(folder, "embeddings", store.name, embedder.columns, told)
     with progress(len(keys), f"embeddings {made.name}", done=kept) as bar:
-        for first in range(0, len(missing), PART_IMAGES):
-            part = missing[first : first + PART_IMAGES]
+        for first in range(0, len(missing), _PART_IMAGES):
+            part = missing[first : first + _PART_IMAGES]
             vectors = []
             for start in range(0, len(part), options.batch_size):
                 batch = part[start : start + options.batch_size]
