@@ -108,9 +108,13 @@ class Reader:
         if file.path.lower().endswith(PACKED):
             raise Unusable("open", "broken_package", "The packed file cannot be opened: it is damaged or encrypted.")
         with open(_full(self._root, file.path), "rb", buffering=0) as handle:  # noqa: PTH123
-            if not stat.S_ISREG(os.fstat(handle.fileno()).st_mode):
+            status = os.fstat(handle.fileno())
+            if not stat.S_ISREG(status.st_mode):
                 raise Unusable("open", "not_a_file", "A pipe, socket, device or dangling link is not a file.")
-            return handle.read(LARGEST_FILE + 1)
+            if status.st_size > LARGEST_FILE:
+                raise Unusable("open", "too_large", f"The file is larger than {LARGEST_FILE >> 20} MB.")
+            # Of its own size: a larger buffer would be filled with pages that nobody needs.
+            return handle.readall()
 
     def _member(self, file: ListedFile) -> bytes:
         try:
