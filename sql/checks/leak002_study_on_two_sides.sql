@@ -4,8 +4,11 @@
 -- example: xray-mining check age_balanced
 select
     study_key,
-    count(distinct fold || split) as sides
+    min(fold) as lowest_fold,
+    max(fold) as highest_fold,
+    min(split) as one_split,
+    max(split) as other_split
 from members
 group by study_key
-having count(distinct fold || split) > 1
+having min(fold) != max(fold) or min(split) != max(split)
 order by study_key

@@ -10,5 +10,5 @@ from members
 inner join images on members.image_key = images.image_key
 where images.pixel_digest is not null
 group by images.pixel_digest
-having count(distinct members.fold || members.split) > 1
+having min(members.fold) != max(members.fold) or min(members.split) != max(members.split)
 order by image_key
