@@ -16,7 +16,8 @@ from xray_mining.statistics.classification import called_metrics
 from xray_mining.statistics.comparison import difference_of_means, mcnemar
 from xray_mining.statistics.errors import compare_errors, error_metrics
 
-DRAWS = 1000
+draws_of = {"bootstrap": 400}
+"""Few for the reduced version; the long ones set what evaluate takes."""
 ERRORS = (
     "mae", "rmse", "bias", "median_error", "r2", "rmae", "pearson", "spearman", "ccc", "calibration_slope",
     "within_5", "within_10", "limit_low", "limit_high",
@@ -39,7 +40,7 @@ def errors(patients: int, images: int) -> Iterator[dict[str, tuple[float, float,
     sure = error_metrics(truth, given, None, np.full(len(truth), 50.0), draws=100)
     while True:
         truth, given, owner = people(rng, patients, images)
-        found = error_metrics(truth, given, owner, np.full(len(truth), 50.0), draws=DRAWS)
+        found = error_metrics(truth, given, owner, np.full(len(truth), 50.0), draws=draws_of["bootstrap"])
         yield {name: (found[name].low, found[name].high, sure[name].value) for name in ERRORS}
 
 
@@ -85,7 +86,7 @@ def probabilities(patients: int, images: int) -> Iterator[dict[str, tuple[float,
     label, chance, _ = draw(np.random.default_rng(98), 2_000_000, 1)
     sure = figures(label, chance, None, 100)
     while True:
-        found = figures(*draw(rng, patients, images), DRAWS)
+        found = figures(*draw(rng, patients, images), draws_of["bootstrap"])
         yield {name: (each.low, each.high, sure[name].value) for name, each in found.items()}
 
 
@@ -95,7 +96,7 @@ def paired(patients: int, images: int) -> Iterator[dict[str, tuple[float, float,
     while True:
         truth, given, owner = people(rng, patients, images)
         other = 50 + 0.8 * (truth - 50) + 1 + rng.normal(0, 6, len(truth))
-        found = compare_errors(truth, given, other, owner, draws=DRAWS, permutations=99)
+        found = compare_errors(truth, given, other, owner, draws=draws_of["bootstrap"], permutations=99)
         label = (truth + rng.normal(0, 25, len(truth)) > 50).astype(int)
         two = areas_over_folds(label, np.stack([given, other]), owner)
         difference = area_difference(two, 0, 1)
@@ -134,7 +135,7 @@ def coverage(cell: Iterator[dict[str, tuple[float, float, float]]], draws: int) 
 
 @pytest.mark.parametrize("name", CELLS)
 def test_intervals_cover(name):
-    draws = 200
+    draws = 150
     wide = 3.7 * np.sqrt(0.95 * 0.05 / draws)
     for metric, held in coverage(CELLS[name](), draws).items():
         assert 0.95 - wide <= held <= 0.95 + wide, f"{metric}: {held}"
@@ -144,6 +145,7 @@ def test_intervals_cover(name):
 @pytest.mark.timeout(7200)
 @pytest.mark.parametrize("name", CELLS)
 def test_intervals_cover_in_ten_thousand_draws(name):
+    draws_of["bootstrap"] = 2000
     for metric, held in coverage(CELLS[name](), 10_000).items():
         assert 0.94 <= held <= 0.96, f"{metric}: {held}"
 
@@ -194,6 +196,7 @@ def test_null_comparisons_reject_five_in_a_hundred(images):
 
 if __name__ == "__main__":
     total = int(sys.argv[1])
+    draws_of["bootstrap"] = 1000
     print("| units | metric | coverage of 95 % intervals |\n|---|---|---|", flush=True)
     for title, make in (CELLS | FLAGGED).items():
         for metric, held in coverage(make(), total).items():
