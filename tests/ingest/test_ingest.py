@@ -444,7 +444,10 @@ def test_real_sets_by_their_mappings(shared, tmp_path, run_ingest):
     assert counts["p"][0] in (158, 159)
     assert counts["l"][0] == 265
     masks = pl.read_parquet(workspace.parts(summary.archive, "masks") / "*.parquet")
-    assert masks.filter(pl.col("structure") == "lungs").height == 153 + 34
+    table = pl.read_csv(shared / "data/covid-cxr/metadata.csv", infer_schema=False)
+    outlined = table.filter(pl.col("lung_mask_file").is_not_null() | pl.col("lung_mask_lr_file").is_not_null()).height
+    assert masks.filter(pl.col("structure") == "lungs").height == outlined
+    assert not masks.select("image_key", "structure").is_duplicated().any()
     assert masks.filter(pl.col("structure") == "left_lung").height == 34
     boxes = sql(workspace, "select name, count(*) as n from boxes group by name order by name")
     assert set(boxes["name"]) == {"left_lung", "right_lung"}

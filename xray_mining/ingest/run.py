@@ -334,11 +334,16 @@ class _Work:
                     "source": self.task.adapter,
                 }
             )
+        outlined_before = set()
         for mask in header.masks:
             values = self._mask_values(mask)
             if values is None:
                 continue
             for rule in mask.rules:
+                # Where two mask files outline one structure, the first is taken.
+                if rule.structure in outlined_before:
+                    continue
+                outlined_before.add(rule.structure)
                 outlined = mask_into_square(_outlined(values, rule), seen.placement, side)
                 self.masks.append(
                     {
