@@ -5,7 +5,7 @@ import polars as pl
 import pytest
 
 from xray_mining.errors import UserError
-from xray_mining.models.baselines import Components, Standardised, Table, fit_baseline, learn, ridge_path
+from xray_mining.models.baselines import Components, Standardised, Steps, Table, fit_baseline, learn, ridge_path
 from xray_mining.models.calibration import calibrated
 from xray_mining.models.ensemble import combine, stack_weights
 from xray_mining.models.fit import Fit, Fitted
@@ -82,7 +82,8 @@ def test_each_model_learns_what_is_there(model, kind):
         if kind == "number":
             assert np.abs(fitted.values[at] - known).mean() < 0.6 * np.abs(known - np.median(known)).mean()
         else:
-            assert (fitted.values[at].argmax(axis=1) == known).mean() > 0.7
+            # Guessing gets a half of two classes right, and less of three.
+            assert (fitted.values[at].argmax(axis=1) == known).mean() > (0.7 if kind == "binary" else 0.55)
             assert np.allclose(fitted.values[at].sum(axis=1), 1)
     assert learned.chosen
 
@@ -195,3 +196,16 @@ def test_calibration_keeps_the_order_and_mends_the_level():
     assert np.array_equal(np.argsort(shares[:, 1], kind="stable"), np.argsort(high, kind="stable"))
     assert np.allclose(shares.sum(axis=1), 1)
     assert calibrated(values[:5], np.arange(5), truths[:5], 0, np.arange(5)) is None
+
+
+def test_steps_keep_the_order_and_what_is_missing_and_are_few_enough_to_be_taken_as_they_are():
+    rng = np.random.default_rng(8)
+    matrix = np.column_stack([rng.normal(size=500), rng.integers(0, 3, 500), np.full(500, np.nan)])
+    matrix[7, 0] = np.nan
+    found = Steps().fit(matrix).transform(matrix)
+    assert np.array_equal(np.isnan(found), np.isnan(matrix))
+    known = np.delete(np.arange(500), 7)
+    order = known[np.argsort(matrix[known, 0])]
+    assert (np.diff(found[order, 0]) >= 0).all()
+    assert len(np.unique(found[known, 0])) == 64
+    assert len(np.unique(found[:, 1])) <= 3

@@ -29,6 +29,7 @@ Array = np.ndarray[Any, Any]
 INNER_FOLDS = 5
 _BOOSTING_ROUNDS = 200
 _BOOSTING_COLUMNS = 300
+_BOOSTING_STEPS = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,7 +135,7 @@ def learn(model: str, table: Table, components: int = 0, seed: int = 0, where: s
         wanted = "a number; take 'logistic'" if table.classes else "a group; take 'ridge'"
         raise UserError(f"{where}: {model} predicts {wanted}")
     # These matrices are small: more threads than one wait for each other, and stages run side by side anyhow.
-    with warnings.catch_warnings(), threadpool_limits(1, "blas"):
+    with warnings.catch_warnings(), threadpool_limits(1):
         # A grid has ends where a solver does not converge; the inner folds judge what it gave.
         warnings.simplefilter("ignore", ConvergenceWarning)
         return _LEARNERS[model](table, components, seed)
@@ -230,6 +231,28 @@ class Informative(TransformerMixin, BaseEstimator):
     def transform(self, matrix: Array) -> Array:
         """(n, p) → (n, kept)."""
         return matrix[:, self.kept_]
+
+
+class Steps(TransformerMixin, BaseEstimator):
+    """Columns as numbers of quantile steps 0, 1, …; what is missing stays nan.
+
+    Trees cut between such steps anyhow. Given the values themselves with weights, scikit-learn finds each column's
+    steps by one weighted percentile a step, which takes ten times as long as the trees.
+    """
+
+    def fit(self, matrix: Array, truths: Array | None = None) -> "Steps":
+        """Learn each column's limits."""
+        shares = np.linspace(0, 1, _BOOSTING_STEPS + 1)[1:-1]
+        columns = (column[np.isfinite(column)] for column in matrix.T)
+        self.limits_ = [np.unique(np.quantile(known, shares)) if known.size else known for known in columns]
+        return self
+
+    def transform(self, matrix: Array) -> Array:
+        """(n, p) → (n, p) float64."""
+        steps = np.empty(matrix.shape)
+        for place, limits in enumerate(self.limits_):
+            steps[:, place] = np.searchsorted(limits, matrix[:, place])
+        return np.where(np.isfinite(matrix), steps, np.nan)
 
 
 class SupportVectorProbability(ClassifierMixin, BaseEstimator):
@@ -439,13 +462,17 @@ def _boosting(table: Table, components: int, seed: int) -> Learned:
         "early_stopping": False,
         "random_state": seed,
     }
+
+    def prepare() -> Pipeline:
+        return Pipeline([("informative", Informative(classes=bool(table.classes))), ("quantiles", Steps())])
+
     shape = (len(table.truths), table.classes) if table.classes else (len(table.truths),)
     answers = np.zeros((_BOOSTING_ROUNDS, *shape))
     for fitted, held in table.folds():
-        kept = Informative(classes=bool(table.classes)).fit(table.matrix[fitted], table.truths[fitted])
+        steps = prepare().fit(table.matrix[fitted], table.truths[fitted])
         machine = make(max_iter=_BOOSTING_ROUNDS, **options)
-        machine.fit(kept.transform(table.matrix[fitted]), table.truths[fitted], sample_weight=table.shares[fitted])
-        unseen = kept.transform(table.matrix[held])
+        machine.fit(steps.transform(table.matrix[fitted]), table.truths[fitted], sample_weight=table.shares[fitted])
+        unseen = steps.transform(table.matrix[held])
         if table.classes:
             columns = machine.classes_.astype(int)
             for answer, values in zip(answers, machine.staged_predict_proba(unseen), strict=True):
@@ -456,7 +483,7 @@ def _boosting(table: Table, components: int, seed: int) -> Learned:
     losses = [table.loss(each) for each in answers]
     best = int(np.argmin(losses))
     machine = make(max_iter=best + 1, **options)
-    predictor = Pipeline([("informative", Informative(classes=bool(table.classes))), ("boosting", machine)])
+    predictor = Pipeline([*prepare().steps, ("boosting", machine)])
     predictor.fit(table.matrix, table.truths, boosting__sample_weight=table.shares)
     return Learned(predictor, answers[best], {"rounds": float(best + 1)}, losses[best])
 
