@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from pydicom.pixels import apply_modality_lut, apply_voi_lut, pixel_array
 
 from xray_mining.archive.dicom_file import read_dicom
-from xray_mining.archive.radiograph import Encoded, LookUp, Window
+from xray_mining.archive.radiograph import Encoded, LookUp, Unusable, Window
 from xray_mining.ingest.decode import Stored, decode, decoders
 from xray_mining.ingest.grey import (
     box_into_square,
@@ -212,6 +212,39 @@ def test_htj2k_is_reduced_too():
     assert np.abs(reduced.values.astype(int) - expected).mean() < 0.01 * 4095
 
 
+def htj2k_of(rows: int, columns: int, **more: object) -> Encoded:
+    imagecodecs = pytest.importorskip("imagecodecs")
+    values = np.tile(np.arange(400, dtype=np.uint16), (400, 1))
+    about = {"bits_allocated": 16, "bits_stored": 12, "high_bit": 11, **more}
+    return Encoded(
+        data=imagecodecs.htj2k_encode(values), syntax="1.2.840.10008.1.2.4.201", rows=rows, columns=columns, **about
+    )
+
+
+def test_padding_is_never_mixed_with_its_neighbours():
+    assert decode(htj2k_of(400, 400), 100).values.shape == (100, 100)
+    assert decode(htj2k_of(400, 400, padding=(0, 0)), 100).values.shape == (400, 400)
+
+
+def test_a_picture_smaller_than_its_header_says_is_no_reduction_that_nobody_asked_for():
+    values = np.zeros((100, 100), np.uint8)
+    _, data = cv2.imencode(".png", values)
+    about = {"bits_allocated": 8, "bits_stored": 8, "high_bit": 7}
+    stated = Encoded(data=data.tobytes(), syntax="png", rows=400, columns=400, **about)
+    with pytest.raises(Unusable, match="hold 100 by 100"):
+        decode(stated, 50)
+    with pytest.raises(Unusable, match="hold 200 by 200"):
+        decode(htj2k_of(1600, 1600), 800)
+
+
 @pytest.mark.parametrize("syntax", ["1.2.840.10008.1.2.4.70", "1.2.840.10008.1.2.4.90", "1.2.840.10008.1.2.5"])
 def test_every_compressed_syntax_has_a_second_decoder(syntax):
     assert len(set(decoders(syntax))) >= 2
+
+
+@pytest.mark.parametrize(("limit", "padding"), [(0, (-200, 0)), (None, (-200, -200)), (-300, (-300, -200))])
+def test_the_padding_range_ends_at_its_limit_whatever_that_is(tmp_path, make_dicom, limit, padding):
+    path = make_dicom(
+        tmp_path / "a", PixelRepresentation=1, PixelPaddingValue=-200, PixelPaddingRangeLimit=limit, number=3
+    )
+    assert frames(path)[0].encoded.padding == padding

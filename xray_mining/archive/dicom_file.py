@@ -335,6 +335,7 @@ def _picture(element: Callable[..., Any], dataset: Dataset, rows: int, columns: 
     )
     padding = _whole(element("PixelPaddingValue"))
     limit = _whole(element("PixelPaddingRangeLimit"))
+    limit = padding if limit is None else limit
     palette = None
     if photometric == "PALETTE COLOR":
         colours = [_palette_of(element, dataset, colour) for colour in ("Red", "Green", "Blue")]
@@ -358,7 +359,7 @@ def _picture(element: Callable[..., Any], dataset: Dataset, rows: int, columns: 
         "modality_lut": modality_lut,
         "voi_lut": _look_up_of(element("VOILUTSequence")),
         "windows": windows,
-        "padding": None if padding is None else (min(padding, limit or padding), max(padding, limit or padding)),
+        "padding": None if padding is None or limit is None else (min(padding, limit), max(padding, limit)),
         "palette": palette,
         "aspect": aspect if 0.1 < aspect < 10 else 1.0,
     }

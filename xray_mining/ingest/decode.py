@@ -49,15 +49,15 @@ class Stored:
 
 
 Decode = Callable[[Encoded, int], np.ndarray]
-_TABLE: dict[str, list[tuple[str, Decode]]] = {}
+_TABLE: dict[str, list[tuple[str, Decode, bool]]] = {}
 
 
-def _decoder(package: str, *syntaxes: str) -> Callable[[Decode], Decode]:
-    """Put a function behind the ones already in the table for these syntaxes."""
+def _decoder(package: str, *syntaxes: str, reduces: bool = False) -> Callable[[Decode], Decode]:
+    """Put a function behind the ones already in the table for these syntaxes; whether it heeds the reduction."""
 
     def put(function: Decode) -> Decode:
         for syntax in syntaxes:
-            _TABLE.setdefault(syntax, []).append((package, function))
+            _TABLE.setdefault(syntax, []).append((package, function, reduces))
         return function
 
     return put
@@ -65,13 +65,14 @@ def _decoder(package: str, *syntaxes: str) -> Callable[[Decode], Decode]:
 
 def decoders(syntax: str) -> list[str]:
     """Packages that can decode a syntax, fastest first."""
-    return [package for package, _ in _TABLE.get(syntax, [])]
+    return [package for package, _, _ in _TABLE.get(syntax, [])]
 
 
 def decode(encoded: Encoded, side_px: int, whole: bool = False) -> Stored:
     """The frame's values, reduced where the codec can to a size that is still at least that of the store.
 
-    `whole` asks for all pixels. Raises Unusable (stage decode) where no decoder can read the bytes.
+    `whole` asks for all pixels, and so does a padding value: mixed with its neighbours it would pass for grey.
+    Raises Unusable (stage decode) where no decoder can read the bytes.
     """
     tries = _TABLE.get(encoded.syntax)
     if tries is None:
@@ -84,10 +85,11 @@ def decode(encoded: Encoded, side_px: int, whole: bool = False) -> Stored:
         )
     if encoded.syntax == "png" and b"IEND" not in bytes(encoded.data[-64:]):
         raise Unusable("decode", "truncated_pixels", "The PNG picture has no end mark: the file was cut off.")
+    whole = whole or encoded.padding is not None
     reduction = 0
     while not whole and max(encoded.rows, encoded.columns) >> (reduction + 1) >= side_px and reduction < 5:
         reduction += 1
-    for package, function in tries:
+    for package, function, reduces in tries:
         try:
             values = function(encoded, reduction)
         except Unusable:
@@ -99,18 +101,20 @@ def decode(encoded: Encoded, side_px: int, whole: bool = False) -> Stored:
             if isinstance(error, MemoryError):
                 raise
             continue
-        return _stored(values, encoded, package)
+        return _stored(values, encoded, package, reduction if reduces else 0)
     names = ", ".join(dict.fromkeys(decoders(encoded.syntax)))
     raise Unusable("decode", "undecodable", f"The pixel data are damaged: none of {names} can decode them.")
 
 
-def _stored(values: np.ndarray, encoded: Encoded, package: str) -> Stored:
+def _stored(values: np.ndarray, encoded: Encoded, package: str, reduction: int) -> Stored:
+    """The values as they are, or halved up to `reduction` times; a picture of any other size is not the header's."""
     colours = values.ndim == 3 and values.shape[2] in (3, 4)
     if values.ndim == 3 and not colours:
         values = values[..., 0]
     height, width = values.shape[:2]
-    factor = max(round(encoded.rows / max(height, 1)), 1)
-    if (-(-encoded.rows // factor), -(-encoded.columns // factor)) != (height, width):
+    sizes = {(-(-encoded.rows >> step), -(-encoded.columns >> step)): 1 << step for step in range(reduction + 1)}
+    factor = sizes.get((height, width))
+    if factor is None:
         raise Unusable(
             "decode",
             "size_mismatch",
@@ -189,7 +193,7 @@ def _rle(encoded: Encoded, reduction: int) -> np.ndarray:
     return _lumas_of_ybr(np.moveaxis(planes, 0, -1), encoded)
 
 
-@_decoder("opencv", JPEG_BASELINE, "jpeg")
+@_decoder("opencv", JPEG_BASELINE, "jpeg", reduces=True)
 def _jpeg_scaled(encoded: Encoded, reduction: int) -> np.ndarray:
     if encoded.bits_allocated != 8:
         raise ValueError("only 8 bits")
@@ -239,7 +243,7 @@ def _jpeg_lossless(encoded: Encoded, reduction: int) -> np.ndarray:
     return imagecodecs.ljpeg_decode(bytes(encoded.data))
 
 
-@_decoder("pillow", JPEG_2000_LOSSLESS, JPEG_2000)
+@_decoder("pillow", JPEG_2000_LOSSLESS, JPEG_2000, reduces=True)
 def _jpeg_2000_reduced(encoded: Encoded, reduction: int) -> np.ndarray:
     from PIL import Image
 
@@ -266,7 +270,7 @@ def _jpeg_2000(encoded: Encoded, reduction: int) -> np.ndarray:
     return imagecodecs.jpeg2k_decode(encoded.data)
 
 
-@_decoder("imagecodecs", HTJ2K_LOSSLESS, HTJ2K_RPCL, HTJ2K)
+@_decoder("imagecodecs", HTJ2K_LOSSLESS, HTJ2K_RPCL, HTJ2K, reduces=True)
 def _htj2k(encoded: Encoded, reduction: int) -> np.ndarray:
     data = bytes(encoded.data)
     for step in range(reduction, 0, -1):

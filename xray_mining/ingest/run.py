@@ -35,7 +35,7 @@ from xray_mining.records.rejects import Rejects
 from xray_mining.workspace import Workspace, digest_of, write_frame, write_json
 
 # Raised when the meaning of a stored picture changes: its number is part of the store's name.
-_GREY_VERSION = 1
+_GREY_VERSION = 2
 
 
 def store_name(options: GreyOptions) -> str:
