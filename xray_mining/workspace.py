@@ -233,7 +233,7 @@ def write_atomically(target: Path) -> Generator[Path]:
 
     Raises CannotFinish where the disk refuses, so that what was there before stays as it was.
     """
-    scratch = target.with_name(f".{target.name}.{os.getpid()}.partial")
+    scratch = scratch_of(target)
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         yield scratch
@@ -263,9 +263,19 @@ def write_json(value: object, target: Path) -> None:
         scratch.write_text(json.dumps(value, indent=2, sort_keys=True, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
+def scratch_of(target: Path) -> Path:
+    """Where this process writes before it renames over `target`: named by a digest of its machine and its number."""
+    return target.with_name(f".{target.name}.{_machine()}.{os.getpid()}.partial")
+
+
+def _machine() -> str:
+    # A digest: the machine's name is nobody's business where a killed run leaves the file.
+    return hashlib.sha256(os.uname().nodename.encode()).hexdigest()[:8]
+
+
 def sweep(folder: Path) -> None:
-    """Remove scratch files that a killed run of a process no longer alive left in `folder`."""
-    for scratch in folder.rglob(".*.partial"):
+    """Remove scratch files that a killed run of this machine left in `folder`; another machine's may be in use."""
+    for scratch in folder.rglob(f".*.{_machine()}.*.partial"):
         process = scratch.name.split(".")[-2]
         if not (process.isdigit() and Path(f"/proc/{process}").exists()):
             scratch.unlink(missing_ok=True)

@@ -12,7 +12,7 @@ import pytest
 from xray_mining.errors import UserError
 from xray_mining.pixels.store import PixelStore, raw_shard, write_shard
 from xray_mining.records.pixels import Pixels
-from xray_mining.workspace import ArchiveSettings, Workspace
+from xray_mining.workspace import ArchiveSettings, Workspace, scratch_of, sweep
 
 SIDE = 16
 
@@ -129,3 +129,14 @@ def test_the_earlier_shard_keeps_a_key_that_stands_twice(workspace):
     store = PixelStore.open(workspace)
     assert len(store) == 15
     assert 9 not in store.frame["shard"].to_list()
+
+
+def test_a_sweep_takes_what_a_killed_run_of_this_machine_left_and_nothing_else(tmp_path):
+    mine = scratch_of(tmp_path / "a.raw")
+    parts = mine.name.split(".")
+    dead = tmp_path / ".".join([*parts[:-2], "4194305", "partial"])
+    elsewhere = tmp_path / ".".join([*parts[:-3], "00000000", "4194305", "partial"])
+    for path in (mine, dead, elsewhere):
+        path.write_bytes(b"half")
+    sweep(tmp_path)
+    assert (mine.exists(), dead.exists(), elsewhere.exists()) == (True, False, True)

@@ -14,7 +14,7 @@ from typing import Any
 from xray_mining.archive.radiograph import Header
 from xray_mining.errors import UserError, disk_error
 from xray_mining.ingest import terms
-from xray_mining.workspace import Workspace
+from xray_mining.workspace import Workspace, scratch_of
 
 TOP_AGE_YEARS = 89
 _OLDEST_YEARS = 120.0
@@ -81,7 +81,7 @@ def open_domain(workspace: Workspace, name: str, public: bool, key_file: Path | 
     try:
         folder.mkdir(mode=0o700, exist_ok=True)
         if not path.exists():
-            scratch = folder / f".{name}.{os.getpid()}.partial"
+            scratch = scratch_of(folder / name)
             scratch.write_text((given or os.urandom(32)).hex() + "\n", encoding="ascii")
             scratch.chmod(0o600)
             try:
