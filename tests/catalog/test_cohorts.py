@@ -14,6 +14,7 @@ from xray_mining.catalog.connection import connect, frame
 from xray_mining.catalog.folds import fold_of
 from xray_mining.catalog.header import queries, read_header
 from xray_mining.errors import CheckFailed, UserError
+from xray_mining.records.cohort import FrozenCohort
 from xray_mining.records.cohort_members import CohortMembers
 from xray_mining.records.images import Images
 from xray_mining.records.near_duplicates import NearDuplicates
@@ -328,3 +329,10 @@ def test_a_query_over_a_frozen_cohort(workspace, population):
 def test_names_of_sql_files_are_unique():
     names = [name for folder in ("cohorts", "checks", "schema") for name in queries(asset(f"sql/{folder}"))]
     assert len(names) == len(set(names))
+
+
+def test_a_cohort_that_was_killed_before_its_last_word_is_one_sentence(workspace, population):
+    frozen = freeze(workspace, "frontal_adults", "mine")
+    (frozen.folder.parent / "latest.json").unlink()
+    with pytest.raises(UserError, match="mine: was not frozen to the end; freeze it again"):
+        FrozenCohort.load(workspace, "mine")

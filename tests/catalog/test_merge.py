@@ -8,7 +8,7 @@ import pytest
 
 from xray_mining.catalog.connection import connect, frame
 from xray_mining.catalog.merge import merge, read_about
-from xray_mining.errors import UserError
+from xray_mining.errors import CannotFinish, UserError
 from xray_mining.records.file_events import FileEvents
 from xray_mining.records.findings import Findings
 from xray_mining.records.images import Images
@@ -253,3 +253,19 @@ def test_a_file_of_another_program_is_remade(workspace, put, make):
     with duckdb.connect(str(workspace.catalog)) as con:
         con.execute("create table other (a int)")
     assert merge(workspace).images == 1
+
+
+@pytest.mark.parametrize("kind", [duckdb.IOException, duckdb.OutOfMemoryException])
+def test_a_full_disk_is_one_sentence_and_the_old_file_stays(workspace, put, make, monkeypatch, kind):
+    put(Images, [make.image(0)])
+    merge(workspace)
+    before = workspace.catalog.read_bytes()
+
+    def full(*_: object) -> None:
+        raise kind(f'IO Error: Could not write file "{workspace.root}/.merge.spill/x": No space left on device')
+
+    monkeypatch.setattr("xray_mining.catalog.merge._fill_catalog", full)
+    with pytest.raises(CannotFinish, match=r"catalog.duckdb: could not be written.*No space left") as caught:
+        merge(workspace, force=True)
+    assert str(workspace.root) not in str(caught.value)
+    assert workspace.catalog.read_bytes() == before

@@ -40,6 +40,7 @@ def connect(workspace: Workspace, refresh: bool = True) -> Generator[duckdb.Duck
         try:
             for name, path in (("catalog_file", workspace.catalog), ("results_file", workspace.results)):
                 _attach(con, path, name)
+            con.execute("set enable_progress_bar = false")
             con.execute(FOLD_OF)
             _create_views(con)
             yield con

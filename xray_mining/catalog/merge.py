@@ -5,8 +5,10 @@ changed since is left as it is.
 """
 
 import json
+import re
 import shutil
-from collections.abc import Iterable, Sequence
+from collections.abc import Generator, Iterable, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,7 +16,7 @@ import duckdb
 import polars as pl
 
 from xray_mining.catalog.connection import MEMORY_LIMIT, first_line
-from xray_mining.errors import UserError
+from xray_mining.errors import CannotFinish, UserError
 from xray_mining.records.record import Record
 from xray_mining.records.tables import ALL
 from xray_mining.records.vectors import FeatureSets
@@ -25,6 +27,9 @@ VERSION = 1
 UID_REUSED_BITS = 12
 """Perceptual hashes of 64 bits that differ in more are clearly of different pictures: copies of one exposure in other
 encodings differ in a few bits, unrelated chests in about 20 to 32."""
+
+_DISK = (duckdb.IOException, duckdb.OutOfMemoryException)
+"""What DuckDB raises where it can neither hold its tables nor spill them."""
 
 _TYPES: dict[object, str] = {
     pl.String: "varchar",
@@ -129,8 +134,10 @@ def _refresh(workspace: Workspace, home: str, force: bool) -> bool:
     shutil.rmtree(spill, ignore_errors=True)
     with (
         write_atomically(target) as scratch,
+        _disk_errors(target),
         duckdb.connect(str(scratch), config={"memory_limit": MEMORY_LIMIT, "temp_directory": str(spill)}) as con,
     ):
+        con.execute("set enable_progress_bar = false")
         for record in records:
             con.execute(_create_statement(record))
         if home == "catalog":
@@ -144,6 +151,19 @@ def _refresh(workspace: Workspace, home: str, force: bool) -> bool:
         con.execute("checkpoint")
     shutil.rmtree(spill, ignore_errors=True)
     return True
+
+
+@contextmanager
+def _disk_errors(target: Path) -> Generator[None]:
+    """DuckDB's words for a full or refusing disk as CannotFinish; what was there before stays as it was."""
+    try:
+        yield
+    except _DISK as error:
+        # DuckDB names the file by its full path, which is private.
+        what = re.sub(r"""["'](?:[^"']*/)?([^"'/]*)["']""", r"\1", first_line(error))[:200]
+        raise CannotFinish(
+            f"{target.name}: could not be written ({what}); free the disk or its rights and repeat the same command"
+        ) from error
 
 
 def _state(path: Path) -> str:
@@ -205,6 +225,8 @@ def _load(
     except duckdb.Error as error:
         for path in paths:
             record.typed(record.read([path])) if _readable(path) else record.read([path])
+        if isinstance(error, _DISK):
+            raise
         raise UserError(f"parts of {record.table}: cannot be merged: {first_line(error)}") from error
 
 

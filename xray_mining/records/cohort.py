@@ -72,7 +72,11 @@ class FrozenCohort:
             known = [path.name for path in home.iterdir() if path.is_dir()] if home.is_dir() else []
             raise unknown_name("cohort", name, known)
         if digest is None:
-            digest = json.loads((home / name / "latest.json").read_text(encoding="utf-8"))["digest"]
+            try:
+                digest = str(json.loads((home / name / "latest.json").read_text(encoding="utf-8"))["digest"])
+            except OSError as error:
+                # A kill between the folder and the pointer to it leaves a cohort that was never said to be frozen.
+                raise UserError(f"cohort {name}: was not frozen to the end; freeze it again with `cohort`") from error
         folder = workspace.cohort(name, digest)
         try:
             raw = json.loads((folder / "cohort.json").read_text(encoding="utf-8"))
