@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from xray_mining.catalog.checks import leaks
+from xray_mining.catalog.checks import check, leaks
 from xray_mining.catalog.cohort import freeze, gate, known_cohorts, read_query, summary_of
 from xray_mining.catalog.connection import connect, frame
 from xray_mining.catalog.folds import fold_of
@@ -19,7 +19,7 @@ from xray_mining.records.cohort_members import CohortMembers
 from xray_mining.records.images import Images
 from xray_mining.records.near_duplicates import NearDuplicates
 from xray_mining.records.pixels import Pixels
-from xray_mining.workspace import Workspace, asset
+from xray_mining.workspace import Workspace, asset, write_frame
 
 HEADER = """-- question: who
 -- one row: one image
@@ -257,6 +257,21 @@ def test_the_gate_names_near_duplicates_on_two_sides(workspace, put, make, popul
     again = freeze(workspace, "frontal_adults", "adults")
     assert again.members().height == cohort.members().height - 1
     gate(workspace, again)
+
+
+def test_near_duplicates_that_nobody_searched_for_are_not_said_to_be_absent(workspace, population):
+    cohort = freeze(workspace, "frontal_adults", "adults")
+    outcome = {each["code"]: each["outcome"] for each in check(workspace, cohort).results}
+    assert outcome["LEAK004"] == "not_applicable"
+    assert [each[:8] for each in gate(workspace, cohort)] == ["LEAK004:"]
+    keys = population.select("image_key", "pixel_digest", pl.lit("grey 1").alias("search"))
+    place = workspace.parts("_all", "near_duplicates_searched")
+    write_frame(keys[:-1], place / "00000.parquet")
+    assert "among 1 of" in gate(workspace, cohort)[0]
+    write_frame(keys, place / "00000.parquet")
+    assert gate(workspace, cohort) == ()
+    outcome = {each["code"]: each["outcome"] for each in check(workspace, cohort).results}
+    assert outcome["LEAK004"] == "passed"
 
 
 @pytest.mark.parametrize("code", ["LEAK001", "LEAK002"])

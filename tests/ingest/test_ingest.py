@@ -22,6 +22,7 @@ import pytest
 from xray_mining.catalog.merge import merge
 from xray_mining.catalog.query import sql
 from xray_mining.errors import UserError
+from xray_mining.ingest import near_duplicates
 from xray_mining.ingest.ingest import IngestRequest, ingest
 from xray_mining.ingest.options import GreyOptions, IngestOptions
 from xray_mining.ingest.summary import locate, rejected_paths, status_of
@@ -163,6 +164,30 @@ def test_near_duplicates_of_real_radiographs_are_found(shared, tmp_path, run_ing
     }
     assert len(found & true) >= 0.8 * len(true)
     assert summary.near_duplicates == len(found)
+
+
+def test_a_search_for_near_duplicates_that_was_killed_is_made_by_the_next_run(
+    tmp_path, make_dicom, run_ingest, chest_picture, monkeypatch
+):
+    options = SMALL.model_copy(update={"near_duplicates": True})
+    for number in range(4):
+        make_dicom(tmp_path / "a" / f"{number}", number=number)
+    run_ingest(tmp_path / "a", tmp_path / "w", options=options, name="a")
+    make_dicom(tmp_path / "b" / "0", chest_picture(2) // 2 + 100, number=10)
+    with monkeypatch.context() as patch:
+        patch.setattr("xray_mining.ingest.near_duplicates._pairs", lambda *_: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            run_ingest(tmp_path / "b", tmp_path / "w", options=options, name="b")
+    # Nothing is left to read, but what was read has not been searched.
+    workspace, unsearched = run_ingest(tmp_path / "b", tmp_path / "w", name="b")
+    assert (unsearched.shards_now, unsearched.near_duplicates) == (0, 0)
+    assert len(near_duplicates.searched(workspace)) == 4
+    _, summary = run_ingest(tmp_path / "b", tmp_path / "w", options=options, name="b")
+    assert (summary.shards_now, summary.near_duplicates) == (0, 1)
+    assert len(near_duplicates.searched(workspace)) == 5
+    monkeypatch.setattr("xray_mining.ingest.near_duplicates._pairs", lambda *_: 1 / 0)
+    _, again = run_ingest(tmp_path / "a", tmp_path / "w", options=options, name="a")
+    assert again.near_duplicates == 1
 
 
 def test_broken_files_are_rows_and_the_run_goes_on(tmp_path, make_dicom, run_ingest, shared):

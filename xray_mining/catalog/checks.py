@@ -12,6 +12,7 @@ from xray_mining.catalog.header import Header, queries, read_header
 from xray_mining.errors import CheckFailed
 from xray_mining.records.check_results import CheckResults
 from xray_mining.records.cohort import FrozenCohort
+from xray_mining.records.near_duplicates import NearDuplicates
 from xray_mining.workspace import Workspace, asset
 
 EVIDENCE_ROWS = 20
@@ -68,6 +69,39 @@ def leaks(con: duckdb.DuckDBPyConnection, members: pl.DataFrame) -> list[tuple[s
     return found
 
 
+def unanswered(con: duckdb.DuckDBPyConnection, workspace: Workspace) -> list[str]:
+    """What the cohort checks of severity error cannot answer for the temporary table `members`: a sentence each."""
+    asked = [check.header for check in all_checks("cohort") if check.header.severity == "error"]
+    return [
+        f"{header.code}: {unmet}"
+        for header in asked
+        if (unmet := _empty_table(con, header) or _unsearched(con, workspace, header))
+    ]
+
+
+def _empty_table(con: duckdb.DuckDBPyConnection, header: Header) -> str:
+    """Which table that a check needs holds nothing, as a sentence; empty where there is none."""
+    for table in header.needs:
+        # No near-duplicates may be good news: whether it is, the search says.
+        if table != NearDuplicates.table and frame(con, f'select 1 as found from "{table}" limit 1').height == 0:
+            return f"{table} holds no rows."
+    return ""
+
+
+def _unsearched(con: duckdb.DuckDBPyConnection, workspace: Workspace, header: Header) -> str:
+    """A sentence where a check needs near-duplicates and nobody searched for all of them; else empty."""
+    if NearDuplicates.table not in header.needs:
+        return ""
+    from xray_mining.ingest.near_duplicates import searched
+
+    among = "members" if header.scope == "cohort" else "images where pixel_digest is not null"
+    keys = frame(con, f"select image_key::varchar as image_key from {among}")["image_key"]
+    left = int((~keys.is_in(searched(workspace).implode())).sum())
+    if left or not len(keys):
+        return f"near-duplicates were not searched for among {left:,} of {len(keys):,} images."
+    return ""
+
+
 def with_members(con: duckdb.DuckDBPyConnection, members: pl.DataFrame) -> None:
     """Make the temporary table `members`, which cohort checks read: keys as UUIDs, fold, split, weight."""
     con.register(
@@ -86,7 +120,7 @@ def check(workspace: Workspace, cohort: FrozenCohort | None = None) -> CheckSumm
     with connect(workspace) as con:
         if cohort:
             with_members(con, cohort.members())
-        results = [_run(con, each, subject) for each in all_checks("cohort" if cohort else "archive")]
+        results = [_run(con, workspace, each, subject) for each in all_checks("cohort" if cohort else "archive")]
     rows = CheckResults.from_rows(results)
     CheckResults.write(rows, workspace.root / "checks" / f"{subject or '_workspace'}.parquet")
     return CheckSummary(subject, tuple(results))
@@ -99,7 +133,7 @@ def raise_for(summary: CheckSummary) -> None:
         raise CheckFailed(f"check: {', '.join(failed)} failed; see the rows above, and mend the archive or the cohort")
 
 
-def _run(con: duckdb.DuckDBPyConnection, check: Check, subject: str) -> dict[str, Any]:
+def _run(con: duckdb.DuckDBPyConnection, workspace: Workspace, check: Check, subject: str) -> dict[str, Any]:
     header = check.header
     row = {
         "subject": subject,
@@ -110,11 +144,12 @@ def _run(con: duckdb.DuckDBPyConnection, check: Check, subject: str) -> dict[str
         "evidence": "[]",
         "offenders": "",
     }
-    for table in header.needs:
-        if frame(con, f'select 1 as found from "{table}" limit 1').height == 0:
-            return row | {"outcome": "not_applicable", "sentence": f"{header.question}: {table} holds no rows."}
-    rows = frame(con, check.text, where=header.code)
+    unmet = _empty_table(con, header)
+    rows = frame(con, check.text, where=header.code) if not unmet else pl.DataFrame()
     if rows.height == 0:
+        unmet = unmet or _unsearched(con, workspace, header)
+        if unmet:
+            return row | {"outcome": "not_applicable", "sentence": f"{header.question}: {unmet}"}
         return row | {"outcome": "passed", "sentence": f"{header.question}: none found.", "offenders": "0"}
     first = rows.head(EVIDENCE_ROWS).to_dicts()
     cut = f"; the first {EVIDENCE_ROWS} are kept" if rows.height > EVIDENCE_ROWS else ""

@@ -172,11 +172,18 @@ def summary_of(cohort: FrozenCohort) -> CohortSummary:
     )
 
 
-def gate(workspace: Workspace, cohort: FrozenCohort) -> None:
-    """Prove, before a fit, that nothing stands on two sides; CheckFailed that names the offending keys."""
+def gate(workspace: Workspace, cohort: FrozenCohort) -> tuple[str, ...]:
+    """Prove, before a fit, that nothing stands on two sides; CheckFailed that names the offending keys.
+
+    Gives a sentence for each check that could not look: near-duplicates nobody searched for are not absent.
+    """
+    from xray_mining.catalog.checks import unanswered
+
     with connect(workspace) as con:
         offenders = _offenders(con, cohort.members())
+        open_questions = tuple(unanswered(con, workspace))
     _stop_at(offenders, f"cohort {cohort.name}")
+    return open_questions
 
 
 def _used(values: Mapping[str, Any], tree: Any) -> dict[str, Any]:

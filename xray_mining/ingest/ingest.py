@@ -153,7 +153,7 @@ def ingest(workspace: Workspace, request: IngestRequest, options: IngestOptions)
                 if each >= FIRST_TABLE_SHARD:
                     forget(workspace, name, each, "")
         pairs = near_duplicates.known(workspace)
-        if store and options.near_duplicates and (finished or not near_duplicates.part_path(workspace).is_file()):
+        if store and options.near_duplicates:
             pairs = near_duplicates.find(workspace, store)
         result = _result(workspace, task, store, finished=finished, listing=listing, events=events, adapter=adapter)
         result = replace(result, near_duplicates=pairs)

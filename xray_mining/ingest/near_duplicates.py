@@ -20,7 +20,7 @@ from xray_mining.ingest.duplicates import hash_of_square
 from xray_mining.pixels.store import PixelStore
 from xray_mining.records.images import Images
 from xray_mining.records.near_duplicates import NearDuplicates
-from xray_mining.workspace import Workspace
+from xray_mining.workspace import Workspace, lock, write_frame
 
 _SIDE = 128
 LEAST_CORRELATION = 0.95
@@ -30,6 +30,9 @@ _LEAST_UNALIGNED = 0.15
 _DISTANCES = ((5_000, 7), (50_000, 5), (500_000, 3))
 _SMALLEST_DISTANCE = 2
 _BATCH = 256
+# Raised when the search would find other pairs among the same pictures.
+_VERSION = 1
+_SEARCHED = {"image_key": pl.String, "pixel_digest": pl.String, "search": pl.String}
 
 
 def _crops() -> np.ndarray:
@@ -61,10 +64,29 @@ class Hashes:
 
 
 def find(workspace: Workspace, store: str) -> int:
-    """Write the pairs over all archives as one part; how many there are."""
-    keys = _kept_keys(workspace)
-    pixels = PixelStore.open(workspace, store)
-    keys = keys.filter(pl.Series(pixels.has(keys)))
+    """Bring the pairs over all archives up to date, as one part; how many there are.
+
+    What was searched is written after the pairs, so that a search that was killed is made again. Under a lock: of
+    jobs that share an archive the last sees the pictures of all.
+    """
+    with lock(workspace.root / ".near_duplicates.lock"):
+        pixels = PixelStore.open(workspace, store)
+        pictured = _pictured(workspace, pixels)
+        if part_path(workspace).is_file() and pictured.equals(_searched(workspace)):
+            return known(workspace)
+        found = _pairs(pixels, pictured.unique("pixel_digest", keep="first", maintain_order=True)["image_key"])
+        if not part_path(workspace).is_file() or not NearDuplicates.read(part_path(workspace)).equals(found):
+            NearDuplicates.write(found, part_path(workspace))
+        write_frame(pictured, _searched_path(workspace))
+        return found.height
+
+
+def searched(workspace: Workspace) -> pl.Series:
+    """Keys of the images among which the last search that ended looked; none where nobody has looked."""
+    return _searched(workspace)["image_key"]
+
+
+def _pairs(pixels: PixelStore, keys: pl.Series) -> pl.DataFrame:
     hashes = hashes_of(pixels, keys)
     rows = []
     for first, second, crop, distance in candidates(hashes.values):
@@ -76,11 +98,7 @@ def find(workspace: Workspace, store: str) -> int:
         rows, schema={name: column.dtype for name, column in NearDuplicates.columns().items()}, orient="row"
     )
     pairs = ["image_key_a", "image_key_b"]
-    frame = frame.sort([*pairs, "distance"]).unique(pairs, keep="first", maintain_order=True)
-    path = part_path(workspace)
-    if not path.is_file() or not NearDuplicates.read(path).equals(frame):
-        NearDuplicates.write(frame, path)
-    return frame.height
+    return frame.sort([*pairs, "distance"]).unique(pairs, keep="first", maintain_order=True)
 
 
 def part_path(workspace: Workspace) -> Path:
@@ -94,8 +112,20 @@ def known(workspace: Workspace) -> int:
     return NearDuplicates.read(path).height if path.is_file() else 0
 
 
-def _kept_keys(workspace: Workspace) -> pl.Series:
-    """Keys of all pictures but exact duplicates, in the order in which merge settles them."""
+def _searched_path(workspace: Workspace) -> Path:
+    return workspace.parts("_all", "near_duplicates_searched") / "00000.parquet"
+
+
+def _searched(workspace: Workspace) -> pl.DataFrame:
+    path = _searched_path(workspace)
+    try:
+        return pl.read_parquet(path) if path.is_file() else pl.DataFrame(schema=_SEARCHED)
+    except pl.exceptions.PolarsError:
+        return pl.DataFrame(schema=_SEARCHED)
+
+
+def _pictured(workspace: Workspace, pixels: PixelStore) -> pl.DataFrame:
+    """Keys and digests of all pictures of the store, in the order in which merge settles exact duplicates."""
     settings = workspace.settings
     frames = []
     for archive in sorted(settings.archives, key=lambda name: settings.archives[name].order):
@@ -104,12 +134,10 @@ def _kept_keys(workspace: Workspace) -> pl.Series:
                 frames.append(pl.read_parquet(path, columns=["image_key", "pixel_digest"]))
             except pl.exceptions.PolarsError as error:
                 raise UserError(f"{path.name}: is not a readable part of images; run ingest with --again") from error
-    if not frames:
-        return pl.Series("image_key", [], dtype=pl.String)
-    rows = pl.concat(frames).drop_nulls()
-    for column in ("image_key", "pixel_digest"):
-        rows = rows.unique(column, keep="first", maintain_order=True)
-    return rows["image_key"]
+    rows = pl.concat(frames) if frames else pl.DataFrame(schema={"image_key": pl.String, "pixel_digest": pl.String})
+    rows = rows.drop_nulls().unique("image_key", keep="first", maintain_order=True)
+    rows = rows.filter(pl.Series(pixels.has(rows["image_key"])))
+    return rows.with_columns(pl.lit(f"{pixels.name} {_VERSION}").alias("search")).select(list(_SEARCHED))
 
 
 def hashes_of(pixels: PixelStore, keys: pl.Series) -> Hashes:
