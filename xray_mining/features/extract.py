@@ -12,7 +12,7 @@ import numpy as np
 from xray_mining.errors import UserError
 from xray_mining.features.options import FeatureOptions
 from xray_mining.features.registry import Column, Picture, columns_of, find
-from xray_mining.features.sets import PART_IMAGES, VectorSet, set_name
+from xray_mining.features.sets import PART_IMAGES, VectorSet, pixel_digests, set_name
 from xray_mining.pixels.store import PixelStore
 from xray_mining.progress import progress
 from xray_mining.records.cohort import FrozenCohort
@@ -61,7 +61,8 @@ def feature_set(workspace: Workspace, set_key: str, options: FeatureOptions, sto
     """The set that these options make from this store; its digest holds what the numbers hang on."""
     told = {"options": options.model_dump(mode="json"), "store": store, "version": 1}
     folder = workspace.features(set_name(set_key, told))
-    return VectorSet(folder, "features", store, tuple(columns_of(options)), options.model_dump(mode="json"))
+    columns, shown = tuple(columns_of(options)), options.model_dump(mode="json")
+    return VectorSet(folder, "features", store, columns, shown, pixel_digests(workspace))
 
 
 def extract(

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -11,16 +11,36 @@ import polars as pl
 
 from xray_mining.errors import UserError
 from xray_mining.features.registry import Column
-from xray_mining.workspace import digest_of, write_frame, write_json
+from xray_mining.records.images import Images
+from xray_mining.workspace import Workspace, digest_of, write_frame, write_json
 
 Array = np.ndarray[Any, Any]
 
 PART_IMAGES = 1000
 
 
+def pixel_digests(workspace: Workspace) -> pl.DataFrame:
+    """image_key and pixel_digest of every radiograph that was ingested, '' where its picture has none."""
+    archives = workspace.settings.archives
+    parts = [
+        path
+        for archive in sorted(archives, key=lambda name: archives[name].order)
+        for path in sorted(workspace.parts(archive, Images.table).glob("*.parquet"))
+    ]
+    columns = ["image_key", "pixel_digest"]
+    frames = [_read(path, columns).with_columns(pl.col("pixel_digest").fill_null("")) for path in parts]
+    if not frames:
+        return pl.DataFrame(schema=dict.fromkeys(columns, pl.String))
+    return pl.concat(frames).unique("image_key", keep="first", maintain_order=True)
+
+
 @dataclass(frozen=True, slots=True)
 class VectorSet:
-    """One set: set.json says what its numbers are; each part is whole or absent."""
+    """One set: set.json says what its numbers are; each part is whole or absent.
+
+    A vector is held for the picture it was measured on: where a radiograph has been ingested again with other pixels,
+    its earlier vector no longer counts.
+    """
 
     folder: Path
     kind: str
@@ -28,6 +48,8 @@ class VectorSet:
     store: str
     columns: tuple[Column, ...]
     options: dict[str, Any]
+    pixels: pl.DataFrame = field(compare=False, repr=False)
+    """What `pixel_digests` says of the workspace now."""
     mask_set: str = ""
 
     @property
@@ -53,39 +75,47 @@ class VectorSet:
 
     def keys(self) -> set[str]:
         """image_key of every radiograph in the set."""
-        held: set[str] = set()
-        for path in self._parts():
-            held.update(_read(path, ["image_key"])["image_key"].to_list())
-        return held
+        held = [_read(path, ["image_key", "pixel_digest"]) for path in self._parts()]
+        if not held:
+            return set()
+        frame = pl.concat(held)
+        return set(frame.join(self._known(frame["image_key"].unique()), on=frame.columns)["image_key"].to_list())
 
     def missing(self, image_keys: Iterable[str]) -> list[str]:
-        """The keys that the set does not hold yet, sorted."""
+        """The keys whose present picture the set does not hold yet, sorted."""
         return sorted(set(image_keys) - self.keys())
+
+    def _known(self, keys: pl.Series) -> pl.DataFrame:
+        """The keys, in their order, with the digest of the pixels that each has now."""
+        frame = pl.DataFrame({"image_key": keys}, schema={"image_key": pl.String})
+        joined = frame.join(self.pixels, on="image_key", how="left", maintain_order="left")
+        return joined.with_columns(pl.col("pixel_digest").fill_null(""))
 
     def write(self, image_keys: Sequence[str], matrix: Array) -> None:
         """Add one part: (n, columns) numbers, nan where something cannot be measured."""
         if matrix.shape != (len(image_keys), len(self.columns)):
             raise ValueError(f"{self.name}: {matrix.shape} numbers for {len(image_keys)} × {len(self.columns)}")
-        keys = pl.Series("image_key", list(image_keys), dtype=pl.String)
+        known = self._known(pl.Series("image_key", list(image_keys), dtype=pl.String))
         if self.kind == "embeddings":
             width = len(self.columns)
             vector = pl.Series("vector", matrix.astype(np.float32), dtype=pl.Array(pl.Float32, width))
-            frame = pl.DataFrame([keys, vector])
+            frame = known.with_columns(vector)
         else:
             numbers = pl.from_numpy(matrix.astype(np.float64), schema=[each.name for each in self.columns])
-            frame = numbers.insert_column(0, keys)
-        # The part is named by its keys: two commands that measure the same ones write the same file.
-        write_frame(frame, self.folder / "parts" / f"{digest_of(list(image_keys))[:16]}.parquet")
+            frame = pl.concat([known, numbers], how="horizontal")
+        # The part is named by its pictures: two commands that measure the same ones write the same file.
+        write_frame(frame, self.folder / "parts" / f"{digest_of(known.rows())[:16]}.parquet")
 
     def read(self, image_keys: Sequence[str]) -> Array:
         """The numbers of the keys in their order, (n, columns) float64; UserError that counts the missing ones."""
-        wanted = pl.DataFrame({"image_key": pl.Series(list(image_keys), dtype=pl.String)}).with_row_index("place")
+        wanted = self._known(pl.Series(list(image_keys), dtype=pl.String)).with_row_index("place")
         matrix = np.full((len(image_keys), len(self.columns)), np.nan)
         found = np.zeros(len(image_keys), bool)
         names = [each.name for each in self.columns]
         for path in self._parts():
-            frame = _read(path, ["image_key", "vector"] if self.kind == "embeddings" else ["image_key", *names])
-            frame = wanted.join(frame, on="image_key", how="inner")
+            columns = ["vector"] if self.kind == "embeddings" else names
+            frame = _read(path, ["image_key", "pixel_digest", *columns])
+            frame = wanted.join(frame, on=["image_key", "pixel_digest"], how="inner")
             if not frame.height:
                 continue
             places = frame["place"].to_numpy()
@@ -110,6 +140,9 @@ def set_name(key: str, told: object) -> str:
 
 def _read(path: Path, columns: list[str]) -> pl.DataFrame:
     try:
+        if "pixel_digest" not in pl.read_parquet_schema(path):
+            # Of a version that did not note the pictures: what it holds may be of others.
+            return pl.read_parquet(path).with_columns(pixel_digest=pl.lit("unknown")).select(columns)
         return pl.read_parquet(path, columns=columns)
     except (OSError, pl.exceptions.PolarsError) as error:
         raise UserError(

@@ -414,7 +414,8 @@ def _support_vectors(table: Table, components: int, seed: int) -> Learned:
         (len(table.truths),) if table.classes == 0 else (len(table.truths), max(1, table.classes * (table.classes > 2)))
     )
     answers = np.zeros((len(grid), *shape))
-    for fitted, held, seen, unseen in _prepared(table, components):
+    prepared = _prepared(table, components)
+    for fitted, held, seen, unseen in prepared:
         for answer, point in zip(answers, grid, strict=True):
             if table.classes:
                 machine = SupportVectorProbability(**point).fit(seen, table.truths[fitted], table.shares[fitted])
@@ -425,7 +426,8 @@ def _support_vectors(table: Table, components: int, seed: int) -> Learned:
     maps = None
     decisions = answers
     if table.classes:
-        answers = np.stack([_calibrated(each, table) for each in decisions])
+        folds = [(fitted, held) for fitted, held, *_ in prepared]
+        answers = np.stack([_calibrated(each, table, folds) for each in decisions])
     losses = [table.loss(each) for each in answers]
     best = int(np.argmin(losses))
     machine: Any = SupportVectorNumber(**grid[best])
@@ -441,10 +443,10 @@ def _decision_map() -> LogisticRegression:
     return LogisticRegression(C=1e3, max_iter=500)
 
 
-def _calibrated(decisions: Array, table: Table) -> Array:
+def _calibrated(decisions: Array, table: Table, folds: list[tuple[Array, Array]]) -> Array:
     """Out-of-fold decision values → out-of-fold probabilities: the map of a fold is fitted on the other folds."""
     values = np.zeros((len(table.truths), table.classes))
-    for others, held in table.folds():
+    for others, held in folds:
         maps = _decision_map().fit(decisions[others], table.truths[others], sample_weight=table.shares[others])
         values[np.ix_(held, maps.classes_.astype(int))] = maps.predict_proba(decisions[held])
     return values

@@ -13,9 +13,8 @@ import torch
 from xray_mining.errors import CannotFinish
 from xray_mining.models.data import Radiographs
 from xray_mining.models.module import Learner
-from xray_mining.models.prediction import predict_dataset
+from xray_mining.models.prediction import predict_dataset, save_tensors
 from xray_mining.progress import Bar
-from xray_mining.workspace import write_atomically
 
 
 @dataclass(slots=True)
@@ -128,8 +127,8 @@ class Watch(lightning.Callback):
             course.best_error, course.best_epoch, course.waited = error, epoch, 0
             if trainer.is_global_zero:
                 state = {name: tensor.cpu() for name, tensor in learner.judged.state_dict().items()}
-                with write_atomically(self.home / "best.ckpt") as scratch:
-                    torch.save({"identity": self.identity, "epoch": epoch, "error": error, "state": state}, scratch)
+                judged = {"identity": self.identity, "epoch": epoch, "error": error, "state": state}
+                save_tensors(self.home / "best.ckpt", judged)
         else:
             course.waited += 1
         if course.waited >= learner.options.patience or epoch + 1 == learner.schedule.epochs:
@@ -154,19 +153,18 @@ class Watch(lightning.Callback):
     def _save(self, trainer: lightning.Trainer, learner: Learner) -> None:
         if trainer.is_global_zero:
             optimizer: Any = learner.optimizers(use_pl_optimizer=False)
-            with write_atomically(self.home / "last.ckpt") as scratch:
-                torch.save(
-                    {
-                        "identity": self.identity,
-                        "step": learner.step,
-                        "learner": learner.state_dict(),
-                        "course": asdict(self.course),
-                        "losses": [float(each) for each in self._losses],
-                        "optimizer": {
-                            "optimizer": optimizer.state_dict(),
-                            "precision": trainer.precision_plugin.state_dict(),
-                        },
+            save_tensors(
+                self.home / "last.ckpt",
+                {
+                    "identity": self.identity,
+                    "step": learner.step,
+                    "learner": learner.state_dict(),
+                    "course": asdict(self.course),
+                    "losses": [float(each) for each in self._losses],
+                    "optimizer": {
+                        "optimizer": optimizer.state_dict(),
+                        "precision": trainer.precision_plugin.state_dict(),
                     },
-                    scratch,
-                )
+                },
+            )
         self._saved_at = time.monotonic()

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from time import monotonic
 from typing import TYPE_CHECKING, Any
@@ -11,7 +12,7 @@ import numpy as np
 from xray_mining.errors import UserError
 from xray_mining.features.extract import VectorSummary, in_shards
 from xray_mining.features.registry import Column
-from xray_mining.features.sets import VectorSet, set_name
+from xray_mining.features.sets import VectorSet, pixel_digests, set_name
 from xray_mining.models.options import EmbeddingOptions
 from xray_mining.models.weights import WeightsSource, find_weights
 from xray_mining.pixels.store import PixelStore
@@ -52,7 +53,9 @@ def embed(
     with record_run(workspace, "embed", f"{cohort.name}/{folder.name}", command, told) as notes:
         notes.inputs["cohort"] = cohort.digest
         notes.inputs["weights"] = source.digest
-        summary = _fill(folder, store, keys, options, told)
+        summary = _fill(
+            VectorSet(folder, "embeddings", store.name, (), told, pixel_digests(workspace)), store, keys, options
+        )
         notes.outputs["set"] = folder.name
     return summary
 
@@ -76,7 +79,7 @@ def embedding_set(workspace: Workspace, set_key: str, options: EmbeddingOptions,
     except FileNotFoundError as error:
         raise UserError(f"embeddings {set_key}: are not made yet; run `xray-mining embed` on the cohort") from error
     columns = tuple(Column(*each) for each in zip(told["columns"], told["units"], strict=True))
-    return VectorSet(folder, "embeddings", name, columns, json.loads(told["options"]))
+    return VectorSet(folder, "embeddings", name, columns, json.loads(told["options"]), pixel_digests(workspace))
 
 
 def embedding_folder(workspace: Workspace, set_key: str, options: EmbeddingOptions, store: str) -> Path:
@@ -99,19 +102,18 @@ def _told(options: EmbeddingOptions, source: WeightsSource) -> dict[str, Any]:
     return told
 
 
-def _fill(
-    folder: Path, store: PixelStore, keys: Sequence[str], options: EmbeddingOptions, told: dict[str, Any]
-) -> VectorSummary:
+def _fill(known: VectorSet, store: PixelStore, keys: Sequence[str], options: EmbeddingOptions) -> VectorSummary:
+    """Measure what is missing of `keys`; the columns of `known` are not known before the network is loaded."""
     started = monotonic()
+    folder = known.folder
     sweep(folder)
-    known = VectorSet(folder, "embeddings", store.name, (), told)
     missing = known.missing(keys)
     kept = len(keys) - len(missing)
     if not missing and (folder / "set.json").is_file():
         columns = len(json.loads((folder / "set.json").read_text(encoding="utf-8"))["columns"])
         return VectorSummary(folder.name, "embeddings", len(keys), 0, kept, columns, monotonic() - started)
     embedder = Embedder(options)
-    made = VectorSet(folder, "embeddings", store.name, embedder.columns, told)
+    made = replace(known, columns=embedder.columns)
     with progress(len(keys), f"embeddings {made.name}", done=kept) as bar:
         for first in range(0, len(missing), _PART_IMAGES):
             part = missing[first : first + _PART_IMAGES]

@@ -21,12 +21,22 @@ from xray_mining.models.options import (
     NetworkOptions,
     NullOptions,
     OracleOptions,
+    without_paths,
 )
 from xray_mining.progress import progress
 from xray_mining.records.cohort import FrozenCohort
 from xray_mining.records.ledger import record_run
 from xray_mining.records.predictions import Predictions
-from xray_mining.workspace import Workspace, digest_of, sweep, versions, write_atomically, write_json
+from xray_mining.workspace import (
+    Workspace,
+    digest_of,
+    digest_of_file,
+    digest_of_frame,
+    sweep,
+    versions,
+    write_atomically,
+    write_json,
+)
 
 if TYPE_CHECKING:
     import numpy as np
@@ -35,7 +45,7 @@ if TYPE_CHECKING:
     from xray_mining.models.fit import Fit, Fitted
 
 # A change of how fits are made that changes their numbers: experiments made before it are made again.
-_VERSION = 1
+_VERSION = 2
 
 NO_SEED = -1
 
@@ -164,6 +174,28 @@ class _Task:
     experiments: Mapping[str, ExperimentOptions]
     cohort: FrozenCohort
     licences: dict[str, str] = field(default_factory=dict)
+    _keys: list[str] = field(default_factory=list)
+    _matrix: "np.ndarray | None" = None
+    _rows: dict[str, pl.DataFrame] = field(default_factory=dict)
+
+    def keys(self) -> list[str]:
+        """image_key of every member: the rows of every rotation, in this order."""
+        self._keys = self._keys or self.cohort.members()["image_key"].to_list()
+        return self._keys
+
+    def matrix(self, make: "Callable[[], np.ndarray]") -> "np.ndarray":
+        """What the model reads of every member, (members, columns): made once, for all rotations."""
+        if self._matrix is None:
+            self._matrix = make()
+        return self._matrix
+
+    def catalog_rows(self, report: str) -> pl.DataFrame:
+        """Rows of sql/REPORT.sql of all members, read once."""
+        if report not in self._rows:
+            from xray_mining.catalog.query import select
+
+            self._rows[report] = select(self.workspace, report, image_keys=self.keys())
+        return self._rows[report]
 
     @property
     def folder(self) -> Path:
@@ -243,11 +275,7 @@ class _Task:
         )
 
     def shown_options(self) -> dict[str, Any]:
-        """The options without a path: a weights file is known by its name and, among the inputs, its digest."""
-        shown = self.options.model_dump(mode="json")
-        if "weights" in shown:
-            shown["weights"] = Path(shown["weights"]).name
-        return shown
+        return without_paths(self.options)
 
     def versions_that_matter(self) -> tuple[str, ...]:
         if isinstance(self.options, NetworkOptions):
@@ -267,10 +295,13 @@ class _Task:
     def inputs(self) -> dict[str, str]:
         """Name of each input → its digest or set; licences of weights are collected on the way."""
         from xray_mining.features.extract import feature_set
-        from xray_mining.models.nulls import picture_options
+        from xray_mining.models.nulls import METADATA, picture_options
 
         options = self.options
         found: dict[str, str] = {}
+        reads_pictures = isinstance(options, BaselineOptions | FrozenOptions | NetworkOptions)
+        if reads_pictures or (isinstance(options, NullOptions) and picture_options(options.model) is not None):
+            found["pixels"] = self.pixels_digest()
         if isinstance(options, BaselineOptions):
             for key in options.features:
                 found[f"features/{key}"] = feature_set(self.workspace, key, self.study.features[key], self.store).name
@@ -299,7 +330,21 @@ class _Task:
             picture = picture_options(options.model)
             if picture is not None:
                 found["features"] = feature_set(self.workspace, f"null_{options.model}", picture, self.store).name
+            elif options.model == "metadata":
+                found["metadata"] = digest_of_frame(self.catalog_rows(METADATA))
+        elif isinstance(options, OracleOptions):
+            from xray_mining.models.oracle import TRUTHS
+
+            found["truths"] = digest_of_frame(self.catalog_rows(TRUTHS))
+            found["metadata"] = digest_of_frame(self.catalog_rows(METADATA).select("image_key", "patient_sex"))
         return found
+
+    def pixels_digest(self) -> str:
+        """Digest of what the members' pictures were made from: an archive ingested again may bring other pixels."""
+        from xray_mining.features.sets import pixel_digests
+
+        members = pl.DataFrame({"image_key": self.keys()}, schema={"image_key": pl.String})
+        return digest_of_frame(members.join(pixel_digests(self.workspace), on="image_key", how="left"))
 
     def member_digest(self, member: str) -> str:
         other = self.experiments[member]
@@ -316,7 +361,9 @@ class _Task:
                 f"`xray-mining train {self.study.study}/{member}` first"
             )
         self.licences |= notes.get("licences") or {}
-        return str(notes["digest"])
+        # A member that has got more seeds or rotations keeps its own digest.
+        parts = {path.name: digest_of_file(path) for path in (folder / "predictions").glob("*.parquet")}
+        return digest_of([notes["digest"], parts])
 
     def fit(self, number: int, seed: int, digest: str) -> dict[str, Any]:
         """One rotation under one seed: fit, calibrate, write the part; what was chosen, for experiment.json."""
@@ -419,17 +466,21 @@ def _column(values: "np.ndarray | None", column: int | None) -> "np.ndarray | No
 def _fit_null(task: _Task, fit: "Fit") -> "tuple[Fitted, dict[str, Any]]":
     from xray_mining.features.extract import extract, load
     from xray_mining.models.baselines import fit_baseline
-    from xray_mining.models.nulls import centre, metadata, picture_options
+    from xray_mining.models.nulls import METADATA, centre, metadata, picture_options
 
     model = task.options.model
     if model == "centre":
         return centre(fit), {}
     picture = picture_options(model)
     if picture is None:
-        matrix, _ = metadata(task.workspace, fit)
+        matrix, _ = metadata(task.catalog_rows(METADATA), fit)
     else:
-        extract(task.workspace, task.cohort, f"null_{model}", picture)
-        matrix, _ = load(task.workspace, f"null_{model}", picture, fit.keys, task.store)
+
+        def measured() -> "np.ndarray":
+            extract(task.workspace, task.cohort, f"null_{model}", picture)
+            return load(task.workspace, f"null_{model}", picture, task.keys(), task.store)[0]
+
+        matrix = task.matrix(measured)
     fitted, learned = fit_baseline("logistic" if fit.is_classes else "ridge", matrix, fit)
     return fitted, learned.chosen
 
@@ -443,9 +494,13 @@ def _fit_baseline(task: _Task, fit: "Fit") -> "tuple[Fitted, dict[str, Any]]":
     options = task.options
     assert isinstance(options, BaselineOptions)
     sets = {key: task.study.features[key] for key in options.features}
-    matrix = np.concatenate([load(task.workspace, key, each, fit.keys, task.store)[0] for key, each in sets.items()], 1)
-    fitted, learned = fit_baseline(options.model, matrix, fit)
-    shown = {key: each.model_dump(mode="json") for key, each in sets.items()}
+
+    def side_by_side() -> "np.ndarray":
+        tables = [load(task.workspace, key, each, task.keys(), task.store)[0] for key, each in sets.items()]
+        return np.concatenate(tables, 1)
+
+    fitted, learned = fit_baseline(options.model, task.matrix(side_by_side), fit)
+    shown = {key: without_paths(each) for key, each in sets.items()}
     task.save(fit, {"predictor": learned.predictor, "features": shown})
     return fitted, learned.chosen
 
@@ -459,9 +514,13 @@ def _fit_frozen(task: _Task, fit: "Fit") -> "tuple[Fitted, dict[str, Any]]":
     options = task.options
     assert isinstance(options, FrozenOptions)
     sets = {key: task.study.embeddings[key] for key in options.embeddings}
-    matrix = np.concatenate([load(task.workspace, key, each, fit.keys, task.store)[0] for key, each in sets.items()], 1)
-    fitted, learned = fit_baseline(options.head, matrix, fit, options.components)
-    shown = {key: each.model_dump(mode="json") for key, each in sets.items()}
+
+    def side_by_side() -> "np.ndarray":
+        tables = [load(task.workspace, key, each, task.keys(), task.store)[0] for key, each in sets.items()]
+        return np.concatenate(tables, 1)
+
+    fitted, learned = fit_baseline(options.head, task.matrix(side_by_side), fit, options.components)
+    shown = {key: without_paths(each) for key, each in sets.items()}
     task.save(fit, {"predictor": learned.predictor, "embeddings": shown})
     return fitted, learned.chosen
 
@@ -516,11 +575,12 @@ def _predictions_of(task: _Task, member: str, fit: "Fit") -> "Fitted":
 
 def _fit_oracle(task: _Task, fit: "Fit") -> "tuple[Fitted, dict[str, Any]]":
     from xray_mining.models.baselines import fit_baseline
-    from xray_mining.models.oracle import truths
+    from xray_mining.models.nulls import METADATA
+    from xray_mining.models.oracle import TRUTHS, truths
 
     options = task.options
     assert isinstance(options, OracleOptions)
-    matrix, _ = truths(task.workspace, fit, options.truths)
+    matrix, _ = truths(task.catalog_rows(TRUTHS), task.catalog_rows(METADATA), fit, options.truths)
     fitted, learned = fit_baseline("logistic" if fit.is_classes else "ridge", matrix, fit)
     return fitted, learned.chosen
 

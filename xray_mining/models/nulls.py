@@ -5,12 +5,13 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from xray_mining.catalog.query import select
 from xray_mining.features.options import FeatureOptions
 from xray_mining.models.fit import Fit, Fitted
-from xray_mining.workspace import Workspace
 
 Array = np.ndarray[Any, Any]
+
+METADATA = "reports/metadata_of_images"
+"""The query whose rows `metadata` takes."""
 
 NULL_MODELS = ("centre", "metadata", "histogram", "thumbnail", "border")
 
@@ -52,14 +53,13 @@ def _weighted_median(values: Array, weights: Array) -> float:
     return float(values[order][at])
 
 
-def metadata(workspace: Workspace, fit: Fit) -> tuple[Array, list[str]]:
-    """What the catalog knows of each image but its age, (n, columns) float64 in the order of fit.images, and names.
+def metadata(rows: pl.DataFrame, fit: Fit) -> tuple[Array, list[str]]:
+    """What the catalog's rows say of each image, (n, columns) float64 in the order of fit.images, and names.
 
     Words become one column each (the most frequent twenty of the rotation's training patients), numbers stay, with a
     column that says whether they are known. Sex is left out where it is the target.
     """
-    frame = select(workspace, "reports/metadata_of_images", image_keys=fit.keys)
-    ordered = pl.DataFrame({"image_key": fit.keys}).join(frame, on="image_key", how="left", maintain_order="left")
+    ordered = pl.DataFrame({"image_key": fit.keys}).join(rows, on="image_key", how="left", maintain_order="left")
     left_out = {"image_key"} | ({"patient_sex"} if "sex" in fit.target.name else set())
     learned = fit.rows("train", "validation")
     columns: list[Array] = []

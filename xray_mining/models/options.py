@@ -1,6 +1,7 @@
 """What a study may say about an experiment; read without torch."""
 
-from typing import Annotated, Literal
+from pathlib import Path
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, Field
 
@@ -118,3 +119,11 @@ class DesignOptions(BaseModel, extra="forbid", frozen=True):
 
     rotations: Literal["hold_out", "all"] = Field("hold_out", description="rotation 0, or all rotations of the folds")
     seeds: list[int] = Field(default=[0], min_length=1, description="one fit a seed, for models that draw by chance")
+
+
+def without_paths(options: BaseModel) -> dict[str, Any]:
+    """Options as they may be written down: a weights file is known by its name and its digest, not by where it lies."""
+    shown = options.model_dump(mode="json")
+    if "weights" in shown:
+        shown["weights"] = Path(shown["weights"]).name
+    return shown

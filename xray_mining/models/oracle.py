@@ -6,21 +6,21 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from xray_mining.catalog.query import select
 from xray_mining.errors import UserError, unknown_name
 from xray_mining.models.fit import Fit
-from xray_mining.workspace import Workspace
 
 Array = np.ndarray[Any, Any]
 
+TRUTHS = "reports/truths_of_images"
+"""The query whose rows `truths` takes."""
 
-def truths(workspace: Workspace, fit: Fit, wanted: Sequence[str]) -> tuple[Array, list[str]]:
+
+def truths(frame: pl.DataFrame, metadata: pl.DataFrame, fit: Fit, wanted: Sequence[str]) -> tuple[Array, list[str]]:
     """True measures, their squares and products, (n, columns) float64 in the order of fit.images, and names.
 
     `wanted` names the measures; none takes all that are anatomy. Sex is added (an image shows it) unless it is the
     target. Raises UserError where the archive brought no truth.
     """
-    frame = select(workspace, "reports/truths_of_images", image_keys=fit.keys)
     if not frame.height:
         raise UserError("oracle: these images have no known truth; only phantom archives do: leave the oracle out")
     anatomy = sorted(frame.filter(pl.col("kind") == "anatomy")["name"].unique().to_list())
@@ -33,7 +33,7 @@ def truths(workspace: Workspace, fit: Fit, wanted: Sequence[str]) -> tuple[Array
     ordered = pl.DataFrame({"image_key": fit.keys}).join(wide, on="image_key", how="left", maintain_order="left")
     matrix = ordered.select(names).cast(pl.Float64).fill_null(float("nan")).to_numpy()
     if "sex" not in fit.target.name:
-        sexes = select(workspace, "reports/metadata_of_images", image_keys=fit.keys).select("image_key", "patient_sex")
+        sexes = metadata.select("image_key", "patient_sex")
         sex = pl.DataFrame({"image_key": fit.keys}).join(sexes, on="image_key", how="left", maintain_order="left")
         matrix = np.column_stack([matrix, (sex["patient_sex"] == "M").fill_null(False).to_numpy().astype(float)])
         names.append("male")

@@ -92,8 +92,16 @@ def _target(raw: Mapping[str, Any]) -> Target:
 
 def save_model(path: Path, network: Network, facts: Mapping[str, Any]) -> None:
     """Write a model file, whole or not at all."""
-    with write_atomically(path) as scratch:
-        torch.save({"format": MODEL_FORMAT, **facts, "state": network.state_dict()}, scratch)
+    save_tensors(path, {"format": MODEL_FORMAT, **facts, "state": network.state_dict()})
+
+
+def save_tensors(path: Path, content: Mapping[str, Any]) -> None:
+    """Write a file for torch.load, whole or not at all; CannotFinish where the disk refuses.
+
+    Through an open file: given a path, torch turns a full disk into a RuntimeError that does not say so.
+    """
+    with write_atomically(path) as scratch, scratch.open("wb") as file:
+        torch.save(dict(content), file)
 
 
 def load_model(path: Path) -> SavedModel:

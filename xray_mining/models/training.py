@@ -23,7 +23,7 @@ from xray_mining.models.fit import Fit, Fitted
 from xray_mining.models.heads import Range
 from xray_mining.models.losses import Loss, find_loss
 from xray_mining.models.module import Learner, Network, make_network
-from xray_mining.models.options import NetworkOptions
+from xray_mining.models.options import NetworkOptions, without_paths
 from xray_mining.models.prediction import load_model, predict_dataset, save_model
 from xray_mining.models.weights import find_weights
 from xray_mining.pixels.store import PixelStore
@@ -85,7 +85,7 @@ def fit_network(
         network = make_network(options, loss.head, fit.target, known, fit.seed)
         facts = {
             "identity": identity,
-            "options": options.model_dump(mode="json"),
+            "options": without_paths(options),
             "target": {**asdict(fit.target), "classes": list(fit.target.classes)},
             "loss": loss_name,
             "head": loss.head,

@@ -1,0 +1,155 @@
+"""What is kept must be of the same pictures, rows and members: else it is made again."""
+
+from pathlib import Path
+from uuid import UUID
+
+import joblib
+import numpy as np
+import polars as pl
+import pytest
+
+from xray_mining.features.extract import feature_set
+from xray_mining.features.options import FeatureOptions
+from xray_mining.features.sets import VectorSet
+from xray_mining.models import experiment
+from xray_mining.models.fit import Fit
+from xray_mining.models.options import EmbeddingOptions, EnsembleOptions, NullOptions, OracleOptions, without_paths
+from xray_mining.records.cohort import FrozenCohort, Target
+from xray_mining.workspace import ArchiveSettings, Workspace, write_frame, write_json
+
+KEYS = [str(UUID(int=number + 1)) for number in range(6)]
+COLUMNS = ["image_key", "pixel_digest"]
+
+
+@pytest.fixture
+def workspace(tmp_path: Path) -> Workspace:
+    """Six radiographs of one archive, of which only key and pixel digest matter here."""
+    made = Workspace.create(tmp_path / "workspace")
+    made.save(made.settings.model_copy(update={"archives": {"a": ArchiveSettings(domain="a", adapter="a", order=0)}}))
+    ingest(made, ["first"] * 6)
+    return made
+
+
+def ingest(workspace: Workspace, digests: list[str]) -> None:
+    write_frame(pl.DataFrame([KEYS, digests], schema=COLUMNS), workspace.parts("a", "images") / "00000.parquet")
+
+
+def cohort(workspace: Workspace) -> FrozenCohort:
+    members = pl.DataFrame({"image_key": KEYS})
+
+    class Few(FrozenCohort):
+        def members(self) -> pl.DataFrame:
+            return members
+
+    target = Target("age_years", "number", "years")
+    return Few("few", "0" * 32, "few", "", {}, "", 2, False, (target,), (), "", "store")
+
+
+def task(workspace: Workspace, options: object, **others: object) -> "experiment._Task":
+    class Study:
+        study = "s"
+
+    return experiment._Task(workspace, Study(), "one", options, {"one": options, **others}, cohort(workspace))  # ty: ignore
+
+
+def made_set(workspace: Workspace) -> VectorSet:
+    return feature_set(workspace, "zones", FeatureOptions(families=["histogram"], regions=["whole"]), "store")
+
+
+def test_vectors_of_earlier_pixels_do_not_count(workspace):
+    first = made_set(workspace)
+    numbers = np.arange(6 * len(first.columns), dtype=float).reshape(6, -1)
+    first.write(KEYS, numbers)
+    assert made_set(workspace).missing(KEYS) == []
+    ingest(workspace, ["first"] * 4 + ["second"] * 2)
+    again = made_set(workspace)
+    assert again.missing(KEYS) == KEYS[4:]
+    with pytest.raises(Exception, match="2 of 6 radiographs are not in the set"):
+        again.read(KEYS)
+    again.write(KEYS[4:], -numbers[4:])
+    assert made_set(workspace).missing(KEYS) == []
+    assert np.array_equal(made_set(workspace).read(KEYS), np.concatenate([numbers[:4], -numbers[4:]]))
+
+
+def test_parts_that_note_no_pixels_are_measured_again(workspace):
+    made = made_set(workspace)
+    made.write(KEYS, np.zeros((6, len(made.columns))))
+    [part] = (made.folder / "parts").iterdir()
+    write_frame(pl.read_parquet(part).drop("pixel_digest"), part)
+    assert made_set(workspace).missing(KEYS) == KEYS
+
+
+def test_other_pixels_are_another_input(workspace):
+    options = NullOptions(model="thumbnail", cohort="few", target="age_years")
+    before = task(workspace, options).inputs()
+    assert task(workspace, options).inputs() == before
+    ingest(workspace, ["first"] * 5 + ["second"])
+    after = task(workspace, options).inputs()
+    assert {key for key in before if before[key] != after[key]} == {"pixels"}
+
+
+@pytest.mark.parametrize("model", ["metadata", "oracle"])
+def test_other_rows_of_the_catalog_are_another_input(workspace, monkeypatch, model):
+    rows = {"patient_sex": ["M"] * 6, "name": ["heart_width_mm"] * 6, "value": [1.0] * 6}
+    asked: list[str] = []
+
+    def select(place, report, image_keys):
+        asked.append(report)
+        return pl.DataFrame({"image_key": image_keys, **rows})
+
+    monkeypatch.setattr("xray_mining.catalog.query.select", select)
+    kind = {"metadata": NullOptions, "oracle": OracleOptions}[model]
+    options = kind(model=model, cohort="few", target="age_years")
+    before = task(workspace, options).inputs()
+    again = task(workspace, options)
+    assert again.inputs() == before
+    asked.clear()
+    again.catalog_rows("reports/metadata_of_images")
+    assert not asked, "rows are read once a task"
+    rows |= {"patient_sex": ["F"] * 6}
+    assert task(workspace, options).inputs() != before
+    rows |= {"patient_sex": ["M"] * 6, "value": [2.0] * 6}
+    assert task(workspace, options).inputs() != before
+
+
+def test_a_member_with_more_seeds_is_another_input(workspace):
+    member = NullOptions(model="centre", cohort="few", target="age_years")
+    options = EnsembleOptions(model="ensemble", members=["a", "b"], cohort="few", target="age_years")
+    for name in "ab":
+        folder = workspace.experiment("s", name)
+        write_json({"digest": name, "cohort_digest": "0" * 32}, folder / "experiment.json")
+        write_frame(pl.DataFrame({"value": [1.0]}), folder / "predictions/rotation0-seed0.parquet")
+    before = task(workspace, options, a=member, b=member).inputs()
+    write_frame(pl.DataFrame({"value": [2.0]}), workspace.experiment("s", "b") / "predictions/rotation0-seed1.parquet")
+    after = task(workspace, options, a=member, b=member).inputs()
+    assert after["experiments/a"] == before["experiments/a"]
+    assert after["experiments/b"] != before["experiments/b"]
+
+
+def test_a_kept_model_does_not_say_where_its_weights_lay(workspace, monkeypatch):
+    options = EmbeddingOptions(weights="/somewhere/private/net.pth")
+    assert without_paths(options)["weights"] == "net.pth"
+    assert without_paths(EmbeddingOptions())["weights"] == "package"
+    from xray_mining.models.options import FrozenOptions
+
+    frozen = FrozenOptions(model="frozen", embeddings=["e"], head="ridge", cohort="few", target="age_years")
+    one = task(workspace, frozen)
+    one.study.embeddings = {"e": options}  # ty: ignore
+    rng = np.random.default_rng(0)
+    matrix = rng.normal(size=(6, 3))
+    monkeypatch.setattr("xray_mining.models.embedding.load", lambda *given: (matrix, ["x", "y", "z"]))
+    images = pl.DataFrame(
+        {
+            "image_key": KEYS,
+            "patient_key": KEYS,
+            "study_key": KEYS,
+            "weight": [1.0] * 6,
+            "role": ["train"] * 4 + ["validation", "test"],
+            "truth": matrix[:, 0],
+            "label": pl.Series([None] * 6, dtype=pl.String),
+        }
+    )
+    experiment._fit_frozen(one, Fit(0, -1, one.cohort.target("age_years"), images))
+    [path] = one.folder.rglob("*.joblib")
+    assert joblib.load(path)["embeddings"]["e"]["weights"] == "net.pth"
+    assert b"private" not in repr(joblib.load(path)).encode()
