@@ -1,5 +1,6 @@
 """Every adapter: found by its folder's layout, reads its set's own tables with their oddities."""
 
+import os
 import shutil
 from pathlib import Path
 
@@ -102,6 +103,9 @@ def test_an_adapter_is_found_by_its_folder_and_reads_what_it_lists(name, fixture
     assert header.patient_id == by_table[header.instance_id].patient_id
     assert read[0].encoded is not None
     assert header.known_chest
+    # What the rows are made from is told, so that a corrected table is read anew.
+    tables = [file.path for file in adapter.files() if file.path.endswith((b".csv", b".csv.gz"))]
+    assert {path.name for path in adapter.tables()} == {Path(os.fsdecode(each)).name for each in tables}
 
 
 def test_every_adapter_but_the_general_ones_is_tested_here():

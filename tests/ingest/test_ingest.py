@@ -22,7 +22,7 @@ import pytest
 from xray_mining.catalog.merge import merge
 from xray_mining.catalog.query import sql
 from xray_mining.errors import UserError
-from xray_mining.ingest import near_duplicates
+from xray_mining.ingest import near_duplicates, run
 from xray_mining.ingest.ingest import IngestRequest, ingest
 from xray_mining.ingest.options import GreyOptions, IngestOptions
 from xray_mining.ingest.summary import locate, rejected_paths, status_of
@@ -188,6 +188,85 @@ def test_a_search_for_near_duplicates_that_was_killed_is_made_by_the_next_run(
     monkeypatch.setattr("xray_mining.ingest.near_duplicates._pairs", lambda *_: 1 / 0)
     _, again = run_ingest(tmp_path / "a", tmp_path / "w", options=options, name="a")
     assert again.near_duplicates == 1
+
+
+@pytest.mark.parametrize("metadata_only", [False, True])
+def test_a_corrected_table_mapping_or_option_is_read_by_the_next_run(tmp_path, run_ingest, metadata_only):
+    folder = tmp_path / "a"
+    folder.mkdir()
+    rng = np.random.default_rng(1)
+    for number in range(3):
+        cv2.imwrite(str(folder / f"{number}.png"), rng.integers(0, 255, (64, 64), np.uint8))
+    table, mapping = folder / "t.csv", folder / "mapping.yaml"
+    table.write_text("image,patient,age,old\n0.png,a,40,95\n1.png,b,50,50\n2.png,c,60,60\n")
+    mapping.write_text("table: t.csv\ncolumns: {image: image, patient_id: patient, age: age}\n")
+
+    def ages(options: IngestOptions = SMALL) -> tuple[int, list[float]]:
+        workspace, summary = run_ingest(folder, tmp_path / "w", options=options, metadata_only=metadata_only)
+        assert summary.kept == 3
+        return summary.shards_now, sql(workspace, "select age_years as a from images order by a")["a"].to_list()
+
+    assert ages() == (1, [40, 50, 60])
+    table.write_text(table.read_text().replace("c,60,60", "c,61,61"))
+    assert ages() == (1, [40, 50, 61])
+    assert ages() == (0, [40, 50, 61])
+    mapping.write_text(mapping.read_text().replace("age: age", "age: old"))
+    assert ages() == (1, [50, 61, 90])
+    assert ages(SMALL.model_copy(update={"topcode_age": False})) == (1, [50, 61, 95])
+    assert ages() == (1, [50, 61, 90])
+
+
+def test_table_rows_killed_between_slices_are_finished_by_the_next_run(tmp_path, run_ingest, monkeypatch):
+    folder = tmp_path / "a"
+    folder.mkdir()
+    (folder / "t.csv").write_text("image,patient\n" + "".join(f"{n}.png,{n}\n" for n in range(10)))
+    (folder / "mapping.yaml").write_text("table: t.csv\ncolumns: {image: image, patient_id: patient}\n")
+    monkeypatch.setattr("xray_mining.ingest.ingest._TABLE_ROWS", 4)
+    with monkeypatch.context() as patch:
+        patch.setattr("xray_mining.ingest.ingest.count", lambda first: iter([first]))
+        run_ingest(folder, tmp_path / "w", metadata_only=True)
+    _, summary = run_ingest(folder, tmp_path / "w", metadata_only=True)
+    assert (summary.shards_now, summary.kept) == (2, 10)
+    (folder / "t.csv").write_text("image,patient\n0.png,0\n")
+    _, summary = run_ingest(folder, tmp_path / "w", metadata_only=True)
+    assert summary.kept == 1
+
+
+def test_two_stores_of_one_archive_never_share_rows_of_other_tables(archive, tmp_path, run_ingest):
+    run_ingest(archive, tmp_path / "w")
+    other = SMALL.model_copy(update={"grey": GreyOptions(side_px=32), "topcode_age": False})
+    run_ingest(archive, tmp_path / "w", options=other)
+    _, summary = run_ingest(archive, tmp_path / "w")
+    assert summary.shards_now == 3
+
+
+def test_a_run_killed_while_it_reads_anew_leaves_no_key_with_anothers_picture(tmp_path, make_dicom, monkeypatch):
+    folder = tmp_path / "a"
+    for number in range(3):
+        make_dicom(folder / f"{number}", number=number)
+    workspace = Workspace.create(tmp_path / "w")
+    options = SMALL.model_copy(update={"shard_files": 2})
+    ingest(workspace, IngestRequest(folder=folder, name="a", jobs=1), options)
+    before = PixelStore.open(workspace)
+    keys = before.frame.sort("shard", "offset")["image_key"]
+    pictures = before.read(keys)
+    (folder / "0").write_text("no picture any more: what follows moves up in the raw file")
+
+    def in_this_process(tasks, *_: object):
+        return [run.run_shard(task, lambda *_: None) for task in tasks]
+
+    monkeypatch.setattr("xray_mining.ingest.ingest.run_shards", in_this_process)
+    with monkeypatch.context() as patch:
+        patch.setattr(run._Work, "write", lambda *_: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            ingest(workspace, IngestRequest(folder=folder, name="a", jobs=1, again=True), options)
+    killed = PixelStore.open(workspace)
+    assert killed.has(keys).tolist() == [False, False, True]
+    assert np.array_equal(killed.read(keys[2:]), pictures[2:])
+    with pytest.raises(UserError, match="2 of 3 radiographs have no picture"):
+        killed.read(keys)
+    ingest(workspace, IngestRequest(folder=folder, name="a", jobs=1), options)
+    assert np.array_equal(PixelStore.open(workspace).read(keys[1:]), pictures[1:])
 
 
 def test_broken_files_are_rows_and_the_run_goes_on(tmp_path, make_dicom, run_ingest, shared):

@@ -56,6 +56,10 @@ class Adapter(ABC):
         """The radiographs that the adapter's tables name, without pictures; None where it has no tables."""
         return None
 
+    def tables(self) -> list[Path]:
+        """The files beside the radiographs that rows are made from: where one has changed, shards are done anew."""
+        return []
+
     def table_files(self) -> int | None:
         """How many files the tables name; None where there are no tables."""
         return None

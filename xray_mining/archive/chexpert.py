@@ -63,6 +63,10 @@ class Chexpert(Adapter):
         for row in self._table.iter_rows(named=True):
             yield Radiograph(self._header(row))
 
+    def tables(self) -> list[Path]:
+        """The tables of the set's parts."""
+        return [path for name in _TABLES if (path := find_table(self.folder, name)) is not None]
+
     def table_files(self) -> int:
         """Rows of the tables."""
         return self._table.height

@@ -189,6 +189,11 @@ class Generic(Adapter):
             if row[self.says.columns.image]:
                 yield Radiograph(self._header(row))
 
+    def tables(self) -> list[Path]:
+        """The mapping and its tables."""
+        names = [self.says.table, *(each.table for each in self.says.boxes)]
+        return [self.mapping or self.folder / _SHIPPED, *(self.folder / name for name in names)]
+
     def table_files(self) -> int:
         """Rows that name an image."""
         return int(self._table[self.says.columns.image].is_not_null().sum())

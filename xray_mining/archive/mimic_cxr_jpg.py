@@ -62,6 +62,11 @@ class MimicCxrJpg(Adapter):
         for row in self._table.iter_rows(named=True):
             yield Radiograph(self._header(row))
 
+    def tables(self) -> list[Path]:
+        """Metadata, labels, splits and patients."""
+        names = (_METADATA, *_LABELS, _SPLIT, _PATIENTS)
+        return [path for name in names if (path := find_table(self.folder, name)) is not None]
+
     def table_files(self) -> int:
         """Rows of the metadata table."""
         return self._table.height

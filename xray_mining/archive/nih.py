@@ -50,6 +50,8 @@ LABELS = (
     "Pneumothorax",
 )
 
+_BOX_TABLES = ("BBox_List_2017.csv", "BBox_List_2017.csv.gz", "BBox_List_2017_Official_NIH.csv")
+
 
 class Nih(Adapter):
     """The set's own folder; its 5 % sample (sample_labels.csv) too."""
@@ -90,6 +92,12 @@ class Nih(Adapter):
         for row in self._table.iter_rows(named=True):
             yield Radiograph(self._header(row, 0))
 
+    def tables(self) -> list[Path]:
+        """The table and the boxes."""
+        path = _table_of(self.folder)
+        found = [path] if path is not None else []
+        return [*found, *(self.folder / name for name in _BOX_TABLES if (self.folder / name).is_file())]
+
     def table_files(self) -> int:
         """Rows of the table."""
         return self._table.height
@@ -112,7 +120,7 @@ class Nih(Adapter):
     @cached_property
     def _boxes(self) -> dict[str, list[Box]]:
         found: dict[str, list[Box]] = {}
-        for name in ("BBox_List_2017.csv", "BBox_List_2017.csv.gz", "BBox_List_2017_Official_NIH.csv"):
+        for name in _BOX_TABLES:
             if (self.folder / name).is_file():
                 for row in read_table(self.folder / name, _BOX_HEADER).iter_rows(named=True):
                     try:

@@ -61,6 +61,11 @@ class Padchest(Adapter):
         for row in self._table.iter_rows(named=True):
             yield Radiograph(self._header(row))
 
+    def tables(self) -> list[Path]:
+        """The table."""
+        path = _table_of(self.folder)
+        return [path] if path is not None else []
+
     def table_files(self) -> int:
         """Rows of the table."""
         return self._table.height

@@ -67,6 +67,10 @@ class Phantom(Adapter):
         """The header with its truth."""
         return map(self._with_truth, read_dicom(data, with_pixels=False))
 
+    def tables(self) -> list[Path]:
+        """The truth and what its columns mean."""
+        return [self.folder / "truth.parquet", self.folder / "truth_columns.json"]
+
     def _with_truth(self, radiograph: Radiograph) -> Radiograph:
         uid = radiograph.header.instance_id or ""
         findings = []

@@ -26,6 +26,7 @@ from xray_mining.ingest.run import (
     counts_of,
     counts_path,
     forget,
+    rows_digest,
     run_table,
     store_name,
 )
@@ -121,10 +122,11 @@ def ingest(workspace: Workspace, request: IngestRequest, options: IngestOptions)
             shard=0,
             options=options,
             headers_only=request.metadata_only,
+            digest=rows_digest(options, adapter),
         )
         rows = adapter.rows() if request.metadata_only else None
         if rows is not None:
-            finished = _table_rows(workspace, task, rows, request.again)
+            finished = _table_rows(workspace, task, adapter, rows, request.again)
             result = _result(workspace, task, store, finished=finished, listing=None, events={}, adapter=adapter)
             result = replace(result, shards=result.shards_done, seconds=round(time.monotonic() - clock, 3))
             run = f"{started:%Y%m%dT%H%M%S}-{uuid.uuid4().hex[:8]}"
@@ -141,13 +143,13 @@ def ingest(workspace: Workspace, request: IngestRequest, options: IngestOptions)
             for each in chosen:
                 counts_path(workspace, name, each, store).unlink(missing_ok=True)
         _open_store(workspace, store, options)
-        done = counts_of(workspace, name, store)
+        done = counts_of(workspace, name, store, task.digest)
         tasks = [replace(task, shard=each) for each in chosen if each not in done]
         finished = _run(workspace, name, tasks, request.jobs, options)
         if store and workspace.settings.store != store:
             with lock(workspace.private / "settings.lock"):
                 workspace.save(workspace.settings.model_copy(update={"store": store}))
-        if store and set(known) <= set(counts_of(workspace, name, store)):
+        if store and set(known) <= set(counts_of(workspace, name, store, task.digest)):
             # Every file is read: rows that stood for files by their table alone have done their service.
             for each in counts_of(workspace, name, ""):
                 if each >= FIRST_TABLE_SHARD:
@@ -163,19 +165,25 @@ def ingest(workspace: Workspace, request: IngestRequest, options: IngestOptions)
     return result
 
 
-def _table_rows(workspace: Workspace, task: ShardTask, rows: Iterator[Radiograph], again: bool) -> list[ShardCounts]:
-    """Make the catalog from an adapter's tables alone, in slices of rows."""
-    done = counts_of(workspace, task.archive, "")
-    if done and not again:
+def _table_rows(
+    workspace: Workspace, task: ShardTask, adapter: Adapter, rows: Iterator[Radiograph], again: bool
+) -> list[ShardCounts]:
+    """Make the catalog from an adapter's tables alone, in slices of rows; those made from the same tables stay."""
+    earlier = counts_of(workspace, task.archive, "")
+    done = {} if again else counts_of(workspace, task.archive, "", task.digest)
+    if done and sum(each.files for each in done.values()) == adapter.table_files():
         return []
     finished = []
-    for each in done:
-        forget(workspace, task.archive, each, "")
     for number in count(FIRST_TABLE_SHARD):
         slice_of_rows = list(islice(rows, _TABLE_ROWS))
         if not slice_of_rows:
             break
-        finished.append(run_table(replace(task, shard=number), slice_of_rows))
+        if number not in done:
+            finished.append(run_table(replace(task, shard=number), slice_of_rows))
+    for each in earlier:
+        # An earlier table was longer.
+        if each >= number:
+            forget(workspace, task.archive, each, "")
     return finished
 
 
@@ -189,7 +197,7 @@ def _result(
     events: dict[str, int],
     adapter: Adapter,
 ) -> IngestResult:
-    done = counts_of(workspace, task.archive, store)
+    done = counts_of(workspace, task.archive, store, task.digest)
     changed = (
         Rejects.read(workspace.parts(task.archive, Rejects.table) / _CHANGED) if _has_changed(workspace, task) else None
     )

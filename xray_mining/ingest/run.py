@@ -32,7 +32,7 @@ from xray_mining.records.masks import Masks, encode_mask
 from xray_mining.records.pixels import Pixels
 from xray_mining.records.record import Record
 from xray_mining.records.rejects import Rejects
-from xray_mining.workspace import Workspace, digest_of, write_frame, write_json
+from xray_mining.workspace import Workspace, digest_of, digest_of_file, write_frame, write_json
 
 # Raised when the meaning of a stored picture changes: its number is part of the store's name.
 _GREY_VERSION = 2
@@ -56,6 +56,8 @@ class ShardTask:
     shard: int
     options: IngestOptions
     headers_only: bool = False
+    digest: str = ""
+    """Of what rows are made from beside the files; see `rows_digest`."""
     refused: Mapping[int, tuple[str, str]] = field(default_factory=dict)
     """Positions that took workers down before: reason and sentence of their rejection."""
     suspects: tuple[int, ...] = ()
@@ -74,10 +76,18 @@ class ShardCounts:
     kept: int
     rejected: int
     seconds: float
+    digest: str = ""
+    """Of what its rows were made from beside the files: a shard of another digest is not done."""
 
     def __post_init__(self) -> None:
         if self.seen != self.kept + self.rejected:
             raise ArithmeticError(f"shard lost files: {self}")
+
+
+def rows_digest(options: IngestOptions, adapter: Adapter) -> str:
+    """Digest of all that rows are made from beside the files: options, the mapping and tables of the adapter."""
+    tables = [digest_of_file(path) if path.is_file() else "" for path in adapter.tables()]
+    return digest_of({"topcode_age": options.topcode_age, "adapter": adapter.name, "tables": tables})
 
 
 def counts_path(workspace: Workspace, archive: str, shard: int, store: str) -> Path:
@@ -85,11 +95,13 @@ def counts_path(workspace: Workspace, archive: str, shard: int, store: str) -> P
     return workspace.root / "parts" / archive / "shards" / f"{shard:05d}-{store}.json"
 
 
-def counts_of(workspace: Workspace, archive: str, store: str) -> dict[int, ShardCounts]:
-    """The counts of all shards that are done for a store, by number."""
+def counts_of(workspace: Workspace, archive: str, store: str, digest: str | None = None) -> dict[int, ShardCounts]:
+    """The counts of all shards that are done for a store, by number; with `digest` of those made from that only."""
     found = {}
     for path in (workspace.root / "parts" / archive / "shards").glob(f"*-{store}.json"):
         counts = ShardCounts(**json.loads(path.read_text(encoding="utf-8")))
+        if digest is not None and counts.digest != digest:
+            continue
         if (workspace.parts(archive, Images.table) / f"{counts.shard:05d}.parquet").is_file():
             found[counts.shard] = counts
     return found
@@ -109,9 +121,12 @@ def run_shard(task: ShardTask, report: Report, adapter: Adapter | None = None) -
     work = _Work(task, store, adapter, Reader(task.folder))
     if task.headers_only:
         work.all(files, report, None)
+        _retract(workspace, task, store)
     else:
         with write_shard(workspace, store, task.archive, task.shard) as writer:
             work.all(files, report, writer)
+            # Before the new pictures take the old ones' place: no key may ever stand for another's picture.
+            _retract(workspace, task, store)
     work.write(workspace)
     counts = ShardCounts(
         shard=task.shard,
@@ -122,9 +137,29 @@ def run_shard(task: ShardTask, report: Report, adapter: Adapter | None = None) -
         kept=len(work.images),
         rejected=len(work.rejects),
         seconds=round(time.monotonic() - clock, 3),
+        digest=task.digest,
     )
     write_json(asdict(counts), counts_path(workspace, task.archive, task.shard, store))
     return counts
+
+
+def _retract(workspace: Workspace, task: ShardTask, store: str) -> None:
+    """Take back what an earlier run said of the shard: that it is done, and where its pictures of this store stand.
+
+    Killed from here on until the new counts are written, the shard is not done and its pictures are missing.
+    """
+    counts_path(workspace, task.archive, task.shard, store).unlink(missing_ok=True)
+    for path in (workspace.root / "parts" / task.archive / "shards").glob(f"{task.shard:05d}-*.json"):
+        # Stores share the rows of images: made from other tables, they are not another store's any more.
+        if json.loads(path.read_text(encoding="utf-8")).get("digest", "") != task.digest:
+            path.unlink()
+    pixels = workspace.parts(task.archive, Pixels.table) / f"{task.shard:05d}.parquet"
+    if store and pixels.is_file():
+        others = Pixels.read(pixels).filter(pl.col("store") != store)
+        if others.height:
+            write_frame(others, pixels)
+        else:
+            pixels.unlink()
 
 
 # Shards of table rows without pictures are numbered from here: files of the same archive always come before them.
@@ -144,6 +179,7 @@ def run_table(task: ShardTask, radiographs: Sequence[Radiograph]) -> ShardCounts
         except Unusable as trouble:
             work.reject(position, radiograph.frame, key, 0, trouble)
     workspace = Workspace(task.root)
+    _retract(workspace, task, "")
     work.write(workspace)
     counts = ShardCounts(
         shard=task.shard,
@@ -154,6 +190,7 @@ def run_table(task: ShardTask, radiographs: Sequence[Radiograph]) -> ShardCounts
         kept=len(work.images),
         rejected=len(work.rejects),
         seconds=round(time.monotonic() - clock, 3),
+        digest=task.digest,
     )
     write_json(asdict(counts), counts_path(workspace, task.archive, task.shard, ""))
     return counts
