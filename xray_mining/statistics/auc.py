@@ -258,17 +258,44 @@ def auc_influence(labels: ArrayLike, scores: ArrayLike) -> tuple[float, Floats]:
 
 
 def average_precision(
-    labels: ArrayLike, scores: ArrayLike, patients: ArrayLike | None = None, confidence: float = 0.95
+    labels: ArrayLike,
+    scores: ArrayLike,
+    patients: ArrayLike | None = None,
+    folds: ArrayLike | None = None,
+    confidence: float = 0.95,
 ) -> Estimate:
-    """Mean precision over positives, ties taken together (scikit-learn's average_precision_score).
+    """Mean precision over positives, ties taken together (scikit-learn's average_precision_score), a mean over folds.
 
-    The interval is on the logit scale, from the infinitesimal jackknife with a patient's units together.
+    The interval is on the logit scale, from the infinitesimal jackknife with a patient's units together. Scores of
+    different folds come from different fits and are not ranked together; a fold without positives is left out.
     """
     positive = binary(labels)
     values = finite("scores", scores, positive.shape)
     if not positive.any():
         raise ValueError("average precision needs positives")
     owner = owners(patients, len(positive))
+    fold = np.zeros(len(positive), dtype=np.int64) if folds is None else np.asarray(folds)
+    parts = [fold == each for each in np.unique(fold) if positive[fold == each].any()]
+    influence, precisions = np.zeros(len(values)), []
+    for inside in parts:
+        precision, own = _precision_influence(positive[inside], values[inside])
+        influence[inside] = own / len(parts)
+        precisions.append(precision)
+    value = float(np.mean(precisions))
+    sums = np.bincount(owner, influence)
+    count = len(sums)
+    variance = float((sums**2).sum()) * count / max(count - 1, 1)
+    positives = len(np.unique(owner[positive]))
+    # Student's quantile by the number of patients with a hit: the influences of few positives carry the variance.
+    wide = (stats.t.ppf(0.975, max(positives - 1, 1)) / stats.norm.ppf(0.975)) ** 2
+    low, high = logit_interval(value, variance * wide, positives, max(count - positives, 1), confidence)
+    caution = "few patients in a class" if min(positives, count - positives) < FEW_IN_CLASS else ""
+    method = "infinitesimal jackknife, logit scale" + (f", mean over {len(parts)} folds" if len(parts) > 1 else "")
+    return Estimate(value, low, high, count, len(values), method, caution)
+
+
+def _precision_influence(positive: Booleans, values: Floats) -> tuple[float, Floats]:
+    """Average precision of (n,) scores and each unit's influence on it, (n,)."""
     order = np.argsort(-values)
     hits = positive[order].astype(np.float64)
     last = np.flatnonzero(np.concatenate((np.diff(values[order]) != 0, [True])))
@@ -284,15 +311,7 @@ def average_precision(
     gradient = (hits * (precision[run] - value) + hits * ahead_hit[run] - ahead_all[run]) / total
     influence = np.empty(len(values))
     influence[order] = gradient
-    sums = np.bincount(owner, influence)
-    count = len(sums)
-    variance = float((sums**2).sum()) * count / max(count - 1, 1)
-    positives = len(np.unique(owner[positive]))
-    # Student's quantile by the number of patients with a hit: the influences of few positives carry the variance.
-    wide = (stats.t.ppf(0.975, max(positives - 1, 1)) / stats.norm.ppf(0.975)) ** 2
-    low, high = logit_interval(value, variance * wide, positives, max(count - positives, 1), confidence)
-    caution = "few patients in a class" if min(positives, count - positives) < FEW_IN_CLASS else ""
-    return Estimate(value, low, high, count, len(values), "infinitesimal jackknife, logit scale", caution)
+    return value, influence
 
 
 def roc_curve(

@@ -1,12 +1,14 @@
 """Classes called by a threshold: thresholds are set on validation units, figures are computed on test units."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
+from scipy import stats
 
 from xray_mining.statistics.auc import areas_over_folds, logit_interval
-from xray_mining.statistics.estimate import Estimate, Floats, binary, finite, owners
+from xray_mining.statistics.estimate import Estimate, Floats, Integers, binary, finite, owners
 from xray_mining.statistics.resampling import interval, patient_sums, proportion_interval
 
 PROPORTIONS = {
@@ -183,10 +185,49 @@ def macro_auc(
     confidence: float = 0.95,
 ) -> Estimate:
     """Mean over classes of each class's area against the others, its variance from influences summed per patient."""
-    from xray_mining.statistics.auc import auc_influence
-
     names, values = np.asarray(truth), finite("probabilities", probabilities)
     owner = owners(patients, len(names))
+    value, influence, smallest = _macro_influence(names, values, classes, owner, folds)
+    sums = np.bincount(owner, influence)
+    variance = float((sums**2).sum() * len(sums) / max(len(sums) - 1, 1))
+    low, high = logit_interval(value, variance, smallest, len(sums), confidence)
+    return Estimate(value, float(low), float(high), len(sums), len(names), "influence function, logit scale")
+
+
+def compare_macro_auc(
+    truth: ArrayLike,
+    first: ArrayLike,
+    second: ArrayLike,
+    classes: Sequence[str],
+    patients: ArrayLike | None = None,
+    *,
+    folds: ArrayLike | None = None,
+    confidence: float = 0.95,
+) -> Estimate:
+    """Paired difference (first minus second) of two models' `macro_auc` on the same units, with a two-sided p.
+
+    Its variance is that of the differences of influences, summed per patient. The same model twice gives p = 1.
+    """
+    from xray_mining.statistics.resampling import linear_interval
+
+    names = np.asarray(truth)
+    owner = owners(patients, len(names))
+    given = [finite("probabilities", each) for each in (first, second)]
+    (a, own_a, _), (b, own_b, _) = (_macro_influence(names, each, classes, owner, folds) for each in given)
+    low, high, error = linear_interval(a - b, own_a - own_b, owner, confidence)
+    count = int(owner.max()) + 1
+    p = np.nan
+    if np.isfinite(error):
+        p = float(2 * stats.t.sf(abs(a - b) / error, count - 1)) if error > 1e-12 else (1.0 if a == b else np.nan)
+    return Estimate(a - b, low, high, count, len(names), "paired, influence function by patient", "", p)
+
+
+def _macro_influence(
+    names: NDArray[Any], values: Floats, classes: Sequence[str], owner: Integers, folds: ArrayLike | None
+) -> tuple[float, Floats, int]:
+    """The macro area, each unit's influence on it (n,), and how many patients its rarest class has."""
+    from xray_mining.statistics.auc import auc_influence
+
     fold = np.zeros(len(names), dtype=np.int64) if folds is None else np.asarray(folds)
     influence, areas, smallest = np.zeros(len(names)), [], []
     for i, name in enumerate(classes):
@@ -203,8 +244,4 @@ def macro_auc(
             influence[members] += auc_influence(label[members], values[members, i])[1] / len(inside)
     if not areas:
         raise ValueError("an area needs both classes")
-    value = float(np.mean(areas))
-    sums = np.bincount(owner, influence / len(areas))
-    variance = float((sums**2).sum() * len(sums) / max(len(sums) - 1, 1))
-    low, high = logit_interval(value, variance, min(smallest), len(sums), confidence)
-    return Estimate(value, float(low), float(high), len(sums), len(names), "influence function, logit scale")
+    return float(np.mean(areas)), influence / len(areas), min(smallest)

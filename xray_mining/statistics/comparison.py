@@ -88,21 +88,33 @@ def difference_of_areas(
     scores: ArrayLike,
     members: ArrayLike,
     patients: ArrayLike | None = None,
+    folds: ArrayLike | None = None,
+    *,
     confidence: float = 0.95,
 ) -> Estimate:
-    """AUC among `members` (n,) bool minus AUC among the rest; nan where a side lacks a class."""
+    """AUC among `members` (n,) bool minus AUC among the rest, each a mean over `folds` (n,) as in `areas_over_folds`.
+
+    Scores of different folds come from different fits and are not compared; on either side a fold without both classes
+    is left out. nan where a side has no fold with both classes.
+    """
     from xray_mining.statistics.auc import auc_influence
 
     label, score = np.asarray(labels), np.asarray(scores, dtype=np.float64)
     inside: Booleans = np.asarray(members, dtype=bool)
     owner = owners(patients, len(label))
+    fold = np.zeros(len(label), dtype=np.int64) if folds is None else np.asarray(folds)
     influence, areas = np.zeros(len(label)), []
     for side, sign in ((inside, 1.0), (~inside, -1.0)):
-        if len(np.unique(label[side])) < 2:
+        parts = [side & (fold == each) for each in np.unique(fold)]
+        parts = [part for part in parts if len(np.unique(label[part])) > 1]
+        if not parts:
             return Estimate(np.nan, np.nan, np.nan, int(owner.max()) + 1, len(label), "difference of areas")
-        area, own = auc_influence(label[side], score[side])
-        influence[side] = sign * own
-        areas.append(area)
+        own = []
+        for part in parts:
+            area, influences = auc_influence(label[part], score[part])
+            influence[part] = sign * influences / len(parts)
+            own.append(area)
+        areas.append(float(np.mean(own)))
     return _tested(areas[0] - areas[1], influence, owner, confidence, "difference of areas, variance by patient")
 
 
