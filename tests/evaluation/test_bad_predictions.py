@@ -120,7 +120,7 @@ def test_a_patient_in_two_folds_is_an_error(make):
     torn.write_parquet(made.cohort.folder / "cohort_members.parquet")
     made.predict("made", "boosting", "baseline", "age_years", ages(made) + 1)
     evaluate(made.workspace, "made", QUICK)
-    assert "stand in two folds" in codes(made)["LEAK001"] and "in the same rotation" in codes(made)["LEAK002"]
+    assert "stand in two folds" in codes(made)["GATE001"] and "in the same rotation" in codes(made)["GATE002"]
 
 
 def test_a_maker_called_script_is_a_name_like_others(study):

@@ -60,7 +60,7 @@ def _sentences(task: Task, rows: Sequence[Mapping[str, Any]], choice: Choice, co
             f"On {patients}{images} the best model ({_words(name)}) tells {told} with "
             f"{'an' if metric == 'auc' else 'a'} {METRICS[metric]} of {_with_interval(best, percent, '')}"
         )
-    return [f"{first}.", _second(task, rows, main, choice, metric)]
+    return [f"{first}.", _second(task, rows, main, choice, confidence)]
 
 
 def _second(
@@ -68,8 +68,9 @@ def _second(
     rows: Sequence[Mapping[str, Any]],
     main: Mapping[str, Mapping[str, Any]],
     choice: Choice,
-    metric: str,
+    confidence: float,
 ) -> str:
+    metric = task.metric
     unit = task.target.unit if metric == "mae" else ""
     rival = choice.best_baseline
     kind = "The best handcrafted model"
@@ -103,11 +104,12 @@ def _second(
     if pair is None or pair["value"] is None:
         return f"{reached}."
     p = "" if pair["p_adjusted"] is None else f"; adjusted p {_p(pair['p_adjusted'])}"
-    said = (
-        "the difference is"
-        if pair["low"] is None or pair["low"] > 0 or pair["high"] < 0
-        else ("the difference could be none:")
-    )
+    # The p that is printed decides: an unadjusted interval may leave zero out where the adjusted p does not.
+    if pair["p_adjusted"] is not None:
+        apart = pair["p_adjusted"] < 1 - confidence
+    else:
+        apart = pair["low"] is not None and (pair["low"] > 0 or pair["high"] < 0)
+    said = "the difference is" if apart else "the difference could be none:"
     return f"{reached}; {said} {_with_interval(pair, '', unit)[:-1]}{p})." if pair["low"] is not None else f"{reached}."
 
 
@@ -130,10 +132,15 @@ def _find(rows: Sequence[Mapping[str, Any]], task: Task, name: str, metric: str)
 
 def _with_interval(row: Mapping[str, Any], percent: str, unit: str) -> str:
     digits = 3 if row["metric"].startswith("auc") else 2
-    value = f"{row['value']:.{digits}f}{f' {unit}' if unit else ''}"
+    value = f"{_signed(row['value'], digits)}{f' {unit}' if unit else ''}"
     if row["low"] is None:
         return f"{value} (no interval)"
-    return f"{value} ({f'{percent} interval ' if percent else ''}{row['low']:.{digits}f} to {row['high']:.{digits}f})"
+    ends = f"{_signed(row['low'], digits)} to {_signed(row['high'], digits)}"
+    return f"{value} ({f'{percent} interval ' if percent else ''}{ends})"
+
+
+def _signed(value: float, digits: int) -> str:
+    return f"{value:.{digits}f}".replace("-", "−")
 
 
 def _p(value: float) -> str:

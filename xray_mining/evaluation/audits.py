@@ -8,6 +8,7 @@ import polars as pl
 from scipy import stats
 
 from xray_mining.evaluation.choice import Choice
+from xray_mining.evaluation.comparisons import Smallest
 from xray_mining.evaluation.estimates import probabilities
 from xray_mining.evaluation.gather import Array, Model, Task, finding
 from xray_mining.evaluation.options import EvaluationOptions
@@ -220,7 +221,12 @@ def matched_sexes(task: Task, options: EvaluationOptions, choice: Choice) -> tup
         error = np.abs(model.values[place] - task.truth[place])
         found, metric = difference_of_means(error, male, owner, options.confidence), "mae"
     else:
-        found, metric = difference_of_areas(task.truth[place], model.values[place], male, owner), "auc"
+        found, metric = (
+            difference_of_areas(
+                task.truth[place], model.values[place], male, owner, task.folds[place], confidence=options.confidence
+            ),
+            "auc",
+        )
     if np.isnan(found.p_value):
         return [], [finding("FAIR002", "warning", "not_applicable", title, f"{task.name}: the gap is not defined.")]
     words = (
@@ -404,13 +410,24 @@ def drift_between_splits(cohort: FrozenCohort, attributes: pl.DataFrame) -> tupl
     return rows, [finding("DRIFT001", severity, outcome, title, sentence, offenders=len(guilty), section="table_one")]
 
 
-def adequacy(task: Task, smallest: float | None) -> tuple[Rows, Rows]:
-    """SIZE002: the smallest difference from the best handcrafted baseline that this test set would have shown."""
+def adequacy(task: Task, smallest: Smallest | None) -> tuple[Rows, Rows]:
+    """SIZE002: the smallest difference of the best model from its rival that this test set would have shown."""
     title = "the test set is large enough to tell models apart"
     if smallest is None:
         sentence = f"{task.name}: there is no pair of models to tell apart."
         return [], [finding("SIZE002", "note", "not_applicable", title, sentence)]
     unit = f" {task.target.unit}" if task.is_number and task.target.unit else ""
-    words = f"differences in {task.metric} below {smallest:.3f}{unit} would be missed in more than 2 of 10 repetitions"
-    row = _row("SIZE002", "sample_size", task, metric="smallest_difference", value=number(smallest), words=words)
+    words = (
+        f"true differences in {task.metric} from {smallest.rival} below {smallest.difference:.3f}{unit} would be "
+        f"missed in more than 2 of 10 repetitions"
+    )
+    row = _row(
+        "SIZE002",
+        "sample_size",
+        task,
+        attribute=smallest.rival,
+        metric="smallest_difference",
+        value=number(smallest.difference),
+        words=words,
+    )
     return [row], [finding("SIZE002", "note", "passed", title, f"{task.name}: {words}.")]

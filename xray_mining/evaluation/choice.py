@@ -1,4 +1,10 @@
-"""What is decided on validation patients: the best model of each kind, and the operating points."""
+"""What is decided on validation patients: the best model of each kind, and the operating points.
+
+Under one rotation nobody who decides is tested. Under several, the patients who validate one rotation are tested in
+another, so a choice by scores pooled over rotations has seen, through models that did not train on them, the patients
+who are scored later: `Choice.how` says so, and the page repeats it. An ensemble with rule best chooses inside each
+rotation and is free of that: where the task has one, it is the best model.
+"""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -15,7 +21,7 @@ CANDIDATES = ("baseline", "frozen", "network", "ensemble")
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """Names of experiments, '' where there is none; chosen by `scores`, never by test patients."""
+    """Names of experiments, '' where there is none; chosen by `scores`, and how those relate to the tested patients."""
 
     best: str
     best_baseline: str
@@ -23,6 +29,9 @@ class Choice:
     best_null: str
     scores: Mapping[str, float]
     """The task's metric on validation units, by experiment; nan where it has none."""
+    how: str = "apart"
+    """apart: no patient who decided is tested; pooled: some are, in other rotations; within: the best model is an
+    ensemble that chose in each rotation by that rotation's validation patients."""
 
 
 def validation_score(task: Task, model: Model) -> float:
@@ -47,7 +56,7 @@ def validation_score(task: Task, model: Model) -> float:
 
 
 def choose(task: Task) -> Choice:
-    """The best model, baseline, frozen embedding and null of a task, by validation score; ties by name."""
+    """The best model, baseline, frozen embedding and null of a task, by validation score; ties by name; see `how`."""
     scores = {name: validation_score(task, model) for name, model in task.models.items()}
     sign = 1 if task.is_number else -1
 
@@ -57,12 +66,26 @@ def choose(task: Task) -> Choice:
         ]
         return min(wanted, key=lambda name: (sign * scores[name], name), default="")
 
+    how, chosen = "apart", best(CANDIDATES)
+    if any(
+        model.validation["patient_key"].is_in(task.units["patient_key"].implode()).any()
+        for model in task.models.values()
+    ):
+        how = "pooled"
+        inside = [
+            name
+            for name, model in task.models.items()
+            if model.kind == "ensemble" and model.options.get("rule") == "best" and np.isfinite(scores[name])
+        ]
+        if inside:
+            how, chosen = "within", min(inside, key=lambda name: (sign * scores[name], name))
     return Choice(
-        best=best(CANDIDATES),
+        best=chosen,
         best_baseline=best(("baseline",)),
         frozen=best(("frozen",)),
         best_null=best(("null",)),
         scores=scores,
+        how=how,
     )
 
 

@@ -1,5 +1,6 @@
 """Paired differences against the best handcrafted baseline, the frozen embedding and the best null."""
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -9,14 +10,14 @@ from xray_mining.evaluation.gather import Model, Task
 from xray_mining.evaluation.options import EvaluationOptions
 from xray_mining.evaluation.rows import row
 from xray_mining.statistics.auc import area_difference, areas_over_folds
-from xray_mining.statistics.classification import compare_called
+from xray_mining.statistics.classification import compare_called, compare_macro_auc
 from xray_mining.statistics.comparison import holm
 from xray_mining.statistics.errors import compare_errors, smallest_difference
 from xray_mining.statistics.estimate import Estimate
 
 
 def compare(task: Task, options: EvaluationOptions, choice: Choice) -> list[dict[str, Any]]:
-    """Rows of paired differences of every experiment of a task, p adjusted by Holm within each metric."""
+    """Rows of paired differences of every experiment of a task, p adjusted by Holm within a metric, a pair once."""
     rows: list[dict[str, Any]] = []
     baselines = [name for name in dict.fromkeys((choice.best_baseline, choice.frozen, choice.best_null)) if name]
     for name in baselines:
@@ -29,17 +30,22 @@ def compare(task: Task, options: EvaluationOptions, choice: Choice) -> list[dict
 
 
 def adjusted(rows: list[dict[str, Any]], where: str) -> list[dict[str, Any]]:
-    """`rows` with p_adjusted and family: Holm over all comparisons of one metric at one operating point."""
-    families: dict[str, list[int]] = {}
+    """`rows` with p_adjusted and family: Holm over all comparisons of one metric at one operating point.
+
+    Two baselines are compared both ways round: that is one test, so it counts once and both rows have its p values.
+    """
+    families: dict[str, dict[tuple[Any, ...], list[int]]] = {}
     for number, each in enumerate(rows):
         point = f" at {each['operating_point']}" if each["operating_point"] else ""
         family = f"{where}: {each['metric']}{point}, all comparisons"
         if each["p_value"] is not None and each["metric"] != "mae_ratio":
-            families.setdefault(family, []).append(number)
-    for family, members in families.items():
-        found = holm([rows[number]["p_value"] for number in members])
-        for number, value in zip(members, found, strict=True):
-            rows[number] |= {"p_adjusted": float(value), "family": family}
+            pair = (*sorted((each["experiment"], each["baseline"])), each["class"])
+            families.setdefault(family, {}).setdefault(pair, []).append(number)
+    for family, pairs in families.items():
+        tested = [rows[members[0]]["p_value"] for members in pairs.values()]
+        for members, p, value in zip(pairs.values(), tested, holm(tested), strict=True):
+            for number in members:
+                rows[number] |= {"p_value": p, "p_adjusted": float(value), "family": family}
     for each in rows:
         if each["metric"] == "mae_ratio":
             twin = next(
@@ -86,6 +92,17 @@ def _differences(
                 pair = np.stack([model.values[both][:, i], baseline.values[both][:, i]])
                 areas = areas_over_folds(mine, pair, owner, task.folds[both])
                 rows.append(("auc", area_difference(areas, 0, 1, options.confidence), {"class": name}))
+        if rows:
+            macro = compare_macro_auc(
+                labels,
+                model.values[both],
+                baseline.values[both],
+                task.target.classes,
+                owner,
+                folds=task.folds[both],
+                confidence=options.confidence,
+            )
+            rows.append(("auc_macro", macro, {}))
         return rows
     pair = np.stack([model.values[both], baseline.values[both]])
     areas = areas_over_folds(truth, pair, owner, task.folds[both])
@@ -106,25 +123,40 @@ def _differences(
     return rows
 
 
-def smallest(task: Task, choice: Choice) -> float | None:
-    """The difference from the best handcrafted baseline that this test set would show in 8 of 10 repetitions."""
-    if not choice.best or not choice.best_baseline:
+@dataclass(frozen=True, slots=True)
+class Smallest:
+    """How small a difference between two models this test set shows."""
+
+    difference: float
+    """Shown with a probability of 80 %, in the task's metric."""
+    rival: str
+    """The experiment that the best model is told apart from."""
+    role: str
+    """best_baseline, frozen or best_null."""
+
+
+def smallest(task: Task, choice: Choice) -> Smallest | None:
+    """The difference of the best model from its rival that this test set would show in 8 of 10 repetitions.
+
+    The rival is the best handcrafted baseline; where that is the best model itself the frozen embedding, then the best
+    null. None where there is no pair.
+    """
+    roles = {"best_baseline": choice.best_baseline, "frozen": choice.frozen, "best_null": choice.best_null}
+    role = next((role for role, name in roles.items() if name and name != choice.best), "")
+    if not choice.best or not role or task.target.kind == "group":
         return None
-    first = task.models[choice.best]
-    rivals = [choice.best_baseline] if choice.best != choice.best_baseline else [choice.frozen, choice.best_null]
-    name = next((each for each in rivals if each and each != first.name), "")
-    if not name or task.target.kind == "group":
-        return None
-    second = task.models[name]
+    name = roles[role]
+    first, second = task.models[choice.best], task.models[name]
     both = first.known & second.known
     owner = task.owner[both]
     if not both.any() or len(np.unique(owner)) < 2:
         return None
     truth = task.truth[both]
     if task.is_number:
-        return smallest_difference(truth, first.values[both], second.values[both], owner)
-    if len(np.unique(truth)) < 2:
+        return Smallest(smallest_difference(truth, first.values[both], second.values[both], owner), name, role)
+    try:
+        areas = areas_over_folds(truth, np.stack([first.values[both], second.values[both]]), owner, task.folds[both])
+    except ValueError:
         return None
-    areas = areas_over_folds(truth, np.stack([first.values[both], second.values[both]]), owner, task.folds[both])
     variance = areas.covariance[0, 0] + areas.covariance[1, 1] - 2 * areas.covariance[0, 1]
-    return float((1.959963984540054 + 0.8416212335729143) * np.sqrt(max(variance, 0)))
+    return Smallest(float((1.959963984540054 + 0.8416212335729143) * np.sqrt(max(variance, 0))), name, role)

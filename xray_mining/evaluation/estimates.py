@@ -133,7 +133,7 @@ def _rows(
             continue
         each = {
             "auc": auc(mine, values[:, i], owner, folds, options.confidence),
-            "average_precision": average_precision(mine, values[:, i], owner, options.confidence),
+            "average_precision": average_precision(mine, values[:, i], owner, folds, options.confidence),
             "brier": calibration_metrics(
                 mine,
                 np.clip(values[:, i], 0, 1),
@@ -168,7 +168,7 @@ def _binary(task: Task, model: Model, known: Array, options: EvaluationOptions) 
         return {}
     found = {
         "auc": auc(truth, model.values[known], owner, folds, options.confidence),
-        "average_precision": average_precision(truth, model.values[known], owner, options.confidence),
+        "average_precision": average_precision(truth, model.values[known], owner, folds, options.confidence),
     }
     given, calibrated = probabilities(model)
     if given is not None:

@@ -2,6 +2,7 @@
 
 import json
 import math
+import re
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -15,12 +16,14 @@ from xray_mining.errors import UserError
 from xray_mining.evaluation import audits, cohorts, comparisons, curves, gates, pictures, tables
 from xray_mining.evaluation.answer import answer
 from xray_mining.evaluation.choice import Choice, choose
+from xray_mining.evaluation.comparisons import Smallest
 from xray_mining.evaluation.estimates import score
 from xray_mining.evaluation.gather import Gathered, Task, finding, gather
 from xray_mining.evaluation.options import EvaluationOptions
 from xray_mining.evaluation.subgroups import by_subgroup
 from xray_mining.progress import progress
 from xray_mining.records.check_results import CheckResults
+from xray_mining.records.cohort_targets import CohortTargets
 from xray_mining.records.estimates import Estimates, Pictures
 from xray_mining.records.ledger import Ledger, record_run
 from xray_mining.workspace import Workspace, digest_of, digest_of_frame, sweep, versions, write_json
@@ -91,7 +94,7 @@ def evaluate(
         absent = sorted(set(found.absent))
         written.checks(absent)
         written.ledger()
-        told = _without_paths(dict(study_file or {}))
+        told = without_paths(dict(study_file or {}))
         written.notes(choices, question, statements or {}, told, absent)
         digest = digest_of([digest_of_frame(written.estimates), digest_of_frame(written.check_results)])
         notes.outputs["estimates"] = digest
@@ -120,7 +123,7 @@ class _Written:
         self.findings = list(found.findings)
         self.answers: list[dict[str, Any]] = []
         self.audited: list[dict[str, Any]] = []
-        self.smallest: dict[str, float | None] = {}
+        self.smallest: dict[str, Smallest | None] = {}
         self.estimates = Estimates.create_empty()
         self.check_results = CheckResults.create_empty()
 
@@ -205,9 +208,9 @@ class _Written:
             )
             audited, judged = audits.drift_between_splits(cohort, self.found.attributes)
             self.audited += audited
-            self.findings += [*gates.leaks(cohort), gates.near_duplicates(self.workspace, cohort), *judged]
+            self.findings += [*gates.leaks(cohort), gates.leakage_gate(self.workspace, cohort), *judged]
         tables.AuditRows.write(tables.AuditRows.from_rows(self.audited), self.folder / "audits.parquet")
-        write_json({"cohorts": flows}, self.folder / "flow.json")
+        write_json(without_paths({"cohorts": flows}), self.folder / "flow.json")
         tables.TableOne.write(tables.TableOne.from_rows(rows), self.folder / "table_one.parquet")
 
     def checks(self, absent: Sequence[str]) -> None:
@@ -250,7 +253,7 @@ class _Written:
         """answer.json, provenance.json and, last, study.json."""
         now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
         write_json({"answers": self.answers}, self.folder / "answer.json")
-        write_json(_plain(self._provenance(told, now)), self.folder / "provenance.json")
+        write_json(_plain(without_paths(self._provenance(told, now))), self.folder / "provenance.json")
         about = told.get("experiments") or {}
         experiments = [
             _experiment(task, name, choices[task.name]) for task in self.found.tasks for name in sorted(task.models)
@@ -267,14 +270,16 @@ class _Written:
             "bootstraps": self.options.bootstraps,
             "least_patients": self.options.least_patients,
             "age_band_years": self.options.age_band_years,
+            "pictures": self._left_out(),
             "written": now,
             "tasks": [self._task(task, choices[task.name]) for task in self.found.tasks],
             "experiments": experiments,
         }
-        write_json(_plain(study), self.folder / "study.json")
+        write_json(_plain(without_paths(study)), self.folder / "study.json")
 
     def _task(self, task: Task, choice: Choice) -> dict[str, Any]:
         target = task.target
+        smallest = self.smallest.get(task.name)
         return {
             "task": task.name,
             "cohort": task.cohort.name,
@@ -296,8 +301,29 @@ class _Written:
             "best_null": choice.best_null,
             "centre": task.of_architecture("centre"),
             "oracle": next((model.name for model in task.models.values() if model.kind == "oracle"), ""),
-            "smallest_difference": self.smallest.get(task.name),
+            "chosen": choice.how,
+            "unanswered": self._unanswered(task),
+            "smallest_difference": smallest.difference if smallest else None,
+            "smallest_rival": smallest.rival if smallest else "",
+            "smallest_rival_role": smallest.role if smallest else "",
         }
+
+    def _left_out(self) -> dict[str, int]:
+        """How many members are shown in no picture, and of how many nobody looked for flags or letters."""
+        known = self.found.attributes
+        unseen = pl.col("quality_flags").is_null() | pl.col("burned_in_text").is_null()
+        return {
+            "left_out": known.height - pictures.fit_to_show(known).height,
+            "not_looked_at": known.filter(unseen).height,
+        }
+
+    def _unanswered(self, task: Task) -> dict[str, int]:
+        """How many of the cohort's members, by role, have no known value of the target."""
+        values = CohortTargets.read(task.cohort.folder / "cohort_targets.parquet").filter(
+            (pl.col("target") == task.target.name) & (pl.col("value").is_not_null() | pl.col("label").is_not_null())
+        )
+        without = task.cohort.members().join(values, on="image_key", how="anti")
+        return {str(role): int(count) for role, count in without.group_by("split").len().sort("split").iter_rows()}
 
     def _provenance(self, told: Mapping[str, Any], now: str) -> dict[str, Any]:
         rows = pl.read_parquet(self.folder / "ledger.parquet")
@@ -374,16 +400,27 @@ def _model_of(about: object) -> str:
     return str(about.get("model") or "") if isinstance(about, Mapping) else ""
 
 
-def _without_paths(value: Any) -> Any:
-    """A study file as JSON whose file names (weights, queries) stand without their folders."""
+FILES = ("weights", "query", "mapping")
+"""Options that name a file, or something by a name: a file's folders are nobody's business."""
+PATH = re.compile(r"(?:/|~[^/\\]*[/\\]|\.{1,2}[/\\]|[A-Za-z]:[/\\]|\\\\|file:)\S*")
+
+
+def without_paths(value: Any) -> Any:
+    """JSON whose paths stand without their folders: everywhere absolute and dotted ones, in FILES any with a slash."""
     if isinstance(value, Mapping):
         return {
-            key: Path(each).name
-            if key in ("weights", "query") and isinstance(each, str) and "/" in each
-            else _without_paths(each)
+            without_paths(key): _name(each)
+            if key in FILES and isinstance(each, str) and ("/" in each or "\\" in each)
+            else without_paths(each)
             for key, each in value.items()
         }
-    return [_without_paths(each) for each in value] if isinstance(value, list) else value
+    if isinstance(value, list | tuple):
+        return [without_paths(each) for each in value]
+    return _name(value) if isinstance(value, str) and PATH.fullmatch(value) else value
+
+
+def _name(path: str) -> str:
+    return re.split(r"[/\\]", path.rstrip("/\\"))[-1] or path
 
 
 def _plain(value: Any) -> Any:

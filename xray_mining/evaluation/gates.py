@@ -13,22 +13,22 @@ from xray_mining.statistics.auc import FEW_IN_CLASS
 from xray_mining.workspace import Workspace
 
 
-def near_duplicates(workspace: Workspace, cohort: FrozenCohort) -> dict[str, Any]:
-    """The gate that stands before every fit, once more: nothing of one patient or exposure is on two sides."""
+def leakage_gate(workspace: Workspace, cohort: FrozenCohort) -> dict[str, Any]:
+    """GATE003: the gate that stands before every fit, once more: nothing of a patient or exposure is on two sides."""
     from xray_mining.catalog.cohort import gate
 
     title = "the leakage gate: no patient and no exposure stands on two sides"
     try:
         gate(workspace, cohort)
     except CheckFailed as error:
-        return finding("LEAK003", "error", "failed", title, f"{error}", offenders=1, section="flow")
+        return finding("GATE003", "error", "failed", title, f"{error}", offenders=1, section="flow")
     except UserError as error:
-        return finding("LEAK003", "error", "skipped", title, f"{cohort.name}: {error}", section="flow")
-    return finding("LEAK003", "error", "passed", title, f"{cohort.name}: the gate found no offender.", section="flow")
+        return finding("GATE003", "error", "skipped", title, f"{cohort.name}: {error}", section="flow")
+    return finding("GATE003", "error", "passed", title, f"{cohort.name}: the gate found no offender.", section="flow")
 
 
 def leaks(cohort: FrozenCohort) -> list[dict[str, Any]]:
-    """No patient of the cohort may stand in two folds or two splits."""
+    """GATE001: no patient of the cohort may stand in two folds or two splits."""
     members = cohort.members()
     title = "a patient is in one fold only"
     torn = (
@@ -40,7 +40,7 @@ def leaks(cohort: FrozenCohort) -> list[dict[str, Any]]:
     if torn.height:
         return [
             finding(
-                "LEAK001",
+                "GATE001",
                 "error",
                 "failed",
                 title,
@@ -53,22 +53,25 @@ def leaks(cohort: FrozenCohort) -> list[dict[str, Any]]:
         ]
     patients = members["patient_key"].n_unique()
     sentence = f"{cohort.name}: each of {patients:,} patients stands in one fold and one split."
-    return [finding("LEAK001", "error", "passed", title, sentence, section="flow")]
+    return [finding("GATE001", "error", "passed", title, sentence, section="flow")]
 
 
 def predicted_leaks(task: Task) -> list[dict[str, Any]]:
-    """No patient may be tested and validated by the same fit."""
+    """GATE002: no patient may be tested and validated by the same fit."""
     title = "no patient is tested and validated by the same fit"
     tested = task.units.select("patient_key", "fold").unique()
     found = []
-    for model in task.models.values():
+    # Without validation predictions there is nothing to look at: nothing is said of such an experiment.
+    seen = [model for model in task.models.values() if model.validation.height]
+    unseen = sorted(set(task.models) - {model.name for model in seen})
+    for model in seen:
         both = (
             model.validation.select("patient_key", "fold").unique().join(tested, on=["patient_key", "fold"], how="semi")
         )
         if both.height:
             found.append(
                 finding(
-                    "LEAK002",
+                    "GATE002",
                     "error",
                     "failed",
                     title,
@@ -78,9 +81,13 @@ def predicted_leaks(task: Task) -> list[dict[str, Any]]:
                 )
             )
     if not found:
-        found.append(
-            finding("LEAK002", "error", "passed", title, f"{task.name}: no experiment tests whom it was set on.")
-        )
+        outcome = "passed" if seen else "not_applicable"
+        sentence = f"{task.name}: "
+        if seen:
+            sentence += f"in none of {len(seen)} experiments is a validation patient tested in the same rotation."
+        if unseen:
+            sentence += f"{' N' if seen else 'n'}o validation predictions to look at: {', '.join(unseen)}."
+        found.append(finding("GATE002", "error", outcome, title, sentence))
     return found
 
 

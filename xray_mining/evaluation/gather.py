@@ -191,6 +191,7 @@ def gather(workspace: Workspace, study: str, expected: Sequence[str] = ()) -> Ga
         )
     for digest in sorted({frame["cohort_digest"][0] for frame in frames.values()}):
         found.cohorts[digest] = _cohort(workspace, digest, study)
+    _set_stale_aside(workspace, frames, found)
     found.attributes = attributes(workspace, found.cohorts.values())
     by_task: dict[tuple[str, str], list[str]] = {}
     for name, frame in frames.items():
@@ -208,6 +209,52 @@ def gather(workspace: Workspace, study: str, expected: Sequence[str] = ()) -> Ga
         if task is not None:
             found.tasks.append(task)
     return found
+
+
+def _set_stale_aside(workspace: Workspace, frames: dict[str, pl.DataFrame], found: Gathered) -> None:
+    """Leave out experiments on an earlier freeze of a cohort: tasks go by the cohort's name, of which one digest holds.
+
+    Where no experiment has predictions on the last freeze, the earlier one that most have stands, told as such.
+    """
+    by_name: dict[str, dict[str, list[str]]] = {}
+    for name, frame in frames.items():
+        digest = frame["cohort_digest"][0]
+        by_name.setdefault(found.cohorts[digest].name, {}).setdefault(digest, []).append(name)
+    for cohort, members in by_name.items():
+        latest = _notes(workspace.root / "cohorts" / cohort / "latest.json").get("digest")
+        kept = latest if latest in members else max(members, key=lambda digest: (len(members[digest]), digest))
+        stale = sorted(name for digest, names in members.items() if digest != kept for name in names)
+        if stale:
+            verb = "were" if len(stale) > 1 else "was"
+            found.findings.append(
+                finding(
+                    "EVAL012",
+                    "warning",
+                    "failed",
+                    "experiments of one cohort stand on one freeze of it",
+                    f"{', '.join(stale)}: {verb} trained on another freeze of cohort {cohort} than the one that is "
+                    f"scored ({kept[:12]}) and stands aside; train again.",
+                    offenders=len(stale),
+                    section="comparison",
+                )
+            )
+        if kept != latest:
+            found.findings.append(
+                finding(
+                    "EVAL013",
+                    "warning",
+                    "failed",
+                    "predictions are for the cohort as it was last frozen",
+                    f"{cohort}: all experiments were trained on an earlier freeze ({kept[:12]}) than the last "
+                    f"({str(latest)[:12]}); train again.",
+                    offenders=len(members[kept]),
+                    section="comparison",
+                )
+            )
+        for name in stale:
+            del frames[name]
+        for digest in set(members) - {kept}:
+            del found.cohorts[digest]
 
 
 def _notes(path: Path) -> dict[str, Any]:

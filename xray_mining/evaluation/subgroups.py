@@ -127,7 +127,14 @@ def _cell(task: Task, model: Model, members: Array, options: EvaluationOptions) 
     if len(np.unique(truth[inside])) < 2:
         return []
     found = auc(truth[inside], model.values[inside], owner, task.folds[inside], options.confidence)
-    tested = difference_of_areas(truth[known], model.values[known], members[known], task.owner[known])
+    tested = difference_of_areas(
+        truth[known],
+        model.values[known],
+        members[known],
+        task.owner[known],
+        task.folds[known],
+        confidence=options.confidence,
+    )
     rows = [row(task, model, "auc", found, p_value=None if np.isnan(tested.p_value) else tested.p_value)]
     for point in operating_points(model, options.sensitivity_targets)[:1]:
         called = point.called(task, model)
