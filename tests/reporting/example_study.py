@@ -185,7 +185,7 @@ def _checks(maker: str) -> list[dict]:
         }
 
     return [
-        check("LEAK001", "error", "passed", "A patient stands in two splits", "No patient does.", "flow"),
+        check("GATE001", "error", "passed", "a patient is in one fold only", "Each patient is in one fold.", "flow"),
         check(
             "SHORT001",
             "warning",
@@ -517,6 +517,10 @@ def _notes(folder: Path, maker: str) -> None:
             "best_null": named(of, "metadata"),
             "centre": named(of, "centre"),
             "oracle": named(of, "true_anatomy"),
+            "smallest_rival": named(of, "texture_boosting"),
+            "smallest_rival_role": "best_baseline",
+            "chosen": "apart",
+            "unanswered": {"test": 3} if kind == "binary" else {},
         } | more
 
     experiments = [
@@ -555,6 +559,7 @@ def _notes(folder: Path, maker: str) -> None:
             "bootstraps": 2000,
             "least_patients": 10,
             "age_band_years": 10,
+            "pictures": {"left_out": 12, "not_looked_at": 0},
             "written": "2026-01-01T08:30:00Z",
             "tasks": [
                 task(AGE, "number", metric="mae", smallest_difference=0.41),

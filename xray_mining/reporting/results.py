@@ -14,8 +14,14 @@ from xray_mining.records.check_results import CheckResults
 from xray_mining.records.estimates import Estimates, Pictures
 from xray_mining.records.ledger import Ledger
 from xray_mining.records.record import Record
+from xray_mining.reporting.metrics import metric_of, number
 
 KIND_ORDER = ("null", "probe", "baseline", "frozen", "network", "search", "ensemble", "oracle")
+ROLES = {
+    "best_baseline": "the best handcrafted model",
+    "frozen": "the frozen embedding",
+    "best_null": "the best model that sees no anatomy",
+}
 Note = TypeVar("Note")
 
 
@@ -74,6 +80,13 @@ class Task:
     centre: str = ""
     oracle: str = ""
     smallest_difference: float | None = None
+    smallest_rival: str = ""
+    """The experiment that `smallest_difference` is from."""
+    smallest_rival_role: str = ""
+    chosen: str = ""
+    """How the best model was chosen: apart, pooled or within (docs/evaluation_files.md); empty where it is not told."""
+    unanswered: Mapping[str, int] | None = None
+    """Members without a known value of the target, by role."""
 
     @property
     def words(self) -> str:
@@ -211,6 +224,25 @@ class Results:
             & (pl.col("split") == "test")
             & (pl.col("variant") == "")
             & (pl.col("level") == task.level)
+        )
+
+    def outcomes(self, *codes: str) -> set[str]:
+        """How the checks with these codes ended, over all their rows."""
+        return set(self.check_results.filter(pl.col("code").is_in(list(codes)))["outcome"])
+
+    def told_apart(self, task: Task) -> str:
+        """What difference the test set shows, from whom and how surely, as a clause; '' where there is no pair."""
+        if task.smallest_difference is None:
+            return ""
+        metric = metric_of(task.metric)
+        unit = f" {task.unit}" if task.is_number and task.unit else ""
+        rival = self.experiments.get(task.smallest_rival)
+        who = ROLES.get(task.smallest_rival_role, "")
+        against = f" from {who}{f' ({rival.words})' if rival and who else rival.words if rival else ''}"
+        return (
+            f"a true difference in {metric.title}{against if rival or who else ''} below "
+            f"{number(task.smallest_difference, metric.digits)}{unit} would be missed in more than 2 of 10 repetitions "
+            f"of this study with {task.patients:,} test patients"
         )
 
     def _rows(self, task: Task) -> pl.DataFrame:

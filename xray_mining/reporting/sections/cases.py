@@ -44,7 +44,17 @@ def build(results: Results) -> Section:
     return Section(
         "cases",
         title,
-        "Where the best model is right, where it errs as usual, and where it is most wrong. Flagged images and "
-        "patients of small groups are not shown.",
+        f"Where the best model is right, where it errs as usual, and where it is most wrong. {_left_out(results)}",
         tuple(blocks),
     )
+
+
+def _left_out(results: Results) -> str:
+    told = results.notes.get("pictures") or {}
+    least = results.notes.get("least_patients", 10)
+    said = f"Patients of an age band and sex with fewer than {least} test patients are not shown"
+    if "left_out" not in told:
+        return f"{said}."
+    said += f", nor are {told['left_out']:,} images with a quality flag or letters"
+    unseen = told.get("not_looked_at", 0)
+    return f"{said}; of {unseen:,} images nobody looked for these." if unseen else f"{said}."

@@ -2,9 +2,12 @@
 
 from collections.abc import Callable
 
+import polars as pl
+
 from xray_mining.reporting.metrics import KIND_WORDS, metric_of
 from xray_mining.reporting.results import Results
 from xray_mining.reporting.section import Cell, Column, Row, Section, Table
+from xray_mining.reporting.sections.comparison import how_chosen
 
 ORDER = 95
 
@@ -36,6 +39,43 @@ def _partitions(results: Results) -> str:
         else:
             said.append(f"{name}: {cohort.get('folds')} folds by a digest of salt '{cohort.get('salt')}' and patient")
     return "; ".join(said) + "." if said else ""
+
+
+def _identity(results: Results) -> str:
+    if "ingest" not in set(results.ledger["stage"]):
+        return ""
+    said = "Ingest (see the ledger) wrote keyed digests in the place of identifiers."
+    rows = results.table_one.filter((pl.col("variable") == "burned_in_text") & (pl.col("column") == "all"))
+    letters = ", ".join(
+        f"{row['level']} {'few' if row['hidden'] else format(row['patients'], ',')}"
+        for row in rows.sort("level_order").iter_rows(named=True)
+    )
+    if letters:
+        said += f" Letters in the picture, by patient: {letters}."
+    shown = results.pictures.filter(pl.col("kind") == "case").height
+    return f"{said} Radiographs of single patients on this page: {shown}."
+
+
+def _missing(results: Results) -> str:
+    said = []
+    for task in results.tasks:
+        if task.unanswered is None:
+            return ""
+        roles = ", ".join(f"{role} {count:,}" for role, count in task.unanswered.items() if count)
+        said.append(
+            f"{task.words}: {f'not known of images ({roles}), which are not scored' if roles else 'known of all'}"
+        )
+    return "; ".join(said) + "." if said else ""
+
+
+def _disjoint(results: Results) -> str:
+    rows = results.check_results.filter(pl.col("code") == "GATE001")
+    if rows.is_empty():
+        return ""
+    failed = rows.filter(pl.col("outcome") == "failed")
+    if failed.height:
+        return f"Not disjoint: {' '.join(failed['sentence'])}"
+    return f"The patient. {' '.join(rows['sentence'])}"
 
 
 def _sizes(results: Results) -> str:
@@ -70,7 +110,7 @@ def _training(results: Results) -> str:
 
 def _selection(results: Results) -> str:
     chosen = [f"{task.words}: {results.experiments[task.best].words}" for task in results.tasks if task.best]
-    return f"By {_metrics(results)} on validation patients. {'; '.join(chosen)}." if chosen else ""
+    return f"By {_metrics(results)}. {how_chosen(results)} {'; '.join(chosen)}." if chosen else ""
 
 
 def _ensembles(results: Results) -> str:
@@ -133,12 +173,8 @@ ITEMS: tuple[tuple[int, str, Callable[[Results], str]], ...] = (
     (8, "Who was included and left out", _steps),
     (9, "Preprocessing", _stores),
     (10, "Selection of subsets of the data", _steps),
-    (
-        11,
-        "De-identification",
-        lambda _: "Keyed digests in the place of identifiers; no name, identifier or exact date leaves ingest.",
-    ),
-    (12, "Missing data", lambda _: "A member whose target is not known is neither learned from nor scored."),
+    (11, "De-identification", _identity),
+    (12, "Missing data", _missing),
     (
         13,
         "How images were acquired",
@@ -150,7 +186,7 @@ ITEMS: tuple[tuple[int, str, Callable[[Results], str]], ...] = (
     (17, "Annotation of the test set", _nothing),
     (18, "Variability between and within raters", _nothing),
     (19, "How data were assigned to partitions", _partitions),
-    (20, "Level at which partitions are disjoint", lambda results: "The patient." if results.cohorts else ""),
+    (20, "Level at which partitions are disjoint", _disjoint),
     (21, "Sample size", _sizes),
     (22, "The models", _models),
     (23, "Software", _software),

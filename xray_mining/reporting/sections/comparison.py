@@ -32,10 +32,78 @@ def build(results: Results) -> Section:
     return Section(
         "comparison",
         "Which model reads it best",
-        f"All models predict the same patients, none of whom they had seen. Small figures are {percent} % intervals "
-        f"that treat a patient's images together. The best model was chosen on validation patients.",
-        by_task(results, results.tasks, lambda task: _task(results, task)),
+        f"{_same_patients(results)} {_unseen(results)} Small figures are {percent} % intervals that treat a patient's "
+        f"images together. {how_chosen(results)}",
+        (*_learnt_from(results), *by_task(results, results.tasks, lambda task: _task(results, task))),
     )
+
+
+def _same_patients(results: Results) -> str:
+    rows = [
+        results.scores(task).filter(
+            (pl.col("baseline") == "") & (pl.col("class") == "") & (pl.col("metric") == task.metric)
+        )
+        for task in results.tasks
+    ]
+    if all((each["images"] == task.images).all() for each, task in zip(rows, results.tasks, strict=True)):
+        return "All models of a task predict the same patients."
+    return (
+        "Not every model predicts every test patient (see Audits), so scores are on slightly different ones; "
+        "differences are on patients that both models predict."
+    )
+
+
+def _unseen(results: Results) -> str:
+    outcomes = results.outcomes("GATE001", "GATE002", "GATE003")
+    if "failed" in outcomes:
+        return "The leakage gates found patients or exposures on two sides: do not trust these figures (see Audits)."
+    if "passed" not in outcomes:
+        return "Whether a model had seen any of them before was not checked."
+    rest = "" if outcomes == {"passed"} else " where they could look"
+    return f"The leakage gates found none of them among those a model learned from{rest}."
+
+
+def how_chosen(results: Results) -> str:
+    """How the best model of each task was chosen, as sentences."""
+    said = {
+        "apart": "chosen on validation patients, none of whom is tested",
+        "pooled": "chosen by validation scores pooled over rotations, whose patients are tested in other rotations; "
+        "for a choice inside the folds see experiments with rule best",
+        "within": "an ensemble with rule best, which chose in each rotation by that rotation's validation patients",
+        "": "chosen on validation patients",
+    }
+    tasks = [task for task in results.tasks if task.best]
+    words = {task.chosen: said.get(task.chosen, said[""]) for task in tasks}
+    if not words:
+        return "No best model could be chosen."
+    if len(words) == 1:
+        return (
+            f"The best model was {next(iter(words.values()))}."
+            if "within" not in words
+            else f"The best model is {said['within']}."
+        )
+    return " ".join(
+        f"{task.words}: the best model {'is' if task.chosen == 'within' else 'was'} {words[task.chosen]}."
+        for task in tasks
+    )
+
+
+def _learnt_from(results: Results) -> list[Block]:
+    kinds = {note.model_kind for note in results.experiments.values() if note.outcome == "done"}
+    names = {"null": "Nulls", "baseline": "handcrafted models", "frozen": "frozen embeddings", "oracle": "the oracle"}
+    both = [word for kind, word in names.items() if kind in kinds]
+    said = []
+    if both:
+        listed = " and ".join([", ".join(both[:-1]), both[-1]] if len(both) > 1 else both)
+        said.append(
+            f"{listed[0].upper()}{listed[1:]} learn from training and validation patients together, with their choices "
+            f"made by inner folds."
+        )
+    if "network" in kinds:
+        said.append("Networks learn from training patients only; validation patients say when to stop.")
+    if "ensemble" in kinds:
+        said.append("Ensembles put members' predictions together by validation patients, or as a plain mean.")
+    return [Text(" ".join(said), "quiet")] if said else []
 
 
 def _task(results: Results, task: Task) -> tuple[list[Block], str]:
@@ -126,7 +194,7 @@ def _differences(results: Results, task: Task, scores: pl.DataFrame) -> list[Blo
         words = results.experiments[name].words if name in results.experiments else name
         role = f" ({roles[name]})" if name in roles else ""
         columns.append(Column(f"against {words}{role}", numeric=True))
-        columns.append(Column("p", numeric=True, explanation="Two-sided p of no difference, adjusted (Holm)."))
+        columns.append(Column("p", numeric=True, explanation="Two-sided p of no difference."))
     rows = []
     for note in results.members(task):
         own = pairs.filter(pl.col("experiment") == note.experiment)
@@ -149,18 +217,24 @@ def _differences(results: Results, task: Task, scores: pl.DataFrame) -> list[Blo
             f"Difference of {metric.title}{unit} on the same patients ({direction})",
             tuple(columns),
             tuple(rows),
-            "p values are adjusted for the number of comparisons.",
+            _adjusted_words(pairs),
         )
     ]
-    if task.smallest_difference is not None:
-        smallest = number(task.smallest_difference, metric.digits)
-        blocks.append(
-            Text(
-                f"This test set would have shown a difference of {smallest}{' ' + task.unit if unit else ''} in "
-                f"{metric.title} from the best handcrafted model in 8 of 10 repetitions; smaller ones it may miss."
-            )
-        )
+    told = results.told_apart(task)
+    if told:
+        blocks.append(Text(f"{told[0].upper()}{told[1:]}."))
     return blocks
+
+
+def _adjusted_words(pairs: pl.DataFrame) -> str:
+    tested = pairs.filter(pl.col("p_value").is_not_null())
+    if tested.is_empty():
+        return "No p value could be computed."
+    if tested["p_adjusted"].null_count():
+        return "Not all p values are adjusted for the number of comparisons."
+    ends = [pl.min_horizontal("experiment", "baseline"), pl.max_horizontal("experiment", "baseline").alias("other")]
+    count = tested.select(ends).unique().height
+    return f"p values are adjusted for {count} comparisons (Holm)." if count > 1 else "One comparison: p is as it is."
 
 
 def _classes(results: Results, task: Task, scores: pl.DataFrame) -> list[Block]:

@@ -2,7 +2,6 @@
 
 import polars as pl
 
-from xray_mining.reporting.metrics import metric_of, number
 from xray_mining.reporting.results import Results
 from xray_mining.reporting.section import Block, Points, Section, Text
 
@@ -31,13 +30,13 @@ def build(results: Results) -> Section:
             f"they usually do worse."
         )
     for task in results.tasks:
-        if task.smallest_difference is not None:
-            metric = metric_of(task.metric)
-            unit = f" {task.unit}" if task.is_number and task.unit else ""
-            smallest = number(task.smallest_difference, metric.digits)
+        told = results.told_apart(task)
+        if told:
+            points.append(f"{task.words}: {told}.")
+        if task.chosen == "pooled":
             points.append(
-                f"{task.words}: differences in {metric.title} below {smallest}{unit} could not be told from none with "
-                f"{task.patients:,} test patients."
+                f"{task.words}: the best model was chosen by validation scores pooled over rotations, and the patients "
+                f"of one rotation's validation are tested in another: its score may flatter it a little."
             )
         if task.is_number:
             points.append(
