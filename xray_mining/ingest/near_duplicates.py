@@ -7,7 +7,10 @@ radiographs of three public sets with 67 known pairs, distance 7 finds 62 of the
 pairs; aligned, all but one of these 62 correlate above 0.95, and no other pair does.
 """
 
-from collections.abc import Iterator
+import os
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,6 +21,7 @@ import polars as pl
 from xray_mining.errors import UserError
 from xray_mining.ingest.duplicates import hash_of_square
 from xray_mining.pixels.store import PixelStore
+from xray_mining.progress import progress
 from xray_mining.records.images import Images
 from xray_mining.records.near_duplicates import NearDuplicates
 from xray_mining.workspace import Workspace, lock, write_frame
@@ -30,6 +34,8 @@ _LEAST_UNALIGNED = 0.15
 _DISTANCES = ((5_000, 7), (50_000, 5), (500_000, 3))
 _SMALLEST_DISTANCE = 2
 _BATCH = 256
+# Candidates a picture that are aligned, the nearest first.
+_MOST_CANDIDATES = 3
 # Raised when the search would find other pairs among the same pictures.
 _VERSION = 1
 _SEARCHED = {"image_key": pl.String, "pixel_digest": pl.String, "search": pl.String}
@@ -89,9 +95,18 @@ def searched(workspace: Workspace) -> pl.Series:
 def _pairs(pixels: PixelStore, keys: pl.Series) -> pl.DataFrame:
     hashes = hashes_of(pixels, keys)
     rows = []
-    for first, second, crop, distance in candidates(hashes.values):
-        correlation = aligned_correlation(hashes.pictures[first], hashes.pictures[second], CROPS[crop])
-        if correlation >= LEAST_CORRELATION:
+
+    def correlated(candidate: tuple[int, int, int, int]) -> float:
+        first, second, crop, _ = candidate
+        return aligned_correlation(hashes.pictures[first], hashes.pictures[second], CROPS[crop])
+
+    near = nearest(candidates(hashes.values))
+    # Alignment is OpenCV's, which lets other threads run.
+    with ThreadPoolExecutor(os.cpu_count()) as threads, progress(len(near), "near-duplicates", "pairs") as bar:
+        for (first, second, _, distance), correlation in zip(near, threads.map(correlated, near), strict=True):
+            bar.advance()
+            if correlation < LEAST_CORRELATION:
+                continue
             low, high = sorted((keys[int(first)], keys[int(second)]))
             rows.append((low, high, int(distance), min(correlation, 1.0)))
     frame = pl.DataFrame(
@@ -197,6 +212,23 @@ def candidates(values: np.ndarray) -> Iterator[tuple[int, int, int, int]]:
                     best[pair] = (other, one, crop, bit)
     for pair in sorted(best):
         yield best[pair]
+
+
+def nearest(found: Iterable[tuple[int, int, int, int]]) -> list[tuple[int, int, int, int]]:
+    """Of the candidates those that are among the nearest of one of their two pictures.
+
+    Where all pictures are alike (a phantom, one maker's table) each has hundreds of candidates; copies of one exposure
+    are the nearest of them, and alignment of all would take hours.
+    """
+    taken: Counter[int] = Counter()
+    kept = []
+    for candidate in sorted(found, key=lambda each: (each[3], each)):
+        one, other = candidate[0], candidate[1]
+        if taken[one] < _MOST_CANDIDATES or taken[other] < _MOST_CANDIDATES:
+            taken[one] += 1
+            taken[other] += 1
+            kept.append(candidate)
+    return kept
 
 
 def aligned_correlation(wider: np.ndarray, narrower: np.ndarray, crop: np.ndarray) -> float:
