@@ -30,19 +30,18 @@ drawn = importlib.util.module_from_spec(spec)
 spec.loader.exec_module(drawn)
 from xray_mining.models import module, training
 from xray_mining.workspace import Workspace
-root, home = pathlib.Path(sys.argv[2]), pathlib.Path(sys.argv[3])
-die_at = [int(each) for each in sys.argv[4].split(",")]
+root, homes = pathlib.Path(sys.argv[2]), pathlib.Path(sys.argv[3])
 step = module.Learner.training_step
 def deadly(self, *given):
-    if self.step in die_at:
+    if self.step == die_at:
         os.kill(os.getpid(), signal.SIGKILL)
     return step(self, *given)
-for die_at in [[each] for each in die_at]:
-    module.Learner.training_step = deadly
+module.Learner.training_step = deadly
+for name, die_at in [(each.split("@")[0], int(each.split("@")[1])) for each in sys.argv[4:]]:
     if os.fork() == 0:
         fit = drawn.make_fit(drawn.draw(64, seed=1)[1], drawn.NUMBER)
         options = drawn.options_of(epochs=4, average_weights=0.9, dropout=0.3, frozen_epochs=1)
-        fitted = training.fit_network(Workspace(root), options, fit, home, checkpoint_seconds=0)
+        fitted = training.fit_network(Workspace(root), options, fit, homes / name, checkpoint_seconds=0)
         print(hashlib.sha256(fitted.values.tobytes() + fitted.spread.tobytes()).hexdigest(), flush=True)
         os._exit(0)
     print("status", os.waitstatus_to_exitcode(os.wait()[1]), flush=True)
@@ -57,7 +56,7 @@ def test_every_loss_learns_eight_images_by_heart(name, kind, drawn, fit_of, netw
     images = [eight.with_columns(role=pl.lit(r)) for r in ("train", "validation")]
     both = type(fit)(0, 0, fit.target, pl.concat(images))
     options = network_options(
-        epochs=80, patience=80, loss=name, dropout=0, augment=no_augmentation, learning_rate=0.003, weight_decay=0
+        epochs=40, patience=40, loss=name, dropout=0, augment=no_augmentation, learning_rate=0.003, weight_decay=0
     )
     fitted = fit_network(drawn[0], options, both, tmp_path)
     truth = both.truths()[both.rows("validation")]
@@ -90,6 +89,21 @@ def test_a_finished_fit_leaves_one_model_that_says_the_same_again(
     assert saved.target == fit.target
 
 
+def test_no_file_of_a_fit_says_where_its_weights_lay(drawn, network_options, fit_of, tmp_path):
+    from xray_mining.models.backbones import load_backbone
+
+    weights = tmp_path / "private_place/net.pth"
+    weights.parent.mkdir()
+    state = load_backbone("test_resnet", side_px=32, seed=3).state_dict()
+    torch.save({name.removeprefix("network.model."): tensor for name, tensor in state.items()}, weights)
+    options = network_options(epochs=1, weights=str(weights), weights_licence="CC0-1.0")
+    fit_network(drawn[0], options, fit_of("number", count=16), tmp_path / "fit")
+    files = [path for path in (tmp_path / "fit").rglob("*") if path.is_file()]
+    assert {path.name for path in files} == {"model.json", "model.pt"}
+    assert not [path.name for path in files if b"private_place" in path.read_bytes()]
+    assert load_model(tmp_path / "fit/rotation0-seed0/model.pt").options.weights == "net.pth"
+
+
 def test_other_options_train_anew(drawn, fit_of, network_options, tmp_path):
     first = fit_network(drawn[0], network_options(epochs=1), fit_of("number"), tmp_path)
     other = fit_network(drawn[0], network_options(epochs=1, learning_rate=1e-4), fit_of("number"), tmp_path)
@@ -105,18 +119,17 @@ def test_two_workers_and_none_train_to_the_same_bits(drawn, fit_of, network_opti
 def test_a_killed_fit_goes_on_to_the_same_bits(drawn, tmp_path):
     conftest = Path(__file__).with_name("conftest.py")
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    said = []
     # 16 steps of 4 an epoch: killed never; within the first epoch, between the second and third, within the last.
-    for name, die_at in (("whole", "99"), ("killed", "2,8,13,99")):
-        done = subprocess.run(
-            [sys.executable, "-c", PROGRAM, str(conftest), str(drawn[0].root), str(tmp_path / name), die_at],
-            capture_output=True, text=True, env=environment, check=True,
-        )  # fmt: skip
-        said.append(done.stdout.split("\n"))
-    assert said[0][1] == "status 0"
-    assert said[1][:3] == [f"status {-signal.SIGKILL}"] * 3
-    assert said[1][3] == said[0][0], "the same digest as the fit that was never killed"
-    assert len(said[0][0]) == len(hashlib.sha256().hexdigest())
+    fits = ["whole@99", "killed@2", "killed@8", "killed@13", "killed@99"]
+    done = subprocess.run(
+        [sys.executable, "-c", PROGRAM, str(conftest), str(drawn[0].root), str(tmp_path), *fits],
+        capture_output=True, text=True, env=environment, check=True,
+    )  # fmt: skip
+    said = done.stdout.split("\n")
+    assert said[1] == "status 0"
+    assert said[2:5] == [f"status {-signal.SIGKILL}"] * 3
+    assert said[5] == said[0], "the same digest as the fit that was never killed"
+    assert len(said[0]) == len(hashlib.sha256().hexdigest())
 
 
 def test_ctrl_c_ends_and_the_next_call_goes_on(drawn, fit_of, network_options, tmp_path, monkeypatch):
@@ -140,10 +153,13 @@ def test_ctrl_c_ends_and_the_next_call_goes_on(drawn, fit_of, network_options, t
 
 
 def test_a_full_disk_is_one_sentence(drawn, fit_of, network_options, tmp_path, monkeypatch):
-    def full(*given, **named):
-        raise OSError(28, "No space left on device")
+    open_for_writing = Path.open
 
-    monkeypatch.setattr(torch, "save", full)
+    def full(path, mode="r", *given, **named):
+        # /dev/full refuses as a full disk does, so that torch itself meets the error.
+        return open_for_writing(Path("/dev/full") if mode == "wb" else path, mode, *given, **named)
+
+    monkeypatch.setattr(Path, "open", full)
     with pytest.raises(CannotFinish, match="No space left on device"):
         fit_network(drawn[0], network_options(epochs=1), fit_of("number"), tmp_path)
     assert not list(tmp_path.rglob("*.partial"))
