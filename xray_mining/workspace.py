@@ -282,8 +282,11 @@ def sweep(folder: Path) -> None:
 
 
 @contextmanager
-def lock(path: Path, wait: bool = True) -> Generator[None]:
-    """Hold the advisory lock `path` while the block runs; CannotFinish where another holds it and `wait` is False."""
+def lock(path: Path, wait: bool = True) -> Generator[int]:
+    """Hold the advisory lock `path` while the block runs; CannotFinish where another holds it and `wait` is False.
+
+    Gives the file descriptor: a child that inherits it holds the lock for as long as it lives.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     try:
         handle = path.open("w")
@@ -296,7 +299,7 @@ def lock(path: Path, wait: bool = True) -> Generator[None]:
             if error.errno in (errno.EACCES, errno.EAGAIN):
                 raise CannotFinish(f"{path.name}: another command holds this lock; wait for it and repeat") from error
             raise disk_error(error, path) from error
-        yield
+        yield handle.fileno()
 
 
 def digest_of(value: object) -> str:

@@ -1,6 +1,7 @@
 """Wrong input ends with one clear sentence, the right exit status, and nothing lost."""
 
 import subprocess
+import time
 from pathlib import Path
 
 import pytest
@@ -70,7 +71,7 @@ def test_two_runs_at_once(call, start, tmp_path, small_study, archive):
     try:
         lock = tmp_path / "w.private/snakemake/mini/config.json"
         while not lock.is_file() and first.poll() is None:
-            pass
+            time.sleep(0.05)
         refused(call(*words), 3, "holds this lock")
     finally:
         first.communicate(timeout=300)

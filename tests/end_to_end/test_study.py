@@ -10,6 +10,7 @@ import polars as pl
 import pytest
 import yaml
 
+from xray_mining.records.cohort import FrozenCohort
 from xray_mining.records.estimates import Estimates
 from xray_mining.records.predictions import Predictions
 from xray_mining.workspace import Workspace, digest_of_frame
@@ -69,13 +70,19 @@ def test_permuted_ages_teach_nothing(whole):
 
 def test_no_patient_is_on_two_sides(whole):
     workspace, _ = whole
-    sides = (
-        predictions_of(workspace)
-        .filter(pl.col("split") == "test")
-        .group_by("experiment", "target", "unit_key", "seed", "class")
-        .len()
-    )
-    assert (sides["len"] == 1).all()
+    sides = predictions_of(workspace).group_by("experiment", "target", "fold", "seed", "patient_key")
+    assert (sides.agg(pl.col("split").n_unique())["split"] == 1).all()
+    cohort = FrozenCohort.load(Workspace.open(workspace), "mini-age")
+    for number in range(cohort.rotations()):
+        roles = cohort.rotation(number, "age_years").group_by("patient_key").agg(pl.col("role").n_unique())
+        assert (roles["role"] == 1).all()
+
+
+def test_every_patient_is_tested_once(whole):
+    workspace, _ = whole
+    tested = predictions_of(workspace).filter(pl.col("split") == "test")
+    counts = tested.group_by("experiment", "target", "unit_key", "seed", "class").len()
+    assert (counts["len"] == 1).all()
 
 
 def test_a_second_run_does_nothing_and_a_changed_option_only_its_own_part(whole, call, archive, study_file, tmp_path):

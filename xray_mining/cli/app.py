@@ -3,7 +3,7 @@
 import os
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
@@ -65,10 +65,20 @@ def run() -> None:
         if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM):
             name = Path(str(error.filename)).name if error.filename else "the disk"
             _stop(str(CannotFinish(f"{name}: {error.strerror}; free the disk or its rights and repeat the command")), 3)
-        raise
+        _bug(error)
+    except Exception as error:
+        _bug(error)
 
 
-def _stop(sentence: str, status: int) -> None:
+def _bug(error: Exception) -> NoReturn:
+    """A fault of ours: one sentence, and the way to the details."""
+    if os.environ.get("XRAY_MINING_TRACEBACK"):
+        raise error
+    what = f"{type(error).__name__}: {error}".splitlines()[0]
+    _stop(f"a fault of the program ({what}); please report it with what XRAY_MINING_TRACEBACK=1 prints", 3)
+
+
+def _stop(sentence: str, status: int) -> NoReturn:
     print(f"xray-mining: {sentence}", file=sys.stderr)
     sys.exit(status)
 

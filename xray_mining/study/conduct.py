@@ -51,7 +51,7 @@ def conduct(
     private = workspace.private
     home = private / "snakemake" / study.study
     home.mkdir(parents=True, exist_ok=True)
-    with lock(private / "run.lock", wait=False):
+    with lock(private / "run.lock", wait=False) as held:
         sweep(workspace.root)
         forget_lost(workspace, study, steps)
         events = home / "events.jsonl"
@@ -86,7 +86,14 @@ def conduct(
         if dry_run:
             return _plan_only(study, steps, command, environment, log)
         with log.open("w", encoding="utf-8") as output:
-            process = subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT, env=environment)
+            process = subprocess.Popen(
+                command,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                env=environment,
+                # Snakemake holds the lock too: where `run` alone is killed, nobody starts a second one beside it.
+                pass_fds=(held,),
+            )
             try:
                 failures, done = _follow(process, events, len(steps))
             except KeyboardInterrupt:

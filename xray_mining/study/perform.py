@@ -130,7 +130,7 @@ def _cohort(study: Study, workspace: Workspace, keys: tuple[str, ...], job: Job)
     folder = workspace.cohort(name, cohort.digest).relative_to(workspace.root)
     images, patients = cohort.flow[-1].images, cohort.flow[-1].patients
     said = f"{images:,} images of {patients:,} patients"
-    return Done(cohort.digest, (f"{folder}/cohort.json",), said)
+    return Done(cohort.digest, (f"{folder}/cohort.json", f"{folder}/cohort_members.parquet"), said)
 
 
 def _features(study: Study, workspace: Workspace, keys: tuple[str, ...], job: Job) -> Done:
@@ -155,7 +155,8 @@ def _train(study: Study, workspace: Workspace, keys: tuple[str, ...], job: Job) 
     made = [run(workspace, study, name) for name in keys]
     folders = [workspace.experiment(study.study, name) for name in keys]
     digests = [digest_of_frame(Predictions.read(folder / "predictions")) for folder in folders]
-    files = tuple(f"experiments/{study.study}/{name}/experiment.json" for name in keys)
+    parts = [path for folder in folders for path in sorted((folder / "predictions").glob("*.parquet"))]
+    files = tuple(str(path.relative_to(workspace.root)) for path in [f / "experiment.json" for f in folders] + parts)
     said = (
         made[0].lines()[0] if len(made) == 1 else f"{len(made)} null models, {sum(each.fitted for each in made)} fits"
     )
@@ -175,7 +176,9 @@ def _evaluate(study: Study, workspace: Workspace, keys: tuple[str, ...], job: Jo
         experiments=list(with_nulls(study.experiments)),
         study_file=study.model_dump(mode="json"),
     )
-    return Done(made.digest, (f"evaluations/{study.study}/study.json",), made.lines()[0])
+    # The page also prints what the study file says, which no estimate tells.
+    told = digest_of([made.digest, study.digest])
+    return Done(told, (f"evaluations/{study.study}/study.json",), made.lines()[0])
 
 
 def _report(study: Study, workspace: Workspace, keys: tuple[str, ...], job: Job) -> Done:

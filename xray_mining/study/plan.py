@@ -7,7 +7,7 @@ from pydantic import BaseModel
 
 from xray_mining.models.options import ExperimentOptions
 from xray_mining.study.options import Study
-from xray_mining.workspace import asset, digest_of
+from xray_mining.workspace import asset, digest_of, versions
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,14 +32,17 @@ def plan(study: Study, archive_state: str = "") -> tuple[Step, ...]:
     """
     from xray_mining.models.experiment import with_nulls
 
-    def digest(value: object) -> str:
-        return digest_of(value.model_dump(mode="json") if isinstance(value, BaseModel) else value)
+    made_by = dict(versions())
 
-    steps = [Step("ingest", "ingest", (), (), digest([digest(study.ingest), archive_state]), threads=2)]
+    def digest(*values: object) -> str:
+        told = [each.model_dump(mode="json") if isinstance(each, BaseModel) else each for each in values]
+        return digest_of([told, made_by])
+
+    mapping = _text_of(study.ingest.mapping or "", "pipelines/mappings", ".yaml")
+    steps = [Step("ingest", "ingest", (), (), digest(study.ingest, archive_state, mapping), threads=2)]
     for key, cohort in study.cohorts.items():
-        steps.append(
-            Step(f"cohort/{key}", "cohort", (key,), ("ingest",), digest([digest(cohort), _text_of(cohort.query)]))
-        )
+        text = _text_of(cohort.query, "sql/cohorts", ".sql")
+        steps.append(Step(f"cohort/{key}", "cohort", (key,), ("ingest",), digest(cohort, text)))
     trains = []
     for name, experiment in study.experiments.items():
         after = [f"cohort/{experiment.cohort}"]
@@ -51,8 +54,8 @@ def plan(study: Study, archive_state: str = "") -> tuple[Step, ...]:
                     need = (f"cohort/{experiment.cohort}",)
                     steps.append(Step(step, kind, (key, experiment.cohort), need, digest(sets[key]), threads=2))
         after += [f"train/{member}" for member in getattr(experiment, "members", [])]
-        told = [digest(experiment), digest(study.design)]
-        trains.append(Step(f"train/{name}", "train", (name,), tuple(after), digest(told), threads=_threads(experiment)))
+        told = digest(experiment, study.design)
+        trains.append(Step(f"train/{name}", "train", (name,), tuple(after), told, threads=_threads(experiment)))
     # The nulls that every cohort and target gets by itself are small: one job fits all five, where five would spend
     # their time on starting.
     for cohort, target in dict.fromkeys((each.cohort, each.target) for each in study.experiments.values()):
@@ -61,12 +64,12 @@ def plan(study: Study, archive_state: str = "") -> tuple[Step, ...]:
             for name, each in with_nulls(study.experiments).items()
             if name not in study.experiments and (each.cohort, each.target) == (cohort, target)
         )
-        told = [digest([cohort, target, nulls]), digest(study.design)]
-        trains.append(Step(f"train/nulls.{cohort}.{target}", "train", nulls, (f"cohort/{cohort}",), digest(told)))
+        told = digest(cohort, target, nulls, study.design)
+        trains.append(Step(f"train/nulls.{cohort}.{target}", "train", nulls, (f"cohort/{cohort}",), told))
     steps += trains
-    told = [digest(study.evaluation), study.question]
-    steps.append(Step("evaluate", "evaluate", (), tuple(each.name for each in trains), digest(told), threads=2))
-    steps.append(Step("report", "report", (), ("evaluate",), digest(study.statements)))
+    told = digest(study.evaluation, study.question, study.statements)
+    steps.append(Step("evaluate", "evaluate", (), tuple(each.name for each in trains), told, threads=2))
+    steps.append(Step("report", "report", (), ("evaluate",), digest("page")))
     return tuple(steps)
 
 
@@ -74,7 +77,7 @@ def _threads(experiment: ExperimentOptions) -> int:
     return 2 if experiment.model in ("network", "boosting") else 1
 
 
-def _text_of(query: str) -> str:
-    """The SQL text of a cohort's query, so that an edited file makes its step run again; empty where it is missing."""
-    path = Path(query) if query.endswith(".sql") else asset("sql/cohorts") / f"{query}.sql"
+def _text_of(name: str, folder: str, suffix: str) -> str:
+    """The text of a file named by path or of one that ships, so that an edit makes its step run again; else empty."""
+    path = Path(name) if name.endswith(suffix) else asset(folder) / f"{name}{suffix}"
     return path.read_text(encoding="utf-8") if path.is_file() else ""
