@@ -12,6 +12,7 @@ from xray_mining.evaluation.comparisons import adjusted, compare, smallest
 from xray_mining.evaluation.evaluate import evaluate, without_paths
 from xray_mining.evaluation.gather import gather
 from xray_mining.evaluation.options import EvaluationOptions
+from xray_mining.evaluation.pictures import fit_to_show
 from xray_mining.records.check_results import CheckResults
 from xray_mining.records.estimates import Estimates
 from xray_mining.statistics.comparison import holm
@@ -155,6 +156,15 @@ def test_no_path_stands_in_what_is_written(study):
     told = json.loads((made.workspace.evaluation("made") / "provenance.json").read_text())
     assert told["study"]["ingest"] == {"mapping": "mapping.csv"} and told["study"]["grey"] == "mean and/or median"
     assert without_paths({"command": "xray-mining run demo", "weights": "timm/resnet"})["weights"] == "resnet"
+
+
+def test_a_small_radiograph_may_be_shown_and_a_bordered_one_not():
+    flags = pl.Series(
+        [[], ["low_resolution"], ["border"], ["border", "low_resolution"], None], dtype=pl.List(pl.String)
+    )
+    frame = pl.DataFrame({"quality_flags": flags, "burned_in_text": [None] * 5, "number": range(5)})
+    assert fit_to_show(frame)["number"].to_list() == [0, 1, 4]
+    assert fit_to_show(frame.with_columns(pl.lit("detected").alias("burned_in_text"))).is_empty()
 
 
 def test_an_experiment_without_validation_is_not_said_to_be_clean(make):

@@ -18,13 +18,16 @@ IMAGES_AT_MOST = 200
 """Radiographs behind one average: more do not change it that an eye could see."""
 AGES_AT_MOST = 8
 CASES = 4
+SHOWN_ALL_THE_SAME = ("low_resolution",)
+"""Quality flags that do not keep a radiograph from the page: its pictures have at most SIDE_PX a side."""
 SEXES = {"M": "Males", "F": "Females"}
 
 
 def fit_to_show(attributes: pl.DataFrame) -> pl.DataFrame:
-    """Rows of images without a quality flag and without letters in the picture."""
+    """Rows of images without a quality flag (but SHOWN_ALL_THE_SAME) and without letters in the picture."""
+    flags = pl.col("quality_flags").list.set_difference(list(SHOWN_ALL_THE_SAME)).list.len()
     return attributes.filter(
-        (pl.col("quality_flags").is_null() | (pl.col("quality_flags").list.len() == 0))
+        (pl.col("quality_flags").is_null() | (flags == 0))
         & (pl.col("burned_in_text").is_null() | (pl.col("burned_in_text") == "no"))
     )
 

@@ -55,6 +55,6 @@ def _left_out(results: Results) -> str:
     said = f"Patients of an age band and sex with fewer than {least} test patients are not shown"
     if "left_out" not in told:
         return f"{said}."
-    said += f", nor are {told['left_out']:,} images with a quality flag or letters"
+    said += f", nor are {told['left_out']:,} images with letters or a quality flag other than low resolution"
     unseen = told.get("not_looked_at", 0)
     return f"{said}; of {unseen:,} images nobody looked for these." if unseen else f"{said}."
