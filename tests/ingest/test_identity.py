@@ -10,6 +10,7 @@ from xray_mining.archive.radiograph import Header
 from xray_mining.errors import UserError
 from xray_mining.ingest import terms
 from xray_mining.ingest.identity import Domain, identify, open_domain, parse_age, parse_date, public_domain
+from xray_mining.phantom.acquisition import MAKERS
 from xray_mining.workspace import Workspace
 
 DOMAIN = Domain("hospital", b"k" * 32, public=False)
@@ -144,3 +145,8 @@ def test_a_key_is_drawn_once_and_may_be_taken_along(tmp_path):
     other.write_text("no key")
     with pytest.raises(UserError, match="is not a key"):
         open_domain(two, "clinic", False, other)
+
+
+@pytest.mark.parametrize("maker", MAKERS, ids=lambda maker: maker.model)
+def test_the_phantoms_makers_and_devices_are_known_terms(maker):
+    assert (terms.manufacturer_of(maker.manufacturer), terms.model_of(maker.model)) == (maker.manufacturer, maker.model)
