@@ -5,6 +5,7 @@
 
 import sys
 from collections.abc import Callable, Iterator
+from functools import cache
 
 import numpy as np
 import pytest
@@ -34,14 +35,21 @@ def people(rng: np.random.Generator, patients: int, images: int) -> tuple[np.nda
     return truth, 50 + 0.8 * (truth - 50) + error + 1, owner
 
 
+@cache
+def sure_errors() -> dict[str, float]:
+    """What the metrics of `people` are in two million of them: the same however many images a patient has."""
+    truth, given, _ = people(np.random.default_rng(99), 2_000_000, 1)
+    sure = error_metrics(truth, given, None, np.full(len(truth), 50.0), draws=100)
+    return {name: sure[name].value for name in ERRORS}
+
+
 def errors(patients: int, images: int) -> Iterator[dict[str, tuple[float, float, float]]]:
     rng = np.random.default_rng([patients, images, 1])
-    truth, given, owner = people(np.random.default_rng(99), 2_000_000, 1)
-    sure = error_metrics(truth, given, None, np.full(len(truth), 50.0), draws=100)
+    sure = sure_errors()
     while True:
         truth, given, owner = people(rng, patients, images)
         found = error_metrics(truth, given, owner, np.full(len(truth), 50.0), draws=draws_of["bootstrap"])
-        yield {name: (found[name].low, found[name].high, sure[name].value) for name in ERRORS}
+        yield {name: (found[name].low, found[name].high, sure[name]) for name in ERRORS}
 
 
 def scores(
@@ -67,27 +75,34 @@ def areas(
         yield {"auc": (found.low, found.high, area)}
 
 
-def probabilities(patients: int, images: int) -> Iterator[dict[str, tuple[float, float, float]]]:
-    def draw(rng: np.random.Generator, patients: int, images: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        owner = np.repeat(np.arange(patients), images)
-        own = np.repeat(rng.normal(0, 1, patients), images) * (0.7 if images > 1 else 0)
-        logit = own + rng.normal(0, 1.4 if images == 1 else np.sqrt(1.4**2 - 0.49), len(owner))
-        label = rng.random(len(owner)) < 1 / (1 + np.exp(-logit))
-        return label.astype(int), 1 / (1 + np.exp(-(0.3 + 1.2 * logit))), owner
+def draw(rng: np.random.Generator, patients: int, images: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    owner = np.repeat(np.arange(patients), images)
+    own = np.repeat(rng.normal(0, 1, patients), images) * (0.7 if images > 1 else 0)
+    logit = own + rng.normal(0, 1.4 if images == 1 else np.sqrt(1.4**2 - 0.49), len(owner))
+    label = rng.random(len(owner)) < 1 / (1 + np.exp(-logit))
+    return label.astype(int), 1 / (1 + np.exp(-(0.3 + 1.2 * logit))), owner
 
-    def figures(label: np.ndarray, chance: np.ndarray, owner: np.ndarray | None, draws: int) -> dict:
-        found = calibration_metrics(label, chance, owner, draws=draws)
-        found |= called_metrics(label, chance >= 0.5, owner, draws=draws)
-        found["average_precision"] = average_precision(label, chance, owner)
-        del found["ece"]
-        return found
 
-    rng = np.random.default_rng([patients, images, 2])
+def figures(label: np.ndarray, chance: np.ndarray, owner: np.ndarray | None, draws: int) -> dict:
+    found = calibration_metrics(label, chance, owner, draws=draws)
+    found |= called_metrics(label, chance >= 0.5, owner, draws=draws)
+    found["average_precision"] = average_precision(label, chance, owner)
+    del found["ece"]
+    return found
+
+
+@cache
+def sure_figures() -> dict[str, float]:
     label, chance, _ = draw(np.random.default_rng(98), 2_000_000, 1)
-    sure = figures(label, chance, None, 100)
+    return {name: each.value for name, each in figures(label, chance, None, 100).items()}
+
+
+def probabilities(patients: int, images: int) -> Iterator[dict[str, tuple[float, float, float]]]:
+    rng = np.random.default_rng([patients, images, 2])
+    sure = sure_figures()
     while True:
         found = figures(*draw(rng, patients, images), draws_of["bootstrap"])
-        yield {name: (each.low, each.high, sure[name].value) for name, each in found.items()}
+        yield {name: (each.low, each.high, sure[name]) for name, each in found.items()}
 
 
 def paired(patients: int, images: int) -> Iterator[dict[str, tuple[float, float, float]]]:
