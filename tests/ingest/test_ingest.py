@@ -240,7 +240,7 @@ def test_two_stores_of_one_archive_never_share_rows_of_other_tables(archive, tmp
     assert summary.shards_now == 3
 
 
-def test_a_run_killed_while_it_reads_anew_leaves_no_key_with_anothers_picture(tmp_path, make_dicom, monkeypatch):
+def test_a_run_killed_while_it_reads_anew_leaves_no_key_with_a_wrong_picture(tmp_path, make_dicom, monkeypatch):
     folder = tmp_path / "a"
     for number in range(3):
         make_dicom(folder / f"{number}", number=number)
