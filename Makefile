@@ -31,7 +31,7 @@ study: setup ## run STUDY=pipelines/studies/….yaml on ARCHIVE=dir into WORKSPA
 	$(BIN)/xray-mining run $(STUDY) --archive $(ARCHIVE) --workspace $(WORKSPACE)
 
 test: setup system ## run all tests
-	$(BIN)/python -m pytest -n 2 --dist loadgroup
+	$(BIN)/python -m pytest -n 2 --dist loadfile
 
 soak: setup system ## the long versions: many kills, many damaged files, full coverage simulations
 	$(BIN)/python -m pytest -n 2 -m soak

@@ -7,8 +7,6 @@ from pathlib import Path
 import pytest
 import yaml
 
-pytestmark = pytest.mark.xdist_group("end_to_end")
-
 
 def refused(said, status, *words):
     assert said.returncode == status, (said.returncode, said.stderr)
@@ -52,8 +50,9 @@ def test_one_patient_only(call, tmp_path, small_study):
     refused(said, 2, "patient")
 
 
-def test_a_cohort_that_nobody_fills(call, tmp_path, whole):
-    workspace, _ = whole
+def test_a_cohort_that_nobody_fills(call, tmp_path, archive):
+    workspace = tmp_path / "w"
+    assert call("ingest", archive, "--workspace", workspace, "--side-px", 64).returncode == 0
     words = ("cohort", "age_balanced", "--param", "youngest=120", "--param", "oldest=130", "--workspace", workspace)
     refused(call(*words), 2, "age_balanced")
 

@@ -7,15 +7,12 @@ import signal
 import time
 
 import polars as pl
-import pytest
 import yaml
 
 from xray_mining.records.cohort import FrozenCohort
 from xray_mining.records.estimates import Estimates
 from xray_mining.records.predictions import Predictions
 from xray_mining.workspace import Workspace, digest_of_frame
-
-pytestmark = pytest.mark.xdist_group("end_to_end")
 
 
 def estimate(workspace, experiment, metric):

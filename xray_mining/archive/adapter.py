@@ -89,6 +89,8 @@ def adapter_for(folder: Path, name: str | None = None, mapping: Path | None = No
     for each in sorted(known.values(), key=lambda kind: (kind.rank, kind.name)):
         if each.recognise(folder):
             return each(folder)
+    if not any(folder.iterdir()):
+        raise UserError(f"{folder}: holds no files; name the folder that holds the radiographs")
     raise UserError(
         f"{folder}: no adapter recognises this folder; name one with --adapter ({', '.join(sorted(known))}), or "
         f"describe its table with --mapping FILE"
