@@ -46,6 +46,9 @@ def finish(summary: "Summary", as_json: bool = False) -> None:
     say(summary, as_json)
 
 
+_INTERRUPTED = "interrupted; what was finished is kept, the same command goes on from there"
+
+
 def run() -> None:
     """Run the command line; UserError becomes its sentence and exit status, an interrupt 130."""
     from xray_mining.errors import CannotFinish, UserError
@@ -55,7 +58,12 @@ def run() -> None:
     except UserError as error:
         _stop(str(error), error.exit_status)
     except KeyboardInterrupt:
-        _stop("interrupted; what was finished is kept, the same command goes on from there", 130)
+        _stop(_INTERRUPTED, 130)
+    except SystemExit as ended:
+        # typer turns an interrupt into this status without a word
+        if ended.code == 130:
+            _stop(_INTERRUPTED, 130)
+        raise
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(0)
