@@ -1,6 +1,7 @@
 """A phantom archive and the whole chain run on it, once a session."""
 
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
@@ -35,6 +36,8 @@ def start() -> Callable[..., "subprocess.Popen[str]"]:
             text=True,
             cwd=CHECKOUT,
             start_new_session=True,
+            # A runner that ignores interrupts would hand that on.
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
             env={**os.environ},
         )
 
