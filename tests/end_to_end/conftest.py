@@ -37,7 +37,7 @@ def start() -> Callable[..., "subprocess.Popen[str]"]:
             cwd=CHECKOUT,
             start_new_session=True,
             # A runner that ignores interrupts would hand that on.
-            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509
             env={**os.environ},
         )
 
