@@ -19,12 +19,19 @@ def leakage_gate(workspace: Workspace, cohort: FrozenCohort) -> dict[str, Any]:
 
     title = "the leakage gate: no patient and no exposure stands on two sides"
     try:
-        gate(workspace, cohort)
+        unchecked = gate(workspace, cohort)
     except CheckFailed as error:
         return finding("GATE003", "error", "failed", title, f"{error}", offenders=1, section="flow")
     except UserError as error:
         return finding("GATE003", "error", "skipped", title, f"{cohort.name}: {error}", section="flow")
-    return finding("GATE003", "error", "passed", title, f"{cohort.name}: the gate found no offender.", section="flow")
+    return finding(
+        "GATE003",
+        "error",
+        "passed",
+        title,
+        " ".join([f"{cohort.name}: the gate found no offender.", *unchecked]),
+        section="flow",
+    )
 
 
 def leaks(cohort: FrozenCohort) -> list[dict[str, Any]]:
