@@ -4,6 +4,8 @@ BIN := .venv/bin
 STUDY ?= pipelines/studies/template.yaml
 ARCHIVE ?= phantom-archive
 WORKSPACE ?= workspace
+# Taken as wheels or not at all: none of them is worth a compiler on a newcomer's machine.
+DECODERS := dicomsdl python-gdcm pylibjpeg-libjpeg pyjpegls
 export NO_ALBUMENTATIONS_UPDATE := 1
 
 .PHONY: help setup system demo study test soak bench lint clean
@@ -17,7 +19,7 @@ setup: .venv/.ready ## make .venv with everything pinned in constraints.txt
 	test -x $(BIN)/python || $${PYTHON:-python3} -m venv .venv
 	test -x $(BIN)/uv || $(BIN)/python -m pip install --quiet uv
 	$(BIN)/uv pip install --quiet --python $(BIN)/python --constraint constraints.txt --compile-bytecode --editable '.[weights,excel,slurm,dev]'
-	$(BIN)/uv pip install --quiet --python $(BIN)/python --constraint constraints.txt --only-binary :all: '.[decoders]' || echo "some optional decoders have no wheel here; the others are used"
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --constraint constraints.txt --compile-bytecode $(addprefix --only-binary ,$(DECODERS)) --editable '.[decoders]' || echo "some optional decoders have no wheel here; the others are used"
 	touch $@
 
 system: ## install the Debian packages that tests use, where this user may

@@ -6,6 +6,7 @@ JPEG 2000 and HTJ2K at a lower resolution level, baseline JPEG by scaled cosine 
 """
 
 import functools
+import importlib
 import struct
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -228,11 +229,11 @@ def _jpeg_ls(encoded: Encoded, reduction: int) -> np.ndarray:
 
 @_decoder("dicomsdl", RLE, JPEG_LOSSLESS_SV1, JPEG_LOSSLESS, JPEG_LS, JPEG_LS_NEAR)
 def _dicomsdl(encoded: Encoded, reduction: int) -> np.ndarray:
-    import dicomsdl
-
+    # By name: an optional package, which the type checker may not find.
+    dicomsdl = importlib.import_module("dicomsdl")
     if encoded.whole_file is None or encoded.samples != 1:
         raise ValueError("one-frame monochrome files only")
-    dataset = dicomsdl.open_memory(encoded.whole_file)  # ty: ignore[missing-attribute]
+    dataset = dicomsdl.open_memory(encoded.whole_file)
     values = np.empty((encoded.rows, encoded.columns), _type(encoded))
     dataset.copyFrameData(0, values)
     return values
