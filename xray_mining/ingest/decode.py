@@ -12,6 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import metadata
 from io import BytesIO
+from typing import Any
 
 import cv2
 import imagecodecs
@@ -230,7 +231,7 @@ def _jpeg_ls(encoded: Encoded, reduction: int) -> np.ndarray:
 @_decoder("dicomsdl", RLE, JPEG_LOSSLESS_SV1, JPEG_LOSSLESS, JPEG_LS, JPEG_LS_NEAR)
 def _dicomsdl(encoded: Encoded, reduction: int) -> np.ndarray:
     # By name: an optional package, which the type checker may not find.
-    dicomsdl = importlib.import_module("dicomsdl")
+    dicomsdl: Any = importlib.import_module("dicomsdl")
     if encoded.whole_file is None or encoded.samples != 1:
         raise ValueError("one-frame monochrome files only")
     dataset = dicomsdl.open_memory(encoded.whole_file)
