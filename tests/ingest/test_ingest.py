@@ -416,7 +416,7 @@ def test_a_run_killed_again_and_again_ends_as_an_undisturbed_one(tmp_path, make_
 @pytest.mark.parametrize(
     ("make", "sentence"),
     [
-        (lambda folder: None, "no adapter recognises"),
+        (lambda folder: None, "holds no files"),
         (lambda folder: (folder / "notes.txt").write_text("hello"), "no adapter recognises"),
         (
             lambda folder: (folder / "mapping.yaml").write_text("table: t.csv\ncolumns: {image: i}\nimagess: x\n"),
