@@ -132,7 +132,7 @@ def test_a_state_dict_file_is_read_and_a_wrong_one_named(tmp_path, suffix):
     from safetensors.torch import save_file
 
     source = load_backbone("test_resnet", side_px=32, seed=5)
-    state = {name: tensor.clone() for name, tensor in source.network.model.state_dict().items()}
+    state = {name: tensor.contiguous() for name, tensor in source.network.model.state_dict().items()}
     path = tmp_path / f"weights{suffix}"
     write = save_file if suffix == ".safetensors" else torch.save
     write(state, path)

@@ -99,11 +99,13 @@ class Backbone(nn.Module):
         """Number of pooled features."""
         self.register_buffer("_mean", torch.tensor(self.mean).view(1, -1, 1, 1), persistent=False)
         self.register_buffer("_std", torch.tensor(self.std).view(1, -1, 1, 1), persistent=False)
+        # Small networks, with convolutions channel by channel, run 1.1 to 1.4 times as fast on CPUs in this order.
+        self.to(memory_format=torch.channels_last)
 
     def normalised(self, batch: Tensor) -> Tensor:
         """(n, 1, h, w) in [0, 1] → (n, channels, h, w) as the network was trained with."""
         shifted = batch.expand(-1, self.channels, -1, -1) - self._mean
-        return shifted / self._std
+        return (shifted / self._std).contiguous(memory_format=torch.channels_last)
 
     def forward(self, batch: Tensor) -> Tensor:
         """(n, 1, h, w) in [0, 1] → pooled features (n, width)."""

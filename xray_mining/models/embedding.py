@@ -140,7 +140,7 @@ class Embedder:
         self.options = options
         side = options.side_px
         self.backbone: Backbone = load_backbone(options.backbone, options.weights, options.weights_licence, side)
-        self.backbone.eval().to(memory_format=torch.channels_last)
+        self.backbone.eval()
         self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         self.backbone.to(self.device)
         names = self._names()

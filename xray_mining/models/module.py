@@ -91,7 +91,7 @@ class Learner(lightning.LightningModule):
                 chosen = [each for each in part.parameters() if (each.ndim > 1) == decays]
                 decay = self.options.weight_decay if decays else 0.0
                 groups.append({"params": chosen, "lr": rate, "full_rate": rate, "weight_decay": decay})
-        return torch.optim.AdamW(groups)
+        return torch.optim.AdamW(groups, fused=True)
 
     def prepare_step(self) -> None:
         """Set everything that the next step's number decides."""
