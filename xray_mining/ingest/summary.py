@@ -89,7 +89,8 @@ class IngestSummary:
         width = max([len(each.reason) for each in self.outcomes] + [8])
         said += [f"  {each.outcome:<9}  {each.reason:<{width}}  {each.accounts:>9,}" for each in self.outcomes]
         if self.near_duplicates:
-            said.append(f"{self.near_duplicates:,} pairs of near-duplicates")
+            pairs = "pair" if self.near_duplicates == 1 else "pairs"
+            said.append(f"{self.near_duplicates:,} {pairs} of near-duplicates")
         beside = []
         for count, words in (
             (self.ignored, "tables and texts ignored"),
