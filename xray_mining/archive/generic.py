@@ -171,7 +171,9 @@ class Generic(Adapter):
         header = self._header(row)
         if looks_like_dicom(data):
             for radiograph in read_dicom(data):
-                yield replace(radiograph, header=_joined(header, radiograph.header))
+                pixels = radiograph.encoded
+                placed = header if pixels is None else self._placed(header, row, pixels.columns, pixels.rows)
+                yield replace(radiograph, header=_joined(placed, radiograph.header))
         else:
             encoded = picture_of(data, self.says.photometric)
             yield Radiograph(self._placed(header, row, encoded.columns, encoded.rows), encoded=encoded)
@@ -203,31 +205,34 @@ class Generic(Adapter):
         return read_table(self.folder / self.says.table)
 
     @cached_property
-    def _rows(self) -> dict[str, int]:
-        found: dict[str, int] = {}
+    def _rows(self) -> tuple[dict[str, int], dict[str, int]]:
+        """Row numbers by the path that the table states, and by base names that only one row bears."""
+        paths: dict[str, int] = {}
+        names: dict[str, int] = {}
         doubtful = set()
         for number, image in enumerate(self._table[self.says.columns.image].to_list()):
             if image is None:
                 continue
-            path = image.replace("\\", "/").lstrip("./")
-            found.setdefault(path, number)
+            path = image.replace("\\", "/").removeprefix("./").lstrip("/")
+            paths.setdefault(path, number)
             name = path.rsplit("/", 1)[-1]
-            for short in {name, name.rsplit(".", 1)[0]} - {path}:
-                if short in found and found[short] != number:
+            for short in {name, name.rsplit(".", 1)[0]}:
+                if names.setdefault(short, number) != number:
                     doubtful.add(short)
-                found.setdefault(short, number)
         for short in doubtful:
-            del found[short]
-        return found
+            del names[short]
+        return paths, names
 
     def _row_of(self, file: ListedFile) -> dict[str, str | None] | None:
+        """The row of a file: the one that states its path, else the only one that bears its name."""
         path = file.member or os.fsdecode(file.path)
         below = self.says.images.strip("/")
         name = path.rsplit("/", 1)[-1]
-        for key in (path, path.removeprefix(f"{below}/"), name, name.rsplit(".", 1)[0]):
-            if key in self._rows:
-                return self._table.row(self._rows[key], named=True)
-        return None
+        paths, names = self._rows
+        places = [paths.get(path), paths.get(path.removeprefix(f"{below}/"))]
+        places += [names.get(name), names.get(name.rsplit(".", 1)[0])]
+        number = next((each for each in places if each is not None), None)
+        return None if number is None else self._table.row(number, named=True)
 
     @cached_property
     def _mask_paths(self) -> set[bytes]:
@@ -348,4 +353,9 @@ def _joined(table: Header, dicom: Header) -> Header:
     }
     if table.age_text is not None:
         stated["age_stands_in"] = "table"
+        # Dates of a header that was made anonymous must not overrule the age that the table states.
+        stated["birth_date"] = table.birth_date
+    if table.patient_id is not None:
+        # A table knows no issuers: the same person must not become two by a header that names one.
+        stated["patient_id_issuer"] = None
     return replace(dicom, **stated)

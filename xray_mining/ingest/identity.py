@@ -141,7 +141,7 @@ def identify(header: Header, domain: Domain, own_id: str, frame: int, *, topcode
     if header.study_id:
         study_key = domain.digest("study", header.study_id)
     elif patient_source == "declared" and study_date is not None:
-        study_key = domain.digest("study of day", patient_id, study_date.isoformat())
+        study_key = domain.digest("study of day", patient_key, study_date.isoformat())
     else:
         study_key = domain.digest("study of", instance_id)
     study_day = None
