@@ -27,6 +27,7 @@ from xray_mining.ingest.ingest import IngestRequest, ingest
 from xray_mining.ingest.options import GreyOptions, IngestOptions
 from xray_mining.ingest.summary import locate, rejected_paths, status_of
 from xray_mining.pixels.store import PixelStore
+from xray_mining.records.masks import Masks, decode_mask
 from xray_mining.workspace import Workspace
 
 SMALL = IngestOptions(grey=GreyOptions(side_px=64), shard_files=8, near_duplicates=False)
@@ -214,6 +215,59 @@ def test_a_corrected_table_mapping_or_option_is_read_by_the_next_run(tmp_path, r
     assert ages() == (1, [50, 61, 90])
     assert ages(SMALL.model_copy(update={"topcode_age": False})) == (1, [50, 61, 95])
     assert ages() == (1, [50, 61, 90])
+
+
+def test_an_edited_or_later_mask_is_read_by_the_next_run_and_costs_its_own_shard(tmp_path, run_ingest):
+    folder = tmp_path / "a"
+    folder.mkdir()
+    rng = np.random.default_rng(1)
+    for number in range(4):
+        cv2.imwrite(str(folder / f"{number}.png"), rng.integers(0, 255, (64, 64), np.uint8))
+    outline = np.zeros((64, 64), np.uint8)
+    outline[:, :16] = 255
+    for number in range(3):
+        cv2.imwrite(str(folder / f"{number}_mask.png"), outline)
+    (folder / "t.csv").write_text("image,mask\n" + "".join(f"{each}.png,{each}_mask.png\n" for each in range(4)))
+    (folder / "mapping.yaml").write_text(
+        "table: t.csv\ncolumns: {image: image}\nmasks: [{column: mask, structures: {lungs: {from: 128}}}]\n"
+    )
+    options = SMALL.model_copy(update={"shard_files": 2})
+
+    def areas() -> tuple[int, list[int]]:
+        workspace, summary = run_ingest(folder, tmp_path / "w", options=options, name="a")
+        masks = Masks.read(workspace.parts("a", "masks"))
+        return summary.shards_now, sorted(int(decode_mask(each, 64).sum()) for each in masks["run_lengths"])
+
+    def status() -> tuple[int, int]:
+        found = status_of(Workspace.open(tmp_path / "w")).archives[0]
+        return found.done, found.outdated
+
+    assert areas() == (2, [1024] * 3)
+    assert areas() == (0, [1024] * 3)
+    assert status() == (2, 0)
+    outline[:, :32] = 255
+    cv2.imwrite(str(folder / "0_mask.png"), outline)
+    assert status() == (1, 1)
+    assert areas() == (1, [1024, 1024, 2048])
+    cv2.imwrite(str(folder / "3_mask.png"), outline)
+    assert areas() == (1, [1024, 1024, 2048, 2048])
+    assert status() == (2, 0)
+
+
+def test_status_does_not_count_shards_of_an_older_table_as_done(tmp_path, run_ingest):
+    folder = tmp_path / "a"
+    folder.mkdir()
+    cv2.imwrite(str(folder / "0.png"), np.random.default_rng(1).integers(0, 255, (64, 64), np.uint8))
+    (folder / "t.csv").write_text("image,age\n0.png,40\n")
+    (folder / "mapping.yaml").write_text("table: t.csv\ncolumns: {image: image, age: age}\n")
+    workspace, _ = run_ingest(folder, tmp_path / "w")
+    assert (status_of(workspace).archives[0].done, status_of(workspace).archives[0].outdated) == (1, 0)
+    (folder / "t.csv").write_text("image,age\n0.png,41\n")
+    status = status_of(workspace)
+    assert (status.archives[0].done, status.archives[0].outdated, status.archives[0].kept) == (0, 1, 1)
+    assert "1 outdated" in status.lines()[0]
+    folder.rename(tmp_path / "away")
+    assert status_of(workspace).archives[0].done == 1
 
 
 def test_table_rows_killed_between_slices_are_finished_by_the_next_run(tmp_path, run_ingest, monkeypatch):

@@ -80,8 +80,8 @@ class Phantom(Adapter):
                 findings.append(Finding(name, label=value, unit=unit, source="phantom_truth", version=kind))
             elif value is not None and math.isfinite(value):
                 findings.append(Finding(name, float(value), unit=unit, source="phantom_truth", version=kind))
-        path = self.folder / "masks" / f"{uid}.png"
-        masks = (MaskFile(b"masks/" + uid.encode() + b".png", _RULES),) if uid and path.is_file() else ()
+        path = b"masks/" + uid.encode("utf-8", "backslashreplace") + b".png"
+        masks = (MaskFile(path, _RULES, optional=True),) if uid and "/" not in uid else ()
         return replace(radiograph, header=replace(radiograph.header, findings=tuple(findings), masks=masks))
 
     @cached_property

@@ -75,6 +75,8 @@ class MaskFile:
 
     path: bytes
     rules: tuple[MaskRule, ...]
+    optional: bool = False
+    """It may come later: that it is not there is no fault."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -190,7 +190,7 @@ def identify(header: Header, domain: Domain, own_id: str, frame: int, *, topcode
         "pixel_spacing_mm": math.sqrt(spacing.row * spacing.column) if spacing else None,
         "pixel_spacing_source": spacing.source if spacing else None,
         "burned_in_text": {"YES": "declared", "NO": "no"}.get(burned_in),
-        "licence": terms.licence_of(header.licence),
+        "licence": terms.licence_of(header.licence, domain.public),
     }
     return Identity(columns, tuple(flags))
 

@@ -28,6 +28,7 @@ from xray_mining.ingest.run import (
     forget,
     rows_digest,
     run_table,
+    stale,
     store_name,
 )
 from xray_mining.ingest.workers import run_shards
@@ -42,6 +43,8 @@ from xray_mining.workspace import ArchiveSettings, Workspace, asset, lock, sweep
 _TABLE_ROWS = 50_000
 # The part of rejects that holds files whose content changed since they were read.
 _CHANGED = "changed.parquet"
+# Of an archive's private folder: where it lies, and how it was last asked for.
+_ARCHIVE, _ASKED = "archive.json", "asked.json"
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
 
 
@@ -124,6 +127,7 @@ def ingest(workspace: Workspace, request: IngestRequest, options: IngestOptions)
             headers_only=request.metadata_only,
             digest=rows_digest(options, adapter),
         )
+        _remember(workspace, task)
         rows = adapter.rows() if request.metadata_only else None
         if rows is not None:
             finished = _table_rows(workspace, task, adapter, rows, request.again)
@@ -144,6 +148,9 @@ def ingest(workspace: Workspace, request: IngestRequest, options: IngestOptions)
                 counts_path(workspace, name, each, store).unlink(missing_ok=True)
         _open_store(workspace, store, options)
         done = counts_of(workspace, name, store, task.digest)
+        for each in stale(workspace, name, set(done) & set(chosen), store, folder):
+            counts_path(workspace, name, each, store).unlink(missing_ok=True)
+            del done[each]
         tasks = [replace(task, shard=each) for each in chosen if each not in done]
         finished = _run(workspace, name, tasks, request.jobs, options)
         if store and workspace.settings.store != store:
@@ -269,7 +276,7 @@ def _register(
             archives = {**settings.archives, name: known}
             private = shards.folder_of(workspace, name)
             private.mkdir(parents=True, exist_ok=True, mode=0o700)
-            write_json({"folder": os.fsencode(folder).hex()}, private / "archive.json")
+            write_json({"folder": os.fsencode(folder).hex()}, private / _ARCHIVE)
             workspace.save(settings.model_copy(update={"archives": archives}))
         elif (before := paths[name]) != folder:
             if before is not None and before.is_dir():
@@ -277,7 +284,7 @@ def _register(
                     f"--name {name}: is another folder's name in this workspace; give this one its own name"
                 )
             # The archive was moved: its relative paths, and with them its keys, are the same.
-            write_json({"folder": os.fsencode(folder).hex()}, shards.folder_of(workspace, name) / "archive.json")
+            write_json({"folder": os.fsencode(folder).hex()}, shards.folder_of(workspace, name) / _ARCHIVE)
         if request.domain is not None and request.domain != known.domain:
             raise UserError(
                 f"--domain {request.domain}: archive '{name}' was ingested under domain '{known.domain}'; its keys "
@@ -297,10 +304,38 @@ def _register(
 def path_of(workspace: Workspace, name: str) -> Path | None:
     """The archive's folder, as the private folder knows it."""
     try:
-        raw = json.loads((shards.folder_of(workspace, name) / "archive.json").read_text(encoding="utf-8"))
+        raw = json.loads((shards.folder_of(workspace, name) / _ARCHIVE).read_text(encoding="utf-8"))
         return Path(os.fsdecode(bytes.fromhex(raw["folder"])))
     except (OSError, ValueError, KeyError):
         return None
+
+
+def _remember(workspace: Workspace, task: ShardTask) -> None:
+    """Keep how the archive was last asked for, so that `status` can tell what the next run would do anew."""
+    asked = {
+        "topcode_age": task.options.topcode_age,
+        "mapping": os.fsencode(task.mapping).hex() if task.mapping is not None else "",
+        "digest": task.digest,
+    }
+    path = shards.folder_of(workspace, task.archive) / _ASKED
+    if not path.is_file() or json.loads(path.read_text(encoding="utf-8")) != asked:
+        write_json(asked, path)
+
+
+def wanted_digest(workspace: Workspace, name: str) -> str | None:
+    """The digest that a shard of today's tables has; that of the last run where they are out of reach."""
+    folder = path_of(workspace, name)
+    try:
+        asked = json.loads((shards.folder_of(workspace, name) / _ASKED).read_text(encoding="utf-8"))
+        mapping = Path(os.fsdecode(bytes.fromhex(asked["mapping"]))) if asked["mapping"] else None
+        if folder is None or not folder.is_dir():
+            return asked["digest"]
+        adapter = adapter_for(folder, workspace.settings.archives[name].adapter, mapping)
+        return rows_digest(IngestOptions(topcode_age=asked["topcode_age"]), adapter)
+    except (OSError, ValueError, KeyError):
+        return None
+    except UserError:
+        return asked["digest"]
 
 
 def _listing(

@@ -1,6 +1,7 @@
 """One shard → its parts of images, pixels, rejects, findings, boxes and masks, and its raw pictures."""
 
 import json
+import os
 import sys
 import time
 import traceback
@@ -85,7 +86,10 @@ class ShardCounts:
 
 
 def rows_digest(options: IngestOptions, adapter: Adapter) -> str:
-    """Digest of all that rows are made from beside the files: options, the mapping and tables of the adapter."""
+    """Digest of all that rows are made from beside the files: options, the mapping and tables of the adapter.
+
+    Mask files are asked shard by shard (`stale`), so that one that changed costs its own shard only.
+    """
     tables = [digest_of_file(path) if path.is_file() else "" for path in adapter.tables()]
     return digest_of({"topcode_age": options.topcode_age, "adapter": adapter.name, "tables": tables})
 
@@ -105,6 +109,11 @@ def counts_of(workspace: Workspace, archive: str, store: str, digest: str | None
         if (workspace.parts(archive, Images.table) / f"{counts.shard:05d}.parquet").is_file():
             found[counts.shard] = counts
     return found
+
+
+def stale(workspace: Workspace, archive: str, done: Iterable[int], store: str, folder: Path) -> set[int]:
+    """Of the shards that are done those with a mask file that came, went or changed since."""
+    return {each for each in done if shards.masks_changed(workspace, archive, each, store, folder)}
 
 
 Report = Callable[[int, int, int, int], None]
@@ -128,6 +137,7 @@ def run_shard(task: ShardTask, report: Report, adapter: Adapter | None = None) -
             # Before the new pictures take the old ones' place: no key may ever stand for another's picture.
             _retract(workspace, task, store)
     work.write(workspace)
+    shards.note_masks(workspace, task.archive, task.shard, store, work.mask_files)
     counts = ShardCounts(
         shard=task.shard,
         store=store,
@@ -219,6 +229,8 @@ class _Work:
         self.boxes: list[dict[str, Any]] = []
         self.masks: list[dict[str, Any]] = []
         self.said: set[str] = set()
+        self.mask_files: dict[bytes, tuple[int, int]] = {}
+        """Mask files that were asked for, with their sizes and times."""
 
     def all(self, files: list[ListedFile], report: Report, writer: ShardWriter | None) -> None:
         """Every file of the shard; suspects first, which only changes when they are met, not what is written."""
@@ -395,10 +407,13 @@ class _Work:
                 )
 
     def _mask_values(self, mask: MaskFile) -> np.ndarray | None:
+        path = self.task.folder / os.fsdecode(mask.path)
+        self.mask_files[mask.path] = state = shards.state_of(path)
+        if mask.optional and state[0] < 0:
+            return None
         try:
-            path = self.task.folder / Path(mask.path.decode("utf-8", "surrogateescape"))
             values = cv2.imdecode(np.frombuffer(path.read_bytes(), np.uint8), cv2.IMREAD_UNCHANGED)
-        except (OSError, cv2.error):
+        except (OSError, ValueError, cv2.error):
             values = None
         if values is None:
             print("a mask file is missing or cannot be read", file=sys.stderr)

@@ -99,6 +99,41 @@ def update(workspace: Workspace, archive: str, adapter: Adapter, shard_files: in
     )
 
 
+_MASKS = {"path": pl.Binary, "bytes": pl.Int64, "modified_ns": pl.Int64}
+
+
+def state_of(path: Path) -> tuple[int, int]:
+    """Size and time of a file; -1 and 0 where it cannot be had."""
+    try:
+        status = path.stat()
+    except (OSError, ValueError):
+        return -1, 0
+    return status.st_size, status.st_mtime_ns
+
+
+def note_masks(workspace: Workspace, archive: str, shard: int, store: str, masks: dict[bytes, tuple[int, int]]) -> None:
+    """Remember which mask files a shard's rows of a store were made from, and their sizes and times then."""
+    path = _masks(workspace, archive, shard, store)
+    if masks:
+        rows = [(each, *state) for each, state in sorted(masks.items())]
+        write_frame(pl.DataFrame(rows, schema=_MASKS, orient="row"), path)
+    else:
+        path.unlink(missing_ok=True)
+
+
+def masks_changed(workspace: Workspace, archive: str, shard: int, store: str, folder: Path) -> bool:
+    """Whether a mask file that the shard was made from came, went or changed since."""
+    path = _masks(workspace, archive, shard, store)
+    if not path.is_file():
+        return False
+    read = pl.read_parquet(path).iter_rows()
+    return any(state_of(folder / os.fsdecode(each)) != (size, modified) for each, size, modified in read)
+
+
+def _masks(workspace: Workspace, archive: str, shard: int, store: str) -> Path:
+    return folder_of(workspace, archive) / "masks" / f"{shard:05d}-{store}.parquet"
+
+
 def paths_of(workspace: Workspace, archive: str) -> Iterator[tuple[int, int, Path, str]]:
     """Shard, position, path below the archive's folder, and member of every listed file."""
     for shard in known_shards(workspace, archive):

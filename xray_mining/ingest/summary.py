@@ -9,8 +9,8 @@ import polars as pl
 
 from xray_mining.errors import UserError
 from xray_mining.ingest import shards
-from xray_mining.ingest.ingest import IngestResult, path_of
-from xray_mining.ingest.run import counts_of
+from xray_mining.ingest.ingest import IngestResult, path_of, wanted_digest
+from xray_mining.ingest.run import counts_of, stale
 from xray_mining.records.images import Images
 from xray_mining.records.rejects import Rejects
 from xray_mining.workspace import Workspace
@@ -187,6 +187,8 @@ class ArchiveStatus:
     domain: str
     shards: int
     done: int
+    outdated: int
+    """Shards whose rows are there, but whose table, mapping or masks changed since: the next run does them anew."""
     seen: int
     kept: int
     rejected: int
@@ -203,11 +205,14 @@ class Status:
         """The status for people."""
         if not self.archives:
             return ["no archive yet; `xray-mining ingest ARCHIVE` reads one"]
-        return [
-            f"{each.archive} ({each.adapter}): {each.done} of {each.shards} shards done; {each.seen:,} seen, "
-            f"{each.kept:,} kept and {each.rejected:,} rejected before duplicates are settled"
-            for each in self.archives
-        ]
+        said = []
+        for each in self.archives:
+            outdated = f" and {each.outdated} outdated (their tables or masks changed)" if each.outdated else ""
+            said.append(
+                f"{each.archive} ({each.adapter}): {each.done} of {each.shards} shards done{outdated}; "
+                f"{each.seen:,} seen, {each.kept:,} kept and {each.rejected:,} rejected before duplicates are settled"
+            )
+        return said
 
 
 def status_of(workspace: Workspace) -> Status:
@@ -215,17 +220,26 @@ def status_of(workspace: Workspace) -> Status:
     settings = workspace.settings
     found = []
     for name, archive in sorted(settings.archives.items(), key=lambda item: item[1].order):
-        done = counts_of(workspace, name, settings.store or "") or counts_of(workspace, name, "")
+        store = settings.store or ""
+        there = counts_of(workspace, name, store)
+        if not there:
+            store, there = "", counts_of(workspace, name, "")
+        digest, folder = wanted_digest(workspace, name), path_of(workspace, name)
+        changed = {number for number, each in there.items() if digest is not None and each.digest != digest}
+        if folder is not None and folder.is_dir():
+            changed |= stale(workspace, name, there, store, folder)
+        done = {number: each for number, each in there.items() if number not in changed}
         found.append(
             ArchiveStatus(
                 archive=name,
                 adapter=archive.adapter,
                 domain=archive.domain,
-                shards=max(len(shards.known_shards(workspace, name)), len(done)),
+                shards=max(len(shards.known_shards(workspace, name)), len(there)),
                 done=len(done),
-                seen=sum(each.seen for each in done.values()),
-                kept=sum(each.kept for each in done.values()),
-                rejected=sum(each.rejected for each in done.values()),
+                outdated=len(changed),
+                seen=sum(each.seen for each in there.values()),
+                kept=sum(each.kept for each in there.values()),
+                rejected=sum(each.rejected for each in there.values()),
             )
         )
     return Status(settings.store or "", found)

@@ -218,6 +218,9 @@ CAPTURES = ("OT", "SC", "XA", "RF")
 _OTHER_MODALITIES = ("CT", "MR", "US", "NM", "PT", "MG", "IO", "PX", "ES", "GM", "SM", "RTIMAGE", "RTDOSE", "RTPLAN")
 
 _LICENCE_LENGTH = 120
+_LICENCES = re.compile(
+    r"(CC0|CC BY(-[A-Z]{2}){0,2})( [1-4]\.\d)?|MIT|Apache-2\.0|PhysioNet [A-Za-z ]{0,40}Licen[cs]e [\d.]+"
+)
 
 
 def _words(text: str) -> str:
@@ -332,9 +335,11 @@ def laterality_of(text: str | None) -> str | None:
     return word if word in ("L", "R", "B", "U") else None
 
 
-def licence_of(text: str | None) -> str | None:
-    """A licence's words, cut to a length at which nobody writes anything else."""
-    return text[:_LICENCE_LENGTH] if text else None
+def licence_of(text: str | None, public: bool) -> str | None:
+    """A public set's words on its licence; of any other archive only the name of a known licence, None for else."""
+    if not text:
+        return None
+    return text[:_LICENCE_LENGTH] if public or _LICENCES.fullmatch(text.strip()) else None
 
 
 def photometric_of(text: str) -> str:
