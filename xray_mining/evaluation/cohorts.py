@@ -52,6 +52,9 @@ def flow(cohort: FrozenCohort, experiments: Sequence[str]) -> dict[str, Any]:
     }
 
 
+_NOTHING = dict.fromkeys(("share", "mean", "deviation", "median", "quarter", "three_quarters"))
+
+
 def table_one(cohort: FrozenCohort, attributes: pl.DataFrame, least: int, width: int) -> list[dict[str, Any]]:
     """Rows of Table 1 of one cohort: per patient, by role and by the labels of its first target with labels."""
     from xray_mining.evaluation.subgroups import age_bands
@@ -113,6 +116,34 @@ def table_one(cohort: FrozenCohort, attributes: pl.DataFrame, least: int, width:
                     "standardised_difference": difference,
                 }
                 rows.append(base | _cell(part, parts[label], name, level, number=number, least=least))
+    return hide_what_tells_of_small_cells(rows, (("train", "validation", "test"), tuple(labels)))
+
+
+def hide_what_tells_of_small_cells(
+    rows: list[dict[str, Any]], partitions: Sequence[Sequence[str]]
+) -> list[dict[str, Any]]:
+    """Rows of Table 1 with a second cell hidden wherever a sum would give a single hidden one away.
+
+    `partitions` names columns whose counts add up to those of the column `all`; the levels of a variable add up to the
+    patients of a column. The smallest cell that is printed goes, until no line has exactly one hidden cell
+    (complementary suppression: Hundepool et al., Statistical Disclosure Control, Wiley 2012, chapter 4).
+    """
+    counted = [row for row in rows if row["level"]]
+    lines: list[list[dict[str, Any]]] = []
+    for variable, level in dict.fromkeys((row["variable"], row["level"]) for row in counted):
+        of_level = [row for row in counted if (row["variable"], row["level"]) == (variable, level)]
+        lines += [[row for row in of_level if row["column"] in columns] for columns in partitions]
+    for variable, column in dict.fromkeys((row["variable"], row["column"]) for row in counted):
+        lines.append([row for row in counted if (row["variable"], row["column"]) == (variable, column)])
+    changed = True
+    while changed:
+        changed = False
+        for line in lines:
+            printed = [row for row in line if not row["hidden"] and row["patients"]]
+            if len([row for row in line if row["hidden"]]) == 1 and printed:
+                least = min(printed, key=lambda row: row["patients"])
+                least |= _NOTHING | {"patients": 0, "images": 0, "hidden": True}
+                changed = True
     return rows
 
 
@@ -130,12 +161,11 @@ def _levels(values: pl.Series) -> list[str]:
 def _cell(
     persons: pl.DataFrame, images: pl.DataFrame, name: str, level: str, *, number: bool, least: int
 ) -> dict[str, Any]:
-    nothing = dict.fromkeys(("share", "mean", "deviation", "median", "quarter", "three_quarters"))
     if number:
         values = persons[name].drop_nulls().to_numpy()
         shown = images.filter(pl.col(name).is_not_null())
         if len(values) < least:
-            return nothing | {"patients": 0, "images": 0, "hidden": True}
+            return _NOTHING | {"patients": 0, "images": 0, "hidden": True}
         quarter, median, three_quarters = np.quantile(values, (0.25, 0.5, 0.75))
         return {
             "patients": len(values),
@@ -151,8 +181,8 @@ def _cell(
     inside = _of_level(name, level, persons)
     count = persons.filter(inside).height
     if 0 < count < least:
-        return nothing | {"patients": 0, "images": 0, "hidden": True}
-    return nothing | {
+        return _NOTHING | {"patients": 0, "images": 0, "hidden": True}
+    return _NOTHING | {
         "patients": count,
         "images": images.filter(inside).height,
         "share": count / persons.height,

@@ -50,7 +50,8 @@ def build(results: Results) -> Section:
     return Section(
         "table-one",
         "Who they are",
-        f"Each patient is counted once. Cells with fewer than {least} patients are not printed.",
+        f"Each patient is counted once. Cells with fewer than {least} patients are not printed, nor those that would "
+        "give one away by a sum.",
         blocks,
     )
 
@@ -83,7 +84,8 @@ def _table(results: Results, cohort: str) -> Table:
         )
     return Table(
         f"table-one-{slug(cohort)}",
-        f"Patients of the cohort {results.cohort_words(cohort)}: mean ± standard deviation, or number (share)",
+        f"Patients of the cohort {results.cohort_words(cohort)}: mean ± standard deviation, median (quartiles); or "
+        "number, share",
         tuple(heads),
         tuple(lines),
     )
@@ -99,9 +101,7 @@ def cell_of(row: dict[str, Any] | None) -> Cell:
         text = number(row["mean"], 1) + (f" ± {number(row['deviation'], 1)}" if row["deviation"] is not None else "")
         quarters = ""
         if row["median"] is not None and row["quarter"] is not None and row["three_quarters"] is not None:
-            quarters = (
-                f"median {number(row['median'], 1)} ({number(row['quarter'], 1)} to {number(row['three_quarters'], 1)})"
-            )
+            quarters = f"{number(row['median'], 1)} ({number(row['quarter'], 1)} to {number(row['three_quarters'], 1)})"
         return Cell(text, quarters, row["mean"])
     share = f"{number(row['share'], 1, percent=True)}" if row["share"] is not None else ""
     return Cell(f"{row['patients']:,}", share, float(row["patients"]))
