@@ -10,8 +10,8 @@ with
 -- step: files that are there, one of each exposure
 present as (
     select
-        image_key, study_key, patient_key, patient_source, institution_key, view_position,
-        age_years, patient_sex, study_day, study_year
+        image_key, study_key, patient_key, patient_source, archive, institution_key,
+        view_position, age_years, patient_sex, study_day, study_year
     from eligible
 ),
 
@@ -36,49 +36,59 @@ described as (
 labelled as (
     with
     named as (
-        select
-            image_key,
-            study_key,
-            value
+        select image_key, study_key, patient_key, value
         from findings
-        where name = $finding and value in (0, 1)
+        where name = $finding and value in (-1, 0, 1)
     ),
 
     by_image as (
-        select
-            image_key,
-            max(value) as value
+        select image_key, max(value) as value
         from named
         where image_key is not null
         group by image_key
     ),
 
     by_study as (
-        select
-            study_key,
-            max(value) as value
+        select study_key, max(value) as value
         from named
         where image_key is null and study_key is not null
         group by study_key
     ),
 
-    -- a source that lists only what is present says 'absent' by its silence
-    silence as (
-        select coalesce(bool_and(value = 1), false) as means_absent from named
+    by_patient as (
+        select patient_key, max(value) as value
+        from named
+        where image_key is null and study_key is null
+        group by patient_key
+    ),
+
+    stated as (
+        select
+            described.*,
+            coalesce(by_image.value, by_study.value, by_patient.value) as value
+        from described
+        left join by_image on described.image_key = by_image.image_key
+        left join by_study on described.study_key = by_study.study_key
+        left join by_patient on described.patient_key = by_patient.patient_key
+    ),
+
+    -- an archive in which only presence is ever stated says 'absent' by its silence
+    read as (
+        select
+            * replace (
+                if(value is null and min(value) over in_archive = 1, 0, value) as value
+            )
+        from stated
+        window in_archive as (
+            partition by archive
+        )
     )
 
     select
-        described.*,
-        case
-            when coalesce(by_image.value, by_study.value, if(silence.means_absent, 0, null)) = 1
-                then 'case'
-            else 'control'
-        end as "group"
-    from described
-    left join by_image on described.image_key = by_image.image_key
-    left join by_study on described.study_key = by_study.study_key
-    cross join silence
-    where coalesce(by_image.value, by_study.value, if(silence.means_absent, 0, null)) is not null
+        * exclude (archive, value),
+        if(value = 1, 'case', 'control') as "group"
+    from read
+    where value in (0, 1)
 ),
 
 -- step: latest image of a patient, cases by their latest image with the finding

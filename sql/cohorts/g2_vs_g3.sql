@@ -47,6 +47,13 @@ grouped as (
             (age_years >= $g2_from and age_years < $g2_to + 1)
             or (age_years >= $g3_from and age_years < $g3_to + 1)
         )
+        and if(
+            $g2_from <= $g2_to and $g2_to < $g3_from and $g3_from <= $g3_to,
+            true,
+            error(
+                'the ages of G2 must lie below those of G3, and no group may end before it begins'
+            )
+        )
 ),
 
 -- step: latest image of a patient

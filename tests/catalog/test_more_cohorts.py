@@ -5,10 +5,13 @@ import pytest
 
 from xray_mining.catalog.checks import all_checks, check, raise_for
 from xray_mining.catalog.cohort import freeze, gate
+from xray_mining.catalog.merge import merge
+from xray_mining.catalog.query import select
 from xray_mining.errors import CheckFailed, UserError
 from xray_mining.records.check_results import CheckResults
 from xray_mining.records.findings import Findings
 from xray_mining.records.images import Images
+from xray_mining.workspace import ArchiveSettings
 
 
 def finding(make, number: int, name: str, value: float, **changes) -> dict:
@@ -67,6 +70,42 @@ def test_controls_match_their_cases(workspace, put, make, absent_is_said):
     balance = found.group_by("patient_sex", "age_years").agg(pl.col("truth").sum(), pl.len().alias("all"))
     assert (balance["truth"] * 3 == balance["all"]).all()
     assert any("mean age" in sentence for sentence in cohort.sentences)
+
+
+def test_silence_is_read_archive_by_archive_and_doubt_is_neither(workspace, put, make):
+    """Listed: only presence is stated. Mixed: absence too. Linked: presence by patient. Untold: nothing is stated."""
+    names = ("listed", "mixed", "linked", "untold")
+    archives = {
+        name: ArchiveSettings(domain="here", adapter="dicom_folder", order=place) for place, name in enumerate(names)
+    }
+    workspace.save(workspace.settings.model_copy(update={"archives": archives}))
+    same = {"age_years": 40.0, "patient_sex": "F", "institution_key": None, "study_year": 2020}
+    for place, name in enumerate(names):
+        images = range(60 * place, 60 * place + 60)
+        put(Images, [make.image(n, archive=name, **same) for n in images], archive=name)
+    put(
+        Findings,
+        [finding(make, n, "effusion", 1.0) for n in range(20)] + [finding(make, 30, "effusion", -1.0)],
+        archive="listed",
+    )
+    put(Findings, [finding(make, n, "effusion", float(n < 80)) for n in range(60, 90)], archive="mixed")
+    nameless = {"image_key": None, "study_key": None}
+    put(Findings, [finding(make, n, "effusion", 1.0, **nameless) for n in range(120, 130)], archive="linked")
+    merge(workspace)
+    found = select(workspace, "cohorts/case_control", finding="effusion", controls=1, age_band_years=5)
+    number = {make.key("image", n): n for n in range(240)}
+    cases, controls = (
+        {number[key] for key in found.filter(pl.col("group") == each)["image_key"]} for each in ("case", "control")
+    )
+    assert cases == {*range(20), *range(60, 80), *range(120, 130)}
+    assert len(controls) == len(cases)
+    # An archive in which a doubt was stated states more than presence.
+    assert controls <= {*range(80, 90), *range(130, 180)}
+
+
+def test_groups_of_ages_that_overlap_are_refused(workspace, population):
+    with pytest.raises(UserError, match="must lie below"):
+        freeze(workspace, "g2_vs_g3", "groups", {"g2_from": 30, "g2_to": 65, "g3_from": 60, "g3_to": 75})
 
 
 def test_case_control_needs_its_finding_named(workspace, population):
