@@ -4,7 +4,9 @@
 select
     age_source,
     count(*) as images,
-    count(age_raw) as impossible,
+    count(*) filter (
+        where age_raw is not null or list_contains(quality_flags, 'impossible_age')
+    ) as impossible,
     count(*) filter (where age_topcoded) as topcoded,
     min(age_years) as youngest,
     quantile_cont(age_years, 0.5) as median,

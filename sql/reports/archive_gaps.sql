@@ -11,7 +11,9 @@ days as (
 ),
 
 gaps as (
-    select study_day - lag(study_day) over (partition by patient_key order by study_day) as days
+    select
+        patient_key,
+        study_day - lag(study_day) over (partition by patient_key order by study_day) as days
     from days
 )
 
@@ -24,7 +26,8 @@ select
         else 'over 5 years'
     end as gap,
     min(days) as shortest_days,
-    count(*) as pairs
+    count(*) as pairs,
+    count(distinct patient_key) as patients
 from gaps
 where days is not null
 group by gap

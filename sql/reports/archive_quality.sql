@@ -1,11 +1,28 @@
 -- question: how many images carry each quality flag
--- one row: one flag
+-- one row: one flag, with 0 images where none carries it
 -- example: xray-mining sql sql/reports/archive_quality.sql
+with
+known as (
+    select unnest([
+        'blank', 'saturated', 'cut_off', 'inverted', 'border', 'not_frontal', 'burned_in',
+        'low_resolution', 'impossible_age', 'no_pixels'
+    ]) as flag
+),
+
+found as (
+    select
+        flags.flag,
+        count(*) as images,
+        count(distinct images.patient_key) as patients
+    from images
+    cross join unnest(images.quality_flags) as flags (flag)
+    group by flags.flag
+)
+
 select
-    flags.flag,
-    count(*) as images,
-    count(distinct images.patient_key) as patients
-from images
-cross join unnest(images.quality_flags) as flags (flag)
-group by flags.flag
-order by images desc, flags.flag
+    known.flag,
+    coalesce(found.images, 0) as images,
+    coalesce(found.patients, 0) as patients
+from known
+left join found on known.flag = found.flag
+order by images desc, known.flag

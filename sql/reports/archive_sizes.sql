@@ -1,13 +1,11 @@
--- question: which sizes, bit depths and photometric interpretations the stored pictures have
--- one row: one kind of picture
+-- question: which sizes the stored pictures have
+-- one row: one size
 -- example: xray-mining sql sql/reports/archive_sizes.sql
 select
     "rows",
     "columns",
-    bits_stored,
-    photometric_interpretation,
-    transfer_syntax_uid,
-    count(*) as images
+    count(*) as images,
+    count(distinct patient_key) as patients
 from images
 group by all
-order by images desc, "rows", "columns", bits_stored, photometric_interpretation
+order by images desc, "rows", "columns"

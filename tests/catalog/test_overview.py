@@ -16,6 +16,7 @@ def test_every_table_adds_up_to_the_images(workspace, put, make):
         "age_years": None,
         "age_raw": "411Y",
         "age_source": "none",
+        "quality_flags": ["impossible_age"],
         "view_position": None,
         "view_source": "none",
     }
@@ -24,17 +25,22 @@ def test_every_table_adds_up_to_the_images(workspace, put, make):
     put(Images, [make.image(90, shard=1, pixel_digest=make.key("pixels", 3))], shard=1)
     reject = {"stage": "open", "reason": "empty_file", "sentence": "It is empty.", "bytes": 0}
     put(Rejects, [{"file_key": make.key("r"), "archive": "here", "shard": 0, "position": 99, "frame": 0} | reject])
-    found = overview(workspace)
-    for name in ("pyramid", "views", "years", "makers", "sizes", "ages", "institutions"):
+    found = overview(workspace, least_patients=1, listed_rows=None)
+    for name in ("pyramid", "views", "years", "makers", "sizes", "bits", "encodings", "ages", "institutions"):
         assert found.tables[name]["images"].sum() == 40, name
     assert found.tables["accounts"]["accounts"].sum() == 42
     missing = dict(found.tables["missing"].select("column_name", "missing").iter_rows())
     assert missing["age_years"] == missing["patient_sex"] == missing["view_position"] == 1
     assert found.tables["images_per_patient"]["patients"].sum() == 20
     assert found.tables["gaps"]["pairs"].sum() == 20
-    assert dict(found.tables["quality"].select("flag", "images").iter_rows()) == {"blank": 1, "border": 1}
+    flags = dict(found.tables["quality"].filter(pl.col("images") > 0).select("flag", "images").iter_rows())
+    assert flags == {"blank": 1, "border": 1, "impossible_age": 1}
+    assert dict(found.tables["impossible_ages"].select("stated", "images").iter_rows()) == {"411Y": 1}
     sentences = " ".join(alert.sentence for alert in found.alerts)
-    assert "1 images state an age that no patient can have" in sentences and "1 of 42" in sentences
+    assert "1 image states an age that no patient can have (411Y)." in sentences
+    assert "1 of 42 files or frames could not be used" in sentences
+    assert "1 of 42 files or frames shows what an earlier one shows" in sentences
+    assert "1 image is flagged blank" in sentences
     assert {alert.table for alert in found.alerts} <= set(found.tables)
 
 
@@ -80,7 +86,7 @@ def test_the_real_table_shows_its_published_counts(workspace, put, make, shared,
     )
     rows = rows.with_columns(age_years=pl.col("age_years").clip(0, 90))
     Images.write(rows.with_columns(age_topcoded=pl.lit(False)), workspace.parts("here", "images") / "00000.parquet")
-    found = overview(workspace).tables
+    found = overview(workspace, least_patients=1).tables
     sexes = dict(found["pyramid"].group_by("patient_sex").agg(pl.col("images").sum()).iter_rows())
     assert sexes == {"F": 48_780, "M": 63_340}
     views = dict(found["views"].select("view_position", "images").iter_rows())

@@ -1,17 +1,40 @@
 """What the archives hold, as aggregates: the queries of sql/reports/archive_*.sql, and the alerts they raise."""
 
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 
 import polars as pl
 
 from xray_mining.catalog.connection import connect
 from xray_mining.catalog.header import queries
+from xray_mining.catalog.merge import read_about
 from xray_mining.catalog.query import run_file
 from xray_mining.workspace import Workspace, asset
 
 PREFIX = "archive_"
 MISSING_SHARE = 0.05
 """A column that is missing more often than this is an alert."""
+LEAST_PATIENTS = 10
+"""Cells of people that hold fewer patients are not given away."""
+LISTED_ROWS = 25
+"""A table of an open number of rows (sizes, models, sites) is cut after so many."""
+PICTURES_OF_STRATUM = 4
+
+_CUT = ("bits", "duplicates", "encodings", "impossible_ages", "institutions", "makers", "rejects", "sizes", "years")
+# Tables that count people by what they are, with the columns that name a cell, and those within which cells add up.
+_PEOPLE: Mapping[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
+    "pyramid": (("patient_sex", "age_from"), ("patient_sex",)),
+    "views": (("view_position", "view_source"), ()),
+    "years": (("archive", "study_year"), ("archive",)),
+    "makers": (("manufacturer", "manufacturer_model_name"), ()),
+    "institutions": (("archive", "institution_key"), ("archive",)),
+    "sizes": (("rows", "columns"), ()),
+    "bits": (("bits_stored", "photometric_interpretation"), ()),
+    "encodings": (("transfer_syntax_uid",), ()),
+    "images_per_patient": (("images_up_to_20",), ()),
+    "gaps": (("gap", "shortest_days"), ()),
+    "strata": (("patient_sex", "age_from"), ("patient_sex",)),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,41 +42,186 @@ class Alert:
     """One thing that whoever uses the archive should know, and the table that shows it."""
 
     table: str
+    severity: str
+    """warning, or note for what is as it should be but must be known."""
+    title: str
     sentence: str
 
 
 @dataclass(frozen=True, slots=True)
+class Cut:
+    """What a cut table does not list."""
+
+    listed: int
+    rows: int
+    """All rows, the listed ones among them."""
+    left_out: int
+    """Images (or files) of the rows that are not listed."""
+
+
+@dataclass(frozen=True, slots=True)
 class Overview:
-    """Aggregates only: no row of it is about one image, so that its size does not grow with the archive."""
+    """Aggregates only: no row of a table is about one image, so that its size does not grow with the archive."""
 
-    tables: dict[str, pl.DataFrame]
+    tables: Mapping[str, pl.DataFrame]
+    """By the name of their file, without the prefix. `few` marks rows of fewer patients than the least cell."""
     alerts: tuple[Alert, ...]
+    cut: Mapping[str, Cut] = field(default_factory=dict)
+    least_patients: int = LEAST_PATIENTS
+    archives: tuple[str, ...] = ()
+    catalog_digest: str = ""
+    has_pictures: bool = False
+    shown: pl.DataFrame = field(default_factory=pl.DataFrame)
+    """Which pictures stand for each stratum: patient_sex, age_from, patients, image_key. Never written to a file."""
 
 
-def overview(workspace: Workspace) -> Overview:
-    """Run every archive query; tables are named by their file, without the prefix."""
+def overview(
+    workspace: Workspace, least_patients: int = LEAST_PATIENTS, listed_rows: int | None = LISTED_ROWS
+) -> Overview:
+    """Run every archive query, leave out what is too small or too long, and say what is odd.
+
+    `least_patients` 1 and `listed_rows` None give everything as it is.
+    """
     names = [name for name in queries(asset("sql/reports")) if name.startswith(PREFIX)]
+    store = workspace.settings.store or ""
     with connect(workspace) as con:
-        tables = {name.removeprefix(PREFIX): run_file(con, f"reports/{name}", {}) for name in names}
-    return Overview(tables, tuple(_alerts(tables)))
+        whole = {name.removeprefix(PREFIX): run_file(con, f"reports/{name}", {}) for name in names}
+        asked = {"store": store, "least_patients": max(least_patients, 1), "pictures": PICTURES_OF_STRATUM}
+        shown = run_file(con, "reports/pictures_of_strata", asked)
+    tables, cut = {}, {}
+    for name, table in whole.items():
+        kept = table
+        if name in _PEOPLE:
+            kept = without_few(kept, *_PEOPLE[name], least_patients)
+        if listed_rows is not None and name in _CUT and kept.height > listed_rows:
+            counted = next(each for each in ("images", "files", "rejects") if each in table.columns)
+            cut[name] = Cut(listed_rows, kept.height, int(table[counted][listed_rows:].sum()))
+            kept = kept.head(listed_rows)
+        tables[name] = kept
+    return Overview(
+        tables,
+        tuple(_alerts(whole, bool(store))),
+        cut,
+        least_patients,
+        tuple(sorted(workspace.settings.archives)),
+        read_about(workspace.catalog)["digest"],
+        bool(store),
+        shown,
+    )
 
 
-def _alerts(tables: dict[str, pl.DataFrame]) -> list[Alert]:
-    found = [
-        Alert("missing", f"{row['column_name']} is missing in {row['missing']:,} of {row['images']:,} images.")
-        for row in tables["missing"].iter_rows(named=True)
-        if row["share"] is not None and row["share"] > MISSING_SHARE
-    ]
+def without_few(
+    table: pl.DataFrame, keys: tuple[str, ...], within: tuple[str, ...], least_patients: int
+) -> pl.DataFrame:
+    """`table` with a column `few`: rows of fewer patients than `least_patients` keep their names and lose their counts.
+
+    Where that hides one row alone among those that add up to a known total, the next smallest goes with it: the total
+    would give it away.
+    """
+    if "patients" not in table.columns:
+        raise ValueError("a table of people has a column patients")
+    few = pl.col("patients") < least_patients
+    groups = list(within) or [pl.lit(0)]
+    alone = few.sum().over(groups) == 1
+    next_smallest = pl.when(few).then(None).otherwise(pl.col("patients")).rank("ordinal").over(groups) == 1
+    hidden = table.with_columns((few | (alone & next_smallest.fill_null(value=False))).alias("few"))
+    counts = [name for name in table.columns if name not in keys]
+    return hidden.with_columns(pl.when("few").then(None).otherwise(pl.col(name)).alias(name) for name in counts)
+
+
+def _alerts(tables: dict[str, pl.DataFrame], has_pictures: bool) -> Iterator[Alert]:
+    totals = tables["totals"].row(0, named=True)
+    if not totals["images"] and not tables["accounts"].height:
+        return
+    yield from _of_columns(tables["missing"], has_pictures)
+    yield from _of_ages(tables)
+    yield from _of_files(tables, totals)
+    images = max(totals["images"], 1)
+    for row in tables["quality"].iter_rows(named=True):
+        if row["images"] and row["flag"] not in ("not_frontal", "impossible_age", "no_pixels"):
+            severity = "warning" if row["images"] / images > 0.01 else "note"
+            words = row["flag"].replace("_", " ")
+            yield Alert(
+                "quality", severity, "Quality flags", f"{_counted(row['images'], 'is', 'are')} flagged {words}."
+            )
+
+
+def _of_columns(missing: pl.DataFrame, has_pictures: bool) -> Iterator[Alert]:
+    frame = missing.filter(pl.col("share") > MISSING_SHARE)
+    if not has_pictures:
+        frame = frame.filter(pl.col("column_name") != "pixels")
+        yield Alert("quality", "note", "Pictures", "No picture was read, so nothing is known of their quality.")
+    never = [_words(name) for name in frame.filter(pl.col("share") == 1)["column_name"].to_list()]
+    if never:
+        yield Alert("missing", "warning", "Missing values", f"No image states {_listed(never)}.")
+    for row in frame.filter(pl.col("share") < 1).iter_rows(named=True):
+        sentence = f"{_words(row['column_name'])} is missing in {row['missing']:,} of {row['images']:,} images."
+        yield Alert("missing", "warning", "Missing values", sentence[:1].upper() + sentence[1:])
+
+
+def _of_ages(tables: dict[str, pl.DataFrame]) -> Iterator[Alert]:
     impossible = int(tables["ages"]["impossible"].sum())
     if impossible:
-        found.append(Alert("ages", f"{impossible:,} images state an age that no patient can have."))
+        texts = (
+            tables["impossible_ages"].filter(~pl.col("stated").str.contains("other text"))["stated"].head(3).to_list()
+        )
+        said = f" ({'first: ' if tables['impossible_ages'].height > 3 else ''}{', '.join(texts)})" if texts else ""
+        words = _counted(impossible, "states", "state")
+        yield Alert("ages", "warning", "Impossible ages", f"{words} an age that no patient can have{said}.")
+    topcoded = int(tables["ages"]["topcoded"].sum())
+    if topcoded:
+        words = _counted(topcoded, "of a patient", "of patients")
+        yield Alert(
+            "ages", "note", "Ages set to 90", f"{words} older than 89 counted as 90, so that nobody stands out."
+        )
+
+
+def _of_files(tables: dict[str, pl.DataFrame], totals: dict[str, int]) -> Iterator[Alert]:
     accounts = tables["accounts"]
     total = int(accounts["accounts"].sum())
-    for outcome in ("duplicate", "rejected"):
+    for outcome, table, title, words in (
+        ("rejected", "rejects", "Rejected files", "could not be used"),
+        ("duplicate", "duplicates", "Duplicates", "show what an earlier one shows"),
+    ):
         count = int(accounts.filter(pl.col("outcome") == outcome)["accounts"].sum())
         if count:
-            word = "are duplicates of an earlier one" if outcome == "duplicate" else "could not be used"
-            found.append(Alert("accounts", f"{count:,} of {total:,} files or frames {word}."))
-    flagged = tables["quality"].filter(pl.col("flag") != "not_frontal")
-    found += [Alert("quality", f"{row['images']:,} images are flagged {row['flag']}.") for row in flagged.to_dicts()]
-    return found
+            severity = "warning" if count / total > 0.01 else "note"
+            verb = words.replace("show ", "shows ") if count == 1 else words
+            yield Alert(table, severity, title, f"{count:,} of {total:,} files or frames {verb}.")
+    near = tables["near_duplicates"].row(0, named=True)
+    if near["exposures_of_several_patients"]:
+        count = near["exposures_of_several_patients"]
+        words = "exposure is claimed by" if count == 1 else "exposures are each claimed by"
+        sentence = f"{count:,} {words} several patients; cohorts start from one image of each."
+        yield Alert("duplicates", "warning", "Near-duplicates", sentence)
+    if totals["vanished_files"]:
+        sentence = f"{totals['vanished_files']:,} files that were read are no longer there; new cohorts leave them out."
+        yield Alert("accounts", "warning", "Vanished files", sentence)
+    if totals["images_without_patient"]:
+        words = _counted(totals["images_without_patient"], "states", "state")
+        yield Alert("missing", "note", "No patient", f"{words} no patient id; shipped cohorts leave them out.")
+
+
+def _counted(count: int, one: str, several: str) -> str:
+    return f"{count:,} image {one}" if count == 1 else f"{count:,} images {several}"
+
+
+def _listed(words: list[str]) -> str:
+    return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} or {words[-1]}"
+
+
+_COLUMNS = {
+    "age_years": "the age",
+    "patient_sex": "the sex",
+    "view_position": "the view",
+    "patient_id": "the patient",
+    "institution": "the site",
+    "manufacturer": "the maker",
+    "study_day": "the day of the study",
+    "pixel_spacing_mm": "the pixel spacing",
+    "pixels": "the picture",
+}
+
+
+def _words(column: str) -> str:
+    return _COLUMNS.get(column, column.replace("_", " "))

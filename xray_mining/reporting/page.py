@@ -43,9 +43,9 @@ class ReportSummary:
         ]
 
 
-def section_modules() -> list[ModuleType]:
-    """All modules of reporting/sections in the order of the page."""
-    found = [import_module(f"{sections.__name__}.{each.name}") for each in pkgutil.iter_modules(sections.__path__)]
+def section_modules(package: ModuleType = sections) -> list[ModuleType]:
+    """All modules of reporting/sections, or of another page's package of sections, in the order of the page."""
+    found = [import_module(f"{package.__name__}.{each.name}") for each in pkgutil.iter_modules(package.__path__)]
     return sorted(found, key=lambda module: (module.ORDER, module.__name__))
 
 
@@ -103,17 +103,23 @@ def render(results: Results, built: Sequence[Section]) -> str:
 
 
 def rendered(head: dict[str, Any], found: Sequence[dict[str, str]], built: Sequence[Section]) -> str:
-    """The page with its head, alerts and sections, its style and its script inside."""
+    """The page with its head, alerts and sections, its style and its script inside.
+
+    An alert leads to its `anchor`, and counts for the section `within` which that lies (without one: for the anchor).
+    """
     from markupsafe import Markup
 
     style, script = asset("reports/style.css").read_text("utf-8"), asset("reports/page.js").read_text("utf-8")
     seal = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
-    alerted = {section.anchor: sum(row["anchor"] == section.anchor for row in found) for section in built}
+    alerted = {
+        section.anchor: sum(row.get("within", row["anchor"]) == section.anchor for row in found) for section in built
+    }
+    words = {"alerts": f"{len(found)} {'check' if len(found) == 1 else 'checks'} failed", "alerted": "failed"}
     return (
         environment()
         .get_template("page.html.j2")
         .render(
-            page=head,
+            page=words | head,
             sections=built,
             alerts=found,
             alerted=alerted,
@@ -163,20 +169,11 @@ def write(folders: Path | Sequence[Path], page: Path) -> ReportSummary:
         head, found, built = side_by_side.head_and_sections(studies)
         failed = len(found)
         text = rendered(head, found, built)
-    for kept in ("tables", "figures"):
-        shutil.rmtree(beside / kept, ignore_errors=True)
-    for section in built:
-        for table in section.tables:
-            _write(beside / "tables" / f"{table.name}.csv", table.csv().encode())
-        for figure in section.figures:
-            _write(beside / "figures" / f"{figure.name}.svg", standalone(figure).encode())
-        for gallery in section.galleries:
-            for place, picture in enumerate(gallery.pictures):
-                _write(beside / "figures" / f"{gallery.name}-{place:02d}.png", picture.png)
+    write_beside(beside, built)
     if len(studies) == 1:
-        _write(beside / "model_card.md", documents.model_card(studies[0]).encode())
-        _write(beside / "methods.md", documents.methods(studies[0]).encode())
-    _write(page, text.encode())
+        write_bytes(beside / "model_card.md", documents.model_card(studies[0]).encode())
+        write_bytes(beside / "methods.md", documents.methods(studies[0]).encode())
+    write_bytes(page, text.encode())
     return ReportSummary(
         study=" ".join(results.study for results in studies),
         answer=tuple(
@@ -191,6 +188,21 @@ def write(folders: Path | Sequence[Path], page: Path) -> ReportSummary:
     )
 
 
-def _write(path: Path, content: bytes) -> None:
+def write_beside(beside: Path, built: Sequence[Section]) -> None:
+    """Every table as CSV, every figure as SVG, every picture as PNG in the folder beside a page; older ones go."""
+    for kept in ("tables", "figures"):
+        shutil.rmtree(beside / kept, ignore_errors=True)
+    for section in built:
+        for table in section.tables:
+            write_bytes(beside / "tables" / f"{table.name}.csv", table.csv().encode())
+        for figure in section.figures:
+            write_bytes(beside / "figures" / f"{figure.name}.svg", standalone(figure).encode())
+        for gallery in section.galleries:
+            for place, picture in enumerate(gallery.pictures):
+                write_bytes(beside / "figures" / f"{gallery.name}-{place:02d}.png", picture.png)
+
+
+def write_bytes(path: Path, content: bytes) -> None:
+    """Write a file, whole or not at all."""
     with write_atomically(path) as scratch:
         scratch.write_bytes(content)

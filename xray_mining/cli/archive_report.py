@@ -1,0 +1,35 @@
+"""`xray-mining archive-report`: the HTML page on what the archives hold."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from xray_mining.cli.app import JsonOption, WorkspaceOption, app, finish
+
+
+@app.command()
+def archive_report(
+    workspace: WorkspaceOption,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", metavar="FILE", help="write the page here", show_default=False)
+    ] = None,
+    compare: Annotated[
+        Path | None,
+        typer.Option(
+            "--compare",
+            metavar="EARLIER.json",
+            help="the JSON beside an earlier page: say what changed",
+            show_default=False,
+        ),
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Lay out what the archives hold as one HTML page, with its numbers as JSON and CSV beside it.
+
+    Example: xray-mining archive-report --compare last-year.json
+    """
+    from xray_mining.reporting.archive_page import archive_report as lay_out
+    from xray_mining.workspace import Workspace
+
+    finish(lay_out(Workspace.open(workspace), output, compare), as_json)

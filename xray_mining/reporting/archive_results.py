@@ -1,0 +1,139 @@
+"""What the sections of the archive's page are handed, and what they lay out alike."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import polars as pl
+
+from xray_mining.catalog.overview import Overview
+from xray_mining.catalog.overview_change import Changes
+from xray_mining.reporting.metrics import number
+from xray_mining.reporting.section import Cell, Column, Row, Table
+
+SEXES = {"F": "Women", "M": "Men", "O": "Other", "unknown": "Not stated"}
+TOPCODED = 90
+
+
+@dataclass(frozen=True, slots=True)
+class StratumPicture:
+    """One picture of the gallery."""
+
+    patient_sex: str
+    age_from: int
+    patients: int
+    png: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class ArchiveResults:
+    """Aggregates and the pictures that stand for each stratum; the sections lay them out and compute nothing."""
+
+    overview: Overview
+    pictures: tuple[StratumPicture, ...] = ()
+    changes: Changes | None = None
+    ledger: Mapping[str, str] | None = None
+    """What made the page: command, versions, digests."""
+
+    def table(self, name: str) -> pl.DataFrame:
+        """A table of the overview."""
+        return self.overview.tables[name]
+
+    @property
+    def totals(self) -> dict[str, Any]:
+        """How much the archives hold in all."""
+        return self.table("totals").row(0, named=True)
+
+    @property
+    def several(self) -> bool:
+        """More than one archive: tables then name it."""
+        return len(self.overview.archives) > 1
+
+
+def band_words(age_from: int | None, width: int) -> str:
+    """A band of ages as people say it; 90 is where ages are cut off."""
+    if age_from is None:
+        return "not stated"
+    return f"{TOPCODED} and over" if age_from >= TOPCODED else f"{age_from} to {age_from + width - 1}"
+
+
+def listed(
+    results: ArchiveResults,
+    table: str,
+    caption: str,
+    columns: Sequence[tuple[str, Column]],
+    *,
+    words: Mapping[str, Callable[[Any], str | Cell]] | None = None,
+    share_of: int = 0,
+) -> Table:
+    """A table of the overview with these of its columns; `words` say how a column's values are read.
+
+    With `share_of` a count in the column `images` says its share. Cells of too few patients read 'few'; a table that
+    is cut says so below, as does one that hides some cells.
+    """
+    frame = results.table(table)
+    rows = []
+    for row in frame.iter_rows(named=True):
+        cells = [
+            _cell(row, column, head, (words or {}).get(column), share_of if column == "images" else 0)
+            for column, head in columns
+        ]
+        rows.append(Row(tuple(cells)))
+    notes = []
+    cut = results.overview.cut.get(table)
+    if cut:
+        notes.append(
+            f"The list is cut: {cut.listed} of {cut.rows:,} rows are shown, those with the most; the others hold "
+            f"{cut.left_out:,}."
+        )
+    if "few" in frame.columns and frame["few"].any():
+        notes.append(few_note(results))
+    return Table(
+        f"archive-{table.replace('_', '-')}",
+        caption,
+        tuple(head for _, head in columns),
+        tuple(rows),
+        " ".join(notes),
+    )
+
+
+def few_note(results: ArchiveResults) -> str:
+    """Why some cells read 'few'."""
+    return (
+        f"'few': fewer than {results.overview.least_patients} patients, or the next smallest cell where one alone "
+        f"could be worked out from the total."
+    )
+
+
+def _cell(
+    row: Mapping[str, Any], column: str, head: Column, words: Callable[[Any], str | Cell] | None, share_of: int
+) -> Cell:
+    value = row[column]
+    if words is not None:
+        told = words(value)
+        if isinstance(told, Cell):
+            return told
+        return Cell(told, value=float(value) if head.numeric and value is not None else None)
+    if value is None:
+        return Cell("few", "not printed") if row.get("few") and head.numeric else Cell("not stated")
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return Cell(str(value))
+    detail = number(value / share_of, 1, percent=True) if share_of else ""
+    return Cell(number(value, 0 if isinstance(value, int) else 1), detail, float(value))
+
+
+def summed(frame: pl.DataFrame, key: str, counted: str = "images") -> list[tuple[str, float | None]]:
+    """(words, count) by `key`, most first; None where a part is hidden."""
+    found: dict[str, float | None] = {}
+    for row in frame.iter_rows(named=True):
+        words = "not stated" if row[key] is None else str(row[key])
+        so_far, value = found.get(words, 0.0), row[counted]
+        found[words] = None if so_far is None or value is None else so_far + value
+    return sorted(found.items(), key=lambda each: (-(each[1] if each[1] is not None else -1.0), each[0]))
+
+
+def said(rows: Sequence[tuple[str, float | None]], limit: int = 12) -> str:
+    """Rows of a drawing in words, for who cannot see it."""
+    shown = [f"{words} {'few' if value is None else f'{value:,.0f}'}" for words, value in rows[:limit]]
+    more = f"; and {len(rows) - limit:,} more" if len(rows) > limit else ""
+    return "; ".join(shown) + more

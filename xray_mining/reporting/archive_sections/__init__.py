@@ -1,0 +1,1 @@
+"""One section of the archive's page a file."""

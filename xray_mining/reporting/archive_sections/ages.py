@@ -1,0 +1,80 @@
+"""Where ages came from, and those that cannot be true."""
+
+from xray_mining.reporting.archive_results import ArchiveResults, listed, said
+from xray_mining.reporting.count_figures import bars
+from xray_mining.reporting.section import Block, Column, Figures, Section
+
+ORDER = 15
+_SOURCES = {
+    "dates": "birth date and study date",
+    "age_string": "the age as written in the file",
+    "table": "the set's table",
+    "none": "no age is known",
+}
+
+
+def applies(results: ArchiveResults) -> bool:
+    """Always."""
+    return True
+
+
+def build(results: ArchiveResults) -> Section:
+    """Sources, and impossible ages as they were stated."""
+    frame = results.table("ages")
+    title = "Ages and impossible ages"
+    if frame.is_empty():
+        return Section("ages", title, "There is no image whose age could be asked for.")
+    impossible, topcoded = int(frame["impossible"].sum()), int(frame["topcoded"].sum())
+    unknown = sum(row["images"] for row in frame.iter_rows(named=True) if row["age_source"] == "none")
+    counts = [
+        *(
+            (_SOURCES[row["age_source"]], row["images"])
+            for row in frame.iter_rows(named=True)
+            if row["age_source"] != "none"
+        ),
+        ("not known", unknown),
+        ("stated, but impossible", impossible),
+        ("over 89, set to 90", topcoded),
+    ]
+    figure = bars(
+        "archive-ages-figure",
+        counts,
+        label="images",
+        caption="Images by where their age came from; below, what could not be kept as it was stated.",
+        alternative=f"Images by source of age: {said(counts)}.",
+    )
+    blocks: list[Block] = [
+        Figures((figure,)),
+        listed(
+            results,
+            "ages",
+            "Sources of ages",
+            (
+                ("age_source", Column("Age from")),
+                ("images", Column("Images", numeric=True)),
+                ("impossible", Column("Impossible", numeric=True, explanation="Stated, but no age of a person.")),
+                ("topcoded", Column("Set to 90", numeric=True, explanation="Older than 89, and therefore set to 90.")),
+                ("youngest", Column("Youngest, years", numeric=True)),
+                ("median", Column("Median, years", numeric=True)),
+                ("oldest", Column("Oldest, years", numeric=True)),
+            ),
+            words={"age_source": lambda source: _SOURCES.get(source, source)},
+            share_of=results.totals["images"],
+        ),
+    ]
+    if results.table("impossible_ages").height:
+        blocks.append(
+            listed(
+                results,
+                "impossible_ages",
+                "Impossible ages as they were stated",
+                (("stated", Column("Stated")), ("images", Column("Images", numeric=True))),
+            )
+        )
+    sentence = (
+        f"{impossible:,} {'image states' if impossible == 1 else 'images state'} an age that no patient can have; it "
+        f"is taken as unknown."
+        if impossible
+        else "No image states an age that is impossible."
+    )
+    return Section("ages", title, sentence, tuple(blocks))

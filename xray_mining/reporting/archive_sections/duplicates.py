@@ -1,0 +1,66 @@
+"""Files that show what another shows."""
+
+from xray_mining.reporting.archive_results import ArchiveResults, listed, said
+from xray_mining.reporting.count_figures import bars
+from xray_mining.reporting.section import Block, Column, Figures, Section, Text
+
+ORDER = 50
+_REASONS = {
+    "same_instance": "the same instance number",
+    "same_pixels": "the same pixels, under another number",
+}
+
+
+def applies(results: ArchiveResults) -> bool:
+    """Always."""
+    return True
+
+
+def build(results: ArchiveResults) -> Section:
+    """Duplicates by reason, near-duplicates in all."""
+    frame, near = results.table("duplicates"), results.table("near_duplicates").row(0, named=True)
+    reasons = dict.fromkeys(_REASONS, 0.0)
+    for row in frame.iter_rows(named=True):
+        reasons[row["reason"]] = reasons.get(row["reason"], 0.0) + row["files"]
+    counts = [
+        *((_REASONS.get(reason, reason.replace("_", " ")), value) for reason, value in reasons.items()),
+        ("nearly the same, both kept", float(near["images"] - near["exposures"])),
+        ("nearly the same, of several patients", float(near["exposures_of_several_patients"])),
+    ]
+    figure = bars(
+        "archive-duplicates-figure",
+        counts,
+        label="files, images or exposures",
+        caption="Duplicates were left out; near-duplicates are kept, and told apart when a cohort is made.",
+        alternative=f"Duplicates: {said(counts)}.",
+        colour="orange",
+    )
+    blocks: list[Block] = [Figures((figure,))]
+    if frame.height:
+        heads = [
+            ("reason", Column("Equal is")),
+            ("files", Column("Files left out", numeric=True)),
+            ("keepers", Column("Images they repeat", numeric=True)),
+        ]
+        if results.several:
+            heads.insert(0, ("archive", Column("Archive")))
+        words = {"reason": lambda reason: _REASONS.get(reason, reason)}
+        blocks.append(listed(results, "duplicates", "Duplicates", heads, words=words))
+    if near["pairs"]:
+        blocks.append(
+            Text(
+                f"{near['pairs']:,} pairs of kept images show one exposure processed differently: {near['images']:,} "
+                f"images of {near['exposures']:,} exposures, of which {near['exposures_of_several_patients']:,} are "
+                f"claimed by several patients."
+            )
+        )
+    else:
+        blocks.append(Text("No near-duplicates are on record; where nobody searched for them, that says nothing."))
+    left_out = int(frame["files"].sum())
+    sentence = (
+        f"{left_out:,} {'file shows' if left_out == 1 else 'files show'} what an earlier one shows; the earliest is "
+        f"kept."
+        if left_out
+        else "No file shows the same as an earlier one."
+    )
+    return Section("duplicates", "Duplicates", sentence, tuple(blocks))

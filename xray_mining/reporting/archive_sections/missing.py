@@ -1,0 +1,65 @@
+"""What is not stated, column by column."""
+
+from xray_mining.catalog.overview import MISSING_SHARE
+from xray_mining.reporting.archive_results import ArchiveResults, listed
+from xray_mining.reporting.count_figures import bars
+from xray_mining.reporting.metrics import number
+from xray_mining.reporting.section import Column, Figures, Section
+
+ORDER = 45
+_COLUMNS = {
+    "age_years": "age",
+    "patient_sex": "sex",
+    "view_position": "view",
+    "patient_id": "patient id",
+    "institution": "site",
+    "manufacturer": "maker",
+    "study_day": "day of the study",
+    "pixel_spacing_mm": "pixel spacing",
+    "pixels": "pixels (read with the header)",
+}
+
+
+def applies(results: ArchiveResults) -> bool:
+    """Always."""
+    return True
+
+
+def build(results: ArchiveResults) -> Section:
+    """A bar and a row a column that studies ask for."""
+    frame = results.table("missing")
+    if not results.totals["images"]:
+        return Section("missing", "Missing values", "There is no image that could lack a value.")
+    counts = [(_words(row["column_name"]), row["share"]) for row in frame.iter_rows(named=True)]
+    figure = bars(
+        "archive-missing-figure",
+        counts,
+        label="share of images",
+        caption="How often a value is missing.",
+        alternative="Missing values: "
+        + "; ".join(f"{words} {number(share, 1, percent=True)}" for words, share in counts),
+        colour="orange",
+        percent=True,
+    )
+    table = listed(
+        results,
+        "missing",
+        "Missing values",
+        (
+            ("column_name", Column("Value")),
+            ("missing", Column("Missing in", numeric=True)),
+            ("images", Column("Of images", numeric=True)),
+            ("share", Column("Share", numeric=True)),
+        ),
+        words={"column_name": _words, "share": lambda share: number(share, 1, percent=True)},
+    )
+    return Section(
+        "missing",
+        "Missing values",
+        f"What most studies ask for. More than {100 * MISSING_SHARE:.0f} % missing is said at the top of the page.",
+        (Figures((figure,)), table),
+    )
+
+
+def _words(column: str) -> str:
+    return _COLUMNS.get(column, column.replace("_", " "))

@@ -1,0 +1,58 @@
+"""Quality flags."""
+
+from xray_mining.reporting.archive_results import ArchiveResults, listed, said
+from xray_mining.reporting.count_figures import bars
+from xray_mining.reporting.section import Cell, Column, Figures, Section
+
+ORDER = 60
+_FLAGS = {
+    "blank": ("blank", "hardly any grey differs from the others"),
+    "saturated": ("saturated", "much of it is at either end of the greys"),
+    "cut_off": ("cut off", "the chest reaches the edge"),
+    "inverted": ("inverted", "black and white seem to be changed over"),
+    "border": ("border", "a frame of one grey around the picture"),
+    "low_resolution": ("low resolution", "fewer pixels than the store has"),
+    "not_frontal": ("not frontal", "neither PA nor AP"),
+    "burned_in": ("burned-in letters", "letters in the picture, declared or found"),
+    "impossible_age": ("impossible age", "the stated age is none"),
+    "no_pixels": ("no pixels", "the header came without a picture"),
+}
+
+
+def applies(results: ArchiveResults) -> bool:
+    """Always."""
+    return True
+
+
+def build(results: ArchiveResults) -> Section:
+    """A bar and a row a flag, also where none carries it."""
+    if not results.totals["images"]:
+        return Section("quality", "Quality flags", "There is no image that could be flagged.")
+    frame = results.table("quality")
+    counts = [(_FLAGS[row["flag"]][0], row["images"]) for row in frame.iter_rows(named=True)]
+    figure = bars(
+        "archive-quality-figure",
+        counts,
+        label="images",
+        caption="Images by quality flag; an image may carry several.",
+        alternative=f"Images by quality flag: {said(counts)}.",
+        colour="orange",
+    )
+    table = listed(
+        results,
+        "quality",
+        "Quality flags",
+        (
+            ("flag", Column("Flag")),
+            ("images", Column("Images", numeric=True)),
+        ),
+        words={"flag": lambda flag: Cell(*_FLAGS[flag])},
+        share_of=results.totals["images"],
+    )
+    looked = results.totals["images_with_picture"]
+    sentence = (
+        f"{looked:,} of {results.totals['images']:,} images have a picture that was looked at."
+        if looked
+        else "No picture was read: flags that need one (blank, saturated, cut off, inverted, border) say nothing here."
+    )
+    return Section("quality", "Quality flags", sentence, (Figures((figure,)), table))

@@ -1,0 +1,69 @@
+"""What became of every file, and why some could not be used."""
+
+from xray_mining.reporting.archive_results import ArchiveResults, listed, said, summed
+from xray_mining.reporting.count_figures import bars
+from xray_mining.reporting.metrics import number
+from xray_mining.reporting.section import Block, Cell, Column, Figures, Row, Section, Table
+
+ORDER = 55
+_OUTCOMES = ("kept", "duplicate", "rejected")
+
+
+def applies(results: ArchiveResults) -> bool:
+    """Always."""
+    return True
+
+
+def build(results: ArchiveResults) -> Section:
+    """The accounts, then rejects by reason."""
+    accounts, frame = results.table("accounts"), results.table("rejects")
+    if accounts.is_empty():
+        return Section("accounts", "Files and rejects", "No file was read yet.")
+    by_reason = [(words.replace("_", " "), value) for words, value in summed(frame, "reason", "rejects")]
+    outcomes = dict(summed(accounts, "outcome", "accounts"))
+    counts = by_reason or [(outcome, outcomes.get(outcome, 0.0)) for outcome in _OUTCOMES]
+    figure = bars(
+        "archive-rejects-figure",
+        counts,
+        label="files or frames",
+        caption="Files or frames that could not be used, by reason." if by_reason else "What became of the files.",
+        alternative=f"{'Rejects' if by_reason else 'Files'}: {said(counts)}.",
+        colour="orange" if by_reason else "blue",
+    )
+    rows = []
+    for archive in dict.fromkeys(accounts["archive"]):
+        own = {row["outcome"]: 0 for row in accounts.iter_rows(named=True)}
+        for row in accounts.iter_rows(named=True):
+            if row["archive"] == archive:
+                own[row["outcome"]] += row["accounts"]
+        cells = [sum(own.values()), *(own.get(outcome, 0) for outcome in _OUTCOMES)]
+        rows.append(Row((Cell(archive), *(Cell(number(count, 0), value=float(count)) for count in cells))))
+    heads = (
+        Column("Archive"),
+        Column("Seen", numeric=True, explanation="Frames of files or archive members, or rows of a table."),
+        Column("Kept", numeric=True),
+        Column("Duplicates", numeric=True),
+        Column("Rejected", numeric=True),
+    )
+    blocks: list[Block] = [
+        Figures((figure,)),
+        Table("archive-accounts", "What became of every file", heads, tuple(rows)),
+    ]
+    if frame.height:
+        columns = [
+            ("reason", Column("Reason")),
+            ("stage", Column("Where it failed")),
+            ("rejects", Column("Files or frames", numeric=True)),
+            ("bytes", Column("Bytes", numeric=True)),
+        ]
+        if results.several:
+            columns.insert(2, ("archive", Column("Archive")))
+        words = {"reason": lambda reason: reason.replace("_", " ")}
+        blocks.append(listed(results, "rejects", "Rejects by reason", columns, words=words))
+    rejected = int(outcomes.get("rejected") or 0)
+    sentence = (
+        f"{rejected:,} could not be used. Each has a row in the table `rejects` with its stage, reason and sentence."
+        if rejected
+        else "Every file could be used."
+    )
+    return Section("accounts", "Files and rejects", sentence, tuple(blocks))

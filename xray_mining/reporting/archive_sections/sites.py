@@ -1,0 +1,60 @@
+"""Institutions, without their names."""
+
+from xray_mining.reporting.archive_results import ArchiveResults, listed, said
+from xray_mining.reporting.count_figures import bars
+from xray_mining.reporting.metrics import number
+from xray_mining.reporting.section import Column, Figures, Section
+
+ORDER = 35
+
+
+def applies(results: ArchiveResults) -> bool:
+    """Always."""
+    return True
+
+
+def build(results: ArchiveResults) -> Section:
+    """A bar and a row a site."""
+    frame = results.table("institutions")
+    if frame["institution_key"].drop_nulls().is_empty():
+        return Section("sites", "Sites", "No image states the institution that it comes from.")
+    counts = [(_site(row["institution_key"]), row["images"]) for row in frame.iter_rows(named=True)]
+    cut = " The list was cut before it was drawn." if "institutions" in results.overview.cut else ""
+    figure = bars(
+        "archive-sites-figure",
+        counts,
+        label="images",
+        caption=f"Images by site; a site is named by the first digits of its key.{cut}",
+        alternative=f"Images by site: {said(counts)}.",
+    )
+    heads = [
+        ("institution_key", Column("Site")),
+        ("images", Column("Images", numeric=True)),
+        ("patients", Column("Patients", numeric=True)),
+        ("median_age_years", Column("Median age, years", numeric=True)),
+        ("share_of_males", Column("Men", numeric=True)),
+    ]
+    if results.several:
+        heads.insert(1, ("archive", Column("Archive")))
+    few = "few"
+    table = listed(
+        results,
+        "institutions",
+        "Sites",
+        heads,
+        words={
+            "institution_key": _site,
+            "share_of_males": lambda share: few if share is None else number(share, 1, percent=True),
+        },
+        share_of=results.totals["images"],
+    )
+    return Section(
+        "sites",
+        "Sites",
+        "Sites whose patients differ in age or sex can lend a model a shortcut.",
+        (Figures((figure,)), table),
+    )
+
+
+def _site(key: str | None) -> str:
+    return "not stated" if key is None else f"Site {key[:8]}"

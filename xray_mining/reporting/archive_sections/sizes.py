@@ -1,0 +1,108 @@
+"""Sizes of the stored pictures, and how their values are stored."""
+
+from xray_mining.reporting.archive_results import ArchiveResults, listed, said, summed
+from xray_mining.reporting.count_figures import bars
+from xray_mining.reporting.section import Block, Column, Figures, Section
+
+ORDER = 40
+_SYNTAXES = {
+    "1.2.840.10008.1.2": "implicit little endian",
+    "1.2.840.10008.1.2.1": "explicit little endian",
+    "1.2.840.10008.1.2.1.99": "deflated explicit little endian",
+    "1.2.840.10008.1.2.2": "explicit big endian",
+    "1.2.840.10008.1.2.4.50": "JPEG baseline",
+    "1.2.840.10008.1.2.4.51": "JPEG extended",
+    "1.2.840.10008.1.2.4.57": "JPEG lossless",
+    "1.2.840.10008.1.2.4.70": "JPEG lossless, first order",
+    "1.2.840.10008.1.2.4.80": "JPEG-LS lossless",
+    "1.2.840.10008.1.2.4.81": "JPEG-LS near-lossless",
+    "1.2.840.10008.1.2.4.90": "JPEG 2000 lossless",
+    "1.2.840.10008.1.2.4.91": "JPEG 2000",
+    "1.2.840.10008.1.2.4.201": "HTJ2K lossless",
+    "1.2.840.10008.1.2.4.202": "HTJ2K lossless, RPCL",
+    "1.2.840.10008.1.2.4.203": "HTJ2K",
+    "1.2.840.10008.1.2.5": "RLE lossless",
+}
+
+
+def applies(results: ArchiveResults) -> bool:
+    """Always."""
+    return True
+
+
+def build(results: ArchiveResults) -> Section:
+    """Sizes, bits, encodings: a bar chart and a table each."""
+    frame = results.table("sizes")
+    title = "Sizes, bits and encodings"
+    if frame.is_empty():
+        return Section("sizes", title, "There is no picture whose size could be asked for.")
+    images = results.totals["images"]
+    sizes = [(_size(row["columns"], row["rows"]), row["images"]) for row in frame.iter_rows(named=True)]
+    bits = summed(results.table("bits"), "bits_stored")
+    bits = [(words if words == "not stated" else f"{words} bits", value) for words, value in bits]
+    cut = " The list was cut before it was drawn." if "sizes" in results.overview.cut else ""
+    number = Column("Images", numeric=True)
+    patients = Column("Patients", numeric=True)
+    blocks: list[Block] = [
+        Figures(
+            (
+                bars(
+                    "archive-sizes-figure",
+                    sizes,
+                    label="images",
+                    caption=f"Images by size, width × height in pixels.{cut}",
+                    alternative=f"Images by size: {said(sizes)}.",
+                ),
+                bars(
+                    "archive-bits-figure",
+                    bits,
+                    label="images",
+                    caption="Images by bits of a stored value.",
+                    alternative=f"Images by bits: {said(bits)}.",
+                ),
+            )
+        ),
+        listed(
+            results,
+            "sizes",
+            "Sizes",
+            (
+                ("columns", Column("Width, pixels", numeric=True)),
+                ("rows", Column("Height, pixels", numeric=True)),
+                ("images", number),
+                ("patients", patients),
+            ),
+            share_of=images,
+        ),
+        listed(
+            results,
+            "bits",
+            "Bits and what the lowest value looks like",
+            (
+                ("photometric_interpretation", Column("Photometric interpretation")),
+                ("bits_stored", Column("Bits", numeric=True)),
+                ("images", number),
+                ("patients", patients),
+            ),
+            words={"bits_stored": lambda value: "not stated" if value is None else str(value)},
+            share_of=images,
+        ),
+        listed(
+            results,
+            "encodings",
+            "Transfer syntaxes and file formats",
+            (("transfer_syntax_uid", Column("Stored as")), ("images", number), ("patients", patients)),
+            words={"transfer_syntax_uid": lambda uid: f"{_SYNTAXES[uid]} ({uid})" if uid in _SYNTAXES else uid},
+            share_of=images,
+        ),
+    ]
+    return Section(
+        "sizes",
+        title,
+        "As the files hold them; in the pixel store all are of one size, and bright is dense.",
+        tuple(blocks),
+    )
+
+
+def _size(width: int | None, height: int | None) -> str:
+    return "not stated" if width is None or height is None else f"{width:,} × {height:,}"

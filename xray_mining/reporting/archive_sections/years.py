@@ -1,0 +1,55 @@
+"""Years of the studies."""
+
+from xray_mining.reporting.archive_results import ArchiveResults, listed, said
+from xray_mining.reporting.count_figures import columns
+from xray_mining.reporting.section import Column, Figures, Section
+
+ORDER = 25
+
+
+def applies(results: ArchiveResults) -> bool:
+    """Always."""
+    return True
+
+
+def build(results: ArchiveResults) -> Section:
+    """A column a year, over all archives; the table tells archives apart."""
+    frame = results.table("years")
+    if frame["study_year"].drop_nulls().is_empty():
+        return Section("years", "Years", "No image states the day of its study, so there are no years to show.")
+    counts: dict[int, float | None] = {}
+    for row in frame.iter_rows(named=True):
+        if row["study_year"] is not None:
+            before = counts.get(row["study_year"], 0.0)
+            counts[row["study_year"]] = None if before is None or row["images"] is None else before + row["images"]
+    ordered = sorted(counts.items())
+    figure = columns(
+        "archive-years-figure",
+        ordered,
+        label="images",
+        across="year",
+        caption=f"Images by year, {ordered[0][0]} to {ordered[-1][0]}."
+        + (" The list was cut, and so is the drawing." if "years" in results.overview.cut else ""),
+        alternative=f"Images by year: {said([(str(year), value) for year, value in ordered], 60)}.",
+    )
+    heads = [
+        ("study_year", Column("Year", numeric=True)),
+        ("images", Column("Images", numeric=True)),
+        ("patients", Column("Patients", numeric=True)),
+    ]
+    if results.several:
+        heads.insert(0, ("archive", Column("Archive")))
+    table = listed(
+        results,
+        "years",
+        "Images and patients by year",
+        heads,
+        words={"study_year": lambda year: "not stated" if year is None else str(year)},
+        share_of=results.totals["images"],
+    )
+    return Section(
+        "years",
+        "Years",
+        "Outside public sets a patient's days are shifted by up to a year, so a year is right to within one.",
+        (Figures((figure,)), table),
+    )

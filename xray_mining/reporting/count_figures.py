@@ -1,0 +1,134 @@
+"""Drawings of counts: bars, columns over years, the pyramid of age and sex."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from xray_mining.reporting.figures import COLOURS, drawing, finished
+from xray_mining.reporting.section import Figure
+
+DRAWN_BARS = 15
+_LONGEST = 34
+
+
+def short(text: str, limit: int = _LONGEST) -> str:
+    """`text` in at most `limit` letters."""
+    return text if len(text) <= limit else text[: limit - 2].rstrip() + " …"
+
+
+def bars(
+    name: str,
+    rows: Sequence[tuple[str, float | None]],
+    *,
+    label: str,
+    caption: str,
+    alternative: str,
+    colour: str = "blue",
+    percent: bool = False,
+    signed: bool = False,
+) -> Figure:
+    """One horizontal bar a row, from the top down; a row whose value is None stands without a bar and says 'few'.
+
+    At most DRAWN_BARS are drawn, and the caption says so. `percent`: values are shares; `signed`: they may be negative.
+    """
+    shown = rows[:DRAWN_BARS]
+    if len(rows) > len(shown):
+        caption = f"{caption} The first {len(shown)} of {len(rows):,} are drawn."
+    longest = max((len(short(words)) for words, _ in shown), default=4)
+    scale = 100 if percent else 1
+    values = [0.0 if value is None else scale * value for _, value in shown]
+    most = max((abs(value) for value in values), default=0) or 1
+    with drawing(5.6, 0.85 + 0.27 * max(len(shown), 1), left=0.25 + 0.073 * longest, top=0.06) as (figure, axes):
+        for place, ((_, value), length) in enumerate(zip(shown, values, strict=True)):
+            shade = COLOURS["vermilion" if signed and length < 0 else colour]
+            axes.barh(place, length, height=0.68, color=shade, alpha=0.85, linewidth=0)
+            if value is None:
+                words = "few"
+            elif percent:
+                words = f"{length:+.1f}" if signed else f"{length:.1f} %"
+            else:
+                words = f"{length:,.0f}"
+            left = signed and length < 0
+            axes.annotate(
+                words.replace("-", "−"),
+                (length, place),
+                xytext=(-4 if left else 4, 0),
+                textcoords="offset points",
+                ha="right" if left else "left",
+                va="center",
+                fontsize=8,
+                color=COLOURS["soft"],
+            )
+        axes.set_yticks(range(len(shown)), [short(words) for words, _ in shown])
+        axes.tick_params(axis="y", length=0, labelsize=8.5, labelcolor=COLOURS["ink"])
+        axes.spines["left"].set_visible(False)
+        axes.grid(visible=False, axis="y")
+        axes.set_ylim(len(shown) - 0.4, -0.6)
+        axes.set_xlim(-1.22 * most if signed else 0, 1.22 * most)
+        if signed:
+            axes.axvline(0, color=COLOURS["quiet"], linewidth=0.8)
+        _counts(axes.xaxis, percent)
+        axes.set_xlabel(label)
+        return finished(figure, name, caption, alternative)
+
+
+def columns(
+    name: str, rows: Sequence[tuple[int, float | None]], *, label: str, across: str, caption: str, alternative: str
+) -> Figure:
+    """One upright column a whole number, as images by year; None (too few) has no column."""
+    with drawing(7.2, 3.1, left=0.75, top=0.12) as (figure, axes):
+        known = [(at, value) for at, value in rows if value is not None]
+        if known:
+            axes.bar(*np.array(known, float).T, width=0.82, color=COLOURS["blue"], alpha=0.85, linewidth=0)
+        if rows:
+            low, high = min(at for at, _ in rows), max(at for at, _ in rows)
+            axes.set_xlim(low - 0.7, high + 0.7)
+            step = max(1, -(-(high - low + 1) // 12))
+            axes.set_xticks(range(low, high + 1, step), [str(at) for at in range(low, high + 1, step)])
+        axes.grid(visible=False, axis="x")
+        axes.set_xlabel(across)
+        axes.set_ylabel(label)
+        _counts(axes.yaxis, percent=False)
+        return finished(figure, name, caption, alternative)
+
+
+def pyramid(
+    name: str,
+    bands: Sequence[str],
+    women: Sequence[float | None],
+    men: Sequence[float | None],
+    *,
+    caption: str,
+    alternative: str,
+) -> Figure:
+    """Women to the left, men to the right, the youngest band at the foot; None (too few) has no bar."""
+    most = max((value for value in (*women, *men) if value is not None), default=0) or 1
+    with drawing(5.6, 1.1 + 0.2 * max(len(bands), 1), left=0.8, top=0.34) as (figure, axes):
+        for sign, values, shade in ((-1, women, "vermilion"), (1, men, "blue")):
+            lengths = [sign * (value or 0) for value in values]
+            axes.barh(range(len(bands)), lengths, height=0.84, color=COLOURS[shade], alpha=0.85, linewidth=0)
+        axes.axvline(0, color=COLOURS["ink"], linewidth=0.8)
+        axes.set_yticks(range(len(bands)), list(bands))
+        axes.tick_params(axis="y", length=0)
+        axes.set_ylim(-0.6, len(bands) - 0.4)
+        axes.set_xlim(-1.06 * most, 1.06 * most)
+        axes.grid(visible=False, axis="y")
+        axes.spines["left"].set_visible(False)
+        _counts(axes.xaxis, percent=False)
+        for place, words in ((0.25, "women"), (0.75, "men")):
+            axes.text(place, 1.02, words, transform=axes.transAxes, ha="center", fontsize=9, weight="bold")
+        axes.set_xlabel("patients")
+        axes.set_ylabel("age, years")
+        return finished(figure, name, caption, alternative)
+
+
+def _counts(axis: Any, percent: bool) -> None:
+    from matplotlib.ticker import FuncFormatter, MaxNLocator
+
+    def words(value: float, _: int) -> str:
+        value = abs(value)
+        return f"{value:g} %" if percent else f"{value:,.0f}"
+
+    axis.set_major_locator(MaxNLocator(5, integer=not percent))
+    axis.set_major_formatter(FuncFormatter(words))
