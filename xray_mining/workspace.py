@@ -5,11 +5,14 @@ import fcntl
 import hashlib
 import json
 import os
+import re
+import sys
+import time
 from collections.abc import Generator, Iterator, Mapping
 from contextlib import contextmanager
 from importlib import metadata
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import IO, TYPE_CHECKING, Any, TypeVar
 
 import yaml
 from pydantic import BaseModel, Field, ValidationError
@@ -23,6 +26,8 @@ Model = TypeVar("Model", bound=BaseModel)
 
 FORMAT_VERSION = 1
 MARKER = "workspace.yaml"
+# A lock that others hold for a moment only is not worth a word.
+_PATIENCE_S = 1.0
 
 # The packages whose versions can change a number; the ledger keeps them.
 _VERSIONED = (
@@ -253,8 +258,17 @@ def write_atomically(target: Path) -> Generator[Path]:
 
 def write_frame(frame: "pl.DataFrame", target: Path) -> None:
     """Write a polars frame as one Parquet part, whole or not at all."""
+    import polars as pl
+
     with write_atomically(target) as scratch:
-        frame.write_parquet(scratch, compression="zstd")
+        try:
+            frame.write_parquet(scratch, compression="zstd")
+        except pl.exceptions.ComputeError as error:
+            # polars names the system's error in words only.
+            code = re.search(r"os error (\d+)", str(error))
+            if code is None:
+                raise
+            raise OSError(int(code[1]), os.strerror(int(code[1]))) from error
 
 
 def write_json(value: object, target: Path) -> None:
@@ -285,6 +299,7 @@ def sweep(folder: Path) -> None:
 def lock(path: Path, wait: bool = True) -> Generator[int]:
     """Hold the advisory lock `path` while the block runs; CannotFinish where another holds it and `wait` is False.
 
+    A wait that lasts says so on standard error.
     Gives the file descriptor: a child that inherits it holds the lock for as long as it lives.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -293,13 +308,28 @@ def lock(path: Path, wait: bool = True) -> Generator[int]:
     except OSError as error:
         raise disk_error(error, path) from error
     with handle:
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
-        except OSError as error:
-            if error.errno in (errno.EACCES, errno.EAGAIN):
-                raise CannotFinish(f"{path.name}: another command holds this lock; wait for it and repeat") from error
-            raise disk_error(error, path) from error
+        if not _taken(handle, path) and not (wait and _taken(handle, path, _PATIENCE_S)):
+            if not wait:
+                raise CannotFinish(f"{path.name}: another command holds this lock; wait for it and repeat")
+            print(f"{path.name}: another command holds this lock; waiting for it", file=sys.stderr, flush=True)
+            fcntl.flock(handle, fcntl.LOCK_EX)
         yield handle.fileno()
+
+
+def _taken(handle: IO[str], path: Path, patience_s: float = 0.0) -> bool:
+    """Whether the lock could be had, tried again and again for `patience_s` seconds."""
+    end = time.monotonic() + patience_s
+    while True:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            if error.errno not in (errno.EACCES, errno.EAGAIN):
+                raise disk_error(error, path) from error
+        else:
+            return True
+        if time.monotonic() >= end:
+            return False
+        time.sleep(0.02)
 
 
 def digest_of(value: object) -> str:

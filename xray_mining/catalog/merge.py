@@ -28,7 +28,7 @@ UID_REUSED_BITS = 12
 """Perceptual hashes of 64 bits that differ in more are clearly of different pictures: copies of one exposure in other
 encodings differ in a few bits, unrelated chests in about 20 to 32."""
 
-_DISK = (duckdb.IOException, duckdb.OutOfMemoryException)
+_DISK = (duckdb.IOException, duckdb.OutOfMemoryException, duckdb.FatalException)
 """What DuckDB raises where it can neither hold its tables nor spill them."""
 
 _TYPES: dict[object, str] = {
@@ -71,9 +71,12 @@ class MergeSummary:
 
 def merge(workspace: Workspace, force: bool = False) -> MergeSummary:
     """Bring both DuckDB files up to date with the parts; UserError that names a part which cannot be read."""
-    with lock(workspace.root / ".merge.lock"):
-        catalog = _refresh(workspace, "catalog", force)
-        results = _refresh(workspace, "results", force)
+    # Asked before the lock, which a read-only disk does not give: there, what was merged can still be read.
+    catalog = results = False
+    if force or not all(_is_current(workspace, home) for home in ("catalog", "results")):
+        with lock(workspace.root / ".merge.lock"):
+            catalog = _refresh(workspace, "catalog", force)
+            results = _refresh(workspace, "results", force)
     about = read_about(workspace.catalog)
     counts = json.loads(about["counts"])
     return MergeSummary(
@@ -107,12 +110,21 @@ def part_paths(workspace: Workspace, record: type[Record]) -> list[Path]:
     return sorted(root.glob(places.get(table, f"parts/*/{table}/*.parquet")))
 
 
-def _refresh(workspace: Workspace, home: str, force: bool) -> bool:
-    records = [record for record in ALL if record.home == home]
-    parts = {record.table: part_paths(workspace, record) for record in records}
+def up_to_date(workspace: Workspace) -> bool:
+    """The catalog holds what the parts of the workspace say now."""
+    return workspace.catalog.is_file() and _state(workspace.catalog) == _state_of_parts(workspace, "catalog")
+
+
+def _is_current(workspace: Workspace, home: str) -> bool:
     target = workspace.catalog if home == "catalog" else workspace.results
+    return target.is_file() and _state(target) == _state_of_parts(workspace, home)
+
+
+def _state_of_parts(workspace: Workspace, home: str) -> str:
+    """Digest of which parts of which records go into a merged file, by their names, sizes and times of change."""
+    records = [record for record in ALL if record.home == home]
     orders = {name: archive.order for name, archive in workspace.settings.archives.items()}
-    state = digest_of(
+    return digest_of(
         [
             VERSION,
             duckdb.__version__,
@@ -120,11 +132,19 @@ def _refresh(workspace: Workspace, home: str, force: bool) -> bool:
             orders,
             [
                 (str(path.relative_to(workspace.root)), (about := path.stat()).st_size, about.st_mtime_ns)
-                for paths in parts.values()
-                for path in paths
+                for record in records
+                for path in part_paths(workspace, record)
             ],
         ]
     )
+
+
+def _refresh(workspace: Workspace, home: str, force: bool) -> bool:
+    records = [record for record in ALL if record.home == home]
+    parts = {record.table: part_paths(workspace, record) for record in records}
+    target = workspace.catalog if home == "catalog" else workspace.results
+    orders = {name: archive.order for name, archive in workspace.settings.archives.items()}
+    state = _state_of_parts(workspace, home)
     if not force and target.is_file() and _state(target) == state:
         return False
     # a killed merge leaves its scratch files; the lock says that no other merge is at work
