@@ -21,7 +21,12 @@ def evaluate(
 
     Example: xray-mining evaluate demo
     """
-    finish(_evaluate(study, workspace), as_json)
+    from xray_mining.study.conduct import stop_at_errors
+    from xray_mining.workspace import Workspace
+
+    summary = _evaluate(study, workspace)
+    finish(summary, as_json)
+    stop_at_errors(Workspace.open(workspace).evaluation(summary.study))
 
 
 def _evaluate(name: str, root: Path) -> "EvaluateSummary":
@@ -50,7 +55,7 @@ def _evaluate(name: str, root: Path) -> "EvaluateSummary":
         study.study,
         study.evaluation,
         question=study.question,
-        statements=study.statements.model_dump(),
-        experiments=list(with_nulls(study.experiments)),
+        statements=study.said(),
+        experiments=[*with_nulls(study.experiments), *study.absent],
         study_file=study.model_dump(mode="json"),
     )

@@ -26,7 +26,7 @@ def run(
 
     Example: xray-mining run demo --archive phantom-archive --workspace workspace
     """
-    from xray_mining.study.conduct import conduct
+    from xray_mining.study.conduct import conduct, stop_at_errors
     from xray_mining.study.options import read_study
     from xray_mining.study.perform import archive_state
     from xray_mining.workspace import Workspace
@@ -47,6 +47,8 @@ def run(
         dry_run=dry_run,
     )
     finish(summary, json)
+    if not dry_run:
+        stop_at_errors(place.evaluation(read.study))
 
 
 @app.command(hidden=True)

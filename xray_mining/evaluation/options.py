@@ -14,3 +14,6 @@ class EvaluationOptions(BaseModel, extra="forbid", frozen=True):
         default=[0.9], description="operating points, set on validation patients, besides the Youden one"
     )
     age_band_years: int = Field(10, ge=1, le=50)
+    show_unexamined: bool = Field(
+        False, description="show single radiographs of which nobody said that they bear no letters: for public sets"
+    )

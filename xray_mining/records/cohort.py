@@ -90,14 +90,18 @@ class FrozenCohort:
         return cls(**raw, folder=folder)
 
     def save(self, workspace: Workspace, members: pl.DataFrame, targets: pl.DataFrame) -> "FrozenCohort":
-        """Write the cohort's folder (the one with this digest, if it is there already, is left as it is)."""
+        """Write the cohort's folder: members once for each digest, how they were chosen as it was this time.
+
+        The archive may have grown, another pixel store be in use or the SQL be written otherwise without a change of
+        members.
+        """
         folder = workspace.cohort(self.name, self.digest)
         if not (folder / "cohort.json").is_file():
             CohortMembers.write(members, folder / "cohort_members.parquet")
             CohortTargets.write(targets, folder / "cohort_targets.parquet")
-            raw = asdict(self)
-            del raw["folder"]
-            write_json(raw, folder / "cohort.json")
+        raw = asdict(self)
+        del raw["folder"]
+        write_json(raw, folder / "cohort.json")
         write_json({"digest": self.digest}, folder.parent / "latest.json")
         return FrozenCohort.load(workspace, self.name, self.digest)
 

@@ -1,18 +1,22 @@
 """The whole study through Snakemake: which steps run, what they say, and what to do when one fails."""
 
+import contextlib
 import json
 import os
+import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from xray_mining.errors import CannotFinish, UserError
+from xray_mining.errors import CannotFinish, CheckFailed, UserError
 from xray_mining.study.options import Study
 from xray_mining.study.plan import Step, plan
 from xray_mining.workspace import Workspace, asset, lock, sweep, write_json
+
+INTERRUPT_SECONDS = 5.0
+"""How long a pipeline that was interrupted beside us may take before we hand our own interrupt on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +101,7 @@ def conduct(
             try:
                 failures, done = _follow(process, events, len(steps))
             except KeyboardInterrupt:
-                process.wait()
+                _interrupt(process)
                 raise
     if process.returncode != 0:
         raise _failure(failures, log)
@@ -112,8 +116,37 @@ def conduct(
     )
 
 
+def stop_at_errors(evaluation: Path) -> None:
+    """CheckFailed where a check of severity error failed: the figures are there, but must not be trusted."""
+    from xray_mining.records.check_results import CheckResults
+
+    rows = CheckResults.read(evaluation / "check_results.parquet")
+    failed = [row for row in rows.iter_rows(named=True) if (row["severity"], row["outcome"]) == ("error", "failed")]
+    if failed:
+        raise CheckFailed(f"{failed[0]['code']}: {failed[0]['sentence'].rstrip('.')}; do not trust these figures")
+
+
+def _interrupt(process: "subprocess.Popen[bytes]") -> None:
+    """Wait for the pipeline to stop; a Ctrl-C reached its jobs with us, an interrupt for us alone is handed on."""
+    import psutil
+
+    try:
+        process.wait(timeout=INTERRUPT_SECONDS)
+    except subprocess.TimeoutExpired:
+        for each in psutil.Process(process.pid).children(recursive=True):
+            with contextlib.suppress(psutil.NoSuchProcess):
+                each.send_signal(signal.SIGINT)
+        process.send_signal(signal.SIGINT)
+        process.wait()
+
+
 def forget_lost(workspace: Workspace, study: Study, steps: tuple[Step, ...]) -> None:
-    """Remove the summary of each step whose files are no longer there, so that the step runs again."""
+    """Remove the summary of each step whose files are no longer there, so that the step runs again.
+
+    That of ingest goes too where the catalog is no longer the one it left: another ingest or a `link` came after.
+    """
+    from xray_mining.catalog.merge import read_about, up_to_date
+
     folder = workspace.root / "steps" / study.study
     for step in steps:
         path = folder / f"{step.name}.json"
@@ -125,6 +158,10 @@ def forget_lost(workspace: Workspace, study: Study, steps: tuple[Step, ...]) -> 
             files = ["its summary is damaged"]
         if not all((workspace.root / each).exists() for each in files):
             path.unlink()
+        elif step.stage == "ingest":
+            left = json.loads(path.read_text(encoding="utf-8"))["digest"]
+            if not up_to_date(workspace) or read_about(workspace.catalog)["digest"] != left:
+                path.unlink()
 
 
 def _profile(name: str) -> Path:
@@ -159,11 +196,13 @@ def _plan_only(
 def _follow(process: "subprocess.Popen[bytes]", events: Path, total: int) -> tuple[list[dict[str, str]], int]:
     """Print each step's start and end until Snakemake ends; the failed ones, and how many were done."""
     failures: list[dict[str, str]] = []
-    done = 0
+    done, rest = 0, ""
     with events.open(encoding="utf-8") as lines:
         while True:
             ended = process.poll() is not None
-            for event in _complete_lines(lines):
+            # A line that is still being written is taken up where it broke off.
+            *complete, rest = (rest + lines.read()).split("\n")
+            for event in map(json.loads, complete):
                 if event["event"] == "started":
                     print(f"   …  {event['step']}", file=sys.stderr, flush=True)
                 elif event["event"] == "done":
@@ -175,15 +214,6 @@ def _follow(process: "subprocess.Popen[bytes]", events: Path, total: int) -> tup
             if ended:
                 return failures, done
             time.sleep(0.1)
-
-
-def _complete_lines(file: "object") -> Iterator[dict[str, str]]:
-    rest = ""
-    for line in file:  # ty: ignore[not-iterable]
-        rest += line
-        if rest.endswith("\n"):
-            yield json.loads(rest)
-            rest = ""
 
 
 def _failure(failures: list[dict[str, str]], log: Path) -> UserError:

@@ -3,14 +3,21 @@
 from collections.abc import Iterable
 from pathlib import Path
 
-from pydantic import BaseModel, Field, model_validator
+from pydantic import BaseModel, Field, PrivateAttr, model_validator
 
 from xray_mining.catalog.options import CohortOptions
 from xray_mining.errors import UserError, unknown_name
 from xray_mining.evaluation.options import EvaluationOptions
 from xray_mining.features.options import FeatureOptions
 from xray_mining.ingest.options import IngestOptions
-from xray_mining.models.options import DesignOptions, EmbeddingOptions, ExperimentOptions
+from xray_mining.models.options import (
+    DesignOptions,
+    EmbeddingOptions,
+    EnsembleOptions,
+    ExperimentOptions,
+    NetworkOptions,
+)
+from xray_mining.models.weights import missing_package
 from xray_mining.workspace import asset, digest_of, read_yaml
 
 _NAME = r"^[a-z][a-z0-9_]*$"
@@ -39,6 +46,7 @@ class Study(BaseModel, extra="forbid", frozen=True):
     design: DesignOptions = DesignOptions()
     evaluation: EvaluationOptions = EvaluationOptions()
     statements: Statements = Statements()
+    _absent: dict[str, str] = PrivateAttr({})
 
     @model_validator(mode="after")
     def _names_are_known(self) -> "Study":
@@ -54,6 +62,53 @@ class Study(BaseModel, extra="forbid", frozen=True):
     def digest(self) -> str:
         """Digest of everything the study file says."""
         return digest_of(self.model_dump(mode="json"))
+
+    @property
+    def absent(self) -> dict[str, str]:
+        """Experiments that were taken out because a package with weights is not installed, each with the reason."""
+        return self._absent
+
+    def said(self) -> dict[str, str]:
+        """What its authors state, and which rows are absent and why."""
+        told = self.statements.model_dump()
+        if self._absent:
+            told["absent"] = " ".join(f"{name} is absent: {reason}." for name, reason in self._absent.items())
+        return told
+
+    def that_can_run(self) -> "Study":
+        """The study without the experiments whose weights are in a package that is not installed.
+
+        An ensemble goes on with the members that are left, as long as they are two. Raises UserError with the first
+        reason where no experiment is left.
+        """
+        missing = {
+            key: reason
+            for key, each in self.embeddings.items()
+            if (reason := missing_package(each.backbone, each.weights))
+        }
+        absent: dict[str, str] = {}
+        kept: dict[str, ExperimentOptions] = {}
+        for name, each in self.experiments.items():
+            reasons = [missing[key] for key in getattr(each, "embeddings", []) if key in missing]
+            if isinstance(each, NetworkOptions) and (reason := missing_package(each.backbone, each.weights)):
+                reasons.append(reason)
+            if reasons:
+                absent[name] = reasons[0]
+            else:
+                kept[name] = each
+        for name, each in list(kept.items()):
+            if isinstance(each, EnsembleOptions) and set(each.members) & set(absent):
+                left = [member for member in each.members if member not in absent]
+                if len(left) < 2:
+                    absent[name] = "fewer than two of its members can run"
+                    del kept[name]
+                else:
+                    kept[name] = each.model_copy(update={"members": left})
+        if not kept:
+            raise UserError(next(iter(absent.values())))
+        study = self.model_copy(update={"experiments": kept})
+        study._absent = absent
+        return study
 
     def cohort_name(self, key: str) -> str:
         """Name under which the workspace keeps one of the study's cohorts."""
@@ -77,4 +132,4 @@ def read_study(name_or_path: str) -> Study:
         path = known[name_or_path]
     if not path.is_file():
         raise UserError(f"{path}: is not there; name a study file, or one that ships (see pipelines/studies)")
-    return read_yaml(Study, path)
+    return read_yaml(Study, path).that_can_run()

