@@ -4,13 +4,14 @@
 select
     age_source,
     count(*) as images,
+    count(distinct patient_key) as patients,
     count(*) filter (
         where age_raw is not null or list_contains(quality_flags, 'impossible_age')
     ) as impossible,
     count(*) filter (where age_topcoded) as topcoded,
-    min(age_years) as youngest,
-    quantile_cont(age_years, 0.5) as median,
-    max(age_years) as oldest
+    quantile_cont(age_years, 0.05) as lower_age,
+    quantile_cont(age_years, 0.5) as median_age,
+    quantile_cont(age_years, 0.95) as upper_age
 from images
 group by age_source
 order by images desc, age_source

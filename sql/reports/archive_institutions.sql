@@ -7,7 +7,11 @@ select
     count(*) as images,
     count(distinct patient_key) as patients,
     quantile_cont(age_years, 0.5) as median_age_years,
-    avg(cast(patient_sex = 'M' as integer)) as share_of_males
+    avg(cast(patient_sex = 'M' as integer)) as share_of_males,
+    least(
+        count(distinct patient_key) filter (where patient_sex = 'M'),
+        count(distinct patient_key) filter (where patient_sex = 'F')
+    ) as rarer_sex
 from images
 group by archive, institution_key
 order by images desc, archive, institution_key

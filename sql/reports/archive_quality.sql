@@ -1,5 +1,5 @@
 -- question: how many images carry each quality flag
--- one row: one flag, with 0 images where none carries it
+-- one row: one flag, with 0 images where none carries it, and none where no picture was looked at
 -- example: xray-mining sql sql/reports/archive_quality.sql
 with
 known as (
@@ -21,8 +21,14 @@ found as (
 
 select
     known.flag,
-    coalesce(found.images, 0) as images,
-    coalesce(found.patients, 0) as patients
+    case
+        when
+            found.images is not null
+            or known.flag in ('not_frontal', 'impossible_age', 'no_pixels')
+            or exists (select 1 from pixels)
+            then coalesce(found.images, 0)
+    end as images,
+    found.patients
 from known
 left join found on known.flag = found.flag
-order by images desc, known.flag
+order by images desc nulls last, known.flag

@@ -6,7 +6,7 @@ select
     stage,
     reason,
     count(*) as rejects,
-    sum(bytes) as bytes
+    cast(sum(bytes) as bigint) as bytes
 from rejects
 group by archive, stage, reason
 order by rejects desc, archive, stage, reason

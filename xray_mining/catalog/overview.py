@@ -21,6 +21,8 @@ LISTED_ROWS = 25
 PICTURES_OF_STRATUM = 4
 
 _CUT = ("bits", "duplicates", "encodings", "impossible_ages", "institutions", "makers", "rejects", "sizes", "years")
+FOLDED = ("bits", "encodings", "institutions", "makers", "sizes")
+"""Lists whose rows of too few patients go altogether: what they hold is said in one sum."""
 # Tables that count people by what they are, with the columns that name a cell, and those within which cells add up.
 _PEOPLE: Mapping[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "pyramid": (("patient_sex", "age_from"), ("patient_sex",)),
@@ -33,7 +35,6 @@ _PEOPLE: Mapping[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "encodings": (("transfer_syntax_uid",), ()),
     "images_per_patient": (("images_up_to_20",), ()),
     "gaps": (("gap", "shortest_days"), ()),
-    "strata": (("patient_sex", "age_from"), ("patient_sex",)),
 }
 
 
@@ -56,7 +57,7 @@ class Cut:
     rows: int
     """All rows, the listed ones among them."""
     left_out: int
-    """Images (or files) of the rows that are not listed."""
+    """Images (or files) of the rows that are not listed: those after the last, and those of too few patients."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,13 +91,17 @@ def overview(
         shown = run_file(con, "reports/pictures_of_strata", asked)
     tables, cut = {}, {}
     for name, table in whole.items():
-        kept = table
+        kept = _without_persons(name, table, least_patients)
         if name in _PEOPLE:
             kept = without_few(kept, *_PEOPLE[name], least_patients)
-        if listed_rows is not None and name in _CUT and kept.height > listed_rows:
-            counted = next(each for each in ("images", "files", "rejects") if each in table.columns)
-            cut[name] = Cut(listed_rows, kept.height, int(table[counted][listed_rows:].sum()))
+        if name in FOLDED:
+            kept = kept.filter(~pl.col("few"))
+        if listed_rows is not None and name in _CUT:
             kept = kept.head(listed_rows)
+        if kept.height < table.height:
+            counted = next(each for each in ("images", "files", "rejects") if each in table.columns)
+            shown_rows = table.join(kept, on=_names(name, table), how="semi", nulls_equal=True)
+            cut[name] = Cut(kept.height, table.height, int(table[counted].sum()) - int(shown_rows[counted].sum()))
         tables[name] = kept
     return Overview(
         tables,
@@ -108,6 +113,30 @@ def overview(
         bool(store),
         shown,
     )
+
+
+def _names(name: str, table: pl.DataFrame) -> list[str]:
+    """The columns that tell a table's rows apart."""
+    if name in _PEOPLE:
+        return list(_PEOPLE[name][0])
+    return [column for column, kind in table.schema.items() if kind == pl.String]
+
+
+def _without_persons(name: str, table: pl.DataFrame, least_patients: int) -> pl.DataFrame:
+    """`table` without what would tell of a few persons although its row holds enough: ages of few, a rare sex."""
+    if name in ("impossible_ages", "quality"):  # faults of files are counted by file
+        return table.drop("patients")
+    if name == "ages":
+        # beyond the 5 % and the 95 % there are at least so many patients, on either side of the median half of them
+        asked = {"lower_age": 20, "median_age": 2, "upper_age": 20}
+        known = [
+            pl.when(pl.col("patients") >= times * least_patients).then(age).alias(age) for age, times in asked.items()
+        ]
+        return table.with_columns(known).drop("patients")
+    if name == "institutions":
+        known = pl.col("rarer_sex") >= least_patients
+        return table.with_columns(pl.when(known).then("share_of_males").alias("share_of_males")).drop("rarer_sex")
+    return table
 
 
 def without_few(

@@ -140,7 +140,10 @@ def _head(results: ArchiveResults, raised: int) -> dict[str, Any]:
     named = archives[0] if len(archives) == 1 else f"{len(archives)} archives"
     sentence = f"{totals['images']:,} images of {totals['patients']:,} patients in {totals['studies']:,} studies."
     pictures = totals["images_with_picture"]
-    second = f"{pictures:,} of them have a picture in the store." if pictures else "None has a picture in a store."
+    second = "No picture was read: this is what headers and tables say."
+    if pictures:
+        share = "Each" if pictures == totals["images"] else f"{pictures:,} of them"
+        second = f"{share} has a picture in the pixel store." if share == "Each" else f"{share} have a picture."
     facts = [("Images", totals["images"]), ("Studies", totals["studies"]), ("Patients", totals["patients"])]
     return {
         "title": f"What {named} holds – xray_mining" if len(archives) == 1 else f"What {named} hold – xray_mining",
@@ -164,7 +167,7 @@ def _pictures(workspace: Workspace, found: Overview) -> tuple[StratumPicture, ..
     rows = found.shown.filter(store.has(found.shown["image_key"]))
     read = store.read(rows["image_key"])
     return tuple(
-        StratumPicture(row["patient_sex"], row["age_from"], row["patients"], png(picture, SIDE_PX))
+        StratumPicture(row["patient_sex"], row["age_from"], png(picture, SIDE_PX))
         for row, picture in zip(rows.iter_rows(named=True), read, strict=True)
     )
 

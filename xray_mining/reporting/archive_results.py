@@ -6,7 +6,7 @@ from typing import Any
 
 import polars as pl
 
-from xray_mining.catalog.overview import Overview
+from xray_mining.catalog.overview import FOLDED, Overview
 from xray_mining.catalog.overview_change import Changes
 from xray_mining.reporting.metrics import number
 from xray_mining.reporting.section import Cell, Column, Row, Table
@@ -21,7 +21,6 @@ class StratumPicture:
 
     patient_sex: str
     age_from: int
-    patients: int
     png: bytes
 
 
@@ -82,10 +81,7 @@ def listed(
     notes = []
     cut = results.overview.cut.get(table)
     if cut:
-        notes.append(
-            f"The list is cut: {cut.listed} of {cut.rows:,} rows are shown, those with the most; the others hold "
-            f"{cut.left_out:,}."
-        )
+        notes.append(cut_note(results, table))
     if "few" in frame.columns and frame["few"].any():
         notes.append(few_note(results))
     return Table(
@@ -94,6 +90,21 @@ def listed(
         tuple(head for _, head in columns),
         tuple(rows),
         " ".join(notes),
+    )
+
+
+def cut_note(results: ArchiveResults, table: str) -> str:
+    """What a cut list does not show."""
+    cut, counted = (
+        results.overview.cut[table],
+        {"duplicates": "files", "rejects": "files or frames"}.get(table, "images"),
+    )
+    small = (
+        f"; a row of fewer than {results.overview.least_patients} patients is never shown" if table in FOLDED else ""
+    )
+    return (
+        f"The list is cut: {cut.listed:,} of {cut.rows:,} rows are shown, the others hold {cut.left_out:,} "
+        f"{counted}{small}."
     )
 
 
@@ -115,7 +126,9 @@ def _cell(
             return told
         return Cell(told, value=float(value) if head.numeric and value is not None else None)
     if value is None:
-        return Cell("few", "not printed") if row.get("few") and head.numeric else Cell("not stated")
+        if not head.numeric:
+            return Cell("not stated")
+        return Cell("few", "not printed") if row.get("few") else Cell("–")
     if isinstance(value, bool) or not isinstance(value, int | float):
         return Cell(str(value))
     detail = number(value / share_of, 1, percent=True) if share_of else ""

@@ -38,7 +38,7 @@ def bars(
     longest = max((len(short(words)) for words, _ in shown), default=4)
     scale = 100 if percent else 1
     values = [0.0 if value is None else scale * value for _, value in shown]
-    most = max((abs(value) for value in values), default=0) or 1
+    most = 100 if percent and not signed else max((abs(value) for value in values), default=0) or 1
     with drawing(5.6, 0.85 + 0.27 * max(len(shown), 1), left=0.25 + 0.073 * longest, top=0.06) as (figure, axes):
         for place, ((_, value), length) in enumerate(zip(shown, values, strict=True)):
             shade = COLOURS["vermilion" if signed and length < 0 else colour]

@@ -21,7 +21,7 @@ def applies(results: ArchiveResults) -> bool:
 def build(results: ArchiveResults) -> Section:
     """Sources, and impossible ages as they were stated."""
     frame = results.table("ages")
-    title = "Ages and impossible ages"
+    title = "Ages"
     if frame.is_empty():
         return Section("ages", title, "There is no image whose age could be asked for.")
     impossible, topcoded = int(frame["impossible"].sum()), int(frame["topcoded"].sum())
@@ -54,9 +54,15 @@ def build(results: ArchiveResults) -> Section:
                 ("images", Column("Images", numeric=True)),
                 ("impossible", Column("Impossible", numeric=True, explanation="Stated, but no age of a person.")),
                 ("topcoded", Column("Set to 90", numeric=True, explanation="Older than 89, and therefore set to 90.")),
-                ("youngest", Column("Youngest, years", numeric=True)),
-                ("median", Column("Median, years", numeric=True)),
-                ("oldest", Column("Oldest, years", numeric=True)),
+                (
+                    "lower_age",
+                    Column("5 %, years", numeric=True, explanation="One image in twenty is of a younger patient."),
+                ),
+                ("median_age", Column("Median, years", numeric=True)),
+                (
+                    "upper_age",
+                    Column("95 %, years", numeric=True, explanation="One image in twenty is of an older patient."),
+                ),
             ),
             words={"age_source": lambda source: _SOURCES.get(source, source)},
             share_of=results.totals["images"],

@@ -7,7 +7,7 @@ from xray_mining.reporting.section import Block, Column, Figures, Section, Text
 ORDER = 50
 _REASONS = {
     "same_instance": "the same instance number",
-    "same_pixels": "the same pixels, under another number",
+    "same_pixels": "the same pixels, numbered anew",
 }
 
 
@@ -25,7 +25,7 @@ def build(results: ArchiveResults) -> Section:
     counts = [
         *((_REASONS.get(reason, reason.replace("_", " ")), value) for reason, value in reasons.items()),
         ("nearly the same, both kept", float(near["images"] - near["exposures"])),
-        ("nearly the same, of several patients", float(near["exposures_of_several_patients"])),
+        ("nearly the same, two patients", float(near["exposures_of_several_patients"])),
     ]
     figure = bars(
         "archive-duplicates-figure",
@@ -35,7 +35,7 @@ def build(results: ArchiveResults) -> Section:
         alternative=f"Duplicates: {said(counts)}.",
         colour="orange",
     )
-    blocks: list[Block] = [Figures((figure,))]
+    blocks: list[Block] = [Figures((figure,))] if any(value for _, value in counts) else []
     if frame.height:
         heads = [
             ("reason", Column("Equal is")),
@@ -49,9 +49,10 @@ def build(results: ArchiveResults) -> Section:
     if near["pairs"]:
         blocks.append(
             Text(
-                f"{near['pairs']:,} pairs of kept images show one exposure processed differently: {near['images']:,} "
-                f"images of {near['exposures']:,} exposures, of which {near['exposures_of_several_patients']:,} are "
-                f"claimed by several patients."
+                f"Kept images that show one exposure, processed differently: {near['images']:,} images of "
+                f"{near['exposures']:,} {'exposure' if near['exposures'] == 1 else 'exposures'}, in "
+                f"{near['pairs']:,} {'pair' if near['pairs'] == 1 else 'pairs'}. Claimed by several patients: "
+                f"{near['exposures_of_several_patients']:,}."
             )
         )
     else:

@@ -15,11 +15,11 @@ def applies(results: ArchiveResults) -> bool:
 def build(results: ArchiveResults) -> Section:
     """One gallery a sex, in the order of age."""
     title, least = "Pictures", results.overview.least_patients
-    strata = results.table("strata")
+    strata = results.table("strata").row(0, named=True)
     if not results.pictures:
         if not results.overview.has_pictures:
             why = "the workspace has no pixel store: the archive was ingested with --metadata-only"
-        elif strata.is_empty():
+        elif not strata["strata"]:
             why = "no frontal image with a known age and sex has a picture"
         else:
             why = f"no sex and age band holds {least} patients with a picture that may be shown"
@@ -31,17 +31,17 @@ def build(results: ArchiveResults) -> Section:
             if each.patient_sex == sex:
                 words = band_words(each.age_from, BAND_YEARS)
                 alternative = f"Radiograph, {SEXES[sex].lower()}, {words} years"
-                pictures.append(Picture(each.png, words, alternative, f"of {each.patients:,} patients"))
+                pictures.append(Picture(each.png, words, alternative))
         blocks.append(Gallery(f"archive-gallery-{sex.lower()}", SEXES[sex], tuple(pictures)))
     shown = len({(each.patient_sex, each.age_from) for each in results.pictures})
-    missing = strata.height - shown
+    missing = strata["strata"] - shown
     said = [f"Frontal pictures drawn by lot, one a patient, by sex and band of {BAND_YEARS} years."]
     if missing > 0:
         said.append(
             f"{missing:,} {'band' if missing == 1 else 'bands'} of fewer than {least} patients "
             f"{'is' if missing == 1 else 'are'} left out."
         )
-    flagged, unseen = int(strata["left_out"].sum()), int(strata["not_looked_at"].sum())
+    flagged, unseen = strata["left_out"], strata["not_looked_at"]
     if flagged:
         said.append(f"{flagged:,} images with a quality flag or letters in them are never shown.")
     if unseen:

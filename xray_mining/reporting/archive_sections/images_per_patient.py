@@ -2,7 +2,7 @@
 
 from xray_mining.reporting.archive_results import ArchiveResults, listed
 from xray_mining.reporting.count_figures import columns
-from xray_mining.reporting.section import Column, Figures, Section
+from xray_mining.reporting.section import Cell, Column, Figures, Section
 
 ORDER = 65
 TOP = 20
@@ -35,8 +35,12 @@ def build(results: ArchiveResults) -> Section:
         results,
         "images_per_patient",
         "Patients by number of images",
-        (("images_up_to_20", Column("Images", numeric=True)), ("patients", Column("Patients", numeric=True))),
-        words={"images_up_to_20": lambda count: f"{count} or more" if count >= TOP else str(count)},
+        (("images_up_to_20", Column("Images")), ("patients", Column("Patients", numeric=True))),
+        words={
+            "images_up_to_20": lambda count: Cell(
+                f"{count} or more" if count >= TOP else str(count), value=float(count)
+            )
+        },
     )
     patients, images = results.totals["patients"], results.totals["images"] - results.totals["images_without_patient"]
     return Section(

@@ -1,6 +1,6 @@
 """Makers and their models."""
 
-from xray_mining.reporting.archive_results import ArchiveResults, listed, said
+from xray_mining.reporting.archive_results import ArchiveResults, cut_note, listed, said
 from xray_mining.reporting.count_figures import bars
 from xray_mining.reporting.section import Column, Figures, Section
 
@@ -15,13 +15,15 @@ def applies(results: ArchiveResults) -> bool:
 def build(results: ArchiveResults) -> Section:
     """A bar and a row a maker's model."""
     frame = results.table("makers")
+    if frame.is_empty() and "makers" in results.overview.cut:
+        return Section("makers", "Makers and models", cut_note(results, "makers"))
     if frame.is_empty() or set(frame["manufacturer"]) == {"unknown"}:
         return Section("makers", "Makers and models", "No image states whose machine made it.")
     counts = [
         (_model(row["manufacturer"], row["manufacturer_model_name"]), row["images"])
         for row in frame.iter_rows(named=True)
     ]
-    cut = " The list was cut before it was drawn." if "makers" in results.overview.cut else ""
+    cut = " Not all are drawn: see the note of the table." if "makers" in results.overview.cut else ""
     figure = bars(
         "archive-makers-figure",
         counts,

@@ -29,7 +29,8 @@ def build(results: ArchiveResults) -> Section:
     if not results.totals["images"]:
         return Section("quality", "Quality flags", "There is no image that could be flagged.")
     frame = results.table("quality")
-    counts = [(_FLAGS[row["flag"]][0], row["images"]) for row in frame.iter_rows(named=True)]
+    known = frame.drop_nulls("images")
+    counts = [(_FLAGS[row["flag"]][0], row["images"]) for row in known.iter_rows(named=True)]
     figure = bars(
         "archive-quality-figure",
         counts,
@@ -53,6 +54,6 @@ def build(results: ArchiveResults) -> Section:
     sentence = (
         f"{looked:,} of {results.totals['images']:,} images have a picture that was looked at."
         if looked
-        else "No picture was read: flags that need one (blank, saturated, cut off, inverted, border) say nothing here."
+        else "No picture was read: flags that need one (blank, saturated, cut off, inverted, border) are not known."
     )
     return Section("quality", "Quality flags", sentence, (Figures((figure,)), table))

@@ -1,6 +1,6 @@
 """Institutions, without their names."""
 
-from xray_mining.reporting.archive_results import ArchiveResults, listed, said
+from xray_mining.reporting.archive_results import ArchiveResults, cut_note, listed, said
 from xray_mining.reporting.count_figures import bars
 from xray_mining.reporting.metrics import number
 from xray_mining.reporting.section import Column, Figures, Section
@@ -16,10 +16,12 @@ def applies(results: ArchiveResults) -> bool:
 def build(results: ArchiveResults) -> Section:
     """A bar and a row a site."""
     frame = results.table("institutions")
+    if frame.is_empty() and "institutions" in results.overview.cut:
+        return Section("sites", "Sites", cut_note(results, "institutions"))
     if frame["institution_key"].drop_nulls().is_empty():
         return Section("sites", "Sites", "No image states the institution that it comes from.")
     counts = [(_site(row["institution_key"]), row["images"]) for row in frame.iter_rows(named=True)]
-    cut = " The list was cut before it was drawn." if "institutions" in results.overview.cut else ""
+    cut = " Not all are drawn: see the note of the table." if "institutions" in results.overview.cut else ""
     figure = bars(
         "archive-sites-figure",
         counts,
@@ -36,7 +38,6 @@ def build(results: ArchiveResults) -> Section:
     ]
     if results.several:
         heads.insert(1, ("archive", Column("Archive")))
-    few = "few"
     table = listed(
         results,
         "institutions",
@@ -44,7 +45,7 @@ def build(results: ArchiveResults) -> Section:
         heads,
         words={
             "institution_key": _site,
-            "share_of_males": lambda share: few if share is None else number(share, 1, percent=True),
+            "share_of_males": lambda share: "–" if share is None else number(share, 1, percent=True),
         },
         share_of=results.totals["images"],
     )

@@ -24,6 +24,8 @@ _SYNTAXES = {
     "1.2.840.10008.1.2.5": "RLE lossless",
 }
 
+_STATED = (("sizes", "columns"), ("bits", "bits_stored"), ("encodings", "transfer_syntax_uid"))
+
 
 def applies(results: ArchiveResults) -> bool:
     """Always."""
@@ -34,40 +36,33 @@ def build(results: ArchiveResults) -> Section:
     """Sizes, bits, encodings: a bar chart and a table each."""
     frame = results.table("sizes")
     title = "Sizes, bits and encodings"
-    if frame.is_empty():
+    if not results.totals["images"]:
         return Section("sizes", title, "There is no picture whose size could be asked for.")
+    if all(set(results.table(name)[column]) <= {None, "unknown"} for name, column in _STATED):
+        return Section("sizes", title, "No image states its size, its bits or how it is stored: no file was opened.")
     images = results.totals["images"]
     sizes = [(_size(row["columns"], row["rows"]), row["images"]) for row in frame.iter_rows(named=True)]
     bits = summed(results.table("bits"), "bits_stored")
     bits = [(words if words == "not stated" else f"{words} bits", value) for words, value in bits]
-    cut = " The list was cut before it was drawn." if "sizes" in results.overview.cut else ""
+    cut = " Not all are drawn: see the note of the table." if "sizes" in results.overview.cut else ""
     number = Column("Images", numeric=True)
     patients = Column("Patients", numeric=True)
+    drawn = []
+    if sizes:
+        caption = f"Images by size, width × height in pixels.{cut}"
+        alternative = f"Images by size: {said(sizes)}."
+        drawn.append(bars("archive-sizes-figure", sizes, label="images", caption=caption, alternative=alternative))
+    if bits:
+        caption, alternative = "Images by bits of a stored value.", f"Images by bits: {said(bits)}."
+        drawn.append(bars("archive-bits-figure", bits, label="images", caption=caption, alternative=alternative))
     blocks: list[Block] = [
-        Figures(
-            (
-                bars(
-                    "archive-sizes-figure",
-                    sizes,
-                    label="images",
-                    caption=f"Images by size, width × height in pixels.{cut}",
-                    alternative=f"Images by size: {said(sizes)}.",
-                ),
-                bars(
-                    "archive-bits-figure",
-                    bits,
-                    label="images",
-                    caption="Images by bits of a stored value.",
-                    alternative=f"Images by bits: {said(bits)}.",
-                ),
-            )
-        ),
+        *([Figures(tuple(drawn))] if drawn else []),
         listed(
             results,
             "sizes",
             "Sizes",
             (
-                ("columns", Column("Width, pixels", numeric=True)),
+                ("columns", Column("Width, pixels")),
                 ("rows", Column("Height, pixels", numeric=True)),
                 ("images", number),
                 ("patients", patients),
@@ -92,7 +87,11 @@ def build(results: ArchiveResults) -> Section:
             "encodings",
             "Transfer syntaxes and file formats",
             (("transfer_syntax_uid", Column("Stored as")), ("images", number), ("patients", patients)),
-            words={"transfer_syntax_uid": lambda uid: f"{_SYNTAXES[uid]} ({uid})" if uid in _SYNTAXES else uid},
+            words={
+                "transfer_syntax_uid": lambda uid: (
+                    f"{_SYNTAXES[uid]} ({uid})" if uid in _SYNTAXES else uid.replace("unknown", "not stated")
+                )
+            },
             share_of=images,
         ),
     ]

@@ -2,7 +2,7 @@
 
 from xray_mining.reporting.archive_results import ArchiveResults, listed, said
 from xray_mining.reporting.count_figures import columns
-from xray_mining.reporting.section import Column, Figures, Section
+from xray_mining.reporting.section import Cell, Column, Figures, Section
 
 ORDER = 25
 
@@ -33,7 +33,7 @@ def build(results: ArchiveResults) -> Section:
         alternative=f"Images by year: {said([(str(year), value) for year, value in ordered], 60)}.",
     )
     heads = [
-        ("study_year", Column("Year", numeric=True)),
+        ("study_year", Column("Year")),
         ("images", Column("Images", numeric=True)),
         ("patients", Column("Patients", numeric=True)),
     ]
@@ -44,7 +44,7 @@ def build(results: ArchiveResults) -> Section:
         "years",
         "Images and patients by year",
         heads,
-        words={"study_year": lambda year: "not stated" if year is None else str(year)},
+        words={"study_year": lambda year: Cell("not stated") if year is None else Cell(str(year), value=float(year))},
         share_of=results.totals["images"],
     )
     return Section(

@@ -1,0 +1,212 @@
+"""The page on what the archives hold: counts known by construction, nothing of few patients, nothing that grows."""
+
+import json
+import re
+from html import unescape
+from importlib.util import module_from_spec, spec_from_file_location
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from xray_mining.catalog.overview import overview, without_few
+from xray_mining.errors import UserError
+from xray_mining.reporting import archive_sections
+from xray_mining.reporting.archive_page import archive_report
+from xray_mining.reporting.page import section_modules
+from xray_mining.workspace import Workspace
+
+
+def load(path: Path):
+    spec = spec_from_file_location(path.stem, path)
+    module = module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+EXAMPLE = load(Path(__file__).with_name("example_archive.py"))
+
+
+@pytest.fixture(scope="module")
+def archive(tmp_path_factory) -> Workspace:
+    return EXAMPLE.write_archive(tmp_path_factory.mktemp("archive") / "workspace")
+
+
+@pytest.fixture(scope="module")
+def page(archive) -> Path:
+    return Path(archive_report(archive).page)
+
+
+@pytest.fixture(scope="module")
+def words(page) -> str:
+    text = re.sub(r"<(style|script)>.*?</\1>", "", page.read_text(encoding="utf-8"), flags=re.DOTALL)
+    return re.sub(r"\s+", " ", unescape(re.sub(r"<[^>]*>", " ", text)))
+
+
+@pytest.fixture(scope="module")
+def data(page) -> dict:
+    return json.loads(page.with_suffix(".json").read_text(encoding="utf-8"))
+
+
+def test_counts_are_those_the_archive_was_made_with(data):
+    tables = data["tables"]
+    totals = tables["totals"][0]
+    assert (totals["images"], totals["studies"], totals["patients"], totals["images_with_picture"]) == (
+        240,
+        240,
+        120,
+        240,
+    )
+    views = {(row["view_position"], row["view_source"]): row["images"] for row in tables["views"]}
+    assert views == {("PA", "declared"): 199, ("AP", "inferred"): 41}
+    assert {row["study_year"]: row["images"] for row in tables["years"]} == {2010: 120, 2011: 120}
+    assert {row["manufacturer"]: row["patients"] for row in tables["makers"]} == {EXAMPLE.SCRIPT: 60, "Philips": 60}
+    flags = {row["flag"]: row["images"] for row in tables["quality"] if row["images"]}
+    assert flags == {"impossible_age": 2, "blank": 1, "border": 1, "burned_in": 1}
+    assert {row["reason"]: row["rejects"] for row in tables["rejects"]} == {"empty_file": 3, "not_chest": 1}
+    assert [(row["archive"], row["reason"], row["files"]) for row in tables["duplicates"]] == [
+        ("second", "same_pixels", 1)
+    ]
+    assert [(row["images_up_to_20"], row["patients"]) for row in tables["images_per_patient"]] == [(2, 120)]
+    assert [(row["gap"], row["pairs"]) for row in tables["gaps"]] == [("1 to 5 years", 120)]
+    missing = {row["column_name"]: row["missing"] for row in tables["missing"] if row["missing"]}
+    assert missing == {"patient_sex": 40, "age_years": 2}
+
+
+def test_the_page_says_what_the_json_says(words):
+    for sentence in (
+        "240 images of 120 patients in 240 studies.",
+        "The sex is missing in 40 of 240 images.",
+        "2 images state an age that no patient can have (411Y).",
+        "4 of 245 files or frames could not be used.",
+        "1 of 245 files or frames shows what an earlier one shows.",
+        "1 image is flagged blank.",
+        "The list is cut: 0 of 40 rows are shown, the others hold 240 images",
+        "2 images with a quality flag or letters in them are never shown.",
+    ):
+        assert sentence in words, sentence
+
+
+def test_every_alert_leads_to_what_shows_it(page):
+    text = page.read_text(encoding="utf-8")
+    alerts = re.findall(r'<span class="severity">(\w+)</span> <a href="#([\w-]+)">', text)
+    assert len(alerts) == 7
+    assert [severity for severity, _ in alerts] == sorted((severity for severity, _ in alerts), reverse=True)
+    for _, anchor in alerts:
+        assert f'<figure class="drawing" id="{anchor}"' in text
+
+
+def test_few_patients_are_not_told_of(data, page):
+    pyramid = {(row["patient_sex"], row["age_from"]): row for row in data["tables"]["pyramid"]}
+    one = pyramid["M", 85]
+    assert one["few"] and one["patients"] is None and one["images"] is None
+    assert pyramid["M", 40]["few"], "the total would give the lone cell away"
+    assert pyramid["M", 60]["patients"] == 25
+    assert data["tables"]["sizes"] == [], "each size is that of a few patients"
+    assert data["cut"]["sizes"] == {"listed": 0, "rows": 40, "left_out": 240}
+    assert "patients" not in data["tables"]["impossible_ages"][0]
+    assert not (page.with_suffix("") / "figures" / "archive-sizes-figure.svg").exists()
+
+
+def test_no_key_and_no_text_that_is_no_age_leaves_the_workspace(archive, page):
+    everything = [page, page.with_suffix(".json"), *page.with_suffix("").rglob("*.csv")]
+    images = pl.read_parquet(archive.parts("first", "images") / "00000.parquet")
+    hidden = {EXAMPLE.SECRET} | {
+        value for name in ("image_key", "study_key", "patient_key", "file_key") for value in images[name].head(50)
+    }
+    for path in everything:
+        text = path.read_text(encoding="utf-8")
+        assert not [each for each in hidden if each in text], path.name
+
+
+def test_a_maker_named_script_is_escaped_everywhere(page):
+    text = page.read_text(encoding="utf-8")
+    assert "<script>alert" not in text and text.count("<script") == 1
+    assert "Acme &lt;script&gt;alert(1)&lt;/script&gt; &amp; Sons" in text
+    for figure in (page.with_suffix("") / "figures").glob("*.svg"):
+        assert "<script" not in figure.read_text(encoding="utf-8")
+
+
+def test_the_gallery_shows_full_strata_of_clean_pictures_only(archive, page):
+    found = overview(archive)
+    assert found.shown.group_by("patient_sex", "age_from").len().height == 4
+    assert found.shown["patients"].min() >= found.least_patients
+    images = pl.read_parquet(archive.parts("first", "images") / "00000.parquet")
+    shown = images.join(found.shown, on="image_key", how="semi")
+    assert shown["quality_flags"].list.len().sum() == 0 and set(shown["burned_in_text"]) == {"no"}
+    assert shown["patient_key"].n_unique() == shown.height == 16
+    assert len(list((page.with_suffix("") / "figures").glob("archive-gallery-*.png"))) == 16
+
+
+def test_tables_and_figures_lie_beside(page):
+    beside = page.with_suffix("")
+    text = page.read_text(encoding="utf-8")
+    for folder, ending in (("tables", "csv"), ("figures", "svg")):
+        files = list((beside / folder).glob(f"*.{ending}"))
+        assert len(files) >= 10
+        assert all(f'id="{file.stem}"' in text for file in files)
+
+
+def test_headers_alone_make_a_page_that_says_why_it_has_no_pictures(tmp_path):
+    workspace = EXAMPLE.write_archive(tmp_path / "workspace", pictures=False)
+    summary = archive_report(workspace)
+    text = unescape(Path(summary.page).read_text(encoding="utf-8"))
+    assert summary.pictures == 0
+    assert "the archive was ingested with --metadata-only" in text
+    assert "No picture was read" in text
+
+
+def test_an_empty_workspace_has_a_page(tmp_path):
+    summary = archive_report(Workspace.create(tmp_path / "workspace"))
+    assert (summary.images, summary.alerts) == (0, ())
+    assert "There is nobody in this archive." in Path(summary.page).read_text(encoding="utf-8")
+
+
+def test_an_earlier_page_is_compared_with(archive, page, tmp_path):
+    earlier = json.loads(page.with_suffix(".json").read_text(encoding="utf-8"))
+    same = archive_report(archive, tmp_path / "same.html", page.with_suffix(".json"))
+    assert "Nothing that is counted here differs" in Path(same.page).read_text(encoding="utf-8")
+    earlier["tables"]["totals"][0]["images"] = 300
+    for row in earlier["tables"]["views"]:
+        row["images"] = {"PA": 290, "AP": 10}[row["view_position"]]
+    (tmp_path / "earlier.json").write_text(json.dumps(earlier))
+    changed = archive_report(archive, tmp_path / "changed.html", tmp_path / "earlier.json")
+    assert "warning: 60 images fewer than in the earlier page." in changed.alerts
+    assert any("most of all views: AP" in alert or "most of all views: PA" in alert for alert in changed.alerts)
+    table = pl.read_csv(tmp_path / "changed/tables/archive-changes-shares.csv")
+    points = dict(table.select("Images with", "Points").iter_rows())
+    assert points["view: AP"] == pytest.approx(41 / 240 - 10 / 300)
+
+
+@pytest.mark.parametrize("content", ["no json", "[]", '{"what": "else"}', "{}"])
+def test_what_is_no_earlier_page_is_refused_in_a_sentence(archive, tmp_path, content):
+    (tmp_path / "earlier.json").write_text(content)
+    with pytest.raises(UserError, match=r"earlier\.json: "):
+        archive_report(archive, tmp_path / "page.html", tmp_path / "earlier.json")
+    assert not (tmp_path / "page.html").exists()
+
+
+def test_an_earlier_page_that_is_not_there_is_refused(archive, tmp_path):
+    with pytest.raises(UserError, match="cannot be read"):
+        archive_report(archive, tmp_path / "page.html", tmp_path / "none.json")
+
+
+def test_the_page_does_not_grow_with_the_archive(tmp_path):
+    synthetic = load(Path(__file__).parents[1] / "benchmarks" / "synthetic_catalog.py")
+    summary = archive_report(synthetic.write_catalog(tmp_path / "workspace", 200_000))
+    assert summary.images == 197_939
+    assert summary.bytes < 5e6
+    assert Path(summary.data).stat().st_size < 1e6
+
+
+def test_a_lone_small_cell_takes_the_next_smallest_with_it():
+    table = pl.DataFrame({"name": ["a", "b", "c"], "patients": [3, 20, 30], "images": [5, 40, 60]})
+    assert without_few(table, ("name",), (), 10)["patients"].to_list() == [None, None, 30]
+    two = table.with_columns(patients=pl.Series([3, 4, 30]))
+    assert without_few(two, ("name",), (), 10)["images"].to_list() == [None, None, 60]
+    assert without_few(table, ("name",), (), 3)["few"].sum() == 0
+
+
+def test_every_section_has_a_place_of_its_own():
+    orders = [module.ORDER for module in section_modules(archive_sections)]
+    assert orders == sorted(set(orders))
