@@ -12,6 +12,8 @@ from xray_mining.evaluation.evaluate import evaluate
 from xray_mining.evaluation.gather import gather
 from xray_mining.evaluation.options import EvaluationOptions
 from xray_mining.evaluation.subgroups import by_subgroup
+from xray_mining.evaluation.variants import scores
+from xray_mining.statistics.comparison import difference_of_means
 
 QUICK = EvaluationOptions(bootstraps=100)
 
@@ -101,3 +103,38 @@ def test_audits_stand_in_the_tables(study):
     assert {"SHORT001", "FAIR001", "FAIR002", "NOISE001", "DRIFT001", "DRIFT002", "SIZE001", "SIZE002"} <= codes
     rows = AuditRows.read([folder / "audits.parquet"])
     assert {"shortcut", "fairness", "label_noise", "drift", "sample_size"} <= set(rows["audit"])
+
+
+@pytest.mark.parametrize(("shift", "outcome"), [(9.0, "failed"), (0.5, "passed")])
+def test_what_hangs_on_the_window_is_told(make, shift, outcome):
+    made = make(patients=300, pictures=False)
+    age = made.frame["age_years"].to_numpy()
+    made.predict("made", "centre", "null", "age_years", np.full(len(age), age.mean()))
+    noise = np.random.default_rng(0).normal(0, 4, len(age))
+
+    def with_variant(frame: pl.DataFrame) -> pl.DataFrame:
+        tested = frame.filter(pl.col("split") == "test").head(50)
+        other = tested.with_columns(pl.lit("window").alias("variant"), (pl.col("value") + shift).alias("value"))
+        return pl.concat([frame, other])
+
+    made.predict("made", "network", "network", "age_years", age + noise, keep=with_variant)
+    found = outcomes(made)["SHORT002"]
+    assert found[0] == outcome and "in another window, the MAE is" in found[1] and "50 images" in found[1]
+    task = gather(made.workspace, "made").tasks[0]
+    rows = scores(task, QUICK)
+    assert {(each["variant"], each["metric"]) for each in rows} == {("window", m) for m in ("mae", "rmse", "bias")}
+    bias = next(each for each in rows if each["metric"] == "bias")
+    assert bias["value"] == pytest.approx(shift, abs=2.5) and bias["low"] < bias["value"]
+
+
+def test_a_model_without_changed_predictions_is_said_to_have_none(make):
+    made = make(patients=200, pictures=False)
+    predicted(made)
+    assert outcomes(made)["SHORT002"][0] == "not_applicable"
+
+
+def test_small_cells_that_are_all_right_are_no_discovery():
+    """Ten of ten right has no variance of its own, which is no proof that it differs from nine of ten elsewhere."""
+    right = np.repeat([1.0, 1.0, 0.0], [10, 180, 20])
+    inside = np.arange(210) < 10
+    assert difference_of_means(right, inside).p_value > 0.2

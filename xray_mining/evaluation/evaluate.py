@@ -13,7 +13,7 @@ from typing import Any
 import polars as pl
 
 from xray_mining.errors import UserError
-from xray_mining.evaluation import audits, cohorts, comparisons, curves, gates, pictures, tables
+from xray_mining.evaluation import audits, cohorts, comparisons, curves, gates, pictures, tables, variants
 from xray_mining.evaluation.answer import answer
 from xray_mining.evaluation.choice import Choice, choose
 from xray_mining.evaluation.comparisons import Smallest
@@ -141,6 +141,7 @@ class _Written:
                 scored, findings = score(task, options, choice)
                 self.findings += [*findings, *gates.predicted_leaks(task), *gates.sizes(task, options)]
                 scored += comparisons.compare(task, options, choice)
+                scored += variants.scores(task, options)
                 self.smallest[task.name] = comparisons.smallest(task, choice)
                 self.answers.append(answer(task, scored, choice, options.confidence))
                 cells = by_subgroup(task, options, choice)

@@ -135,7 +135,9 @@ class AuditRows(Record):
     question = "one figure of one audit"
 
     code = text("code of the audit, as SHORT001")
-    audit = choice("family", ("shortcut", "fairness", "label_noise", "drift", "sample_size", "repeatability"))
+    audit = choice(
+        "family", ("shortcut", "variants", "fairness", "label_noise", "drift", "sample_size", "repeatability")
+    )
     experiment = text("the experiment; empty where it is about the cohort")
     target = text("what is predicted")
     attribute = text("the attribute or variant that was looked at, as manufacturer")

@@ -14,6 +14,7 @@ from xray_mining.features.options import FeatureOptions
 from xray_mining.features.registry import Column, Picture, columns_of, find
 from xray_mining.features.sets import PART_IMAGES, VectorSet, pixel_digests, set_name
 from xray_mining.pixels.store import PixelStore
+from xray_mining.pixels.variants import changed
 from xray_mining.progress import progress
 from xray_mining.records.cohort import FrozenCohort
 from xray_mining.records.ledger import record_run
@@ -57,11 +58,17 @@ class VectorSummaries:
         return [line for each in self.sets for line in each.lines()]
 
 
-def feature_set(workspace: Workspace, set_key: str, options: FeatureOptions, store: str) -> VectorSet:
-    """The set that these options make from this store; its digest holds what the numbers hang on."""
-    told = {"options": options.model_dump(mode="json"), "store": store, "version": 1}
-    folder = workspace.features(set_name(set_key, told))
-    columns, shown = tuple(columns_of(options)), options.model_dump(mode="json")
+def feature_set(
+    workspace: Workspace, set_key: str, options: FeatureOptions, store: str, variant: str = ""
+) -> VectorSet:
+    """The set that these options make from this store; its digest holds what the numbers hang on.
+
+    `variant` says how the pictures are changed before measuring (`pixels.variants`): such pictures are a set of their
+    own.
+    """
+    shown = options.model_dump(mode="json") | ({"variant": variant} if variant else {})
+    folder = workspace.features(set_name(set_key, {"options": shown, "store": store, "version": 1}))
+    columns = tuple(columns_of(options))
     return VectorSet(folder, "features", store, columns, shown, pixel_digests(workspace))
 
 
@@ -97,7 +104,9 @@ def in_shards(store: PixelStore, image_keys: Sequence[str], shards: tuple[int, i
     return sorted(set(inside) & set(image_keys))
 
 
-def fill(made: VectorSet, store: PixelStore, keys: Sequence[str], options: FeatureOptions, jobs: int) -> VectorSummary:
+def fill(
+    made: VectorSet, store: PixelStore, keys: Sequence[str], options: FeatureOptions, jobs: int, *, variant: str = ""
+) -> VectorSummary:
     """Measure what is missing of `keys`, part by part."""
     started = monotonic()
     sweep(made.folder)
@@ -105,7 +114,7 @@ def fill(made: VectorSet, store: PixelStore, keys: Sequence[str], options: Featu
     with progress(len(keys), f"features {made.name}", done=len(keys) - len(missing)) as bar:
         batch: list[str] = []
         rows: list[Array] = []
-        for batch_keys, matrix in _measured(store, missing, options, jobs):
+        for batch_keys, matrix in _measured(store, missing, options, jobs, variant):
             batch += batch_keys
             rows.append(matrix)
             bar.advance(len(batch_keys))
@@ -120,19 +129,19 @@ def fill(made: VectorSet, store: PixelStore, keys: Sequence[str], options: Featu
 
 
 def _measured(
-    store: PixelStore, keys: list[str], options: FeatureOptions, jobs: int
+    store: PixelStore, keys: list[str], options: FeatureOptions, jobs: int, variant: str
 ) -> Iterator[tuple[list[str], Array]]:
     """Batches of keys and their numbers, in the order of the keys."""
     batches = [keys[start : start + _BATCH] for start in range(0, len(keys), _BATCH)]
     if jobs <= 1 or len(batches) < 2 * jobs:
         for batch in batches:
-            yield batch, measure_batch(store, batch, options)
+            yield batch, measure_batch(store, batch, options, variant)
         return
     # Forked children of a process with polars' threads may hang; spawned ones compile nothing, the kernels are kept.
     with ProcessPoolExecutor(jobs, mp_context=get_context("spawn")) as pool:
         waiting = []
         for batch in batches:
-            waiting.append((batch, pool.submit(measure_batch, store, batch, options)))
+            waiting.append((batch, pool.submit(measure_batch, store, batch, options, variant)))
             if len(waiting) > 4 * jobs:
                 first, result = waiting.pop(0)
                 yield first, result.result()
@@ -140,10 +149,19 @@ def _measured(
             yield first, result.result()
 
 
-def measure_batch(store: PixelStore, image_keys: Sequence[str], options: FeatureOptions) -> Array:
+def changed_features(
+    workspace: Workspace, set_key: str, options: FeatureOptions, image_keys: Sequence[str], *, store: str, variant: str
+) -> Array:
+    """The numbers of these radiographs after a change of their pictures, (n, columns) float64; kept as a set."""
+    made = feature_set(workspace, set_key, options, store, variant)
+    fill(made, PixelStore.open(workspace, store), image_keys, options, jobs=1, variant=variant)
+    return made.read(image_keys)
+
+
+def measure_batch(store: PixelStore, image_keys: Sequence[str], options: FeatureOptions, variant: str = "") -> Array:
     """The numbers of some radiographs of a store, (n, columns) float64."""
     boxes = store.content_boxes(image_keys)
-    pictures = store.read(image_keys)
+    pictures = changed(store.read(image_keys), boxes, variant)
     return np.stack([measure(image, box, options) for image, box in zip(pictures, boxes, strict=True)])
 
 

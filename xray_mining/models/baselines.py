@@ -47,9 +47,14 @@ class Learned:
 
     def values(self, matrix: Array) -> Array:
         """Predictions for other rows, (m,) or (m, classes)."""
-        if hasattr(self.predictor[-1], "predict_proba"):
-            return self.predictor.predict_proba(matrix)
-        return self.predictor.predict(matrix)
+        return predicted(self.predictor, matrix)
+
+
+def predicted(predictor: Pipeline, matrix: Array) -> Array:
+    """What a fitted predictor says of a table's rows: numbers (m,), or probabilities (m, classes)."""
+    if hasattr(predictor[-1], "predict_proba"):
+        return predictor.predict_proba(matrix)
+    return predictor.predict(matrix)
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,8 +122,8 @@ def fit_baseline(model: str, matrix: Array, fit: Fit, components: int = 0) -> tu
     test = fit.rows("test")
     validation = fit.images["role"].to_numpy()[known] == "validation"
     keys = [fit.keys[row] for row in (*known[validation], *test)]
-    predicted = learned.values(matrix[test]) if len(test) else learned.out_of_fold[:0]
-    return Fitted(keys, np.concatenate([learned.out_of_fold[validation], predicted])), learned
+    tested = learned.values(matrix[test]) if len(test) else learned.out_of_fold[:0]
+    return Fitted(keys, np.concatenate([learned.out_of_fold[validation], tested])), learned
 
 
 def learn(model: str, table: Table, components: int = 0, seed: int = 0, where: str = "the fit") -> Learned:

@@ -16,6 +16,7 @@ from xray_mining.features.sets import VectorSet, pixel_digests, set_name
 from xray_mining.models.options import EmbeddingOptions
 from xray_mining.models.weights import WeightsSource, find_weights
 from xray_mining.pixels.store import PixelStore
+from xray_mining.pixels.variants import changed
 from xray_mining.progress import progress
 from xray_mining.records.cohort import FrozenCohort
 from xray_mining.records.ledger import record_run
@@ -68,6 +69,24 @@ def load(
     return made.read(image_keys), [each.name for each in made.columns]
 
 
+def changed_vectors(
+    workspace: Workspace,
+    set_key: str,
+    options: EmbeddingOptions,
+    image_keys: Sequence[str],
+    *,
+    store: str,
+    variant: str,
+) -> Array:
+    """The vectors of these radiographs after a change of their pictures, (n, columns) float64; kept as a set."""
+    source = find_weights(options.backbone, options.weights, options.weights_licence)
+    folder = _folder(workspace, set_key, options, store, source, variant=variant)
+    told = _told(options, source) | {"variant": variant}
+    made = VectorSet(folder, "embeddings", store, (), told, pixel_digests(workspace))
+    _fill(made, PixelStore.open(workspace, store), image_keys, options, variant)
+    return _described(workspace, folder, store).read(image_keys)
+
+
 def embedding_set(workspace: Workspace, set_key: str, options: EmbeddingOptions, store: str | None = None) -> VectorSet:
     """The set that these options made from this store (the workspace's current one unless told otherwise)."""
     name = store or workspace.settings.store
@@ -75,11 +94,16 @@ def embedding_set(workspace: Workspace, set_key: str, options: EmbeddingOptions,
         raise UserError(f"{workspace.root.name}: holds no pictures yet; `xray-mining ingest ARCHIVE` makes them")
     folder = embedding_folder(workspace, set_key, options, name)
     try:
-        told = json.loads((folder / "set.json").read_text(encoding="utf-8"))
+        return _described(workspace, folder, name)
     except FileNotFoundError as error:
         raise UserError(f"embeddings {set_key}: are not made yet; run `xray-mining embed` on the cohort") from error
+
+
+def _described(workspace: Workspace, folder: Path, store: str) -> VectorSet:
+    """The set in a folder by its set.json."""
+    told = json.loads((folder / "set.json").read_text(encoding="utf-8"))
     columns = tuple(Column(*each) for each in zip(told["columns"], told["units"], strict=True))
-    return VectorSet(folder, "embeddings", name, columns, json.loads(told["options"]), pixel_digests(workspace))
+    return VectorSet(folder, "embeddings", store, columns, json.loads(told["options"]), pixel_digests(workspace))
 
 
 def embedding_folder(workspace: Workspace, set_key: str, options: EmbeddingOptions, store: str) -> Path:
@@ -88,8 +112,18 @@ def embedding_folder(workspace: Workspace, set_key: str, options: EmbeddingOptio
     return _folder(workspace, set_key, options, store, source)
 
 
-def _folder(workspace: Workspace, set_key: str, options: EmbeddingOptions, store: str, source: WeightsSource) -> Path:
-    told = {"options": _told(options, source), "store": store, "version": 1}
+def _folder(
+    workspace: Workspace,
+    set_key: str,
+    options: EmbeddingOptions,
+    store: str,
+    source: WeightsSource,
+    *,
+    variant: str = "",
+) -> Path:
+    """`variant` says how the pictures are changed before: such pictures are a set of their own."""
+    shown = _told(options, source) | ({"variant": variant} if variant else {})
+    told = {"options": shown, "store": store, "version": 1}
     return workspace.embeddings(set_name(set_key, told))
 
 
@@ -102,7 +136,9 @@ def _told(options: EmbeddingOptions, source: WeightsSource) -> dict[str, Any]:
     return told
 
 
-def _fill(known: VectorSet, store: PixelStore, keys: Sequence[str], options: EmbeddingOptions) -> VectorSummary:
+def _fill(
+    known: VectorSet, store: PixelStore, keys: Sequence[str], options: EmbeddingOptions, variant: str = ""
+) -> VectorSummary:
     """Measure what is missing of `keys`; the columns of `known` are not known before the network is loaded."""
     started = monotonic()
     folder = known.folder
@@ -120,7 +156,8 @@ def _fill(known: VectorSet, store: PixelStore, keys: Sequence[str], options: Emb
             vectors = []
             for start in range(0, len(part), options.batch_size):
                 batch = part[start : start + options.batch_size]
-                vectors.append(embedder.vectors(store.read(batch)))
+                pictures = changed(store.read(batch), store.content_boxes(batch), variant)
+                vectors.append(embedder.vectors(pictures))
                 bar.advance(len(batch))
             made.write(part, np.concatenate(vectors))
     made.describe()

@@ -54,6 +54,14 @@ def combine(rule: str, members: dict[str, Fitted], fit: Fit) -> Combined:
     return Combined(Fitted(keys, values), dict(zip(names, weights.tolist(), strict=True)))
 
 
+def put_together(members: dict[str, Fitted], weights: dict[str, float]) -> Fitted:
+    """The members' predictions of the images that they all predict, sorted by key, with weights known before."""
+    names = sorted(members)
+    keys = sorted(set.intersection(*(set(members[name].image_keys) for name in names)))
+    shares = np.array([weights[name] for name in names])
+    return Fitted(keys, _weighed(np.stack([_in_order(members[name], keys) for name in names]), shares))
+
+
 def stack_weights(predictions: Array, truths: Array, is_classes: bool) -> Array:
     """(members, n, …) predictions and (n,) truths → (members,) weights, zero or more, that sum to one.
 

@@ -2,7 +2,7 @@
 
 import json
 import shutil
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from time import monotonic
@@ -23,6 +23,7 @@ from xray_mining.models.options import (
     OracleOptions,
     without_paths,
 )
+from xray_mining.pixels.variants import VARIANTS
 from xray_mining.progress import progress
 from xray_mining.records.cohort import FrozenCohort
 from xray_mining.records.ledger import record_run
@@ -218,6 +219,8 @@ class _Task:
             "inputs": inputs,
             "versions": {key: versions().get(key, "") for key in self.versions_that_matter()},
         }
+        if kind_of(self.options) in _CHANGED:
+            told["variants"] = [self.study.design.changed_images, sorted(VARIANTS)]
         digest = digest_of(told)
         sweep(self.folder)
         notes_path = self.folder / "experiment.json"
@@ -377,8 +380,26 @@ class _Task:
                     f"'{self.options.target}'; take a larger cohort"
                 )
         fitted, chosen = _FITTERS[kind_of(self.options)](self, one)
-        Predictions.write(self.rows(one, fitted, digest), self.part(number, seed))
+        frames = [self.rows(one, fitted, digest), *self.changed_rows(one, digest)]
+        Predictions.write(pl.concat(frames), self.part(number, seed))
         return chosen
+
+    def changed_rows(self, fit: "Fit", digest: str) -> "Iterator[pl.DataFrame]":
+        """What the fitted model says of some tested images in another window and sharpened, as rows of the record.
+
+        The keys are digests, so that the first ones are a draw by chance, and the same for every experiment.
+        """
+        predict = _CHANGED.get(kind_of(self.options))
+        rows = fit.rows("test", labelled=True)[: self.study.design.changed_images]
+        if predict is None or not len(rows):
+            return
+        keys = [fit.keys[row] for row in rows]
+        for variant in VARIANTS:
+            fitted = predict(self, fit, keys, variant)
+            if len(fitted.image_keys):
+                yield self.rows(fit, fitted, digest).with_columns(
+                    variant=pl.lit(variant), value_calibrated=pl.lit(None, pl.Float64)
+                )
 
     def rows(self, fit: "Fit", fitted: "Fitted", digest: str) -> pl.DataFrame:
         """The fit's predictions as rows of the record, with calibrated values."""
@@ -455,6 +476,12 @@ class _Task:
         path = self.folder / "models" / f"rotation{fit.number}-seed{fit.seed}.joblib"
         with write_atomically(path) as scratch:
             joblib.dump({"format": 1, "target": fit.target, "store": self.store, **model}, scratch, compress=3)
+
+    def saved(self, fit: "Fit") -> Any:
+        """The predictor that `save` kept."""
+        import joblib
+
+        return joblib.load(self.folder / "models" / f"rotation{fit.number}-seed{fit.seed}.joblib")["predictor"]
 
 
 def _column(values: "np.ndarray | None", column: int | None) -> "np.ndarray | None":
@@ -545,8 +572,8 @@ def _fit_ensemble(task: _Task, fit: "Fit") -> "tuple[Fitted, dict[str, Any]]":
     return combined.fitted, {"weights": combined.weights}
 
 
-def _predictions_of(task: _Task, member: str, fit: "Fit") -> "Fitted":
-    """A member's predictions in one rotation, the mean over its seeds."""
+def _predictions_of(task: _Task, member: str, fit: "Fit", variant: str = "") -> "Fitted":
+    """A member's predictions in one rotation (of images changed as `variant` says), the mean over its seeds."""
     import numpy as np
 
     from xray_mining.models.fit import Fitted
@@ -558,12 +585,14 @@ def _predictions_of(task: _Task, member: str, fit: "Fit") -> "Fitted":
             f"experiments.{task.name}: its member '{member}' has no predictions for rotation {fit.number}; run "
             f"`xray-mining train {task.study.study}/{member}` first"
         )
-    frame = Predictions.read(parts).filter(pl.col("variant") == "")
+    frame = Predictions.read(parts).filter(pl.col("variant") == variant)
     means = frame.group_by("unit_key", "class").agg(pl.col("value").mean())
     if not fit.is_classes:
         means = means.sort("unit_key")
         return Fitted(means["unit_key"].to_list(), means["value"].to_numpy())
     wide = means.pivot("class", index="unit_key", values="value").sort("unit_key")
+    if not wide.height:
+        return Fitted([], np.empty((0, len(fit.target.classes))))
     if fit.target.kind == "binary":
         positive = wide[fit.target.positive].to_numpy()
         shares = {fit.target.positive: positive}
@@ -592,6 +621,68 @@ _FITTERS: "dict[str, Callable[[_Task, Fit], tuple[Fitted, dict[str, Any]]]]" = {
     "network": _fit_network,
     "ensemble": _fit_ensemble,
     "oracle": _fit_oracle,
+}
+
+
+def _changed_baseline(task: _Task, fit: "Fit", keys: list[str], variant: str) -> "Fitted":
+    import numpy as np
+
+    from xray_mining.features.extract import changed_features
+    from xray_mining.models.baselines import predicted
+    from xray_mining.models.fit import Fitted
+
+    options = task.options
+    assert isinstance(options, BaselineOptions)
+    tables = [
+        changed_features(task.workspace, key, task.study.features[key], keys, store=task.store, variant=variant)
+        for key in options.features
+    ]
+    return Fitted(keys, predicted(task.saved(fit), np.concatenate(tables, 1)))
+
+
+def _changed_frozen(task: _Task, fit: "Fit", keys: list[str], variant: str) -> "Fitted":
+    import numpy as np
+
+    from xray_mining.models.baselines import predicted
+    from xray_mining.models.embedding import changed_vectors
+    from xray_mining.models.fit import Fitted
+
+    options = task.options
+    assert isinstance(options, FrozenOptions)
+    tables = [
+        changed_vectors(task.workspace, key, task.study.embeddings[key], keys, store=task.store, variant=variant)
+        for key in options.embeddings
+    ]
+    return Fitted(keys, predicted(task.saved(fit), np.concatenate(tables, 1)))
+
+
+def _changed_network(task: _Task, fit: "Fit", keys: list[str], variant: str) -> "Fitted":
+    from xray_mining.models.fit import Fitted
+    from xray_mining.models.training import predict_changed
+    from xray_mining.pixels.store import PixelStore
+
+    options = task.options
+    assert isinstance(options, NetworkOptions)
+    store = PixelStore.open(task.workspace, task.store or None)
+    home = task.folder / "models" / f"rotation{fit.number}-seed{fit.seed}"
+    return Fitted(keys, *predict_changed(home, options, store, keys, variant))
+
+
+def _changed_ensemble(task: _Task, fit: "Fit", keys: list[str], variant: str) -> "Fitted":
+    """The members' predictions of the changed images, with the weights that the validation patients gave."""
+    from xray_mining.models.ensemble import combine, put_together
+
+    options = task.options
+    assert isinstance(options, EnsembleOptions)
+    weights = combine(options.rule, {each: _predictions_of(task, each, fit) for each in options.members}, fit).weights
+    return put_together({each: _predictions_of(task, each, fit, variant) for each in options.members}, weights)
+
+
+_CHANGED: "dict[str, Callable[[_Task, Fit, list[str], str], Fitted]]" = {
+    "baseline": _changed_baseline,
+    "frozen": _changed_frozen,
+    "network": _changed_network,
+    "ensemble": _changed_ensemble,
 }
 
 

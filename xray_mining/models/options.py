@@ -119,6 +119,12 @@ class DesignOptions(BaseModel, extra="forbid", frozen=True):
 
     rotations: Literal["hold_out", "all"] = Field("hold_out", description="rotation 0, or all rotations of the folds")
     seeds: list[int] = Field(default=[0], min_length=1, description="one fit a seed, for models that draw by chance")
+    changed_images: int = Field(
+        200,
+        ge=0,
+        description="tested images a rotation, at most, that are predicted again in another window and sharpened; "
+        "0: none",
+    )
 
 
 def without_paths(options: BaseModel) -> dict[str, Any]:

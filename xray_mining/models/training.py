@@ -6,7 +6,7 @@ import logging
 import signal
 import threading
 import warnings
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -27,6 +27,7 @@ from xray_mining.models.options import NetworkOptions, without_paths
 from xray_mining.models.prediction import load_model, predict_dataset, save_model
 from xray_mining.models.weights import find_weights
 from xray_mining.pixels.store import PixelStore
+from xray_mining.pixels.variants import changed
 from xray_mining.progress import progress
 from xray_mining.workspace import Workspace, digest_of, digest_of_frame, sweep, versions, write_json
 
@@ -115,6 +116,23 @@ def fit_network(
             network.to(device), job.dataset(rows), options.batch_size, device, workers=options.workers
         )
     return Fitted(fit.images["image_key"].gather(rows).to_list(), values, spread)
+
+
+def predict_changed(
+    home: Path, options: NetworkOptions, store: PixelStore, image_keys: Sequence[str], variant: str
+) -> tuple[np.ndarray, np.ndarray | None]:
+    """What the finished fit in `home` says of radiographs after a change of their pictures, as SavedModel.predict."""
+    saved = load_model(home / "model.pt")
+    saved.network.to(_device(options))
+    values, spreads = [], []
+    with _enough_memory(options):
+        for first in range(0, len(image_keys), options.batch_size):
+            keys = image_keys[first : first + options.batch_size]
+            value, spread = saved.predict(changed(store.read(keys), store.content_boxes(keys), variant))
+            values.append(value)
+            spreads.append(spread)
+    known = [each for each in spreads if each is not None]
+    return np.concatenate(values), np.concatenate(known) if known else None
 
 
 def _grey_options(workspace: Workspace, store: PixelStore) -> dict[str, Any]:

@@ -71,6 +71,8 @@ def difference_of_means(
     """Mean of `values` (n,) among `members` (n,) bool minus among the rest, with a Student interval and p.
 
     A patient may have units on both sides; variance is from influences summed per patient. nan where a side is empty.
+    p is the larger of two: with each side's own variance, and with that of all units together, for a small side where
+    all values are equal has none.
     """
     array, inside = finite("values", values), np.asarray(members, dtype=bool)
     owner = owners(patients, len(array))
@@ -80,7 +82,8 @@ def difference_of_means(
     means = array[inside].mean(), array[~inside].mean()
     value = float(means[0] - means[1])
     influence = np.where(inside, (array - means[0]) / inside.sum(), -(array - means[1]) / (~inside).sum())
-    return _tested(value, influence, owner, confidence, "difference of means, variance by patient")
+    alike = _variance_of_mean(array - array.mean(), owner) * len(array) * (1 / inside.sum() + 1 / (~inside).sum())
+    return _tested(value, influence, alike, owner, confidence, method="difference of means, variance by patient")
 
 
 def difference_of_areas(
@@ -95,7 +98,8 @@ def difference_of_areas(
     """AUC among `members` (n,) bool minus AUC among the rest, each a mean over `folds` (n,) as in `areas_over_folds`.
 
     Scores of different folds come from different fits and are not compared; on either side a fold without both classes
-    is left out. nan where a side has no fold with both classes.
+    is left out. nan where a side has no fold with both classes. p is the larger of two: with each side's own variance,
+    and with that of all units together, for a small side that is in perfect order has none.
     """
     from xray_mining.statistics.auc import auc_influence
 
@@ -103,7 +107,7 @@ def difference_of_areas(
     inside: Booleans = np.asarray(members, dtype=bool)
     owner = owners(patients, len(label))
     fold = np.zeros(len(label), dtype=np.int64) if folds is None else np.asarray(folds)
-    influence, areas = np.zeros(len(label)), []
+    influence, areas, alike = np.zeros(len(label)), [], 0.0
     for side, sign in ((inside, 1.0), (~inside, -1.0)):
         parts = [side & (fold == each) for each in np.unique(fold)]
         parts = [part for part in parts if len(np.unique(label[part])) > 1]
@@ -114,14 +118,47 @@ def difference_of_areas(
             area, influences = auc_influence(label[part], score[part])
             influence[part] = sign * influences / len(parts)
             own.append(area)
+            whole = fold == fold[part][0]
+            alike += _variance_as_of_all(label, score, owner, part, whole) / len(parts) ** 2
         areas.append(float(np.mean(own)))
-    return _tested(areas[0] - areas[1], influence, owner, confidence, "difference of areas, variance by patient")
+    method = "difference of areas, variance by patient"
+    return _tested(areas[0] - areas[1], influence, alike, owner, confidence, method=method)
 
 
-def _tested(value: float, influence: Floats, owner: np.ndarray, confidence: float, method: str) -> Estimate:
+_MANY = 200
+"""With as many units of either class, a side's own variance is as good as that of all units."""
+
+
+def _variance_as_of_all(
+    label: np.ndarray, score: Floats, owner: np.ndarray, part: Booleans, whole: Booleans
+) -> float:
+    """Variance of the area of a part's units (n,) bool if placed as those of the whole are, a class at a time."""
+    from xray_mining.statistics.auc import auc_influence
+
+    classes, sizes = np.unique(label[part], return_counts=True)
+    source = whole if sizes.min() < _MANY else part
+    influence, total = auc_influence(label[source], score[source])[1], 0.0
+    for each, size in zip(classes, sizes, strict=True):
+        same = label[source] == each
+        count = int(same.sum())
+        total += _variance_of_mean(influence[same] * count, owner[source][same]) * count / int(size)
+    return total
+
+
+def _variance_of_mean(values: np.ndarray, owner: np.ndarray) -> float:
+    """Variance of the mean of values (n,) around zero, a patient's together."""
+    sums = np.bincount(owner, values)
+    return float((sums**2).sum()) / len(values) ** 2
+
+
+def _tested(
+    value: float, influence: Floats, alike: float, owner: np.ndarray, confidence: float, *, method: str
+) -> Estimate:
+    """`value` with its interval by `influence` (n,); p by the larger of that variance and `alike`."""
     low, high, error = linear_interval(value, influence, owner, confidence)
     count = int(owner.max()) + 1
     found = Estimate(value, low, high, count, len(influence), method)
-    if np.isnan(error) or error == 0:
+    larger = max(error, alike**0.5)
+    if np.isnan(larger) or larger == 0:
         return found
-    return replace(found, p_value=float(2 * stats.t.sf(abs(value) / error, max(count - 1, 1))))
+    return replace(found, p_value=float(2 * stats.t.sf(abs(value) / larger, max(count - 1, 1))))

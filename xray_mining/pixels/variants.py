@@ -1,0 +1,47 @@
+"""Pictures as another machine might have shown them: the same anatomy in another window, or sharpened."""
+
+from collections.abc import Callable
+from typing import Any
+
+import cv2
+import numpy as np
+
+Array = np.ndarray[Any, Any]
+
+WINDOW_WIDTH = 0.8
+"""Of the grey range: what lies outside this window's middle turns black or white."""
+SHARPENING_SHARE = 0.01
+"""Of the picture's longer side: the deviation of the blur that sharpening adds the difference from."""
+
+
+def _window(picture: Array) -> Array:
+    """(height, width) float32 in [0, 1] in a narrower window about the middle of the range."""
+    return (picture - 0.5) / WINDOW_WIDTH + 0.5
+
+
+def _sharpened(picture: Array) -> Array:
+    """(height, width) float32 plus its difference from a blurred copy (an unsharp mask of strength one)."""
+    return 2 * picture - cv2.GaussianBlur(picture, (0, 0), max(1.0, SHARPENING_SHARE * max(picture.shape)))
+
+
+VARIANTS: dict[str, Callable[[Array], Array]] = {"window": _window, "sharpened": _sharpened}
+"""How test images are changed before they are predicted once more, by the name that `predictions.variant` has."""
+
+
+def changed(pictures: Array, boxes: Array, variant: str) -> Array:
+    """Pictures of a pixel store, (n, side, side) uint8 or uint16, changed within their content boxes; same type.
+
+    `boxes` (n, 4): left, top, width, height in the store's pixels; the padding around them stays as it is. '' changes
+    nothing.
+    """
+    if not variant:
+        return pictures
+    change, full = VARIANTS[variant], np.iinfo(pictures.dtype).max
+    found = pictures.copy()
+    for picture, box in zip(found, boxes, strict=True):
+        left, top, right, bottom = np.round([box[0], box[1], box[0] + box[2], box[1] + box[3]]).astype(int)
+        content = picture[top:bottom, left:right]
+        if content.size:
+            values = change(content.astype(np.float32) / full)
+            picture[top:bottom, left:right] = np.round(np.clip(values, 0, 1) * full).astype(pictures.dtype)
+    return found
