@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import duckdb
 import polars as pl
@@ -20,6 +20,9 @@ from xray_mining.records.cohort_members import SPLITS
 from xray_mining.records.cohort_targets import CohortTargets
 from xray_mining.records.ledger import record_run
 from xray_mining.workspace import Workspace, asset, digest_of, digest_of_frame
+
+if TYPE_CHECKING:
+    from xray_mining.catalog.fold_table import FoldTable
 
 _OWN_COLUMNS = ("image_key", "split", "weight")
 
@@ -52,6 +55,10 @@ class CohortSummary:
     targets: tuple[str, ...]
     flow: tuple[FlowStep, ...]
     sentences: tuple[str, ...]
+    by_fold: "FoldTable | None" = None
+    """Patients of each fold by sex, age and site, where they were asked for."""
+    diagram: str = ""
+    """Where the flow was drawn."""
 
     def lines(self) -> list[str]:
         """The summary for people: the flow, then what was frozen."""
@@ -62,9 +69,12 @@ class CohortSummary:
             for step in self.flow
         ]
         splits = ", ".join(f"{count:,} {split}" for split, count in self.splits.items())
+        drawn = [f"flow diagram: {self.diagram}"] if self.diagram else []
         return [
             *counts,
+            *(self.by_fold.lines() if self.by_fold else []),
             *self.sentences,
+            *drawn,
             f"cohort {self.cohort} ({self.digest[:12]}): {self.images:,} images of {self.patients:,} patients; "
             f"{splits}; "
             f"targets {', '.join(self.targets) or 'none'}",
@@ -154,8 +164,10 @@ def freeze(  # noqa: PLR0917  the joint that a study's stage calls
     return cohort
 
 
-def summary_of(cohort: FrozenCohort) -> CohortSummary:
-    """What was frozen, for people and scripts."""
+def summary_of(cohort: FrozenCohort, workspace: Workspace | None = None, diagram: Path | None = None) -> CohortSummary:
+    """What was frozen, for people and scripts; with its patients by fold where the `workspace` is given."""
+    from xray_mining.catalog.fold_table import fold_table
+
     members = cohort.members()
     counts = dict(members["split"].value_counts().iter_rows())
     return CohortSummary(
@@ -169,6 +181,8 @@ def summary_of(cohort: FrozenCohort) -> CohortSummary:
         tuple(each.name for each in cohort.targets),
         cohort.flow,
         cohort.sentences,
+        fold_table(workspace, cohort) if workspace else None,
+        str(diagram) if diagram else "",
     )
 
 

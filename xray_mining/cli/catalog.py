@@ -80,6 +80,10 @@ def cohort(
             show_default=False,
         ),
     ] = None,
+    diagram: Annotated[
+        Path | None,
+        typer.Option("--diagram", metavar="FILE.svg", help="draw the flow, CONSORT style", show_default=False),
+    ] = None,
     listed: Annotated[bool, typer.Option("--list", help="list the cohorts that ship")] = False,
     describe: Annotated[bool, typer.Option("--describe", help="print the file's header and steps")] = False,
     as_json: JsonOption = False,
@@ -91,6 +95,7 @@ def cohort(
     from xray_mining.catalog import cohort as cohorts
     from xray_mining.catalog import describe as words
     from xray_mining.errors import UserError
+    from xray_mining.reporting.cohort_diagram import require_svg, write_diagram
     from xray_mining.workspace import Workspace
 
     if listed:
@@ -101,11 +106,13 @@ def cohort(
     if describe:
         finish(words.cohort_description(query), as_json)
         return
-    name = alias or Path(query).stem
-    frozen = cohorts.freeze(
-        Workspace.open(workspace), query, name, _parameters(param), folds, salt, require_pixels=require_pixels
-    )
-    finish(cohorts.summary_of(frozen), as_json)
+    if diagram:
+        require_svg(diagram)
+    name, opened = alias or Path(query).stem, Workspace.open(workspace)
+    frozen = cohorts.freeze(opened, query, name, _parameters(param), folds, salt, require_pixels=require_pixels)
+    if diagram:
+        write_diagram(frozen, diagram)
+    finish(cohorts.summary_of(frozen, opened, diagram), as_json)
 
 
 @app.command()
