@@ -52,6 +52,10 @@ class Adapter(ABC):
         """The radiographs of one file without pictures, for --metadata-only over files that carry their headers."""
         raise NotImplementedError
 
+    def read_head(self, file: ListedFile, head: bytes) -> Iterator[Radiograph] | None:
+        """The same from the file's first bytes alone, sparing the pixels; None where they do not suffice."""
+        return None
+
     def rows(self) -> Iterator[Radiograph] | None:
         """The radiographs that the adapter's tables name, without pictures; None where it has no tables."""
         return None

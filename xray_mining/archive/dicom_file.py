@@ -4,7 +4,8 @@ import os
 import struct
 import warnings
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Container, Iterator
+from dataclasses import dataclass
 from io import BytesIO
 from typing import Any
 
@@ -18,6 +19,7 @@ from pydicom.filereader import read_dataset
 from pydicom.multival import MultiValue
 from pydicom.uid import UID
 
+from xray_mining.archive.dicom_header import QuickHeader, quick_header
 from xray_mining.archive.radiograph import (
     Encoded,
     Header,
@@ -42,6 +44,8 @@ BAD_VALUE = (
     NotImplementedError,
     OverflowError,
     EOFError,
+    # Of bytes in memory: pydicom's word for a sequence that ends early. On a disk nothing is read with these.
+    OSError,
     LookupError,
     RecursionError,
     struct.error,
@@ -56,6 +60,8 @@ DEFLATED = "1.2.840.10008.1.2.1.99"
 BIG_ENDIAN = "1.2.840.10008.1.2.2"
 RAW = (IMPLICIT, EXPLICIT, DEFLATED, BIG_ENDIAN)
 _PIXEL_DATA = 0x7FE00010
+# Its tables are long: pydicom reads them.
+_PALETTE = "PALETTE COLOR"
 _LARGEST_INFLATED = 512 * 2**20
 _MOST_FRAMES = 10_000
 _MOST_PIXELS = 150_000_000
@@ -79,9 +85,19 @@ _SPACINGS = {
 def read_dicom(data: bytes, with_pixels: bool = True) -> Iterator[Radiograph]:
     """The frames of one DICOM file. Raises Unusable (stages open, header and decode)."""
     data = unpacked(data)
+    quick = quick_header(data)
+    if quick is not None and not (with_pixels and quick.element("PhotometricInterpretation") == _PALETTE):
+        yield from _quick_frames(data, quick, with_pixels)
+        return
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         yield from _frames(data, with_pixels)
+
+
+def header_at_head(head: bytes) -> Radiograph | None:
+    """The header from a file's first bytes; None where they do not hold all of it, or it is odd: read it whole."""
+    quick = quick_header(head)
+    return None if quick is None else Radiograph(header_of(quick.element))
 
 
 def unpacked(data: bytes) -> bytes:
@@ -147,9 +163,42 @@ def _frames(data: bytes, with_pixels: bool) -> Iterator[Radiograph]:
     if not with_pixels:
         yield Radiograph(header)
         return
+    view = buffer.getbuffer() if syntax == DEFLATED else memoryview(data)
+    place = _Place(data, view, buffer.tell(), media, syntax, implicit is not False, little is not False)
+    yield from _pictures(place, element, dataset, header)
+
+
+def _quick_frames(data: bytes, quick: QuickHeader, with_pixels: bool) -> Iterator[Radiograph]:
+    header = header_of(quick.element)
+    if with_pixels:
+        place = _Place(data, memoryview(data), quick.pixels_at, quick.media, quick.syntax, quick.implicit, True)
+        yield from _pictures(place, quick.element, (), header)
+    else:
+        yield Radiograph(header)
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """Where the Pixel Data element stands, and how its file is written."""
+
+    data: bytes
+    """The whole file."""
+    view: memoryview
+    """What `start` counts in: the file, or what a deflated file unpacks to."""
+    start: int
+    media: str
+    syntax: str
+    implicit: bool
+    little: bool
+
+
+def _pictures(
+    place: _Place, element: Callable[..., Any], elements: Container[str], header: Header
+) -> Iterator[Radiograph]:
+    syntax = place.syntax
     rows, columns = _whole(element("Rows")), _whole(element("Columns"))
     if rows is None or columns is None:
-        kind = "" if not media else f" (its class is {_class_name(media)})"
+        kind = "" if not place.media else f" (its class is {_class_name(place.media)})"
         raise Unusable(
             "header", "not_an_image", f"The DICOM object is not a picture{kind}: it states no rows and columns."
         )
@@ -159,21 +208,21 @@ def _frames(data: bytes, with_pixels: bool) -> Iterator[Radiograph]:
         raise Unusable(
             "header", "too_small", f"The header states {rows} by {columns} pixels, too few for a radiograph."
         )
-    pixels = _PixelElement.at(data, buffer, implicit is not False, little is not False, syntax)
+    pixels = _PixelElement.at(place.view, place.start, place.implicit, place.little, syntax)
     if pixels is None:
-        has_floats = "FloatPixelData" in dataset or "DoubleFloatPixelData" in dataset
+        has_floats = "FloatPixelData" in elements or "DoubleFloatPixelData" in elements
         reason = "unsupported_bits" if has_floats else "no_pixels"
         raise Unusable("header", reason, "The DICOM object has a header but no pixel data that can be read.")
     if not syntax:
-        syntax = pixels.guessed_syntax(implicit is not False, little is not False)
+        syntax = pixels.guessed_syntax(place.implicit, place.little)
     count = _whole(element("NumberOfFrames")) or 1
     if count > _MOST_FRAMES:
         raise Unusable("header", "too_large", f"The header states {count} frames, beyond all recordings.")
     try:
-        picture = _picture(element, dataset, rows, columns, syntax)
+        picture = _picture(element, rows, columns, syntax)
     except BAD_VALUE as error:
         raise Unusable("header", "broken_header", "The header's description of its pixels is damaged.") from error
-    whole_file = data if count == 1 and syntax not in RAW else None
+    whole_file = place.data if count == 1 and syntax not in RAW else None
     encoded = pixels.frames(picture, count)
     for number in range(count):
         try:
@@ -241,7 +290,7 @@ def text(value: Any) -> str | None:
 
 def _whole(value: Any) -> int | None:
     try:
-        return int(value if not isinstance(value, MultiValue) else value[0])
+        return int(value[0] if isinstance(value, MultiValue | list) else value)
     except (ValueError, TypeError, OverflowError, IndexError):
         return None
 
@@ -294,8 +343,8 @@ def header_of(element: Callable[[str], Any]) -> Header:
         sex=text(element("PatientSex")),
         view=text(element("ViewPosition")),
         view_texts=only([*codes, *(text(element(keyword)) for keyword in _TEXTS)]),
-        orientation="\\".join(str(each) for each in orientation)
-        if isinstance(orientation, list)
+        orientation="\\".join(text(each) or "" for each in orientation)
+        if isinstance(orientation, MultiValue | list)
         else text(orientation),
         laterality=text(element("ImageLaterality")) or text(element("Laterality")),
         modality=text(element("Modality")),
@@ -308,7 +357,7 @@ def header_of(element: Callable[[str], Any]) -> Header:
     )
 
 
-def _picture(element: Callable[..., Any], dataset: Dataset, rows: int, columns: int, syntax: str) -> dict[str, Any]:
+def _picture(element: Callable[..., Any], rows: int, columns: int, syntax: str) -> dict[str, Any]:
     allocated = _whole(element("BitsAllocated")) or 16
     stored = _whole(element("BitsStored")) or allocated
     if allocated not in (8, 16):
@@ -337,8 +386,8 @@ def _picture(element: Callable[..., Any], dataset: Dataset, rows: int, columns: 
     limit = _whole(element("PixelPaddingRangeLimit"))
     limit = padding if limit is None else limit
     palette = None
-    if photometric == "PALETTE COLOR":
-        colours = [_palette_of(element, dataset, colour) for colour in ("Red", "Green", "Blue")]
+    if photometric == _PALETTE:
+        colours = [_palette_of(element, colour) for colour in ("Red", "Green", "Blue")]
         if any(each is None for each in colours):
             raise Unusable("header", "broken_header", "The palette picture lacks one of its colour tables.")
         palette = tuple(colours)
@@ -373,7 +422,7 @@ def _look_up_of(sequence: Any) -> LookUp | None:
     return _look_up(descriptor, data)
 
 
-def _palette_of(element: Callable[..., Any], dataset: Dataset, colour: str) -> LookUp | None:
+def _palette_of(element: Callable[..., Any], colour: str) -> LookUp | None:
     return _look_up(
         element(f"{colour}PaletteColorLookupTableDescriptor"), element(f"{colour}PaletteColorLookupTableData")
     )
@@ -402,10 +451,8 @@ class _PixelElement:
         self.encapsulated = encapsulated
 
     @classmethod
-    def at(cls, data: bytes, buffer: BytesIO, implicit: bool, little: bool, syntax: str) -> "_PixelElement | None":
-        """The element at the buffer's position, where reading the header stopped."""
-        view = buffer.getbuffer() if syntax == DEFLATED else memoryview(data)
-        start = buffer.tell()
+    def at(cls, view: memoryview, start: int, implicit: bool, little: bool, syntax: str) -> "_PixelElement | None":
+        """The element at `start`, where reading the header stopped."""
         order = "<" if little else ">"
         if len(view) < start + 12 or struct.unpack_from(f"{order}HH", view, start) != (0x7FE0, 0x0010):
             return None

@@ -5,7 +5,7 @@ from itertools import islice
 from pathlib import Path
 
 from xray_mining.archive.adapter import Adapter
-from xray_mining.archive.dicom_file import looks_like_dicom, read_dicom
+from xray_mining.archive.dicom_file import header_at_head, looks_like_dicom, read_dicom
 from xray_mining.archive.listing import PACKED, walk
 from xray_mining.archive.radiograph import ListedFile, Radiograph
 
@@ -50,3 +50,8 @@ class DicomFolder(Adapter):
     def read_header(self, file: ListedFile, data: bytes) -> Iterator[Radiograph]:
         """The file's header."""
         return read_dicom(data, with_pixels=False)
+
+    def read_head(self, file: ListedFile, head: bytes) -> Iterator[Radiograph] | None:
+        """The file's header, where its first bytes hold all of it."""
+        found = header_at_head(head)
+        return None if found is None else iter((found,))

@@ -11,7 +11,7 @@ from typing import Any
 import polars as pl
 
 from xray_mining.archive.adapter import Adapter
-from xray_mining.archive.dicom_file import read_dicom
+from xray_mining.archive.dicom_file import header_at_head, read_dicom
 from xray_mining.archive.listing import walk
 from xray_mining.archive.radiograph import Finding, ListedFile, MaskFile, MaskRule, Radiograph
 from xray_mining.errors import UserError
@@ -66,6 +66,11 @@ class Phantom(Adapter):
     def read_header(self, file: ListedFile, data: bytes) -> Iterator[Radiograph]:
         """The header with its truth."""
         return map(self._with_truth, read_dicom(data, with_pixels=False))
+
+    def read_head(self, file: ListedFile, head: bytes) -> Iterator[Radiograph] | None:
+        """The same, where the file's first bytes hold all of the header."""
+        found = header_at_head(head)
+        return None if found is None else iter((self._with_truth(found),))
 
     def tables(self) -> list[Path]:
         """The truth and what its columns mean."""

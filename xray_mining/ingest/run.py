@@ -37,6 +37,8 @@ from xray_mining.workspace import Workspace, digest_of, digest_of_file, write_fr
 
 # Raised when the meaning of a stored picture changes: its number is part of the store's name.
 _GREY_VERSION = 2
+# What is read of a file for its header: more than nearly all headers have, little beside the pixels of a film.
+_HEAD_BYTES = 32768
 
 
 def store_name(options: GreyOptions) -> str:
@@ -259,11 +261,14 @@ class _Work:
 
     def _file(self, position: int, file: ListedFile, key: str, writer: ShardWriter | None) -> None:
         assert self.adapter is not None
-        data = self.reader.read(file)
+        radiographs = None
+        if self.task.headers_only:
+            radiographs = self.adapter.read_head(file, self.reader.head(file, _HEAD_BYTES))
+        data = self.reader.read(file) if radiographs is None else b""
         try:
-            if self.task.headers_only:
+            if radiographs is None and self.task.headers_only:
                 radiographs = self.adapter.read_header(file, data)
-            else:
+            elif radiographs is None:
                 radiographs = self.adapter.read(file, data)
             for radiograph in radiographs:
                 try:

@@ -1,5 +1,6 @@
 """Words that a header may keep: free text leaves ingest only as one of these."""
 
+import functools
 import re
 
 # Views as written by makers and data sets → ours. Obliques and decubitus views are OTHER, never dropped.
@@ -223,6 +224,7 @@ _LICENCES = re.compile(
 )
 
 
+@functools.lru_cache(maxsize=4096)
 def _words(text: str) -> str:
     return " ".join(re.findall(r"[A-Z0-9]+", text.upper()))
 

@@ -1,0 +1,296 @@
+"""The wanted elements of a plain DICOM header, without a dataset: several times faster than building one.
+
+Only what is written as the standard says is read here: little endian, elements in order, lengths that hold, ASCII
+text, the dictionary's value representations. On anything else `quick_header` gives None, and pydicom reads the file:
+what it makes of odd files is the measure, and for the files read here both give the same.
+"""
+
+import re
+import struct
+from collections.abc import Collection
+from typing import Any
+
+from pydicom.datadict import dictionary_VR, tag_for_keyword
+from pydicom.valuerep import EXPLICIT_VR_LENGTH_32, VR
+
+IMPLICIT = "1.2.840.10008.1.2"
+_NOT_HERE = ("1.2.840.10008.1.2.1.99", "1.2.840.10008.1.2.2")
+_PIXEL_DATA = 0x7FE00010
+_AT_PIXELS = (0x7FE00008, 0x7FE00009, 0x7FE00010)
+_UNDEFINED = 0xFFFFFFFF
+_ITEM, _ITEM_END, _SEQUENCE_END = 0xFFFEE000, 0xFFFEE00D, 0xFFFEE0DD
+# In these the bytes of ASCII are ASCII.
+_CHARACTER_SETS = ("", "ISO_IR 6", "ISO_IR 100", "ISO_IR 101", "ISO_IR 192")
+_CHARACTER_SET = 0x00080005
+_SYNTAX, _MEDIA = 0x00020010, 0x00020002
+_LONG = {str(each).encode() for each in EXPLICIT_VR_LENGTH_32}
+_SHORT = {str(each).encode() for each in VR if len(str(each)) == 2} - _LONG
+_DECIMAL = re.compile(r" *[+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)? *")
+_INTEGER = re.compile(r" *[+-]?\d+ *")
+_TEXTS = (b"LO", b"SH", b"CS", b"DA", b"AS")
+_CODES = ("CodeValue", "CodeMeaning")
+_KEYWORDS = (
+    "AcquisitionDate",
+    "AcquisitionDeviceProcessingDescription",
+    "AnatomicRegionSequence",
+    "BitsAllocated",
+    "BitsStored",
+    "BodyPartExamined",
+    "BurnedInAnnotation",
+    "Columns",
+    "HighBit",
+    "ImageLaterality",
+    "ImagerPixelSpacing",
+    "InstitutionAddress",
+    "InstitutionName",
+    "IssuerOfPatientID",
+    "Laterality",
+    "Manufacturer",
+    "ManufacturerModelName",
+    "Modality",
+    "ModalityLUTSequence",
+    "NominalScannedPixelSpacing",
+    "NumberOfFrames",
+    "PatientAge",
+    "PatientBirthDate",
+    "PatientID",
+    "PatientOrientation",
+    "PatientSex",
+    "PerformedProcedureStepDescription",
+    "PhotometricInterpretation",
+    "PixelAspectRatio",
+    "PixelPaddingRangeLimit",
+    "PixelPaddingValue",
+    "PixelRepresentation",
+    "PixelSpacing",
+    "PlanarConfiguration",
+    "ProtocolName",
+    "RequestedProcedureDescription",
+    "RescaleIntercept",
+    "RescaleSlope",
+    "Rows",
+    "SOPClassUID",
+    "SOPInstanceUID",
+    "SamplesPerPixel",
+    "SeriesDate",
+    "SeriesDescription",
+    "SeriesInstanceUID",
+    "StudyDate",
+    "StudyDescription",
+    "StudyInstanceUID",
+    "VOILUTFunction",
+    "VOILUTSequence",
+    "ViewCodeSequence",
+    "ViewPosition",
+    "WindowCenter",
+    "WindowWidth",
+    *_CODES,
+)
+
+
+def _wanted() -> dict[int, tuple[str, bytes]]:
+    tags = {keyword: tag_for_keyword(keyword) for keyword in _KEYWORDS}
+    return {tag: (keyword, dictionary_VR(tag).encode()) for keyword, tag in tags.items() if tag is not None}
+
+
+_WANTED = _wanted()
+_KNOWN_TAGS = frozenset(_WANTED) | {_CHARACTER_SET}
+_TAG_AND_LENGTH = struct.Struct("<HHI").unpack_from
+_EXPLICIT = struct.Struct("<HH2sH").unpack_from
+_LENGTH = struct.Struct("<I").unpack_from
+_UNSIGNED, _SIGNED = struct.Struct("<H").unpack, struct.Struct("<h").unpack
+
+
+class _Odd(Exception):
+    """Something that pydicom shall judge."""
+
+
+class QuickHeader:
+    """Values by keyword, as `pydicom.Dataset.get` has them: texts, numbers, lists of them; codes as dicts."""
+
+    __slots__ = ("implicit", "media", "pixels_at", "syntax", "values")
+
+    def __init__(self, values: dict[str, Any], syntax: str, media: str, implicit: bool, pixels_at: int) -> None:
+        self.values = values
+        self.syntax = syntax
+        self.media = media
+        self.implicit = implicit
+        self.pixels_at = pixels_at
+        """Where the Pixel Data element begins."""
+
+    def element(self, keyword: str) -> Any:
+        """The value of an element; None where it is absent or empty."""
+        return self.values.get(keyword)
+
+
+def quick_header(data: bytes) -> QuickHeader | None:
+    """The header up to the pixel data; None where pydicom has to read it, or where `data` end before the pixels."""
+    if data[128:132] != b"DICM":
+        return None
+    try:
+        found, at = _elements(data, (132, len(data)), False, 0x0002FFFF, (_SYNTAX, _MEDIA))
+        if _SYNTAX not in found or _MEDIA not in found:
+            return None
+        syntax, media = _uid(found[_SYNTAX][1]), _uid(found[_MEDIA][1])
+        if not syntax or not media or syntax in _NOT_HERE:
+            return None
+        implicit = syntax == IMPLICIT
+        if implicit and data[at + 4 : at + 6].isalpha():
+            return None
+        found, at = _elements(data, (at, len(data)), implicit, _PIXEL_DATA - 3, _KNOWN_TAGS)
+        if at + 12 > len(data) or _tag(data, at) != _PIXEL_DATA:
+            return None
+        kind, value = found.pop(_CHARACTER_SET, (b"", b""))
+        if value.decode("ascii").strip(" \0") not in _CHARACTER_SETS:
+            return None
+        values = {}
+        for tag, (kind, value) in found.items():
+            keyword, vr = _WANTED[tag]
+            if value:
+                taken = _value(keyword, vr, kind, value, implicit)
+                if taken is not None:
+                    values[keyword] = taken
+    except (_Odd, struct.error, UnicodeDecodeError, ValueError, RecursionError):
+        return None
+    return QuickHeader(values, syntax, media, implicit, at)
+
+
+def _tag(data: bytes, at: int) -> int:
+    group, element = struct.unpack_from("<HH", data, at)
+    return group << 16 | element
+
+
+def _elements(
+    data: bytes, span: tuple[int, int], implicit: bool, last: int, wanted: Collection[int]
+) -> tuple[dict[int, tuple[bytes, bytes]], int]:
+    """VR and bytes of the wanted elements in `span`, and where the first tag behind `last`, or its end, stands."""
+    found = {}
+    at, end = span
+    before = -1
+    length_of, explicit, plain = _LENGTH, _EXPLICIT, _TAG_AND_LENGTH
+    while at + 8 <= end:
+        if implicit:
+            group, element, length = plain(data, at)
+            kind, start = b"", at + 8
+        else:
+            group, element, kind, length = explicit(data, at)
+            start = at + 8
+            if kind in _LONG:
+                length = length_of(data, start)[0]
+                start += 4
+            elif kind not in _SHORT and group != 0xFFFE and group << 16 | element <= last:
+                raise _Odd
+        tag = group << 16 | element
+        if tag > last:
+            return found, at
+        if tag <= before or group == 0x0004:
+            raise _Odd
+        before = tag
+        if length == _UNDEFINED:
+            if kind not in (b"SQ", b""):
+                raise _Odd
+            stop = _behind_items(data, start, end, implicit)
+            value_end = stop - 8
+        else:
+            stop = value_end = start + length
+            if stop > end:
+                raise _Odd
+        if tag in wanted:
+            found[tag] = kind, data[start:value_end]
+        at = stop
+    if at != end:
+        raise _Odd
+    return found, at
+
+
+def _behind_items(data: bytes, at: int, end: int, implicit: bool) -> int:
+    """Where a sequence of undefined length that begins at `at` has ended."""
+    while at + 8 <= end:
+        group, element, length = _TAG_AND_LENGTH(data, at)
+        tag = group << 16 | element
+        at += 8
+        if tag == _SEQUENCE_END and length == 0:
+            return at
+        if tag != _ITEM:
+            raise _Odd
+        if length == _UNDEFINED:
+            at = _behind_item(data, at, end, implicit)
+        else:
+            at += length
+    raise _Odd
+
+
+def _behind_item(data: bytes, at: int, end: int, implicit: bool) -> int:
+    _, at = _elements(data, (at, end), implicit, _ITEM_END - 1, ())
+    if at + 8 > end or _TAG_AND_LENGTH(data, at) != (0xFFFE, 0xE00D, 0):
+        raise _Odd
+    return at + 8
+
+
+def _uid(value: bytes) -> str:
+    text = value.decode("ascii").rstrip("\0 ")
+    if not set(text) <= set("0123456789."):
+        raise _Odd
+    return text
+
+
+def _value(keyword: str, vr: bytes, kind: bytes, value: bytes, implicit: bool) -> Any:
+    if vr == b"US or SS":
+        # Without a VR of its own the sign is only known from elsewhere.
+        if implicit or len(value) != 2 or kind not in (b"US", b"SS"):
+            raise _Odd
+        return (_UNSIGNED if kind == b"US" else _SIGNED)(value)[0]
+    if not implicit and kind != vr:
+        raise _Odd
+    if vr == b"US":
+        if len(value) != 2:
+            raise _Odd
+        return _UNSIGNED(value)[0]
+    if vr == b"SQ":
+        if keyword not in ("ViewCodeSequence", "AnatomicRegionSequence"):
+            raise _Odd
+        return _codes(value, implicit)
+    text = value.rstrip(b"\0").decode("ascii")
+    if not text.isprintable():
+        raise _Odd
+    if vr == b"UI":
+        return _uid(value) or None
+    if vr == b"ST":
+        return text.rstrip(" ") or None
+    if vr in _TEXTS:
+        parts = text.split("\\")
+        return parts if len(parts) > 1 else text.rstrip(" ") or None
+    pattern, number = (_DECIMAL, float) if vr == b"DS" else (_INTEGER, int)
+    if not text.strip(" "):
+        return None
+    numbers = []
+    for each in text.split("\\"):
+        if len(each) > 16 or not pattern.fullmatch(each):
+            raise _Odd
+        numbers.append(number(each))
+    return numbers if len(numbers) > 1 else numbers[0]
+
+
+def _codes(value: bytes, implicit: bool) -> list[dict[str, Any]]:
+    """The codes of a sequence's items."""
+    codes, at = [], 0
+    while at < len(value):
+        group, element, length = _TAG_AND_LENGTH(value, at)
+        if (group, element) != (0xFFFE, 0xE000):
+            raise _Odd
+        at += 8
+        stop = _behind_item(value, at, len(value), implicit) if length == _UNDEFINED else at + length
+        if stop > len(value):
+            raise _Odd
+        inner = stop - 8 if length == _UNDEFINED else stop
+        found, ended = _elements(value, (at, inner), implicit, _ITEM_END - 1, _KNOWN_TAGS)
+        if ended != inner or _CHARACTER_SET in found:
+            raise _Odd
+        item = {}
+        for tag, (kind, each) in found.items():
+            keyword, vr = _WANTED[tag]
+            if keyword in _CODES:
+                item[keyword] = _value(keyword, vr, kind, each, implicit) if each else None
+        codes.append(item)
+        at = stop
+    return codes
