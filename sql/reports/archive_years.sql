@@ -8,4 +8,4 @@ select
     count(distinct patient_key) as patients
 from images
 group by all
-order by archive, study_year nulls last
+order by study_year nulls first, archive

@@ -8,8 +8,12 @@ from pathlib import Path
 
 import polars as pl
 import pytest
+from typer.testing import CliRunner
 
 from xray_mining.catalog.overview import overview, without_few
+from xray_mining.cli import archive_report as _command  # noqa: F401  registers it
+from xray_mining.cli import catalog as _commands  # noqa: F401  an app of one command takes no command's name
+from xray_mining.cli.app import app
 from xray_mining.errors import UserError
 from xray_mining.reporting import archive_sections
 from xray_mining.reporting.archive_page import archive_report
@@ -205,6 +209,14 @@ def test_a_lone_small_cell_takes_the_next_smallest_with_it():
     two = table.with_columns(patients=pl.Series([3, 4, 30]))
     assert without_few(two, ("name",), (), 10)["images"].to_list() == [None, None, 60]
     assert without_few(table, ("name",), (), 3)["few"].sum() == 0
+
+
+def test_the_command_prints_where_the_page_is(archive, tmp_path):
+    target = tmp_path / "page.html"
+    words = ["archive-report", "--workspace", str(archive.root), "--output", str(target)]
+    told = json.loads(CliRunner().invoke(app, [*words, "--json"]).stdout)
+    assert (told["page"], told["images"], told["bytes"]) == (str(target), 240, target.stat().st_size)
+    assert f"archive-report: {target} (" in CliRunner().invoke(app, words).stdout
 
 
 def test_every_section_has_a_place_of_its_own():

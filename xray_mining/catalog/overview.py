@@ -20,7 +20,9 @@ LISTED_ROWS = 25
 """A table of an open number of rows (sizes, models, sites) is cut after so many."""
 PICTURES_OF_STRATUM = 4
 
-_CUT = ("bits", "duplicates", "encodings", "impossible_ages", "institutions", "makers", "rejects", "sizes", "years")
+_CUT = ("bits", "duplicates", "encodings", "impossible_ages", "institutions", "makers", "rejects", "sizes")
+_LATEST = {"years": 150}
+"""Tables in the order of time are cut at their beginning, and late: these are rows of all archives together."""
 FOLDED = ("bits", "encodings", "institutions", "makers", "sizes")
 """Lists whose rows of too few patients go altogether: what they hold is said in one sum."""
 # Tables that count people by what they are, with the columns that name a cell, and those within which cells add up.
@@ -98,6 +100,8 @@ def overview(
             kept = kept.filter(~pl.col("few"))
         if listed_rows is not None and name in _CUT:
             kept = kept.head(listed_rows)
+        if listed_rows is not None and name in _LATEST:
+            kept = kept.tail(_LATEST[name])
         if kept.height < table.height:
             counted = next(each for each in ("images", "files", "rejects") if each in table.columns)
             shown_rows = table.join(kept, on=_names(name, table), how="semi", nulls_equal=True)

@@ -65,10 +65,11 @@ def bars(
         axes.spines["left"].set_visible(False)
         axes.grid(visible=False, axis="y")
         axes.set_ylim(len(shown) - 0.4, -0.6)
-        axes.set_xlim(-1.22 * most if signed else 0, 1.22 * most)
+        room = 1.4 if any(value < 0 for value in values) else 0.05
+        axes.set_xlim(-room * most if signed else 0, (1.4 if signed else 1.22) * most)
         if signed:
             axes.axvline(0, color=COLOURS["quiet"], linewidth=0.8)
-        _counts(axes.xaxis, percent)
+        _counts(axes.xaxis, percent, signed)
         axes.set_xlabel(label)
         return finished(figure, name, caption, alternative)
 
@@ -123,10 +124,12 @@ def pyramid(
         return finished(figure, name, caption, alternative)
 
 
-def _counts(axis: Any, percent: bool) -> None:
+def _counts(axis: Any, percent: bool, signed: bool = False) -> None:
     from matplotlib.ticker import FuncFormatter, MaxNLocator
 
     def words(value: float, _: int) -> str:
+        if signed:
+            return f"{value:+g}".replace("-", "−") if value else "0"
         value = abs(value)
         return f"{value:g} %" if percent else f"{value:,.0f}"
 

@@ -30,7 +30,7 @@ def build(results: ArchiveResults) -> Section:
     """Totals, then the shares that moved most."""
     changes = results.changes
     assert changes is not None
-    title, since = "What has changed", changes.written[:10]
+    title, since = "Changes", changes.written[:10]
     rows = [
         Row(
             (
