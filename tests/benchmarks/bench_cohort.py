@@ -42,6 +42,7 @@ def ours(folder: Path) -> dict[str, float]:
     from xray_mining.catalog import cohort, flow
     from xray_mining.catalog.connection import connect, frame, guarded
     from xray_mining.catalog.merge import merge
+    from xray_mining.catalog.overview import overview
     from xray_mining.workspace import Workspace
 
     workspace = Workspace.open(folder)
@@ -62,6 +63,7 @@ def ours(folder: Path) -> dict[str, float]:
         found[f"{name}_frozen"] = seconds
         if name == "frontal_adults":
             found["gate"] = timed(cohort.gate, workspace, frozen)[0]
+    found["archive_overview"] = timed(overview, workspace)[0]
     return found | {"peak_mb": peak_mb()}
 
 

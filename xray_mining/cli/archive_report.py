@@ -8,7 +8,7 @@ import typer
 from xray_mining.cli.app import JsonOption, WorkspaceOption, app, finish
 
 
-@app.command()
+@app.command("archive-report")
 def archive_report(
     workspace: WorkspaceOption,
     output: Annotated[
