@@ -63,7 +63,7 @@ def audited(folder: Path, patients: int, seed: int, plant: tuple[str, ...]) -> p
     return checks.with_columns(task.alias("task"))
 
 
-TESTED = ("SHORT001", "FAIR001", "FAIR002", "DRIFT001", "DRIFT002")
+TESTED = ("SHORT001", "SHORT003", "FAIR001", "FAIR002", "DRIFT001", "DRIFT002")
 """Audits with a nominal rate: each is wrong in at most five of a hundred clean tasks."""
 PLANTED = ("shortcut", "gap", "noise", "leak")
 ALL_OF_IT = """-- question: what a query that forgets the copies gets

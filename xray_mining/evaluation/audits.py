@@ -47,6 +47,7 @@ def audit(
     rows, findings = [], []
     for each in (
         shortcuts(task, options, choice),
+        leaning(task, options, choice),
         hanging(task, options, choice),
         fairness(task, choice, subgroups),
         matched_groups(task, options, choice),
@@ -148,6 +149,87 @@ def _skill(task: Task, model: Model, options: EvaluationOptions) -> Estimate | N
     half = stats.norm.ppf(0.5 + options.confidence / 2) * error
     p = 2 * stats.norm.sf(abs(gain) / error) if error > 0 else (1.0 if gain == 0 else np.nan)
     return Estimate(gain, gain - half, gain + half, areas.patients, areas.images, "", "", float(p))
+
+
+LEANING = ("manufacturer", "manufacturer_model_name", "institution_key", "archive", "view_position", "study_year")
+"""Attributes that are asked one by one how much of the target they explain."""
+
+
+def leaning(task: Task, options: EvaluationOptions, choice: Choice) -> tuple[Rows, Rows]:
+    """SHORT003: which attribute the target leans on, and how much of the best model's predictions it explains.
+
+    Shares of the variance between the attribute's levels (omega squared, which chance leaves at 0), a unit a patient;
+    p of an analysis of variance, Benjamini and Hochberg over the attributes. Levels below the least cell are one.
+    """
+    title = "the target does not lean on maker, site, view or year"
+    model = task.models.get(choice.best)
+    if task.target.kind == "group" or not len(task.truth):
+        sentence = f"{task.name}: only numbers and two classes are asked."
+        return [], [finding("SHORT003", "warning", "not_applicable", title, sentence)]
+    first = np.unique(task.owner, return_index=True)[1]
+    measured: list[tuple[str, float, float, float]] = []
+    for name in LEANING:
+        level = _levels(task.units[name][first], options.least_patients)
+        own, p = _between(level, task.truth[first])
+        if np.isfinite(p):
+            predicted = float("nan")
+            if model is not None:
+                known = model.known[first]
+                predicted = _between(level[known], model.values[first][known])[0]
+            measured.append((name, own, predicted, p))
+    if not measured:
+        sentence = f"{task.name}: no attribute has two levels with enough patients."
+        return [], [finding("SHORT003", "warning", "not_applicable", title, sentence)]
+    rows, guilty = [], []
+    adjusted = benjamini_hochberg([p for *_, p in measured])
+    for (name, own, predicted, p), q in zip(measured, adjusted, strict=True):
+        words = f"{name.removesuffix('_key').replace('_', ' ')} explains {100 * own:.1f} % of the target's variance"
+        if np.isfinite(predicted):
+            words += f" and {100 * predicted:.1f} % of the best model's predictions'"
+        rows.append(
+            _row(
+                "SHORT003",
+                "shortcut",
+                task,
+                experiment=choice.best,
+                attribute=name,
+                metric="variance_explained",
+                value=number(own),
+                p_value=number(p),
+                p_adjusted=number(float(q)),
+                words=words,
+            )
+        )
+        if q <= LEVEL:
+            guilty.append(words)
+    outcome = "failed" if guilty else "passed"
+    names = ", ".join(name.removesuffix("_key").replace("_", " ") for name, *_ in measured)
+    sentence = f"{task.name}: {'; '.join(guilty)}." if guilty else f"{task.name}: it does not differ by {names}."
+    return rows, [finding("SHORT003", "warning", outcome, title, sentence, offenders=len(guilty))]
+
+
+def _levels(values: pl.Series, least: int) -> Array:
+    """Numbers of levels (n,) int64; levels with fewer units than the least cell are one, unknown values another."""
+    frame = pl.DataFrame({"level": values.cast(pl.String).fill_null("")})
+    rare = pl.len().over("level") < least
+    number_of = pl.when(rare).then(None).otherwise(pl.col("level")).rank("dense").fill_null(0).cast(pl.Int64)
+    return frame.select(number_of.alias("number"))["number"].to_numpy()
+
+
+def _between(level: Array, values: Array) -> tuple[float, float]:
+    """Share of the variance of `values` (n,) between levels (omega squared, 0 or more), and p of the F test."""
+    present, place, counts = np.unique(level, return_inverse=True, return_counts=True)
+    more, inside = len(present) - 1, len(values) - len(present)
+    if more < 1 or inside < 1:
+        return float("nan"), float("nan")
+    means = np.bincount(place, values) / counts
+    within = float(((values - means[place]) ** 2).sum()) / inside
+    total = float(((values - values.mean()) ** 2).sum())
+    between = total - within * inside
+    if within <= 0:
+        return float("nan"), float("nan")
+    share = (between - more * within) / (total + within)
+    return max(0.0, share), float(stats.f.sf(between / more / within, more, inside))
 
 
 def fairness(task: Task, choice: Choice, subgroups: Sequence[Mapping[str, Any]]) -> tuple[Rows, Rows]:

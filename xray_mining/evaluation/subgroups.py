@@ -126,7 +126,11 @@ def _cell(task: Task, model: Model, members: Array, options: EvaluationOptions) 
     truth = task.truth
     if len(np.unique(truth[inside])) < 2:
         return []
-    found = auc(truth[inside], model.values[inside], owner, task.folds[inside], options.confidence)
+    try:
+        found = auc(truth[inside], model.values[inside], owner, task.folds[inside], options.confidence)
+    except ValueError:
+        # Both classes are here, but no rotation tested both.
+        return []
     tested = difference_of_areas(
         truth[known],
         model.values[known],

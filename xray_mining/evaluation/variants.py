@@ -30,7 +30,7 @@ def scores(task: Task, options: EvaluationOptions) -> Rows:
     for model in task.models.values():
         for variant, values in model.variants.items():
             both = _both(model, values)
-            owner, folds = task.owner[both], task.folds[both]
+            owner = task.owner[both]
             if len(np.unique(owner)) < 2:
                 continue
             truth = task.truth[both]
@@ -41,15 +41,25 @@ def scores(task: Task, options: EvaluationOptions) -> Rows:
                 rows += rows_of(task, model, {name: found[name] for name in _METRICS}, variant=variant)
             elif len(np.unique(truth)) < 2:
                 continue
-            elif task.target.kind == "binary":
-                rows.append(
-                    row(task, model, "auc", auc(truth, values[both], owner, folds, options.confidence), variant=variant)
-                )
             else:
-                classes = task.target.classes
-                area = macro_auc(task.labels[both], values[both], classes, owner, folds, confidence=options.confidence)
-                rows.append(row(task, model, "auc_macro", area, variant=variant))
+                rows += _areas(task, model, variant, values, both, options)
     return rows
+
+
+def _areas(  # noqa: PLR0917  the loop's own variables
+    task: Task, model: Model, variant: str, values: Array, both: Array, options: EvaluationOptions
+) -> Rows:
+    owner, folds = task.owner[both], task.folds[both]
+    try:
+        if task.target.kind == "binary":
+            area = auc(task.truth[both], values[both], owner, folds, options.confidence)
+            return [row(task, model, "auc", area, variant=variant)]
+        classes = task.target.classes
+        area = macro_auc(task.labels[both], values[both], classes, owner, folds, confidence=options.confidence)
+        return [row(task, model, "auc_macro", area, variant=variant)]
+    except ValueError:
+        # Few images were changed, and no rotation changed both classes.
+        return []
 
 
 def hanging(task: Task, options: EvaluationOptions, choice: Choice) -> tuple[Rows, Rows]:
