@@ -6,7 +6,8 @@ import pytest
 from xray_mining.catalog.link import link
 from xray_mining.catalog.query import sql
 from xray_mining.errors import UserError
-from xray_mining.ingest.identity import public_domain
+from xray_mining.ingest.identity import accession_key_of, public_domain
+from xray_mining.ingest.shards import note_accessions
 from xray_mining.records.images import Images
 
 MAPPING = """name: outcomes
@@ -76,6 +77,25 @@ def test_a_study_is_found_by_its_uid(linked, workspace):
         "select images.patient_key = findings.patient_key as same from findings join images using (study_key)",
     )
     assert found["same"].to_list() == [True, True]
+
+
+def test_a_study_is_found_by_its_accession_number(linked, workspace):
+    by_accession = MAPPING.replace("patient_id: PatientID", "accession: accession")
+    with pytest.raises(UserError, match="knows no accession numbers"):
+        linked("accession,score,group\nA8,5,A\n", by_accession)
+    domain = public_domain("here")
+    studies = {"A8": ["1.2.8"], "A9": ["1.2.9", "1.2.10"], "A11": ["1.2.11"]}
+    pairs = {
+        (str(accession_key_of(domain, accession)), domain.digest("study", study))
+        for accession, its in studies.items()
+        for study in its
+    }
+    archive = next(name for name, each in workspace.settings.archives.items() if each.domain == "here")
+    note_accessions(workspace, archive, 0, pairs)
+    summary = linked("accession,score,group\n A8 ,5,A\nA9,1,A\nA77,1,B\n,2,B\nA11,2,A\nA11,3,A\n", by_accession)
+    assert (summary.rows, summary.matched, summary.unmatched, summary.ambiguous) == (6, 1, 2, 3)
+    found = sql(workspace, "select study_key::varchar as k, value from findings where name = 'severity'")
+    assert found.rows() == [(domain.digest("study", "1.2.8"), 5.0)]
 
 
 @pytest.mark.parametrize(

@@ -337,6 +337,7 @@ def header_of(element: Callable[[str], Any]) -> Header:
         series_id=text(element("SeriesInstanceUID")),
         patient_id=text(element("PatientID")),
         patient_id_issuer=text(element("IssuerOfPatientID")),
+        accession=text(element("AccessionNumber")),
         study_date=text(element("StudyDate")) or text(element("AcquisitionDate")) or text(element("SeriesDate")),
         birth_date=text(element("PatientBirthDate")),
         age_text=text(element("PatientAge")),

@@ -30,6 +30,7 @@ _INTEGER = re.compile(r" *[+-]?\d+ *")
 _TEXTS = (b"LO", b"SH", b"CS", b"DA", b"AS")
 _CODES = ("CodeValue", "CodeMeaning")
 _KEYWORDS = (
+    "AccessionNumber",
     "AcquisitionDate",
     "AcquisitionDeviceProcessingDescription",
     "AnatomicRegionSequence",

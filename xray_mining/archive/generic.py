@@ -40,6 +40,7 @@ class Columns(BaseModel, extra="forbid", frozen=True):
     instance_id: str | None = None
     patient_id: str | None = None
     study_id: str | None = None
+    accession: str | None = Field(None, description="accession number, by which `link` may find the study")
     series_id: str | None = None
     study_date: str | None = None
     birth_date: str | None = None
@@ -266,6 +267,7 @@ class Generic(Adapter):
             if says.set
             else cell(columns.instance_id) or image,
             study_id=cell(columns.study_id),
+            accession=cell(columns.accession),
             series_id=cell(columns.series_id),
             patient_id=cell(columns.patient_id),
             study_date=cell(columns.study_date),

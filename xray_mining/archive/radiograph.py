@@ -97,6 +97,7 @@ class Header:
     series_id: str | None = None
     patient_id: str | None = None
     patient_id_issuer: str | None = None
+    accession: str | None = None
     study_date: str | None = None
     birth_date: str | None = None
     age_text: str | None = None

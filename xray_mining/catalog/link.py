@@ -9,7 +9,8 @@ from pydantic import BaseModel, Field
 
 from xray_mining.catalog.connection import connect, frame
 from xray_mining.errors import UserError, unknown_name
-from xray_mining.ingest.identity import Domain, open_domain, public_domain
+from xray_mining.ingest.identity import Domain, accession_key_of, open_domain, public_domain
+from xray_mining.ingest.shards import accessions
 from xray_mining.records.findings import Findings
 from xray_mining.records.ledger import record_run
 from xray_mining.workspace import Workspace, digest_of_file, read_yaml
@@ -35,6 +36,7 @@ class LinkMapping(BaseModel, extra="forbid", frozen=True):
     patient_id: str | None = Field(None, description="column with the patient id")
     patient_id_issuer: str = Field("", description="issuer of the patient ids, where the images state one")
     study_uid: str | None = Field(None, description="column with StudyInstanceUID, in place of the patient id")
+    accession: str | None = Field(None, description="column with the accession number, in place of the patient id")
     findings: list[LinkedFinding] = Field(min_length=1)
 
 
@@ -65,9 +67,13 @@ class LinkSummary:
 def link(workspace: Workspace, table: Path, mapping_file: Path) -> LinkSummary:
     """Join a CSV, Parquet or Excel table into findings; linking under the same name replaces what was there."""
     mapping = read_yaml(LinkMapping, mapping_file)
-    if (mapping.patient_id is None) == (mapping.study_uid is None):
-        raise UserError(f"{mapping_file.name}: give either 'patient_id' or 'study_uid', the column that holds the ids")
-    id_column = mapping.patient_id or mapping.study_uid or ""
+    named = [each for each in (mapping.patient_id, mapping.study_uid, mapping.accession) if each is not None]
+    if len(named) != 1:
+        raise UserError(
+            f"{mapping_file.name}: give either 'patient_id' or 'study_uid' or 'accession': the column that holds the "
+            f"ids"
+        )
+    id_column = named[0]
     rows = _read(table)
     for column in (id_column, *(each.column for each in mapping.findings)):
         if column not in rows.columns:
@@ -85,10 +91,14 @@ def link(workspace: Workspace, table: Path, mapping_file: Path) -> LinkSummary:
         )
         values = [each.name for each in mapping.findings]
         known = _known(workspace, by_patient=mapping.patient_id is not None)
-        met = keyed.join(known, on="key", how="inner")
+        if mapping.accession is not None:
+            known = _by_accession(workspace, mapping, known)
+        # an accession of several studies names none of them
+        several = known.filter(pl.col("key").is_duplicated())["key"].unique()
+        met = keyed.join(known.unique("key", keep="first", maintain_order=True), on="key", how="inner")
         # rows that say the same of one id are one statement; rows that differ are nobody's to choose between
         settled = met.unique(["key", *values], maintain_order=True)
-        clear = settled.filter(~pl.col("key").is_duplicated())
+        clear = settled.filter(~pl.col("key").is_duplicated() & ~pl.col("key").is_in(several.implode()))
         matched = met.filter(pl.col("key").is_in(clear["key"].implode())).height
         parts = [_findings(clear, each, mapping, version[:12]) for each in mapping.findings]
         found = pl.concat(parts)
@@ -126,6 +136,8 @@ def _key(domain: Domain, mapping: LinkMapping, value: object) -> str | None:
         return None
     if mapping.study_uid is not None:
         return domain.digest("study", text)
+    if mapping.accession is not None:
+        return accession_key_of(domain, text)
     return domain.digest("patient", mapping.patient_id_issuer.strip(), text)
 
 
@@ -152,6 +164,20 @@ def _known(workspace: Workspace, by_patient: bool) -> pl.DataFrame:
     )
     with connect(workspace) as con:
         return frame(con, text)
+
+
+def _by_accession(workspace: Workspace, mapping: LinkMapping, studies: pl.DataFrame) -> pl.DataFrame:
+    """The studies of the catalog by the keyed digest of their accession number, which only the private folder knows."""
+    archives = [name for name, each in workspace.settings.archives.items() if each.domain == mapping.domain]
+    pairs = pl.concat([accessions(workspace, name) for name in archives]).unique(maintain_order=True)
+    if not pairs.height:
+        raise UserError(
+            f"domain {mapping.domain}: the private folder beside the workspace knows no accession numbers of it; link "
+            f"by patient_id or study_uid, or read the archive anew with `xray-mining ingest --again`"
+        )
+    studies = studies.with_columns(pl.col("study_key").cast(pl.String))
+    joined = pairs.join(studies.drop("key"), on="study_key", how="inner")
+    return joined.select(pl.col("accession_key").alias("key"), "study_key", "patient_key")
 
 
 def _findings(clear: pl.DataFrame, finding: LinkedFinding, mapping: LinkMapping, version: str) -> pl.DataFrame:

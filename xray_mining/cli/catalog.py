@@ -143,7 +143,7 @@ def link(
     mapping: Annotated[Path, typer.Option("--mapping", metavar="FILE", help="YAML: ids and columns of the table")],
     as_json: JsonOption = False,
 ) -> None:
-    """Join an outside table into findings by patient id or StudyInstanceUID; the ids are hashed on the way in.
+    """Join an outside table into findings by patient, accession or StudyInstanceUID; the ids are hashed on the way in.
 
     Example: xray-mining link outcomes.csv --mapping outcomes.yaml
     """

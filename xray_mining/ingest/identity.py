@@ -122,6 +122,8 @@ class Identity:
 
     columns: dict[str, Any]
     flags: tuple[str, ...]
+    accession_key: str | None
+    """Keyed digest of the accession number: for the private folder, not a column."""
 
 
 def identify(header: Header, domain: Domain, own_id: str, frame: int, *, topcode_age: bool, file_key: str) -> Identity:
@@ -192,7 +194,13 @@ def identify(header: Header, domain: Domain, own_id: str, frame: int, *, topcode
         "burned_in_text": {"YES": "declared", "NO": "no"}.get(burned_in),
         "licence": terms.licence_of(header.licence, domain.public),
     }
-    return Identity(columns, tuple(flags))
+    return Identity(columns, tuple(flags), accession_key_of(domain, header.accession))
+
+
+def accession_key_of(domain: Domain, accession: str | None) -> str | None:
+    """Keyed digest of an accession number; None where none is stated."""
+    text = (accession or "").strip()
+    return domain.digest("accession", text) if text else None
 
 
 def parse_date(text: str | None) -> date | None:

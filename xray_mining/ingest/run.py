@@ -139,6 +139,7 @@ def run_shard(task: ShardTask, report: Report, adapter: Adapter | None = None) -
             # Before the new pictures take the old ones' place: no key may ever stand for another's picture.
             _retract(workspace, task, store)
     work.write(workspace)
+    shards.note_accessions(workspace, task.archive, task.shard, work.accessions)
     shards.note_masks(workspace, task.archive, task.shard, store, work.mask_files)
     counts = ShardCounts(
         shard=task.shard,
@@ -193,6 +194,7 @@ def run_table(task: ShardTask, radiographs: Sequence[Radiograph]) -> ShardCounts
     workspace = Workspace(task.root)
     _retract(workspace, task, "")
     work.write(workspace)
+    shards.note_accessions(workspace, task.archive, task.shard, work.accessions)
     counts = ShardCounts(
         shard=task.shard,
         store="",
@@ -231,6 +233,8 @@ class _Work:
         self.boxes: list[dict[str, Any]] = []
         self.masks: list[dict[str, Any]] = []
         self.said: set[str] = set()
+        self.accessions: set[tuple[str, str]] = set()
+        """Keyed digests of accession numbers, each with its study_key."""
         self.mask_files: dict[bytes, tuple[int, int]] = {}
         """Mask files that were asked for, with their sizes and times."""
 
@@ -346,6 +350,8 @@ class _Work:
         else:
             flags.append("no_pixels")
         row["quality_flags"] = sorted(flags)
+        if identity.accession_key is not None:
+            self.accessions.add((identity.accession_key, str(row["study_key"])))
         self.images.append(row)
         # A later file of the same instance in this shard is a duplicate for certain: the keeper has said it all.
         key_of_image = str(row["image_key"])

@@ -130,6 +130,25 @@ def masks_changed(workspace: Workspace, archive: str, shard: int, store: str, fo
     return any(state_of(folder / os.fsdecode(each)) != (size, modified) for each, size, modified in read)
 
 
+_ACCESSIONS = {"accession_key": pl.String, "study_key": pl.String}
+
+
+def note_accessions(workspace: Workspace, archive: str, shard: int, pairs: set[tuple[str, str]]) -> None:
+    """Remember which accession (as its keyed digest) is which study: only the private folder says so."""
+    path = folder_of(workspace, archive) / "accessions" / f"{shard:05d}.parquet"
+    if pairs:
+        write_frame(pl.DataFrame(sorted(pairs), schema=_ACCESSIONS, orient="row"), path)
+    else:
+        path.unlink(missing_ok=True)
+
+
+def accessions(workspace: Workspace, archive: str) -> pl.DataFrame:
+    """Rows accession_key, study_key of all shards of an archive."""
+    paths = sorted((folder_of(workspace, archive) / "accessions").glob("*.parquet"))
+    frames = [pl.read_parquet(path) for path in paths]
+    return pl.concat(frames).unique(maintain_order=True) if frames else pl.DataFrame(schema=_ACCESSIONS)
+
+
 def _masks(workspace: Workspace, archive: str, shard: int, store: str) -> Path:
     return folder_of(workspace, archive) / "masks" / f"{shard:05d}-{store}.parquet"
 
