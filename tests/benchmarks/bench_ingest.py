@@ -2,19 +2,21 @@
 
 (a) whole ingest against the bare fastest decoder plus resize, (b) against pydicom with its default handlers plus
 OpenCV, (c) one process against two, (d) a header-only catalogue against pydicom with stop_before_pixels, (e) memory of
-a worker, (f) merge over the number of rows; and the hours that two million images would take on 16 cores.
+a worker, (f) merge over the number of rows, (g) near-duplicates found and falsely called; and the hours that two
+million images would take on 16 cores.
 Films of 2048 × 2500, 12 of 16 bits. Arguments: files a syntax (default 6), header-only files (default 2000), and the
 numbers of rows to merge (default 10000 100000).
 """
 
 import io
+import itertools
 import os
 import resource
 import shutil
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +25,7 @@ os.environ.update(OMP_NUM_THREADS="1", POLARS_MAX_THREADS="2")
 import cv2
 import imagecodecs
 import numpy as np
+import polars as pl
 import pydicom
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.encaps import encapsulate
@@ -36,12 +39,15 @@ from xray_mining.ingest import shards
 from xray_mining.ingest.decode import decode
 from xray_mining.ingest.identity import public_domain
 from xray_mining.ingest.ingest import IngestRequest, ingest
-from xray_mining.ingest.options import IngestOptions
+from xray_mining.ingest.near_duplicates import part_path
+from xray_mining.ingest.options import GreyOptions, IngestOptions
 from xray_mining.ingest.run import ShardTask, run_shard
+from xray_mining.records.images import Images
+from xray_mining.records.near_duplicates import NearDuplicates
 from xray_mining.workspace import Workspace
 
 ROWS, COLUMNS, SIDE = 2048, 2500, 512
-SYNTAXES: dict[str, tuple[str, Callable[[np.ndarray], bytes] | None]] = {
+SYNTAXES: dict[str, tuple[str, Callable[..., Any] | None]] = {
     "raw": ("1.2.840.10008.1.2.1", None),
     "JPEG lossless SV1": (
         "1.2.840.10008.1.2.4.70",
@@ -240,6 +246,67 @@ def headers(home: Path, files: int) -> None:
     )
 
 
+def near_pairs(home: Path) -> None:
+    """(g) recall and false alarms of the near-duplicate search on real and planted pairs."""
+    data = Path(os.environ.get("XRAY_MINING_SHARED") or Path(__file__).parents[3] / "shared") / "data"
+    if not (data / "near_duplicates.csv").is_file():
+        print("(g) near-duplicates: the real sets are not here; set XRAY_MINING_SHARED")
+        return
+    sets = ("covid-cxr", "hannover-cxr")
+    folder = home / "near"
+    folder.mkdir()
+    originals = [path for each in sets for path in sorted((data / each / "images").iterdir())]
+    table = pl.read_csv(data / "near_duplicates.csv").select("image_a", "image_b").rows()
+    real = {frozenset(str(each).replace("/", "_") for each in pair) for pair in table}
+    doubled = frozenset().union(*real)
+    names = ["image,patient"]
+    planted = set()
+    plants = planter()
+    for number, path in enumerate(originals):
+        name = f"{path.parts[-3]}_images_{path.name}"
+        shutil.copy(path, folder / name)
+        names.append(f"{name},{number}")
+        if number % 8 == 0 and name not in doubled:
+            copy = f"planted_{number}.jpg"
+            cv2.imwrite(str(folder / copy), next(plants)(cv2.imread(str(path), cv2.IMREAD_GRAYSCALE)))
+            names.append(f"{copy},p{number}")
+            planted.add(frozenset((name, copy)))
+    (folder / "t.csv").write_text("\n".join(names) + "\n")
+    (folder / "mapping.yaml").write_text("table: t.csv\ncolumns: {image: image, patient_id: patient}\n")
+    workspace = Workspace.create(home / "near_workspace")
+    options = IngestOptions(grey=GreyOptions(side_px=256))
+    start = time.perf_counter()
+    ingest(workspace, IngestRequest(folder=folder, name="near", jobs=2), options)
+    taken = time.perf_counter() - start
+    files = [file.path.decode() for file in shards.files_of(workspace, "near", 0)]
+    images = Images.read(workspace.parts("near", "images")).unique("pixel_digest", keep="first", maintain_order=True)
+    by_key = {key: files[place] for key, place in images.select("image_key", "position").iter_rows()}
+    pairs = NearDuplicates.read(part_path(workspace)).select("image_key_a", "image_key_b").rows()
+    found = {frozenset(by_key[key] for key in pair) for pair in pairs}
+    there = set(by_key.values())
+    for what, pairs_of in (("real", real), ("planted", planted)):
+        true = {pair for pair in pairs_of if pair <= there}
+        print(f"(g) near-duplicates, {what}: {len(found & true)} of {len(true)} pairs found")
+    false = len(found - real - planted)
+    possible = len(there) * (len(there) - 1) // 2
+    print(f"(g) others called near-duplicates: {false} of {possible:,} pairs; {len(there)} images in {taken:.0f} s")
+
+
+def planter() -> Iterator[Callable[[Any], Any]]:
+    """Copies as they are met: another window, size, border, crop, compression; in turn."""
+    changes: list[Callable[[Any], Any]] = [
+        lambda image: cv2.convertScaleAbs(image, alpha=0.7, beta=30),
+        lambda image: cv2.resize(image, None, fx=0.6, fy=0.6, interpolation=cv2.INTER_AREA),
+        lambda image: cv2.copyMakeBorder(image, 20, 20, 20, 20, cv2.BORDER_CONSTANT, value=0),
+        lambda image: image[image.shape[0] // 20 : -(image.shape[0] // 20), image.shape[1] // 20 :],
+        lambda image: cv2.imdecode(
+            cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, 30])[1], cv2.IMREAD_GRAYSCALE
+        ),
+        lambda image: (255 * (image / 255.0) ** 1.5).astype(np.uint8),
+    ]
+    return itertools.cycle(changes)
+
+
 def merging(home: Path, rows: list[int]) -> None:
     """(f) merge over the number of rows."""
     from xray_mining.archive.radiograph import Header, Radiograph
@@ -274,6 +341,7 @@ def main() -> None:
         per_image = by_syntax(Path(home), files)
         processes(Path(home), files)
         headers(Path(home), header_files)
+        near_pairs(Path(home))
         merging(Path(home), rows)
     print("two million images on 16 cores at these figures, hours:")
     for name, each in per_image.items():

@@ -85,7 +85,7 @@ _SPACINGS = {
 def read_dicom(data: bytes, with_pixels: bool = True) -> Iterator[Radiograph]:
     """The frames of one DICOM file. Raises Unusable (stages open, header and decode)."""
     data = unpacked(data)
-    quick = quick_header(data)
+    quick = quick_header(data, with_pixels)
     if quick is not None and not (with_pixels and quick.element("PhotometricInterpretation") == _PALETTE):
         yield from _quick_frames(data, quick, with_pixels)
         return
@@ -96,7 +96,7 @@ def read_dicom(data: bytes, with_pixels: bool = True) -> Iterator[Radiograph]:
 
 def header_at_head(head: bytes) -> Radiograph | None:
     """The header from a file's first bytes; None where they do not hold all of it, or it is odd: read it whole."""
-    quick = quick_header(head)
+    quick = quick_header(head, with_pixels=False)
     return None if quick is None else Radiograph(header_of(quick.element))
 
 

@@ -96,6 +96,8 @@ def _wanted() -> dict[int, tuple[str, bytes]]:
 
 _WANTED = _wanted()
 _KNOWN_TAGS = frozenset(_WANTED) | {_CHARACTER_SET}
+# Of group 0028, which describes the pixels, a header keeps the spacing and whether text is burned in.
+_TAGS_OF_HEADER = frozenset(tag for tag in _KNOWN_TAGS if tag >> 16 != 0x0028 or tag in (0x00280030, 0x00280301))
 _TAG_AND_LENGTH = struct.Struct("<HHI").unpack_from
 _EXPLICIT = struct.Struct("<HH2sH").unpack_from
 _LENGTH = struct.Struct("<I").unpack_from
@@ -124,8 +126,12 @@ class QuickHeader:
         return self.values.get(keyword)
 
 
-def quick_header(data: bytes) -> QuickHeader | None:
-    """The header up to the pixel data; None where pydicom has to read it, or where `data` end before the pixels."""
+def quick_header(data: bytes, with_pixels: bool = True) -> QuickHeader | None:
+    """The header up to the pixel data; None where pydicom has to read it, or where `data` end before the pixels.
+
+    Without pixels the elements that describe them are passed over, whatever they hold.
+    """
+    wanted = _KNOWN_TAGS if with_pixels else _TAGS_OF_HEADER
     if data[128:132] != b"DICM":
         return None
     try:
@@ -138,7 +144,7 @@ def quick_header(data: bytes) -> QuickHeader | None:
         implicit = syntax == IMPLICIT
         if implicit and data[at + 4 : at + 6].isalpha():
             return None
-        found, at = _elements(data, (at, len(data)), implicit, _PIXEL_DATA - 3, _KNOWN_TAGS)
+        found, at = _elements(data, (at, len(data)), implicit, _PIXEL_DATA - 3, wanted)
         if at + 12 > len(data) or _tag(data, at) != _PIXEL_DATA:
             return None
         kind, value = found.pop(_CHARACTER_SET, (b"", b""))
@@ -236,6 +242,11 @@ def _uid(value: bytes) -> str:
 
 
 def _value(keyword: str, vr: bytes, kind: bytes, value: bytes, implicit: bool) -> Any:
+    if vr in _TEXTS and (implicit or kind == vr):
+        text = value.rstrip(b"\0").decode("ascii")
+        if not text.isprintable():
+            raise _Odd
+        return text.split("\\") if "\\" in text else text.rstrip(" ") or None
     if vr == b"US or SS":
         # Without a VR of its own the sign is only known from elsewhere.
         if implicit or len(value) != 2 or kind not in (b"US", b"SS"):
@@ -258,9 +269,6 @@ def _value(keyword: str, vr: bytes, kind: bytes, value: bytes, implicit: bool) -
         return _uid(value) or None
     if vr == b"ST":
         return text.rstrip(" ") or None
-    if vr in _TEXTS:
-        parts = text.split("\\")
-        return parts if len(parts) > 1 else text.rstrip(" ") or None
     pattern, number = (_DECIMAL, float) if vr == b"DS" else (_INTEGER, int)
     if not text.strip(" "):
         return None
