@@ -77,7 +77,7 @@ def test_no_patient_is_on_two_sides(whole):
 
 def test_every_patient_is_tested_once(whole):
     workspace, _ = whole
-    tested = predictions_of(workspace).filter(pl.col("split") == "test")
+    tested = predictions_of(workspace).filter((pl.col("split") == "test") & (pl.col("variant") == ""))
     counts = tested.group_by("experiment", "target", "unit_key", "seed", "class").len()
     assert (counts["len"] == 1).all()
 
