@@ -279,6 +279,8 @@ def text(value: Any) -> str | None:
     """An element's value as one stripped text; the first of several."""
     if value is None:
         return None
+    if type(value) is str:
+        return value.strip(" \0\t\r\n") or None
     try:
         if isinstance(value, MultiValue | list | tuple):
             value = value[0] if len(value) else None
@@ -300,7 +302,7 @@ def numbers(value: Any) -> list[float]:
     if value is None:
         return []
     found = []
-    for each in value if isinstance(value, MultiValue | list | tuple) else [value]:
+    for each in value if isinstance(value, list | tuple | MultiValue) else [value]:
         try:
             number = float(each)
         except (ValueError, TypeError, OverflowError):

@@ -236,12 +236,14 @@ def _behind_item(data: bytes, at: int, end: int, implicit: bool) -> int:
 
 def _uid(value: bytes) -> str:
     text = value.decode("ascii").rstrip("\0 ")
-    if not set(text) <= set("0123456789."):
+    if text and not text.replace(".", "").isdigit():
         raise _Odd
     return text
 
 
 def _value(keyword: str, vr: bytes, kind: bytes, value: bytes, implicit: bool) -> Any:
+    if vr == b"UI" and (implicit or kind == vr):
+        return _uid(value) or None
     if vr in _TEXTS and (implicit or kind == vr):
         text = value.rstrip(b"\0").decode("ascii")
         if not text.isprintable():
@@ -265,8 +267,6 @@ def _value(keyword: str, vr: bytes, kind: bytes, value: bytes, implicit: bool) -
     text = value.rstrip(b"\0").decode("ascii")
     if not text.isprintable():
         raise _Odd
-    if vr == b"UI":
-        return _uid(value) or None
     if vr == b"ST":
         return text.rstrip(" ") or None
     pattern, number = (_DECIMAL, float) if vr == b"DS" else (_INTEGER, int)
