@@ -17,7 +17,7 @@ from typing import IO, TYPE_CHECKING, Any, TypeVar
 import yaml
 from pydantic import BaseModel, Field, ValidationError
 
-from xray_mining.errors import CannotFinish, UserError, disk_error
+from xray_mining.errors import CannotFinish, UserError, disk_error, unknown_name
 
 if TYPE_CHECKING:
     import polars as pl
@@ -192,7 +192,8 @@ def sentence_of(error: ValidationError, model: type[BaseModel]) -> str:
     """The first complaint of pydantic as one sentence with the key's full name."""
     import difflib
 
-    first = error.errors()[0]
+    # A misspelt key often makes a needed one missing: the misspelt one is the news.
+    first = min(error.errors(), key=lambda each: each["type"] != "extra_forbidden")
     key = ".".join(str(step) for step in first["loc"]) or "the file"
     if first["type"] == "extra_forbidden":
         known = sorted(_field_names(model))
@@ -200,6 +201,11 @@ def sentence_of(error: ValidationError, model: type[BaseModel]) -> str:
         return f"'{key}' is not a known key" + (f"; did you mean '{close[0]}'?" if close else "")
     if first["type"] == "missing":
         return f"'{key}' is missing; it must be given"
+    if first["type"] == "union_tag_invalid":
+        tag, known = first["ctx"]["tag"], first["ctx"]["expected_tags"].replace("'", "").split(", ")
+        return f"'{key}': {unknown_name(first['ctx']['discriminator'].strip(chr(39)), tag, known)}"
+    if first["type"] == "string_pattern_mismatch":
+        return f"'{key}': {first['input']!r} is not possible; use small letters, digits and underscores, a letter first"
     message = first["msg"].removeprefix("Value error, ")
     return f"'{key}': {message[0].lower()}{message[1:]} (found {first['input']!r})"
 

@@ -1,5 +1,5 @@
 -- question: which cells of sex and year of age hold fewer members than asked for
--- one row: one sentence about one run of years of one sex, or about one cell
+-- one row: one sentence about the years of one sex, or about all; few are not counted out
 -- parameter: $per_cell integer = 100  patients of each sex and year of age
 -- parameter: $youngest integer = 21  first year of age
 -- parameter: $oldest integer = 70  last year of age
@@ -54,7 +54,10 @@ where short_cells > 0
 union all
 select
     case patient_sex when 'F' then 'Females' else 'Males' end || ': '
-    || string_agg(age || ' (' || members || ')', ', ' order by age)
+    || string_agg(
+        age || ' (' || if(members between 1 and 9, 'under 10', members::varchar) || ')',
+        ', ' order by age
+    )
     || ' [age (patients)].' as sentence
 from short
 group by patient_sex

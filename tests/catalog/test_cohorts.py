@@ -129,7 +129,7 @@ def test_age_balanced_takes_as_many_of_each_cell_and_says_which_are_short(worksp
     cohort = freeze(workspace, "age_balanced", "b", {"per_cell": 2, "youngest": 30, "oldest": 31}, 3, "b")
     assert cohort.members().height == 5
     text = " ".join(cohort.sentences)
-    assert "2 of 4 cells" in text and "31 (1)" in text and "31 (0)" in text and "30 (" not in text
+    assert "2 of 4 cells" in text and "31 (under 10)" in text and "31 (0)" in text and "30 (" not in text
 
 
 def test_age_balanced_takes_the_latest_image_of_a_patient(workspace, put, make):

@@ -7,6 +7,7 @@ import signal
 import time
 
 import polars as pl
+import psutil
 import yaml
 
 from xray_mining.records.cohort import FrozenCohort
@@ -117,6 +118,14 @@ def wait_for(events, step, process):
     return False
 
 
+def wait_for_orphans(workspace):
+    """Jobs end by themselves soon after their run is gone."""
+    began = time.monotonic()
+    while any(str(workspace) in " ".join(each.info["cmdline"] or ()) for each in psutil.process_iter(["cmdline"])):
+        assert time.monotonic() - began < 60, "jobs go on without their run"
+        time.sleep(0.2)
+
+
 def complete(events):
     text = events.read_text()
     return text[: text.rfind("\n") + 1].splitlines()
@@ -142,9 +151,10 @@ def test_broken_off_in_every_stage_it_goes_on_to_the_same_predictions(
         process = start(*words)
         if wait_for(events, step, process):
             time.sleep(0.3)
-            # A terminal interrupts all processes of the run, a supervisor the run alone.
-            (os.kill if step == "evaluate" else os.killpg)(process.pid, how)
+            # A terminal interrupts all processes of the run, a supervisor or the kernel the run alone.
+            (os.kill if step in ("features", "evaluate") else os.killpg)(process.pid, how)
             broken.append(step)
+            wait_for_orphans(workspace)
         said, _ = process.communicate(timeout=120)
         assert "Traceback" not in said
         if step in broken and how == signal.SIGINT:

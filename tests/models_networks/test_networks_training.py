@@ -234,7 +234,7 @@ def test_predict_takes_files_and_names_what_it_cannot_read(drawn, fit_of, networ
     summary = predict_files(drawn[0].root, "drawn/disc", [tmp_path, tmp_path / "absent.png"])
     assert summary.target == "age_years" and summary.models == 1 and "not for diagnosis" in summary.lines()[-1]
     troubles = {each.file: each.trouble for each in summary.predictions if each.trouble}
-    assert set(troubles) == {"notes.txt", "zero.dcm", "absent.png"}
+    assert set(troubles) == {str(tmp_path / name) for name in ("notes.txt", "zero.dcm", "absent.png")}
     assert all(sentence.endswith(".") for sentence in troubles.values())
     read = [each for each in summary.predictions if not each.trouble]
     assert len(read) == 4 and all(each.spread is not None for each in read)

@@ -14,7 +14,7 @@ from xray_mining.models import weights
 from xray_mining.records.check_results import CheckResults
 from xray_mining.study.conduct import _follow, forget_lost, stop_at_errors
 from xray_mining.study.options import read_study
-from xray_mining.study.plan import plan
+from xray_mining.study.plan import plan, refuse_unknown_names
 from xray_mining.workspace import ArchiveSettings, Workspace, write_json
 
 STUDY = {
@@ -100,6 +100,40 @@ def test_other_weights_in_the_same_file_and_other_cohort_options_are_seen(writte
         written(embeddings={"vectors": {"weights": str(file)}}, cohorts={"all": {"query": "frontal_aged", "folds": 4}})
     )
     assert {name for name in other if other[name] != changed[name]} == {"cohort/all", "evaluate"}
+
+
+@pytest.mark.parametrize(
+    ("changes", "sentence"),
+    [
+        ({"cohorts": {"all": {"query": "frontal_agd"}}}, "did you mean 'frontal_aged'"),
+        ({"cohorts": {"all": {"query": "age_balanced", "parameters": {"per_cel": 2}}}}, "did you mean 'per_cell'"),
+        ({"features": {"greys": {"families": ["intensityy"]}}}, "did you mean 'intensity'"),
+        (
+            {"experiments": {"ridge": STUDY["experiments"]["ridge"] | {"target": "agee_years"}}},
+            "experiments.ridge.target: 'agee_years' is unknown; did you mean 'age_years'",
+        ),
+    ],
+)
+def test_a_name_that_nobody_knows_is_refused_before_any_work(written, changes, sentence):
+    study = read_study(str(written(**changes)))
+    with pytest.raises(UserError, match=sentence):
+        refuse_unknown_names(study)
+
+
+@pytest.mark.parametrize(
+    ("changes", "sentence"),
+    [
+        ({"experimentz": {}, "experiments": {}}, "'experimentz' is not a known key; did you mean 'experiments'"),
+        ({"study": "My Study"}, "'study': 'My Study' is not possible; use small letters"),
+        (
+            {"experiments": {"ridge": STUDY["experiments"]["ridge"] | {"model": "ridg"}}},
+            "'ridg' is unknown; did you mean 'ridge'",
+        ),
+    ],
+)
+def test_a_study_file_is_refused_in_plain_words(written, changes, sentence):
+    with pytest.raises(UserError, match=sentence):
+        read_study(str(written(**changes)))
 
 
 def test_evaluate_comes_after_the_cohorts_too(written):

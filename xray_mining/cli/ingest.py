@@ -74,7 +74,8 @@ def ingest(
     result = read_archive(opened, request, options)
     merge(opened)
     outcomes = select(opened, "reports/ingest_outcomes", archive=result.archive)
-    finish(summary_of(result, outcomes), as_json)
+    ages = select(opened, "reports/ingest_ages", archive=result.archive)
+    finish(summary_of(result, outcomes, ages), as_json)
     if not as_json:
         for line in rejected_paths(opened, result.archive):
             typer.echo(line, err=True)

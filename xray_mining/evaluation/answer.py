@@ -53,7 +53,7 @@ def _sentences(task: Task, rows: Sequence[Mapping[str, Any]], choice: Choice, co
         )
         rmae = _find(rows, task, name, "rmae")
         if rmae is not None:
-            first += f", {rmae['value']:.2f} of guessing the centre"
+            first += f", {rmae['value']:.2f} of the error of guessing the centre"
     else:
         told = f"{task.target.positive} from {_other(task)}" if task.target.kind == "binary" else what
         first = (

@@ -205,7 +205,7 @@ def standardised_difference(
 ) -> float | None:
     """Difference of two groups in units of their spread; for categories Yang and Dalton's (SAS Global Forum 2012, 335).
 
-    None where it is not defined.
+    None where it is not defined, as for groups that share no level.
     """
     if first is None or second is None:
         return None
@@ -216,10 +216,14 @@ def standardised_difference(
         spread = np.sqrt((a.var(ddof=1) + b.var(ddof=1)) / 2)
         return float((a.mean() - b.mean()) / spread) if spread > 0 else None
     a, b = first[name].cast(pl.String).fill_null("not known"), second[name].cast(pl.String).fill_null("not known")
+    shared = set(a.unique().to_list()) & set(b.unique().to_list())
     levels = sorted(set(a.unique().to_list()) | set(b.unique().to_list()))[1:]
-    if not levels:
+    if not levels or not shared:
         return None
     p = np.array([float((a == each).mean()) for each in levels])
     q = np.array([float((b == each).mean()) for each in levels])
     covariance = (np.diag(p) - np.outer(p, p) + np.diag(q) - np.outer(q, q)) / 2
-    return float(np.sqrt(max((p - q) @ np.linalg.pinv(covariance) @ (p - q), 0.0)))
+    if np.linalg.matrix_rank(covariance, hermitian=True) < len(levels):
+        # A direction without spread in either group: the groups differ there beyond measure, or not at all.
+        return None
+    return float(np.sqrt(max((p - q) @ np.linalg.solve(covariance, p - q), 0.0)))

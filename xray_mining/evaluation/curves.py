@@ -80,7 +80,7 @@ def scatter(task: Task, options: EvaluationOptions) -> pl.DataFrame | None:
 
 
 def error_by_age(task: Task, options: EvaluationOptions) -> list[dict[str, Any]]:
-    """Rows of error_by_age, for targets in years: the narrowest bands of which half are filled, all, men and women."""
+    """Rows of error_by_age, for targets in years, all, men and women, in the narrowest bands that hold nearly all."""
     if not task.is_number or task.target.unit != "years":
         return []
     width = next((each for each in BAND_WIDTHS if _filled(task, each, options.least_patients)), BAND_WIDTHS[-1])
@@ -120,9 +120,10 @@ def _known(value: float) -> float | None:
 
 
 def _filled(task: Task, width: int, least: int) -> bool:
-    frame = pl.DataFrame({"band": np.floor(task.truth / width), "owner": task.owner})
-    counts = frame.group_by("band").agg(pl.col("owner").n_unique())["owner"]
-    return bool((counts >= least).mean() >= 0.5)  # ty: ignore[unsupported-operator]
+    """At least nine in ten patients are in bands that hold enough of their sex to be drawn."""
+    frame = pl.DataFrame({"band": np.floor(task.truth / width), "sex": task.units["patient_sex"], "owner": task.owner})
+    counts = frame.group_by("band", "sex").agg(pl.col("owner").n_unique())["owner"].to_numpy()
+    return bool(counts[counts >= least].sum() >= 0.9 * counts.sum())
 
 
 def calibration(task: Task, options: EvaluationOptions) -> list[dict[str, Any]]:

@@ -171,8 +171,10 @@ class _Written:
         return choices
 
     def pictures(self, choices: Mapping[str, Choice]) -> int:
-        """Average radiographs of every cohort and cases of every task, where the pixel store is there."""
+        """Average radiographs of the largest cohort and cases of every task, where the pixel store is there."""
         rows: list[dict[str, Any]] = []
+        # Rows of averages of overlapping cohorts side by side would only confuse.
+        largest = max(self.found.cohorts.values(), key=lambda cohort: cohort.members().height, default=None)
         for cohort in self.found.cohorts.values():
             store = pictures.open_store(self.workspace, cohort)
             title = "the page has pictures"
@@ -181,7 +183,9 @@ class _Written:
                 self.findings.append(finding("EVAL010", "note", "skipped", title, sentence, section="average_images"))
                 continue
             try:
-                drawn = pictures.averages(store, cohort, self.found.attributes, self.options)
+                drawn = []
+                if cohort is largest:
+                    drawn += pictures.averages(store, cohort, self.found.attributes, self.options)
                 for task in self.found.tasks:
                     if task.cohort.digest == cohort.digest:
                         drawn += pictures.cases(store, task, choices[task.name], self.options)

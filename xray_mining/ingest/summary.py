@@ -74,6 +74,10 @@ class IngestSummary:
     files_per_second: float
     megabytes_per_second: float
     outcomes: list[Outcome]
+    without_age: int
+    """Kept images whose age is not known."""
+    unread_ages: int
+    """Those of them whose stated age could not be read, or is impossible."""
     hint: str
 
     def __post_init__(self) -> None:
@@ -91,6 +95,12 @@ class IngestSummary:
         if self.near_duplicates:
             pairs = "pair" if self.near_duplicates == 1 else "pairs"
             said.append(f"{self.near_duplicates:,} {pairs} of near-duplicates")
+        if self.unread_ages:
+            said.append(
+                f"ages: {self.unread_ages:,} of {self.kept:,} cannot be read or are impossible; these images have none"
+            )
+        elif self.kept and self.without_age == self.kept:
+            said.append("ages: none is stated, neither by dates nor in words")
         beside = []
         for count, words in (
             (self.ignored, "tables and texts ignored"),
@@ -119,8 +129,11 @@ class IngestSummary:
         return said
 
 
-def summary_of(result: IngestResult, outcomes: pl.DataFrame) -> IngestSummary:
-    """The closing summary, from the run's result and the merged catalog's outcomes (outcome, reason, accounts)."""
+def summary_of(result: IngestResult, outcomes: pl.DataFrame, ages: pl.DataFrame) -> IngestSummary:
+    """The closing summary, from the run's result and what the merged catalog says of the archive.
+
+    `outcomes` has a row for each outcome and reason with its accounts; `ages` one row: images, without_age, unread.
+    """
     rows = [Outcome(*row) for row in outcomes.select("outcome", "reason", "accounts").iter_rows()]
     rows = [row for row in rows if row.accounts or row.outcome == "kept"]
 
@@ -151,6 +164,8 @@ def summary_of(result: IngestResult, outcomes: pl.DataFrame) -> IngestSummary:
         files_per_second=round(result.files_now / seconds, 1),
         megabytes_per_second=round(result.bytes_now / 1e6 / seconds, 1),
         outcomes=rows,
+        without_age=int(ages["without_age"][0]),
+        unread_ages=int(ages["unread"][0]),
         hint=HINTS.get(max(rejected, key=lambda row: row.accounts).reason, "") if rejected else "",
     )
 

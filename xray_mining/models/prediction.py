@@ -239,9 +239,9 @@ def predict_files(root: Path, model: str, files: Sequence[Path]) -> PredictSumma
         for path in paths:
             for frame, picture, trouble in _pictures_of(path, options):
                 if picture is None:
-                    rows.append(FilePrediction(path.name, frame, None, None, "", {}, trouble))
+                    rows.append(FilePrediction(str(path), frame, None, None, "", {}, trouble))
                 else:
-                    rows.append(_said(models, path.name, frame, picture))
+                    rows.append(_said(models, str(path), frame, picture))
             bar.advance()
     target = models[0].target
     licences = sorted({str(each.facts["licence"]) for each in models} - {""})

@@ -194,8 +194,16 @@ class Results:
         return sorted(notes, key=lambda note: (kind_rank(note.model_kind), note.experiment))
 
     def shown(self, task: Task) -> list[ExperimentNote]:
-        """The few experiments that figures show: the best null, baseline, frozen, the best, and the oracle."""
-        names = [task.centre if task.is_number else "", task.best_null, task.best_baseline, task.frozen, task.best]
+        """The few experiments that figures show: the best null, baseline, frozen, a network, the best, the oracle."""
+        network = next((note.experiment for note in self.members(task) if note.model_kind == "network"), "")
+        names = [
+            task.centre if task.is_number else "",
+            task.best_null,
+            task.best_baseline,
+            task.frozen,
+            network,
+            task.best,
+        ]
         wanted = [name for name in dict.fromkeys([*names, task.oracle]) if name in self.experiments]
         return [self.experiments[name] for name in wanted]
 

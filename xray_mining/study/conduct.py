@@ -12,7 +12,8 @@ from pathlib import Path
 
 from xray_mining.errors import CannotFinish, CheckFailed, UserError
 from xray_mining.study.options import Study
-from xray_mining.study.plan import Step, plan
+from xray_mining.study.perform import own_process
+from xray_mining.study.plan import Step, plan, refuse_unknown_names
 from xray_mining.workspace import Workspace, asset, lock, sweep, write_json
 
 INTERRUPT_SECONDS = 5.0
@@ -51,6 +52,7 @@ def conduct(
 
     `study_file` is the name or path the study was read from; `archive_state` a digest of the archive's file list.
     """
+    refuse_unknown_names(study)
     steps = plan(study, archive_state)
     private = workspace.private
     home = private / "snakemake" / study.study
@@ -72,6 +74,8 @@ def conduct(
             "events": str(events),
             "python": sys.executable,
             "cwd": str(Path.cwd()),
+            # A job whose `run` was killed must not go on by itself: see perform.
+            "run": own_process(),
         }
         write_json(configuration, told)
         started = time.monotonic()

@@ -3,11 +3,15 @@
 import hashlib
 import json
 import os
+import platform
+import signal
+import threading
 import time
 import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from xray_mining.errors import UserError, unknown_name
 from xray_mining.records.cohort import FrozenCohort
@@ -50,6 +54,7 @@ def perform(told: Path, name: str, jobs: int) -> None:
     if step is None:
         raise unknown_name(f"study {study.study}, step", name, [each.name for each in plan(study)])
     say = _teller(Path(given["events"]), name)
+    threading.Thread(target=_end_with, args=(given["run"],), daemon=True).start()
     started = time.monotonic()
     say("started", 0, "")
     try:
@@ -67,6 +72,33 @@ def perform(told: Path, name: str, jobs: int) -> None:
     summary = {"step": name, "digest": done.digest, "files": list(done.files)}
     write_json(summary, workspace.root / "steps" / study.study / f"{name}.json")
     say("done", 0, done.sentence, time.monotonic() - started)
+
+
+def own_process() -> dict[str, Any]:
+    """What tells this process from every other: machine, number and time of birth."""
+    import psutil
+
+    return {"machine": platform.node(), "pid": os.getpid(), "born": psutil.Process().create_time()}
+
+
+def _end_with(run: dict[str, Any]) -> None:
+    """Interrupt this job once the `run` that began it is gone, so that the same command can go on at once.
+
+    A job on another machine cannot see it and goes on to its end.
+    """
+    import psutil
+
+    if run["machine"] != platform.node():
+        return
+    while True:
+        time.sleep(1.0)
+        try:
+            alive = psutil.Process(run["pid"]).create_time() == run["born"]
+        except psutil.NoSuchProcess:
+            alive = False
+        if not alive:
+            os.kill(os.getpid(), signal.SIGINT)
+            return
 
 
 def _teller(events: Path, step: str) -> Callable[..., None]:

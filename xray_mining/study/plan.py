@@ -5,6 +5,7 @@ from pathlib import Path
 
 from pydantic import BaseModel
 
+from xray_mining.errors import unknown_name
 from xray_mining.models.options import ExperimentOptions
 from xray_mining.study.options import Study
 from xray_mining.workspace import asset, digest_of, digest_of_file, versions
@@ -73,6 +74,27 @@ def plan(study: Study, archive_state: str = "") -> tuple[Step, ...]:
     steps.append(Step("evaluate", "evaluate", (), after_all, digest(study.digest, study.absent), threads=2))
     steps.append(Step("report", "report", (), ("evaluate",), digest("page")))
     return tuple(steps)
+
+
+def refuse_unknown_names(study: Study) -> None:
+    """UserError for a cohort, parameter, target or feature family that nobody knows, before any work begins.
+
+    Names of backbones are asked of timm by the step that needs them: its import alone takes seconds.
+    """
+    from xray_mining.catalog.cohort import read_query
+    from xray_mining.features.registry import find
+
+    targets: dict[str, list[str]] = {}
+    for key, cohort in study.cohorts.items():
+        asked = read_query(cohort.query)
+        asked.header.values(cohort.parameters, f"cohorts.{key}")
+        targets[key] = [each.name for each in asked.header.targets]
+    for name, experiment in study.experiments.items():
+        if experiment.target not in targets[experiment.cohort]:
+            where = f"experiments.{name}.target"
+            raise unknown_name(where, experiment.target, targets[experiment.cohort])
+    for options in study.features.values():
+        find(options.families)
 
 
 def _weights_of(options: object) -> str:

@@ -36,7 +36,7 @@ def build(results: Results) -> Section:
     return Section(
         "average-images",
         title,
-        f"What a chest looks like at an age, averaged over patients. Bands of fewer than {least} patients are not "
-        f"drawn.",
+        f"What a chest looks like at an age: the average over patients of the largest cohort, one radiograph each, "
+        f"those nearest in age counting most. Bands of fewer than {least} patients are not drawn.",
         tuple(galleries),
     )

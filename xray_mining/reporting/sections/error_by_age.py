@@ -52,7 +52,9 @@ def _task(results: Results, task: Task) -> tuple[list[Block], str]:
     ]
     blocks: list[Block] = []
     if models:
-        blocks.append(Figures(tuple(_panel(task, models, metric, "by-age", "Every model") for metric in _TITLES)))
+        blocks.append(
+            Figures(tuple(_panel(task, models, metric, "by-age", "The models that matter") for metric in _TITLES))
+        )
     if sexes:
         model = results.experiments[task.best].words
         blocks.append(Figures(tuple(_panel(task, sexes, metric, "by-age-and-sex", model) for metric in _TITLES)))

@@ -1,0 +1,12 @@
+-- question: how many of an archive's kept images have no age, and of how many it was unreadable
+-- one row: the archive
+-- parameter: $archive text = ''  the archive's given name
+-- example: shown by `xray-mining ingest`
+select
+    count(*) as images,
+    count(*) filter (where age_years is null) as without_age,
+    count(*) filter (
+        where age_years is null and list_contains(quality_flags, 'impossible_age')
+    ) as unread
+from images
+where archive = $archive
