@@ -156,6 +156,7 @@ def test_no_path_stands_in_what_is_written(study):
     told = json.loads((made.workspace.evaluation("made") / "provenance.json").read_text())
     assert told["study"]["ingest"] == {"mapping": "mapping.csv"} and told["study"]["grey"] == "mean and/or median"
     assert without_paths({"command": "xray-mining run demo", "weights": "timm/resnet"})["weights"] == "resnet"
+    assert without_paths({"table": "/data/St Mary/x.yaml"})["table"] == "x.yaml"
 
 
 def test_a_small_radiograph_may_be_shown_and_a_bordered_one_not():

@@ -13,7 +13,7 @@ from xray_mining.features.options import FeatureOptions
 from xray_mining.features.sets import VectorSet
 from xray_mining.models import experiment
 from xray_mining.models.fit import Fit
-from xray_mining.models.options import EmbeddingOptions, EnsembleOptions, NullOptions, OracleOptions, without_paths
+from xray_mining.models.options import EmbeddingOptions, EnsembleOptions, NullOptions, OracleOptions, shown_options
 from xray_mining.records.cohort import FrozenCohort, Target
 from xray_mining.workspace import ArchiveSettings, Workspace, write_frame, write_json
 
@@ -128,8 +128,8 @@ def test_a_member_with_more_seeds_is_another_input(workspace):
 
 def test_a_kept_model_does_not_say_where_its_weights_lay(workspace, monkeypatch):
     options = EmbeddingOptions(weights="/somewhere/private/net.pth")
-    assert without_paths(options)["weights"] == "net.pth"
-    assert without_paths(EmbeddingOptions())["weights"] == "package"
+    assert shown_options(options)["weights"] == "net.pth"
+    assert shown_options(EmbeddingOptions())["weights"] == "package"
     from xray_mining.models.options import FrozenOptions
 
     frozen = FrozenOptions(model="frozen", embeddings=["e"], head="ridge", cohort="few", target="age_years")

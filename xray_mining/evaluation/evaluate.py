@@ -407,7 +407,7 @@ def _model_of(about: object) -> str:
 
 FILES = ("weights", "query", "mapping")
 """Options that name a file, or something by a name: a file's folders are nobody's business."""
-PATH = re.compile(r"(?:/|~[^/\\]*[/\\]|\.{1,2}[/\\]|[A-Za-z]:[/\\]|\\\\|file:)\S*")
+PATH = re.compile(r"(?:/|~[^/\\]*[/\\]|\.{1,2}[/\\]|[A-Za-z]:[/\\]|\\\\|file:)[^\n]*")
 
 
 def without_paths(value: Any) -> Any:

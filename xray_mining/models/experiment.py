@@ -21,7 +21,7 @@ from xray_mining.models.options import (
     NetworkOptions,
     NullOptions,
     OracleOptions,
-    without_paths,
+    shown_options,
 )
 from xray_mining.pixels.variants import VARIANTS
 from xray_mining.progress import progress
@@ -278,7 +278,7 @@ class _Task:
         )
 
     def shown_options(self) -> dict[str, Any]:
-        return without_paths(self.options)
+        return shown_options(self.options)
 
     def versions_that_matter(self) -> tuple[str, ...]:
         if isinstance(self.options, NetworkOptions):
@@ -527,7 +527,7 @@ def _fit_baseline(task: _Task, fit: "Fit") -> "tuple[Fitted, dict[str, Any]]":
         return np.concatenate(tables, 1)
 
     fitted, learned = fit_baseline(options.model, task.matrix(side_by_side), fit)
-    shown = {key: without_paths(each) for key, each in sets.items()}
+    shown = {key: shown_options(each) for key, each in sets.items()}
     task.save(fit, {"predictor": learned.predictor, "features": shown})
     return fitted, learned.chosen
 
@@ -547,7 +547,7 @@ def _fit_frozen(task: _Task, fit: "Fit") -> "tuple[Fitted, dict[str, Any]]":
         return np.concatenate(tables, 1)
 
     fitted, learned = fit_baseline(options.head, task.matrix(side_by_side), fit, options.components)
-    shown = {key: without_paths(each) for key, each in sets.items()}
+    shown = {key: shown_options(each) for key, each in sets.items()}
     task.save(fit, {"predictor": learned.predictor, "embeddings": shown})
     return fitted, learned.chosen
 

@@ -127,7 +127,7 @@ class DesignOptions(BaseModel, extra="forbid", frozen=True):
     )
 
 
-def without_paths(options: BaseModel) -> dict[str, Any]:
+def shown_options(options: BaseModel) -> dict[str, Any]:
     """Options as they may be written down: a weights file is known by its name and its digest, not by where it lies."""
     shown = options.model_dump(mode="json")
     if "weights" in shown:

@@ -23,7 +23,7 @@ from xray_mining.models.fit import Fit, Fitted
 from xray_mining.models.heads import Range
 from xray_mining.models.losses import Loss, find_loss
 from xray_mining.models.module import Learner, Network, make_network
-from xray_mining.models.options import NetworkOptions, without_paths
+from xray_mining.models.options import NetworkOptions, shown_options
 from xray_mining.models.prediction import load_model, predict_dataset, save_model
 from xray_mining.models.weights import find_weights
 from xray_mining.pixels.store import PixelStore
@@ -86,7 +86,7 @@ def fit_network(
         network = make_network(options, loss.head, fit.target, known, fit.seed)
         facts = {
             "identity": identity,
-            "options": without_paths(options),
+            "options": shown_options(options),
             "target": {**asdict(fit.target), "classes": list(fit.target.classes)},
             "loss": loss_name,
             "head": loss.head,
@@ -103,6 +103,11 @@ def fit_network(
             "versions": dict(versions()),
         }
         course = _train(network, loss, job)
+        if not (home / "best.ckpt").is_file():
+            raise CannotFinish(
+                f"rotation {fit.number}, seed {fit.seed}: no epoch gave finite predictions of the validation images; "
+                f"lower learning_rate, or set precision to 32-true"
+            )
         best = torch.load(home / "best.ckpt", map_location="cpu", weights_only=True)
         network.load_state_dict(best["state"])
         facts["course"] = asdict(course)

@@ -287,7 +287,8 @@ def average_precision(
     variance = float((sums**2).sum()) * count / max(count - 1, 1)
     positives = len(np.unique(owner[positive]))
     # Student's quantile by the number of patients with a hit: the influences of few positives carry the variance.
-    wide = (stats.t.ppf(0.975, max(positives - 1, 1)) / stats.norm.ppf(0.975)) ** 2
+    upper = (1 + confidence) / 2
+    wide = (stats.t.ppf(upper, max(positives - 1, 1)) / stats.norm.ppf(upper)) ** 2
     low, high = logit_interval(value, variance * wide, positives, max(count - positives, 1), confidence)
     caution = "few patients in a class" if min(positives, count - positives) < FEW_IN_CLASS else ""
     method = "infinitesimal jackknife, logit scale" + (f", mean over {len(parts)} folds" if len(parts) > 1 else "")

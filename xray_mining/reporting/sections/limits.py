@@ -38,6 +38,11 @@ def build(results: Results) -> Section:
                 f"{task.words}: the best model was chosen by validation scores pooled over rotations, and the patients "
                 f"of one rotation's validation are tested in another: its score may flatter it a little."
             )
+        if any(note.model_kind == "network" for note in results.members(task)):
+            points.append(
+                f"{task.words}: a network was stopped at the epoch that was best on the validation patients, who also had "
+                "a say in which model is called best: the choice leans to networks, the test figures do not."
+            )
         if task.is_number:
             points.append(
                 f"{task.words}: figures are for the range and mix of this cohort; MAE, R² and correlation of a cohort "
