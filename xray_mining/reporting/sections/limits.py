@@ -40,7 +40,7 @@ def build(results: Results) -> Section:
             )
         if any(note.model_kind == "network" for note in results.members(task)):
             points.append(
-                f"{task.words}: a network was stopped at the epoch that was best on the validation patients, who also had "
+                f"{task.words}: a network was stopped at the epoch that was best on validation patients, who then had "
                 "a say in which model is called best: the choice leans to networks, the test figures do not."
             )
         if task.is_number:
