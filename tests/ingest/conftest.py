@@ -83,7 +83,9 @@ def run_ingest():
         workspace = Workspace.create(root)
         result = ingest(workspace, IngestRequest(folder=folder, jobs=1, **request), options)
         merge(workspace)
-        return workspace, summary_of(result, select(workspace, "reports/ingest_outcomes", archive=result.archive))
+        outcomes = select(workspace, "reports/ingest_outcomes", archive=result.archive)
+        ages = select(workspace, "reports/ingest_ages", archive=result.archive)
+        return workspace, summary_of(result, outcomes, ages)
 
     return run
 

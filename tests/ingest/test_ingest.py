@@ -467,6 +467,18 @@ def test_a_run_killed_again_and_again_ends_as_an_undisturbed_one(tmp_path, make_
     assert [path.name for path in killed.root.rglob(".*.partial")] == []
 
 
+def test_ages_that_cannot_be_read_are_counted_out_loud(tmp_path, run_ingest):
+    folder = tmp_path / "a"
+    folder.mkdir()
+    for number in range(4):
+        cv2.imwrite(str(folder / f"{number}.png"), np.full((64, 64), 40 * number, np.uint8))
+    (folder / "mapping.yaml").write_text("table: t.csv\ncolumns: {image: image, patient_id: patient, age: age}\n")
+    (folder / "t.csv").write_text("image,patient,age\n0.png,a,sixty\n1.png,b,411\n2.png,c,60\n3.png,d,\n")
+    _, summary = run_ingest(folder, tmp_path / "w")
+    assert (summary.without_age, summary.unread_ages) == (3, 2)
+    assert any("ages: 2 of 4 cannot be read or are impossible" in line for line in summary.lines())
+
+
 @pytest.mark.parametrize(
     ("make", "sentence"),
     [
