@@ -129,9 +129,7 @@ _MANY = 200
 """With as many units of either class, a side's own variance is as good as that of all units."""
 
 
-def _variance_as_of_all(
-    label: np.ndarray, score: Floats, owner: np.ndarray, part: Booleans, whole: Booleans
-) -> float:
+def _variance_as_of_all(label: np.ndarray, score: Floats, owner: np.ndarray, part: Booleans, whole: Booleans) -> float:
     """Variance of the area of a part's units (n,) bool if placed as those of the whole are, a class at a time."""
     from xray_mining.statistics.auc import auc_influence
 
