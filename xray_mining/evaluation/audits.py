@@ -241,7 +241,7 @@ def fairness(task: Task, choice: Choice, subgroups: Sequence[Mapping[str, Any]])
 
     All figures of all columns are one family, a screen, so that Benjamini and Hochberg's share of false discoveries is
     held: where there is no gap at all, that is the chance of any alarm. Judged are mean error and area, not operating
-    points (one threshold gives groups of unlike scores unlike sensitivities without any gap in what is known), and cells
+    points (one threshold gives groups of unlike scores unlike sensitivities without a gap in what is known), and cells
     of SCREENED_PATIENTS at least, whose p values can be relied on; smaller ones stand in the table of subgroups.
     """
     title = "the best model is as good for every subgroup"
