@@ -151,12 +151,10 @@ def test_broken_off_in_every_stage_it_goes_on_to_the_same_predictions(
         process = start(*words)
         if wait_for(events, step, process):
             time.sleep(0.3)
-            # A terminal interrupts all processes of the run; the kernel may kill the run alone.
-            alone = step == "features"
-            (os.kill if alone else os.killpg)(process.pid, how)
+            # A terminal interrupts all processes of a run; a supervisor or the kernel ends the run alone.
+            (os.kill if step in ("features", "evaluate") else os.killpg)(process.pid, how)
             broken.append(step)
-            if alone:
-                wait_for_orphans(workspace)
+            wait_for_orphans(workspace)
         said, _ = process.communicate(timeout=120)
         assert "Traceback" not in said
         if step in broken and how == signal.SIGINT:

@@ -93,7 +93,9 @@ def _end_with(run: dict[str, Any]) -> None:
     while True:
         time.sleep(1.0)
         try:
-            alive = psutil.Process(run["pid"]).create_time() == run["born"]
+            process = psutil.Process(run["pid"])
+            # A killed run stays in the table of processes until its parent asks for it, which some never do.
+            alive = process.create_time() == run["born"] and process.status() != psutil.STATUS_ZOMBIE
         except psutil.NoSuchProcess:
             alive = False
         if not alive:
