@@ -3,6 +3,7 @@
 -- parameter: $store text = ''  the pixel store
 -- parameter: $least_patients integer = 10  strata of fewer patients are left out
 -- parameter: $pictures integer = 4  of each stratum
+-- parameter: $unexamined boolean = false  those too of which nobody said that they bear no letters
 -- example: read by `xray-mining archive-report`
 with
 fit as (
@@ -19,7 +20,7 @@ fit as (
         and images.patient_sex in ('F', 'M')
         and images.age_years is not null
         and (len(images.quality_flags) = 0 or images.quality_flags = ['low_resolution'])
-        and coalesce(images.burned_in_text, 'no') = 'no'
+        and coalesce(images.burned_in_text, if($unexamined, 'no', 'not said')) = 'no'
 ),
 
 one_each as (

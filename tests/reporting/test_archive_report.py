@@ -10,6 +10,7 @@ import polars as pl
 import pytest
 from typer.testing import CliRunner
 
+from xray_mining.catalog.merge import merge
 from xray_mining.catalog.overview import overview, without_few
 from xray_mining.cli import archive_report as _command  # noqa: F401  registers it
 from xray_mining.cli import catalog as _commands  # noqa: F401  an app of one command takes no command's name
@@ -140,6 +141,18 @@ def test_the_gallery_shows_full_strata_of_clean_pictures_only(archive, page):
     assert shown["quality_flags"].list.len().sum() == 0 and set(shown["burned_in_text"]) == {"no"}
     assert shown["patient_key"].n_unique() == shown.height == 16
     assert len(list((page.with_suffix("") / "figures").glob("archive-gallery-*.png"))) == 16
+
+
+def test_pictures_that_nobody_examined_for_letters_are_shown_only_where_asked(tmp_path):
+    workspace = EXAMPLE.write_archive(tmp_path / "workspace")
+    path = workspace.parts("first", "images") / "00000.parquet"
+    pl.read_parquet(path).with_columns(pl.lit(None, pl.String).alias("burned_in_text")).write_parquet(path)
+    merge(workspace)
+    assert overview(workspace).shown.is_empty()
+    assert overview(workspace, unexamined=True).shown.height == 16
+    said = archive_report(workspace)
+    assert said.pictures == 0 and "--show-unexamined" in Path(said.page).read_text(encoding="utf-8")
+    assert archive_report(workspace, show_unexamined=True).pictures == 16
 
 
 def test_tables_and_figures_lie_beside(page):

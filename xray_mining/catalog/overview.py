@@ -74,22 +74,34 @@ class Overview:
     archives: tuple[str, ...] = ()
     catalog_digest: str = ""
     has_pictures: bool = False
+    unexamined: bool = False
+    """Pictures that nobody looked at for letters may be shown."""
     shown: pl.DataFrame = field(default_factory=pl.DataFrame)
     """Which pictures stand for each stratum: patient_sex, age_from, patients, image_key. Never written to a file."""
 
 
 def overview(
-    workspace: Workspace, least_patients: int = LEAST_PATIENTS, listed_rows: int | None = LISTED_ROWS
+    workspace: Workspace,
+    least_patients: int = LEAST_PATIENTS,
+    listed_rows: int | None = LISTED_ROWS,
+    *,
+    unexamined: bool = False,
 ) -> Overview:
     """Run every archive query, leave out what is too small or too long, and say what is odd.
 
-    `least_patients` 1 and `listed_rows` None give everything as it is.
+    `least_patients` 1 and `listed_rows` None give everything as it is. `unexamined` lets pictures be shown of which
+    nobody said that they bear no letters: for public sets.
     """
     names = [name for name in queries(asset("sql/reports")) if name.startswith(PREFIX)]
     store = workspace.settings.store or ""
     with connect(workspace) as con:
         whole = {name.removeprefix(PREFIX): run_file(con, f"reports/{name}", {}) for name in names}
-        asked = {"store": store, "least_patients": max(least_patients, 1), "pictures": PICTURES_OF_STRATUM}
+        asked = {
+            "store": store,
+            "least_patients": max(least_patients, 1),
+            "pictures": PICTURES_OF_STRATUM,
+            "unexamined": unexamined,
+        }
         shown = run_file(con, "reports/pictures_of_strata", asked)
     tables, cut = {}, {}
     for name, table in whole.items():
@@ -115,6 +127,7 @@ def overview(
         tuple(sorted(workspace.settings.archives)),
         read_about(workspace.catalog)["digest"],
         bool(store),
+        unexamined,
         shown,
     )
 

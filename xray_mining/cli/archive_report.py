@@ -23,6 +23,12 @@ def archive_report(
             show_default=False,
         ),
     ] = None,
+    show_unexamined: Annotated[
+        bool,
+        typer.Option(
+            "--show-unexamined", help="show pictures that nobody examined for burned-in letters: for public sets"
+        ),
+    ] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Lay out what the archives hold as one HTML page, with its numbers as JSON and CSV beside it.
@@ -32,4 +38,4 @@ def archive_report(
     from xray_mining.reporting.archive_page import archive_report as lay_out
     from xray_mining.workspace import Workspace
 
-    finish(lay_out(Workspace.open(workspace), output, compare), as_json)
+    finish(lay_out(Workspace.open(workspace), output, compare, show_unexamined=show_unexamined), as_json)

@@ -624,36 +624,26 @@ _FITTERS: "dict[str, Callable[[_Task, Fit], tuple[Fitted, dict[str, Any]]]]" = {
 }
 
 
-def _changed_baseline(task: _Task, fit: "Fit", keys: list[str], variant: str) -> "Fitted":
+def _changed_table(task: _Task, fit: "Fit", keys: list[str], variant: str) -> "Fitted":
+    """A baseline's or a frozen model's predictions of the changed images."""
     import numpy as np
 
     from xray_mining.features.extract import changed_features
     from xray_mining.models.baselines import predicted
-    from xray_mining.models.fit import Fitted
-
-    options = task.options
-    assert isinstance(options, BaselineOptions)
-    tables = [
-        changed_features(task.workspace, key, task.study.features[key], keys, store=task.store, variant=variant)
-        for key in options.features
-    ]
-    return Fitted(keys, predicted(task.saved(fit), np.concatenate(tables, 1)))
-
-
-def _changed_frozen(task: _Task, fit: "Fit", keys: list[str], variant: str) -> "Fitted":
-    import numpy as np
-
-    from xray_mining.models.baselines import predicted
     from xray_mining.models.embedding import changed_vectors
     from xray_mining.models.fit import Fitted
 
+    def measured(change: "Callable[..., np.ndarray]", sets: Mapping[str, Any], chosen: Sequence[str]) -> "np.ndarray":
+        asked = {"store": task.store, "variant": variant}
+        return np.concatenate([change(task.workspace, key, sets[key], keys, **asked) for key in chosen], 1)
+
     options = task.options
-    assert isinstance(options, FrozenOptions)
-    tables = [
-        changed_vectors(task.workspace, key, task.study.embeddings[key], keys, store=task.store, variant=variant)
-        for key in options.embeddings
-    ]
-    return Fitted(keys, predicted(task.saved(fit), np.concatenate(tables, 1)))
+    if isinstance(options, FrozenOptions):
+        matrix = measured(changed_vectors, task.study.embeddings, options.embeddings)
+    else:
+        assert isinstance(options, BaselineOptions)
+        matrix = measured(changed_features, task.study.features, options.features)
+    return Fitted(keys, predicted(task.saved(fit), matrix))
 
 
 def _changed_network(task: _Task, fit: "Fit", keys: list[str], variant: str) -> "Fitted":
@@ -679,8 +669,8 @@ def _changed_ensemble(task: _Task, fit: "Fit", keys: list[str], variant: str) ->
 
 
 _CHANGED: "dict[str, Callable[[_Task, Fit, list[str], str], Fitted]]" = {
-    "baseline": _changed_baseline,
-    "frozen": _changed_frozen,
+    "baseline": _changed_table,
+    "frozen": _changed_table,
     "network": _changed_network,
     "ensemble": _changed_ensemble,
 }

@@ -62,17 +62,19 @@ class ArchiveReportSummary:
 
 
 def archive_report(
-    workspace: Workspace, output: Path | None = None, compare: Path | None = None
+    workspace: Workspace, output: Path | None = None, compare: Path | None = None, *, show_unexamined: bool = False
 ) -> ArchiveReportSummary:
     """Write the page, by default to reports/archive-report.html; its JSON, tables and figures lie beside it.
 
-    `compare` is the JSON of an earlier page. Raises UserError where that is none.
+    `compare` is the JSON of an earlier page; `show_unexamined` shows pictures too of which nobody said that they bear
+    no letters. Raises UserError where `compare` is no such JSON.
     """
     earlier = read_saved(compare) if compare else None
     page = output or workspace.report(PAGE)
     command = "xray-mining archive-report" + (" --compare EARLIER.json" if compare else "")
+    command += " --show-unexamined" if show_unexamined else ""
     with record_run(workspace, PAGE, ", ".join(sorted(workspace.settings.archives)), command) as notes:
-        found = overview(workspace)
+        found = overview(workspace, unexamined=show_unexamined)
         now = datetime.now(UTC)
         results = ArchiveResults(
             found,

@@ -19,6 +19,11 @@ def build(results: ArchiveResults) -> Section:
     if not results.pictures:
         if not results.overview.has_pictures:
             why = "the workspace has no pixel store: the archive was ingested with --metadata-only"
+        elif strata["not_looked_at"] and not results.overview.unexamined:
+            why = (
+                f"of {strata['not_looked_at']:,} images nobody said that they bear no letters, and no sex and age band "
+                f"holds {least} patients with others (`--show-unexamined` shows those of a public set)"
+            )
         elif not strata["strata"]:
             why = "no frontal image with a known age and sex has a picture"
         else:
@@ -44,6 +49,8 @@ def build(results: ArchiveResults) -> Section:
     flagged, unseen = strata["left_out"], strata["not_looked_at"]
     if flagged:
         said.append(f"{flagged:,} images with a quality flag or letters in them are never shown.")
-    if unseen:
+    if unseen and results.overview.unexamined:
         said.append(f"In {unseen:,} of the others nobody looked for letters.")
+    elif unseen:
+        said.append(f"{unseen:,} others, of which nobody said that they bear no letters, are not shown.")
     return Section("gallery", title, " ".join(said), tuple(blocks))
