@@ -73,7 +73,7 @@ def merge(workspace: Workspace, force: bool = False) -> MergeSummary:
     """Bring both DuckDB files up to date with the parts; UserError that names a part which cannot be read."""
     # Asked before the lock, which a read-only disk does not give: there, what was merged can still be read.
     catalog = results = False
-    if force or not all(_is_current(workspace, home) for home in ("catalog", "results")):
+    if force or not all(up_to_date(workspace, home) for home in ("catalog", "results")):
         with lock(workspace.root / ".merge.lock"):
             catalog = _refresh(workspace, "catalog", force)
             results = _refresh(workspace, "results", force)
@@ -110,12 +110,8 @@ def part_paths(workspace: Workspace, record: type[Record]) -> list[Path]:
     return sorted(root.glob(places.get(table, f"parts/*/{table}/*.parquet")))
 
 
-def up_to_date(workspace: Workspace) -> bool:
-    """The catalog holds what the parts of the workspace say now."""
-    return workspace.catalog.is_file() and _state(workspace.catalog) == _state_of_parts(workspace, "catalog")
-
-
-def _is_current(workspace: Workspace, home: str) -> bool:
+def up_to_date(workspace: Workspace, home: str = "catalog") -> bool:
+    """A merged file, catalog or results, holds what the parts of the workspace say now."""
     target = workspace.catalog if home == "catalog" else workspace.results
     return target.is_file() and _state(target) == _state_of_parts(workspace, home)
 
@@ -140,13 +136,14 @@ def _state_of_parts(workspace: Workspace, home: str) -> str:
 
 
 def _refresh(workspace: Workspace, home: str, force: bool) -> bool:
+    if not force and up_to_date(workspace, home):
+        return False
+    # Taken before the parts are read: what comes in between is then not taken for merged.
+    state = _state_of_parts(workspace, home)
     records = [record for record in ALL if record.home == home]
     parts = {record.table: part_paths(workspace, record) for record in records}
     target = workspace.catalog if home == "catalog" else workspace.results
     orders = {name: archive.order for name, archive in workspace.settings.archives.items()}
-    state = _state_of_parts(workspace, home)
-    if not force and target.is_file() and _state(target) == state:
-        return False
     # a killed merge leaves its scratch files; the lock says that no other merge is at work
     for left in target.parent.glob(f".{target.name}.*"):
         left.unlink(missing_ok=True)

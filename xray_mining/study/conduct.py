@@ -155,17 +155,16 @@ def forget_lost(workspace: Workspace, study: Study, steps: tuple[Step, ...]) -> 
     for step in steps:
         path = folder / f"{step.name}.json"
         try:
-            files = json.loads(path.read_text(encoding="utf-8"))["files"]
+            left = json.loads(path.read_text(encoding="utf-8"))
+            whole = all((workspace.root / each).exists() for each in left["files"])
+            if whole and step.stage == "ingest":
+                whole = up_to_date(workspace) and read_about(workspace.catalog)["digest"] == left["digest"]
         except FileNotFoundError:
             continue
-        except (ValueError, KeyError, TypeError):
-            files = ["its summary is damaged"]
-        if not all((workspace.root / each).exists() for each in files):
+        except (ValueError, KeyError, TypeError):  # the summary is damaged
+            whole = False
+        if not whole:
             path.unlink()
-        elif step.stage == "ingest":
-            left = json.loads(path.read_text(encoding="utf-8"))["digest"]
-            if not up_to_date(workspace) or read_about(workspace.catalog)["digest"] != left:
-                path.unlink()
 
 
 def _profile(name: str) -> Path:
