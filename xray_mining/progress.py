@@ -1,10 +1,12 @@
 """One progress bar on standard error, one closing summary on standard output."""
 
 import dataclasses
+import io
 import json
 import sys
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Protocol
 
 from tqdm import tqdm
@@ -15,6 +17,30 @@ class Bar(Protocol):
 
     def advance(self, count: int = 1, **counts: int) -> None:
         """`count` more units are done; `counts` stand beside the bar (kept=12, rejected=3)."""
+
+
+TOLD_SECONDS = 2.0
+"""How often a listener hears of work that goes on."""
+
+_listener: ContextVar[Callable[[str], None] | None] = ContextVar("listener", default=None)
+
+
+def tell(listener: Callable[[str], None] | None) -> None:
+    """From now on `listener` hears how far long work is, in words, in place of the bar; None: the bar again."""
+    _listener.set(listener)
+
+
+class _Told(io.StringIO):
+    """Takes what a bar would draw and hands it on as words."""
+
+    def __init__(self, listener: Callable[[str], None]) -> None:
+        super().__init__()
+        self.listener = listener
+
+    def write(self, text: str) -> int:
+        if text.strip():
+            self.listener(text.strip())
+        return len(text)
 
 
 @dataclasses.dataclass(slots=True)
@@ -33,15 +59,18 @@ def progress(total: int | None, label: str, unit: str = "images", done: int = 0)
 
     `done` counts units that an earlier, interrupted run has already finished: they fill the bar, not the rate.
     """
+    listener = _listener.get()
+    told = listener is not None
     with tqdm(
         total=total,
         desc=label,
         unit=f" {unit}",
         initial=done,
-        dynamic_ncols=True,
-        disable=not sys.stderr.isatty(),
-        file=sys.stderr,
-        mininterval=0.2,
+        dynamic_ncols=not told,
+        disable=not (told or sys.stderr.isatty()),
+        file=_Told(listener) if listener else sys.stderr,
+        mininterval=TOLD_SECONDS if told else 0.2,
+        bar_format="{n_fmt} of {total_fmt}{unit}, {rate_fmt}, {remaining} left{postfix}" if told else None,
     ) as bar:
         yield _Bar(bar)
 

@@ -1,6 +1,8 @@
 """What makes a step run again, what is left out and why, and what a follower of the pipeline reads."""
 
 import json
+import subprocess
+import sys
 import threading
 import time
 from importlib import metadata
@@ -8,10 +10,12 @@ from importlib import metadata
 import pytest
 import yaml
 
+from xray_mining import progress
 from xray_mining.catalog.merge import merge, read_about
 from xray_mining.errors import CheckFailed, UserError
 from xray_mining.models import weights
 from xray_mining.records.check_results import CheckResults
+from xray_mining.study import conduct
 from xray_mining.study.conduct import _follow, forget_lost, stop_at_errors
 from xray_mining.study.options import read_study
 from xray_mining.study.plan import plan, refuse_unknown_names
@@ -42,6 +46,7 @@ STUDY = {
         "pair": {"cohort": "all", "target": "age_years", "model": "ensemble", "members": ["ridge", "frozen"]},
     },
 }
+NETWORK = {"cohort": "all", "target": "age_years", "model": "network", "backbone": "resnet18"}
 
 
 @pytest.fixture
@@ -112,12 +117,32 @@ def test_other_weights_in_the_same_file_and_other_cohort_options_are_seen(writte
             {"experiments": {"ridge": STUDY["experiments"]["ridge"] | {"target": "agee_years"}}},
             "experiments.ridge.target: 'agee_years' is unknown; did you mean 'age_years'",
         ),
+        ({"embeddings": {"vectors": {"backbone": "resnet188"}}}, "backbone: 'resnet188' is unknown; did you mean"),
+        (
+            {"experiments": {"net": NETWORK | {"backbone": "googlenett"}}},
+            "backbone: 'googlenett' is unknown; did you mean 'googlenet'",
+        ),
+        ({"experiments": {"net": NETWORK | {"loss": "l2"}}}, "loss: 'l2' is unknown; known are auto, "),
     ],
 )
 def test_a_name_that_nobody_knows_is_refused_before_any_work(written, changes, sentence):
     study = read_study(str(written(**changes)))
     with pytest.raises(UserError, match=sentence):
         refuse_unknown_names(study)
+
+
+def test_names_of_networks_that_are_known_cost_no_import(written):
+    named = ["resnet18", "resnet18.a1_in1k", "googlenet", "tf_efficientnet_lite0", "vit_small_patch16_224"]
+    sets = {f"vectors{i}": {"backbone": name, "weights": "none"} for i, name in enumerate(named)}
+    path = written(embeddings=STUDY["embeddings"] | sets, experiments={"net": NETWORK | {"loss": "smooth_l1"}})
+    lines = (
+        "import sys",
+        "from xray_mining.study.options import read_study",
+        "from xray_mining.study.plan import refuse_unknown_names",
+        f"refuse_unknown_names(read_study({str(path)!r}))",
+        "assert not {'torch', 'timm'} & set(sys.modules)",
+    )
+    subprocess.run([sys.executable, "-c", "\n".join(lines)], check=True)
 
 
 @pytest.mark.parametrize(
@@ -175,10 +200,37 @@ def test_a_line_that_comes_in_pieces_is_read_whole(tmp_path, capsys):
 
     writer = threading.Thread(target=write)
     writer.start()
-    failures, done = _follow(process, events, 2)
+    failures, done = _follow(process, events)
     writer.join()
     assert (failures, done) == ([], 2)
     assert capsys.readouterr().err.count("10 seen") == 2
+
+
+def test_a_step_that_takes_long_says_how_far_it_is(tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(conduct, "TOLD_SECONDS", 0.0)
+    events = tmp_path / "events.jsonl"
+    going = {"step": "train/net", "event": "going", "status": 0, "sentence": "3 of 9 images, 1.5 images/s, 00:04 left"}
+    events.write_text("".join(json.dumps(each) + "\n" for each in (going | {"event": "started"}, going)))
+
+    class Process:
+        def poll(self):
+            return 0
+
+    assert _follow(Process(), events) == ([], 0)
+    assert "train/net: 3 of 9 images, 1.5 images/s, 00:04 left" in capsys.readouterr().err
+
+
+def test_a_listener_hears_of_work_in_place_of_the_bar(capsys, monkeypatch):
+    heard = []
+    monkeypatch.setattr(progress, "TOLD_SECONDS", 0.0)
+    progress.tell(heard.append)
+    try:
+        with progress.progress(4, "train", unit="fits", done=1) as bar:
+            bar.advance(2, epoch=7)
+    finally:
+        progress.tell(None)
+    assert any(each.startswith("3 of 4 fits") and each.endswith("left, epoch=7") for each in heard)
+    assert capsys.readouterr().err == ""
 
 
 def test_ingest_is_taken_up_again_where_the_catalog_is_not_the_one_it_left(written, tmp_path):

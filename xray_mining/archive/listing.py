@@ -8,12 +8,20 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from xray_mining.archive.radiograph import ListedFile, Unusable
+from xray_mining.errors import UserError
 
 PACKED = (b".zip", b".tar", b".tar.gz", b".tgz")
 # A radiograph of 10,000 × 10,000 16-bit pixels has 200 MB; beyond this a file is taken for a trap or a mistake.
 LARGEST_FILE = 512 * 2**20
 # A packed file that grows by more than this is a decompression bomb.
 _LARGEST_RATIO = 200
+
+
+def refuse_no_folder(archive: Path) -> None:
+    """UserError where `archive` is no folder."""
+    if not archive.is_dir():
+        what = "is a file, not a folder" if archive.exists() else "is not there"
+        raise UserError(f"{archive}: {what}; name the folder that holds the archive")
 
 
 def walk(folder: Path, skip: tuple[str, ...] = ()) -> Iterator[ListedFile]:

@@ -48,6 +48,7 @@ def ingest(
 
     Example: xray-mining ingest /data/chest --name hospital --workspace workspace
     """
+    from xray_mining.archive.listing import refuse_no_folder
     from xray_mining.catalog.merge import merge
     from xray_mining.catalog.query import select
     from xray_mining.ingest.ingest import IngestRequest
@@ -70,6 +71,8 @@ def ingest(
         metadata_only=metadata_only,
         again=again,
     )
+    # A slip of the path leaves no empty workspace behind.
+    refuse_no_folder(archive)
     opened = Workspace.create(workspace)
     result = read_archive(opened, request, options)
     merge(opened)

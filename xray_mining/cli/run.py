@@ -32,8 +32,8 @@ def run(
     from xray_mining.workspace import Workspace
 
     read = read_study(study)
-    place = Workspace.create(workspace)
     state = archive_state(archive)
+    place = Workspace.create(workspace)
     source = study if not Path(study).suffix else str(Path(study).resolve())
     where = archive.resolve() if archive else None
     summary = conduct(

@@ -14,6 +14,7 @@ from pathlib import Path
 import polars as pl
 
 from xray_mining.archive.adapter import Adapter, adapter_for
+from xray_mining.archive.listing import refuse_no_folder
 from xray_mining.archive.radiograph import Radiograph
 from xray_mining.errors import UserError
 from xray_mining.ingest import near_duplicates, shards
@@ -96,10 +97,8 @@ def ingest(workspace: Workspace, request: IngestRequest, options: IngestOptions)
     Raises UserError for a folder that is none or that no adapter reads, CannotFinish where the disk refuses.
     """
     started, clock = datetime.now(UTC), time.monotonic()
+    refuse_no_folder(request.folder)
     folder = request.folder.resolve()
-    if not folder.is_dir():
-        what = "is a file, not a folder" if folder.exists() else "is not there"
-        raise UserError(f"{request.folder}: {what}; name the folder that holds the archive")
     if folder == workspace.root or workspace.root in folder.parents:
         raise UserError(f"{request.folder}: lies in the workspace; an archive is a folder of its own")
     mapping = _mapping_of(request, options)

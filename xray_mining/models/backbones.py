@@ -139,6 +139,14 @@ def backbone_names() -> list[str]:
     return [*backbone.names(), *timm.list_models()]
 
 
+def refuse_unknown(name: str) -> None:
+    """UserError with the nearest name where neither the toolkit nor timm has the network."""
+    from timm.models import is_model
+
+    if name not in backbone and not is_model(name.partition(".")[0]):
+        raise backbone.unknown(name, backbone_names())
+
+
 def load_backbone(
     name: str,
     weights: str = "none",
@@ -195,12 +203,11 @@ def _from_timm(
     name: str, source: WeightsSource, state: dict[str, Tensor], side_px: int | None, channels: int
 ) -> Backbone:
     import timm
-    from timm.models import get_pretrained_cfg, is_model
+    from timm.models import get_pretrained_cfg
 
     kind = source.kind
+    refuse_unknown(name)
     plain = name.partition(".")[0]
-    if not is_model(plain):
-        raise backbone.unknown(name, timm.list_models())
     try:
         settings: Any = get_pretrained_cfg(name)
     except (RuntimeError, ValueError) as error:

@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -15,6 +16,9 @@ from xray_mining.study.options import Study
 from xray_mining.study.perform import own_process
 from xray_mining.study.plan import Step, plan, refuse_unknown_names
 from xray_mining.workspace import Workspace, asset, lock, sweep, write_json
+
+TOLD_SECONDS = 60.0
+"""How often a step that takes long says how far it is, where standard error is not a terminal."""
 
 INTERRUPT_SECONDS = 5.0
 """How long a pipeline that was interrupted beside us may take before we hand our own interrupt on."""
@@ -103,7 +107,7 @@ def conduct(
                 pass_fds=(held,),
             )
             try:
-                failures, done = _follow(process, events, len(steps))
+                failures, done = _follow(process, events)
             except KeyboardInterrupt:
                 _interrupt(process)
                 raise
@@ -196,27 +200,54 @@ def _plan_only(
     return RunSummary(study.study, 0, len(steps) - len(waiting), 0.0, [], "not written: this was a dry run")
 
 
-def _follow(process: "subprocess.Popen[bytes]", events: Path, total: int) -> tuple[list[dict[str, str]], int]:
-    """Print each step's start and end until Snakemake ends; the failed ones, and how many were done."""
+def _follow(process: "subprocess.Popen[bytes]", events: Path) -> tuple[list[dict[str, str]], int]:
+    """Print each step's start and end until Snakemake ends; the failed ones, and how many were done.
+
+    How far a step is stands on one line that is written over, where standard error is a terminal; elsewhere a line a
+    minute tells.
+    """
     failures: list[dict[str, str]] = []
     done, rest = 0, ""
+    terminal = sys.stderr.isatty()
+    told: dict[str, float] = {}
+
+    def say(text: str, end: str = "\n") -> None:
+        # The line that was written over goes first.
+        print(("\r\x1b[K" if terminal else "") + text, end=end, file=sys.stderr, flush=True)
+
     with events.open(encoding="utf-8") as lines:
         while True:
             ended = process.poll() is not None
             # A line that is still being written is taken up where it broke off.
             *complete, rest = (rest + lines.read()).split("\n")
             for event in map(json.loads, complete):
+                step = event["step"]
                 if event["event"] == "started":
-                    print(f"   …  {event['step']}", file=sys.stderr, flush=True)
+                    told[step] = time.monotonic()
+                    say(f"   …  {step}")
+                elif event["event"] == "going":
+                    if terminal:
+                        say(_cut(f"   …  {step}: {event['sentence']}"), end="")
+                    elif time.monotonic() - told.get(step, 0.0) >= TOLD_SECONDS:
+                        told[step] = time.monotonic()
+                        say(f"   …  {step}: {event['sentence']}")
                 elif event["event"] == "done":
                     done += 1
                     said = f"{float(event['seconds']):6.1f} s  {event['sentence']}"
-                    print(f"{done:4d}  {event['step']:<38} {said}", file=sys.stderr, flush=True)
+                    say(f"{done:4d}  {step:<38} {said}")
                 else:
                     failures.append(event)
             if ended:
+                if terminal:
+                    say("", end="")
                 return failures, done
             time.sleep(0.1)
+
+
+def _cut(text: str) -> str:
+    """The text, short enough for one line of the terminal: what wraps could not be written over."""
+    width = shutil.get_terminal_size().columns - 1
+    return text if len(text) <= width else text[: width - 1] + "…"
 
 
 def _failure(failures: list[dict[str, str]], log: Path) -> UserError:

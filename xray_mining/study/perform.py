@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from xray_mining import progress
 from xray_mining.errors import UserError, unknown_name
 from xray_mining.records.cohort import FrozenCohort
 from xray_mining.records.predictions import Predictions
@@ -57,6 +58,7 @@ def perform(told: Path, name: str, jobs: int) -> None:
     threading.Thread(target=_end_with, args=(given["run"],), daemon=True).start()
     started = time.monotonic()
     say("started", 0, "")
+    progress.tell(lambda text: say("going", 0, text))
     try:
         done = _STAGES[step.stage](study, workspace, step.keys, job)
     except UserError as error:
@@ -126,11 +128,9 @@ def archive_state(archive: Path | None) -> str:
     """
     if archive is None:
         return ""
-    if not archive.is_dir():
-        what = "is a file, not a folder" if archive.exists() else "is not there"
-        raise UserError(f"{archive}: {what}; name the folder that holds the archive")
-    from xray_mining.archive.listing import walk
+    from xray_mining.archive.listing import refuse_no_folder, walk
 
+    refuse_no_folder(archive)
     total = hashlib.sha256()
     for file in walk(archive):
         total.update(repr(file).encode())

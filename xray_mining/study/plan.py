@@ -1,12 +1,16 @@
 """The order of the stages: a study as steps, each with what it stands on."""
 
+import re
 from dataclasses import dataclass
+from functools import cache
+from importlib.util import find_spec
 from pathlib import Path
 
 from pydantic import BaseModel
 
+from xray_mining import models
 from xray_mining.errors import unknown_name
-from xray_mining.models.options import ExperimentOptions
+from xray_mining.models.options import EmbeddingOptions, ExperimentOptions, NetworkOptions
 from xray_mining.study.options import Study
 from xray_mining.workspace import asset, digest_of, digest_of_file, versions
 
@@ -77,10 +81,7 @@ def plan(study: Study, archive_state: str = "") -> tuple[Step, ...]:
 
 
 def refuse_unknown_names(study: Study) -> None:
-    """UserError for a cohort, parameter, target or feature family that nobody knows, before any work begins.
-
-    Names of backbones are asked of timm by the step that needs them: its import alone takes seconds.
-    """
+    """UserError for a cohort, parameter, target, family, backbone or loss that nobody knows, before any work begins."""
     from xray_mining.catalog.cohort import read_query
     from xray_mining.features.registry import find
 
@@ -95,6 +96,46 @@ def refuse_unknown_names(study: Study) -> None:
             raise unknown_name(where, experiment.target, targets[experiment.cohort])
     for options in study.features.values():
         find(options.families)
+    for options in [*study.embeddings.values(), *study.experiments.values()]:
+        if isinstance(options, EmbeddingOptions | NetworkOptions):
+            _refuse_unknown_backbone(options.backbone)
+        if isinstance(options, NetworkOptions):
+            _refuse_unknown_loss(options.loss)
+
+
+def _refuse_unknown_backbone(name: str) -> None:
+    # Torch and timm take seconds to import: they are asked only where none of their files defines such a network.
+    if name.partition(".")[0] not in _defined("register_model", _timm_files()) | _defined(
+        "backbone", _own("backbones")
+    ):
+        from xray_mining.models.backbones import refuse_unknown
+
+        refuse_unknown(name)
+
+
+def _refuse_unknown_loss(name: str) -> None:
+    if name != "auto" and name not in _defined("loss", _own("losses")):
+        from xray_mining.models.losses import loss
+
+        loss.find(name, also=["auto"])
+
+
+@cache
+def _defined(decorator: str, files: tuple[Path, ...]) -> frozenset[str]:
+    """Names of the functions under a decorator, read without importing the files."""
+    names = re.compile(rf"^@{decorator}\ndef (\w+)\(", re.MULTILINE)
+    return frozenset(name for file in files for name in names.findall(file.read_text(encoding="utf-8")))
+
+
+@cache
+def _timm_files() -> tuple[Path, ...]:
+    timm = find_spec("timm")
+    folders = (timm.submodule_search_locations if timm else None) or []
+    return tuple(file for folder in folders for file in Path(folder).glob("models/*.py"))
+
+
+def _own(module: str) -> tuple[Path, ...]:
+    return (Path(models.__file__).with_name(f"{module}.py"),)
 
 
 def _weights_of(options: object) -> str:
