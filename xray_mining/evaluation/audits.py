@@ -52,7 +52,7 @@ def audit(
         fairness(task, choice, subgroups),
         matched_groups(task, options, choice),
         label_noise(task, choice),
-        drift_over_years(task, choice),
+        drift_over_years(task, options, choice),
     ):
         rows += each[0]
         findings += each[1]
@@ -454,7 +454,7 @@ def label_noise(task: Task, choice: Choice) -> tuple[Rows, Rows]:
     return rows, [finding("NOISE001", "note", "passed", title, sentence, rows=listed, offenders=total)]
 
 
-def drift_over_years(task: Task, choice: Choice) -> tuple[Rows, Rows]:
+def drift_over_years(task: Task, options: EvaluationOptions, choice: Choice) -> tuple[Rows, Rows]:
     """DRIFT002: whether the best model's error changes over the years of the studies."""
     title = "the best model is as good in every year"
     model = task.models.get(choice.best)
@@ -469,7 +469,7 @@ def drift_over_years(task: Task, choice: Choice) -> tuple[Rows, Rows]:
     if given is None:
         return [], [finding("DRIFT002", "warning", "not_applicable", title, f"{task.name}: has no probabilities.")]
     loss = np.abs(given - task.truth)[known]
-    slope, low, high, p = _slope(years[known], loss, task.owner[known])
+    slope, low, high, p = _slope(years[known], loss, task.owner[known], options.confidence)
     unit = f" {task.target.unit}" if task.is_number and task.target.unit else ""
     words = f"the absolute error changes by {slope:.3f}{unit} a year ({low:.3f} to {high:.3f})"
     row = _row(
@@ -491,7 +491,7 @@ def drift_over_years(task: Task, choice: Choice) -> tuple[Rows, Rows]:
     return [row], [finding("DRIFT002", "warning", outcome, title, f"{task.name}: {words}.", offenders=int(failed))]
 
 
-def _slope(x: Array, y: Array, owner: Array) -> tuple[float, float, float, float]:
+def _slope(x: Array, y: Array, owner: Array, confidence: float) -> tuple[float, float, float, float]:
     """Least-squares slope of y on x with a Student interval and p, variance by patient."""
     centred = x - x.mean()
     square = float((centred**2).sum())
@@ -500,7 +500,7 @@ def _slope(x: Array, y: Array, owner: Array) -> tuple[float, float, float, float
     sums = np.bincount(owner, centred * residual / square)
     count = len(np.unique(owner))
     error = float(np.sqrt((sums**2).sum() * count / (count - 1)))
-    half = float(stats.t.ppf(0.975, count - 1)) * error
+    half = float(stats.t.ppf(0.5 + confidence / 2, count - 1)) * error
     p = float(2 * stats.t.sf(abs(slope) / error, count - 1)) if error > 0 else 1.0
     return slope, slope - half, slope + half, p
 

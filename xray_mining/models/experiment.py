@@ -513,42 +513,46 @@ def _fit_null(task: _Task, fit: "Fit") -> "tuple[Fitted, dict[str, Any]]":
 
 
 def _fit_baseline(task: _Task, fit: "Fit") -> "tuple[Fitted, dict[str, Any]]":
-    import numpy as np
-
     from xray_mining.features.extract import load
-    from xray_mining.models.baselines import fit_baseline
 
     options = task.options
     assert isinstance(options, BaselineOptions)
-    sets = {key: task.study.features[key] for key in options.features}
-
-    def side_by_side() -> "np.ndarray":
-        tables = [load(task.workspace, key, each, task.keys(), task.store)[0] for key, each in sets.items()]
-        return np.concatenate(tables, 1)
-
-    fitted, learned = fit_baseline(options.model, task.matrix(side_by_side), fit)
-    shown = {key: shown_options(each) for key, each in sets.items()}
-    task.save(fit, {"predictor": learned.predictor, "features": shown})
-    return fitted, learned.chosen
+    matrix = task.matrix(lambda: _side_by_side(task, options.features, task.study.features, load))
+    return _fit_table(task, fit, matrix, options.model)
 
 
 def _fit_frozen(task: _Task, fit: "Fit") -> "tuple[Fitted, dict[str, Any]]":
-    import numpy as np
-
-    from xray_mining.models.baselines import fit_baseline
     from xray_mining.models.embedding import load
 
     options = task.options
     assert isinstance(options, FrozenOptions)
-    sets = {key: task.study.embeddings[key] for key in options.embeddings}
+    matrix = task.matrix(lambda: _side_by_side(task, options.embeddings, task.study.embeddings, load))
+    return _fit_table(task, fit, matrix, options.head, options.components)
 
-    def side_by_side() -> "np.ndarray":
-        tables = [load(task.workspace, key, each, task.keys(), task.store)[0] for key, each in sets.items()]
-        return np.concatenate(tables, 1)
 
-    fitted, learned = fit_baseline(options.head, task.matrix(side_by_side), fit, options.components)
-    shown = {key: shown_options(each) for key, each in sets.items()}
-    task.save(fit, {"predictor": learned.predictor, "embeddings": shown})
+def _side_by_side(
+    task: _Task, chosen: Sequence[str], sets: Mapping[str, Any], load: "Callable[..., tuple[np.ndarray, list[str]]]"
+) -> "np.ndarray":
+    """The numbers of the chosen sets, (members, columns)."""
+    import numpy as np
+
+    return np.concatenate([load(task.workspace, key, sets[key], task.keys(), task.store)[0] for key in chosen], 1)
+
+
+def _fit_table(
+    task: _Task, fit: "Fit", matrix: "np.ndarray", model: str, components: int = 0
+) -> "tuple[Fitted, dict[str, Any]]":
+    """A scikit-learn model on a table, kept for `predict` with the options of the sets its columns come from."""
+    from xray_mining.models.baselines import fit_baseline
+
+    fitted, learned = fit_baseline(model, matrix, fit, components)
+    options, study = task.options, task.study
+    if isinstance(options, FrozenOptions):
+        sets = {"embeddings": {key: shown_options(study.embeddings[key]) for key in options.embeddings}}
+    else:
+        assert isinstance(options, BaselineOptions)
+        sets = {"features": {key: shown_options(study.features[key]) for key in options.features}}
+    task.save(fit, {"predictor": learned.predictor, **sets})
     return fitted, learned.chosen
 
 
