@@ -39,7 +39,7 @@ class _Told(io.StringIO):
 
     def write(self, text: str) -> int:
         if text.strip():
-            self.listener(text.strip())
+            self.listener(" ".join(text.split()))
         return len(text)
 
 

@@ -33,7 +33,8 @@ def build(results: Results) -> Section:
         "subgroups",
         "Subgroups",
         f"The best model, looked at in parts of the test patients. Groups of fewer than {least} patients are left out; "
-        f"p compares a group with all others and is adjusted for the number of groups.",
+        f"p compares a group with all others and is adjusted for the number of groups. The audit FAIR001 asks "
+        f"all columns at once, with another adjustment: its p is another.",
         by_task(results, results.tasks, lambda task: _task(results, task)),
     )
 
@@ -53,7 +54,9 @@ def subgroup_words(subgroup: str) -> str:
         elif name == "age_band":
             said.append(f"age {level}")
         else:
-            said.append(f"{variable_words(name).lower()} {level}")
+            words = variable_words(name).lower()
+            # A site's key is told as 'site 1' already.
+            said.append(level if level.startswith(f"{words} ") else f"{words} {level}")
     return ", ".join(said)
 
 
