@@ -184,7 +184,11 @@ def macro_auc(
     *,
     confidence: float = 0.95,
 ) -> Estimate:
-    """Mean over classes of each class's area against the others, its variance from influences summed per patient."""
+    """Mean over classes of each class's area against the others, its variance from influences summed per patient.
+
+    `truth` is (n,) labels out of `classes`, or, where a unit may have several labels or none, (n, classes) of 0 and 1,
+    nan where a label is not known; `probabilities` (n, classes). A class that all or no units have is left out.
+    """
     names, values = np.asarray(truth), finite("probabilities", probabilities)
     owner = owners(patients, len(names))
     value, influence, smallest = _macro_influence(names, values, classes, owner, folds)
@@ -231,13 +235,13 @@ def _macro_influence(
     fold = np.zeros(len(names), dtype=np.int64) if folds is None else np.asarray(folds)
     influence, areas, smallest = np.zeros(len(names)), [], []
     for i, name in enumerate(classes):
-        label = names == name
-        inside = [
-            fold == each for each in np.unique(fold) if label[fold == each].any() and not label[fold == each].all()
-        ]
+        label = names[:, i] == 1 if names.ndim == 2 else names == name
+        known = np.isfinite(names[:, i]) if names.ndim == 2 else np.ones(len(names), dtype=bool)
+        parts = [known & (fold == each) for each in np.unique(fold)]
+        inside = [members for members in parts if label[members].any() and not label[members].all()]
         if not inside:
             continue
-        found = areas_over_folds(label, values[:, i], owner, fold)
+        found = areas_over_folds(label[known], values[known, i], owner[known], fold[known])
         areas.append(float(found.values[0]))
         smallest.append(found.positives)
         for members in inside:
