@@ -6,6 +6,7 @@ from html import unescape
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 
+import html5lib
 import polars as pl
 import pytest
 from typer.testing import CliRunner
@@ -235,3 +236,7 @@ def test_the_command_prints_where_the_page_is(archive, tmp_path):
 def test_every_section_has_a_place_of_its_own():
     orders = [module.ORDER for module in section_modules(archive_sections)]
     assert orders == sorted(set(orders))
+
+
+def test_the_page_is_valid_html(page):
+    html5lib.HTMLParser(strict=True).parse(page.read_text(encoding="utf-8"))

@@ -6,6 +6,8 @@ import re
 from html.parser import HTMLParser
 from pathlib import Path
 
+import html5lib
+
 from xray_mining.reporting.page import section_modules
 from xray_mining.reporting.results import Results
 from xray_mining.reporting.section import Gallery, Points, Section, Text
@@ -169,3 +171,11 @@ def test_every_section_keeps_the_contract(sections: list[Section], example: Path
         assert module.applies(results) is True
         assert re.fullmatch(r"[a-z][a-z0-9-]*", section.anchor)
         assert section.sentence.endswith(".")
+
+
+def test_the_page_is_valid_html(page):
+    text = page.read_text(encoding="utf-8")
+    html5lib.HTMLParser(strict=True).parse(text)
+    assert not re.findall(r"<path(?![^>]* d=)[^>]*>", text)
+    identities = re.findall(r' id="([^"]+)"', text)
+    assert len(identities) == len(set(identities))
