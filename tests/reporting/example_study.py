@@ -185,7 +185,7 @@ def _checks(maker: str) -> list[dict]:
         }
 
     return [
-        check("GATE001", "error", "passed", "a patient is in one fold only", "Each patient is in one fold.", "flow"),
+        check("GATE001", "error", "passed", "patients in several folds", "Each patient is in one fold.", "flow"),
         check(
             "SHORT001",
             "warning",

@@ -65,7 +65,7 @@ def shortcuts(task: Task, options: EvaluationOptions, choice: Choice) -> tuple[R
     Failed where metadata tell more than chance (Holm over these models), and where grey levels or the border do and
     reach half of the best model's score: fluid whitens a picture, and shoulders lie at its border.
     """
-    title = "what is not anatomy does not tell the target"
+    title = "what tells the target without anatomy"
     nulls = [
         (word, model)
         for word in SHORTCUTS
@@ -161,7 +161,7 @@ def leaning(task: Task, options: EvaluationOptions, choice: Choice) -> tuple[Row
     Shares of the variance between the attribute's levels (omega squared, which chance leaves at 0), a unit a patient;
     p of an analysis of variance, Benjamini and Hochberg over the attributes. Levels below the least cell are one.
     """
-    title = "the target does not lean on maker, site, view or year"
+    title = "the target by maker, site, view and year"
     model = task.models.get(choice.best)
     if task.target.kind == "group" or not len(task.truth):
         sentence = f"{task.name}: only numbers and two classes are asked."
@@ -244,7 +244,7 @@ def fairness(task: Task, choice: Choice, subgroups: Sequence[Mapping[str, Any]])
     points (one threshold gives groups of unlike scores unlike sensitivities without a gap in what is known), and cells
     of SCREENED_PATIENTS at least, whose p values can be relied on; smaller ones stand in the table of subgroups.
     """
-    title = "the best model is as good for every subgroup"
+    title = "the best model by subgroup"
     own = {"age_years": "age_band", "patient_sex": "patient_sex"}.get(task.target.name)
     wanted = [
         each
@@ -299,7 +299,7 @@ MATCHED = ("patient_sex", "view_position", "manufacturer", "institution_key")
 
 def matched_groups(task: Task, options: EvaluationOptions, choice: Choice) -> tuple[Rows, Rows]:
     """FAIR002: two groups again, on a test set drawn to equal age, sex and, for classes, prevalence; Holm over all."""
-    title = "groups are alike at equal age, sex and prevalence"
+    title = "groups at equal age, sex and prevalence"
     model = task.models.get(choice.best)
     if model is None or task.target.kind == "group":
         return [], [finding("FAIR002", "warning", "not_applicable", title, f"{task.name}: groups are not compared.")]
@@ -405,7 +405,7 @@ def label_noise(task: Task, choice: Choice) -> tuple[Rows, Rows]:
     A unit is a suspect when its probability for the other class reaches the mean that units of that class have. Listed,
     not judged: a weak model contradicts right labels too.
     """
-    title = "labels that the best model contradicts are listed"
+    title = "labels that the best model contradicts"
     model = task.models.get(choice.best)
     values = probabilities(model)[0] if model is not None and task.target.kind == "binary" else None
     if model is None or values is None:
@@ -456,7 +456,7 @@ def label_noise(task: Task, choice: Choice) -> tuple[Rows, Rows]:
 
 def drift_over_years(task: Task, options: EvaluationOptions, choice: Choice) -> tuple[Rows, Rows]:
     """DRIFT002: whether the best model's error changes over the years of the studies."""
-    title = "the best model is as good in every year"
+    title = "the best model over the years"
     model = task.models.get(choice.best)
     years = task.units["study_year"].cast(pl.Float64).fill_null(np.nan).to_numpy()
     if model is None or task.target.kind == "group":
@@ -507,7 +507,7 @@ def _slope(x: Array, y: Array, owner: Array, confidence: float) -> tuple[float, 
 
 def drift_between_splits(cohort: FrozenCohort, attributes: pl.DataFrame) -> tuple[Rows, Rows]:
     """DRIFT001: whether training and test patients are alike, a radiograph each; Welch's test, or chi-squared."""
-    title = "training and test patients are alike"
+    title = "training patients beside test patients"
     members = cohort.members().select("image_key", "patient_key", "split")
     frame = members.join(attributes.drop("patient_key", "study_key"), on="image_key", how="left").sort("image_key")
     frame = frame.unique("patient_key", keep="first", maintain_order=True)
@@ -557,7 +557,7 @@ def drift_between_splits(cohort: FrozenCohort, attributes: pl.DataFrame) -> tupl
 
 def adequacy(task: Task, smallest: Smallest | None) -> tuple[Rows, Rows]:
     """SIZE002: the smallest difference of the best model from its rival that this test set would have shown."""
-    title = "the test set is large enough to tell models apart"
+    title = "the size of the test set"
     if smallest is None:
         sentence = f"{task.name}: there is no pair of models to tell apart."
         return [], [finding("SIZE002", "note", "not_applicable", title, sentence)]

@@ -30,7 +30,9 @@ def score(task: Task, options: EvaluationOptions, choice: Choice) -> tuple[list[
         sentence = refusal(task, model)
         if sentence:
             findings.append(
-                finding("EVAL005", "warning", "failed", "an experiment can be scored", f"{model.name}: {sentence}")
+                finding(
+                    "EVAL005", "warning", "failed", "experiments that cannot be scored", f"{model.name}: {sentence}"
+                )
             )
         findings += _remarks(task, model)
         if known.any():
@@ -67,7 +69,7 @@ def _remarks(task: Task, model: Model) -> list[dict[str, Any]]:
                 "EVAL006",
                 "warning",
                 "failed",
-                "predictions differ between units",
+                "predictions that are the same for everybody",
                 f"{model.name}: predicts the same for every test unit; correlations and slopes are not defined.",
                 offenders=1,
             )
@@ -81,7 +83,7 @@ def _remarks(task: Task, model: Model) -> list[dict[str, Any]]:
                 "EVAL008",
                 "warning",
                 "failed",
-                "an experiment has validation predictions",
+                "experiments without validation predictions",
                 f"{model.name}: has no predictions for validation patients: {what}.",
                 offenders=1,
             )
@@ -93,7 +95,7 @@ def _remarks(task: Task, model: Model) -> list[dict[str, Any]]:
                 "EVAL009",
                 "warning",
                 "failed",
-                "every test unit is predicted by every experiment",
+                "test units without a prediction",
                 f"{model.name}: {missing:,} of {len(known):,} test units have no prediction; comparisons are on units "
                 f"that both experiments predict.",
                 offenders=missing,

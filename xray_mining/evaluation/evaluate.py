@@ -177,7 +177,7 @@ class _Written:
         largest = max(self.found.cohorts.values(), key=lambda cohort: cohort.members().height, default=None)
         for cohort in self.found.cohorts.values():
             store = pictures.open_store(self.workspace, cohort)
-            title = "the page has pictures"
+            title = "pictures for the page"
             if store is None:
                 sentence = f"{cohort.name}: the pixel store is not there, so no average and no case is drawn."
                 self.findings.append(finding("EVAL010", "note", "skipped", title, sentence, section="average_images"))
@@ -226,7 +226,7 @@ class _Written:
                     "EVAL011",
                     "warning",
                     "failed",
-                    "every experiment of the study has predictions",
+                    "experiments without predictions",
                     f"{name}: has no predictions, so its row is absent.",
                     offenders=1,
                     section="comparison",

@@ -17,7 +17,7 @@ def leakage_gate(workspace: Workspace, cohort: FrozenCohort) -> dict[str, Any]:
     """GATE003: the gate that stands before every fit, once more: nothing of a patient or exposure is on two sides."""
     from xray_mining.catalog.cohort import gate
 
-    title = "the leakage gate: no patient and no exposure stands on two sides"
+    title = "the leakage gate: patients and exposures on two sides"
     try:
         unchecked = gate(workspace, cohort)
     except CheckFailed as error:
@@ -37,7 +37,7 @@ def leakage_gate(workspace: Workspace, cohort: FrozenCohort) -> dict[str, Any]:
 def leaks(cohort: FrozenCohort) -> list[dict[str, Any]]:
     """GATE001: no patient of the cohort may stand in two folds or two splits."""
     members = cohort.members()
-    title = "a patient is in one fold only"
+    title = "patients in several folds"
     torn = (
         members.group_by("patient_key")
         .agg(pl.col("fold").n_unique().alias("folds"), pl.col("split").n_unique().alias("splits"))
@@ -65,7 +65,7 @@ def leaks(cohort: FrozenCohort) -> list[dict[str, Any]]:
 
 def predicted_leaks(task: Task) -> list[dict[str, Any]]:
     """GATE002: no patient may be tested and validated by the same fit."""
-    title = "no patient is tested and validated by the same fit"
+    title = "patients tested and validated by the same fit"
     tested = task.units.select("patient_key", "fold").unique()
     found = []
     # Without validation predictions there is nothing to look at: nothing is said of such an experiment.
@@ -100,7 +100,7 @@ def predicted_leaks(task: Task) -> list[dict[str, Any]]:
 
 def sizes(task: Task, options: EvaluationOptions) -> list[dict[str, Any]]:
     """Whether there are enough test patients for the intervals to be believed."""
-    title = "there are enough test patients"
+    title = "the number of test patients"
     if task.target.kind in ("binary", "group"):
         count = {
             name: len(np.unique(task.owner[task.labels == name])) for name in sorted(np.unique(task.labels).tolist())

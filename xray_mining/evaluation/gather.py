@@ -231,7 +231,7 @@ def _set_stale_aside(workspace: Workspace, frames: dict[str, pl.DataFrame], foun
                     "EVAL012",
                     "warning",
                     "failed",
-                    "experiments of one cohort stand on one freeze of it",
+                    "experiments on another freeze of the cohort",
                     f"{', '.join(stale)}: {verb} trained on another freeze of cohort {cohort} than the one that is "
                     f"scored ({kept[:12]}) and stands aside; train again.",
                     offenders=len(stale),
@@ -244,7 +244,7 @@ def _set_stale_aside(workspace: Workspace, frames: dict[str, pl.DataFrame], foun
                     "EVAL013",
                     "warning",
                     "failed",
-                    "predictions are for the cohort as it was last frozen",
+                    "predictions for an earlier freeze of the cohort",
                     f"{cohort}: all experiments were trained on an earlier freeze ({kept[:12]}) than the last "
                     f"({str(latest)[:12]}); train again.",
                     offenders=len(members[kept]),
@@ -278,7 +278,7 @@ def _one_digest(frame: pl.DataFrame, name: str, notes: Mapping[str, Any], found:
             "EVAL007",
             "warning",
             "failed",
-            "an experiment's predictions are all of one digest",
+            "predictions of several digests",
             f"{name}: its folder holds predictions of {groups.height} digests or targets; only the current one is "
             f"scored.",
             offenders=groups.height - 1,
@@ -345,7 +345,7 @@ def _task(
                 "EVAL001",
                 "error",
                 "failed",
-                "test units have predictions and a known truth",
+                "test units without prediction or truth",
                 f"{where}: no experiment has a prediction for a test unit whose truth is known; nothing is scored.",
                 offenders=len(frames),
             )
@@ -370,7 +370,7 @@ def _checked(frame: pl.DataFrame, name: str, target: Target, members: pl.DataFra
                 "EVAL002",
                 "error",
                 "failed",
-                "predictions are for members of the cohort",
+                "predictions for others than the cohort",
                 f"{name}: {outside['unit_key'].n_unique():,} predicted units are not in the cohort; they are left out.",
                 rows=outside.select("unit_key").unique().sort("unit_key").head(10).to_dicts(),
                 offenders=outside["unit_key"].n_unique(),

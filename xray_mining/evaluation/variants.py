@@ -68,7 +68,7 @@ def hanging(task: Task, options: EvaluationOptions, choice: Choice) -> tuple[Row
     Failed where the loss is more than chance (Holm over the variants) and more than half of what the best model
     knows on the same images beyond guessing: the MAE of the centre minus its own, or its area above 0.5.
     """
-    title = "the score does not hang on window and sharpness"
+    title = "the score under another window and sharpness"
     rows, guilty, judged = [], [], []
     for model in task.models.values():
         lost = {

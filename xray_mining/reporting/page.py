@@ -114,8 +114,7 @@ def rendered(head: dict[str, Any], found: Sequence[dict[str, str]], built: Seque
     alerted = {
         section.anchor: sum(row.get("within", row["anchor"]) == section.anchor for row in found) for section in built
     }
-    count = "1 check failed: what it says" if len(found) == 1 else f"{len(found)} checks failed: what they say"
-    words = {"alerts": f"{count} is not so", "alerted": "failed"}
+    words = {"alerts": f"{len(found)} {'check' if len(found) == 1 else 'checks'} failed", "alerted": "failed"}
     return (
         environment()
         .get_template("page.html.j2")
