@@ -384,7 +384,7 @@ def _checked(frame: pl.DataFrame, name: str, target: Target, members: pl.DataFra
                 "EVAL003",
                 "error",
                 "failed",
-                "predictions are finite numbers",
+                "predictions that are no numbers",
                 f"{name}: {broken.height:,} of {frame.height:,} predictions are not numbers (nan or infinite); their "
                 f"units are left out for this experiment.",
                 offenders=broken.height,
