@@ -10,10 +10,12 @@ from hypothesis import strategies as st
 
 from xray_mining.catalog.checks import check, leaks
 from xray_mining.catalog.cohort import freeze, gate, known_cohorts, read_query, summary_of
-from xray_mining.catalog.connection import connect, frame
+from xray_mining.catalog.connection import connect, frame, reads_results
 from xray_mining.catalog.folds import fold_of
 from xray_mining.catalog.header import queries, read_header
+from xray_mining.catalog.link import link
 from xray_mining.errors import CheckFailed, UserError
+from xray_mining.ingest.identity import public_domain
 from xray_mining.records.cohort import FrozenCohort
 from xray_mining.records.cohort_members import CohortMembers
 from xray_mining.records.images import Images
@@ -290,6 +292,53 @@ def test_the_gate_finds_what_a_hand_made_cohort_got_wrong(workspace, population,
     CohortMembers.write(torn, cohort.folder / "cohort_members.parquet")
     with pytest.raises(CheckFailed, match=code):
         gate(workspace, cohort)
+
+
+@pytest.fixture
+def linked_study(workspace, put, make, tmp_path):
+    """Two patients on two sides, each with a study of its own; one more study bears images of both, one row links it.
+
+    Members are the one's own study and the other's image of the shared one, so that no study stands on two sides.
+    """
+    domain = public_domain("here")
+    shared = domain.digest("study", "1.2.shared")
+    one, other = sorted(make.key("patient", n) for n in range(2))
+    rows = [make.image(n, age_years=40.0) for n in range(2, 60)]
+    rows += [
+        make.image(100, patient_key=one, age_years=40.0),
+        make.image(101, patient_key=one, study_key=shared, view_position="LATERAL"),
+        make.image(102, patient_key=other, study_key=shared, age_years=40.0),
+    ]
+    put(Images, rows)
+    (tmp_path / "table.csv").write_text("uid,score\n1.2.shared,5\n")
+    mapping = "name: outcomes\ndomain: here\nstudy_uid: uid\nfindings:\n- {name: severity, column: score}\n"
+    (tmp_path / "mapping.yaml").write_text(mapping)
+    assert link(workspace, tmp_path / "table.csv", tmp_path / "mapping.yaml").matched == 1
+    return make.key("image", 100), make.key("image", 102), one, other
+
+
+@pytest.mark.parametrize("apart", [True, False])
+def test_the_gate_finds_a_linked_label_on_two_sides(workspace, linked_study, apart):
+    one_image, other_image, one, other = linked_study
+    # a salt that lays the two patients into two folds, or into one
+    salt = next(str(n) for n in range(1000) if (fold_of(str(n), one, 3) != fold_of(str(n), other, 3)) == apart)
+    if not apart:
+        assert set(freeze(workspace, "frontal_adults", "adults", folds=3, salt=salt).members()["image_key"]) >= {
+            one_image,
+            other_image,
+        }
+        return
+    low, high = sorted((one_image, other_image))
+    with pytest.raises(CheckFailed, match=f"LEAK005.*{low}, {high}, outcomes, severity"):
+        freeze(workspace, "frontal_adults", "adults", folds=3, salt=salt)
+    assert not (workspace.root / "cohorts").exists()
+
+
+def test_checks_and_views_read_the_catalog_alone():
+    # so the gate does not wait until the members of a cohort of a million are merged into results.duckdb
+    for folder in ("checks", "schema"):
+        for path in queries(asset(f"sql/{folder}")).values():
+            assert not reads_results(path.read_text(encoding="utf-8")), path.name
 
 
 @pytest.mark.parametrize(("digest", "found"), [("uuid()", []), (f"'{'0' * 32}'::uuid", ["LEAK003"])])
