@@ -365,9 +365,14 @@ def digest_of_frame(frame: "pl.DataFrame") -> str:
         total.update(f"|{name}|".encode())
         total.update(np.packbits(series.is_null().to_numpy()).tobytes())
         if series.dtype == pl.String:
-            filled = series.fill_null("")
+            filled = series.fill_null("").rechunk()
             total.update(filled.str.len_bytes().to_numpy().astype("<u4").tobytes())
-            total.update("".join(filled.to_list()).encode())
+            # all texts one after the other, as Arrow holds them: a list of Python's own takes three times the memory
+            joined = filled.to_arrow(compat_level=pl.CompatLevel.oldest())
+            _, offsets, values = joined.buffers()
+            bounds = np.frombuffer(offsets, "<i8")[joined.offset : joined.offset + len(joined) + 1]
+            if values is not None:
+                total.update(memoryview(values)[bounds[0] : bounds[-1]])
         elif series.dtype == pl.Binary:
             for value in series.to_list():
                 total.update(hashlib.sha256(value or b"").digest())

@@ -117,7 +117,7 @@ def with_members(con: duckdb.DuckDBPyConnection, members: pl.DataFrame) -> None:
 def check(workspace: Workspace, cohort: FrozenCohort | None = None) -> CheckSummary:
     """Run the checks of the archive, or of a cohort, and keep their results in checks/SUBJECT.parquet."""
     subject = cohort.name if cohort else ""
-    with connect(workspace) as con:
+    with connect(workspace, results=False) as con:
         if cohort:
             with_members(con, cohort.members())
         results = [_run(con, workspace, each, subject) for each in all_checks("cohort" if cohort else "archive")]

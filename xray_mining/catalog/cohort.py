@@ -9,7 +9,7 @@ import duckdb
 import polars as pl
 
 from xray_mining.catalog import flow
-from xray_mining.catalog.connection import connect, frame, guarded
+from xray_mining.catalog.connection import connect, frame, guarded, reads_results
 from xray_mining.catalog.guard import one_select
 from xray_mining.catalog.header import Header, queries, read_header
 from xray_mining.catalog.merge import read_about
@@ -118,7 +118,7 @@ def freeze(  # noqa: PLR0917  the joint that a study's stage calls
     values = asked.header.values(parameters or {}, asked.where)
     command = f"xray-mining cohort {asked.name} --as {name} --folds {folds}"
     with record_run(workspace, "cohort", name, command, {"parameters": values, "folds": folds, "salt": salt}) as notes:
-        with guarded(workspace, seconds=None) as con:
+        with guarded(workspace, seconds=None, results=any(map(reads_results, _texts(asked)))) as con:
             store = workspace.settings.store or ""
             needs_pixels = bool(store) if require_pixels is None else require_pixels
             if needs_pixels and not store:
@@ -131,10 +131,11 @@ def freeze(  # noqa: PLR0917  the joint that a study's stage calls
             members = _members(con, chosen, asked, folds, salt)
             if needs_pixels:
                 _require_pixels(con, members, store, asked.where)
-            targets, typed_targets = _targets(chosen, asked)
-            counted = (flow.whole(con), *flow.count(con, tree, values, asked.where), flow.of_members(members))
+            counted = (*flow.count(con, tree, values, asked.where), flow.of_members(members))
             sentences = _sentences(con, asked, values, members, chosen)
             offenders = _offenders(con, members)
+        # after DuckDB has given its memory back: these are the largest frames
+        targets, typed_targets = _targets(chosen, asked)
         digest = digest_of(
             [digest_of_frame(members), digest_of_frame(targets), [asdict(each) for each in typed_targets]]
         )
@@ -193,11 +194,15 @@ def gate(workspace: Workspace, cohort: FrozenCohort) -> tuple[str, ...]:
     """
     from xray_mining.catalog.checks import unanswered
 
-    with connect(workspace) as con:
+    with connect(workspace, results=False) as con:
         offenders = _offenders(con, cohort.members())
         open_questions = tuple(unanswered(con, workspace))
     _stop_at(offenders, f"cohort {cohort.name}")
     return open_questions
+
+
+def _texts(asked: CohortQuery) -> list[str]:
+    return [asked.text, *(shipped(name).read_text(encoding="utf-8") for name in asked.header.reports)]
 
 
 def _used(values: Mapping[str, Any], tree: Any) -> dict[str, Any]:
@@ -376,6 +381,8 @@ def _sentences(
     chosen: pl.DataFrame,
 ) -> tuple[str, ...]:
     """What the header's `-- report:` queries say of the members: one sentence a row."""
+    if not asked.header.reports:
+        return ()
     found: list[str] = []
     extra = [name for name in chosen.columns if name not in members.columns]
     con.register("member_rows", members.join(chosen.select("image_key", *extra), on="image_key").to_arrow())

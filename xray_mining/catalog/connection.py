@@ -16,22 +16,23 @@ from xray_mining.catalog.folds import FOLD_OF
 from xray_mining.errors import CannotFinish, UserError
 from xray_mining.workspace import Workspace, asset
 
-MEMORY_LIMIT = "1500MB"
+MEMORY_LIMIT = "1000MB"
 """What one connection may hold before it spills to disk."""
 RESULT_BYTES = 1 << 30
 """A result larger than this is refused: it belongs into a narrower query."""
 
 
 @contextmanager
-def connect(workspace: Workspace, refresh: bool = True) -> Generator[duckdb.DuckDBPyConnection]:
+def connect(workspace: Workspace, refresh: bool = True, results: bool = True) -> Generator[duckdb.DuckDBPyConnection]:
     """A connection that sees the tables of both files, read-only, and the views of sql/schema.
 
-    `refresh` merges new parts first. What is open stays readable while a merge renames a new file over the old.
+    `refresh` merges new parts first, those of results only where what is asked reads them (`results`): after a cohort
+    of a million members that takes seconds. What is open stays readable while a merge renames a new file over the old.
     """
     from xray_mining.catalog.merge import merge
 
     if refresh or not (workspace.catalog.is_file() and workspace.results.is_file()):
-        merge(workspace)
+        merge(workspace, results=results or not workspace.results.is_file())
     with tempfile.TemporaryDirectory(prefix="xray-mining-", ignore_cleanup_errors=True) as spill:
         con = duckdb.connect(
             ":memory:",
@@ -48,15 +49,23 @@ def connect(workspace: Workspace, refresh: bool = True) -> Generator[duckdb.Duck
             con.close()
 
 
+def reads_results(text: str) -> bool:
+    """Whether a query names a table of results.duckdb; a comment that does so counts too, which does no harm."""
+    from xray_mining.records.tables import ALL
+
+    tables = [record.table for record in ALL if record.home == "results"]
+    return re.search(rf"\b({'|'.join(tables)})\b", text, re.IGNORECASE) is not None
+
+
 @contextmanager
 def guarded(
-    workspace: Workspace, seconds: float | None = 300.0, refresh: bool = True
+    workspace: Workspace, seconds: float | None = 300.0, refresh: bool = True, results: bool = True
 ) -> Generator[duckdb.DuckDBPyConnection]:
     """The same for users' SQL: no file, no network, no setting can be reached, and a timer ends what takes too long.
 
     What may be run on it is decided before, by `guard.one_select`; this is the wall behind that door.
     """
-    with connect(workspace, refresh) as con:
+    with connect(workspace, refresh, results) as con:
         con.execute("set enable_external_access = false")
         con.execute("set python_enable_replacements = false")
         con.execute("set lock_configuration = true")

@@ -3,7 +3,7 @@
 The one place that builds SQL: by sqlglot, from the file's common table expressions.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,6 +14,10 @@ from sqlglot import exp
 from xray_mining.catalog.connection import frame
 from xray_mining.errors import UserError
 from xray_mining.records.cohort import FlowStep
+
+_COUNTING = ("images", "pairs", "studies", "patients")
+_MOST_STEPS = 62
+"""Marks are bits of a bigint."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,36 +63,50 @@ def parameters_of(tree: exp.Expression) -> set[str]:
 def count(
     con: duckdb.DuckDBPyConnection, tree: exp.Query, parameters: Mapping[str, Any], where: str
 ) -> tuple[FlowStep, ...]:
-    """Images, studies and patients after each step, in one query that runs every step once."""
+    """Images, studies and patients in the whole catalog and after each step, in one query that runs every step once."""
     named = steps(tree, where)
-    parts = []
-    for number, step in enumerate(named):
-        name = exp.to_identifier(step.name, quoted=True).sql("duckdb")
-        parts.append(
-            f"select {number} as place, count(*) as images, count(distinct images.study_key) as studies, "
-            f"count(distinct images.patient_key) as patients "
-            f"from {name} as step inner join images on step.image_key = images.image_key"
-        )
+    if len(named) > _MOST_STEPS:
+        raise UserError(f"{where}: has {len(named)} steps, more than {_MOST_STEPS}; join some of them")
     clause = (tree.args.get("with_") or tree.args["with"]).copy()
-    for cte in clause.expressions:
-        cte.set("materialized", True)
-    text = f"{clause.sql('duckdb', comments=False)} {' union all '.join(parts)} order by place"
+    text = _counting(clause, [step.name for step in named])
     used = parameters_of(clause)
     rows = frame(con, text, {name: value for name, value in parameters.items() if name in used}, where)
-    return tuple(
-        FlowStep(step.name, step.words, int(row["images"]), int(row["studies"]), int(row["patients"]))
-        for step, row in zip(named, rows.iter_rows(named=True), strict=True)
+    counted = [dict.fromkeys(("images", "studies", "patients"), 0) for _ in range(len(named) + 1)]
+    for what, marks, number in rows.iter_rows():
+        for place, counts in enumerate(counted):
+            counts[what] += number if marks >> place & 1 else 0
+    words = (Step("images", "kept images of all archives"), *named)
+    return tuple(FlowStep(step.name, step.words, **counts) for step, counts in zip(words, counted, strict=True))
+
+
+def _counting(clause: exp.With, names: Sequence[str]) -> str:
+    """A query of how many images, studies and patients bear which marks: bit 0 the whole catalog, bit 1 the first step.
+
+    A study's marks are those of its images together, so that one pass over the images counts every step at once:
+    distinct studies and patients of each step by itself took twice as long at 2 million images.
+    """
+    quoted = [exp.to_identifier(name, quoted=True).sql("duckdb") for name in names]
+    # names of its own that no step of a cohort has
+    unlike = "_".join(["counted", *(name for name in names if name.lower().startswith("counted"))])
+    own = {name: exp.to_identifier(f"{unlike}_{name}", quoted=True).sql("duckdb") for name in _COUNTING}
+    marked = " union all ".join(
+        f"select image_key, {1 << place}::bigint as marks from {name}" for place, name in enumerate(quoted, start=1)
     )
-
-
-def whole(con: duckdb.DuckDBPyConnection) -> FlowStep:
-    """The box above the first step: everything that the catalog holds."""
-    row = frame(
-        con,
-        "select count(*) as images, count(distinct study_key) as studies, count(distinct patient_key) as patients "
-        "from images",
-    ).row(0, named=True)
-    return FlowStep("images", "kept images of all archives", row["images"], row["studies"], row["patients"])
+    return (
+        f"{clause.sql('duckdb', comments=False)}, "
+        f"{own['images']} as materialized ("
+        f"select images.study_key, images.patient_key, step.marks "
+        f"from ({marked}) as step inner join images on step.image_key = images.image_key "
+        f"union all select study_key, patient_key, 1::bigint from images), "
+        f"{own['pairs']} as materialized ("
+        f"select study_key, patient_key, bit_or(marks) as marks from {own['images']} group by study_key, patient_key), "
+        f"{own['studies']} as (select bit_or(marks) as marks from {own['pairs']} group by study_key), "
+        f"{own['patients']} as (select bit_or(marks) as marks from {own['pairs']} group by patient_key) "
+        + " union all ".join(
+            f"select '{name}' as what, marks, count(*) as number from {own[name]} group by marks"
+            for name in ("images", "studies", "patients")
+        )
+    )
 
 
 def of_members(members: pl.DataFrame) -> FlowStep:

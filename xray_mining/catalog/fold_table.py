@@ -39,7 +39,7 @@ class FoldTable:
 
 def fold_table(workspace: Workspace, cohort: FrozenCohort, least_patients: int = LEAST_PATIENTS) -> FoldTable:
     """Patients of each fold by sex, ten years of age and site; a patient of two ages counts in both."""
-    with connect(workspace) as con:
+    with connect(workspace, results=False) as con:
         with_members(con, cohort.members())
         counted = run_file(con, "reports/members_by_fold", {"by_split": cohort.split_given})
     columns = [name for name in ("train", "validation", "test") if name in set(counted["fold"])]

@@ -162,7 +162,7 @@ def _known(workspace: Workspace, by_patient: bool) -> pl.DataFrame:
         if by_patient
         else "select study_key as key, study_key, min(patient_key) as patient_key from images group by study_key"
     )
-    with connect(workspace) as con:
+    with connect(workspace, results=False) as con:
         return frame(con, text)
 
 

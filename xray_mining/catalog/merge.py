@@ -69,20 +69,23 @@ class MergeSummary:
         ]
 
 
-def merge(workspace: Workspace, force: bool = False) -> MergeSummary:
-    """Bring both DuckDB files up to date with the parts; UserError that names a part which cannot be read."""
+def merge(workspace: Workspace, force: bool = False, results: bool = True) -> MergeSummary:
+    """Bring both DuckDB files up to date with the parts; UserError that names a part which cannot be read.
+
+    Without `results` catalog.duckdb alone.
+    """
     # Asked before the lock, which a read-only disk does not give: there, what was merged can still be read.
-    catalog = results = False
-    if force or not all(up_to_date(workspace, home) for home in ("catalog", "results")):
+    homes = ("catalog", "results") if results else ("catalog",)
+    rebuilt = dict.fromkeys(("catalog", "results"), False)
+    if force or not all(up_to_date(workspace, home) for home in homes):
         with lock(workspace.root / ".merge.lock"):
-            catalog = _refresh(workspace, "catalog", force)
-            results = _refresh(workspace, "results", force)
+            rebuilt |= {home: _refresh(workspace, home, force) for home in homes}
     about = read_about(workspace.catalog)
     counts = json.loads(about["counts"])
     return MergeSummary(
         **counts,
-        catalog="rebuilt" if catalog else "unchanged",
-        results="rebuilt" if results else "unchanged",
+        catalog="rebuilt" if rebuilt["catalog"] else "unchanged",
+        results="rebuilt" if rebuilt["results"] else "unchanged",
         catalog_digest=about["digest"],
     )
 
@@ -212,12 +215,14 @@ def column_type(record: type[Record], name: str) -> str:
 
 
 def _load(
-    con: duckdb.DuckDBPyConnection, record: type[Record], paths: Sequence[Path], into: str, origin: bool = False
+    con: duckdb.DuckDBPyConnection, record: type[Record], paths: Sequence[Path], into: str = "", origin: bool = False
 ) -> None:
-    """Make the temporary table `into` from parts, in the record's columns and types.
+    """Make the temporary table `into` from parts, in the record's columns and types; without `into` fill its own table.
 
     With `origin` it also holds `part_archive` and `part_shard`, from the part's path.
     """
+    if not paths and not into:
+        return
     extra = ", part_archive varchar, part_shard bigint" if origin else ""
     if not paths:
         empty = ", ".join(f'"{name}" {column_type(record, name)}' for name in record.columns())
@@ -238,7 +243,8 @@ def _load(
                 "split_part(filename, '/', -3) as part_archive",
                 "try_cast(replace(split_part(filename, '/', -1), '.parquet', '') as bigint) as part_shard",
             ]
-        con.execute(f"create temp table {into} as select {', '.join(columns)} from {source}", values)
+        target = f"create temp table {into} as" if into else f'insert into "{record.table}" ({_names(record)})'
+        con.execute(f"{target} select {', '.join(columns)} from {source}", values)
     except duckdb.Error as error:
         for path in paths:
             record.typed(record.read([path])) if _readable(path) else record.read([path])
@@ -304,9 +310,7 @@ def _fill_results(
             con.execute(f'insert into "{record.table}" select {_names(record)} from raw_sets')
             con.unregister("raw_sets")
         else:
-            _load(con, record, parts[record.table], f"raw_{record.table}")
-            con.execute(f'insert into "{record.table}" select {_names(record)} from "raw_{record.table}"')
-            con.execute(f'drop table "raw_{record.table}"')
+            _load(con, record, parts[record.table])
         row = con.execute(f'select count(*) from "{record.table}"').fetchone()
         assert row is not None
         counts[record.table] = int(row[0])

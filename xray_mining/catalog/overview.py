@@ -94,7 +94,7 @@ def overview(
     """
     names = [name for name in queries(asset("sql/reports")) if name.startswith(PREFIX)]
     store = workspace.settings.store or ""
-    with connect(workspace) as con:
+    with connect(workspace, results=False) as con:
         whole = {name.removeprefix(PREFIX): run_file(con, f"reports/{name}", {}) for name in names}
         asked = {
             "store": store,

@@ -7,7 +7,7 @@ from typing import Any
 import duckdb
 import polars as pl
 
-from xray_mining.catalog.connection import connect, frame, guarded
+from xray_mining.catalog.connection import connect, frame, guarded, reads_results
 from xray_mining.catalog.guard import one_select
 from xray_mining.catalog.header import queries, read_header
 from xray_mining.errors import UserError, unknown_name
@@ -16,7 +16,7 @@ from xray_mining.workspace import Workspace, asset
 
 def select(workspace: Workspace, name: str, **parameters: Any) -> pl.DataFrame:
     """Rows of sql/NAME.sql, as "reports/members"; parameters that are not given take the header's defaults."""
-    with connect(workspace) as con:
+    with connect(workspace, results=reads_results(shipped(name).read_text(encoding="utf-8"))) as con:
         return run_file(con, name, parameters)
 
 
@@ -58,7 +58,7 @@ def sql(
     values = dict(parameters or {})
     if text.lstrip().startswith("-- question:"):
         values = read_header(text, where).values(values, where)
-    with guarded(workspace, seconds) as con:
+    with guarded(workspace, seconds, results=reads_results(text)) as con:
         one_select(text, where, known_tables(con))
         return frame(con, text, {name: _value(value) for name, value in values.items()}, where)
 
