@@ -60,7 +60,8 @@ def table_one(cohort: FrozenCohort, attributes: pl.DataFrame, least: int, width:
     from xray_mining.evaluation.subgroups import age_bands
 
     members = cohort.members().select("image_key", "patient_key", "split")
-    frame = members.join(attributes.drop("patient_key", "study_key"), on="image_key", how="left")
+    told = [name for name in (*NUMBERS, *CATEGORIES) if name in attributes.columns]
+    frame = members.join(attributes.select("image_key", *told), on="image_key", how="left")
     frame = frame.with_columns(age_bands(frame["age_years"], width).alias("age_band"))
     labelled = next((each for each in cohort.targets if each.kind in ("binary", "group")), None)
     if labelled is not None:
@@ -80,6 +81,9 @@ def table_one(cohort: FrozenCohort, attributes: pl.DataFrame, least: int, width:
         frame = frame.join(targets.select("image_key", label.alias("_label")), on="image_key", how="left")
     else:
         frame = frame.with_columns(pl.lit(None, pl.String).alias("_label"))
+    # in the order of the images, so that a patient's first is the same in every column; each column is a copy, so the
+    # keys, most of what a frame of millions holds, do not go along
+    frame = frame.sort("image_key").with_columns(pl.col("patient_key").rank("dense")).drop("image_key")
     images = {"all": frame}
     for role in ("train", "validation", "test"):
         images[role] = frame.filter(pl.col("split") == role)
@@ -88,10 +92,7 @@ def table_one(cohort: FrozenCohort, attributes: pl.DataFrame, least: int, width:
         for each in labels:
             images[each] = frame.filter(pl.col("_label") == each)
     parts = {name: part for name, part in images.items() if part.height}
-    persons = {
-        name: part.sort("image_key").unique("patient_key", keep="first", maintain_order=True)
-        for name, part in parts.items()
-    }
+    persons = {name: part.unique("patient_key", keep="first", maintain_order=True) for name, part in parts.items()}
     pair = (labels[0], labels[1]) if len(labels) == 2 and all(each in persons for each in labels) else ("train", "test")
     first, second = persons.get(pair[0]), persons.get(pair[1])
     rows = []

@@ -16,6 +16,9 @@ from xray_mining.records.images import Images
 from xray_mining.records.predictions import Predictions
 from xray_mining.workspace import Workspace
 
+_PARTS_AT_ONCE = 8
+"""A part is read whole, a few columns of it kept: more at once would hold gigabytes at millions of images."""
+
 ATTRIBUTES = (
     "age_years",
     "patient_sex",
@@ -308,8 +311,8 @@ def attributes(workspace: Workspace, cohorts: Any) -> pl.DataFrame:
     frames = []
     for archive in sorted(workspace.settings.archives, key=lambda name: workspace.settings.archives[name].order):
         parts = sorted(workspace.parts(archive, Images.table).glob("*.parquet"))
-        for start in range(0, len(parts), 64):
-            frame = Images.read(parts[start : start + 64]).select(columns)
+        for start in range(0, len(parts), _PARTS_AT_ONCE):
+            frame = Images.read(parts[start : start + _PARTS_AT_ONCE]).select(columns)
             frames.append(frame.join(keys.select("image_key"), on="image_key", how="semi"))
     rows = pl.concat(frames) if frames else Images.create_empty().select(columns)
     rows = rows.unique("image_key", keep="first", maintain_order=True)
