@@ -27,6 +27,15 @@ class OpenWorkspace:
 
         return sql(self.workspace, query, parameters)
 
+    def freeze(self, query: str, name: str = "", folds: int = 5, **parameters: Any) -> "FrozenCohort":
+        """Select a cohort by the name of one that ships, or by its SQL file, and freeze it; `name` is by default its own.
+
+        The same as `xray-mining cohort`: what a cohort's file takes as `$youngest` is given as `youngest=20`.
+        """
+        from xray_mining.catalog.cohort import freeze
+
+        return freeze(self.workspace, query, name or Path(query).stem, parameters, folds)
+
     def cohort(self, name: str) -> "FrozenCohort":
         """A frozen cohort: `.members()`, `.rotation(number, target)`, `.flow`."""
         from xray_mining.records.cohort import FrozenCohort
@@ -53,5 +62,5 @@ class OpenWorkspace:
 
 
 def open(workspace: str | Path = "workspace") -> OpenWorkspace:
-    """Open a workspace for reading, as in `xray_mining.open("workspace").sql("select * from images limit 5")`."""
+    """Open a workspace for a notebook, as in `xray_mining.open("workspace").sql("select * from images limit 5")`."""
     return OpenWorkspace(workspace)
