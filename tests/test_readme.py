@@ -33,7 +33,7 @@ def test_the_notebook_example_draws_a_pyramid_and_twelve_radiographs(work):
     assert len(found) == 1
     names = {}
     try:
-        exec(compile(dedent(found[0]), "README.md", "exec"), names)  # noqa: S102  our own README
+        exec(compile(dedent(found[0]), "README.md", "exec"), names)
         pyramid, *pictures = (plt.figure(number) for number in plt.get_fignums())
         widths = [bar.get_width() for bar in pyramid.axes[0].patches]
         members = names["adults"].members()

@@ -27,14 +27,14 @@ class OpenWorkspace:
 
         return sql(self.workspace, query, parameters)
 
-    def freeze(self, query: str, name: str = "", folds: int = 5, **parameters: Any) -> "FrozenCohort":
-        """Select a cohort by the name of one that ships, or by its SQL file, and freeze it; `name` is by default its own.
+    def freeze(self, query: str, alias: str = "", folds: int = 5, **parameters: Any) -> "FrozenCohort":
+        """Select a cohort by the name of one that ships, or by its SQL file, and freeze it under `alias`, or that name.
 
         The same as `xray-mining cohort`: what a cohort's file takes as `$youngest` is given as `youngest=20`.
         """
         from xray_mining.catalog.cohort import freeze
 
-        return freeze(self.workspace, query, name or Path(query).stem, parameters, folds)
+        return freeze(self.workspace, query, alias or Path(query).stem, parameters, folds)
 
     def cohort(self, name: str) -> "FrozenCohort":
         """A frozen cohort: `.members()`, `.rotation(number, target)`, `.flow`."""

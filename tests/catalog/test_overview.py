@@ -44,6 +44,25 @@ def test_every_table_adds_up_to_the_images(workspace, put, make):
     assert {alert.table for alert in found.alerts} <= set(found.tables)
 
 
+def test_checks_that_fail_are_alerts_and_few_are_not_counted(workspace, put, make):
+    # two images each of 30 patients; twelve of these change sex, one study is claimed by two patients
+    rows = [make.image(n, patient=n // 2, patient_sex="M" if n % 2 and n < 24 else "F") for n in range(60)]
+    rows[59] |= {"study_key": rows[0]["study_key"]}
+    put(Images, rows)
+    found = overview(workspace)
+    alerts = {each.title: (each.severity, each.sentence) for each in found.alerts if each.table == "checks"}
+    assert alerts == {
+        "Check SEX001": ("warning", "A patient has more than one sex, so ids may be mixed up: 12 found."),
+        "Check KEY001": (
+            "error",
+            "A study belongs to two patients, so folds by patient would tear it: fewer than 10 found.",
+        ),
+    }
+    told = {row["code"]: (row["outcome"], row["found"]) for row in found.tables["checks"].iter_rows(named=True)}
+    assert told["SEX001"] == ("failed", 12) and told["KEY001"] == ("failed", None)
+    assert told["AGE001"] == ("passed", 0) and told["DUP001"] == ("not_applicable", None)
+
+
 def test_an_empty_archive_has_an_overview(workspace):
     assert overview(workspace).alerts == ()
 

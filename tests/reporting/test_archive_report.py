@@ -17,6 +17,7 @@ from xray_mining.cli import archive_report as _command  # noqa: F401  registers 
 from xray_mining.cli import catalog as _commands  # noqa: F401  an app of one command takes no command's name
 from xray_mining.cli.app import app
 from xray_mining.errors import UserError
+from xray_mining.records.images import Images
 from xray_mining.reporting import archive_sections
 from xray_mining.reporting.archive_page import archive_report
 from xray_mining.reporting.page import section_modules
@@ -100,6 +101,18 @@ def test_every_alert_leads_to_what_shows_it(page):
     assert [severity for severity, _ in alerts] == sorted((severity for severity, _ in alerts), reverse=True)
     for _, anchor in alerts:
         assert f'<figure class="drawing" id="{anchor}"' in text
+
+
+def test_a_check_that_fails_is_an_alert_that_leads_to_its_figure(tmp_path):
+    made = EXAMPLE.write_archive(tmp_path / "workspace", pictures=False)
+    more = [EXAMPLE.image(1000 + n, patient=n, shard=1, patient_sex="FM"[n // 2 % 2]) for n in range(60, 80)]
+    Images.write(Images.from_rows(more), made.parts("first", "images") / "00001.parquet")
+    text = Path(archive_report(made).page).read_text(encoding="utf-8")
+    alert = (
+        '<li class="warning"><span class="severity">warning</span> <a href="#archive-checks-figure">Check SEX001</a>'
+    )
+    assert f"{alert}: A patient has more than one sex, so ids may be mixed up: 20 found." in text
+    assert '<figure class="drawing" id="archive-checks-figure"' in text
 
 
 def test_few_patients_are_not_told_of(data, page):

@@ -126,6 +126,23 @@ def check(workspace: Workspace, cohort: FrozenCohort | None = None) -> CheckSumm
     return CheckSummary(subject, tuple(results))
 
 
+def of_archive(con: duckdb.DuckDBPyConnection, workspace: Workspace) -> pl.DataFrame:
+    """What the archive's checks find: code, severity, question, outcome, found (rows; null where it cannot look)."""
+    results = [(each.header, _run(con, workspace, each, "")) for each in all_checks("archive")]
+    rows = [
+        (
+            header.code,
+            header.severity,
+            header.question,
+            row["outcome"],
+            int(row["offenders"]) if row["offenders"] else None,
+        )
+        for header, row in results
+    ]
+    kinds = {name: pl.String() for name in ("code", "severity", "question", "outcome")}
+    return pl.DataFrame(rows, schema=kinds | {"found": pl.Int64()}, orient="row")
+
+
 def raise_for(summary: CheckSummary) -> None:
     """CheckFailed where a check of severity error failed."""
     failed = [each["code"] for each in summary.results if each["severity"] == "error" and each["outcome"] == "failed"]

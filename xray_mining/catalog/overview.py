@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 import polars as pl
 
+from xray_mining.catalog.checks import of_archive
 from xray_mining.catalog.connection import connect
 from xray_mining.catalog.header import queries
 from xray_mining.catalog.merge import read_about
@@ -19,6 +20,8 @@ LEAST_PATIENTS = 10
 LISTED_ROWS = 25
 """A table of an open number of rows (sizes, models, sites) is cut after so many."""
 PICTURES_OF_STRATUM = 4
+_SAID_ELSEWHERE = ("AGE001", "DUP002")
+"""Checks whose finding an alert of the tables already says."""
 
 _CUT = ("bits", "duplicates", "encodings", "impossible_ages", "institutions", "makers", "rejects", "sizes")
 _LATEST = {"years": 150}
@@ -46,7 +49,7 @@ class Alert:
 
     table: str
     severity: str
-    """warning, or note for what is as it should be but must be known."""
+    """error, warning, or note for what is as it should be but must be known."""
     title: str
     sentence: str
 
@@ -67,7 +70,10 @@ class Overview:
     """Aggregates only: no row of a table is about one image, so that its size does not grow with the archive."""
 
     tables: Mapping[str, pl.DataFrame]
-    """By the name of their file, without the prefix. `few` marks rows of fewer patients than the least cell."""
+    """By the name of their file, without the prefix. `few` marks rows of fewer patients than the least cell.
+
+    `checks`: one row a check of the archive, with its outcome and how many rows it found.
+    """
     alerts: tuple[Alert, ...]
     cut: Mapping[str, Cut] = field(default_factory=dict)
     least_patients: int = LEAST_PATIENTS
@@ -95,6 +101,7 @@ def overview(
     names = [name for name in queries(asset("sql/reports")) if name.startswith(PREFIX)]
     store = workspace.settings.store or ""
     with connect(workspace, results=False) as con:
+        checks = of_archive(con, workspace)
         whole = {name.removeprefix(PREFIX): run_file(con, f"reports/{name}", {}) for name in names}
         asked = {
             "store": store,
@@ -119,9 +126,10 @@ def overview(
             shown_rows = table.join(kept, on=_names(name, table), how="semi", nulls_equal=True)
             cut[name] = Cut(kept.height, table.height, int(table[counted].sum()) - int(shown_rows[counted].sum()))
         tables[name] = kept
+    tables["checks"] = _told(checks, least_patients)
     return Overview(
         tables,
-        tuple(_alerts(whole, bool(store))),
+        (*_alerts(whole, bool(store)), *_of_checks(tables["checks"], whole["missing"], least_patients)),
         cut,
         least_patients,
         tuple(sorted(workspace.settings.archives)),
@@ -246,6 +254,25 @@ def _of_files(tables: dict[str, pl.DataFrame], totals: dict[str, int]) -> Iterat
     if totals["images_without_patient"]:
         words = _counted(totals["images_without_patient"], "states", "state")
         yield Alert("missing", "note", "No patient", f"{words} no patient id; shipped cohorts leave them out.")
+
+
+def _told(checks: pl.DataFrame, least_patients: int) -> pl.DataFrame:
+    """What the checks found, but not how many where these are few: a row of a check is often a patient."""
+    few = pl.col("found").is_between(1, least_patients - 1).fill_null(value=False)
+    return checks.with_columns(few.alias("few")).with_columns(
+        pl.when("few").then(None).otherwise("found").alias("found")
+    )
+
+
+def _of_checks(checks: pl.DataFrame, missing: pl.DataFrame, least_patients: int) -> Iterator[Alert]:
+    said = set(_SAID_ELSEWHERE)
+    if missing.filter((pl.col("column_name") == "pixels") & (pl.col("share") > MISSING_SHARE)).height:
+        said.add("PIX001")
+    failed = checks.filter((pl.col("outcome") == "failed") & ~pl.col("code").is_in(list(said)))
+    for row in failed.iter_rows(named=True):
+        count = f"fewer than {least_patients}" if row["few"] else f"{row['found']:,}"
+        sentence = f"{row['question'][:1].upper()}{row['question'][1:]}: {count} found."
+        yield Alert("checks", row["severity"], f"Check {row['code']}", sentence)
 
 
 def _counted(count: int, one: str, several: str) -> str:

@@ -21,11 +21,12 @@ from xray_mining.workspace import Workspace, digest_of_file, versions
 SIDE_PX = 144
 """Side of a picture of the gallery: eighty of them stay under 2 MB."""
 PAGE = "archive-report"
-_WORST = {"warning": 0, "note": 1}
+_WORST = {"error": 0, "warning": 1, "note": 2}
 # Where an alert leads: the figure that shows it, and the section that figure lies in.
 _FIGURES = {
     "accounts": ("archive-rejects-figure", "accounts"),
     "ages": ("archive-ages-figure", "ages"),
+    "checks": ("archive-checks-figure", "checks"),
     "changes": ("archive-changes-figure", "changes"),
     "duplicates": ("archive-duplicates-figure", "duplicates"),
     "missing": ("archive-missing-figure", "missing"),
