@@ -67,7 +67,7 @@ def test_the_adjusted_p_decides_what_is_said(study):
     rows = [main | {"experiment": name, "baseline": "", "value": 4.0} for name in ("network", "boosting")]
     pair = main | {"experiment": "network", "baseline": "boosting", "value": -1.0, "low": -1.9, "high": -0.1}
     for p, words in (
-        (0.2, "could be none: −1.00 years (−1.90 to −0.10; adjusted p 0.200)"),
+        (0.2, "could be none: −1.00 years (−1.90 to −0.10; p 0.200 adjusted for all comparisons)"),
         (0.03, "difference is −1"),
     ):
         text = answer(task, [*rows, pair | {"p_adjusted": p}], choice, 0.95)["text"]

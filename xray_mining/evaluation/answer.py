@@ -103,7 +103,7 @@ def _second(
     )
     if pair is None or pair["value"] is None:
         return f"{reached}."
-    p = "" if pair["p_adjusted"] is None else f"; adjusted p {_p(pair['p_adjusted'])}"
+    p = "" if pair["p_adjusted"] is None else f"; p {_p(pair['p_adjusted'])} adjusted for all comparisons"
     # The p that is printed decides: an unadjusted interval may leave zero out where the adjusted p does not.
     if pair["p_adjusted"] is not None:
         apart = pair["p_adjusted"] < 1 - confidence
