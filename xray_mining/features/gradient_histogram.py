@@ -4,9 +4,9 @@ from functools import cache
 
 import numpy as np
 
-from xray_mining.features.kernels import compiled
 from xray_mining.features.options import FeatureOptions
 from xray_mining.features.registry import Array, Column, Picture, feature
+from xray_mining.kernels import compiled
 
 _DIRECTIONS = 9
 

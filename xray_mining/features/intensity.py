@@ -2,9 +2,9 @@
 
 import numpy as np
 
-from xray_mining.features.kernels import compiled
 from xray_mining.features.options import FeatureOptions
 from xray_mining.features.registry import Array, Column, Picture, by_region, feature, region_rows
+from xray_mining.kernels import compiled
 
 _NAMES = (
     ("intensity_mean", "grey levels"),

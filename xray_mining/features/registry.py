@@ -81,7 +81,7 @@ def features() -> list[Feature]:
     from xray_mining import features as room
 
     for module in pkgutil.iter_modules(room.__path__):
-        if module.name not in ("registry", "options", "extract", "sets", "kernels"):
+        if module.name not in ("registry", "options", "extract", "sets"):
             import_module(f"{room.__name__}.{module.name}")
     return [_KNOWN[name] for name in sorted(_KNOWN)]
 

@@ -1,14 +1,17 @@
 """What tells that two files hold the same picture: a digest of the encoded bytes, and a hash of what is seen."""
 
-import hashlib
 import uuid
 
 import cv2
 import numpy as np
+import xxhash
 
 from xray_mining.archive.radiograph import Encoded
 from xray_mining.ingest.grey import Placement
 
+# Against chance, not against malice: no key is made of it. A cryptographic digest takes longer than all the rest of a
+# raw picture. Its name is part of what a shard is made from: two kinds of digests would not find each other's copies.
+PIXEL_DIGEST = "xxh3_128"
 _SIDE = 32
 # Cosine coefficients of a 32 × 32 thumbnail that become bits: the lowest six, which all chests share, are left out.
 _ORDER = sorted(((u, v) for u in range(12) for v in range(12)), key=lambda uv: (uv[0] + uv[1], uv[0]))[6:70]
@@ -19,12 +22,12 @@ _BITS = (np.uint64(1) << np.arange(64, dtype=np.uint64)).astype(np.uint64)
 
 def pixel_digest(encoded: Encoded) -> str:
     """UUID text of a digest of the encoded frame with rows, columns, bits, photometric interpretation and syntax."""
-    digest = hashlib.sha256(encoded.data)
+    digest = xxhash.xxh3_128(encoded.data)
     digest.update(
         f"|{encoded.rows}|{encoded.columns}|{encoded.bits_allocated}|{encoded.bits_stored}|{encoded.signed}"
         f"|{encoded.samples}|{encoded.photometric}|{encoded.syntax}".encode()
     )
-    return str(uuid.UUID(bytes=digest.digest()[:16]))
+    return str(uuid.UUID(bytes=digest.digest()))
 
 
 def perceptual_hash(picture: np.ndarray, placement: Placement) -> int:

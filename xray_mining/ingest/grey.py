@@ -14,6 +14,7 @@ import numpy as np
 from xray_mining.archive.radiograph import Encoded, LookUp, Window
 from xray_mining.ingest.decode import Stored
 from xray_mining.ingest.options import GreyOptions
+from xray_mining.ingest.shrink import counted, shrunk
 
 # Pixels of the sample that percentiles and the clipped fraction are taken from.
 _SAMPLE = 300_000
@@ -47,8 +48,11 @@ def grey(stored: Stored, encoded: Encoded, options: GreyOptions) -> Grey:
     """The standardised picture of one frame."""
     counts = _histogram(stored.values)
     table, source, clipped = grey_table(counts, stored, encoded, options)
-    picture = _through(stored.values, table)
     placement = place(encoded.rows, encoded.columns, encoded.aspect, options.side_px)
+    if _is_smaller(stored.values, placement):
+        picture = shrunk(stored.values, table, placement.height, placement.width)
+    else:
+        picture = _through(stored.values, table)
     square = into_square(picture, placement, options.side_px)
     if options.value_type == "uint8":
         square = cv2.convertScaleAbs(square, alpha=1 / 257)
@@ -63,6 +67,11 @@ def grey_table(
     `counts` says how often each stored value occurs, (256 or 65536,) int.
     """
     number = len(counts)
+    if not stored.from_colours and number > 2 << encoded.high_bit:
+        # Bits above the high bit say nothing: the table repeats itself, and is made for one repetition.
+        counts = counts.reshape(-1, 2 << encoded.high_bit).sum(axis=0)
+        table, source, clipped = grey_table(counts, stored, encoded, options)
+        return np.tile(table, number // len(table)), source, clipped
     if stored.from_colours:
         meaning = np.arange(number)
     else:
@@ -168,7 +177,7 @@ def _percentile_range(values: np.ndarray, counts: np.ndarray, clip_percent: floa
 def _histogram(values: np.ndarray) -> np.ndarray:
     """How often each value occurs in an even sample of the pixels, (256 or 65536,) int."""
     step = max(isqrt(values.size // _SAMPLE), 1)
-    return np.bincount(values[::step, ::step].ravel(), minlength=256 if values.dtype == np.uint8 else 65536)
+    return counted(values, step, 256 if values.dtype == np.uint8 else 65536)
 
 
 def _through(values: np.ndarray, table: np.ndarray) -> np.ndarray:
@@ -188,12 +197,18 @@ def place(rows: int, columns: int, aspect: float, side_px: int) -> Placement:
     return Placement((side_px - width) // 2, (side_px - height) // 2, width, height)
 
 
+def _is_smaller(image: np.ndarray, placement: Placement) -> bool:
+    """Whether the image's place is smaller than the image in a direction, and larger in none."""
+    spare = image.shape[0] - placement.height, image.shape[1] - placement.width
+    return min(spare) >= 0 and max(spare) > 0
+
+
 def into_square(image: np.ndarray, placement: Placement, side_px: int) -> np.ndarray:
     """An image resized to its place in a square of zeros, (side_px, side_px) of the image's type."""
     size = (placement.width, placement.height)
     if image.shape[::-1] != size:
-        smaller = image.shape[1] >= size[0] and image.shape[0] >= size[1]
-        image = cv2.resize(image, size, interpolation=cv2.INTER_AREA if smaller else cv2.INTER_LINEAR)
+        how = cv2.INTER_AREA if _is_smaller(image, placement) else cv2.INTER_LINEAR
+        image = cv2.resize(image, size, interpolation=how)
     if size == (side_px, side_px):
         return image
     square = np.zeros((side_px, side_px), image.dtype)

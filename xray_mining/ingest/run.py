@@ -20,11 +20,12 @@ from xray_mining.archive.listing import Reader
 from xray_mining.archive.radiograph import Header, ListedFile, MaskFile, MaskRule, Radiograph, Unusable
 from xray_mining.ingest import shards, terms
 from xray_mining.ingest.decode import decode
-from xray_mining.ingest.duplicates import perceptual_hash, pixel_digest
+from xray_mining.ingest.duplicates import PIXEL_DIGEST, perceptual_hash, pixel_digest
 from xray_mining.ingest.grey import Grey, box_into_square, grey, mask_into_square
 from xray_mining.ingest.identity import Domain, file_key_of, identify
 from xray_mining.ingest.options import GreyOptions, IngestOptions
 from xray_mining.ingest.quality import flags_of
+from xray_mining.ingest.shrink import prepare
 from xray_mining.pixels.store import ShardWriter, write_shard
 from xray_mining.records.boxes import Boxes
 from xray_mining.records.findings import Findings
@@ -88,12 +89,13 @@ class ShardCounts:
 
 
 def rows_digest(options: IngestOptions, adapter: Adapter) -> str:
-    """Digest of all that rows are made from beside the files: options, the mapping and tables of the adapter.
+    """Digest of all that rows are made from beside the files: options, mapping, tables, the kind of pixel digests.
 
     Mask files are asked shard by shard (`stale`), so that one that changed costs its own shard only.
     """
     tables = [digest_of_file(path) if path.is_file() else "" for path in adapter.tables()]
-    return digest_of({"topcode_age": options.topcode_age, "adapter": adapter.name, "tables": tables})
+    made_from = {"topcode_age": options.topcode_age, "adapter": adapter.name, "tables": tables}
+    return digest_of(made_from | {"pixel_digest": PIXEL_DIGEST})
 
 
 def counts_path(workspace: Workspace, archive: str, shard: int, store: str) -> Path:
@@ -134,6 +136,7 @@ def run_shard(task: ShardTask, report: Report, adapter: Adapter | None = None) -
         work.all(files, report, None)
         _retract(workspace, task, store)
     else:
+        prepare()
         with write_shard(workspace, store, task.archive, task.shard) as writer:
             work.all(files, report, writer)
             # Before the new pictures take the old ones' place: no key may ever stand for another's picture.
