@@ -42,6 +42,7 @@ from xray_mining.ingest.ingest import IngestRequest, ingest
 from xray_mining.ingest.near_duplicates import part_path
 from xray_mining.ingest.options import GreyOptions, IngestOptions
 from xray_mining.ingest.run import ShardTask, run_shard
+from xray_mining.ingest.workers import keep_memory
 from xray_mining.records.images import Images
 from xray_mining.records.near_duplicates import NearDuplicates
 from xray_mining.workspace import Workspace
@@ -337,6 +338,8 @@ def main() -> None:
     header_files = int(sys.argv[2]) if len(sys.argv) > 2 else 2000
     rows = [int(each) for each in sys.argv[3:]] or [10_000, 100_000]
     cv2.setNumThreads(1)
+    # As workers do.
+    keep_memory()
     with tempfile.TemporaryDirectory(prefix="bench-ingest-") as home:
         per_image = by_syntax(Path(home), files)
         processes(Path(home), files)

@@ -222,7 +222,7 @@ def _is_lossless(encoded: Encoded) -> bool:
 
 @_decoder("imagecodecs", JPEG_LS, JPEG_LS_NEAR)
 def _jpeg_ls(encoded: Encoded, reduction: int) -> np.ndarray:
-    values = imagecodecs.jpegls_decode(bytes(encoded.data))
+    values = imagecodecs.jpegls_decode(encoded.data)
     if values.ndim == 3 and values.shape[0] == 3:
         values = np.moveaxis(values, 0, -1)
     return _lumas_of_ybr(values, encoded) if values.ndim == 3 else values
@@ -274,13 +274,12 @@ def _jpeg_2000(encoded: Encoded, reduction: int) -> np.ndarray:
 
 @_decoder("imagecodecs", HTJ2K_LOSSLESS, HTJ2K_RPCL, HTJ2K, reduces=True)
 def _htj2k(encoded: Encoded, reduction: int) -> np.ndarray:
-    data = bytes(encoded.data)
     for step in range(reduction, 0, -1):
         try:
-            return _last_axis(imagecodecs.htj2k_decode(data, skipres=step))
+            return _last_axis(imagecodecs.htj2k_decode(encoded.data, skipres=step))
         except RuntimeError:
             continue
-    return _last_axis(imagecodecs.htj2k_decode(data))
+    return _last_axis(imagecodecs.htj2k_decode(encoded.data))
 
 
 def _last_axis(values: np.ndarray) -> np.ndarray:

@@ -7,6 +7,8 @@ from xray_mining.ingest.grey import Grey
 # Share of the content that must be one value in a row or column for it to be a border.
 _FLAT = 0.995
 _BORDER = 0.04
+# Grey values that are as good as one.
+_NEAR = 0.02
 
 
 def flags_of(grey: Grey, rows: int, columns: int) -> list[str]:
@@ -14,9 +16,10 @@ def flags_of(grey: Grey, rows: int, columns: int) -> list[str]:
     place = grey.placement
     content = grey.picture[place.top : place.top + place.height, place.left : place.left + place.width]
     top = np.iinfo(content.dtype).max
-    sample = content[:: max(place.height // 128, 1), :: max(place.width // 128, 1)].astype(np.float32) / top
+    levels = content[:: max(place.height // 128, 1), :: max(place.width // 128, 1)]
+    sample = levels.astype(np.float32) / top
     flags = []
-    low, high = np.percentile(sample, (2, 98))
+    low, high = (percentile(np.bincount(levels.ravel()), share) / top for share in (0.02, 0.98))
     if high - low < 0.05:
         flags.append("blank")
     elif grey.clipped_fraction > 0.35 or max((sample <= 0).mean(), (sample >= 1).mean()) > 0.5:
@@ -28,14 +31,30 @@ def flags_of(grey: Grey, rows: int, columns: int) -> list[str]:
     return flags
 
 
+def percentile(counts: np.ndarray, share: float) -> float:
+    """The value below which a share of the values lies, between two of them as `np.percentile` has it.
+
+    `counts` says how often each value from 0 on occurs.
+    """
+    cumulated = np.cumsum(counts)
+    rank = share * (cumulated[-1] - 1)
+    low, high = np.searchsorted(cumulated, (np.floor(rank), np.ceil(rank)), side="right")
+    return float(low + (high - low) * (rank % 1))
+
+
 def border_fraction(sample: np.ndarray) -> float:
     """The widest flat frame side of a (height, width) picture in [0, 1], as a share of that direction."""
     widest = 0.0
-    for lines in (sample, sample.T):
-        # A line of the frame hardly changes along itself: black letters or white labels on it are allowed for.
-        flat = np.abs(lines - np.median(lines, axis=1, keepdims=True)) < 0.02
-        is_flat = flat.mean(axis=1) >= _FLAT
-        inside = np.flatnonzero(~is_flat)
-        if len(inside):
-            widest = max(widest, inside[0] / len(lines), (len(lines) - 1 - inside[-1]) / len(lines))
-    return float(widest)
+    for lines in (sample, sample[::-1], sample.T, sample.T[::-1]):
+        flat = next((place for place, line in enumerate(lines) if not _is_flat(line)), None)
+        # Where all lines are flat there is no border.
+        widest = max(widest, (flat or 0) / len(lines))
+    return widest
+
+
+def _is_flat(line: np.ndarray) -> bool:
+    """A line of the frame hardly changes along itself: black letters or white labels on it are allowed for."""
+    middle = len(line) // 2
+    ordered = np.sort(line)
+    median = ordered[middle] if len(line) % 2 else (ordered[middle - 1] + ordered[middle]) / 2
+    return bool(np.count_nonzero(np.abs(line - median) < _NEAR) >= _FLAT * len(line))

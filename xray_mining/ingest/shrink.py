@@ -37,7 +37,7 @@ def prepare() -> None:
 def _shares(size: int, target: int) -> tuple[Any, Any, Any]:
     """Of each target pixel its first source pixel and how many; (most, target) float32 the share that each has."""
     scale = 1.0 / (target / size)
-    first, count = np.empty(target, np.int64), np.empty(target, np.int64)
+    first, count = np.empty(target, np.uint64), np.empty(target, np.int64)
     shares = np.zeros((int(np.ceil(scale)) + 2, target), np.float32)
     most = 0
     for place in range(target):
@@ -80,16 +80,17 @@ def _shrink(values: Any, table: Any, picture: Any) -> None:
         total[:] = 0
         for number in range(rows[y]):
             # A row that two target rows share is looked up once.
-            if first_row[y] + number != at:
-                at = first_row[y] + number
+            if int(first_row[y]) + number != at:
+                at = int(first_row[y]) + number
                 row = values[at]
                 for x in range(columns):
                     line[x] = table[row[x]]
                 narrow[:] = 0
                 for step in range(steps):
                     share = column_shares[step]
+                    further = np.uint64(step)
                     for x in range(width):
-                        narrow[x] += share[x] * line[first_column[x] + step]
+                        narrow[x] += share[x] * line[first_column[x] + further]
             of_row = row_shares[number, y]
             for x in range(width):
                 total[x] += of_row * narrow[x]
