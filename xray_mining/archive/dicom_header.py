@@ -8,6 +8,7 @@ what it makes of odd files is the measure, and for the files read here both give
 import re
 import struct
 from collections.abc import Collection
+from functools import lru_cache
 from typing import Any
 
 from pydicom.datadict import dictionary_VR, tag_for_keyword
@@ -22,7 +23,7 @@ _ITEM, _ITEM_END, _SEQUENCE_END = 0xFFFEE000, 0xFFFEE00D, 0xFFFEE0DD
 # In these the bytes of ASCII are ASCII.
 _CHARACTER_SETS = ("", "ISO_IR 6", "ISO_IR 100", "ISO_IR 101", "ISO_IR 192")
 _CHARACTER_SET = 0x00080005
-_SYNTAX, _MEDIA = 0x00020010, 0x00020002
+_SYNTAX, _MEDIA, _INSTANCE = 0x00020010, 0x00020002, 0x00080018
 _LONG = {str(each).encode() for each in EXPLICIT_VR_LENGTH_32}
 _SHORT = {str(each).encode() for each in VR if len(str(each)) == 2} - _LONG
 _DECIMAL = re.compile(r" *[+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)? *")
@@ -111,19 +112,16 @@ class _Odd(Exception):
 class QuickHeader:
     """Values by keyword, as `pydicom.Dataset.get` has them: texts, numbers, lists of them; codes as dicts."""
 
-    __slots__ = ("implicit", "media", "pixels_at", "syntax", "values")
+    __slots__ = ("element", "implicit", "media", "pixels_at", "syntax")
 
     def __init__(self, values: dict[str, Any], syntax: str, media: str, implicit: bool, pixels_at: int) -> None:
-        self.values = values
+        self.element = values.get
+        """The value of an element by its keyword; None where it is absent or empty."""
         self.syntax = syntax
         self.media = media
         self.implicit = implicit
         self.pixels_at = pixels_at
         """Where the Pixel Data element begins."""
-
-    def element(self, keyword: str) -> Any:
-        """The value of an element; None where it is absent or empty."""
-        return self.values.get(keyword)
 
 
 def quick_header(data: bytes, with_pixels: bool = True) -> QuickHeader | None:
@@ -138,7 +136,7 @@ def quick_header(data: bytes, with_pixels: bool = True) -> QuickHeader | None:
         found, at = _elements(data, (132, len(data)), False, 0x0002FFFF, (_SYNTAX, _MEDIA))
         if _SYNTAX not in found or _MEDIA not in found:
             return None
-        syntax, media = _uid(found[_SYNTAX][1]), _uid(found[_MEDIA][1])
+        syntax, media = _uid_before(found[_SYNTAX][1]), _uid_before(found[_MEDIA][1])
         if not syntax or not media or syntax in _NOT_HERE:
             return None
         implicit = syntax == IMPLICIT
@@ -154,7 +152,8 @@ def quick_header(data: bytes, with_pixels: bool = True) -> QuickHeader | None:
         for tag, (kind, value) in found.items():
             keyword, vr = _WANTED[tag]
             if value:
-                taken = _value(keyword, vr, kind, value, implicit)
+                own = tag == _INSTANCE or vr == b"SQ"
+                taken = (_value if own else _value_before)(keyword, vr, kind, value, implicit)
                 if taken is not None:
                     values[keyword] = taken
     except (_Odd, struct.error, UnicodeDecodeError, ValueError, RecursionError):
@@ -278,6 +277,11 @@ def _value(keyword: str, vr: bytes, kind: bytes, value: bytes, implicit: bool) -
             raise _Odd
         numbers.append(number(each))
     return numbers if len(numbers) > 1 else numbers[0]
+
+
+# What files share (makers, views, sizes, the uids of a study) is parsed once; what is a file's own is not kept.
+_value_before = lru_cache(4096)(_value)
+_uid_before = lru_cache(4096)(_uid)
 
 
 def _codes(value: bytes, implicit: bool) -> list[dict[str, Any]]:

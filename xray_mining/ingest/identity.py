@@ -7,6 +7,7 @@ import os
 import re
 from dataclasses import dataclass
 from datetime import date
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -36,11 +37,32 @@ _NO_ID = {
     "PATIENT",
     "X",
 }
+_DATE_MARKS, _DATE = re.compile(r"[-./]"), re.compile(r"\d{8}")
 _AGE = re.compile(r"(\d{1,3})\s*([DWMY])?")
 _AGE_DECIMAL = re.compile(r"\d{1,3}\.\d{1,6}")
 # Impossible ages are kept as found only where they cannot be a date or a word: up to three digits, a sign, a unit.
 _AGE_TEXT_TO_KEEP = re.compile(r"-?\d{1,3}(\.\d{1,2})?\s?[DWMYdwmy]?")
 _UNITS = {"D": 1 / _DAYS_A_YEAR, "W": 7 / _DAYS_A_YEAR, "M": 1 / 12, "Y": 1.0}
+
+
+@lru_cache(16)
+def _pads(key: bytes) -> tuple[Any, Any]:
+    """SHA-256 begun with a key's inner and outer pad (RFC 2104): half of what each HMAC would do anew."""
+    block = (hashlib.sha256(key).digest() if len(key) > 64 else key).ljust(64, b"\0")
+    return tuple(hashlib.sha256(bytes(byte ^ pad for byte in block)) for pad in (0x36, 0x5C))
+
+
+def _keyed(key: bytes, message: str) -> str:
+    """UUID text of the HMAC-SHA-256 of a message."""
+    inner, outer = _pads(key)
+    inner, outer = inner.copy(), outer.copy()
+    inner.update(message.encode("utf-8", "backslashreplace"))
+    outer.update(inner.digest())
+    digits = outer.hexdigest()
+    return f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:32]}"
+
+
+_keyed_before = lru_cache(4096)(_keyed)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,9 +75,11 @@ class Domain:
 
     def digest(self, kind: str, *parts: object) -> str:
         """UUID text of the HMAC-SHA-256 of `parts`, in a name space of its `kind`."""
-        message = "\x1f".join([kind, *map(str, parts)]).encode("utf-8", "backslashreplace")
-        digits = hmac.digest(self.key, message, "sha256")[:16].hex()
-        return f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"
+        return _keyed(self.key, "\x1f".join([kind, *map(str, parts)]))
+
+    def digest_again(self, kind: str, *parts: object) -> str:
+        """The same, remembered for a while: of what many files share, as a patient or a study."""
+        return _keyed_before(self.key, "\x1f".join([kind, *map(str, parts)]))
 
     def shift_days(self, patient_key: str) -> int:
         """Days to add to each of a patient's dates: 0 to 364, 0 in public sets."""
@@ -137,13 +161,13 @@ def identify(header: Header, domain: Domain, own_id: str, frame: int, *, topcode
     if patient_id.upper() in _NO_ID:
         patient_key, patient_source = domain.digest("nobody", instance_id, frame), "none"
     else:
-        patient_key = domain.digest("patient", (header.patient_id_issuer or "").strip(), patient_id)
+        patient_key = domain.digest_again("patient", (header.patient_id_issuer or "").strip(), patient_id)
         patient_source = "declared"
     study_date, birth_date = parse_date(header.study_date), parse_date(header.birth_date)
     if header.study_id:
-        study_key = domain.digest("study", header.study_id)
+        study_key = domain.digest_again("study", header.study_id)
     elif patient_source == "declared" and study_date is not None:
-        study_key = domain.digest("study of day", patient_key, study_date.isoformat())
+        study_key = domain.digest_again("study of day", patient_key, study_date.isoformat())
     else:
         study_key = domain.digest("study of", instance_id)
     study_day = None
@@ -168,11 +192,11 @@ def identify(header: Header, domain: Domain, own_id: str, frame: int, *, topcode
     columns = {
         "image_key": instance_key,
         "study_key": study_key,
-        "series_key": domain.digest("series", header.series_id) if header.series_id else None,
+        "series_key": domain.digest_again("series", header.series_id) if header.series_id else None,
         "patient_key": patient_key,
         "patient_source": patient_source,
         "domain": domain.name,
-        "institution_key": domain.digest("institution", header.institution) if header.institution else None,
+        "institution_key": domain.digest_again("institution", header.institution) if header.institution else None,
         "file_key": file_key,
         "frame": frame,
         "age_years": 90.0 if topcoded else age,
@@ -203,10 +227,11 @@ def accession_key_of(domain: Domain, accession: str | None) -> str | None:
     return domain.digest("accession", text) if text else None
 
 
+@lru_cache(4096)
 def parse_date(text: str | None) -> date | None:
     """A DICOM or ISO date; None for partial, impossible and placeholder dates."""
-    digits = re.sub(r"[-./]", "", (text or "").strip()[:10])
-    if not re.fullmatch(r"\d{8}", digits):
+    digits = _DATE_MARKS.sub("", (text or "").strip()[:10])
+    if not _DATE.fullmatch(digits):
         return None
     try:
         found = date(int(digits[:4]), int(digits[4:6]), int(digits[6:]))

@@ -229,6 +229,7 @@ def _words(text: str) -> str:
     return " ".join(re.findall(r"[A-Z0-9]+", text.upper()))
 
 
+@functools.lru_cache(maxsize=4096)
 def view_of(text: str) -> str | None:
     """PA, AP, LATERAL or OTHER for a stated view; None for text that is none."""
     words = _words(text)
@@ -242,6 +243,7 @@ def view_of(text: str) -> str | None:
     return None
 
 
+@functools.lru_cache(maxsize=4096)
 def view_in(texts: tuple[str, ...]) -> str | None:
     """The view that free text tells: only where it names one kind of view and no other."""
     for text in texts:
@@ -269,6 +271,7 @@ def _has(text: str, words: tuple[str, ...]) -> bool:
     return any(f" {word} " in padded for word in words)
 
 
+@functools.lru_cache(maxsize=4096)
 def shows_chest(body_part: str | None, texts: tuple[str, ...]) -> bool | None:
     """Whether body part and texts say chest (True), another part and no chest (False), or nothing known (None)."""
     stated = [body_part] if body_part else []
@@ -280,6 +283,7 @@ def shows_chest(body_part: str | None, texts: tuple[str, ...]) -> bool | None:
     return None
 
 
+@functools.lru_cache(maxsize=4096)
 def body_part_of(text: str | None) -> str | None:
     """A body part as a known term in capitals; OTHER for one that is not known."""
     if text is None:
@@ -302,6 +306,7 @@ def modality_in_words(text: str) -> str:
     return text.upper() if text.upper() in _OTHER_MODALITIES else "of another kind"
 
 
+@functools.lru_cache(maxsize=4096)
 def manufacturer_of(text: str | None) -> str | None:
     """A maker by its known name, else 'other'."""
     if text is None:
@@ -313,6 +318,7 @@ def manufacturer_of(text: str | None) -> str | None:
     return "GE Healthcare" if words.split()[:1] == ["GE"] else "other"
 
 
+@functools.lru_cache(maxsize=4096)
 def model_of(text: str | None) -> str | None:
     """A device model by its known name; None for one that is not known, whose text could be anything."""
     if text is None:
