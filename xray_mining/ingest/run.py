@@ -454,7 +454,7 @@ class _Work:
         """Write the parts; images last of the records."""
         name = f"{self.task.shard:05d}.parquet"
         for record, rows in ((Findings, self.findings), (Boxes, self.boxes), (Rejects, self.rejects)):
-            record.write(record.from_rows(rows), workspace.parts(self.task.archive, record.table) / name)
+            write_frame(record.from_rows(rows), workspace.parts(self.task.archive, record.table) / name)
         for record, rows in ((Masks, self.masks), (Pixels, self.pixels)):
             path = workspace.parts(self.task.archive, record.table) / name
             frame = part_of(record, rows).unique(record.primary_key(), keep="first", maintain_order=True)
@@ -481,10 +481,7 @@ def part_of(record: type[Record], rows: Iterable[dict[str, Any]]) -> pl.DataFram
     rows = list(rows)
     # Column by column: polars takes several times as long over rows.
     frame = pl.DataFrame(
-        [
-            _column(name, [row.get(name) for row in rows], column.dtype)
-            for name, column in record.columns().items()
-        ]
+        [_column(name, [row.get(name) for row in rows], column.dtype) for name, column in record.columns().items()]
     )
     first = frame.unique(record.primary_key(), keep="first", maintain_order=True)
     record.typed(first)

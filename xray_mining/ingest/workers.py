@@ -28,18 +28,36 @@ _START_S = 600.0
 # Of mallopt, as glibc's malloc.h numbers them; and their values: that of the largest films, and of a few of them.
 _MMAP_THRESHOLD, _TRIM_THRESHOLD = -3, -1
 _FROM_THE_HEAP, _KEPT = 32 * 2**20, 128 * 2**20
-_POSITION, _DONE, _DISK, _BUG = range(4)
+_DONE, _DISK, _BUG = range(3)
+# What a worker says of itself before each file, in memory that it shares with its parent: a message a file would keep
+# the parent busy where files are small, and the last word of one that crashed is there all the same.
+_POSITION, _SINCE_NS = 0, 4
 
 
 @dataclass(slots=True)
 class _Worker:
     process: Any
     pipe: Connection
+    said: Any
+    """Position, kept, rejected, bytes, and the clock in nanoseconds when it began with the file."""
     task: ShardTask | None = None
-    position: int = -1
-    since: float = 0.0
     shards: int = 0
-    done: tuple[int, int, int, int] = (0, 0, 0, 0)
+
+    @property
+    def position(self) -> int:
+        """Of the file that it is at; -1 before the first."""
+        return self.said[_POSITION]
+
+    @property
+    def seconds(self) -> float:
+        """How long it has been at it."""
+        return (time.monotonic_ns() - self.said[_SINCE_NS]) / 1e9
+
+    @property
+    def done(self) -> tuple[int, int, int, int]:
+        """Files, kept, rejected, bytes of its shard."""
+        position, kept, rejected, size = self.said[:_SINCE_NS]
+        return max(position, 0), kept, rejected, size
 
 
 @dataclass(slots=True)
@@ -78,7 +96,7 @@ def run_shards(
                     yield from _hear(worker, workers, waiting, losses, finished)
                 for worker in workers:
                     limit = file_limit_s if worker.position >= 0 else max(file_limit_s, _START_S)
-                    if worker.task is not None and time.monotonic() - worker.since > limit:
+                    if worker.task is not None and worker.seconds > limit:
                         _lose(worker, workers, waiting, losses, hung=True)
                 running = [worker.done for worker in workers if worker.task is not None]
                 progress(*(finished[i] + sum(each[i] for each in running) for i in range(4)))
@@ -119,14 +137,15 @@ def keep_memory() -> None:
 
 def _start(context: Any, log: Path, number: int) -> _Worker:
     here, there = context.Pipe()
-    process = context.Process(target=_serve, args=(there, log, number, os.getpid()), daemon=True)
+    said = context.RawArray("q", 5)
+    process = context.Process(target=_serve, args=(there, said, log, number, os.getpid()), daemon=True)
     process.start()
     there.close()
-    return _Worker(process, here)
+    return _Worker(process, here, said)
 
 
 def _give(worker: _Worker, task: ShardTask) -> None:
-    worker.task, worker.position, worker.since, worker.done = task, -1, time.monotonic(), (0, 0, 0, 0)
+    worker.task, worker.said[:] = task, (-1, 0, 0, 0, time.monotonic_ns())
     # A worker that died in between is met where its pipe is read.
     with suppress(OSError):
         worker.pipe.send(task)
@@ -146,17 +165,11 @@ def _hear(
 ) -> Iterator[ShardCounts]:
     try:
         kind, value = worker.pipe.recv()
-        while kind == _POSITION:
-            # Noted one by one: the last word of a worker that crashed stands just before the end of its pipe.
-            worker.position, worker.since, worker.done = value[0], time.monotonic(), value
-            if not worker.pipe.poll():
-                return
-            kind, value = worker.pipe.recv()
     except (EOFError, OSError):
         _lose(worker, workers, waiting, losses, hung=False)
         return
     if kind == _DONE:
-        worker.task, worker.position = None, -1
+        worker.task = None
         worker.shards += 1
         for index, count in enumerate((value.files, value.kept, value.rejected, value.bytes)):
             finished[index] += count
@@ -203,7 +216,7 @@ def _lose(
     waiting.append(replace(task, suspects=(), refused={**task.refused, position: verdict}))
 
 
-def _serve(pipe: Connection, log: Path, number: int, parent: int) -> None:
+def _serve(pipe: Connection, said: Any, log: Path, number: int, parent: int) -> None:
     """A worker's life: take a shard, do it, say so; until the pipe or the parent ends."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     log.mkdir(parents=True, exist_ok=True)
@@ -218,14 +231,13 @@ def _serve(pipe: Connection, log: Path, number: int, parent: int) -> None:
     from xray_mining.archive.adapter import Adapter, adapter_for
 
     adapters: dict[tuple[str, Path, Path | None], Adapter] = {}
-    clock = 0.0
 
     def report(position: int, kept: int, rejected: int, size: int) -> None:
-        nonlocal clock
         if os.getppid() != parent:
             os._exit(1)
-        clock = time.monotonic()
-        pipe.send((_POSITION, (position, kept, rejected, size)))
+        # The clock first: a file is never held to have taken the time of the one before it.
+        said[_SINCE_NS] = time.monotonic_ns()
+        said[:_SINCE_NS] = (position, kept, rejected, size)
 
     while True:
         try:
