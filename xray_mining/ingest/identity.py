@@ -49,7 +49,8 @@ _UNITS = {"D": 1 / _DAYS_A_YEAR, "W": 7 / _DAYS_A_YEAR, "M": 1 / 12, "Y": 1.0}
 def _pads(key: bytes) -> tuple[Any, Any]:
     """SHA-256 begun with a key's inner and outer pad (RFC 2104): half of what each HMAC would do anew."""
     block = (hashlib.sha256(key).digest() if len(key) > 64 else key).ljust(64, b"\0")
-    return tuple(hashlib.sha256(bytes(byte ^ pad for byte in block)) for pad in (0x36, 0x5C))
+    inner, outer = (hashlib.sha256(bytes(byte ^ pad for byte in block)) for pad in (0x36, 0x5C))
+    return inner, outer
 
 
 def _keyed(key: bytes, message: str) -> str:
