@@ -44,7 +44,7 @@ def walk(folder: Path, skip: tuple[str, ...] = ()) -> Iterator[ListedFile]:
         folders = []
         for entry in listed:
             path = relative + b"/" + entry.name if relative else entry.name
-            if entry.name.startswith(b".") or os.fsdecode(path) in skip:
+            if entry.name.startswith(b".") or (skip and os.fsdecode(path) in skip):
                 continue
             try:
                 if entry.is_dir(follow_symlinks=False):

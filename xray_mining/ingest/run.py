@@ -479,6 +479,8 @@ def _column(name: str, values: list[Any], kind: pl.DataType) -> pl.Series:
 def part_of(record: type[Record], rows: Iterable[dict[str, Any]]) -> pl.DataFrame:
     """Rows as a typed frame in which a key may stand twice: merge settles that, a worker sees its own shard only."""
     rows = list(rows)
+    if not rows:
+        return record.create_empty()
     # Column by column: polars takes several times as long over rows.
     frame = pl.DataFrame(
         [_column(name, [row.get(name) for row in rows], column.dtype) for name, column in record.columns().items()]
