@@ -94,8 +94,8 @@ def _panel(task: Task, note: ExperimentNote, label: str, own: pl.DataFrame) -> F
         axes.set_xlabel("predicted probability")
         axes.set_ylabel("share of positives")
         axes.set_title(note.words + (f", {label}" if label else ""))
-        # Below the axes: the curve may run through any corner.
-        axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.16))
+        if len(said) > 1:  # else the caption says it
+            axes.legend(loc="best")
         return figures.finished(
             figure,
             f"calibration-{task.anchor}-{slug(note.experiment)}" + (f"-{slug(label)}" if label else ""),
