@@ -1,6 +1,7 @@
 """What was planted is found, and clean predictions raise no alarm beyond the nominal rate."""
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import polars as pl
@@ -45,6 +46,41 @@ def test_a_shortcut_is_found_and_its_share_told(make):
     predicted(made, shortcut=6)
     outcome, sentence = outcomes(made)["SHORT001"]
     assert outcome == "failed" and "maker, site, view" in sentence and "% of the best model's" in sentence
+
+
+def test_a_shortcut_that_is_always_right_is_found(make):
+    made = make(patients=300, pictures=False)
+    sex = made.frame["patient_sex"]
+    male = (sex == "M").to_numpy().astype(float)
+    noise = np.random.default_rng(0).normal(0, 0.3, len(male))
+    made.predict("made", "metadata", "null", "patient_sex", male)
+    made.predict("made", "network", "network", "patient_sex", np.clip(0.5 + (male - 0.5) * 0.4 + noise, 0.01, 0.99))
+    task = gather(made.workspace, "made").tasks[0]
+    _, judged = audits.shortcuts(task, QUICK, choose(task))
+    assert judged[0]["outcome"] == "failed" and "AUC above 0.5 by 0.500" in judged[0]["sentence"]
+    # A maker for each class: nothing varies within a maker.
+    maker = pl.Series(["Tidewater" if each == 1 else "Halden" for each in task.truth])
+    task = replace(task, units=task.units.with_columns(maker.alias("manufacturer")))
+    _, judged = audits.leaning(task, QUICK, choose(task))
+    assert judged[0]["outcome"] == "failed" and "manufacturer explains 100.0 %" in judged[0]["sentence"]
+
+
+@pytest.mark.parametrize("name", ["patient_sex", "view_position", "manufacturer", "archive", "study_year", "age_years"])
+def test_a_split_that_differs_is_told_whatever_differs(make, name):
+    made = make(patients=300, pictures=False)
+    members = made.cohort.members()
+    columns = ["patient_sex", "view_position", "manufacturer", "archive", "study_year", "age_years"]
+    same = {each: pl.lit("A" if each not in ("study_year", "age_years") else 50.0) for each in columns}
+    frame = members.select("image_key", "patient_key", pl.lit("s").alias("study_key"), "split").with_columns(**same)
+    assert audits.drift_between_splits(made.cohort, frame.drop("split"))[1][0]["outcome"] == "not_applicable"
+    tested = pl.col("split") == "test"
+    by_row = pl.int_range(pl.len()) % 4
+    if name == "age_years":
+        other = pl.when(tested).then(60.0).otherwise(50.0) + by_row
+    else:
+        other = pl.when(tested == (by_row > 0)).then(pl.lit("B")).otherwise(pl.lit("A"))
+    _, judged = audits.drift_between_splits(made.cohort, frame.with_columns(other.alias(name)).drop("split"))
+    assert judged[0]["outcome"] == "failed" and judged[0]["sentence"].endswith(f"differ in {name}.")
 
 
 def test_a_gap_between_the_sexes_is_found_at_equal_age_too(make):

@@ -55,6 +55,15 @@ def test_a_pair_of_baselines_counts_once_in_the_family():
     assert rows[2]["p_value"] == 0.01
 
 
+def test_more_nulls_do_not_weaken_the_other_comparisons():
+    rows = [row("network", "ridge", 0.01), row("network", "thumbnail", 0.02)]
+    alone = [each["p_adjusted"] for each in adjusted([dict(each) for each in rows], "here", "thumbnail")]
+    nulls = [row(name, "ridge", 0.9, model_kind="null") for name in ("border", "centre", "metadata")]
+    found = adjusted([*rows, *nulls], "here", "thumbnail")
+    assert [each["p_adjusted"] for each in found[:2]] == alone
+    assert {each["family"] for each in found} == {"here: auc, all comparisons", "here: auc, other nulls"}
+
+
 def test_the_adjusted_p_decides_what_is_said(study):
     made = study(pictures=False)
     task = gather(made.workspace, "made").tasks[0]
@@ -64,13 +73,14 @@ def test_the_adjusted_p_decides_what_is_said(study):
         "cohort_digest": task.cohort.digest, "target": "age_years", "patients": 40, "images": 40,
         "low": 3.0, "high": 5.0,
     }  # fmt: skip
-    rows = [main | {"experiment": name, "baseline": "", "value": 4.0} for name in ("network", "boosting")]
+    rows = [main | {"experiment": name, "baseline": "", "value": 4.0, "family": ""} for name in ("network", "boosting")]
     pair = main | {"experiment": "network", "baseline": "boosting", "value": -1.0, "low": -1.9, "high": -0.1}
+    more = {"p_value": 0.01, "family": "all"}
     for p, words in (
-        (0.2, "could be none: −1.00 years (−1.90 to −0.10; p 0.200 adjusted for all comparisons)"),
+        (0.2, "could be none: −1.00 years (−1.90 to −0.10; p 0.200, adjusted for no other)"),
         (0.03, "difference is −1"),
     ):
-        text = answer(task, [*rows, pair | {"p_adjusted": p}], choice, 0.95)["text"]
+        text = answer(task, [*rows, pair | more | {"p_adjusted": p}], choice, 0.95)["text"]
         assert words in text and "-" not in text
 
 

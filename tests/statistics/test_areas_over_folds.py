@@ -5,7 +5,7 @@ import pytest
 from scipy import stats
 from sklearn.metrics import average_precision_score, roc_auc_score
 
-from xray_mining.statistics.auc import average_precision
+from xray_mining.statistics.auc import area_difference, areas_over_folds, average_precision
 from xray_mining.statistics.classification import compare_macro_auc, macro_auc
 from xray_mining.statistics.comparison import difference_of_areas
 
@@ -90,3 +90,15 @@ def test_the_interval_of_several_labels_covers():
         held.append(found.low <= area <= found.high)
     # 95 % of 400 are 380, with a standard error of 4.4.
     assert 364 <= sum(held) <= 396
+
+
+def test_areas_that_do_not_vary_have_an_interval_all_the_same():
+    label = np.array([0, 0, 0, 1, 1, 1])
+    pair = np.stack([label + 0.0, np.zeros(6)])
+    found = area_difference(areas_over_folds(label, pair), 0, 1)
+    assert (found.value, found.method) == (0.5, "Newcombe, two intervals put together")
+    # By all ways to change the two models' places within six patients, p is 0.10.
+    assert found.low < 0.2 and found.high <= 1.0 and 0.05 < found.p_value < 0.3
+    many = np.repeat([0, 1], 200)
+    found = area_difference(areas_over_folds(many, np.stack([many + 0.0, np.zeros(400)])), 0, 1)
+    assert found.low > 0.4 and found.p_value < 1e-9

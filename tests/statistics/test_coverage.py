@@ -87,7 +87,7 @@ def figures(label: np.ndarray, chance: np.ndarray, owner: np.ndarray | None, dra
     found = calibration_metrics(label, chance, owner, draws=draws)
     found |= called_metrics(label, chance >= 0.5, owner, draws=draws)
     found["average_precision"] = average_precision(label, chance, owner)
-    del found["ece"]
+    del found["ece"]  # it has no interval
     return found
 
 

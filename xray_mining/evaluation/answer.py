@@ -53,13 +53,18 @@ def _sentences(task: Task, rows: Sequence[Mapping[str, Any]], choice: Choice, co
         )
         rmae = _find(rows, task, name, "rmae")
         if rmae is not None:
-            first += f", {rmae['value']:.2f} of the error of guessing the centre"
+            ends = "" if rmae["low"] is None else f" ({rmae['low']:.2f} to {rmae['high']:.2f})"
+            first += f", {rmae['value']:.2f}{ends} of the error of guessing the centre"
     else:
         told = f"{task.target.positive} from {_other(task)}" if task.target.kind == "binary" else what
         first = (
             f"On {patients}{images} the best model ({_words(name)}) tells {told} with "
             f"{'an' if metric == 'auc' else 'a'} {METRICS[metric]} of {_with_interval(best, percent, '')}"
         )
+    whole = _find(rows, task, name, metric, "patient") if images and task.level != "patient" else None
+    if whole is not None:
+        digits = 2 if metric == "mae" else 3
+        first += f"; {whole['value']:.{digits}f} where a patient's images are averaged"
     return [f"{first}.", _second(task, rows, main, choice, confidence)]
 
 
@@ -88,32 +93,56 @@ def _second(
         else f"{own[0].upper()}{own[1:]} ({_words(rival)})"
     )
     reached = f"{lead} reaches {_with_interval(other, '', unit)}"
-    pair = next(
-        (
-            each
-            for each in rows
-            if each["experiment"] == choice.best
-            and each["baseline"] == rival
-            and each["metric"] == metric
-            and each["cohort_digest"] == task.cohort.digest
-            and each["target"] == task.target.name
-            and each["class"] == ""
-        ),
-        None,
-    )
+    pair = _pair(task, rows, choice.best, rival)
     if pair is None or pair["value"] is None:
         return f"{reached}."
-    p = "" if pair["p_adjusted"] is None else f"; p {_p(pair['p_adjusted'])} adjusted for all comparisons"
+    p = "" if pair["p_adjusted"] is None else f"; p {_p(pair['p_adjusted'])}, adjusted for {_family(rows, pair)}"
     # The p that is printed decides: an unadjusted interval may leave zero out where the adjusted p does not.
     if pair["p_adjusted"] is not None:
         apart = pair["p_adjusted"] < 1 - confidence
     else:
         apart = pair["low"] is not None and (pair["low"] > 0 or pair["high"] < 0)
     said = "the difference is" if apart else "the difference could be none:"
-    return f"{reached}; {said} {_with_interval(pair, '', unit)[:-1]}{p})." if pair["low"] is not None else f"{reached}."
+    if pair["low"] is None:
+        return f"{reached}."
+    null = _pair(task, rows, choice.best, choice.best_null) if rival != choice.best_null else None
+    more = ""
+    if null is not None and null["value"] is not None and null["low"] is not None:
+        p_null = "" if null["p_adjusted"] is None else f"; p {_p(null['p_adjusted'])}"
+        more = f", and from the best model that sees no anatomy {_with_interval(null, '', unit)[:-1]}{p_null})"
+    return f"{reached}; {said} {_with_interval(pair, '', unit)[:-1]}{p}){more}."
 
 
-def _find(rows: Sequence[Mapping[str, Any]], task: Task, name: str, metric: str) -> Mapping[str, Any] | None:
+def _pair(task: Task, rows: Sequence[Mapping[str, Any]], model: str, rival: str) -> Mapping[str, Any] | None:
+    """The row of the difference of `model` from `rival` in the task's metric."""
+    return next(
+        (
+            each
+            for each in rows
+            if each["experiment"] == model
+            and each["baseline"] == rival
+            and each["metric"] == task.metric
+            and each["cohort_digest"] == task.cohort.digest
+            and each["target"] == task.target.name
+            and each["class"] == ""
+        ),
+        None,
+    )
+
+
+def _family(rows: Sequence[Mapping[str, Any]], pair: Mapping[str, Any]) -> str:
+    """How many comparisons the pair's p is adjusted for, as words."""
+    pairs = {
+        (*sorted((each["experiment"], each["baseline"])), each["class"])
+        for each in rows
+        if each["family"] == pair["family"] and each["p_value"] is not None and each["metric"] == pair["metric"]
+    }
+    return f"{len(pairs)} comparisons" if len(pairs) > 1 else "no other"
+
+
+def _find(
+    rows: Sequence[Mapping[str, Any]], task: Task, name: str, metric: str, level: str = ""
+) -> Mapping[str, Any] | None:
     return next(
         (
             each
@@ -122,7 +151,8 @@ def _find(rows: Sequence[Mapping[str, Any]], task: Task, name: str, metric: str)
             and each["metric"] == metric
             and each["baseline"] == ""
             and each["subgroup"] == "all"
-            and each["level"] == task.level
+            and each["level"] == (level or task.level)
+            and each["class"] == ""
             and each["split"] == "test"
             and each["value"] is not None
         ),

@@ -16,7 +16,7 @@ from xray_mining.evaluation.rows import number
 from xray_mining.evaluation.subgroups import age_bands
 from xray_mining.evaluation.variants import hanging
 from xray_mining.records.cohort import FrozenCohort
-from xray_mining.statistics.auc import areas_over_folds
+from xray_mining.statistics.auc import area_estimate, areas_over_folds, without_skill
 from xray_mining.statistics.comparison import benjamini_hochberg, difference_of_areas, difference_of_means, holm
 from xray_mining.statistics.errors import compare_errors
 from xray_mining.statistics.estimate import Estimate
@@ -113,12 +113,15 @@ def shortcuts(task: Task, options: EvaluationOptions, choice: Choice) -> tuple[R
         if p <= LEVEL and found.value > 0 and not (word in ANATOMY_IN and share < SHARE):
             guilty.append(words)
     outcome = "failed" if guilty else "passed"
+    silent = [SHORTCUTS[word] for word, _ in nulls if word not in {each for each, _, _ in measured}]
+    unasked = f" Not asked, for want of patients or predictions: {'; '.join(silent)}." if silent else ""
     sentence = (
-        f"{task.name}: {'; '.join(guilty)}."
+        f"{task.name}: {'; '.join(guilty)}.{unasked}"
         if guilty
         else (
-            f"{task.name}: metadata tell nothing of it beyond chance; grey levels and the border no more, or less than "
-            f"{100 * SHARE:.0f} % of what the best model knows."
+            f"{task.name}: metadata are not shown to tell more than chance, nor do grey levels or the border tell more "
+            f"and at least {100 * SHARE:.0f} % of what the best model knows. {'; '.join(row['words'] for row in rows)}."
+            f"{unasked}"
         )
     )
     return rows, [finding("SHORT001", "warning", outcome, title, sentence, offenders=len(guilty))]
@@ -146,8 +149,13 @@ def _skill(task: Task, model: Model, options: EvaluationOptions) -> Estimate | N
     except ValueError:
         return None
     gain, error = float(areas.values[0]) - 0.5, float(np.sqrt(areas.covariance[0, 0]))
+    if error == 0:
+        # Always right, or a constant: nothing varies, so the interval and p are those of an area's end.
+        whole = area_estimate(areas, 0, options.confidence)
+        p = without_skill(gain, areas.positives, areas.negatives) if gain else 1.0
+        return Estimate(gain, whole.low - 0.5, whole.high - 0.5, areas.patients, areas.images, "", "", p)
     half = stats.norm.ppf(0.5 + options.confidence / 2) * error
-    p = 2 * stats.norm.sf(abs(gain) / error) if error > 0 else (1.0 if gain == 0 else np.nan)
+    p = 2 * stats.norm.sf(abs(gain) / error)
     return Estimate(gain, gain - half, gain + half, areas.patients, areas.images, "", "", float(p))
 
 
@@ -204,7 +212,7 @@ def leaning(task: Task, options: EvaluationOptions, choice: Choice) -> tuple[Row
             guilty.append(words)
     outcome = "failed" if guilty else "passed"
     names = ", ".join(name.removesuffix("_key").replace("_", " ") for name, *_ in measured)
-    sentence = f"{task.name}: {'; '.join(guilty)}." if guilty else f"{task.name}: it does not differ by {names}."
+    sentence = f"{task.name}: {'; '.join(guilty)}." if guilty else f"{task.name}: not shown to differ by {names}."
     return rows, [finding("SHORT003", "warning", outcome, title, sentence, offenders=len(guilty))]
 
 
@@ -226,8 +234,9 @@ def _between(level: Array, values: Array) -> tuple[float, float]:
     within = float(((values - means[place]) ** 2).sum()) / inside
     total = float(((values - values.mean()) ** 2).sum())
     between = total - within * inside
-    if within <= 0:
-        return float("nan"), float("nan")
+    if within <= 1e-12 * total:
+        # Within a level all are the same: it tells everything, or there is nothing to tell.
+        return (1.0, 0.0) if total > 0 else (float("nan"), float("nan"))
     share = (between - more * within) / (total + within)
     return max(0.0, share), float(stats.f.sf(between / more / within, more, inside))
 
@@ -526,12 +535,14 @@ def drift_between_splits(cohort: FrozenCohort, attributes: pl.DataFrame) -> tupl
                 .pivot("split", index=name, values="len")
                 .fill_null(0)
             )
-            counts = table.drop(name).to_numpy()
+            counts = table.select("train", "test").to_numpy() if {"train", "test"} <= set(table.columns) else None
+            if counts is None:
+                continue
             # Rare levels together: the test wants five expected patients a cell.
-            rare = counts.sum(axis=1) < 5 * counts.sum() / max(counts.sum(axis=0).min(initial=1), 1)
+            rare = counts.sum(axis=1) < 5 * counts.sum() / counts.sum(axis=0).min()
             counts = np.vstack([counts[~rare], counts[rare].sum(axis=0, keepdims=True)])
             counts = counts[counts.sum(axis=1) > 0]
-            if counts.shape[0] >= 2 and counts.shape[1] == 2 and (counts.sum(axis=0) > 0).all():
+            if counts.shape[0] >= 2:
                 measured.append((name, float(stats.chi2_contingency(counts, correction=False).pvalue)))
     if not measured:
         sentence = f"{cohort.name}: too few patients, or nothing known of them, to compare splits."
@@ -546,9 +557,10 @@ def drift_between_splits(cohort: FrozenCohort, attributes: pl.DataFrame) -> tupl
     ]
     guilty = [name for (name, _), q in zip(measured, adjusted, strict=True) if q <= LEVEL]
     sentence = (
-        f"{cohort.name}: training and test patients differ in {', '.join(guilty)}."
+        f"{cohort.name}: training and test patients of the first rotation differ in {', '.join(guilty)}."
         if guilty
-        else f"{cohort.name}: training and test patients do not differ in {', '.join(name for name, _ in measured)}."
+        else f"{cohort.name}: training and test patients of the first rotation are not shown to differ in "
+        f"{', '.join(name for name, _ in measured)}."
     )
     severity = "note" if cohort.split_given else "warning"
     outcome = "failed" if guilty else "passed"
@@ -564,7 +576,7 @@ def adequacy(task: Task, smallest: Smallest | None) -> tuple[Rows, Rows]:
     unit = f" {task.target.unit}" if task.is_number and task.target.unit else ""
     words = (
         f"true differences in {task.metric} from {smallest.rival} below {smallest.difference:.3f}{unit} would be "
-        f"missed in more than 2 of 10 repetitions"
+        f"missed in more than 2 of 10 repetitions by a test of this pair alone at 5 %"
     )
     row = _row(
         "SIZE002",

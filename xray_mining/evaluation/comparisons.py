@@ -17,7 +17,7 @@ from xray_mining.statistics.estimate import Estimate
 
 
 def compare(task: Task, options: EvaluationOptions, choice: Choice) -> list[dict[str, Any]]:
-    """Rows of paired differences of every experiment of a task, p adjusted by Holm within a metric, a pair once."""
+    """Rows of paired differences of every experiment of a task, p adjusted by Holm within a family, a pair once."""
     rows: list[dict[str, Any]] = []
     baselines = [name for name in dict.fromkeys((choice.best_baseline, choice.frozen, choice.best_null)) if name]
     for name in baselines:
@@ -26,18 +26,20 @@ def compare(task: Task, options: EvaluationOptions, choice: Choice) -> list[dict
                 continue
             for metric, found, more in _differences(task, model, task.models[name], options):
                 rows.append(row(task, model, metric, found, baseline=name, **more))
-    return adjusted(rows, task.name)
+    return adjusted(rows, task.name, choice.best_null)
 
 
-def adjusted(rows: list[dict[str, Any]], where: str) -> list[dict[str, Any]]:
+def adjusted(rows: list[dict[str, Any]], where: str, best_null: str = "") -> list[dict[str, Any]]:
     """`rows` with p_adjusted and family: Holm over all comparisons of one metric at one operating point.
 
     Two baselines are compared both ways round: that is one test, so it counts once and both rows have its p values.
+    Nulls other than the best one are a family of their own: who asks what they reach shall not weaken the answer.
     """
     families: dict[str, dict[tuple[Any, ...], list[int]]] = {}
     for number, each in enumerate(rows):
         point = f" at {each['operating_point']}" if each["operating_point"] else ""
-        family = f"{where}: {each['metric']}{point}, all comparisons"
+        aside = each.get("model_kind") == "null" and each["experiment"] != best_null
+        family = f"{where}: {each['metric']}{point}, {'other nulls' if aside else 'all comparisons'}"
         if each["p_value"] is not None and each["metric"] != "mae_ratio":
             pair = (*sorted((each["experiment"], each["baseline"])), each["class"])
             families.setdefault(family, {}).setdefault(pair, []).append(number)
@@ -159,4 +161,6 @@ def smallest(task: Task, choice: Choice) -> Smallest | None:
     except ValueError:
         return None
     variance = areas.covariance[0, 0] + areas.covariance[1, 1] - 2 * areas.covariance[0, 1]
+    if variance <= 1e-24:  # nothing varies, so that nothing can be said of repetitions
+        return None
     return Smallest(float((1.959963984540054 + 0.8416212335729143) * np.sqrt(max(variance, 0))), name, role)

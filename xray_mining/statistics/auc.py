@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy import optimize, stats
 
-from xray_mining.statistics.estimate import Booleans, Estimate, Floats, Integers, binary, finite, owners
+from xray_mining.statistics.estimate import Booleans, Estimate, Floats, Integers, binary, finite, of_unequal, owners
 
 # Below this many patients in a class, or above this area, even the logit interval does not hold its 95 %: see the
 # coverage table in docs/statistics.md.
@@ -170,6 +170,8 @@ class Areas:
     folds: int
     left_out: int
     """Folds without both classes."""
+    caution: str = ""
+    """Why intervals may cover too little."""
 
 
 def areas_over_folds(
@@ -205,6 +207,7 @@ def areas_over_folds(
         negatives=negatives,
         folds=len(parts),
         left_out=left_out,
+        caution=of_unequal(owner),
     )
 
 
@@ -235,6 +238,8 @@ def area_estimate(areas: Areas, which: int, confidence: float = 0.95) -> Estimat
         cautions.append("the area is near its end")
     if areas.left_out:
         cautions.append("a fold without both classes was left out")
+    if areas.caution:
+        cautions.append(areas.caution)
     method = "Obuchowski, logit scale" if areas.images > areas.patients else "DeLong, logit scale"
     if areas.folds > 1:
         method += f", mean over {areas.folds} folds"
@@ -242,11 +247,31 @@ def area_estimate(areas: Areas, which: int, confidence: float = 0.95) -> Estimat
 
 
 def area_difference(areas: Areas, first: int, second: int, confidence: float = 0.95) -> Estimate:
-    """Paired difference of two of `areas`, with its p value."""
+    """Paired difference of two of `areas`, with its p value.
+
+    Where the two do not vary at all though they differ, as a score that is always right and a constant one, the areas'
+    own intervals are put together (Donner & Zou 2012), and p is of a difference of two areas without skill.
+    """
     pair = [first, second]
     found = _comparison(areas.values[pair], areas.covariance[np.ix_(pair, pair)], confidence)
     method = "paired Obuchowski" if areas.images > areas.patients else "paired DeLong"
-    return Estimate(found.difference, found.low, found.high, areas.patients, areas.images, method, "", found.p_value)
+    low, high, p = found.low, found.high, found.p_value
+    if found.difference != 0 and np.isinf(found.z):
+        (a, b), (of_a, of_b) = areas.values[pair], (area_estimate(areas, each, confidence) for each in pair)
+        low = found.difference - float(np.hypot(a - of_a.low, of_b.high - b))
+        high = found.difference + float(np.hypot(of_a.high - a, b - of_b.low))
+        p = without_skill(found.difference, areas.positives, areas.negatives, areas=2)
+        method = "Newcombe, two intervals put together"
+    return Estimate(found.difference, low, high, areas.patients, areas.images, method, areas.caution, p)
+
+
+def without_skill(value: float, positives: int, negatives: int, areas: int = 1) -> float:
+    """Two-sided p of an area above one half, or of a difference of two, by the Mann-Whitney variance of no skill.
+
+    For what has no variance of its own: an area of exactly 1 among these many patients of each class.
+    """
+    variance = areas * (positives + negatives + 1) / (12 * positives * negatives)
+    return float(2 * stats.norm.sf(abs(value) / np.sqrt(variance)))
 
 
 def auc_influence(labels: ArrayLike, scores: ArrayLike) -> tuple[float, Floats]:

@@ -38,8 +38,8 @@ def calibration_metrics(
     """brier, log_loss, ece, calibration_slope and calibration_intercept of probabilities (n,) for labels (n,).
 
     slope and intercept are logistic (Cox 1958): y on logit p, and the intercept with the slope held at 1; Student
-    intervals with sandwich variance summed per patient. ece has bins with as many units each (a perfect model's is not
-    0 in a sample: it is small, and its interval is pushed up alike). Values outside [0, 1] raise ValueError.
+    intervals with sandwich variance summed per patient. ece has bins with as many units each and no interval: chance
+    alone pushes it up, a perfect model's too, and any resample's once more. Values outside [0, 1] raise ValueError.
     """
     positive = binary(labels)
     given = finite("probabilities", probabilities, positive.shape)
@@ -50,22 +50,20 @@ def calibration_metrics(
     target = positive.astype(np.float64)
     loss = -np.where(positive, np.log(cut), np.log1p(-cut))
     place = _places(given, bins)
-    cells = np.zeros((len(given), 2 * bins))
-    cells[np.arange(len(given)), place] = given - target
-    cells[np.arange(len(given)), bins + place] = 1
-    units = np.concatenate([np.ones((len(given), 1)), ((given - target) ** 2)[:, None], loss[:, None], cells], axis=1)
+    units = np.stack([np.ones(len(given)), (given - target) ** 2, loss], axis=1)
 
     def statistic(sums: Floats) -> Floats:
-        count = sums[..., 0]
-        apart = np.abs(sums[..., 3 : 3 + bins]).sum(axis=-1)
-        return np.stack([sums[..., 1] / count, sums[..., 2] / count, apart / count], axis=-1)
+        return sums[..., 1:] / sums[..., :1]
 
     value, low, high = interval(patient_sums(units, owner), statistic, confidence, draws, seed)
     count = int(owner.max()) + 1
     found = {
         name: Estimate(float(value[i]), float(low[i]), float(high[i]), count, len(given), "bootstrap of patients, BCa")
-        for i, name in enumerate(("brier", "log_loss", "ece"))
+        for i, name in enumerate(("brier", "log_loss"))
     }
+    apart = float(np.abs(np.bincount(place, given - target)).sum()) / len(given)
+    caution = "a perfect model's is not 0"
+    found["ece"] = Estimate(apart, np.nan, np.nan, count, len(given), "bins of equal size", caution)
     found |= _logistic(positive, np.log(cut) - np.log1p(-cut), owner, confidence)
     return found
 

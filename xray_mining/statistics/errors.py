@@ -7,7 +7,7 @@ from numpy.typing import ArrayLike
 from scipy import stats
 
 from xray_mining.statistics.agreement import spearman
-from xray_mining.statistics.estimate import Estimate, Floats, finite, owners
+from xray_mining.statistics.estimate import Estimate, Floats, finite, of_unequal, owners
 from xray_mining.statistics.resampling import (
     interval,
     linear_interval,
@@ -111,7 +111,7 @@ def error_metrics(
     units = sums_of(true, given, guess)
     value, low, high = interval(patient_sums(units, owner), from_sums(float(true.mean())), confidence, draws, seed)
     method = f"bootstrap of patients, BCa, {draws} draws"
-    caution = "one patient only" if count < 2 else ("few patients" if count < 30 else "")
+    caution = "one patient only" if count < 2 else ("few patients" if count < 30 else of_unequal(owner))
     found = {
         name: Estimate(float(value[i]), float(low[i]), float(high[i]), count, len(true), method, caution)
         for i, name in enumerate(METRICS)
@@ -201,6 +201,7 @@ def compare_errors(
     )
     p_values = np.append(p_values, p_values[0])
     same = bool(np.array_equal(np.asarray(first), np.asarray(second)))
+    caution = of_unequal(owner)
     method = f"paired bootstrap of patients, BCa, {draws} draws; permutation p, {permutations} draws"
     return {
         name: Estimate(
@@ -210,7 +211,7 @@ def compare_errors(
             len(sums),
             len(true),
             method,
-            "",
+            caution,
             float(p_values[i]),
         )
         for i, name in enumerate(DIFFERENCES)
