@@ -25,11 +25,13 @@ ERRORS = (
 )  # fmt: skip
 
 
-def people(rng: np.random.Generator, patients: int, images: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def people(
+    rng: np.random.Generator, patients: int, images: int | np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Truth, prediction and patient: half of the error's variance is the patient's own if there are several images."""
     owner = np.repeat(np.arange(patients), images)
     truth = np.repeat(rng.uniform(20, 80, patients), images)
-    share = 0.5 if images > 1 else 0.0
+    share = 0.5 if np.max(images) > 1 else 0.0
     own = np.repeat(rng.normal(0, 1, patients), images)
     error = 6 * (np.sqrt(share) * own + np.sqrt(1 - share) * rng.normal(0, 1, len(owner)))
     return truth, 50 + 0.8 * (truth - 50) + error + 1, owner
@@ -41,6 +43,21 @@ def sure_errors() -> dict[str, float]:
     truth, given, _ = people(np.random.default_rng(99), 2_000_000, 1)
     sure = error_metrics(truth, given, None, np.full(len(truth), 50.0), draws=100)
     return {name: sure[name].value for name in ERRORS}
+
+
+UNEQUAL = (66, 61, 47, 41, 26, 20, 17, 14, 12, *[9] * 20, *[5] * 46, *[2] * 35, *[1] * 100)
+"""How many images each of 210 patients has, much as in a real archive: they tell as much as 42 patients alike."""
+
+
+def errors_of_unequal() -> Iterator[dict[str, tuple[float, float, float]]]:
+    rng = np.random.default_rng(7)
+    sure = sure_errors()
+    while True:
+        # Who has how many is drawn too, as whole patients are.
+        images = rng.choice(UNEQUAL, len(UNEQUAL))
+        truth, given, owner = people(rng, len(images), images)
+        found = error_metrics(truth, given, owner, np.full(len(truth), 50.0), draws=draws_of["bootstrap"])
+        yield {name: (found[name].low, found[name].high, sure[name]) for name in ("mae", "rmse", "bias", "r2")}
 
 
 def errors(patients: int, images: int) -> Iterator[dict[str, tuple[float, float, float]]]:
@@ -137,6 +154,7 @@ CELLS: dict[str, Callable[[], Iterator[dict[str, tuple[float, float, float]]]]] 
 FLAGGED: dict[str, Callable[[], Iterator[dict[str, tuple[float, float, float]]]]] = {
     "20 + 500 patients, area 0.95": lambda: areas(20, 500, 0.95, 1),
     "100 + 100 patients, area 0.99": lambda: areas(100, 100, 0.99, 1),
+    "210 patients, from 1 to 66 images": errors_of_unequal,
 }
 
 
