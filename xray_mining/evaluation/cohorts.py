@@ -24,8 +24,8 @@ CATEGORIES = (
 LEVELS_AT_MOST = 12
 
 
-def flow(cohort: FrozenCohort, experiments: Sequence[str]) -> dict[str, Any]:
-    """One cohort of flow.json."""
+def flow(cohort: FrozenCohort, experiments: Sequence[str], rotations: int = 1) -> dict[str, Any]:
+    """One cohort of flow.json; under several `rotations` its members have no role of their own, so none is counted."""
     members = cohort.members()
     roles = members.group_by("split").agg(pl.len().alias("images"), pl.col("patient_key").n_unique().alias("patients"))
     counts = {row["split"]: row for row in roles.to_dicts()}
@@ -46,17 +46,31 @@ def flow(cohort: FrozenCohort, experiments: Sequence[str]) -> dict[str, Any]:
         "roles": [
             {"role": role, "images": counts[role]["images"], "patients": counts[role]["patients"]}
             for role in ("train", "validation", "test")
-            if role in counts
+            if role in counts and rotations == 1
         ],
+        "rotations": rotations,
+        "tested": tested(members, rotations),
         "experiments": list(experiments),
     }
+
+
+def tested(members: pl.DataFrame, rotations: int) -> dict[str, int]:
+    """Images and patients of a cohort that are tested: those of the role test, or of any rotation's fold."""
+    inside = members.filter(pl.col("split") == "test" if rotations == 1 else pl.col("fold") < rotations)
+    return {"images": inside.height, "patients": inside["patient_key"].n_unique()}
 
 
 _NOTHING = dict.fromkeys(("share", "mean", "deviation", "median", "quarter", "three_quarters"))
 
 
-def table_one(cohort: FrozenCohort, attributes: pl.DataFrame, least: int, width: int) -> list[dict[str, Any]]:
-    """Rows of Table 1 of one cohort: per patient, by role and by the labels of its first target with labels."""
+def table_one(
+    cohort: FrozenCohort, attributes: pl.DataFrame, least: int, width: int, rotations: int = 1
+) -> list[dict[str, Any]]:
+    """Rows of Table 1 of one cohort: per patient, by role and by the labels of its first target with labels.
+
+    Under several `rotations` every member is trained on, validates and is tested: there is no column by role then, and
+    the labels of sex, too, have columns of their own.
+    """
     from xray_mining.evaluation.subgroups import age_bands
 
     members = cohort.members().select("image_key", "patient_key", "split")
@@ -85,10 +99,11 @@ def table_one(cohort: FrozenCohort, attributes: pl.DataFrame, least: int, width:
     # keys, most of what a frame of millions holds, do not go along
     frame = frame.sort("image_key").with_columns(pl.col("patient_key").rank("dense")).drop("image_key")
     images = {"all": frame}
-    for role in ("train", "validation", "test"):
+    roles = ("train", "validation", "test") if rotations == 1 else ()
+    for role in roles:
         images[role] = frame.filter(pl.col("split") == role)
     labels = list(labelled.classes) if labelled is not None else []
-    if labelled is not None and labelled.name != "patient_sex":
+    if labelled is not None and (labelled.name != "patient_sex" or not roles):
         for each in labels:
             images[each] = frame.filter(pl.col("_label") == each)
     parts = {name: part for name, part in images.items() if part.height}
@@ -117,7 +132,7 @@ def table_one(cohort: FrozenCohort, attributes: pl.DataFrame, least: int, width:
                     "standardised_difference": difference,
                 }
                 rows.append(base | _cell(part, parts[label], name, level, number=number, least=least))
-    return hide_what_tells_of_small_cells(rows, (("train", "validation", "test"), tuple(labels)))
+    return hide_what_tells_of_small_cells(rows, (roles, tuple(labels)))
 
 
 def hide_what_tells_of_small_cells(

@@ -207,9 +207,11 @@ class _Written:
         flows, rows = [], []
         for digest, cohort in self.found.cohorts.items():
             names = [name for task in self.found.tasks if task.cohort.digest == digest for name in sorted(task.models)]
-            flows.append(cohorts.flow(cohort, names))
+            of_cohort = (_rotations(task) for task in self.found.tasks if task.cohort.digest == digest)
+            rotations = max(of_cohort, default=1)
+            flows.append(cohorts.flow(cohort, names, rotations))
             rows += cohorts.table_one(
-                cohort, self.found.attributes, self.options.least_patients, self.options.age_band_years
+                cohort, self.found.attributes, self.options.least_patients, self.options.age_band_years, rotations
             )
             audited, judged = audits.drift_between_splits(cohort, self.found.attributes)
             self.audited += audited
@@ -297,7 +299,7 @@ class _Written:
             "level": task.level,
             "patients": task.patients,
             "images": len(task.truth),
-            "rotations": max((len(model.rotations) for model in task.models.values()), default=0),
+            "rotations": _rotations(task),
             "metric": task.metric,
             "experiments": sorted(task.models),
             "best": choice.best,
@@ -371,6 +373,10 @@ _RECORDS = {
     "calibration": tables.CalibrationBins,
     "confusion": tables.Confusion,
 }
+
+
+def _rotations(task: Task) -> int:
+    return max((len(model.rotations) for model in task.models.values()), default=1)
 
 
 def _experiment(task: Task, name: str, choice: Choice) -> dict[str, Any]:

@@ -17,7 +17,7 @@ def flow_diagram(name: str, steps: Sequence[Mapping[str, Any]], roles: Sequence[
     """The diagram of one cohort.
 
     `steps` are the cohort's flow in order, each with words, images and patients; `roles` what its members are for,
-    each with role, images and patients. Counts are taken as they are; what stands at the side is the difference of two
+    each with role, images and patients; a single one stands right below. Counts are taken as they are; what stands at the side is the difference of two
     steps.
     """
     parts: list[str] = []
@@ -54,7 +54,7 @@ def flow_diagram(name: str, steps: Sequence[Mapping[str, Any]], roles: Sequence[
         y += height
         before = step
     if roles:
-        width = (_WIDTH - 8 - 12 * (len(roles) - 1)) / len(roles)
+        width = (_WIDTH - 8 - 12 * (len(roles) - 1)) / len(roles) if len(roles) > 1 else _MAIN
         gap, bar = 30.0, y + 14
         centres = [4 + place * (width + 12) + width / 2 for place in range(len(roles))]
         parts.append(_path(f"M{_MAIN / 2 + 4:g} {y:g}V{bar:g}M{centres[0]:g} {bar:g}H{centres[-1]:g}"))

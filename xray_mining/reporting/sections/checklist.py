@@ -79,12 +79,16 @@ def _disjoint(results: Results) -> str:
 
 
 def _sizes(results: Results) -> str:
-    return "; ".join(
-        f"{results.cohort_words(cohort['cohort'])}: "
-        + ", ".join(f"{role['role']} {role['patients']:,} patients" for role in cohort["roles"])
-        for cohort in results.cohorts
-        if cohort.get("roles")
-    )
+    said = []
+    for cohort in results.cohorts:
+        rotations = cohort.get("rotations", 1)
+        if rotations > 1:
+            sizes = f"{rotations} rotations, each of {cohort['tested']['patients']:,} patients is tested once"
+        else:
+            sizes = ", ".join(f"{role['role']} {role['patients']:,} patients" for role in cohort.get("roles", ()))
+        if sizes:
+            said.append(f"{results.cohort_words(cohort['cohort'])}: {sizes}")
+    return "; ".join(said)
 
 
 def _models(results: Results) -> str:

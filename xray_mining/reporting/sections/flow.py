@@ -1,5 +1,8 @@
 """How each cohort came about."""
 
+from collections.abc import Mapping, Sequence
+from typing import Any
+
 from xray_mining.reporting.flow_figure import flow_diagram
 from xray_mining.reporting.results import Results, slug
 from xray_mining.reporting.section import Block, Code, Figures, Part, Points, Section
@@ -18,7 +21,7 @@ def build(results: Results) -> Section:
     for cohort in results.cohorts:
         inner: list[Block] = []
         if cohort.get("steps"):
-            diagram = flow_diagram(f"flow-{slug(cohort['cohort'])}", cohort["steps"], cohort.get("roles", ()))
+            diagram = flow_diagram(f"flow-{slug(cohort['cohort'])}", cohort["steps"], _ends(cohort))
             inner.append(Figures((diagram,)))
         if cohort.get("sentences"):
             inner.append(Points(tuple(cohort["sentences"])))
@@ -36,3 +39,11 @@ def build(results: Results) -> Section:
         f"two sides."
     )
     return Section("flow", "Cohort", f"From the archive to those who were tested. {rule}", tuple(blocks))
+
+
+def _ends(cohort: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
+    # Under several rotations every member has every role in turn: rotation 0's counts would be those of a fifth only.
+    rotations = cohort.get("rotations", 1)
+    if rotations == 1:
+        return cohort.get("roles", ())
+    return ({"role": f"{rotations} rotations: each is tested once"} | cohort["tested"],)
