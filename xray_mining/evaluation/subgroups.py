@@ -1,6 +1,7 @@
 """Errors and areas by sex, age band, view, maker, archive, site and year, with the rest as the other side of a test."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from itertools import product
 from typing import Any
 
@@ -73,32 +74,57 @@ def cells(table: pl.DataFrame, owner: Array, least: int) -> Iterator[tuple[str, 
 
 
 def by_subgroup(task: Task, options: EvaluationOptions, choice: Choice) -> list[dict[str, Any]]:
-    """Rows of estimates by subgroup, each tested against the rest, p adjusted by Holm within experiment and column."""
+    """Rows of estimates by subgroup, each tested against the rest, p adjusted by Holm within experiment and column.
+
+    Women against the rest and men against the rest are one test where nobody is of another sex: rows of one test have
+    the same `p_value`, and it counts once.
+    """
     if task.target.kind == "group":
         return []
     table = columns(task, options.age_band_years)
     groups = list(cells(table, task.owner, options.least_patients))
     rows: list[dict[str, Any]] = []
+    tests: list[bytes] = []
     for model in task.models.values():
         for family, subgroup, members in groups:
-            rows += [
-                each | {"subgroup": subgroup, "family": f"{task.name}: {model.name} by {family}, {each['metric']}"}
-                for each in _cell(task, model, members, options)
-            ]
-    _adjust(rows)
+            for each in _cell(task, model, members, options):
+                name = f"{task.name}: {model.name} by {family}, {each['metric']}"
+                rows.append(each | {"subgroup": subgroup, "family": name})
+                tests.append(_test(members, model.known & _side(task, each["metric"])))
+    _adjust(rows, tests)
     return rows
 
 
-def _adjust(rows: list[dict[str, Any]]) -> None:
-    families: dict[str, list[dict[str, Any]]] = {}
-    for each in rows:
-        families.setdefault(each["family"], []).append(each)
-    for members in families.values():
-        found = holm([np.nan if each["p_value"] is None else each["p_value"] for each in members])
-        for each, value in zip(members, found, strict=True):
-            each["p_adjusted"] = float(value) if np.isfinite(value) else None
-            if each["p_adjusted"] is None:
-                each["family"] = ""
+def _side(task: Task, metric: str) -> Array:
+    """The units a metric is about."""
+    sides = {"sensitivity": task.truth == 1, "specificity": task.truth == 0}
+    return sides.get(metric, np.ones(len(task.truth), dtype=bool))
+
+
+def _test(members: Array, asked: Array) -> bytes:
+    """What tells a test of members against the rest from others: the same for either side of one division."""
+    inside, outside = (members & asked).tobytes(), (~members & asked).tobytes()
+    return min(inside, outside)
+
+
+def _adjust(rows: list[dict[str, Any]], tests: Sequence[bytes]) -> None:
+    """Holm within a family; two levels that are everybody between them are one test, and have one p."""
+    families: dict[str, dict[bytes, list[dict[str, Any]]]] = {}
+    for each, test in zip(rows, tests, strict=True):
+        families.setdefault(each["family"], {}).setdefault(test, []).append(each)
+    for family in families.values():
+        p_values = [members[0]["p_value"] for members in family.values()]
+        found = holm([np.nan if each is None else each for each in p_values])
+        for members, p, value in zip(family.values(), p_values, found, strict=True):
+            for each in members:
+                each |= {"p_value": p, "p_adjusted": float(value) if np.isfinite(value) else None}
+                if each["p_adjusted"] is None:
+                    each["family"] = ""
+
+
+def _folds_of_both(task: Task, inside: Array) -> Array:
+    classes = [np.unique(task.folds[inside & (task.truth == each)]) for each in (0, 1)]
+    return np.intersect1d(*classes)
 
 
 def _cell(task: Task, model: Model, members: Array, options: EvaluationOptions) -> list[dict[str, Any]]:
@@ -131,6 +157,14 @@ def _cell(task: Task, model: Model, members: Array, options: EvaluationOptions) 
     except ValueError:
         # Both classes are here, but no rotation tested both.
         return []
+    # Folds in which it has one class only say nothing of its area: their patients are not behind the figure.
+    told = inside & np.isin(task.folds, _folds_of_both(task, inside))
+    count = len(np.unique(task.owner[told]))
+    if count < options.least_patients:
+        return []
+    found = replace(found, patients=count, images=int(told.sum()))
+    if not np.isfinite(found.low):
+        found = found.with_caution("no interval, for a fold has a single patient of a class")
     tested = difference_of_areas(
         truth[known],
         model.values[known],

@@ -17,8 +17,8 @@ def flow_diagram(name: str, steps: Sequence[Mapping[str, Any]], roles: Sequence[
     """The diagram of one cohort.
 
     `steps` are the cohort's flow in order, each with words, images and patients; `roles` what its members are for,
-    each with role, images and patients; a single one stands right below. Counts are taken as they are; what stands at the side is the difference of two
-    steps.
+    each with role, images and patients; a single one stands right below. Counts are taken as they are; what stands at
+    the side is the difference of two steps.
     """
     parts: list[str] = []
     y = 4.0

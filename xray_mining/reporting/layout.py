@@ -1,6 +1,8 @@
 """What several sections lay out alike: a part a task, a row a model."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
 
 import polars as pl
 
@@ -57,21 +59,31 @@ def metric_columns(names: Iterable[str], unit: str = "") -> list[Column]:
     return columns
 
 
-def metric_cell(rows: pl.DataFrame, name: str) -> Cell:
-    """The metric's cell from the rows of one model; a dash where it was not estimated."""
-    found = rows.filter(pl.col("metric") == name)
-    if found.is_empty():
-        return Cell("–")
-    row = found.row(0, named=True)
-    cell = interval(row["value"], row["low"], row["high"], metric_of(name))
-    if row.get("caution"):
-        return Cell(cell.text + " *", cell.detail, cell.value, cell.low, cell.high)
-    return cell
+class Cautions:
+    """What the intervals of one table's cells do not cover: numbered in the order of the cells, said below them."""
+
+    def __init__(self) -> None:
+        self._numbers: dict[str, int] = {}
+
+    def metric(self, rows: pl.DataFrame, name: str) -> Cell:
+        """The metric's cell from the rows of one model; a dash where it was not estimated."""
+        found = rows.filter(pl.col("metric") == name)
+        return self.cell(found.row(0, named=True)) if found.height else Cell("–")
+
+    def cell(self, row: Mapping[str, Any], *, sign: bool = False) -> Cell:
+        """The cell of one row of estimates, marked with the number of each of its cautions."""
+        cell = interval(row["value"], row["low"], row["high"], metric_of(row["metric"]), sign=sign)
+        reasons = (row.get("caution") or "").split("; ")
+        marks = [self._numbers.setdefault(each, len(self._numbers) + 1) for each in reasons if each]
+        return replace(cell, text=" ".join([cell.text, *map(_raised, marks)]))
+
+    @property
+    def note(self) -> str:
+        """One sentence a number; empty where no cell is marked."""
+        return " ".join(
+            f"{_raised(number)} {reason[:1].upper()}{reason[1:]}." for reason, number in self._numbers.items()
+        )
 
 
-def cautions(rows: pl.DataFrame) -> str:
-    """What the starred intervals of a table do not cover, as one note."""
-    if "caution" not in rows.columns:
-        return ""
-    found = rows.filter(pl.col("caution").fill_null("") != "")["caution"].unique().sort().to_list()
-    return "* " + "; ".join(found) + "." if found else ""
+def _raised(number: int) -> str:
+    return str(number).translate(str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹"))

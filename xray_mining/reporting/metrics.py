@@ -82,10 +82,10 @@ def interval(
     mark: str = "",
     sign: bool = False,
 ) -> Cell:
-    """A cell with an estimate and, smaller, its interval."""
+    """A cell with an estimate and, smaller, its interval; a dash there where it has none."""
     if value is None or math.isnan(value):
         return Cell("–")
-    detail = ""
+    detail = "–"
     if low is not None and high is not None:
         ends = (number(end, metric.digits, metric.percent, sign).removesuffix(" %") for end in (low, high))
         detail = " to ".join(ends)

@@ -7,7 +7,7 @@ import polars as pl
 
 from xray_mining.errors import UserError
 from xray_mining.reporting.figures import forest
-from xray_mining.reporting.layout import cautions, metric_cell, metric_columns, model_cell
+from xray_mining.reporting.layout import Cautions, metric_columns, model_cell
 from xray_mining.reporting.metrics import KIND_WORDS, metric_of, number
 from xray_mining.reporting.results import Results, Task, slug
 from xray_mining.reporting.section import Block, Cell, Column, Figures, Part, Points, Row, Section, Table
@@ -66,7 +66,7 @@ def _models(studies: Sequence[Results]) -> Section:
 
 def _target(pairs: list[Pair]) -> tuple[Block, ...]:
     task = pairs[0][1]
-    rows, lines, remarks, names = [], [], [], list(METRICS[task.kind])
+    rows, lines, told, names = [], [], Cautions(), list(METRICS[task.kind])
     frames = [
         at_main_point(results.scores(each).filter((pl.col("baseline") == "") & (pl.col("class") == "")))
         for results, each in pairs
@@ -75,7 +75,6 @@ def _target(pairs: list[Pair]) -> tuple[Block, ...]:
     names = [name for name in names if name in present]
     main = names[0] if names else ""
     for (results, each), frame in zip(pairs, frames, strict=True):
-        remarks.append(cautions(frame))
         for note in results.members(each):
             own = frame.filter(pl.col("experiment") == note.experiment)
             if own.is_empty():
@@ -85,7 +84,7 @@ def _target(pairs: list[Pair]) -> tuple[Block, ...]:
                 Cell(f"{results.study}: {note.words}", model.detail, mark=model.mark),
                 Cell(f"{each.patients:,}", value=float(each.patients)),
             ]
-            rows.append(Row((*cells, *(metric_cell(own, name) for name in names)), kind=note.model_kind or "model"))
+            rows.append(Row((*cells, *(told.metric(own, name) for name in names)), kind=note.model_kind or "model"))
             first = next(own.filter(pl.col("metric") == main).iter_rows(named=True), None)
             chosen = (each.best, each.best_baseline, each.best_null, each.frozen, each.oracle)
             if first is not None and note.experiment in chosen:
@@ -105,9 +104,8 @@ def _target(pairs: list[Pair]) -> tuple[Block, ...]:
         alternative=f"{metric.title}: {said}.",
     )
     heads = (Column("Model"), Column("Test patients", numeric=True), *metric_columns(names, task.unit))
-    note = " ".join(dict.fromkeys(remark for remark in remarks if remark))
     caption = f"{task.words}: {len(rows)} models of {len(pairs)} studies"
-    return Figures((figure,)), Table(f"models-{name}", caption, heads, tuple(rows), note)
+    return Figures((figure,)), Table(f"models-{name}", caption, heads, tuple(rows), told.note)
 
 
 def _cohorts(studies: Sequence[Results]) -> Section:
@@ -115,7 +113,7 @@ def _cohorts(studies: Sequence[Results]) -> Section:
     for results in studies:
         for cohort in results.cohorts:
             steps, roles = cohort.get("steps") or [{}], {role["role"]: role for role in cohort.get("roles", ())}
-            last, test = steps[-1], roles.get("test", {})
+            last, test = steps[-1], cohort.get("tested") or roles.get("test", {})
             parameters = ", ".join(f"{key} = {value}" for key, value in cohort.get("parameters", {}).items())
             known.append((f"{results.study}: {results.cohort_words(cohort['cohort'])}", cohort))
             rows.append(

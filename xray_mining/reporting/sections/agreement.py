@@ -3,7 +3,7 @@
 import polars as pl
 
 from xray_mining.reporting import figures
-from xray_mining.reporting.layout import by_task, cautions, metric_cell, metric_columns, model_cell
+from xray_mining.reporting.layout import Cautions, by_task, metric_columns, model_cell
 from xray_mining.reporting.metrics import number
 from xray_mining.reporting.results import ExperimentNote, Results, Task, slug
 from xray_mining.reporting.section import Block, Column, Figure, Figures, Row, Section, Table
@@ -37,17 +37,17 @@ def _task(results: Results, task: Task) -> tuple[list[Block], str]:
         limits = dict(scores.filter(pl.col("experiment") == name).select("metric", "value").rows())
         if own.height and set(_METRICS) <= set(limits):
             panels.append(_panel(task, results.experiments[name], own, frame, limits))
-    rows = []
+    rows, told = [], Cautions()
     for note in results.members(task):
         own = scores.filter(pl.col("experiment") == note.experiment)
         if own.height:
-            cells = (model_cell(task, note), *(metric_cell(own, name) for name in _METRICS))
+            cells = (model_cell(task, note), *(told.metric(own, name) for name in _METRICS))
             rows.append(Row(cells, kind=note.model_kind or "model"))
     blocks: list[Block] = [Figures(tuple(panels))] if panels else []
     if rows:
         heads = (Column("Model"), *metric_columns(_METRICS, task.unit))
         caption = f"{task.words}: bias and limits of agreement"
-        blocks.append(Table(f"agreement-{task.anchor}", caption, heads, tuple(rows), cautions(scores)))
+        blocks.append(Table(f"agreement-{task.anchor}", caption, heads, tuple(rows), told.note))
     return blocks, "" if blocks else "There are no scored test images to compare."
 
 

@@ -3,7 +3,7 @@
 import polars as pl
 
 from xray_mining.reporting import figures
-from xray_mining.reporting.layout import by_task, cautions, metric_cell, metric_columns, model_cell
+from xray_mining.reporting.layout import Cautions, by_task, metric_columns, model_cell
 from xray_mining.reporting.results import ExperimentNote, Results, Task, slug
 from xray_mining.reporting.section import Block, Column, Figure, Figures, Row, Section, Table
 
@@ -38,11 +38,11 @@ def _task(results: Results, task: Task) -> tuple[list[Block], str]:
     blocks: list[Block] = [Figures(tuple(panels))] if panels else []
     scores = results.scores(task).filter((pl.col("baseline") == "") & (pl.col("class") == ""))
     names = [name for name in _METRICS if name in set(scores["metric"])]
-    rows = []
+    rows, told = [], Cautions()
     for note in results.members(task):
         own = scores.filter((pl.col("experiment") == note.experiment) & pl.col("metric").is_in(names))
         if own.height:
-            cells = (model_cell(task, note), *(metric_cell(own, name) for name in names))
+            cells = (model_cell(task, note), *(told.metric(own, name) for name in names))
             rows.append(Row(cells, kind=note.model_kind or "model"))
     if rows:
         blocks.append(
@@ -51,7 +51,7 @@ def _task(results: Results, task: Task) -> tuple[list[Block], str]:
                 f"{task.words}: calibration of the probabilities",
                 (Column("Model"), *metric_columns(names)),
                 tuple(rows),
-                cautions(scores.filter(pl.col("metric").is_in(names))),
+                told.note,
             )
         )
     return blocks, "" if blocks else "There are no probabilities of test patients to be checked."

@@ -3,7 +3,7 @@
 import polars as pl
 
 from xray_mining.reporting.figures import forest
-from xray_mining.reporting.layout import by_task, cautions, metric_cell, metric_columns, model_cell
+from xray_mining.reporting.layout import Cautions, by_task, metric_columns, model_cell
 from xray_mining.reporting.metrics import interval, metric_of, number, p_value
 from xray_mining.reporting.results import Results, Task
 from xray_mining.reporting.section import Block, Cell, Column, Figure, Figures, Row, Section, Table, Text
@@ -117,13 +117,13 @@ def _task(results: Results, task: Task) -> tuple[list[Block], str]:
     if figure is not None:
         blocks.append(Figures((figure,)))
     names = [name for name in METRICS[task.kind] if name in set(plain["metric"])]
-    rows = []
+    rows, told = [], Cautions()
     for note in notes:
         own = plain.filter(pl.col("experiment") == note.experiment)
         rows.append(
-            Row((model_cell(task, note), *(metric_cell(own, name) for name in names)), kind=note.model_kind or "model")
+            Row((model_cell(task, note), *(told.metric(own, name) for name in names)), kind=note.model_kind or "model")
         )
-    remarks = [cautions(plain)]
+    remarks = [told.note]
     if task.kind == "binary" and "sensitivity" in names:
         remarks.append("Sensitivity and specificity at the threshold with the largest Youden index on validation data.")
     if task.oracle in {note.experiment for note in notes}:
@@ -242,11 +242,11 @@ def _classes(results: Results, task: Task, scores: pl.DataFrame) -> list[Block]:
     if rows.is_empty():
         return []
     classes = [label for label in task.classes if label in set(rows["class"])]
-    lines = []
+    lines, told = [], Cautions()
     for note in results.members(task):
         own = rows.filter(pl.col("experiment") == note.experiment)
         if not own.is_empty():
-            cells = [metric_cell(own.filter(pl.col("class") == label), "auc") for label in classes]
+            cells = [told.metric(own.filter(pl.col("class") == label), "auc") for label in classes]
             lines.append(Row((model_cell(task, note), *cells), kind=note.model_kind or "model"))
     return [
         Table(
@@ -254,7 +254,7 @@ def _classes(results: Results, task: Task, scores: pl.DataFrame) -> list[Block]:
             f"{task.words}: AUC of each class against the rest",
             (Column("Model"), *(Column(label, numeric=True) for label in classes)),
             tuple(lines),
-            cautions(rows),
+            told.note,
         )
     ]
 
@@ -265,11 +265,11 @@ def _patients(results: Results, task: Task) -> list[Block]:
     rows = results.by_patient(task).filter((pl.col("baseline") == "") & (pl.col("class") == ""))
     rows = at_main_point(rows)
     names = [name for name in METRICS[task.kind][:4] if name in set(rows["metric"])]
-    lines = []
+    lines, told = [], Cautions()
     for note in results.members(task):
         own = rows.filter(pl.col("experiment") == note.experiment)
         if not own.is_empty():
-            cells = [metric_cell(own, name) for name in names]
+            cells = [told.metric(own, name) for name in names]
             lines.append(Row((model_cell(task, note), *cells), kind=note.model_kind or "model"))
     if not lines:
         return []
@@ -279,6 +279,6 @@ def _patients(results: Results, task: Task) -> list[Block]:
             f"{task.words}: the same, after averaging a patient's images",
             (Column("Model"), *metric_columns(names, task.unit)),
             tuple(lines),
-            cautions(rows),
+            told.note,
         )
     ]

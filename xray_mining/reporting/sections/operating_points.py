@@ -2,7 +2,7 @@
 
 import polars as pl
 
-from xray_mining.reporting.layout import by_task, cautions, metric_cell, metric_columns, model_cell
+from xray_mining.reporting.layout import Cautions, by_task, metric_columns, model_cell
 from xray_mining.reporting.metrics import number
 from xray_mining.reporting.results import Results, Task, slug
 from xray_mining.reporting.section import Block, Cell, Column, Row, Section, Table
@@ -49,13 +49,13 @@ def _task(results: Results, task: Task) -> tuple[list[Block], str]:
     for point in scores["operating_point"].unique(maintain_order=True).to_list():
         at_point = scores.filter(pl.col("operating_point") == point)
         names = [name for name in _METRICS if name in set(at_point["metric"])]
-        rows = []
+        rows, told = [], Cautions()
         for note in results.members(task):
             own = at_point.filter(pl.col("experiment") == note.experiment)
             if own.height and names:
                 cut = own["threshold"].drop_nulls().to_list()
                 cells = [model_cell(task, note), Cell(number(cut[0]), value=cut[0]) if cut else Cell("–")]
-                cells += [metric_cell(own, name) for name in names]
+                cells += [told.metric(own, name) for name in names]
                 rows.append(Row(tuple(cells), kind=note.model_kind or "model"))
         if rows:
             heads = (Column("Model"), Column("Threshold", numeric=True), *metric_columns(names))
@@ -65,7 +65,7 @@ def _task(results: Results, task: Task) -> tuple[list[Block], str]:
                     f"{task.words}: threshold by {_words(point)}",
                     heads,
                     tuple(rows),
-                    cautions(at_point),
+                    told.note,
                 )
             )
     frame = results.of(task, results.confusion).filter(pl.col("experiment") == task.best)

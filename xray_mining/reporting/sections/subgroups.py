@@ -5,8 +5,8 @@ import re
 import polars as pl
 
 from xray_mining.reporting.figures import forest
-from xray_mining.reporting.layout import by_task, cautions, metric_columns
-from xray_mining.reporting.metrics import interval, metric_of, number, p_value
+from xray_mining.reporting.layout import Cautions, by_task, metric_columns
+from xray_mining.reporting.metrics import metric_of, number, p_value
 from xray_mining.reporting.results import Results, Task
 from xray_mining.reporting.section import Block, Cell, Column, Figures, Row, Section, Table
 from xray_mining.reporting.sections.table_one import variable_words
@@ -71,24 +71,23 @@ def _task(results: Results, task: Task) -> tuple[list[Block], str]:
     groups = rows["subgroup"].unique(maintain_order=True).to_list()
     groups.sort(key=lambda group: (len(parts_of(group)), _rank(group), group))
     main = names[0]
-    lines, table = [], []
+    lines, table, told = [], [], Cautions()
+    without = 0
     for group in groups:
         own = {row["metric"]: row for row in rows.filter(pl.col("subgroup") == group).iter_rows(named=True)}
         first = own.get(main)
         if first is None:
             continue
-        if len(parts_of(group)) == 1:
+        if len(parts_of(group)) == 1 and first["low"] is None:
+            without += 1
+        elif len(parts_of(group)) == 1:
             words = subgroup_words(group)
             words = words if len(words) < 34 else words[:32] + " …"
             lines.append((words, "network", first["value"], first["low"], first["high"]))
         cells = [Cell(subgroup_words(group)), Cell(f"{first['patients']:,}", value=first["patients"])]
         for name in names:
             row = own.get(name)
-            cells.append(
-                Cell("–")
-                if row is None
-                else interval(row["value"], row["low"], row["high"], metric_of(name), sign=name == "bias")
-            )
+            cells.append(Cell("–") if row is None else told.cell(row, sign=name == "bias"))
         adjusted = first["p_adjusted"] if first["p_adjusted"] is not None else first["p_value"]
         cells.append(p_value(adjusted))
         table.append(Row(tuple(cells)))
@@ -100,11 +99,12 @@ def _task(results: Results, task: Task) -> tuple[list[Block], str]:
     reference = whole["value"].to_list()[0] if whole.height else None
     unit = f" ({task.unit})" if task.is_number and task.unit else ""
     single = lines[:40]
+    undrawn = f" Not drawn: {without} without an interval (see the table)." if without else ""
     figure = forest(
         f"forest-of-subgroups-{task.anchor}",
         single,
         label=f"{metric.title}{unit}",
-        caption=f"{model}: {metric.title} in each group; the dashed line is everybody.",
+        caption=f"{model}: {metric.title} in each group; the dashed line is everybody.{undrawn}",
         alternative=f"{metric.title} of {model} by subgroup: "
         + "; ".join(f"{line[0]} {number(line[2], metric.digits, metric.percent)}" for line in single)
         + ".",
@@ -119,7 +119,7 @@ def _task(results: Results, task: Task) -> tuple[list[Block], str]:
     )
     return [
         Figures((figure,)),
-        Table(f"subgroups-{task.anchor}", f"{model}: by subgroup", heads, tuple(table), cautions(rows)),
+        Table(f"subgroups-{task.anchor}", f"{model}: by subgroup", heads, tuple(table), told.note),
     ], ""
 
 

@@ -1,0 +1,52 @@
+"""What an interval does not cover is said of the cell that it concerns, and nothing else is."""
+
+import polars as pl
+
+from xray_mining.reporting.layout import Cautions
+
+
+def row(metric, value=0.9, low=0.8, high=0.95, caution=""):
+    return {"metric": metric, "value": value, "low": low, "high": high, "caution": caution}
+
+
+def test_each_reason_has_a_number_and_only_shown_cells_speak():
+    rows = pl.DataFrame(
+        [
+            row("auc", caution="few patients in a class; the area is near its end"),
+            row("sensitivity"),
+            row("positive_predictive_value", caution="not defined for these predictions"),
+        ]
+    )
+    told = Cautions()
+    assert told.metric(rows, "auc").text == "0.900 ¹ ²"
+    assert told.metric(rows, "sensitivity").text == "90.0 %"
+    assert told.cell(row("auc", caution="the area is near its end")).text == "0.900 ²"
+    assert told.note == "¹ Few patients in a class. ² The area is near its end."
+
+
+def test_an_estimate_without_an_interval_says_so():
+    told = Cautions()
+    cell = told.cell(row("auc", 1.0, None, None, "no interval, for a fold has a single patient of a class"))
+    assert (cell.text, cell.detail) == ("1.000 ¹", "–")
+    assert told.note.startswith("¹ No interval")
+
+
+def test_a_subgroup_without_an_interval_is_not_drawn(example, tmp_path):
+    import shutil
+
+    from xray_mining.reporting.results import Results
+    from xray_mining.reporting.sections import subgroups
+
+    copy = tmp_path / "example"
+    shutil.copytree(example, copy)
+    bare = (pl.col("subgroup") == "age_band=20 to 29") & (pl.col("metric") == "mae")
+    estimates = pl.read_parquet(copy / "estimates.parquet").with_columns(
+        pl.when(~bare).then(pl.col(end)).alias(end) for end in ("low", "high")
+    )
+    estimates.write_parquet(copy / "estimates.parquet")
+    section = subgroups.build(Results.load(copy))
+    figure = section.figures[0]
+    assert "age 20 to 29" not in figure.alternative and "age 30 to 39" in figure.alternative
+    assert "Not drawn: 1 without an interval" in figure.caption
+    (cells,) = (line.cells for line in section.tables[0].rows if line.cells[0].text == "age 20 to 29")
+    assert cells[2].detail == "–"
