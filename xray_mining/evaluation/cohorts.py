@@ -1,12 +1,13 @@
 """Who is in each cohort, and how it came about: flow.json and table_one.parquet."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
 import numpy as np
 import polars as pl
 
+from xray_mining.evaluation.small_cells import with_complements
 from xray_mining.records.cohort import FrozenCohort
 from xray_mining.records.cohort_targets import CohortTargets
 
@@ -21,6 +22,7 @@ CATEGORIES = (
     "laterality",
     "burned_in_text",
 )
+SEXES = ("F", "M", "O")
 LEVELS_AT_MOST = 12
 
 
@@ -141,8 +143,7 @@ def hide_what_tells_of_small_cells(
     """Rows of Table 1 with a second cell hidden wherever a sum would give a single hidden one away.
 
     `partitions` names columns whose counts add up to those of the column `all`; the levels of a variable add up to the
-    patients of a column. The smallest cell that is printed goes, until no line has exactly one hidden cell
-    (complementary suppression: Hundepool et al., Statistical Disclosure Control, Wiley 2012, chapter 4).
+    patients of a column. The smallest cell that is printed goes, until no line has exactly one hidden cell.
     """
     counted = [row for row in rows if row["level"]]
     lines: list[list[dict[str, Any]]] = []
@@ -151,16 +152,22 @@ def hide_what_tells_of_small_cells(
         lines += [[row for row in of_level if row["column"] in columns] for columns in partitions]
     for variable, column in dict.fromkeys((row["variable"], row["column"]) for row in counted):
         lines.append([row for row in counted if (row["variable"], row["column"]) == (variable, column)])
-    changed = True
-    while changed:
-        changed = False
-        for line in lines:
-            printed = [row for row in line if not row["hidden"] and row["patients"]]
-            if len([row for row in line if row["hidden"]]) == 1 and printed:
-                least = min(printed, key=lambda row: row["patients"])
-                least |= _NOTHING | {"patients": 0, "images": 0, "hidden": True}
-                changed = True
+    place = {id(row): number for number, row in enumerate(rows)}
+    counts = {number: row["patients"] for number, row in enumerate(rows)}
+    few = [number for number, row in enumerate(rows) if row["hidden"] and row["level"]]
+    for number in with_complements([[place[id(row)] for row in line] for line in lines], counts, few):
+        rows[number] |= _NOTHING | {"patients": 0, "images": 0, "hidden": True}
     return rows
+
+
+def hidden_levels(rows: Sequence[Mapping[str, Any]]) -> set[tuple[str, str, str]]:
+    """What Table 1 does not tell of those who are tested: (variable, level, sex), sex '' for both together."""
+    tested = "test" if any(row["column"] == "test" for row in rows) else "all"
+    return {
+        (row["variable"], row["level"], "" if row["column"] == tested else row["column"])
+        for row in rows
+        if row["hidden"] and row["column"] in (tested, *SEXES)
+    }
 
 
 def _levels(values: pl.Series) -> list[str]:

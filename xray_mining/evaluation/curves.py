@@ -1,5 +1,6 @@
 """What the page's figures are drawn from: curves, points, bands, bins and matrices."""
 
+from collections.abc import Collection
 from typing import Any
 
 import numpy as np
@@ -7,9 +8,10 @@ import polars as pl
 
 from xray_mining.evaluation.choice import operating_points
 from xray_mining.evaluation.estimates import probabilities
-from xray_mining.evaluation.gather import Task
+from xray_mining.evaluation.gather import Array, Task
 from xray_mining.evaluation.options import EvaluationOptions
-from xray_mining.evaluation.subgroups import age_bands
+from xray_mining.evaluation.small_cells import with_complements
+from xray_mining.evaluation.subgroups import age_bands, told_cells
 from xray_mining.statistics.auc import roc_curve
 from xray_mining.statistics.calibration import reliability_curve
 from xray_mining.statistics.estimate import owners
@@ -51,13 +53,26 @@ def roc(task: Task, options: EvaluationOptions) -> list[dict[str, Any]]:
     return rows
 
 
+def drawable(task: Task, options: EvaluationOptions) -> Array:
+    """Units (n,) bool that are drawn as points: those of an age band and sex with enough test patients."""
+    frame = pl.DataFrame(
+        {
+            "band": age_bands(task.units["age_years"], options.age_band_years),
+            "sex": task.units["patient_sex"],
+            "owner": task.owner,
+        }
+    )
+    patients = frame.select(pl.col("owner").n_unique().over("band", "sex"))["owner"].to_numpy()
+    return np.asarray(patients >= options.least_patients)
+
+
 def scatter(task: Task, options: EvaluationOptions) -> pl.DataFrame | None:
     """Rows of scatter: the same draw of test units for every experiment of a task."""
     if task.target.kind == "group":
         return None
     rng = np.random.default_rng([options.seed, 31])
-    size = len(task.truth)
-    chosen = np.sort(rng.permutation(size)[:SCATTER_AT_MOST])
+    shown = np.flatnonzero(drawable(task, options))
+    chosen = np.sort(rng.permutation(shown)[:SCATTER_AT_MOST])
     order = rng.permutation(len(chosen))
     units = task.units[chosen].select(
         pl.col("unit_key").alias("image_key") if task.level == "image" else pl.lit(None, pl.String).alias("image_key"),
@@ -79,13 +94,22 @@ def scatter(task: Task, options: EvaluationOptions) -> pl.DataFrame | None:
     return pl.concat(frames)
 
 
-def error_by_age(task: Task, options: EvaluationOptions) -> list[dict[str, Any]]:
-    """Rows of error_by_age, for targets in years, all, men and women, in the narrowest bands that hold nearly all."""
+def error_by_age(
+    task: Task, options: EvaluationOptions, hidden: Collection[tuple[str, str, str]] = ()
+) -> list[dict[str, Any]]:
+    """Rows of error_by_age, for targets in years, all, men and women, in the narrowest bands that hold nearly all.
+
+    Bands that a sum would give away are left out with the small ones, and those that Table 1 does not tell: `hidden`,
+    of (column, level, sex).
+    """
     if not task.is_number or task.target.unit != "years":
         return []
     width = next((each for each in BAND_WIDTHS if _filled(task, each, options.least_patients)), BAND_WIDTHS[-1])
     band = np.floor(task.truth / width).astype(np.int64)
     sexes = task.units["patient_sex"].fill_null("").to_numpy()
+    others = {each[1:] for each in hidden if each[0] == "age_band"}
+    bands = age_bands(pl.Series(task.truth), width)
+    told = told_cells(bands, task.units["patient_sex"], task.owner, options.least_patients, others)
     rows = []
     for model in task.models.values():
         error = np.where(model.known, model.values - task.truth, np.nan)
@@ -94,7 +118,8 @@ def error_by_age(task: Task, options: EvaluationOptions) -> list[dict[str, Any]]
             for each in np.unique(band[of_sex]):
                 inside = of_sex & (band == each)
                 count = len(np.unique(task.owner[inside]))
-                if count < options.least_patients:
+                cell = (f"{each * width} to {each * width + width - 1}", "" if sex == "all" else sex)
+                if count < options.least_patients or cell not in told:
                     continue
                 owner = owners(task.owner[inside], int(inside.sum()))
                 row: dict[str, Any] = {
@@ -167,7 +192,10 @@ def calibration(task: Task, options: EvaluationOptions) -> list[dict[str, Any]]:
 
 
 def confusion(task: Task, options: EvaluationOptions) -> list[dict[str, Any]]:
-    """Rows of confusion at every operating point; of a group, with the largest probability called."""
+    """Rows of confusion at every operating point; of a group, with the largest probability called.
+
+    Cells of too few patients are hidden, and where a class has one such cell, its smallest other one with it.
+    """
     if task.is_number:
         return []
     rows = []
@@ -187,18 +215,22 @@ def confusion(task: Task, options: EvaluationOptions) -> list[dict[str, Any]]:
             calls = [("largest", None, np.array(classes)[model.values[known].argmax(axis=1)])]
         for point, threshold, called in calls:
             for truth in classes:
-                for predicted in classes:
-                    inside = (labels == truth) & (called == predicted)
-                    rows.append(
-                        {
-                            "experiment": model.name,
-                            "target": task.target.name,
-                            "operating_point": point,
-                            "threshold": threshold,
-                            "truth": truth,
-                            "predicted": predicted,
-                            "images": int(inside.sum()),
-                            "patients": len(np.unique(owner[inside])),
-                        }
-                    )
+                inside = {predicted: (labels == truth) & (called == predicted) for predicted in classes}
+                patients = {predicted: len(np.unique(owner[cell])) for predicted, cell in inside.items()}
+                few = [predicted for predicted, count in patients.items() if 0 < count < options.least_patients]
+                hidden = with_complements([classes], patients, few)
+                rows += [
+                    {
+                        "experiment": model.name,
+                        "target": task.target.name,
+                        "operating_point": point,
+                        "threshold": threshold,
+                        "truth": truth,
+                        "predicted": predicted,
+                        "images": 0 if predicted in hidden else int(inside[predicted].sum()),
+                        "patients": 0 if predicted in hidden else patients[predicted],
+                        "hidden": predicted in hidden,
+                    }
+                    for predicted in classes
+                ]
     return rows

@@ -7,6 +7,7 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -144,7 +145,8 @@ class _Written:
                 scored += variants.scores(task, options)
                 self.smallest[task.name] = comparisons.smallest(task, choice)
                 self.answers.append(answer(task, scored, choice, options.confidence))
-                cells = by_subgroup(task, options, choice)
+                hidden = cohorts.hidden_levels(self.table_one[task.cohort.digest])
+                cells = by_subgroup(task, options, choice, hidden)
                 rows += scored + cells
                 for audited, judged in (
                     audits.audit(task, options, choice, cells),
@@ -154,6 +156,7 @@ class _Written:
                     self.findings += judged
                 for name, draw in _DRAWN.items():
                     drawn[name] += draw(task, options)
+                drawn["error_by_age"] += curves.error_by_age(task, options, hidden)
                 frame = curves.scatter(task, options)
                 if frame is not None:
                     points.append(frame)
@@ -202,17 +205,30 @@ class _Written:
         Pictures.write(Pictures.from_rows(rows), self.folder / "pictures.parquet")
         return len(rows)
 
+    @cached_property
+    def table_one(self) -> dict[str, list[dict[str, Any]]]:
+        """Rows of Table 1 by digest of the cohort; subgroups leave out what it does not tell."""
+        return {
+            digest: cohorts.table_one(
+                cohort,
+                self.found.attributes,
+                self.options.least_patients,
+                self.options.age_band_years,
+                self._rotations(digest),
+            )
+            for digest, cohort in self.found.cohorts.items()
+        }
+
+    def _rotations(self, digest: str) -> int:
+        return max((_rotations(task) for task in self.found.tasks if task.cohort.digest == digest), default=1)
+
     def cohorts(self) -> None:
         """flow.json, table_one.parquet and the leak gate of every cohort."""
         flows, rows = [], []
         for digest, cohort in self.found.cohorts.items():
             names = [name for task in self.found.tasks if task.cohort.digest == digest for name in sorted(task.models)]
-            of_cohort = (_rotations(task) for task in self.found.tasks if task.cohort.digest == digest)
-            rotations = max(of_cohort, default=1)
-            flows.append(cohorts.flow(cohort, names, rotations))
-            rows += cohorts.table_one(
-                cohort, self.found.attributes, self.options.least_patients, self.options.age_band_years, rotations
-            )
+            flows.append(cohorts.flow(cohort, names, self._rotations(digest)))
+            rows += self.table_one[digest]
             audited, judged = audits.drift_between_splits(cohort, self.found.attributes)
             self.audited += audited
             self.findings += [*gates.leaks(cohort), gates.leakage_gate(self.workspace, cohort), *judged]
@@ -310,6 +326,7 @@ class _Written:
             "oracle": next((model.name for model in task.models.values() if model.kind == "oracle"), ""),
             "chosen": choice.how,
             "unanswered": self._unanswered(task),
+            "undrawn": int((~curves.drawable(task, self.options)).sum()),
             "smallest_difference": smallest.difference if smallest else None,
             "smallest_rival": smallest.rival if smallest else "",
             "smallest_rival_role": smallest.role if smallest else "",
@@ -363,7 +380,6 @@ class _Written:
 
 _DRAWN = {
     "roc": curves.roc,
-    "error_by_age": curves.error_by_age,
     "calibration": curves.calibration,
     "confusion": curves.confusion,
 }

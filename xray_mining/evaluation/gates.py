@@ -123,5 +123,5 @@ def sizes(task: Task, options: EvaluationOptions) -> list[dict[str, Any]]:
             sentence = f"{task.name}: {least} test patients; intervals of errors may not cover what they say."
             return [finding("SIZE001", "warning", "failed", title, sentence, offenders=1)]
     cell = options.least_patients
-    sentence = f"{task.name}: {least:,} test patients in the smallest class; cells under {cell} are not printed."
+    sentence = f"{task.name}: {least:,} test patients in the smallest class; groups under {cell} are not counted."
     return [finding("SIZE001", "warning", "passed", title, sentence)]

@@ -2,6 +2,11 @@
 
 from pydantic import BaseModel, Field
 
+SMALL_CELLS = (
+    "groups of fewer patients (a cell of Table 1, a subgroup, a band, a bin, a cell of confusion) are neither counted "
+    "nor drawn, nor are points of an age band and sex with fewer; rates of whole classes, as sensitivity, are printed"
+)
+
 
 class EvaluationOptions(BaseModel, extra="forbid", frozen=True):
     """How predictions become estimates."""
@@ -9,7 +14,7 @@ class EvaluationOptions(BaseModel, extra="forbid", frozen=True):
     confidence: float = Field(0.95, gt=0.5, lt=1)
     bootstraps: int = Field(2000, ge=100, le=100_000)
     seed: int = 0
-    least_patients: int = Field(10, ge=2, description="cells with fewer patients are neither printed nor drawn")
+    least_patients: int = Field(10, ge=2, description=SMALL_CELLS)
     sensitivity_targets: list[float] = Field(
         default=[0.9], description="operating points, set on validation patients, besides the Youden one"
     )

@@ -1,6 +1,6 @@
 """Errors and areas by sex, age band, view, maker, archive, site and year, with the rest as the other side of a test."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import replace
 from itertools import product
 from typing import Any
@@ -12,13 +12,15 @@ from xray_mining.evaluation.choice import Choice, operating_points
 from xray_mining.evaluation.gather import Array, Model, Task
 from xray_mining.evaluation.options import EvaluationOptions
 from xray_mining.evaluation.rows import row
+from xray_mining.evaluation.small_cells import hidden_cells
 from xray_mining.statistics.auc import auc
 from xray_mining.statistics.comparison import difference_of_areas, difference_of_means, holm
 from xray_mining.statistics.estimate import Estimate, owners
 from xray_mining.statistics.resampling import linear_interval, patient_sums, proportion_interval
 
 COLUMNS = ("patient_sex", "age_band", "view_position", "manufacturer", "archive", "institution", "study_year")
-INTERSECTIONS = (("patient_sex", "age_band"),)
+INTERSECTION = ("patient_sex", "age_band")
+UNKNOWN = "not known"
 LEVELS_AT_MOST = 30
 """Columns with more levels are cut to those with most patients."""
 
@@ -51,38 +53,71 @@ def columns(task: Task, width: int) -> pl.DataFrame:
     )
 
 
-def cells(table: pl.DataFrame, owner: Array, least: int) -> Iterator[tuple[str, str, Array]]:
-    """(family, subgroup, which units) of every cell with at least `least` patients; one-level columns are left out."""
+def cells(
+    table: pl.DataFrame, owner: Array, least: int, hidden: Collection[tuple[str, str, str]] = ()
+) -> Iterator[tuple[str, str, Array]]:
+    """(family, subgroup, which units) of every cell that may be told; one-level columns are left out.
+
+    Left out are cells of fewer than `least` patients, those whose sums would tell of one, and what Table 1 does not
+    tell: `hidden`, of (column, level, sex), sex '' for both together.
+    """
+    by_sex = told_cells(
+        table["age_band"], table["patient_sex"], owner, least, {each[1:] for each in hidden if each[0] == "age_band"}
+    )
     seen: dict[str, list[tuple[str, Array]]] = {}
     for name in table.columns:
         values = table[name]
         levels = values.drop_nulls().value_counts(sort=True)[name].to_list()[:LEVELS_AT_MOST]
         if len(values.drop_nulls().unique()) < 2:
             continue
+        if name == "age_band":
+            told = {level for level, sex in by_sex if not sex}
+        elif name == "patient_sex":
+            told = {sex for level, sex in by_sex if not level}
+        else:
+            nobody = pl.Series([""] * len(values), dtype=pl.String)
+            others = {(level, sex) for column, level, sex in hidden if column == name and not sex}
+            told = {level for level, _ in told_cells(values, nobody, owner, least, others)}
         for level in sorted(levels):
             members = (values == level).fill_null(False).to_numpy()
             seen.setdefault(name, []).append((level, members))
-            if len(np.unique(owner[members])) >= least:
+            if level in told:
                 yield name, f"{name}={level}", members
-    for pair in INTERSECTIONS:
-        if not all(name in seen for name in pair):
-            continue
-        for (level_a, a), (level_b, b) in product(seen[pair[0]], seen[pair[1]]):
-            members = a & b
-            if len(np.unique(owner[members])) >= least:
-                yield " & ".join(pair), f"{pair[0]}={level_a} & {pair[1]}={level_b}", members
+    if all(name in seen for name in INTERSECTION):
+        for (sex, a), (level, b) in product(seen["patient_sex"], seen["age_band"]):
+            if (level, sex) in by_sex:
+                yield " & ".join(INTERSECTION), f"patient_sex={sex} & age_band={level}", a & b
 
 
-def by_subgroup(task: Task, options: EvaluationOptions, choice: Choice) -> list[dict[str, Any]]:
+def told_cells(
+    first: pl.Series, second: pl.Series, owner: Array, least: int, hidden: Collection[tuple[str, str]]
+) -> set[tuple[str, str]]:
+    """The cells of two columns and their margins that may be told; who is not known is a level, and not told."""
+    frame = pl.DataFrame({"first": first.fill_null(UNKNOWN), "second": second.fill_null(UNKNOWN), "owner": owner})
+    count = pl.col("owner").n_unique()
+    counts: dict[tuple[str, str], int] = {}
+    for name in dict.fromkeys(("first", "second")):
+        for level, patients in frame.group_by(name).agg(count).iter_rows():
+            counts[(level, "") if name == "first" else ("", level)] = patients
+    for level, other, patients in frame.group_by("first", "second").agg(count).iter_rows():
+        counts[(level, other)] = patients
+    counts = {cell: counts[cell] for cell in sorted(counts) if any(cell)}
+    few = hidden_cells(counts, least, hidden)
+    return {cell for cell in counts if cell not in few and UNKNOWN not in cell}
+
+
+def by_subgroup(
+    task: Task, options: EvaluationOptions, choice: Choice, hidden: Collection[tuple[str, str, str]] = ()
+) -> list[dict[str, Any]]:
     """Rows of estimates by subgroup, each tested against the rest, p adjusted by Holm within experiment and column.
 
     Women against the rest and men against the rest are one test where nobody is of another sex: rows of one test have
-    the same `p_value`, and it counts once.
+    the same `p_value`, and it counts once. `hidden` as in `cells`.
     """
     if task.target.kind == "group":
         return []
     table = columns(task, options.age_band_years)
-    groups = list(cells(table, task.owner, options.least_patients))
+    groups = list(cells(table, task.owner, options.least_patients, hidden))
     rows: list[dict[str, Any]] = []
     tests: list[bytes] = []
     for model in task.models.values():
@@ -123,8 +158,8 @@ def _adjust(rows: list[dict[str, Any]], tests: Sequence[bytes]) -> None:
 
 
 def _folds_of_both(task: Task, inside: Array) -> Array:
-    classes = [np.unique(task.folds[inside & (task.truth == each)]) for each in (0, 1)]
-    return np.intersect1d(*classes)
+    negative, positive = (np.unique(task.folds[inside & (task.truth == each)]) for each in (0, 1))
+    return np.intersect1d(negative, positive)
 
 
 def _cell(task: Task, model: Model, members: Array, options: EvaluationOptions) -> list[dict[str, Any]]:

@@ -22,7 +22,10 @@ class RocPoints(Record):
 
 
 class ScatterPoints(Record):
-    """A random draw of at most 5,000 test units a target, the same units for every experiment of one cohort."""
+    """A random draw of at most 5,000 test units a target, the same units for every experiment of one cohort.
+
+    Units of an age band and sex with fewer test patients than the least cell are not among them.
+    """
 
     table = "scatter"
     home = "files"
@@ -40,7 +43,7 @@ class ScatterPoints(Record):
 
 
 class ErrorByAge(Record):
-    """Bands with fewer patients than the least cell are absent."""
+    """Bands with fewer patients than the least cell are absent, and those by whose sums one would be known."""
 
     table = "error_by_age"
     home = "files"
@@ -95,8 +98,11 @@ class Confusion(Record):
     threshold = number("mean over rotations of the threshold; null for several classes")
     truth = text("the true class")
     predicted = text("the predicted class")
-    images = count("units in the cell")
-    patients = count("patients in the cell")
+    images = count("units in the cell; 0 where it is hidden")
+    patients = count("patients in the cell; 0 where it is hidden")
+    hidden = dy.Bool(
+        nullable=True, description="the cell has fewer patients than the least cell size, or would tell of one that has"
+    )
 
 
 class TableOne(Record):

@@ -59,6 +59,15 @@ def metric_columns(names: Iterable[str], unit: str = "") -> list[Column]:
     return columns
 
 
+def undrawn(results: Results, task: Task) -> str:
+    """How many test units no point stands for, as a sentence with a space before it; empty where it is none."""
+    if not task.undrawn:
+        return ""
+    least = results.notes.get("least_patients", 10)
+    who = f"{task.undrawn:,} test {task.level}{'' if task.undrawn == 1 else 's'}"
+    return f" Not drawn: {who} of an age band and sex with fewer than {least} test patients."
+
+
 class Cautions:
     """What the intervals of one table's cells do not cover: numbered in the order of the cells, said below them."""
 

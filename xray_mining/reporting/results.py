@@ -87,6 +87,8 @@ class Task:
     """How the best model was chosen: apart, pooled or within (docs/evaluation_files.md); empty where it is not told."""
     unanswered: Mapping[str, int] | None = None
     """Members without a known value of the target, by role."""
+    undrawn: int = 0
+    """Test units that are drawn as no point, for too few patients are of their age band and sex."""
 
     @property
     def words(self) -> str:

@@ -3,7 +3,7 @@
 import polars as pl
 
 from xray_mining.reporting import figures
-from xray_mining.reporting.layout import Cautions, by_task, metric_columns, model_cell
+from xray_mining.reporting.layout import Cautions, by_task, metric_columns, model_cell, undrawn
 from xray_mining.reporting.metrics import number
 from xray_mining.reporting.results import ExperimentNote, Results, Task, slug
 from xray_mining.reporting.section import Block, Column, Figure, Figures, Row, Section, Table
@@ -36,7 +36,7 @@ def _task(results: Results, task: Task) -> tuple[list[Block], str]:
         own = frame.filter(pl.col("experiment") == name)
         limits = dict(scores.filter(pl.col("experiment") == name).select("metric", "value").rows())
         if own.height and set(_METRICS) <= set(limits):
-            panels.append(_panel(task, results.experiments[name], own, frame, limits))
+            panels.append(_panel(results, task, results.experiments[name], own, frame, limits))
     rows, told = [], Cautions()
     for note in results.members(task):
         own = scores.filter(pl.col("experiment") == note.experiment)
@@ -52,7 +52,12 @@ def _task(results: Results, task: Task) -> tuple[list[Block], str]:
 
 
 def _panel(
-    task: Task, note: ExperimentNote, own: pl.DataFrame, frame: pl.DataFrame, limits: dict[str, float]
+    results: Results,
+    task: Task,
+    note: ExperimentNote,
+    own: pl.DataFrame,
+    frame: pl.DataFrame,
+    limits: dict[str, float],
 ) -> Figure:
     unit = f" ({task.unit})" if task.unit else ""
     middle = ((own["truth"] + own["value"]) / 2).to_numpy()
@@ -78,6 +83,6 @@ def _panel(
         return figures.finished(
             figure,
             f"agreement-{task.anchor}-{slug(note.experiment)}",
-            f"{note.words}: {words}.",
+            f"{note.words}: {words}.{undrawn(results, task)}",
             f"Bland-Altman plot of {note.words}: {words}.",
         )

@@ -81,17 +81,31 @@ def _confusion(results: Results, task: Task, point: str, frame: pl.DataFrame) ->
     classes = [label for label in task.classes if label in found] or found
     rows = []
     for truth in classes:
-        own = dict(frame.filter(pl.col("truth") == truth).select("predicted", "images").rows())
-        total = sum(own.values())
+        of_truth = frame.filter(pl.col("truth") == truth)
+        own = dict(of_truth.select("predicted", "images").rows())
+        few = set(of_truth.filter(pl.col("hidden").fill_null(False))["predicted"])
+        # Beside a hidden cell a share would give the class's size away, and with it the cell.
+        total = 0 if few else sum(own.values())
         cells = [Cell(f"truly {truth}")]
         for predicted in classes:
+            if predicted in few:
+                cells.append(Cell("few", "not printed"))
+                continue
             images = own.get(predicted, 0)
             share = number(images / total, 1, percent=True) if total else ""
             cells.append(Cell(f"{images:,}", share, images, mark="right" if predicted == truth else ""))
         rows.append(Row(tuple(cells)))
+    least = results.notes.get("least_patients", 10)
+    note = (
+        f"few: fewer than {least} patients, or what would give such a number away by the sum of its row. "
+        f"Sensitivity and specificity above are rates of whole classes, and are printed however few are called wrong."
+        if any(cell.text == "few" for row in rows for cell in row.cells)
+        else ""
+    )
     return Table(
         f"confusion-{task.anchor}-{slug(point)}",
         f"{results.experiments[task.best].words}: confusion at the threshold by {_words(point)}, images",
         (Column("Truth"), *(Column(f"called {label}", numeric=True) for label in classes)),
         tuple(rows),
+        note,
     )

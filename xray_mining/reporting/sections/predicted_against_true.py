@@ -3,7 +3,7 @@
 import polars as pl
 
 from xray_mining.reporting import figures
-from xray_mining.reporting.layout import by_task
+from xray_mining.reporting.layout import by_task, undrawn
 from xray_mining.reporting.metrics import number
 from xray_mining.reporting.results import ExperimentNote, Results, Task
 from xray_mining.reporting.section import Block, Figure, Figures, Section
@@ -67,7 +67,7 @@ def _panel(results: Results, task: Task, note: ExperimentNote, own: pl.DataFrame
         return figures.finished(
             figure,
             f"scatter-{task.anchor}-{note.experiment.replace('_', '-')}",
-            f"{own.height:,} test images{tilt_words}.",
+            f"{own.height:,} test images{tilt_words}.{undrawn(results, task)}",
             f"{words}{tilt_words}.",
         )
 
