@@ -161,3 +161,18 @@ def test_the_same_predictions_give_the_same_estimates(study):
     made = study()
     first = evaluate(made.workspace, "made", QUICK)
     assert evaluate(made.workspace, "made", QUICK).digest == first.digest
+
+
+def test_the_share_between_the_limits_is_that_of_the_errors(study):
+    made = study()
+    evaluate(made.workspace, "made", QUICK)
+    estimates = Estimates.read([made.workspace.evaluation("made") / "estimates.parquet"])
+    rows = main_rows(estimates, "boosting")
+    points = tables.ScatterPoints.read([made.workspace.evaluation("made") / "scatter.parquet"])
+    points = points.filter(pl.col("experiment") == "boosting")
+    assert points.height <= rows["within_limits"]["images"] == 40
+    frame = pl.read_parquet(made.workspace.experiment("made", "boosting") / "predictions/rotation0-seed-1.parquet")
+    error = frame.filter(pl.col("split") == "test").select(pl.col("value") - pl.col("truth")).to_series().to_numpy()
+    inside = (error >= rows["limit_low"]["value"]) & (error <= rows["limit_high"]["value"])
+    assert rows["within_limits"]["value"] == pytest.approx(inside.mean())
+    assert rows["within_limits"]["low"] < rows["within_limits"]["value"] <= rows["within_limits"]["high"]

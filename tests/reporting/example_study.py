@@ -116,6 +116,8 @@ def _age_estimates(age, sex, guesses, maker) -> list[dict]:
         for metric, side in (("limit_low", -1.96), ("limit_high", 1.96)):
             limit = error.mean() + side * spread
             rows.append(_estimate(AGE, name, metric, limit, limit - 0.5, limit + 0.5))
+        between = (np.abs(error - error.mean()) <= 1.96 * spread).astype(float)
+        rows.append(_estimate(AGE, name, "within_limits", *_mean(between)))
         rows.append(_estimate(AGE, name, "within_5", *_mean((np.abs(error) <= 5).astype(float))))
         for baseline in ("texture_boosting", "embedding_ridge", "metadata"):
             if baseline != name and name not in ("centre", "metadata"):

@@ -66,7 +66,7 @@ def test_two_patients_one_class_and_no_intervals(copy: Path) -> None:
     points.with_columns(truth=pl.lit(50.0)).write_parquet(copy / "scatter.parquet")
     pl.read_parquet(copy / "roc.parquet").clear().write_parquet(copy / "roc.parquet")
     text = render(Results.load(copy), build(Results.load(copy)))
-    assert "* two patients." in text
+    assert "¹ Two patients." in text
     assert "There is no curve" in text
 
 

@@ -1,5 +1,6 @@
 """Metrics of every experiment of a task on its test units."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -15,7 +16,8 @@ from xray_mining.statistics.auc import auc, average_precision
 from xray_mining.statistics.calibration import calibration_metrics
 from xray_mining.statistics.classification import called_metrics, group_metrics, macro_auc
 from xray_mining.statistics.errors import error_metrics
-from xray_mining.statistics.estimate import Estimate
+from xray_mining.statistics.estimate import Estimate, owners
+from xray_mining.statistics.resampling import patient_sums, proportion_interval
 
 CALIBRATION = ("brier", "log_loss", "ece", "calibration_slope", "calibration_intercept")
 
@@ -155,6 +157,7 @@ def _number(
     found = error_metrics(
         truth, values, owner, guess, confidence=options.confidence, draws=options.bootstraps, seed=options.seed
     )
+    found["within_limits"] = _within_limits(values - truth, owner, found, options)
     if task.target.kind == "ordinal":
         steps = np.unique(truth)
         nearest = steps[np.abs(values[:, None] - steps[None, :]).argmin(axis=1)]
@@ -162,6 +165,15 @@ def _number(
             truth, nearest, owner, "quadratic", confidence=options.confidence, draws=options.bootstraps
         )
     return found
+
+
+def _within_limits(error: Array, owner: Array, found: Mapping[str, Estimate], options: EvaluationOptions) -> Estimate:
+    """Share of units whose error lies between the limits of agreement, which are taken as they are."""
+    low, high = found["limit_low"], found["limit_high"]
+    inside = (error >= low.value) & (error <= high.value)
+    sums = patient_sums(np.stack([inside, np.ones_like(error)], axis=1), owners(owner, len(error)))
+    share, share_low, share_high = proportion_interval(sums, options.confidence)
+    return Estimate(share, share_low, share_high, low.patients, low.images, "Wilson, effective size", low.caution)
 
 
 def _binary(task: Task, model: Model, known: Array, options: EvaluationOptions) -> dict[str, Estimate]:

@@ -11,7 +11,7 @@ from xray_mining.statistics.estimate import Estimate
 
 UNITLESS = {
     "r2", "rmae", "mae_ratio", "pearson", "spearman", "ccc", "calibration_slope", "slope_on_truth", "within_5",
-    "within_10", "kappa_quadratic",
+    "within_10", "within_limits", "kappa_quadratic",
 }  # fmt: skip
 
 

@@ -33,8 +33,11 @@ METRICS: dict[str, Metric] = {
     "slope_on_truth": Metric("Slope", "Slope of predicted on true: below 1, extremes are pulled to the middle.", 3),
     "within_5": Metric("Within 5", "Share of predictions within 5 units of the truth.", 1, "higher", True),
     "within_10": Metric("Within 10", "Share of predictions within 10 units of the truth.", 1, "higher", True),
-    "limit_low": Metric("Lower limit", "Lower limit of agreement: 2.5 % of the errors lie below.", 2),
-    "limit_high": Metric("Upper limit", "Upper limit of agreement: 2.5 % of the errors lie above.", 2),
+    "limit_low": Metric("Lower limit", "Limit of agreement: the bias less 1.96 standard deviations of the errors.", 2),
+    "limit_high": Metric("Upper limit", "Limit of agreement: the bias and 1.96 standard deviations of the errors.", 2),
+    "within_limits": Metric(
+        "Between limits", "Share of images whose error lies between the limits, over everybody.", 1, percent=True
+    ),
     "kappa_quadratic": Metric("Weighted κ", "Quadratic weighted kappa.", 3, "higher"),
     "auc": Metric("AUC", "Area under the ROC curve: 0.5 is chance, 1 is perfect order.", 3, "higher"),
     "auc_macro": Metric("AUC, macro", "Mean over classes of the area under the ROC curve.", 3, "higher"),

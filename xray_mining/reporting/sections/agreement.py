@@ -9,7 +9,8 @@ from xray_mining.reporting.results import ExperimentNote, Results, Task, slug
 from xray_mining.reporting.section import Block, Column, Figure, Figures, Row, Section, Table
 
 ORDER = 75
-_METRICS = ("bias", "limit_low", "limit_high")
+_LIMITS = ("bias", "limit_low", "limit_high")
+_METRICS = (*_LIMITS, "within_limits")
 
 
 def applies(results: Results) -> bool:
@@ -22,8 +23,8 @@ def build(results: Results) -> Section:
     return Section(
         "agreement",
         "Limits of agreement",
-        "Bland and Altman's picture: how far prediction and truth lie apart for one patient. 95 of 100 differences lie "
-        "between the dashed limits.",
+        "Bland and Altman's picture: how far prediction and truth lie apart, image by image. Were errors normal and "
+        "alike for everybody, about 95 of 100 images would lie between the dashed limits; the table says how many do.",
         by_task(results, results.tasks_of("number", "ordinal"), lambda task: _task(results, task)),
     )
 
@@ -34,36 +35,55 @@ def _task(results: Results, task: Task) -> tuple[list[Block], str]:
     panels = []
     for name in dict.fromkeys((task.best_baseline, task.best)):
         own = frame.filter(pl.col("experiment") == name)
-        limits = dict(scores.filter(pl.col("experiment") == name).select("metric", "value").rows())
-        if own.height and set(_METRICS) <= set(limits):
-            panels.append(_panel(results, task, results.experiments[name], own, frame, limits))
+        limits = scores.filter((pl.col("experiment") == name) & pl.col("value").is_not_null())["metric"]
+        if own.height and set(_LIMITS) <= set(limits):
+            ends = float(frame["truth"].min()), float(frame["truth"].max())  # ty: ignore[invalid-argument-type]
+            panels.append(_panel(results, task, results.experiments[name], own, ends))
+    names = [name for name in _METRICS if name in set(scores["metric"])]
     rows, told = [], Cautions()
     for note in results.members(task):
         own = scores.filter(pl.col("experiment") == note.experiment)
         if own.height:
-            cells = (model_cell(task, note), *(told.metric(own, name) for name in _METRICS))
+            cells = (model_cell(task, note), *(told.metric(own, name) for name in names))
             rows.append(Row(cells, kind=note.model_kind or "model"))
     blocks: list[Block] = [Figures(tuple(panels))] if panels else []
     if rows:
-        heads = (Column("Model"), *metric_columns(_METRICS, task.unit))
+        heads = (Column("Model"), *metric_columns(names, task.unit))
         caption = f"{task.words}: bias and limits of agreement"
         blocks.append(Table(f"agreement-{task.anchor}", caption, heads, tuple(rows), told.note))
-    return blocks, "" if blocks else "There are no scored test images to compare."
+    return blocks, _pulled(results, task) if blocks else "There are no scored test images to compare."
 
 
-def _panel(
-    results: Results,
-    task: Task,
-    note: ExperimentNote,
-    own: pl.DataFrame,
-    frame: pl.DataFrame,
-    limits: dict[str, float],
-) -> Figure:
+def _pulled(results: Results, task: Task) -> str:
+    # One pair of limits for everybody hides that a model which pulls extremes to the middle errs one way at either end.
+    rows = results.scores(task).filter(
+        (pl.col("experiment") == task.best) & (pl.col("baseline") == "") & (pl.col("metric") == "slope_on_truth")
+    )
+    slope = next(iter(rows["value"]), None)
+    if slope is None or slope >= 1:
+        return ""
+    where = "Error by age" if task.unit == "years" and task.kind == "number" else "Predicted against true"
+    return (
+        f"{results.experiments[task.best].words} pulls extremes to the middle (slope {number(slope, 2)}): errors at "
+        f"the lowest and the highest true values lean one way, and fewer of those images may lie between its limits "
+        f"than the table says of all; see {where}."
+    )
+
+
+def _panel(results: Results, task: Task, note: ExperimentNote, own: pl.DataFrame, ends: tuple[float, float]) -> Figure:
+    limits = dict(
+        results.scores(task)
+        .filter(
+            (pl.col("experiment") == note.experiment) & (pl.col("baseline") == "") & pl.col("metric").is_in(_LIMITS)
+        )
+        .select("metric", "value")
+        .rows()
+    )
     unit = f" ({task.unit})" if task.unit else ""
     middle = ((own["truth"] + own["value"]) / 2).to_numpy()
     apart = (own["value"] - own["truth"]).to_numpy()
     with figures.drawing(4.4, 3.5) as (figure, axes):
-        low, high = float(frame["truth"].min()), float(frame["truth"].max())  # ty: ignore[invalid-argument-type]
+        low, high = ends
         margin = 0.05 * (high - low) or 1.0
         axes.set_xlim(low - margin, high + margin)
         reach = 1.1 * max(float(abs(apart).max()), abs(limits["limit_low"]), abs(limits["limit_high"]), 1e-9)
