@@ -92,7 +92,7 @@ def _estimate(task: dict, experiment: str, metric: str, value, low=None, high=No
         "value": float(value),
         "low": low,
         "high": high,
-        "method": "normal approximation",
+        "method": "bootstrap of patients, BCa, 2000 draws" if task is AGE else "DeLong, logit scale",
         "family": "",
     } | more
 

@@ -10,7 +10,7 @@ from xray_mining.reporting.section import Block, Column, Figure, Figures, Row, S
 
 ORDER = 75
 _LIMITS = ("bias", "limit_low", "limit_high")
-_METRICS = (*_LIMITS, "within_limits")
+METRICS = (*_LIMITS, "within_limits")
 
 
 def applies(results: Results) -> bool:
@@ -31,7 +31,7 @@ def build(results: Results) -> Section:
 
 def _task(results: Results, task: Task) -> tuple[list[Block], str]:
     frame = results.of(task, results.scatter)
-    scores = results.scores(task).filter((pl.col("baseline") == "") & pl.col("metric").is_in(_METRICS))
+    scores = results.scores(task).filter((pl.col("baseline") == "") & pl.col("metric").is_in(METRICS))
     panels = []
     for name in dict.fromkeys((task.best_baseline, task.best)):
         own = frame.filter(pl.col("experiment") == name)
@@ -39,7 +39,7 @@ def _task(results: Results, task: Task) -> tuple[list[Block], str]:
         if own.height and set(_LIMITS) <= set(limits):
             ends = float(frame["truth"].min()), float(frame["truth"].max())  # ty: ignore[invalid-argument-type]
             panels.append(_panel(results, task, results.experiments[name], own, ends))
-    names = [name for name in _METRICS if name in set(scores["metric"])]
+    names = [name for name in METRICS if name in set(scores["metric"])]
     rows, told = [], Cautions()
     for note in results.members(task):
         own = scores.filter(pl.col("experiment") == note.experiment)

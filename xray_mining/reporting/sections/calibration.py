@@ -8,7 +8,7 @@ from xray_mining.reporting.results import ExperimentNote, Results, Task, slug
 from xray_mining.reporting.section import Block, Column, Figure, Figures, Row, Section, Table
 
 ORDER = 55
-_METRICS = ("calibration_slope", "calibration_intercept", "ece", "brier", "log_loss")
+METRICS = ("calibration_slope", "calibration_intercept", "ece", "brier", "log_loss")
 
 
 def applies(results: Results) -> bool:
@@ -37,7 +37,7 @@ def _task(results: Results, task: Task) -> tuple[list[Block], str]:
         panels += [_panel(task, note, label, own.filter(pl.col("class") == label)) for label in _labels(task, own)]
     blocks: list[Block] = [Figures(tuple(panels))] if panels else []
     scores = results.scores(task).filter((pl.col("baseline") == "") & (pl.col("class") == ""))
-    names = [name for name in _METRICS if name in set(scores["metric"])]
+    names = [name for name in METRICS if name in set(scores["metric"])]
     rows, told = [], Cautions()
     for note in results.members(task):
         own = scores.filter((pl.col("experiment") == note.experiment) & pl.col("metric").is_in(names))

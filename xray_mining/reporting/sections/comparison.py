@@ -233,8 +233,12 @@ def _adjusted_words(pairs: pl.DataFrame) -> str:
     if tested["p_adjusted"].null_count():
         return "Not all p values are adjusted for the number of comparisons."
     ends = [pl.min_horizontal("experiment", "baseline"), pl.max_horizontal("experiment", "baseline").alias("other")]
-    count = tested.select(ends).unique().height
-    return f"p values are adjusted for {count} comparisons (Holm)." if count > 1 else "One comparison: p is as it is."
+    # Nulls other than the best one are a family of their own: a pair of these does not weaken the others.
+    counts = sorted(tested.select("family", *ends).unique().group_by("family").len()["len"], reverse=True)
+    if counts == [1]:
+        return "One comparison: p is as it is."
+    aside = f", those of nulls other than the best one among {sum(counts[1:])} of their own" if counts[1:] else ""
+    return f"p values are adjusted for {counts[0]} comparisons{aside} (Holm)."
 
 
 def _classes(results: Results, task: Task, scores: pl.DataFrame) -> list[Block]:

@@ -8,7 +8,7 @@ from xray_mining.reporting.results import Results, Task, slug
 from xray_mining.reporting.section import Block, Cell, Column, Row, Section, Table
 
 ORDER = 60
-_METRICS = (
+METRICS = (
     "sensitivity",
     "specificity",
     "positive_predictive_value",
@@ -48,7 +48,7 @@ def _task(results: Results, task: Task) -> tuple[list[Block], str]:
     )
     for point in scores["operating_point"].unique(maintain_order=True).to_list():
         at_point = scores.filter(pl.col("operating_point") == point)
-        names = [name for name in _METRICS if name in set(at_point["metric"])]
+        names = [name for name in METRICS if name in set(at_point["metric"])]
         rows, told = [], Cautions()
         for note in results.members(task):
             own = at_point.filter(pl.col("experiment") == note.experiment)
