@@ -293,6 +293,7 @@ class _Written:
             "bootstraps": self.options.bootstraps,
             "least_patients": self.options.least_patients,
             "age_band_years": self.options.age_band_years,
+            "show_unexamined": self.options.show_unexamined,
             "pictures": self._left_out(),
             "written": now,
             "tasks": [self._task(task, choices[task.name]) for task in self.found.tasks],

@@ -1,14 +1,18 @@
 """What was checked, and what came out: silence is never mistaken for health."""
 
 import json
+from collections.abc import Mapping
+from typing import Any
 
 import polars as pl
 
 from xray_mining.reporting.metrics import number, p_value
 from xray_mining.reporting.results import Results
-from xray_mining.reporting.section import Block, Cell, Code, Column, Row, Section, Table
+from xray_mining.reporting.section import Block, Cell, Code, Column, Row, Section, Table, Text
 
 ORDER = 90
+LISTED = ("NOISE001",)
+"""Checks that list single radiographs for people to look at, and judge nothing."""
 _OUTCOMES = {
     "failed": ("failed", "failed"),
     "passed": ("passed", "passed"),
@@ -53,10 +57,16 @@ def build(results: Results) -> Section:
         )
     ]
     for row in found:
-        evidence = _evidence(row["evidence"]) if row["outcome"] == "failed" else ""
-        if evidence:
-            title = f"Evidence of {row['code']}: {row['title']} ({row['offenders'] or 'first rows'})"
-            blocks.append(Code(title, evidence))
+        # What a check lists without judging it is evidence too, though no check fails by it.
+        wanted = row["outcome"] == "failed" or (row["outcome"] == "passed" and row["code"] in LISTED)
+        evidence = _evidence(row["evidence"]) if wanted else ""
+        if not evidence:
+            continue
+        if row["code"] in LISTED and not results.notes.get("show_unexamined"):
+            blocks.append(Text(_command(row), "quiet"))
+            continue
+        title = f"Evidence of {row['code']}: {row['title']} ({row['offenders'] or 'first rows'})"
+        blocks.append(Code(title, evidence))
     blocks += _figures(results)
     return Section(
         "audits",
@@ -64,6 +74,14 @@ def build(results: Results) -> Section:
         "A good score can come from a leak or a shortcut. These checks look for both; a check that could not be made "
         "is listed as such.",
         tuple(blocks),
+    )
+
+
+def _command(row: Mapping[str, Any]) -> str:
+    return (
+        f"{row['code']} lists radiographs of single patients by their keys, which stand on no page unless the study says "
+        f"show_unexamined: true. Who holds the workspace gets the first of {row['offenders']} by: xray-mining sql "
+        f"\"select subject, sentence, evidence from check_results where code = '{row['code']}'\" --format json"
     )
 
 
