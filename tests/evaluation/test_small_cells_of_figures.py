@@ -60,11 +60,14 @@ def test_what_table_one_hides_is_no_subgroup_and_no_band(tasks):
     gone = {"age_band=30 to 39", "patient_sex=M & age_band=50 to 59"}
     assert gone <= before and not gone & after
     bands = {
-        (row["age_low"], row["patient_sex"])
+        (row["age_low"], row["patient_sex"]): row
         for row in error_by_age(task, OPTIONS, hidden)
         if row["age_high"] - row["age_low"] == 10
     }
-    assert bands and (50, "all") in bands and not {(30, "all"), (50, "M")} & bands
+    assert not bands[50, "all"]["hidden"] and bands[50, "all"]["patients"] > 0
+    for cell in ((30, "all"), (50, "M")):
+        assert bands[cell]["hidden"] and bands[cell]["patients"] == bands[cell]["images"] == 0
+        assert bands[cell]["mae"] > 0
 
 
 def test_points_of_rare_patients_are_not_drawn(tasks):

@@ -1,12 +1,13 @@
 """The page prints a hidden cell of a confusion matrix as few, and says how many images no point stands for."""
 
+import dataclasses
 import json
 import shutil
 
 import polars as pl
 
 from xray_mining.reporting.results import Results
-from xray_mining.reporting.sections import agreement, operating_points, predicted_against_true
+from xray_mining.reporting.sections import agreement, error_by_age, operating_points, predicted_against_true
 
 
 def test_hidden_cells_of_confusion_and_undrawn_points(example, tmp_path):
@@ -33,3 +34,13 @@ def test_hidden_cells_of_confusion_and_undrawn_points(example, tmp_path):
     for section in (predicted_against_true, agreement):
         for figure in section.build(results).figures:
             assert "Not drawn: 4 test images of an age band and sex" in figure.caption
+
+
+def test_a_band_whose_count_would_tell_of_another_keeps_its_error(example):
+    results = Results.load(example)
+    band = pl.col("age_low") == 30
+    told = results.error_by_age.with_columns(band.alias("hidden"))
+    (table,) = error_by_age.build(dataclasses.replace(results, error_by_age=told)).tables
+    rows = {row.cells[0].text: row.cells for row in table.rows}
+    assert (rows["30 to 40"][1].text, rows["30 to 40"][1].value) == ("–", None)
+    assert rows["30 to 40"][2].value > 0 and rows["40 to 50"][1].value > 0

@@ -1,4 +1,4 @@
-"""NOISE001 judges nothing, so it passes with suspects: the page lists them where the set is public, else says how to."""
+"""NOISE001 judges nothing, so it passes with suspects: a public page lists them, any other says how to see them."""
 
 import dataclasses
 import json

@@ -99,8 +99,8 @@ def error_by_age(
 ) -> list[dict[str, Any]]:
     """Rows of error_by_age, for targets in years, all, men and women, in the narrowest bands that hold nearly all.
 
-    Bands that a sum would give away are left out with the small ones, and those that Table 1 does not tell: `hidden`,
-    of (column, level, sex).
+    Small bands are left out; of others whose count would tell of a small one, and of those that Table 1 does not tell
+    (`hidden`, of column, level and sex), the count is.
     """
     if not task.is_number or task.target.unit != "years":
         return []
@@ -119,7 +119,7 @@ def error_by_age(
                 inside = of_sex & (band == each)
                 count = len(np.unique(task.owner[inside]))
                 cell = (f"{each * width} to {each * width + width - 1}", "" if sex == "all" else sex)
-                if count < options.least_patients or cell not in told:
+                if count < options.least_patients:
                     continue
                 owner = owners(task.owner[inside], int(inside.sum()))
                 row: dict[str, Any] = {
@@ -129,8 +129,9 @@ def error_by_age(
                     "age": (each + 0.5) * width,
                     "age_low": each * width,
                     "age_high": (each + 1) * width,
-                    "patients": count,
-                    "images": int(inside.sum()),
+                    "patients": count if cell in told else 0,
+                    "images": int(inside.sum()) if cell in told else 0,
+                    "hidden": cell not in told,
                 }
                 for name, values in (("bias", error[inside]), ("mae", np.abs(error[inside]))):
                     mean = float(values.mean())

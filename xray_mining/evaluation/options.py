@@ -21,6 +21,6 @@ class EvaluationOptions(BaseModel, extra="forbid", frozen=True):
     age_band_years: int = Field(10, ge=1, le=50)
     show_unexamined: bool = Field(
         False,
-        description="show single radiographs of which nobody said that they bear no letters, and list suspect labels by "
-        "the keys of their radiographs: for public sets",
+        description="show single radiographs of which nobody said that they bear no letters, and list suspect labels "
+        "by the keys of their radiographs: for public sets",
     )

@@ -43,7 +43,7 @@ class ScatterPoints(Record):
 
 
 class ErrorByAge(Record):
-    """Bands with fewer patients than the least cell are absent, and those by whose sums one would be known."""
+    """Bands with fewer patients than the least cell are absent; what would tell of one by a sum has no count."""
 
     table = "error_by_age"
     home = "files"
@@ -55,8 +55,9 @@ class ErrorByAge(Record):
     age = number("middle of the band", "years", nullable=False)
     age_low = number("first age of the band", "years", nullable=False)
     age_high = number("end of the band, not part of it", "years", nullable=False)
-    patients = count("patients in the band")
-    images = count("images in the band")
+    patients = count("patients in the band; 0 where it is hidden")
+    images = count("images in the band; 0 where it is hidden")
+    hidden = dy.Bool(nullable=True, description="how many they are would tell how many a smaller band has")
     bias = number("mean of predicted minus true", "the target's unit", nullable=False)
     bias_low = number("lower end of its interval", "the target's unit")
     bias_high = number("upper end of its interval", "the target's unit")

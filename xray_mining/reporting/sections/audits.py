@@ -79,8 +79,8 @@ def build(results: Results) -> Section:
 
 def _command(row: Mapping[str, Any]) -> str:
     return (
-        f"{row['code']} lists radiographs of single patients by their keys, which stand on no page unless the study says "
-        f"show_unexamined: true. Who holds the workspace gets the first of {row['offenders']} by: xray-mining sql "
+        f"{row['code']} lists radiographs of single patients by their keys, which stand on no page unless the study "
+        f"says show_unexamined: true. Who holds the workspace gets the first of {row['offenders']} by: xray-mining sql "
         f"\"select subject, sentence, evidence from check_results where code = '{row['code']}'\" --format json"
     )
 

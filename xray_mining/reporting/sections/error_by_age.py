@@ -102,7 +102,8 @@ def _table(results: Results, task: Task, overall: pl.DataFrame) -> Table:
     rows = []
     for row in overall.iter_rows(named=True):
         cells = [Cell(f"{row['age_low']:g} to {row['age_high']:g}", value=row["age"])]
-        cells.append(Cell(f"{row['patients']:,}", value=row["patients"]))
+        counted = not row["hidden"]
+        cells.append(Cell(f"{row['patients']:,}", value=row["patients"]) if counted else Cell("–", "not printed"))
         for metric in ("mae", "bias"):
             low, high = row[f"{metric}_low"], row[f"{metric}_high"]
             cells.append(interval(row[metric], low, high, metric_of(metric), sign=metric == "bias"))

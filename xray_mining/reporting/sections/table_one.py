@@ -51,7 +51,7 @@ def build(results: Results) -> Section:
         "table-one",
         "Who they are",
         f"Each patient is counted once. Cells with fewer than {least} patients are not printed, nor those that would "
-        "give one away by a sum; subgroups and bands of age leave out the same ones.",
+        "give one away by a sum; subgroups leave out the same ones, and bands of age their counts.",
         blocks,
     )
 
