@@ -252,7 +252,7 @@ class Results:
         return (
             f"a true difference in {metric.title}{against if rival or who else ''} below "
             f"{number(task.smallest_difference, metric.digits)}{unit} would be missed in more than 2 of 10 repetitions "
-            f"of this study with {task.patients:,} test patients"
+            f"of this study with {task.patients:,} test patients, by a test of this pair alone at 5 %"
         )
 
     def _rows(self, task: Task) -> pl.DataFrame:

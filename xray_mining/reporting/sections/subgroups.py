@@ -33,9 +33,9 @@ def build(results: Results) -> Section:
         "subgroups",
         "Subgroups",
         f"The best model, looked at in parts of the test patients. Groups of fewer than {least} patients are left out, "
-        f"and those by whose sum one would be known; p compares a group with all others and is adjusted for the number of "
-        f"groups, of which two that are everybody between them count once. The audit FAIR001 asks "
-        f"all columns at once, with another adjustment: its p is another.",
+        f"and those by whose sum one would be known; p compares a group with all others and is adjusted for the number "
+        f"of groups, of which two that are everybody between them count once. The audit FAIR001 asks all columns at "
+        f"once, with another adjustment: its p is another.",
         by_task(results, results.tasks, lambda task: _task(results, task)),
     )
 
