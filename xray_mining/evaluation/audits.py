@@ -284,7 +284,10 @@ def fairness(task: Task, choice: Choice, subgroups: Sequence[Mapping[str, Any]])
     if not wanted:
         sentence = f"{task.name}: no subgroup has enough patients to be tested against the rest."
         return [], [finding("FAIR001", "warning", "not_applicable", title, sentence)]
-    adjusted = benjamini_hochberg([each["p_value"] for each in wanted])
+    # Women against the rest and men against the rest are one test, which counts once: both rows have its p.
+    tests = list(dict.fromkeys((each["family"], each["p_value"]) for each in wanted))
+    of_test = dict(zip(tests, benjamini_hochberg([p for _, p in tests]), strict=True))
+    adjusted = [of_test[each["family"], each["p_value"]] for each in wanted]
     rows, guilty = [], []
     for each, p in zip(wanted, adjusted, strict=True):
         words = f"{each['subgroup']}: {each['metric']} {each['value']:.3f} ({each['patients']:,} patients)"
