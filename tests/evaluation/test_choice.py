@@ -71,13 +71,13 @@ def test_the_adjusted_p_decides_what_is_said(study):
     main = {
         "metric": "mae", "subgroup": "all", "split": "test", "variant": "", "level": "image", "class": "",
         "cohort_digest": task.cohort.digest, "target": "age_years", "patients": 40, "images": 40,
-        "low": 3.0, "high": 5.0,
+        "low": 3.0, "high": 5.0, "caution": None,
     }  # fmt: skip
     rows = [main | {"experiment": name, "baseline": "", "value": 4.0, "family": ""} for name in ("network", "boosting")]
     pair = main | {"experiment": "network", "baseline": "boosting", "value": -1.0, "low": -1.9, "high": -0.1}
     more = {"p_value": 0.01, "family": "all"}
     for p, words in (
-        (0.2, "could be none: −1.00 years (−1.90 to −0.10; p 0.200, adjusted for no other)"),
+        (0.2, "could be none: −1.00 years (−1.90 to −0.10 by itself; p 0.010, not adjusted)"),
         (0.03, "difference is −1"),
     ):
         text = answer(task, [*rows, pair | more | {"p_adjusted": p}], choice, 0.95)["text"]

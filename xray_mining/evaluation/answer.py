@@ -6,6 +6,7 @@ from typing import Any
 from xray_mining.evaluation.choice import Choice
 from xray_mining.evaluation.gather import Task
 
+CHOSEN = "the model chosen on validation patients"
 READS = {"age_years": "age", "patient_sex": "sex"}
 METRICS = {
     "mae": "mean absolute error",
@@ -48,7 +49,7 @@ def _sentences(task: Task, rows: Sequence[Mapping[str, Any]], choice: Choice, co
     percent = f"{100 * confidence:g} %"
     if metric == "mae":
         first = (
-            f"On {patients}{images} the best model ({_words(name)}) reads {what} with a mean absolute error of "
+            f"On {patients}{images} {CHOSEN} ({_words(name)}) reads {what} with a mean absolute error of "
             f"{_with_interval(best, percent, task.target.unit)}"
         )
         rmae = _find(rows, task, name, "rmae")
@@ -58,13 +59,17 @@ def _sentences(task: Task, rows: Sequence[Mapping[str, Any]], choice: Choice, co
     else:
         told = f"{task.target.positive} from {_other(task)}" if task.target.kind == "binary" else what
         first = (
-            f"On {patients}{images} the best model ({_words(name)}) tells {told} with "
+            f"On {patients}{images} {CHOSEN} ({_words(name)}) tells {told} with "
             f"{'an' if metric == 'auc' else 'a'} {METRICS[metric]} of {_with_interval(best, percent, '')}"
         )
     whole = _find(rows, task, name, metric, "patient") if images and task.level != "patient" else None
     if whole is not None:
         digits = 2 if metric == "mae" else 3
         first += f"; {whole['value']:.{digits}f} where a patient's images are averaged"
+    if best["caution"]:
+        first += f" (caution: {best['caution']})"
+    if (better := _better(task, main, choice, best)) is not None:
+        first += f"; {_words(better['experiment'])}, which was not chosen, reached {_with_interval(better, '', '')}"
     return [f"{first}.", _second(task, rows, main, choice, confidence)]
 
 
@@ -96,7 +101,7 @@ def _second(
     pair = _pair(task, rows, choice.best, rival)
     if pair is None or pair["value"] is None:
         return f"{reached}."
-    p = "" if pair["p_adjusted"] is None else f"; p {_p(pair['p_adjusted'])}, adjusted for {_family(rows, pair)}"
+    p = "" if pair["p_adjusted"] is None else f" by itself; p {_p(pair['p_value'])}, {_family(rows, pair)}"
     # The p that is printed decides: an unadjusted interval may leave zero out where the adjusted p does not.
     if pair["p_adjusted"] is not None:
         apart = pair["p_adjusted"] < 1 - confidence
@@ -108,7 +113,7 @@ def _second(
     null = _pair(task, rows, choice.best, choice.best_null) if rival != choice.best_null else None
     more = ""
     if null is not None and null["value"] is not None and null["low"] is not None:
-        p_null = "" if null["p_adjusted"] is None else f"; p {_p(null['p_adjusted'])}"
+        p_null = "" if null["p_adjusted"] is None else f"; adjusted p {_p(null['p_adjusted'])}"
         more = f", and from the best model that sees no anatomy {_with_interval(null, '', unit)[:-1]}{p_null})"
     return f"{reached}; {said} {_with_interval(pair, '', unit)[:-1]}{p}){more}."
 
@@ -131,13 +136,31 @@ def _pair(task: Task, rows: Sequence[Mapping[str, Any]], model: str, rival: str)
 
 
 def _family(rows: Sequence[Mapping[str, Any]], pair: Mapping[str, Any]) -> str:
-    """How many comparisons the pair's p is adjusted for, as words."""
+    """The pair's p as adjusted, and for how many comparisons, as words."""
     pairs = {
         (*sorted((each["experiment"], each["baseline"])), each["class"])
         for each in rows
         if each["family"] == pair["family"] and each["p_value"] is not None and each["metric"] == pair["metric"]
     }
-    return f"{len(pairs)} comparisons" if len(pairs) > 1 else "no other"
+    if len(pairs) == 1:
+        return "not adjusted"
+    return f"adjusted for {len(pairs)} comparisons {_p(pair['p_adjusted'])}"
+
+
+def _better(
+    task: Task, main: Mapping[str, Mapping[str, Any]], choice: Choice, best: Mapping[str, Any]
+) -> Mapping[str, Any] | None:
+    """The model that tested best, where it lies beyond the chosen one's interval: the choice was then a poor one."""
+    sign = 1 if task.metric == "mae" else -1
+    rivals = [
+        each
+        for name, each in main.items()
+        if name != choice.best and task.models[name].kind not in ("null", "oracle") and best["low"] is not None
+    ]
+    found = min(rivals, key=lambda each: sign * each["value"], default=None)
+    if found is None or best["low"] <= found["value"] <= best["high"] or sign * found["value"] > sign * best["value"]:
+        return None
+    return found
 
 
 def _find(

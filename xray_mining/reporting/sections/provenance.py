@@ -28,9 +28,10 @@ def build(results: Results) -> Section:
     if reads:
         blocks.append(_reads(reads))
     if provenance.get("commands"):
-        blocks.append(
-            Code("Commands that make this page again", "\n".join(str(each) for each in provenance["commands"]))
-        )
+        told = [str(each) for each in provenance["commands"]]
+        steps = "\n".join(each if each.startswith("xray-mining ") else f"xray-mining {each}" for each in told)
+        again = f"xray-mining run {results.study} --archive FOLDER --workspace FOLDER"
+        blocks.append(Code(f"What was run, in order, folders left out; all of it again: {again}", steps))
     cohorts = [
         Row(
             (
