@@ -87,8 +87,8 @@ class IngestSummary:
     def lines(self) -> list[str]:
         """The summary for people."""
         said = [
-            f"{self.archive}: {self.seen:,} seen = {self.kept:,} kept + {self.duplicate:,} duplicate + "
-            f"{self.rejected:,} rejected"
+            f"{self.archive}, read as {self.adapter}: {self.seen:,} seen = {self.kept:,} kept + "
+            f"{self.duplicate:,} duplicate + {self.rejected:,} rejected"
         ]
         width = max([len(each.reason) for each in self.outcomes] + [8])
         said += [f"  {each.outcome:<9}  {each.reason:<{width}}  {each.accounts:>9,}" for each in self.outcomes]
@@ -186,6 +186,11 @@ def rejected_paths(workspace: Workspace, archive: str) -> list[str]:
             )
         if rows.height > _LISTED_PATHS:
             said.append(f"  {reason}: and {rows.height - _LISTED_PATHS:,} more")
+    if said:
+        said.append(
+            '  all of them: xray-mining sql "select reason, sentence, file_key from rejects"; where one lies: '
+            "xray-mining locate FILE_KEY"
+        )
     return said
 
 
