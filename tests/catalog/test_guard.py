@@ -77,6 +77,13 @@ WAYS_OUT = (
     "select * from catalog_file.main.about_merge",
     "select * from information_schema.tables",
     "select * from about_merge",
+    "select * from (select map {{#1: (select string_agg(path, ' ') from duckdb_databases()) || "
+    "current_setting('temp_directory')}} as m from images limit 1) t cross join (select u.a from "
+    "(select image_key from images) u -- #}}\n (a))",
+    "with x as (with duckdb_databases as (select 1 as a) select a from duckdb_databases) "
+    "select d.path from duckdb_databases as d, x",
+    "with x as (with sqlite_master as (select 1 as a) select a from sqlite_master) select d.sql from sqlite_master as d, x",
+    "select 1 {{% raw %}}",
     "select 1 into x",
     "select 1; select 2",
     "select 1; copy images to '{out}'",

@@ -32,6 +32,10 @@ _UNREPEATABLE = re.compile(
     r"|get_current_.*|reservoir_quantile|hash|any_value|arbitrary)$"
 )
 _SERIES = ("range", "generate_series", "unnest")
+# Marks of templates: sqlglot passes over what stands between them, DuckDB reads it.
+_TEMPLATE = re.compile(r"\{[#{%]")
+# Views of the database about itself, which a common table of the same name would hide from a look at names alone.
+_INTERNAL = re.compile(r"^(duckdb_.*|sqlite_.*|pg_.*|pragma_.*|information_schema.*|about_merge)$")
 
 
 def one_select(text: str, where: str, tables: Iterable[str], repeatable: bool = False) -> exp.Query:
@@ -41,6 +45,9 @@ def one_select(text: str, where: str, tables: Iterable[str], repeatable: bool = 
     """
     if len(text) > LONGEST_CHARACTERS:
         raise UserError(f"{where}: has more than {LONGEST_CHARACTERS:,} characters; shorten it")
+    mark = _TEMPLATE.search(text)
+    if mark:
+        raise UserError(f"{where}: '{mark[0]}' is a mark of templates, which SQL has none of; put a space between")
     logging.getLogger("sqlglot").setLevel(logging.ERROR)
     try:
         statements = [each for each in sqlglot.parse(text, dialect="duckdb") if each is not None]
@@ -66,6 +73,9 @@ def one_select(text: str, where: str, tables: Iterable[str], repeatable: bool = 
 
 def _refuse_reach(tree: exp.Query, where: str, tables: set[str], repeatable: bool) -> None:
     own = {cte.alias_or_name.lower() for cte in tree.find_all(exp.CTE)}
+    hidden = next((name for name in sorted(own) if _INTERNAL.match(name)), None)
+    if hidden:
+        raise UserError(f"{where}: step '{hidden}' has the name of a view of the database about itself; rename it")
     for node in tree.walk():
         if isinstance(node, _FORBIDDEN):
             raise UserError(f"{where}: '{_word(node)}' is not allowed; write one SELECT, which only reads")
