@@ -261,6 +261,38 @@ def test_the_gate_names_near_duplicates_on_two_sides(workspace, put, make, popul
     gate(workspace, again)
 
 
+def test_the_gate_finds_copies_that_are_near_only_to_one_that_is_no_member(workspace, put, make, population, write):
+    cohort = freeze(workspace, "frontal_adults", "adults")
+    sides = cohort.members().group_by("fold").agg(pl.col("image_key").min()).sort("fold")["image_key"].to_list()
+    put(Images, [make.image(1000, shard=1, view_position="LATERAL")], shard=1)
+    between = make.key("image", 1000)
+    pairs = [sorted((between, side)) for side in sides[:2]]
+    put(
+        NearDuplicates,
+        [{"image_key_a": low, "image_key_b": high, "distance": 1, "correlation": 0.99} for low, high in pairs],
+        archive="_all",
+    )
+    low, high = sorted(sides[:2])
+    with pytest.raises(CheckFailed, match=f"LEAK004.*1 found, first {low}, {high}"):
+        gate(workspace, cohort)
+
+
+@pytest.mark.parametrize("report", ["../cohorts/normals", "cohorts/normals", "reports/../checks/key001", "reports/no"])
+def test_a_cohort_brings_no_report_of_its_own(workspace, population, write, report):
+    text = HEADER.replace("-- example", f"-- report: {report}\n-- example") + BODY
+    with pytest.raises(UserError, match="names no query of sql/reports|is unknown"):
+        freeze(workspace, write(text), "mine")
+
+
+@pytest.mark.parametrize("path", sorted(asset("sql/reports").glob("*.sql")), ids=lambda path: path.stem)
+def test_every_report_is_one_select_that_only_reads(path):
+    from xray_mining.catalog.guard import one_select
+    from xray_mining.records.tables import ALL
+
+    tables = {record.table for record in ALL} | {"members", "chosen_members", "eligible", "frontal", "vanished_files"}
+    one_select(path.read_text(encoding="utf-8"), path.stem, tables | {"near_duplicate_groups"})
+
+
 def test_near_duplicates_that_nobody_searched_for_are_not_said_to_be_absent(workspace, population):
     cohort = freeze(workspace, "frontal_adults", "adults")
     outcome = {each["code"]: each["outcome"] for each in check(workspace, cohort).results}

@@ -1,5 +1,6 @@
 """A cohort: one SELECT, run read-only, folded, gated and frozen with everything a methods section needs."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -132,14 +133,13 @@ def freeze(  # noqa: PLR0917  the joint that a study's stage calls
             if needs_pixels:
                 _require_pixels(con, members, store, asked.where)
             counted = (*flow.count(con, tree, values, asked.where), flow.of_members(members))
+            _stop_at(_offenders(con, members), f"cohort {name}")
             sentences = _sentences(con, asked, values, members, chosen)
-            offenders = _offenders(con, members)
         # after DuckDB has given its memory back: these are the largest frames
         targets, typed_targets = _targets(chosen, asked)
         digest = digest_of(
             [digest_of_frame(members), digest_of_frame(targets), [asdict(each) for each in typed_targets]]
         )
-        _stop_at(offenders, f"cohort {name}")
         about = read_about(workspace.catalog)
         cohort = FrozenCohort(
             name=name,
@@ -202,7 +202,17 @@ def gate(workspace: Workspace, cohort: FrozenCohort) -> tuple[str, ...]:
 
 
 def _texts(asked: CohortQuery) -> list[str]:
-    return [asked.text, *(shipped(name).read_text(encoding="utf-8") for name in asked.header.reports)]
+    return [asked.text, *(text for _, text in _reports(asked))]
+
+
+def _reports(asked: CohortQuery) -> list[tuple[str, str]]:
+    """Names and texts of the header's `-- report:` queries, which all lie in sql/reports: a cohort brings none."""
+    for name in asked.header.reports:
+        if not re.fullmatch(r"reports/[a-z0-9_]+", name):
+            raise UserError(
+                f"{asked.where}: '-- report: {name}' names no query of sql/reports; write it like reports/unfilled_cells"
+            )
+    return [(name, shipped(name).read_text(encoding="utf-8")) for name in asked.header.reports]
 
 
 def _used(values: Mapping[str, Any], tree: Any) -> dict[str, Any]:
@@ -389,8 +399,9 @@ def _sentences(
     con.execute(
         "create or replace temp view chosen_members as select * replace (image_key::uuid as image_key) from member_rows"
     )
-    for name in asked.header.reports:
-        header = read_header(shipped(name).read_text(encoding="utf-8"), name)
+    for name, text in _reports(asked):
+        header = read_header(text, name)
+        one_select(text, f"{asked.where}, {name}", known_tables(con) | {"chosen_members"})
         known = {each.name for each in header.parameters}
         rows = run_file(con, name, {key: value for key, value in values.items() if key in known})
         found += rows["sentence"].to_list()

@@ -1,5 +1,6 @@
 """SQL files and users' queries with bound parameters → polars frames; keys come back as text."""
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -30,7 +31,7 @@ def run_file(con: duckdb.DuckDBPyConnection, name: str, parameters: Mapping[str,
 def shipped(name: str) -> Path:
     """The file of sql/ with a name like "reports/members"; UserError that names the nearest."""
     folder, _, stem = name.rpartition("/")
-    known = queries(asset("sql") / folder) if folder else {}
+    known = queries(asset("sql") / folder) if re.fullmatch(r"[a-z]+", folder) else {}
     if stem not in known:
         raise unknown_name("sql", name, [f"{folder}/{each}" for each in known])
     return known[stem]
