@@ -1,5 +1,7 @@
 -- question: what tells patients with a finding from alike patients without it
 -- one row: one patient's latest frontal image, of a case or of one of its controls
+-- an image's label goes before its study's, and that before its patient's; a label in doubt (-1),
+-- or that two sources contradict, makes neither a case nor a control
 -- parameter: $finding text  name of the finding that makes a case
 -- parameter: $controls integer = 1  controls for each case
 -- parameter: $age_band_years integer = 5  width of the age bands that are matched
@@ -30,6 +32,8 @@ described as (
         view_position in ('PA', 'AP')
         and age_years is not null
         and patient_sex in ('F', 'M')
+        and if($controls >= 1, true, error('controls must be 1 or more'))
+        and if($age_band_years >= 1, true, error('age_band_years must be 1 or more'))
 ),
 
 -- step: the finding read as present or absent
@@ -42,21 +46,21 @@ labelled as (
     ),
 
     by_image as (
-        select image_key, max(value) as value
+        select image_key, if(min(value) = max(value), min(value), -1) as value
         from named
         where image_key is not null
         group by image_key
     ),
 
     by_study as (
-        select study_key, max(value) as value
+        select study_key, if(min(value) = max(value), min(value), -1) as value
         from named
         where image_key is null and study_key is not null
         group by study_key
     ),
 
     by_patient as (
-        select patient_key, max(value) as value
+        select patient_key, if(min(value) = max(value), min(value), -1) as value
         from named
         where image_key is null and study_key is null
         group by patient_key
@@ -85,7 +89,7 @@ labelled as (
     )
 
     select
-        * exclude (archive, value),
+        * exclude (value),
         if(value = 1, 'case', 'control') as "group"
     from read
     where value in (0, 1)
@@ -111,7 +115,7 @@ matched as (
             row_number() over (
                 partition by
                     "group", floor(age_years / $age_band_years), patient_sex, view_position,
-                    institution_key, study_year
+                    archive, institution_key, study_year
                 order by md5(patient_key::varchar)
             ) as place
         from latest
@@ -124,7 +128,8 @@ matched as (
             count(*) filter (where "group" = 'control') over stratum as candidates
         from ranked
         window stratum as (
-            partition by age_band, patient_sex, view_position, institution_key, study_year
+            partition by
+                age_band, patient_sex, view_position, archive, institution_key, study_year
         )
     )
 

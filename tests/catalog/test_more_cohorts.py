@@ -5,6 +5,7 @@ import pytest
 
 from xray_mining.catalog.checks import all_checks, check, raise_for
 from xray_mining.catalog.cohort import freeze, gate
+from xray_mining.catalog.folds import fold_of
 from xray_mining.catalog.merge import merge
 from xray_mining.catalog.query import select
 from xray_mining.errors import CheckFailed, UserError
@@ -97,10 +98,84 @@ def test_silence_is_read_archive_by_archive_and_doubt_is_neither(workspace, put,
     cases, controls = (
         {number[key] for key in found.filter(pl.col("group") == each)["image_key"]} for each in ("case", "control")
     )
-    assert cases == {*range(20), *range(60, 80), *range(120, 130)}
-    assert len(controls) == len(cases)
-    # An archive in which a doubt was stated states more than presence.
-    assert controls <= {*range(80, 90), *range(130, 180)}
+    # An archive in which a doubt was stated states more than presence, so its silence gives no control; and without a
+    # site a case meets controls of its own archive only.
+    assert len(cases & {*range(60, 80)}) == 10 and cases - {*range(60, 80)} == {*range(120, 130)}
+    assert controls & {*range(60, 120)} == {*range(80, 90)}
+    assert len(controls & {*range(130, 180)}) == 10 and len(controls) == len(cases)
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [({"controls": 0}, "controls must be 1 or more"), ({"age_band_years": 0}, "age_band_years must be 1 or more")],
+)
+def test_no_controls_and_no_band_of_ages_are_refused(workspace, population, make, put, given, words):
+    put(Findings, [finding(make, n, "effusion", float(n % 2)) for n in range(240)])
+    with pytest.raises(UserError, match=words):
+        freeze(workspace, "case_control", "cases", {"finding": "effusion"} | given)
+
+
+def test_the_balance_says_where_cases_and_controls_come_from_and_counts_no_few(workspace, put, make):
+    same = {"age_years": 40.0, "patient_sex": "F", "study_year": 2020}
+    put(Images, [make.image(n, **same, institution_key=None if n < 20 else make.key("place", n // 40)) for n in range(120)])
+    rows = [finding(make, n, "effusion", float(n % 2)) for n in range(120)]
+    put(Findings, rows + [finding(make, n, "nodule", 1.0) for n in range(20, 27)])
+    cohort = freeze(workspace, "case_control", "cases", {"finding": "effusion"}, folds=3)
+    assert all("3 sites of 1 archives, 10 without a site" in sentence for sentence in cohort.sentences)
+    few = freeze(workspace, "case_control", "few", {"finding": "nodule"}, folds=3, salt=_salt(make, range(20, 60), 3))
+    assert [sentence for sentence in few.sentences if "case" in sentence] == [
+        "case: fewer than 10 patients, too few to be described."
+    ]
+
+
+def _salt(make, numbers, folds: int) -> str:
+    """A salt under which the first few patients fill every fold."""
+    keys = [make.key("patient", n) for n in list(numbers)[:7]]
+    return next(str(n) for n in range(1000) if len({fold_of(str(n), key, folds) for key in keys}) == folds)
+
+
+@pytest.mark.parametrize("level", ["image", "study", "patient"])
+def test_doubt_and_contradiction_make_neither_case_nor_control(workspace, put, make, level):
+    same = {"age_years": 40.0, "patient_sex": "F", "institution_key": None, "study_year": 2020}
+    put(Images, [make.image(n, **same) for n in range(80)])
+    nameless = {"image": {}, "study": {"image_key": None}, "patient": {"image_key": None, "study_key": None}}[level]
+
+    def said(number: int, value: float, source: str = "table") -> dict:
+        return finding(make, number, "effusion", value, source=source, **nameless)
+
+    rows = [said(n, float(n < 40)) for n in range(80)]
+    rows += [said(n, -1.0, "other") for n in range(10)]  # a case of one, in doubt for the other
+    rows += [said(n, 0.0, "other") for n in range(10, 15)]  # contradicted
+    rows += [said(n, -1.0, "other") for n in range(40, 45)]
+    put(Findings, rows)
+    merge(workspace)
+    found = select(workspace, "cohorts/case_control", finding="effusion", controls=1, age_band_years=5)
+    number = {make.key("image", n): n for n in range(80)}
+    cases, controls = (
+        {number[key] for key in found.filter(pl.col("group") == each)["image_key"]} for each in ("case", "control")
+    )
+    assert cases == {*range(15, 40)} and len(controls) == 25 and controls <= {*range(45, 80)}
+
+
+def test_normals_are_read_so_by_all_with_no_other_finding_and_by_the_image_first(workspace, put, make):
+    put(Images, [make.image(n) for n in range(80)])
+    by_study = {"image_key": None}
+    rows = [finding(make, n, "no_finding", 1.0) for n in range(60)]
+    rows += [finding(make, n, "no_finding", 0.0, source="other") for n in range(5)]
+    rows += [finding(make, n, "effusion", 1.0) for n in range(5, 10)]
+    rows += [finding(make, n, "effusion", -1.0, source="other") for n in range(10, 15)]
+    rows += [finding(make, n, "effusion", 0.0) for n in range(15, 20)]
+    rows += [finding(make, n, "support_devices", 1.0) for n in range(20, 25)]
+    rows += [finding(make, n, "severity", float(n % 5)) for n in range(25, 40)]
+    rows += [finding(make, n, "no_finding", 0.0, **by_study) for n in range(40, 45)]  # the image says otherwise
+    rows += [finding(make, n, "no_finding", 1.0, **by_study) for n in range(60, 75)]
+    rows += [finding(make, n, "effusion", 1.0, **by_study) for n in range(60, 65)]
+    rows += [finding(make, n, "effusion", 1.0) for n in range(65, 70)]
+    put(Findings, rows)
+    members = freeze(workspace, "normals", "normals", folds=3).members()
+    assert set(members["image_key"]) == {make.key("image", n) for n in [*range(15, 60), *range(70, 75)]}
+    without = freeze(workspace, "normals", "normals", {"aside": "none"}, folds=3).members()
+    assert set(without["image_key"]) == {make.key("image", n) for n in [*range(15, 20), *range(25, 60), *range(70, 75)]}
 
 
 def test_groups_of_ages_that_overlap_are_refused(workspace, population):
