@@ -174,10 +174,48 @@ def test_honest_queries_pass(read, query):
     assert frame(con, query).width
 
 
-@pytest.mark.parametrize("function", ["random()", "uuid()", "now()", "hash(1)", "today()"])
-def test_cohorts_may_not_depend_on_the_run(function):
-    with pytest.raises(UserError, match="run to run"):
-        one_select(f"select {function}", "cohort x", set(), repeatable=True)
+CHANCES = (
+    *("random()", "uuid()", "now()", "hash(1)", "today()", "localtimestamp", "localtime", '"localtimestamp"'),
+    *("current_localtimestamp", "current_localtimestamp()", "age(date '2000-01-01')", "approx_count_distinct(age_years)"),
+    *("approx_quantile(age_years, 0.5)", "approx_top_k(age_years, 3)", "any_value(age_years)", "first(age_years)"),
+    *("arbitrary(age_years)", "last(age_years) filter (where true)", "row_number() over ()"),
+    *("row_number() over (partition by patient_key)", "lag(age_years) over w", "first_value(age_years) over w"),
+)
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        *(f"select {each} from images window w as (partition by patient_key)" for each in CHANCES),
+        "select * from images using sample 10",
+        "select * from images tablesample 10%",
+        "select * from images limit 3",
+        "select * from (select * from images limit 3) order by image_key",
+        "select * from images fetch first 3 rows only",
+        "select * from images offset 3",
+        "select distinct on (patient_key) image_key, patient_key from images",
+    ],
+)
+def test_cohorts_may_not_depend_on_the_run(query):
+    with pytest.raises(UserError, match="run to run") as refused:
+        one_select(query, "cohort x", {"images"}, repeatable=True)
+    assert str(refused.value).startswith("cohort x: ")
+    one_select(query, "query", {"images"})
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "select * from images order by image_key limit 3",
+        "select first(age_years order by image_key), any_value(age_years order by image_key) from images",
+        "select row_number() over w, lag(age_years) over (partition by patient_key order by image_key) from images "
+        "window w as (order by image_key)",
+        "select distinct on (patient_key) image_key from images order by patient_key, image_key",
+        "select age(date '2000-01-01', date '2001-01-01'), count(*) over (partition by patient_key) from images",
+    ],
+)
+def test_what_says_which_rows_it_takes_may_be_a_cohort(query):
+    one_select(query, "cohort x", {"images"}, repeatable=True)
 
 
 @pytest.mark.parametrize(

@@ -29,8 +29,13 @@ _REACHING = re.compile(
 # Functions whose answer differs from run to run: a cohort made with them could not be made again.
 _UNREPEATABLE = re.compile(
     r"^(random|rand|setseed|uuid|uuidv4|uuidv7|gen_random_uuid|now|today|current_.*|transaction_timestamp|ago"
-    r"|get_current_.*|reservoir_quantile|hash|any_value|arbitrary)$"
+    r"|get_current_.*|reservoir_quantile|hash|localtime|localtimestamp|approx_.*)$"
 )
+# Functions that take what comes first where nothing says what that is.
+_TAKES_FIRST = ("any_value", "arbitrary", "first", "last")
+_NUMBERS_ROWS = ("row_number", "ntile", "lag", "lead", "first_value", "last_value", "nth_value")
+# Words that DuckDB takes for the clock, quoted too, where no column has that name.
+_CLOCK = re.compile(r"^(current_(date|time|timestamp|localtime|localtimestamp)|localtime|localtimestamp)$")
 _SERIES = ("range", "generate_series", "unnest")
 # Marks of templates: sqlglot passes over what stands between them, DuckDB reads it.
 _TEMPLATE = re.compile(r"\{[#{%]")
@@ -41,7 +46,7 @@ _INTERNAL = re.compile(r"^(duckdb_.*|sqlite_.*|pg_.*|pragma_.*|information_schem
 def one_select(text: str, where: str, tables: Iterable[str], repeatable: bool = False) -> exp.Query:
     """The text as one parsed SELECT that reads nothing but `tables`; UserError, in one sentence, for anything else.
 
-    With `repeatable` functions whose answer differs from run to run are refused too.
+    With `repeatable` what may give another answer in another run is refused too: functions, samples, rows by chance.
     """
     if len(text) > LONGEST_CHARACTERS:
         raise UserError(f"{where}: has more than {LONGEST_CHARACTERS:,} characters; shorten it")
@@ -82,7 +87,9 @@ def _refuse_reach(tree: exp.Query, where: str, tables: set[str], repeatable: boo
         if isinstance(node, exp.Table):
             _refuse_table(node, where, tables, own)
         elif isinstance(node, exp.Func):
-            _refuse_function(node, where, repeatable)
+            _refuse_function(node, where)
+        if repeatable and (chance := _chance(node)):
+            raise UserError(f"{where}: {chance}")
 
 
 def _refuse_table(node: exp.Table, where: str, tables: set[str], own: set[str]) -> None:
@@ -99,14 +106,48 @@ def _refuse_table(node: exp.Table, where: str, tables: set[str], own: set[str]) 
         raise unknown_name(f"{where}, tables", name, tables | own)
 
 
-def _refuse_function(node: exp.Func, where: str, repeatable: bool) -> None:
+def _refuse_function(node: exp.Func, where: str) -> None:
     name = _function_name(node)
     if _REACHING.match(name) or isinstance(node, _REACHING_NODES):
         raise UserError(f"{where}: function '{name}' is not allowed; it reaches beyond the catalog's tables")
-    if repeatable and _UNREPEATABLE.match(name):
-        raise UserError(f"{where}: function '{name}' may differ from run to run; use columns and fold_of() instead")
     if isinstance(node, exp.Anonymous | exp.AnonymousAggFunc) and name not in _functions():
         raise unknown_name(f"{where}, functions", name, _functions())
+
+
+def _chance(node: exp.Expr) -> str:
+    """What is wrong with a node that may give another answer in another run; empty where nothing is."""
+    if isinstance(node, exp.TableSample):
+        return "a sample differs from run to run; take rows by md5(patient_key::varchar) or fold_of() instead"
+    if isinstance(node, exp.Limit | exp.Fetch | exp.Offset) and not (node.parent and node.parent.args.get("order")):
+        return "LIMIT without ORDER BY beside it takes rows that may differ from run to run; write what they go by"
+    if isinstance(node, exp.Distinct) and node.args.get("on") and not (node.parent and node.parent.args.get("order")):
+        return "DISTINCT ON without ORDER BY beside it may differ from run to run; write which row it takes"
+    if isinstance(node, exp.Column) and not node.table and _CLOCK.match(node.name.lower()):
+        return f"'{node.name}' may differ from run to run; use columns instead"
+    if isinstance(node, exp.Window) and node.this is not None:
+        inner = node.this
+        while not isinstance(inner, exp.Func) and isinstance(inner.this, exp.Expression):
+            inner = inner.this
+        name = _function_name(inner)
+        if name in _NUMBERS_ROWS and not _ordered(node):
+            return f"function '{name}' over rows without ORDER BY may differ from run to run; write what they go by"
+    if not isinstance(node, exp.Func):
+        return ""
+    name = _function_name(node)
+    if _UNREPEATABLE.match(name) or (name == "age" and len(node.expressions) == 1):
+        return f"function '{name}' may differ from run to run; use columns and fold_of() instead"
+    if name in _TAKES_FIRST and not any(isinstance(each, exp.Order) for each in node.iter_expressions()):
+        return f"function '{name}' without ORDER BY in it may differ from run to run; use min(), or write what it goes by"
+    return ""
+
+
+def _ordered(window: exp.Window) -> bool:
+    """Whether a window says in which order its rows come, itself or under its name."""
+    if window.args.get("order"):
+        return True
+    asked = window.find_ancestor(exp.Select)
+    named = (asked.args.get("windows") if asked else None) or []
+    return any(each.name == window.alias and each.args.get("order") for each in named)
 
 
 def _function_name(node: exp.Expr) -> str:
