@@ -1,6 +1,7 @@
 """Cohorts: every file that ships runs, freezes the same everywhere, and what is wrong is said in one sentence."""
 
 import json
+import re
 from pathlib import Path
 
 import polars as pl
@@ -8,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from xray_mining.catalog import guard
 from xray_mining.catalog.checks import check, leaks
 from xray_mining.catalog.cohort import freeze, gate, known_cohorts, read_query, summary_of
 from xray_mining.catalog.connection import connect, frame, reads_results
@@ -18,6 +20,7 @@ from xray_mining.errors import CheckFailed, UserError
 from xray_mining.ingest.identity import public_domain
 from xray_mining.records.cohort import FrozenCohort
 from xray_mining.records.cohort_members import CohortMembers
+from xray_mining.records.findings import Findings
 from xray_mining.records.images import Images
 from xray_mining.records.near_duplicates import NearDuplicates
 from xray_mining.records.pixels import Pixels
@@ -411,6 +414,45 @@ select image_key, age_years from older
     assert [step.step for step in cohort.flow] == ["images", "Odd name", "older", "members"]
     assert cohort.flow[1].words == 'everybody; "quoted" -- and more'
     assert cohort.flow[2].images == population.filter(pl.col("age_years") >= 40).height
+
+
+def test_the_flow_counts_images_where_a_step_holds_them_several_times(workspace, put, make, write):
+    put(Images, [make.image(n) for n in range(300)])
+    rows = [
+        {"image_key": make.key("image", n), "study_key": make.key("study", n), "patient_key": make.key("patient", n)}
+        | {"name": name, "value": 1.0, "unit": "", "source": "table", "source_version": ""}
+        for n in range(300)
+        for name in ("effusion", "nodule", "mass")
+    ]
+    put(Findings, rows)
+    text = (
+        HEADER
+        + """with
+-- step: all of them
+everybody as (select image_key, age_years from eligible where age_years >= $youngest),
+
+-- step: with findings
+joined as (
+    select everybody.image_key, age_years, name from everybody inner join findings using (image_key)
+),
+
+-- step: each once
+once as (select image_key, min(age_years) as age_years from joined group by image_key)
+
+select image_key, age_years from once
+"""
+    )
+    steps = freeze(workspace, write(text), "joined").flow
+    assert [(step.images, step.studies, step.patients) for step in steps] == [(300, 300, 300)] * 5
+
+
+def test_a_cohort_that_comes_out_otherwise_a_second_time_is_refused(workspace, population, write, monkeypatch):
+    # the door is left open, so that the net behind it is what holds
+    monkeypatch.setattr(guard, "_UNREPEATABLE", re.compile("^never$"))
+    chance = BODY.replace("from everybody", "from everybody where random() < 0.5")
+    with pytest.raises(UserError, match="gives other images when it is run a second time"):
+        freeze(workspace, write(HEADER + chance), "mine")
+    assert not (workspace.root / "cohorts").exists()
 
 
 def test_a_query_over_a_frozen_cohort(workspace, population):

@@ -132,7 +132,7 @@ def freeze(  # noqa: PLR0917  the joint that a study's stage calls
             members = _members(con, chosen, asked, folds, salt)
             if needs_pixels:
                 _require_pixels(con, members, store, asked.where)
-            counted = (*flow.count(con, tree, values, asked.where), flow.of_members(members))
+            counted = (*flow.count(con, tree, values, asked.where, chosen["image_key"]), flow.of_members(members))
             _stop_at(_offenders(con, members), f"cohort {name}")
             sentences = _sentences(con, asked, values, members, chosen)
         # after DuckDB has given its memory back: these are the largest frames

@@ -15,7 +15,7 @@ from xray_mining.catalog.connection import frame
 from xray_mining.errors import UserError
 from xray_mining.records.cohort import FlowStep
 
-_COUNTING = ("images", "pairs", "studies", "patients")
+_COUNTING = ("marks", "images", "pairs", "studies", "patients")
 _MOST_STEPS = 62
 """Marks are bits of a bigint."""
 
@@ -61,29 +61,56 @@ def parameters_of(tree: exp.Expression) -> set[str]:
 
 
 def count(
-    con: duckdb.DuckDBPyConnection, tree: exp.Query, parameters: Mapping[str, Any], where: str
+    con: duckdb.DuckDBPyConnection,
+    tree: exp.Query,
+    parameters: Mapping[str, Any],
+    where: str,
+    chosen: pl.Series | None = None,
 ) -> tuple[FlowStep, ...]:
-    """Images, studies and patients in the whole catalog and after each step, in one query that runs every step once."""
+    """Images, studies and patients in the whole catalog and after each step, in one query that runs every step once.
+
+    An image that a step holds several times, as where it joins findings, counts once. That query runs the last SELECT
+    a second time: where `chosen` gives the image keys of the first time and these are others, UserError.
+    """
     named = steps(tree, where)
     if len(named) > _MOST_STEPS:
         raise UserError(f"{where}: has {len(named)} steps, more than {_MOST_STEPS}; join some of them")
     clause = (tree.args.get("with_") or tree.args["with"]).copy()
-    text = _counting(clause, [step.name for step in named])
-    used = parameters_of(clause)
+    text = _counting(clause, [step.name for step in named], None if chosen is None else tree.copy())
+    used = parameters_of(clause if chosen is None else tree)
     rows = frame(con, text, {name: value for name, value in parameters.items() if name in used}, where)
+    if chosen is not None:
+        again = rows.filter(pl.col("what") == "members").select("marks", "number").row(0)
+        if again != _digest(con, chosen, where):
+            raise UserError(
+                f"{where}: gives other images when it is run a second time; write ORDER BY, down to image_key, wherever "
+                f"it takes the first of several rows"
+            )
     counted = [dict.fromkeys(("images", "studies", "patients"), 0) for _ in range(len(named) + 1)]
-    for what, marks, number in rows.iter_rows():
+    for what, marks, number in rows.filter(pl.col("what") != "members").iter_rows():
         for place, counts in enumerate(counted):
             counts[what] += number if marks >> place & 1 else 0
     words = (Step("images", "kept images of all archives"), *named)
     return tuple(FlowStep(step.name, step.words, **counts) for step, counts in zip(words, counted, strict=True))
 
 
-def _counting(clause: exp.With, names: Sequence[str]) -> str:
+# A digest of keys whatever their order; hash() stays the same within one process, which is all it is compared in.
+_DIGEST = "coalesce(bit_xor(hash(image_key::uuid) >> 1), 0)::bigint as marks, count(*) as number"
+
+
+def _digest(con: duckdb.DuckDBPyConnection, keys: pl.Series, where: str) -> tuple[Any, ...]:
+    con.register("chosen_keys", keys.to_frame("image_key").to_arrow())
+    found = frame(con, f"select {_DIGEST} from chosen_keys", where=where).row(0)
+    con.unregister("chosen_keys")
+    return found
+
+
+def _counting(clause: exp.With, names: Sequence[str], last: exp.Query | None) -> str:
     """A query of how many images, studies and patients bear which marks: bit 0 the whole catalog, bit 1 the first step.
 
-    A study's marks are those of its images together, so that one pass over the images counts every step at once:
-    distinct studies and patients of each step by itself took twice as long at 2 million images.
+    An image's marks are those of all rows that name it, a study's those of its images together, so that one pass over
+    the images counts every step at once: distinct studies and patients of each step by itself took twice as long at 2
+    million images. With `last`, the whole tree, one row more tells the keys that its last SELECT gives.
     """
     quoted = [exp.to_identifier(name, quoted=True).sql("duckdb") for name in names]
     # names of its own that no step of a cohort has
@@ -92,12 +119,18 @@ def _counting(clause: exp.With, names: Sequence[str]) -> str:
     marked = " union all ".join(
         f"select image_key, {1 << place}::bigint as marks from {name}" for place, name in enumerate(quoted, start=1)
     )
+    members = ""
+    if last is not None:
+        last.set("with_", None)
+        last.set("with", None)
+        members = f" union all select 'members' as what, {_DIGEST} from ({last.sql('duckdb', comments=False)}) as last"
     return (
         f"{clause.sql('duckdb', comments=False)}, "
+        f"{own['marks']} as ("
+        f"select image_key, bit_or(marks) as marks from ({marked}) as step group by image_key), "
         f"{own['images']} as materialized ("
-        f"select images.study_key, images.patient_key, step.marks "
-        f"from ({marked}) as step inner join images on step.image_key = images.image_key "
-        f"union all select study_key, patient_key, 1::bigint from images), "
+        f"select images.study_key, images.patient_key, coalesce(step.marks, 0) | 1 as marks "
+        f"from images left join {own['marks']} as step on images.image_key = step.image_key), "
         f"{own['pairs']} as materialized ("
         f"select study_key, patient_key, bit_or(marks) as marks from {own['images']} group by study_key, patient_key), "
         f"{own['studies']} as (select bit_or(marks) as marks from {own['pairs']} group by study_key), "
@@ -106,6 +139,7 @@ def _counting(clause: exp.With, names: Sequence[str]) -> str:
             f"select '{name}' as what, marks, count(*) as number from {own[name]} group by marks"
             for name in ("images", "studies", "patients")
         )
+        + members
     )
 
 
