@@ -16,7 +16,7 @@ from xray_mining.catalog.connection import connect, frame, reads_results
 from xray_mining.catalog.folds import fold_of
 from xray_mining.catalog.header import queries, read_header
 from xray_mining.catalog.link import link
-from xray_mining.errors import CheckFailed, UserError
+from xray_mining.errors import CannotFinish, CheckFailed, UserError
 from xray_mining.ingest.identity import public_domain
 from xray_mining.records.cohort import FrozenCohort
 from xray_mining.records.cohort_members import CohortMembers
@@ -453,6 +453,14 @@ def test_a_cohort_that_comes_out_otherwise_a_second_time_is_refused(workspace, p
     with pytest.raises(UserError, match="gives other images when it is run a second time"):
         freeze(workspace, write(HEADER + chance), "mine")
     assert not (workspace.root / "cohorts").exists()
+
+
+def test_a_cohort_that_takes_too_long_is_stopped(workspace, population, write):
+    endless = BODY.replace(
+        "from everybody", "from everybody where (select sum(a.range * b.range) from range(1000000) a, range(1000000) b) > 0"
+    )
+    with pytest.raises(CannotFinish, match=r"stopped after 0\.5 s"):
+        freeze(workspace, write(HEADER + endless), "mine", seconds=0.5)
 
 
 def test_a_query_over_a_frozen_cohort(workspace, population):

@@ -1,8 +1,11 @@
 """Users' SQL: every way out that we know of is refused with one sentence, and the wall behind the door holds too."""
 
+import time
+
 import duckdb
 import pytest
 
+from xray_mining.catalog import connection
 from xray_mining.catalog.connection import frame, guarded
 from xray_mining.catalog.guard import one_select
 from xray_mining.catalog.query import known_tables, sql
@@ -240,6 +243,43 @@ def test_a_parameter_that_is_not_used_is_named(filled):
 def test_a_query_that_takes_too_long_is_stopped(filled):
     with pytest.raises(CannotFinish, match="stopped after"):
         sql(filled, "select sum(a.range * b.range) from range(10000000) as a, range(10000000) as b", seconds=0.3)
+
+
+def test_a_query_that_begins_when_its_time_is_over_is_stopped_too(filled):
+    with pytest.raises(CannotFinish, match="stopped after"), guarded(filled, seconds=0.1) as con:
+        time.sleep(0.3)  # the first interrupt meets no query
+        frame(con, "select sum(a.range * b.range) from range(100000) as a, range(100000) as b")
+
+
+def test_a_query_that_is_stopped_after_its_first_rows_says_so(filled):
+    with pytest.raises(CannotFinish, match="stopped after"):
+        sql(filled, "select md5(range::varchar)[:1] as x from range(100000000)", seconds=0.3)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "words"),
+    [("error('this is odd')", "query: this is odd"), ("'x'::varchar::int", "query: Could not convert string 'x'")],
+)
+def test_what_goes_wrong_after_the_first_rows_is_one_sentence(filled, wrong, words):
+    with pytest.raises(UserError, match=words) as refused:
+        sql(filled, f"select case when range > 500000 then {wrong} else range end as x from range(1000000)")
+    assert "\n" not in str(refused.value)
+
+
+def test_what_spills_more_than_is_allowed_is_refused(filled, monkeypatch):
+    monkeypatch.setattr(connection, "SPILL_LIMIT", "1MB")
+    monkeypatch.setattr(connection, "MEMORY_LIMIT", "60MB")
+    with pytest.raises(CannotFinish, match="60MB of memory and 1MB of disk"):
+        sql(filled, "select range, md5(range::varchar) as word from range(2000000) order by word")
+
+
+
+
+def test_the_size_is_looked_at_before_many_wide_rows_are_read(filled, monkeypatch):
+    monkeypatch.setattr(connection, "RESULT_BYTES", 1 << 20)
+    wide = "select if(range = 90000, error('read too far'), repeat('x', 1000)) as x from range(100000)"
+    with pytest.raises(CannotFinish, match="larger than 1 MiB"):
+        sql(filled, wide)
 
 
 def test_a_result_that_would_fill_the_memory_is_refused(filled):

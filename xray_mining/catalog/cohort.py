@@ -110,16 +110,18 @@ def freeze(  # noqa: PLR0917  the joint that a study's stage calls
     folds: int = 5,
     salt: str = "xray-mining",
     require_pixels: bool | None = None,
+    seconds: float | None = 600.0,
 ) -> FrozenCohort:
     """Run a cohort's file and freeze its members under `name`; the same members give the same digest and folder.
 
     `require_pixels`: every member must be in the current pixel store; by default wherever the workspace has one.
+    CannotFinish where that takes longer than `seconds`.
     """
     asked = read_query(query)
     values = asked.header.values(parameters or {}, asked.where)
     command = f"xray-mining cohort {asked.name} --as {name} --folds {folds}"
     with record_run(workspace, "cohort", name, command, {"parameters": values, "folds": folds, "salt": salt}) as notes:
-        with guarded(workspace, seconds=None, results=any(map(reads_results, _texts(asked)))) as con:
+        with guarded(workspace, seconds, results=any(map(reads_results, _texts(asked)))) as con:
             store = workspace.settings.store or ""
             needs_pixels = bool(store) if require_pixels is None else require_pixels
             if needs_pixels and not store:

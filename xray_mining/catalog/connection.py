@@ -18,8 +18,16 @@ from xray_mining.workspace import Workspace, asset
 
 MEMORY_LIMIT = "1000MB"
 """What one connection may hold before it spills to disk."""
+SPILL_LIMIT = "20GB"
+"""What one connection may spill."""
 RESULT_BYTES = 1 << 30
 """A result larger than this is refused: it belongs into a narrower query."""
+
+
+BATCH_ROWS = 2048
+"""Rows that are read at once: the size of a result is looked at after so many."""
+REPEAT_SECONDS = 0.05
+"""How often a query that takes too long is told to end: an interrupt before it has begun is lost."""
 
 
 @contextmanager
@@ -36,7 +44,12 @@ def connect(workspace: Workspace, refresh: bool = True, results: bool = True) ->
     with tempfile.TemporaryDirectory(prefix="xray-mining-", ignore_cleanup_errors=True) as spill:
         con = duckdb.connect(
             ":memory:",
-            config={"memory_limit": MEMORY_LIMIT, "temp_directory": spill, "autoinstall_known_extensions": False},
+            config={
+                "memory_limit": MEMORY_LIMIT,
+                "temp_directory": spill,
+                "max_temp_directory_size": SPILL_LIMIT,
+                "autoinstall_known_extensions": False,
+            },
         )
         try:
             for name, path in (("catalog_file", workspace.catalog), ("results_file", workspace.results)):
@@ -69,9 +82,9 @@ def guarded(
         con.execute("set enable_external_access = false")
         con.execute("set python_enable_replacements = false")
         con.execute("set lock_configuration = true")
-        timer = threading.Timer(seconds, con.interrupt) if seconds else None
+        done = threading.Event()
+        timer = threading.Thread(target=_interrupt_after, args=(con, seconds, done), daemon=True) if seconds else None
         if timer:
-            timer.daemon = True
             timer.start()
         try:
             yield con
@@ -80,8 +93,17 @@ def guarded(
                 f"query: was stopped after {seconds:g} s; ask for less, or allow more with --seconds"
             ) from error
         finally:
+            done.set()
             if timer:
-                timer.cancel()
+                timer.join()
+
+
+def _interrupt_after(con: duckdb.DuckDBPyConnection, seconds: float, done: threading.Event) -> None:
+    if done.wait(seconds):
+        return
+    con.interrupt()
+    while not done.wait(REPEAT_SECONDS):
+        con.interrupt()
 
 
 def _attach(con: duckdb.DuckDBPyConnection, path: Path, name: str) -> None:
@@ -132,7 +154,7 @@ def frame(
         relation = con.sql(text, params=values)
         if relation is None:
             raise UserError(f"{where}: gives no rows; write one SELECT")
-        reader = relation.to_arrow_reader(100_000)
+        reader = relation.to_arrow_reader(BATCH_ROWS)
         schema, batches, size = reader.schema, [], 0
         for batch in reader:
             size += batch.nbytes
@@ -146,9 +168,15 @@ def frame(
         found = pl.from_arrow(pa.Table.from_batches(batches, schema))
     except duckdb.InterruptException:
         raise
-    except duckdb.OutOfMemoryException as error:
-        raise CannotFinish(f"{where}: needs more memory than {MEMORY_LIMIT}; select fewer columns or rows") from error
-    except duckdb.Error as error:
+    except (duckdb.Error, OSError) as error:
+        # what goes wrong after the first rows comes out of the reader, as an OSError with DuckDB's words
+        if str(error).startswith("INTERRUPT"):
+            raise duckdb.InterruptException(str(error)) from error
+        if isinstance(error, duckdb.OutOfMemoryException) or str(error).startswith("Out of Memory"):
+            raise CannotFinish(
+                f"{where}: needs more than {MEMORY_LIMIT} of memory and {SPILL_LIMIT} of disk; select fewer columns or "
+                f"rows"
+            ) from error
         raise UserError(f"{where}: {sentence_of(error)}") from error
     except pl.exceptions.DuplicateError as error:
         raise UserError(f"{where}: two columns have one name; name each with `as`") from error
@@ -161,7 +189,7 @@ def first_line(error: Exception) -> str:
     return str(error).strip().splitlines()[0]
 
 
-def sentence_of(error: duckdb.Error) -> str:
+def sentence_of(error: Exception) -> str:
     """DuckDB's complaint as one sentence that names the nearest known column or table."""
     text = str(error).strip()
     found = re.search(r'Referenced (?:column|table) "([^"]+)" not found', text)

@@ -80,6 +80,7 @@ def cohort(
             show_default=False,
         ),
     ] = None,
+    seconds: Annotated[float, typer.Option("--seconds", min=0.1, help="stop its queries after so long")] = 600.0,
     diagram: Annotated[
         Path | None,
         typer.Option("--diagram", metavar="FILE.svg", help="draw the flow, CONSORT style", show_default=False),
@@ -109,7 +110,7 @@ def cohort(
     if diagram:
         require_svg(diagram)
     name, opened = alias or Path(query).stem, Workspace.open(workspace)
-    frozen = cohorts.freeze(opened, query, name, _parameters(param), folds, salt, require_pixels=require_pixels)
+    frozen = cohorts.freeze(opened, query, name, _parameters(param), folds, salt, require_pixels, seconds)
     if diagram:
         write_diagram(frozen, diagram)
     finish(cohorts.summary_of(frozen, opened, diagram), as_json)
