@@ -6,6 +6,7 @@ select
     study_key,
     count(distinct patient_key) as patients
 from images
+where patient_source != 'none'
 group by study_key
 having count(distinct patient_key) > 1
 order by study_key

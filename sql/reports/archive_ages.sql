@@ -4,11 +4,14 @@
 select
     age_source,
     count(*) as images,
-    count(distinct patient_key) as patients,
+    count(distinct patient_key) filter (where patient_source != 'none') as patients,
     count(*) filter (
         where age_raw is not null or list_contains(quality_flags, 'impossible_age')
     ) as impossible,
     count(*) filter (where age_topcoded) as topcoded,
+    count(distinct patient_key) filter (
+        where age_topcoded and patient_source != 'none'
+    ) as topcoded_patients,
     quantile_cont(age_years, 0.05) as lower_age,
     quantile_cont(age_years, 0.5) as median_age,
     quantile_cont(age_years, 0.95) as upper_age

@@ -4,7 +4,7 @@
 select
     coalesce(transfer_syntax_uid, 'unknown') as transfer_syntax_uid,
     count(*) as images,
-    count(distinct patient_key) as patients
+    count(distinct patient_key) filter (where patient_source != 'none') as patients
 from images
 group by all
 order by images desc, transfer_syntax_uid

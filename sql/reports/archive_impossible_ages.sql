@@ -9,7 +9,7 @@ select
         else 'dates that give no age, or other text'
     end as stated,
     count(*) as images,
-    count(distinct patient_key) as patients
+    count(distinct patient_key) filter (where patient_source != 'none') as patients
 from images
 where age_raw is not null or list_contains(quality_flags, 'impossible_age')
 group by stated

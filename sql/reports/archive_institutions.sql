@@ -5,12 +5,16 @@ select
     archive,
     institution_key,
     count(*) as images,
-    count(distinct patient_key) as patients,
+    count(distinct patient_key) filter (where patient_source != 'none') as patients,
     quantile_cont(age_years, 0.5) as median_age_years,
     avg(cast(patient_sex = 'M' as integer)) as share_of_males,
     least(
-        count(distinct patient_key) filter (where patient_sex = 'M'),
-        count(distinct patient_key) filter (where patient_sex = 'F')
+        count(distinct patient_key) filter (
+            where patient_sex = 'M' and patient_source != 'none'
+        ),
+        count(distinct patient_key) filter (
+            where patient_sex = 'F' and patient_source != 'none'
+        )
     ) as rarer_sex
 from images
 group by archive, institution_key

@@ -5,7 +5,7 @@ select
     coalesce(manufacturer, 'unknown') as manufacturer,
     coalesce(manufacturer_model_name, 'unknown') as manufacturer_model_name,
     count(*) as images,
-    count(distinct patient_key) as patients,
+    count(distinct patient_key) filter (where patient_source != 'none') as patients,
     count(distinct institution_key) as institutions
 from images
 group by all

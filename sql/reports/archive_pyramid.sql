@@ -5,7 +5,7 @@ select
     coalesce(patient_sex, 'unknown') as patient_sex,
     cast(floor(age_years / 5) * 5 as integer) as age_from,
     count(*) as images,
-    count(distinct patient_key) as patients
+    count(distinct patient_key) filter (where patient_source != 'none') as patients
 from images
 group by all
 order by patient_sex, age_from nulls last

@@ -13,7 +13,9 @@ found as (
     select
         flags.flag,
         count(*) as images,
-        count(distinct images.patient_key) as patients
+        count(distinct images.patient_key) filter (
+            where images.patient_source != 'none'
+        ) as patients
     from images
     cross join unnest(images.quality_flags) as flags (flag)
     group by flags.flag

@@ -5,7 +5,7 @@ select
     coalesce(view_position, 'unknown') as view_position,
     view_source,
     count(*) as images,
-    count(distinct patient_key) as patients
+    count(distinct patient_key) filter (where patient_source != 'none') as patients
 from images
 group by all
 order by images desc, view_position, view_source

@@ -5,7 +5,7 @@ select
     archive,
     study_year,
     count(*) as images,
-    count(distinct patient_key) as patients
+    count(distinct patient_key) filter (where patient_source != 'none') as patients
 from images
 group by all
 order by study_year nulls first, archive

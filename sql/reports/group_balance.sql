@@ -1,8 +1,10 @@
 -- question: how many members each group has
--- one row: one sentence
+-- one row: one sentence; few are not counted out
 -- example: shown by `xray-mining cohort g2_vs_g3`
 select
-    string_agg("group" || ' ' || members, ', ' order by "group")
+    string_agg(
+        "group" || ' ' || if(members < 10, 'fewer than 10', members::varchar), ', ' order by "group"
+    )
     || ' patients, matched by sex and year.' as sentence
 from (
     select

@@ -17,6 +17,7 @@ fit as (
     inner join pixels on images.image_key = pixels.image_key and pixels.store = $store
     where
         images.view_position in ('PA', 'AP')
+        and images.patient_source != 'none'
         and images.patient_sex in ('F', 'M')
         and images.age_years is not null
         and (len(images.quality_flags) = 0 or images.quality_flags = ['low_resolution'])

@@ -146,10 +146,20 @@ def test_age_balanced_takes_the_latest_image_of_a_patient(workspace, put, make):
 def test_g2_vs_g3_has_as_many_of_each_sex_and_year_in_both_groups(workspace, population):
     cohort = freeze(workspace, "g2_vs_g3", "groups", {"g2_from": 20, "g2_to": 39, "g3_from": 50})
     assert cohort.target("group").classes == ("G2", "G3")
+    members = cohort.members().height // 2
+    assert cohort.sentences == (f"G2 {members}, G3 {members} patients, matched by sex and year.",)
     rows = cohort.rotation(0, "group").join(population, on="image_key")
     balance = rows.group_by("patient_sex", "study_year").agg(pl.col("truth").mean())
     assert (balance["truth"] == 0.5).all()
     assert rows["patient_key"].is_unique().all()
+
+
+def test_groups_of_few_are_not_counted_out(workspace, put, make):
+    same = {"patient_sex": "F", "study_year": 2020}
+    put(Images, [make.image(n, **same, age_years=35.0 if n % 2 else 65.0) for n in range(16)])
+    salt = next(str(n) for n in range(100) if len({fold_of(str(n), make.key("patient", p), 3) for p in range(16)}) == 3)
+    sentences = freeze(workspace, "g2_vs_g3", "groups", folds=3, salt=salt).sentences
+    assert sentences == ("G2 fewer than 10, G3 fewer than 10 patients, matched by sex and year.",)
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ import pytest
 
 from xray_mining.catalog.overview import overview
 from xray_mining.records.images import Images
+from xray_mining.records.pixels import Pixels
 from xray_mining.records.rejects import Rejects
 
 
@@ -61,6 +62,48 @@ def test_checks_that_fail_are_alerts_and_few_are_not_counted(workspace, put, mak
     told = {row["code"]: (row["outcome"], row["found"]) for row in found.tables["checks"].iter_rows(named=True)}
     assert told["SEX001"] == ("failed", 12) and told["KEY001"] == ("failed", None)
     assert told["AGE001"] == ("passed", 0) and told["DUP001"] == ("not_applicable", None)
+
+
+@pytest.mark.parametrize("old", [4, 30])
+def test_those_set_to_90_are_not_counted_where_their_cell_is_hidden(workspace, put, make, old):
+    ages = {n: {"age_years": 90.0, "age_topcoded": True} for n in range(old)}
+    put(Images, [make.image(n, **{"patient_sex": "F", "age_years": 40.0 + n % 2 * 10} | ages.get(n, {})) for n in range(80)])
+    found = overview(workspace)
+    said = [each.sentence for each in found.alerts if each.title == "Ages set to 90"]
+    told = {4: ("Images of patients", [None]), 30: ("30 images of patients", [30])}[old]
+    assert said == [f"{told[0]} older than 89 counted as 90, so that nobody stands out."]
+    assert found.tables["ages"]["topcoded"].to_list() == told[1]
+
+
+def test_rows_of_few_that_are_not_listed_are_not_counted(workspace, put, make):
+    put(Images, [make.image(n, patient=n // 3, manufacturer="Odd" if n < 6 else None) for n in range(6)])
+    assert overview(workspace).cut["makers"].left_out is None
+    assert overview(workspace, least_patients=1).cut == {}
+
+
+def test_images_without_a_patient_count_no_patient(workspace, put, make):
+    same = {"patient_sex": "F", "age_years": 40.0, "institution_key": None, "study_year": 2020}
+    rows = [make.image(n, **same, patient_source="none", study_key=make.key("study", 0)) for n in range(12)]
+    put(Images, rows + [make.image(n, **same | {"age_years": 60.0}) for n in range(12, 42)])
+    found = overview(workspace).tables
+    cells = {row["age_from"]: row for row in found["pyramid"].iter_rows(named=True)}
+    assert cells[40]["few"] and cells[40]["images"] is None
+    whole = overview(workspace, least_patients=1, listed_rows=None).tables
+    for name in ("pyramid", "views", "years", "makers", "sizes", "bits", "encodings", "institutions"):
+        assert whole[name]["patients"].sum() == 30, name
+    told = {row["code"]: row["outcome"] for row in found["checks"].iter_rows(named=True)}
+    assert told["KEY001"] == "passed"
+
+
+def test_the_gallery_shows_nobody_without_a_patient_id(workspace, put, make):
+    same = {"patient_sex": "F", "age_years": 40.0, "burned_in_text": "no"}
+    put(Images, [make.image(n, **same, patient_source="none" if n < 12 else "declared") for n in range(17)])
+    columns = {"image_key": [make.key("image", n) for n in range(17)], "store": ["grey"] * 17}
+    rows = Pixels.sample(17, overrides=columns | {"archive": ["here"] * 17, "shard": [0] * 17})
+    Pixels.write(rows, workspace.parts("here", "pixels") / "00000.parquet")
+    workspace.save(workspace.settings.model_copy(update={"store": "grey"}))
+    assert overview(workspace).shown.is_empty()
+    assert overview(workspace, least_patients=5).shown["patients"].to_list() == [5] * 4
 
 
 def test_an_empty_archive_has_an_overview(workspace):

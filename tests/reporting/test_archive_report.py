@@ -234,7 +234,9 @@ def test_a_lone_small_cell_takes_the_next_smallest_with_it():
     table = pl.DataFrame({"name": ["a", "b", "c"], "patients": [3, 20, 30], "images": [5, 40, 60]})
     assert without_few(table, ("name",), (), 10)["patients"].to_list() == [None, None, 30]
     two = table.with_columns(patients=pl.Series([3, 4, 30]))
-    assert without_few(two, ("name",), (), 10)["images"].to_list() == [None, None, 60]
+    assert without_few(two, ("name",), (), 10)["images"].to_list() == [None, None, None], "7 patients in all are few"
+    enough = table.with_columns(patients=pl.Series([30, 9, 8]))
+    assert without_few(enough, ("name",), (), 10)["patients"].to_list() == [30, None, None]
     assert without_few(table, ("name",), (), 3)["few"].sum() == 0
 
 

@@ -17,6 +17,8 @@ MISSING_SHARE = 0.05
 """A column that is missing more often than this is an alert."""
 LEAST_PATIENTS = 10
 """Cells of people that hold fewer patients are not given away."""
+TOPCODED = 90
+"""Years at which ages are cut off."""
 LISTED_ROWS = 25
 """A table of an open number of rows (sizes, models, sites) is cut after so many."""
 PICTURES_OF_STRATUM = 4
@@ -61,8 +63,11 @@ class Cut:
     listed: int
     rows: int
     """All rows, the listed ones among them."""
-    left_out: int
-    """Images (or files) of the rows that are not listed: those after the last, and those of too few patients."""
+    left_out: int | None
+    """Images (or files) of the rows that are not listed: those after the last, and those of too few patients.
+
+    None where these are of too few patients together.
+    """
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,14 +127,19 @@ def overview(
         if listed_rows is not None and name in _LATEST:
             kept = kept.tail(_LATEST[name])
         if kept.height < table.height:
+            gone = table.join(kept, on=_names(name, table), how="anti", nulls_equal=True)
             counted = next(each for each in ("images", "files", "rejects") if each in table.columns)
-            shown_rows = table.join(kept, on=_names(name, table), how="semi", nulls_equal=True)
-            cut[name] = Cut(kept.height, table.height, int(table[counted].sum()) - int(shown_rows[counted].sum()))
+            people = int(gone["patients"].sum()) if name in _PEOPLE else least_patients
+            told = people >= least_patients or least_patients <= 1
+            cut[name] = Cut(kept.height, table.height, int(gone[counted].sum()) if told else None)
         tables[name] = kept
+    oldest = tables["pyramid"].filter(pl.col("few") & (pl.col("age_from") >= TOPCODED))
+    if oldest.height:  # the number of images set to 90 would give that cell away
+        tables["ages"] = tables["ages"].with_columns(pl.lit(None, pl.Int64).alias("topcoded"))
     tables["checks"] = _told(checks, least_patients)
     return Overview(
         tables,
-        (*_alerts(whole, bool(store)), *_of_checks(tables["checks"], whole["missing"], least_patients)),
+        (*_alerts(whole | {"ages": tables["ages"]}, bool(store)), *_of_checks(tables["checks"], whole["missing"], least_patients)),
         cut,
         least_patients,
         tuple(sorted(workspace.settings.archives)),
@@ -157,7 +167,9 @@ def _without_persons(name: str, table: pl.DataFrame, least_patients: int) -> pl.
         known = [
             pl.when(pl.col("patients") >= times * least_patients).then(age).alias(age) for age, times in asked.items()
         ]
-        return table.with_columns(known).drop("patients")
+        few = (pl.col("topcoded") > 0) & (pl.col("topcoded_patients") < least_patients) & (least_patients > 1)
+        old = pl.when(few).then(None).otherwise("topcoded").alias("topcoded")
+        return table.with_columns(*known, old).drop("patients", "topcoded_patients")
     if name == "institutions":
         known = pl.col("rarer_sex") >= least_patients
         return table.with_columns(pl.when(known).then("share_of_males").alias("share_of_males")).drop("rarer_sex")
@@ -169,16 +181,23 @@ def without_few(
 ) -> pl.DataFrame:
     """`table` with a column `few`: rows of fewer patients than `least_patients` keep their names and lose their counts.
 
-    Where that hides one row alone among those that add up to a known total, the next smallest goes with it: the total
-    would give it away.
+    Where what is hidden among rows that add up to a known total is one row alone, or holds fewer than `least_patients`
+    together, the next smallest go with it: the total would give it away.
     """
     if "patients" not in table.columns:
         raise ValueError("a table of people has a column patients")
-    few = pl.col("patients") < least_patients
     groups = list(within) or [pl.lit(0)]
-    alone = few.sum().over(groups) == 1
-    next_smallest = pl.when(few).then(None).otherwise(pl.col("patients")).rank("ordinal").over(groups) == 1
-    hidden = table.with_columns((few | (alone & next_smallest.fill_null(value=False))).alias("few"))
+    patients = pl.col("patients")
+    few = (patients < least_patients) & (least_patients > 1)
+    smaller = (patients.cum_sum().over(groups) - patients) < least_patients
+    second = pl.int_range(pl.len()).over(groups) < 2
+    hidden = (
+        table.with_row_index("_row")
+        .sort("patients", maintain_order=True)
+        .with_columns((few | (few.any().over(groups) & (smaller | second))).alias("few"))
+        .sort("_row")
+        .drop("_row")
+    )
     counts = [name for name in table.columns if name not in keys]
     return hidden.with_columns(pl.when("few").then(None).otherwise(pl.col(name)).alias(name) for name in counts)
 
@@ -222,9 +241,10 @@ def _of_ages(tables: dict[str, pl.DataFrame]) -> Iterator[Alert]:
         said = f" ({'first: ' if tables['impossible_ages'].height > 3 else ''}{', '.join(texts)})" if texts else ""
         words = _counted(impossible, "states", "state")
         yield Alert("ages", "warning", "Impossible ages", f"{words} an age that no patient can have{said}.")
-    topcoded = int(tables["ages"]["topcoded"].sum())
-    if topcoded:
-        words = _counted(topcoded, "of a patient", "of patients")
+    known = tables["ages"]["topcoded"]
+    topcoded = None if known.null_count() else int(known.sum())
+    if topcoded != 0:
+        words = "Images of patients" if topcoded is None else _counted(topcoded, "of a patient", "of patients")
         yield Alert(
             "ages", "note", "Ages set to 90", f"{words} older than 89 counted as 90, so that nobody stands out."
         )

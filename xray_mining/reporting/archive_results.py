@@ -6,13 +6,12 @@ from typing import Any
 
 import polars as pl
 
-from xray_mining.catalog.overview import FOLDED, Overview
+from xray_mining.catalog.overview import FOLDED, TOPCODED, Overview
 from xray_mining.catalog.overview_change import Changes
 from xray_mining.reporting.metrics import number
 from xray_mining.reporting.section import Cell, Column, Row, Table
 
 SEXES = {"F": "Women", "M": "Men", "O": "Other", "unknown": "Not stated"}
-TOPCODED = 90
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +102,8 @@ def cut_note(results: ArchiveResults, table: str) -> str:
         f"; a row of fewer than {results.overview.least_patients} patients is never shown" if table in FOLDED else ""
     )
     return (
-        f"The list is cut: {cut.listed:,} of {cut.rows:,} rows are shown, the others hold {cut.left_out:,} "
+        f"The list is cut: {cut.listed:,} of {cut.rows:,} rows are shown, the others hold "
+        f"{'few' if cut.left_out is None else f'{cut.left_out:,}'} "
         f"{counted}{small}."
     )
 
@@ -111,8 +111,8 @@ def cut_note(results: ArchiveResults, table: str) -> str:
 def few_note(results: ArchiveResults) -> str:
     """Why some cells read 'few'."""
     return (
-        f"'few': fewer than {results.overview.least_patients} patients, or the next smallest cell where one alone "
-        f"could be worked out from the total."
+        f"'few': fewer than {results.overview.least_patients} patients with an id, or the next smallest cells where "
+        f"those alone could be worked out from the total."
     )
 
 

@@ -2,7 +2,8 @@
 
 from xray_mining.reporting.archive_results import ArchiveResults, listed, said
 from xray_mining.reporting.count_figures import bars
-from xray_mining.reporting.section import Block, Column, Figures, Section
+from xray_mining.reporting.metrics import number
+from xray_mining.reporting.section import Block, Cell, Column, Figures, Section
 
 ORDER = 15
 _SOURCES = {
@@ -18,13 +19,18 @@ def applies(results: ArchiveResults) -> bool:
     return True
 
 
+def _few(count: int | None) -> Cell:
+    return Cell("few", "not printed") if count is None else Cell(number(count, 0), value=float(count))
+
+
 def build(results: ArchiveResults) -> Section:
     """Sources, and impossible ages as they were stated."""
     frame = results.table("ages")
     title = "Ages"
     if frame.is_empty():
         return Section("ages", title, "There is no image whose age could be asked for.")
-    impossible, topcoded = int(frame["impossible"].sum()), int(frame["topcoded"].sum())
+    impossible = int(frame["impossible"].sum())
+    topcoded = None if frame["topcoded"].null_count() else int(frame["topcoded"].sum())
     unknown = sum(row["images"] for row in frame.iter_rows(named=True) if row["age_source"] == "none")
     counts = [
         *(
@@ -64,7 +70,7 @@ def build(results: ArchiveResults) -> Section:
                     Column("95 %, years", numeric=True, explanation="One image in twenty is of an older patient."),
                 ),
             ),
-            words={"age_source": lambda source: _SOURCES.get(source, source)},
+            words={"age_source": lambda source: _SOURCES.get(source, source), "topcoded": _few},
             share_of=results.totals["images"],
         ),
     ]
