@@ -25,10 +25,41 @@ identified as (
 
 -- step: frontal view, with age, and sex female or male
 described as (
+    with
+    -- a misspelt place would leave its images among those that are trained on
+    unknown as (
+        select place
+        from (select unnest($test_archives::varchar[]) as place) as archives
+        where place not in (select images.archive from images)
+        union all
+        select place
+        from (select lower(unnest($test_institutions::varchar[])) as place) as institutions
+        where
+            place not in (
+                select images.institution_key::varchar
+                from images
+                where images.institution_key is not null
+            )
+    ),
+
+    nowhere as (
+        select string_agg(place, ', ' order by place) as places
+        from unknown
+    )
+
     select image_key, patient_key, archive, institution_key, age_years, patient_sex, study_day
     from identified
+    cross join nowhere
     where
-        view_position in ('PA', 'AP')
+        if(
+            places is null,
+            true,
+            error(
+                'no image is of ' || places
+                || '; test_archives takes names of archives, test_institutions keys of institutions'
+            )
+        )
+        and view_position in ('PA', 'AP')
         and age_years is not null
         and patient_sex in ('F', 'M')
 ),
@@ -41,8 +72,10 @@ one_sided as (
         age_years,
         patient_sex,
         study_day,
-        archive in (select unnest($test_archives))
-        or coalesce(institution_key::varchar, '') in (select unnest($test_institutions))
+        archive in (select unnest($test_archives::varchar[]))
+        or coalesce(institution_key::varchar, '') in (
+            select lower(unnest($test_institutions::varchar[]))
+        )
             as is_test
     from described
     qualify

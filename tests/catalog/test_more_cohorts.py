@@ -49,8 +49,15 @@ def test_external_site_trains_and_tests_at_different_places(workspace, put, make
     assert place not in set(found.filter(pl.col("split") != "test")["institution_key"])
     assert make.key("patient", 0) not in set(found["patient_key"])
     gate(workspace, cohort)
-    with pytest.raises(UserError, match="nobody is in the test split"):
+    assert freeze(workspace, "external_site", "loud", {"test_institutions": place.upper()}).digest == cohort.digest
+    with pytest.raises(UserError, match="no image is of elsewhere; test_archives takes"):
         freeze(workspace, "external_site", "nowhere", {"test_archives": "elsewhere"})
+    with pytest.raises(UserError, match="no image is of heer, there;"):
+        freeze(workspace, "external_site", "misspelt", {"test_archives": "there,heer", "test_institutions": place})
+    with pytest.raises(UserError, match="no image is of here;"):
+        freeze(workspace, "external_site", "mixed_up", {"test_institutions": f"here,{place}"})
+    with pytest.raises(UserError, match="nobody is in the test split"):
+        freeze(workspace, "external_site", "nobody")
 
 
 @pytest.mark.parametrize("absent_is_said", [True, False])
