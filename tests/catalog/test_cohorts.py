@@ -13,6 +13,7 @@ from xray_mining.catalog import guard
 from xray_mining.catalog.checks import check, leaks
 from xray_mining.catalog.cohort import freeze, gate, known_cohorts, read_query, summary_of
 from xray_mining.catalog.connection import connect, frame, reads_results
+from xray_mining.catalog.describe import cohort_description
 from xray_mining.catalog.folds import fold_of
 from xray_mining.catalog.header import queries, read_header
 from xray_mining.catalog.link import link
@@ -191,7 +192,10 @@ def test_groups_of_few_are_not_counted_out(workspace, put, make):
         ),
         (HEADER + BODY.replace("age_years from everybody", "age_years, random() as x from everybody"), "run to run"),
         (HEADER + BODY.replace("age_years from everybody", "age_years, 'middle' as split from everybody"), "'middle'"),
-        (HEADER + BODY.replace("age_years from everybody", "age_years, -1 as weight from everybody"), "weight"),
+        *(
+            (HEADER + BODY.replace("age_years from everybody", f"age_years, {weight} as weight from everybody"), "weight")
+            for weight in ("-1", "'nan'::double", "'inf'::double", "null::double", "'heavy'")
+        ),
         (
             HEADER.replace("age_years number years", "patient_sex binary positive='X'")
             + BODY.replace("age_years from e", "patient_sex from e").replace("image_key, age_years fro", "* fro"),
@@ -471,6 +475,23 @@ def test_a_cohort_that_takes_too_long_is_stopped(workspace, population, write):
     )
     with pytest.raises(CannotFinish, match=r"stopped after 0\.5 s"):
         freeze(workspace, write(HEADER + endless), "mine", seconds=0.5)
+
+
+@pytest.mark.parametrize(
+    ("body", "words"),
+    [
+        ("select (", "is not valid SQL"),
+        ("drop table images", "not a SELECT"),
+        ("insert into images select 1", "not a SELECT"),
+        (BODY.replace("select image_key, age_years from eligible where age_years >= $youngest", "delete from images"), "delete"),
+        ("", "0 statements"),
+        (BODY + "; select 1", "2 statements"),
+    ],
+)
+def test_what_cannot_be_described_is_said_in_one_sentence(write, body, words):
+    with pytest.raises(UserError, match=words) as refused:
+        cohort_description(write(HEADER + body))
+    assert str(refused.value).startswith("cohort mine: ") and "\n" not in str(refused.value)
 
 
 def test_a_query_over_a_frozen_cohort(workspace, population):

@@ -69,6 +69,24 @@ def test_linking_again_replaces_the_source(linked, workspace):
     assert found["value"].to_list() == [9.0]
 
 
+@pytest.mark.parametrize("table", ["PatientID,score,group\n7777,9,A\n", "PatientID,score,group\n", "PatientID,score,group\n007,1,A\n007,2,A\n"])
+def test_linking_again_to_nobody_keeps_what_was_there(linked, workspace, table):
+    assert linked(table).matched == 0
+    before = linked().findings
+    with pytest.raises(UserError, match="findings that 'outcomes' gave before are kept"):
+        linked(table)
+    assert sql(workspace, "select count(*) as n from findings")["n"][0] == before
+
+
+def test_whole_numbers_that_a_table_holds_as_floats_are_ids(workspace, put, make, tmp_path):
+    put(Images, [make.image(n, patient_key=public_domain("here").digest("patient", "", str(n))) for n in range(7, 12)])
+    ids = pl.DataFrame({"PatientID": [7.0, 8.0, None, float("nan"), 8.5], "score": [1.0, 2.0, 3.0, 4.0, 5.0]})
+    ids.write_parquet(tmp_path / "table.parquet")
+    (tmp_path / "mapping.yaml").write_text(MAPPING.replace("- {name: outcome_group, column: group, kind: label}\n", ""))
+    summary = link(workspace, tmp_path / "table.parquet", tmp_path / "mapping.yaml")
+    assert (summary.matched, summary.unmatched) == (2, 3)
+
+
 def test_a_study_is_found_by_its_uid(linked, workspace):
     summary = linked("uid,score,group\n1.2.8,5,A\n", MAPPING.replace("patient_id: PatientID", "study_uid: uid"))
     assert summary.matched == 1
@@ -105,11 +123,17 @@ def test_a_study_is_found_by_its_accession_number(linked, workspace):
         (TABLE, MAPPING.replace("domain: here", "domain: hare"), "did you mean 'here'"),
         (TABLE, MAPPING.replace("unit: points", "units: points"), "did you mean 'unit'"),
         (TABLE, MAPPING.replace("patient_id: PatientID\n", ""), "either 'patient_id' or 'study_uid'"),
-        (TABLE.replace("3.5", "high"), MAPPING, "values that are no numbers"),
+        (TABLE.replace("3.5", "high"), MAPPING, "values that are no finite numbers"),
         ("", MAPPING, "cannot be read as a table"),
+        (TABLE.replace("3.5", "nan"), MAPPING, "'score' holds 1 values that are no finite numbers"),
+        (TABLE.replace("3.5", "-inf"), MAPPING, "'score' holds 1 values that are no finite numbers"),
+        (TABLE, MAPPING.replace("name: outcome_group", "name: severity"), "'severity' names two findings"),
+        (TABLE, MAPPING.replace("name: severity", "name: key"), "'key' is a name of the keys"),
+        (TABLE, MAPPING.replace("name: severity", "name: patient_key"), "'patient_key' is a name of the keys"),
     ],
 )
 def test_what_is_wrong_is_said(linked, workspace, table, mapping, words):
-    with pytest.raises(UserError, match=words):
+    with pytest.raises(UserError, match=words) as refused:
         linked(table, mapping)
+    assert "\n" not in str(refused.value)
     assert not workspace.parts("_links", "findings").exists()

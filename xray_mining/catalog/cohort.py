@@ -244,8 +244,9 @@ def _members(
         raise UserError(f"{where}: column split is not text; give 'train', 'validation' or 'test'")
     if "weight" in wanted:
         weight = chosen["weight"]
-        if not weight.dtype.is_numeric() or weight.null_count() or weight.cast(pl.Float64).lt(0).any():
-            raise UserError(f"{where}: column weight must be a number, zero or more, in every row")
+        known = weight.dtype.is_numeric() and not weight.null_count()
+        if not known or not (weight.cast(pl.Float64).is_finite() & weight.ge(0)).all():
+            raise UserError(f"{where}: column weight must be a finite number, zero or more, in every row")
     con.register("chosen_images", chosen.select(wanted).to_arrow())
     split = "chosen_images.split" if "split" in wanted else "null::varchar"
     weight = "chosen_images.weight::double" if "weight" in wanted else "1.0::double"

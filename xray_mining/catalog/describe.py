@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from xray_mining.catalog import flow
 from xray_mining.catalog.cohort import known_cohorts, read_query
+from xray_mining.catalog.guard import parsed_select
 from xray_mining.catalog.header import Parameter
 from xray_mining.catalog.merge import column_type
 from xray_mining.records.record import Record
@@ -78,12 +79,8 @@ def cohort_list() -> CohortList:
 
 def cohort_description(query: str) -> CohortDescription:
     """Header and steps of a cohort that ships, or of a file."""
-    import sqlglot
-    from sqlglot import exp
-
     asked = read_query(query)
-    tree = sqlglot.parse_one(asked.text, dialect="duckdb")
-    assert isinstance(tree, exp.Query)
+    tree = parsed_select(asked.text, asked.where)
     header = asked.header
     targets = tuple(
         " ".join(

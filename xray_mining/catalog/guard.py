@@ -48,6 +48,19 @@ def one_select(text: str, where: str, tables: Iterable[str], repeatable: bool = 
 
     With `repeatable` what may give another answer in another run is refused too: functions, samples, rows by chance.
     """
+    tree = parsed_select(text, where)
+    _refuse_reach(tree, where, set(tables), repeatable)
+    try:
+        parsed = duckdb.extract_statements(text)
+    except duckdb.Error as error:
+        raise UserError(f"{where}: is not valid SQL ({str(error).splitlines()[0]}); mend it there") from error
+    if len(parsed) != 1 or parsed[0].type != duckdb.StatementType.SELECT:
+        raise UserError(f"{where}: is not exactly one SELECT; write one that only reads")
+    return tree
+
+
+def parsed_select(text: str, where: str) -> exp.Query:
+    """The text as one parsed SELECT that writes nothing, whatever it reads: to describe it, not to run it."""
     if len(text) > LONGEST_CHARACTERS:
         raise UserError(f"{where}: has more than {LONGEST_CHARACTERS:,} characters; shorten it")
     mark = _TEMPLATE.search(text)
@@ -66,13 +79,9 @@ def one_select(text: str, where: str, tables: Iterable[str], repeatable: bool = 
     tree = statements[0]
     if not isinstance(tree, exp.Query):
         raise UserError(f"{where}: '{_word(tree)}' is not a SELECT; write exactly one SELECT, which only reads")
-    _refuse_reach(tree, where, set(tables), repeatable)
-    try:
-        parsed = duckdb.extract_statements(text)
-    except duckdb.Error as error:
-        raise UserError(f"{where}: is not valid SQL ({str(error).splitlines()[0]}); mend it there") from error
-    if len(parsed) != 1 or parsed[0].type != duckdb.StatementType.SELECT:
-        raise UserError(f"{where}: is not exactly one SELECT; write one that only reads")
+    for node in tree.walk():
+        if isinstance(node, _FORBIDDEN):
+            raise UserError(f"{where}: '{_word(node)}' is not allowed; write one SELECT, which only reads")
     return tree
 
 
@@ -82,8 +91,6 @@ def _refuse_reach(tree: exp.Query, where: str, tables: set[str], repeatable: boo
     if hidden:
         raise UserError(f"{where}: step '{hidden}' has the name of a view of the database about itself; rename it")
     for node in tree.walk():
-        if isinstance(node, _FORBIDDEN):
-            raise UserError(f"{where}: '{_word(node)}' is not allowed; write one SELECT, which only reads")
         if isinstance(node, exp.Table):
             _refuse_table(node, where, tables, own)
         elif isinstance(node, exp.Func):

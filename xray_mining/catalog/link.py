@@ -1,11 +1,12 @@
 """An outside table (ids → group, score, outcome) joined into findings: ids are hashed on the way in, never kept."""
 
+import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 import polars as pl
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, field_validator
 
 from xray_mining.catalog.connection import connect, frame
 from xray_mining.errors import UserError, unknown_name
@@ -17,6 +18,7 @@ from xray_mining.workspace import Workspace, digest_of_file, read_yaml
 
 LINKS = "_links"
 """Folder of parts that no archive gave."""
+_RESERVED = ("key", "image_key", "study_key", "patient_key")
 
 
 class LinkedFinding(BaseModel, extra="forbid", frozen=True):
@@ -38,6 +40,17 @@ class LinkMapping(BaseModel, extra="forbid", frozen=True):
     study_uid: str | None = Field(None, description="column with StudyInstanceUID, in place of the patient id")
     accession: str | None = Field(None, description="column with the accession number, in place of the patient id")
     findings: list[LinkedFinding] = Field(min_length=1)
+
+    @field_validator("findings")
+    @classmethod
+    def _names_are_its_own(cls, findings: list[LinkedFinding]) -> list[LinkedFinding]:
+        names = [each.name for each in findings]
+        for name in names:
+            if name in _RESERVED:
+                raise ValueError(f"'{name}' is a name of the keys; give the finding another")
+            if names.count(name) > 1:
+                raise ValueError(f"'{name}' names two findings; give each its own name")
+        return findings
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,9 +113,15 @@ def link(workspace: Workspace, table: Path, mapping_file: Path) -> LinkSummary:
         settled = met.unique(["key", *values], maintain_order=True)
         clear = settled.filter(~pl.col("key").is_duplicated() & ~pl.col("key").is_in(several.implode()))
         matched = met.filter(pl.col("key").is_in(clear["key"].implode())).height
+        target = workspace.parts(LINKS, "findings") / f"{mapping.name}.parquet"
+        if not matched and target.is_file():
+            raise UserError(
+                f"{table.name}: none of its {rows.height:,} rows names anybody of the catalog without doubt, so the "
+                f"findings that '{mapping.name}' gave before are kept; check its ids, the domain and the issuer"
+            )
         parts = [_findings(clear, each, mapping, version[:12]) for each in mapping.findings]
         found = pl.concat(parts)
-        Findings.write(found, workspace.parts(LINKS, "findings") / f"{mapping.name}.parquet")
+        Findings.write(found, target)
     return LinkSummary(mapping.name, rows.height, matched, rows.height - met.height, met.height - matched, found.height)
 
 
@@ -131,6 +150,9 @@ def _domain(workspace: Workspace, name: str) -> Domain:
 
 
 def _key(domain: Domain, mapping: LinkMapping, value: object) -> str | None:
+    if isinstance(value, float):
+        # a column of whole numbers with gaps in it comes as floats
+        value = None if not math.isfinite(value) else int(value) if value.is_integer() else value
     text = "" if value is None else str(value).strip()
     if not text:
         return None
@@ -147,10 +169,10 @@ def _value(column: pl.Series, finding: LinkedFinding, table: str) -> pl.Series:
         return text.replace("", None).alias(finding.name)
     number = column.cast(pl.Float64, strict=False)
     given = column.cast(pl.String).str.strip_chars().fill_null("") != ""
-    wrong = column.filter(given & number.is_null())
+    wrong = column.filter(given & ~number.is_finite().fill_null(value=False))
     if len(wrong):
         raise UserError(
-            f"{table}: column '{finding.column}' holds {len(wrong):,} values that are no numbers; clean them, or map "
+            f"{table}: column '{finding.column}' holds {len(wrong):,} values that are no finite numbers; clean them, or map "
             f"it with kind: label"
         )
     return number.alias(finding.name)
