@@ -23,6 +23,7 @@ COHORTS = {
     "frontal_adults": {},
     "normals": {},
     "case_control": {"finding": "effusion"},
+    "disease_groups": {"finding": "effusion"},
     "longitudinal": {},
     "external_site": {},
 }

@@ -190,6 +190,47 @@ def test_groups_of_ages_that_overlap_are_refused(workspace, population):
         freeze(workspace, "g2_vs_g3", "groups", {"g2_from": 30, "g2_to": 65, "g3_from": 60, "g3_to": 75})
 
 
+@pytest.mark.parametrize(
+    ("first", "second", "other", "given"),
+    [
+        ({"label": "mild", "value": None}, {"label": "severe", "value": None}, {"label": "none", "value": None}, ("mild", "severe")),
+        ({"value": 0.0}, {"value": 1.0}, {"value": -1.0}, ("0", "1")),
+        ({"value": 2.0}, {"value": 3.5}, {"value": 4.0}, ("2", "3.5")),
+    ],
+)
+@pytest.mark.parametrize("level", ["image", "patient"])
+def test_groups_by_a_finding_are_alike_in_age_sex_and_year(workspace, put, make, first, second, other, given, level):
+    rows = [make.image(n, age_years=30.0 + n % 40, study_year=2020) for n in range(300)]
+    put(Images, rows)
+    nameless = {} if level == "image" else {"image_key": None, "study_key": None}
+
+    def said(number: int, what: dict, source: str = "table") -> dict:
+        return finding(make, number, "stage", 0.0, source=source, **nameless) | what
+
+    put(
+        Findings,
+        [said(n, (first, second, other)[n % 3]) for n in range(300)]
+        + [said(n, second, "other") for n in range(0, 30, 3)],  # mild for one, severe for the other
+    )
+    cohort = freeze(workspace, "disease_groups", "stages", {"finding": "stage", "g2": given[0], "g3": given[1]})
+    found = cohort.rotation(0, "group").join(pl.DataFrame(rows).with_row_index("n"), on="image_key")
+    assert found.height > 100 and found["truth"].mean() == 0.5
+    assert dict(found.group_by("truth").agg(pl.col("n").unique() % 3).explode("n").unique().iter_rows()) == {0.0: 0, 1.0: 1}
+    assert not set(found["n"]) & set(range(0, 30, 3))
+    cells = found.group_by((pl.col("age_years") / 5).floor(), "patient_sex").agg(pl.col("truth").mean())
+    assert (cells["truth"] == 0.5).all()
+    assert cohort.sentences[0].endswith("patients, matched by sex, age band and year.")
+
+
+@pytest.mark.parametrize(
+    ("wrong", "words"),
+    [({"g2": "1"}, "g2 and g3 must be different"), ({"age_band_years": 0}, "age_band_years must be 1 or more")],
+)
+def test_groups_that_are_no_groups_are_refused(workspace, population, wrong, words):
+    with pytest.raises(UserError, match=words):
+        freeze(workspace, "disease_groups", "stages", {"finding": "stage"} | wrong)
+
+
 def test_case_control_needs_its_finding_named(workspace, population):
     with pytest.raises(UserError, match="'finding' has no default"):
         freeze(workspace, "case_control", "cases")
