@@ -193,7 +193,10 @@ def test_groups_of_few_are_not_counted_out(workspace, put, make):
         (HEADER + BODY.replace("age_years from everybody", "age_years, random() as x from everybody"), "run to run"),
         (HEADER + BODY.replace("age_years from everybody", "age_years, 'middle' as split from everybody"), "'middle'"),
         *(
-            (HEADER + BODY.replace("age_years from everybody", f"age_years, {weight} as weight from everybody"), "weight")
+            (
+                HEADER + BODY.replace("age_years from everybody", f"age_years, {weight} as weight from everybody"),
+                "weight",
+            )
             for weight in ("-1", "'nan'::double", "'inf'::double", "null::double", "'heavy'")
         ),
         (
@@ -297,7 +300,7 @@ def test_the_gate_finds_copies_that_are_near_only_to_one_that_is_no_member(works
 @pytest.mark.parametrize("report", ["../cohorts/normals", "cohorts/normals", "reports/../checks/key001", "reports/no"])
 def test_a_cohort_brings_no_report_of_its_own(workspace, population, write, report):
     text = HEADER.replace("-- example", f"-- report: {report}\n-- example") + BODY
-    with pytest.raises(UserError, match="names no query of sql/reports|is unknown"):
+    with pytest.raises(UserError, match=r"names no query of sql/reports|is unknown"):
         freeze(workspace, write(text), "mine")
 
 
@@ -471,7 +474,8 @@ def test_a_cohort_that_comes_out_otherwise_a_second_time_is_refused(workspace, p
 
 def test_a_cohort_that_takes_too_long_is_stopped(workspace, population, write):
     endless = BODY.replace(
-        "from everybody", "from everybody where (select sum(a.range * b.range) from range(1000000) a, range(1000000) b) > 0"
+        "from everybody",
+        "from everybody where (select sum(a.range * b.range) from range(1000000) a, range(1000000) b) > 0",
     )
     with pytest.raises(CannotFinish, match=r"stopped after 0\.5 s"):
         freeze(workspace, write(HEADER + endless), "mine", seconds=0.5)
@@ -483,7 +487,12 @@ def test_a_cohort_that_takes_too_long_is_stopped(workspace, population, write):
         ("select (", "is not valid SQL"),
         ("drop table images", "not a SELECT"),
         ("insert into images select 1", "not a SELECT"),
-        (BODY.replace("select image_key, age_years from eligible where age_years >= $youngest", "delete from images"), "delete"),
+        (
+            BODY.replace(
+                "select image_key, age_years from eligible where age_years >= $youngest", "delete from images"
+            ),
+            "delete",
+        ),
         ("", "0 statements"),
         (BODY + "; select 1", "2 statements"),
     ],

@@ -85,7 +85,8 @@ WAYS_OUT = (
     "(select image_key from images) u -- #}}\n (a))",
     "with x as (with duckdb_databases as (select 1 as a) select a from duckdb_databases) "
     "select d.path from duckdb_databases as d, x",
-    "with x as (with sqlite_master as (select 1 as a) select a from sqlite_master) select d.sql from sqlite_master as d, x",
+    "with x as (with sqlite_master as (select 1 as a) select a from sqlite_master) "
+    "select d.sql from sqlite_master as d, x",
     "select 1 {{% raw %}}",
     "select 1 into x",
     "select 1; select 2",
@@ -179,7 +180,12 @@ def test_honest_queries_pass(read, query):
 
 CHANCES = (
     *("random()", "uuid()", "now()", "hash(1)", "today()", "localtimestamp", "localtime", '"localtimestamp"'),
-    *("current_localtimestamp", "current_localtimestamp()", "age(date '2000-01-01')", "approx_count_distinct(age_years)"),
+    *(
+        "current_localtimestamp",
+        "current_localtimestamp()",
+        "age(date '2000-01-01')",
+        "approx_count_distinct(age_years)",
+    ),
     *("approx_quantile(age_years, 0.5)", "approx_top_k(age_years, 3)", "any_value(age_years)", "first(age_years)"),
     *("arbitrary(age_years)", "last(age_years) filter (where true)", "row_number() over ()"),
     *("row_number() over (partition by patient_key)", "lag(age_years) over w", "first_value(age_years) over w"),
@@ -271,8 +277,6 @@ def test_what_spills_more_than_is_allowed_is_refused(filled, monkeypatch):
     monkeypatch.setattr(connection, "MEMORY_LIMIT", "60MB")
     with pytest.raises(CannotFinish, match="60MB of memory and 1MB of disk"):
         sql(filled, "select range, md5(range::varchar) as word from range(2000000) order by word")
-
-
 
 
 def test_the_size_is_looked_at_before_many_wide_rows_are_read(filled, monkeypatch):

@@ -69,7 +69,10 @@ def test_linking_again_replaces_the_source(linked, workspace):
     assert found["value"].to_list() == [9.0]
 
 
-@pytest.mark.parametrize("table", ["PatientID,score,group\n7777,9,A\n", "PatientID,score,group\n", "PatientID,score,group\n007,1,A\n007,2,A\n"])
+@pytest.mark.parametrize(
+    "table",
+    ["PatientID,score,group\n7777,9,A\n", "PatientID,score,group\n", "PatientID,score,group\n007,1,A\n007,2,A\n"],
+)
 def test_linking_again_to_nobody_keeps_what_was_there(linked, workspace, table):
     assert linked(table).matched == 0
     before = linked().findings

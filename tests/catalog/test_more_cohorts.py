@@ -124,7 +124,10 @@ def test_no_controls_and_no_band_of_ages_are_refused(workspace, population, make
 
 def test_the_balance_says_where_cases_and_controls_come_from_and_counts_no_few(workspace, put, make):
     same = {"age_years": 40.0, "patient_sex": "F", "study_year": 2020}
-    put(Images, [make.image(n, **same, institution_key=None if n < 20 else make.key("place", n // 40)) for n in range(120)])
+    put(
+        Images,
+        [make.image(n, **same, institution_key=None if n < 20 else make.key("place", n // 40)) for n in range(120)],
+    )
     rows = [finding(make, n, "effusion", float(n % 2)) for n in range(120)]
     put(Findings, rows + [finding(make, n, "nodule", 1.0) for n in range(20, 27)])
     cohort = freeze(workspace, "case_control", "cases", {"finding": "effusion"}, folds=3)
@@ -193,7 +196,12 @@ def test_groups_of_ages_that_overlap_are_refused(workspace, population):
 @pytest.mark.parametrize(
     ("first", "second", "other", "given"),
     [
-        ({"label": "mild", "value": None}, {"label": "severe", "value": None}, {"label": "none", "value": None}, ("mild", "severe")),
+        (
+            {"label": "mild", "value": None},
+            {"label": "severe", "value": None},
+            {"label": "none", "value": None},
+            ("mild", "severe"),
+        ),
         ({"value": 0.0}, {"value": 1.0}, {"value": -1.0}, ("0", "1")),
         ({"value": 2.0}, {"value": 3.5}, {"value": 4.0}, ("2", "3.5")),
     ],
@@ -215,7 +223,10 @@ def test_groups_by_a_finding_are_alike_in_age_sex_and_year(workspace, put, make,
     cohort = freeze(workspace, "disease_groups", "stages", {"finding": "stage", "g2": given[0], "g3": given[1]})
     found = cohort.rotation(0, "group").join(pl.DataFrame(rows).with_row_index("n"), on="image_key")
     assert found.height > 100 and found["truth"].mean() == 0.5
-    assert dict(found.group_by("truth").agg(pl.col("n").unique() % 3).explode("n").unique().iter_rows()) == {0.0: 0, 1.0: 1}
+    assert dict(found.group_by("truth").agg(pl.col("n").unique() % 3).explode("n").unique().iter_rows()) == {
+        0.0: 0,
+        1.0: 1,
+    }
     assert not set(found["n"]) & set(range(0, 30, 3))
     cells = found.group_by((pl.col("age_years") / 5).floor(), "patient_sex").agg(pl.col("truth").mean())
     assert (cells["truth"] == 0.5).all()

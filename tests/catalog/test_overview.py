@@ -67,7 +67,10 @@ def test_checks_that_fail_are_alerts_and_few_are_not_counted(workspace, put, mak
 @pytest.mark.parametrize("old", [4, 30])
 def test_those_set_to_90_are_not_counted_where_their_cell_is_hidden(workspace, put, make, old):
     ages = {n: {"age_years": 90.0, "age_topcoded": True} for n in range(old)}
-    put(Images, [make.image(n, **{"patient_sex": "F", "age_years": 40.0 + n % 2 * 10} | ages.get(n, {})) for n in range(80)])
+    put(
+        Images,
+        [make.image(n, **{"patient_sex": "F", "age_years": 40.0 + n % 2 * 10} | ages.get(n, {})) for n in range(80)],
+    )
     found = overview(workspace)
     said = [each.sentence for each in found.alerts if each.title == "Ages set to 90"]
     told = {4: ("Images of patients", [None]), 30: ("30 images of patients", [30])}[old]

@@ -212,7 +212,8 @@ def _reports(asked: CohortQuery) -> list[tuple[str, str]]:
     for name in asked.header.reports:
         if not re.fullmatch(r"reports/[a-z0-9_]+", name):
             raise UserError(
-                f"{asked.where}: '-- report: {name}' names no query of sql/reports; write it like reports/unfilled_cells"
+                f"{asked.where}: '-- report: {name}' names no query of sql/reports; write it like "
+                f"reports/unfilled_cells"
             )
     return [(name, shipped(name).read_text(encoding="utf-8")) for name in asked.header.reports]
 

@@ -55,7 +55,7 @@ def _common_tables(tree: exp.Query) -> list[exp.CTE]:
     return list(clause.expressions) if clause else []
 
 
-def parameters_of(tree: exp.Expression) -> set[str]:
+def parameters_of(tree: exp.Expr) -> set[str]:
     """Names of the `$name` parameters that a query uses."""
     return {str(node.name) for node in tree.find_all(exp.Placeholder, exp.Parameter) if node.name}
 
@@ -83,8 +83,8 @@ def count(
         again = rows.filter(pl.col("what") == "members").select("marks", "number").row(0)
         if again != _digest(con, chosen, where):
             raise UserError(
-                f"{where}: gives other images when it is run a second time; write ORDER BY, down to image_key, wherever "
-                f"it takes the first of several rows"
+                f"{where}: gives other images when it is run a second time; write ORDER BY, down to image_key, "
+                f"wherever it takes the first of several rows"
             )
     counted = [dict.fromkeys(("images", "studies", "patients"), 0) for _ in range(len(named) + 1)]
     for what, marks, number in rows.filter(pl.col("what") != "members").iter_rows():

@@ -144,7 +144,9 @@ def _chance(node: exp.Expr) -> str:
     if _UNREPEATABLE.match(name) or (name == "age" and len(node.expressions) == 1):
         return f"function '{name}' may differ from run to run; use columns and fold_of() instead"
     if name in _TAKES_FIRST and not any(isinstance(each, exp.Order) for each in node.iter_expressions()):
-        return f"function '{name}' without ORDER BY in it may differ from run to run; use min(), or write what it goes by"
+        return (
+            f"function '{name}' without ORDER BY in it may differ from run to run; use min(), or write what it goes by"
+        )
     return ""
 
 

@@ -172,8 +172,8 @@ def _value(column: pl.Series, finding: LinkedFinding, table: str) -> pl.Series:
     wrong = column.filter(given & ~number.is_finite().fill_null(value=False))
     if len(wrong):
         raise UserError(
-            f"{table}: column '{finding.column}' holds {len(wrong):,} values that are no finite numbers; clean them, or map "
-            f"it with kind: label"
+            f"{table}: column '{finding.column}' holds {len(wrong):,} values that are no finite numbers; clean them, "
+            f"or map it with kind: label"
         )
     return number.alias(finding.name)
 

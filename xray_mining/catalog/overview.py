@@ -139,7 +139,10 @@ def overview(
     tables["checks"] = _told(checks, least_patients)
     return Overview(
         tables,
-        (*_alerts(whole | {"ages": tables["ages"]}, bool(store)), *_of_checks(tables["checks"], whole["missing"], least_patients)),
+        (
+            *_alerts(whole | {"ages": tables["ages"]}, bool(store)),
+            *_of_checks(tables["checks"], whole["missing"], least_patients),
+        ),
         cut,
         least_patients,
         tuple(sorted(workspace.settings.archives)),
