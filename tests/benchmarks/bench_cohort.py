@@ -23,7 +23,6 @@ COHORTS = {
     "frontal_adults": {},
     "normals": {},
     "case_control": {"finding": "effusion"},
-    "disease_groups": {"finding": "effusion"},
     "longitudinal": {},
     "external_site": {},
 }
