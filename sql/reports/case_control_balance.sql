@@ -16,8 +16,8 @@ counted as (
         "group",
         count(*) as patients,
         round(avg(age_years), 1) as mean_age,
-        round(100 * avg((patient_sex = 'M')::int)) as males,
-        round(100 * avg((view_position = 'PA')::int)) as pa,
+        round(100 * avg((patient_sex = 'M')::int))::int as males,
+        round(100 * avg((view_position = 'PA')::int))::int as pa,
         round(avg(study_year), 1) as mean_year,
         count(distinct archive) as archives,
         count(distinct institution_key) as sites,
@@ -43,7 +43,8 @@ select
                 else pa || ' % PA'
             end
             || ', mean year ' || coalesce(mean_year::varchar, 'unknown') || '; '
-            || sites || ' sites of ' || archives || ' archives, '
+            || sites || if(sites = 1, ' site of ', ' sites of ')
+            || archives || if(archives = 1, ' archive, ', ' archives, ')
             || case
                 when without_site = 0 then 'none'
                 when without_site < 10 then 'few'

@@ -131,7 +131,8 @@ def test_the_balance_says_where_cases_and_controls_come_from_and_counts_no_few(w
     rows = [finding(make, n, "effusion", float(n % 2)) for n in range(120)]
     put(Findings, rows + [finding(make, n, "nodule", 1.0) for n in range(20, 27)])
     cohort = freeze(workspace, "case_control", "cases", {"finding": "effusion"}, folds=3)
-    assert all("3 sites of 1 archives, 10 without a site" in sentence for sentence in cohort.sentences)
+    said = "0 % males, 100 % PA, mean year 2020.0; 3 sites of 1 archive, 10 without a site"
+    assert all(said in sentence for sentence in cohort.sentences)
     few = freeze(workspace, "case_control", "few", {"finding": "nodule"}, folds=3, salt=_salt(make, range(20, 60), 3))
     assert [sentence for sentence in few.sentences if "case" in sentence] == [
         "case: fewer than 10 patients, too few to be described."
