@@ -48,7 +48,7 @@ latest as (
     ) = 1
 ),
 
--- step: the same number of each sex and year of age
+-- step: up to the asked number of each sex and year of age
 balanced as (
     select image_key, age_years, patient_sex
     from latest

@@ -55,7 +55,7 @@ union all
 select
     case patient_sex when 'F' then 'Females' else 'Males' end || ': '
     || string_agg(
-        age || ' (' || if(members between 1 and 9, 'under 10', members::varchar) || ')',
+        age || ' (' || if(members < 10, 'under 10', members::varchar) || ')',
         ', ' order by age
     )
     || ' [age (patients)].' as sentence

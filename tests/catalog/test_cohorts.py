@@ -135,7 +135,7 @@ def test_age_balanced_takes_as_many_of_each_cell_and_says_which_are_short(worksp
     cohort = freeze(workspace, "age_balanced", "b", {"per_cell": 2, "youngest": 30, "oldest": 31}, 3, "b")
     assert cohort.members().height == 5
     text = " ".join(cohort.sentences)
-    assert "2 of 4 cells" in text and "31 (under 10)" in text and "31 (0)" in text and "30 (" not in text
+    assert "2 of 4 cells" in text and text.count("31 (under 10)") == 2 and "30 (" not in text
 
 
 def test_age_balanced_takes_the_latest_image_of_a_patient(workspace, put, make):
@@ -175,7 +175,7 @@ def test_groups_of_few_are_not_counted_out(workspace, put, make):
         (HEADER + BODY.replace("age_years >=", "age_yeers >="), "did you mean 'age_years'"),
         (HEADER + BODY.replace("from eligible", "from eligibel"), "did you mean 'eligible'"),
         (HEADER + BODY.replace(">= $youngest", ">= $youngst"), "youngst"),
-        (HEADER + BODY.replace(">= $youngest", ">= 1000 + $youngest"), "no image fits"),
+        (HEADER + BODY.replace(">= $youngest", ">= 1000 + $youngest"), "images none is left by the step .all of them"),
         (
             HEADER + BODY.replace("select image_key, age_years from everybody", "select age_years from everybody"),
             "image_key",

@@ -1,7 +1,8 @@
 """A cohort: one SELECT, run read-only, folded, gated and frozen with everything a methods section needs."""
 
+import itertools
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -131,6 +132,9 @@ def freeze(  # noqa: PLR0917  the joint that a study's stage calls
             tree = one_select(asked.text, asked.where, known_tables(con), repeatable=True)
             flow.steps(tree, asked.where)
             chosen = frame(con, asked.text, _used(values, tree), asked.where)
+            if "image_key" in chosen.columns and chosen.height == 0:
+                steps = flow.count(con, tree, values, asked.where)
+                raise UserError(f"{asked.where}: no image fits; {_last_left(steps)}")
             members = _members(con, chosen, asked, folds, salt)
             if needs_pixels:
                 _require_pixels(con, members, store, asked.where)
@@ -223,6 +227,14 @@ def _used(values: Mapping[str, Any], tree: Any) -> dict[str, Any]:
     return {name: value for name, value in values.items() if name in used}
 
 
+def _last_left(steps: Sequence[FlowStep]) -> str:
+    """Which step of the flow leaves nobody, and how many there were before it."""
+    for before, step in itertools.pairwise(steps):
+        if not step.images:
+            return f"of {before.images:,} images none is left by the step '{step.words}'; widen its parameters"
+    return "every step leaves some, but the last SELECT none; look at its conditions"
+
+
 def _members(
     con: duckdb.DuckDBPyConnection, chosen: pl.DataFrame, asked: CohortQuery, folds: int, salt: str
 ) -> pl.DataFrame:
@@ -230,8 +242,6 @@ def _members(
     where = asked.where
     if "image_key" not in chosen.columns:
         raise UserError(f"{where}: its last SELECT gives no column image_key; add it")
-    if chosen.height == 0:
-        raise UserError(f"{where}: no image fits; widen its parameters, or see which step leaves none with `sql`")
     twice = chosen.filter(pl.col("image_key").is_duplicated())["image_key"].unique().sort()
     if len(twice):
         raise UserError(
