@@ -1,5 +1,5 @@
 -- question: how many images carry each quality flag
--- one row: one flag, with 0 images where none carries it, and none where no picture was looked at
+-- one row: one flag, with 0 images where none carries it, and none where nobody looked
 -- example: xray-mining sql sql/reports/archive_quality.sql
 with
 known as (
@@ -27,7 +27,15 @@ select
         when
             found.images is not null
             or known.flag in ('not_frontal', 'impossible_age', 'no_pixels')
-            or exists (select 1 from pixels)
+            or (known.flag != 'burned_in' and exists (select 1 from pixels))
+            -- letters: where the sender or a detector said of some image whether it has any
+            or (
+                known.flag = 'burned_in'
+                and exists (
+                    select 1 from images
+                    where burned_in_text is not null
+                )
+            )
             then coalesce(found.images, 0)
     end as images,
     found.patients

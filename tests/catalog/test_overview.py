@@ -36,6 +36,8 @@ def test_every_table_adds_up_to_the_images(workspace, put, make):
     assert found.tables["gaps"]["pairs"].sum() == 20
     flags = dict(found.tables["quality"].filter(pl.col("images") > 0).select("flag", "images").iter_rows())
     assert flags == {"blank": 1, "border": 1, "impossible_age": 1}
+    # Nobody said of any image whether it bears letters: that is not none.
+    assert found.tables["quality"].filter(flag="burned_in")["images"].to_list() == [None]
     assert dict(found.tables["impossible_ages"].select("stated", "images").iter_rows()) == {"411Y": 1}
     sentences = " ".join(alert.sentence for alert in found.alerts)
     assert "1 image states an age that no patient can have (411Y)." in sentences

@@ -11,7 +11,7 @@ _FLAGS = {
     "cut_off": ("cut off", "the chest reaches the edge"),
     "inverted": ("inverted", "black and white seem to be changed over"),
     "border": ("border", "a frame of one grey around the picture"),
-    "low_resolution": ("low resolution", "fewer pixels than the store has"),
+    "low_resolution": ("low resolution", "fewer than 256 pixels on the longer side"),
     "not_frontal": ("not frontal", "neither PA nor AP"),
     "burned_in": ("burned-in letters", "letters in the picture, declared or found"),
     "impossible_age": ("impossible age", "the stated age is none"),
@@ -50,10 +50,13 @@ def build(results: ArchiveResults) -> Section:
         words={"flag": lambda flag: Cell(*_FLAGS[flag])},
         share_of=results.totals["images"],
     )
+    unknown = [_FLAGS[row["flag"]][0] for row in frame.filter(frame["images"].is_null()).iter_rows(named=True)]
     looked = results.totals["images_with_picture"]
     sentence = (
         f"{looked:,} of {results.totals['images']:,} images have a picture that was looked at."
         if looked
         else "No picture was read: flags that need one (blank, saturated, cut off, inverted, border) are not known."
     )
+    if looked and unknown:
+        sentence += f" Nobody looked for: {', '.join(unknown)}."
     return Section("quality", "Quality flags", sentence, (Figures((figure,)), table))
