@@ -65,7 +65,8 @@ def audited(folder: Path, patients: int, seed: int, plant: tuple[str, ...]) -> p
 
 TESTED = ("SHORT001", "SHORT003", "FAIR001", "FAIR002", "DRIFT001", "DRIFT002")
 """Audits with a nominal rate: each is wrong in at most five of a hundred clean tasks."""
-PLANTED = ("shortcut", "gap", "noise", "leak")
+PLANTED = {"shortcut": 300, "gap": 600, "noise": 300, "leak": 300}
+"""What is planted, in how many patients: of 300 a gap was found in two of three populations."""
 ALL_OF_IT = """-- question: what a query that forgets the copies gets
 -- one row: one image
 -- target: age_years number years
@@ -131,7 +132,7 @@ def test_what_is_planted_in_a_phantom_is_found(tmp_path, plant):
     hits = []
     for seed in (1, 2, 3):
         folder = tmp_path / str(seed)
-        hits.append(found(folder, plant, audited(folder, 300, seed, (plant,))))
+        hits.append(found(folder, plant, audited(folder, PLANTED[plant], seed, (plant,))))
     print(f"{plant}: found in {sum(hits)} of {len(hits)} populations", file=sys.stderr)
     assert all(hits)
 
