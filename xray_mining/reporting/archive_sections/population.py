@@ -40,11 +40,13 @@ def build(results: ArchiveResults) -> Section:
             if most
             else ""
         )
+        undrawn = " Bands of few patients, counted as 'few' below, are not drawn." if frame["few"].any() else ""
         figure = pyramid(
             "archive-pyramid-figure",
             bands,
             *sides,
-            caption="Patients by sex and age at the image, in bands of five years; each is named by its first year.",
+            caption="Patients by sex and age at the image, in bands of five years; each is named by its first year."
+            + undrawn,
             alternative=f"Pyramid of age and sex. {words}",
         )
         blocks.append(Figures((figure,)))

@@ -23,12 +23,14 @@ def build(results: ArchiveResults) -> Section:
             before = counts.get(row["study_year"], 0.0)
             counts[row["study_year"]] = None if before is None or row["images"] is None else before + row["images"]
     ordered = sorted(counts.items())
+    unsaid = sum(value is None for _, value in ordered)
     figure = columns(
         "archive-years-figure",
         ordered,
         label="images",
         across="year",
         caption=f"Images by year, {ordered[0][0]} to {ordered[-1][0]}."
+        + (f" {unsaid} of these years have few images and no column." if unsaid else "")
         + (" The list was cut, and so is the drawing." if "years" in results.overview.cut else ""),
         alternative=f"Images by year: {said([(str(year), value) for year, value in ordered], 60)}.",
     )
