@@ -38,6 +38,6 @@ def _folder(workspace: Workspace, study: str) -> Path:
         known = sorted(each.name for each in home.iterdir() if each.is_dir()) if home.is_dir() else []
         raise UserError(
             f"report: study '{study}' has no evaluation; run `xray-mining evaluate {study}` first (evaluated are: "
-            f"{', '.join(known) or 'none'})"
+            f"{', '.join(known) or 'none'}), or name another workspace's folder evaluations/{study}"
         )
     return folder
