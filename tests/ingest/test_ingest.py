@@ -625,6 +625,19 @@ def test_real_sets_by_their_mappings(shared, tmp_path, run_ingest):
     assert (sql(workspace, "select max(x + width) as m from boxes")["m"][0]) <= 65
 
 
+def test_a_set_without_the_boxes_that_its_mapping_knows(shared, tmp_path, run_ingest):
+    from xray_mining.workspace import asset
+
+    mapping = asset("pipelines/mappings/covid.yaml")
+    workspace, summary = run_ingest(shared / "data/covid-cxr-originals", tmp_path / "w", mapping=mapping)
+    assert (summary.seen, summary.kept, summary.duplicate) == (28, 28, 0)
+    assert sql(workspace, "select count(*) as n from boxes")["n"][0] == 0
+    told = mapping.read_text().replace("    optional: true  # covid-cxr-originals has none\n", "")
+    (tmp_path / "strict.yaml").write_text(told)
+    with pytest.raises(UserError, match=r"lung_boxes\.csv: the table cannot be read"):
+        run_ingest(shared / "data/covid-cxr-originals", tmp_path / "v", mapping=tmp_path / "strict.yaml")
+
+
 def test_pictures_of_every_kind(tmp_path, run_ingest, chest_picture):
     folder = tmp_path / "a"
     folder.mkdir()

@@ -91,6 +91,7 @@ class BoxMapping(BaseModel, extra="forbid", frozen=True):
     """A second table with one rectangle a row, in the pixels of the image file."""
 
     table: str
+    optional: bool = Field(False, description="an archive may come without this table")
     image: str
     name: str
     x: str
@@ -143,7 +144,7 @@ class Generic(Adapter):
         named = [name for name in says.columns.model_dump().values() if name]
         named += [each.column for each in (*says.findings.values(), *says.masks)]
         need_columns(self._table, named, where)
-        for boxes in says.boxes:
+        for boxes in self._box_tables:
             wanted = [boxes.image, boxes.name, boxes.x, boxes.y, boxes.width, boxes.height]
             need_columns(read_table(self.folder / boxes.table), wanted, f"{boxes.table} (as the mapping names it)")
         if says.images and not (self.folder / says.images).is_dir():
@@ -194,7 +195,7 @@ class Generic(Adapter):
 
     def tables(self) -> list[Path]:
         """The mapping and its tables."""
-        names = [self.says.table, *(each.table for each in self.says.boxes)]
+        names = [self.says.table, *(each.table for each in self._box_tables)]
         return [self.mapping or self.folder / _SHIPPED, *(self.folder / name for name in names)]
 
     def table_files(self) -> int:
@@ -318,9 +319,14 @@ class Generic(Adapter):
                     yield Finding(name, value, unit=each.unit)
 
     @cached_property
+    def _box_tables(self) -> list[BoxMapping]:
+        """Those that the archive comes with."""
+        return [each for each in self.says.boxes if not each.optional or (self.folder / each.table).is_file()]
+
+    @cached_property
     def _boxes(self) -> dict[str, list[tuple[str, float, float, float, float]]]:
         found: dict[str, list[tuple[str, float, float, float, float]]] = {}
-        for each in self.says.boxes:
+        for each in self._box_tables:
             for row in read_table(self.folder / each.table).iter_rows(named=True):
                 numbers = [_number(row[column]) for column in (each.x, each.y, each.width, each.height)]
                 image, name = row[each.image], row[each.name]
