@@ -89,7 +89,7 @@ def test_the_issuer_is_part_of_the_patient():
     )
 
 
-@pytest.mark.parametrize("text", ["", "2020", "202001", "20201301", "19000101", "1970-02-30", "yesterday"])
+@pytest.mark.parametrize("text", ["", "2020", "202001", "20201301", "19000101", "99991231", "1970-02-30", "yesterday"])
 def test_what_is_no_date_is_none(text):
     assert parse_date(text) is None
 

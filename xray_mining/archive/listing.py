@@ -1,10 +1,13 @@
 """Files of a folder and members of packed files: named without opening, read without unpacking to disk."""
 
+import gzip
+import lzma
 import os
 import stat
 import tarfile
 import zipfile
-from collections.abc import Iterator
+import zlib
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from xray_mining.archive.radiograph import ListedFile, Unusable
@@ -13,6 +16,18 @@ from xray_mining.errors import UserError
 PACKED = (b".zip", b".tar", b".tar.gz", b".tgz")
 # A radiograph of 10,000 × 10,000 16-bit pixels has 200 MB; beyond this a file is taken for a trap or a mistake.
 LARGEST_FILE = 512 * 2**20
+# What the readers of packed files raise for damaged ones.
+DAMAGED = (
+    EOFError,
+    gzip.BadGzipFile,
+    lzma.LZMAError,
+    MemoryError,
+    NotImplementedError,
+    tarfile.TarError,
+    ValueError,
+    zipfile.BadZipFile,
+    zlib.error,
+)
 # A packed file that grows by more than this is a decompression bomb.
 _LARGEST_RATIO = 200
 
@@ -67,20 +82,35 @@ def walk(folder: Path, skip: tuple[str, ...] = ()) -> Iterator[ListedFile]:
 
 def _members(root: bytes, path: bytes, status: os.stat_result) -> Iterator[ListedFile]:
     full = os.fsdecode(_full(root, path))
+    found: list[tuple[str, int]] = []
+    whole = False
     try:
         if path.lower().endswith(b".zip"):
             with zipfile.ZipFile(full) as packed:
                 found = [(each.filename, each.file_size) for each in packed.infolist() if not each.is_dir()]
+            whole = True
         else:
             with tarfile.open(full) as packed:
-                found = [(each.name, each.size) for each in packed if each.isfile()]
-    except (OSError, EOFError, tarfile.TarError, zipfile.BadZipFile, ValueError, NotImplementedError):
-        # One account: that the packed file cannot be opened is found, and said, when it is read.
-        yield ListedFile(path, "", status.st_size, status.st_mtime_ns)
-        return
+                for each in packed:
+                    if each.isfile():
+                        found.append((each.name, each.size))
+                whole = _ended(packed)
+    except (OSError, *DAMAGED):
+        pass
     for name, size in found:
         # Names may hold bytes that are no text: they are escaped, so that they can be written down.
         yield ListedFile(path, _safe(name), size, status.st_mtime_ns)
+    if not whole:
+        # One account for what cannot be listed: that the packed file is damaged is said when it is read.
+        yield ListedFile(path, "", status.st_size, status.st_mtime_ns)
+
+
+def _ended(packed: tarfile.TarFile) -> bool:
+    """Whether the list ended at a block of zeros; tarfile takes a damaged header for the end, too."""
+    assert packed.fileobj is not None
+    packed.fileobj.seek(packed.offset)
+    block = packed.fileobj.read(tarfile.BLOCKSIZE)
+    return len(block) == tarfile.BLOCKSIZE and not any(block)
 
 
 class Reader:
@@ -93,6 +123,8 @@ class Reader:
         self._tar: tarfile.TarFile | None = None
         self._passed: dict[str, tarfile.TarInfo] = {}
         self._members: dict[str, zipfile.ZipInfo] = {}
+        self.alive: Callable[[], None] = lambda: None
+        """Called for every member that is passed on the way to one."""
 
     def read(self, file: ListedFile) -> bytes:
         """The bytes of a file or member; Unusable where it is empty, too large, of a strange kind or unreadable."""
@@ -144,12 +176,8 @@ class Reader:
         try:
             self._turn_to(file.path)
             data = self._from_zip(file) if self._zip is not None else self._from_tar(file)
-        except (EOFError, tarfile.TarError, zipfile.BadZipFile, ValueError, NotImplementedError, RuntimeError) as error:
+        except (*DAMAGED, RuntimeError) as error:
             raise Unusable("open", "broken_member", "The packed file's member is damaged or encrypted.") from error
-        except Exception as error:
-            if type(error).__module__ in ("zlib", "lzma", "bz2"):
-                raise Unusable("open", "broken_member", "The packed file's member is damaged.") from error
-            raise
         return data
 
     def _turn_to(self, path: bytes) -> None:
@@ -178,6 +206,7 @@ class Reader:
     def _from_tar(self, file: ListedFile) -> bytes:
         assert self._tar is not None
         while file.member not in self._passed:
+            self.alive()
             info = self._tar.next()
             if info is None:
                 raise Unusable("open", "gone", "The packed file no longer has this member.")

@@ -39,6 +39,10 @@ _FINISHED = {JPEG_BASELINE, JPEG_EXTENDED, JPEG_LOSSLESS, JPEG_LOSSLESS_SV1, JPE
 _FINISHED |= {JPEG_2000, HTJ2K, HTJ2K_LOSSLESS, HTJ2K_RPCL, "jpeg"}
 
 
+_HEAD_BYTES = 1 << 16
+"""In which a codestream's size is looked for: other segments may stand before it."""
+
+
 @dataclass(frozen=True, slots=True)
 class Stored:
     """Decoded values as bit patterns: what they mean is for grey to say."""
@@ -70,6 +74,39 @@ def decoders(syntax: str) -> list[str]:
     return [package for package, _, _ in _TABLE.get(syntax, [])]
 
 
+def codestream_size(data: Any) -> tuple[int, int] | None:
+    """Rows and columns that a JPEG, JPEG-LS or JPEG 2000 codestream states at its beginning; None where it has none.
+
+    Read before decoding: a codestream of a few bytes may state a picture of gigabytes, whatever the header says.
+    """
+    head = bytes(data[:_HEAD_BYTES])
+    if head[:4] == b"\xff\x4f\xff\x51" and len(head) >= 24:  # JPEG 2000: SOC, SIZ
+        right, bottom, left, top = (int.from_bytes(head[at : at + 4], "big") for at in (8, 12, 16, 20))
+        return bottom - top, right - left
+    if head[:2] != b"\xff\xd8":
+        return None
+    at = 2
+    while at + 9 <= len(head) and head[at] == 0xFF:
+        marker = head[at + 1]
+        if marker == 0xFF:  # padding
+            at += 1
+            continue
+        # Frame headers: SOF0 to SOF15 without DHT, JPG and DAC, and SOF55 of JPEG-LS. 0 rows are told later.
+        if marker == 0xF7 or (0xC0 <= marker <= 0xCF and marker not in (0xC4, 0xC8, 0xCC)):
+            rows, columns = (int.from_bytes(head[at + place : at + place + 2], "big") for place in (5, 7))
+            return (rows, columns) if rows else None
+        at += 2 + int.from_bytes(head[at + 2 : at + 4], "big")
+    return None
+
+
+def _other_size(encoded: Encoded, rows: int, columns: int) -> Unusable:
+    return Unusable(
+        "decode",
+        "size_mismatch",
+        f"The header states {encoded.rows} by {encoded.columns} pixels, the pixel data hold {rows} by {columns}.",
+    )
+
+
 def decode(encoded: Encoded, side_px: int, whole: bool = False) -> Stored:
     """The frame's values, reduced where the codec can to a size that is still at least that of the store.
 
@@ -87,6 +124,9 @@ def decode(encoded: Encoded, side_px: int, whole: bool = False) -> Stored:
         )
     if encoded.syntax == "png" and b"IEND" not in bytes(encoded.data[-64:]):
         raise Unusable("decode", "truncated_pixels", "The PNG picture has no end mark: the file was cut off.")
+    stated = codestream_size(encoded.data) if encoded.syntax in _FINISHED - {"jpeg"} else None
+    if stated is not None and stated != (encoded.rows, encoded.columns):
+        raise _other_size(encoded, *stated)
     whole = whole or encoded.padding is not None
     reduction = 0
     while not whole and max(encoded.rows, encoded.columns) >> (reduction + 1) >= side_px and reduction < 5:
@@ -117,11 +157,7 @@ def _stored(values: np.ndarray, encoded: Encoded, package: str, reduction: int) 
     sizes = {(-(-encoded.rows >> step), -(-encoded.columns >> step)): 1 << step for step in range(reduction + 1)}
     factor = sizes.get((height, width))
     if factor is None:
-        raise Unusable(
-            "decode",
-            "size_mismatch",
-            f"The header states {encoded.rows} by {encoded.columns} pixels, the pixel data hold {height} by {width}.",
-        )
+        raise _other_size(encoded, height, width)
     if values.dtype.kind == "i":
         values = values.view(f"u{values.dtype.itemsize}")
     if values.dtype == np.bool_:

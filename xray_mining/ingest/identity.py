@@ -228,6 +228,10 @@ def accession_key_of(domain: Domain, accession: str | None) -> str | None:
     return domain.digest("accession", text) if text else None
 
 
+_NEVER = date(2200, 1, 1)
+"""From here on a date is a placeholder, as 9999-12-31 is."""
+
+
 @lru_cache(4096)
 def parse_date(text: str | None) -> date | None:
     """A DICOM or ISO date; None for partial, impossible and placeholder dates."""
@@ -238,7 +242,7 @@ def parse_date(text: str | None) -> date | None:
         found = date(int(digits[:4]), int(digits[4:6]), int(digits[6:]))
     except ValueError:
         return None
-    return found if found >= _EPOCH and found != date(1900, 1, 1) else None
+    return found if _EPOCH <= found < _NEVER and found != date(1900, 1, 1) else None
 
 
 def age_of(

@@ -7,6 +7,7 @@ import time
 import traceback
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -194,6 +195,12 @@ def run_table(task: ShardTask, radiographs: Sequence[Radiograph]) -> ShardCounts
             work.frame(position, own_id, key, radiograph, None)
         except Unusable as trouble:
             work.reject(position, radiograph.frame, key, 0, trouble)
+        except (OSError, MemoryError):
+            raise
+        except Exception:
+            # As of a file: one row that nobody foresaw stops no table.
+            traceback.print_exc(file=sys.stderr)
+            work.reject(position, radiograph.frame, key, 0, _unforeseen("The row"))
     workspace = Workspace(task.root)
     _retract(workspace, task, "")
     work.write(workspace)
@@ -211,6 +218,10 @@ def run_table(task: ShardTask, radiographs: Sequence[Radiograph]) -> ShardCounts
     )
     write_json(asdict(counts), counts_path(workspace, task.archive, task.shard, ""))
     return counts
+
+
+def _unforeseen(what: str) -> Unusable:
+    return Unusable("header", "unexpected", f"{what} was not foreseen; the log in the private folder says more.")
 
 
 def forget(workspace: Workspace, archive: str, shard: int, store: str) -> None:
@@ -245,9 +256,12 @@ class _Work:
         """Every file of the shard; suspects first, which only changes when they are met, not what is written."""
         for position in self.task.suspects:
             report(position, 0, 0, 0)
-            self._probe(files[position])
+            self._probe(files[position], partial(report, position, 0, 0, 0))
         for position, file in enumerate(files):
-            report(position, len(self.images), len(self.rejects), self.bytes)
+            said = (position, len(self.images), len(self.rejects), self.bytes)
+            report(*said)
+            # A member of a packed file comes after all before it have been unpacked: that is no hanging.
+            self.reader.alive = partial(report, *said)
             self.bytes += max(file.bytes, 0)
             key = file_key_of(self.task.domain, self.task.archive, file.path, file.member)
             try:
@@ -257,10 +271,13 @@ class _Work:
                 self._file(position, file, key, writer)
             except Unusable as trouble:
                 self.reject(position, 0, key, file.bytes, trouble)
+        # What follows, the writing, is no file's fault: see `workers`.
+        report(-2 - len(files), len(self.images), len(self.rejects), self.bytes)
 
-    def _probe(self, file: ListedFile) -> None:
+    def _probe(self, file: ListedFile, alive: Callable[[], None]) -> None:
         """Do a file for its effect on the worker alone."""
         scratch = _Work(self.task, self.store, self.adapter, Reader(self.task.folder))
+        scratch.reader.alive = alive
         try:
             scratch._file(0, file, file_key_of(self.task.domain, self.task.archive, file.path, file.member), None)
         except Unusable:
@@ -282,14 +299,14 @@ class _Work:
                     self.frame(position, relative_id(file.path, file.member), key, radiograph, writer)
                 except Unusable as trouble:
                     self.reject(position, radiograph.frame, key, file.bytes, trouble)
-        except (Unusable, OSError, MemoryError):
+        except (Unusable, OSError):
             raise
+        except MemoryError as error:
+            raise Unusable("decode", "too_large", "Reading the file takes more memory than there is.") from error
         except Exception as error:
             # A reader of foreign bytes met something that nobody foresaw: the file is data, the log says what it was.
             traceback.print_exc(file=sys.stderr)
-            raise Unusable(
-                "header", "unexpected", "The file's content was not foreseen; the log in the private folder says more."
-            ) from error
+            raise _unforeseen("The file's content") from error
 
     def frame(self, position: int, own_id: str, key: str, radiograph: Radiograph, writer: ShardWriter | None) -> None:
         """One frame or table row: its rows of images, pixels and what the archive states. Unusable where it is none."""

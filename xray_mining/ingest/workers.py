@@ -45,7 +45,7 @@ class _Worker:
 
     @property
     def position(self) -> int:
-        """Of the file that it is at; -1 before the first."""
+        """Of the file that it is at; -1 before the first, below that while what they gave is written."""
         return self.said[_POSITION]
 
     @property
@@ -57,7 +57,8 @@ class _Worker:
     def done(self) -> tuple[int, int, int, int]:
         """Files, kept, rejected, bytes of its shard."""
         position, kept, rejected, size = self.said[:_SINCE_NS]
-        return max(position, 0), kept, rejected, size
+        # Below -1 the files are done, -2 - position of them, and what they gave is being written.
+        return position if position >= 0 else max(-2 - position, 0), kept, rejected, size
 
 
 @dataclass(slots=True)
@@ -203,9 +204,10 @@ def _lose(
         return
     if position < 0:
         if mine.times[position] > 2:
+            when = "before it met a file" if position == -1 else "while it wrote what the files had given"
             raise CannotFinish(
-                f"archive {task.archive}, shard {task.shard}: its worker ended three times before it met a file "
-                f"(memory?); try fewer --jobs and see the log in the private folder"
+                f"archive {task.archive}, shard {task.shard}: its worker was lost three times {when} (memory, a disk "
+                f"that does not answer?); try fewer --jobs and see the log in the private folder"
             )
         waiting.append(task)
         return
