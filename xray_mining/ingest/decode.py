@@ -80,7 +80,7 @@ def codestream_size(data: Any) -> tuple[int, int] | None:
     Read before decoding: a codestream of a few bytes may state a picture of gigabytes, whatever the header says.
     """
     head = bytes(data[:_HEAD_BYTES])
-    if head[:4] == b"\xff\x4f\xff\x51" and len(head) >= 24:  # JPEG 2000: SOC, SIZ
+    if head[:4] == b"\xff\x4f\xff\x51" and len(head) >= 24:  # JPEG 2000: its start and its size
         right, bottom, left, top = (int.from_bytes(head[at : at + 4], "big") for at in (8, 12, 16, 20))
         return bottom - top, right - left
     if head[:2] != b"\xff\xd8":
