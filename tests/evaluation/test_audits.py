@@ -97,6 +97,17 @@ def test_a_trend_over_years_is_found(make):
     assert outcomes(made)["DRIFT002"][0] == "failed"
 
 
+def test_a_slope_over_years_that_is_none_is_called_one_five_times_in_a_hundred():
+    rng = np.random.default_rng(0)
+    found = [
+        audits._slope(rng.integers(2012, 2023, 150).astype(float), np.abs(rng.normal(0, 8, 150)), np.arange(150), 0.95)
+        for _ in range(2000)
+    ]
+    # 100 of 2,000, with a standard error of 10.
+    assert 65 <= sum(p <= 0.05 for *_, p in found) <= 135
+    assert all((p <= 0.05) == (low > 0 or high < 0) for _, low, high, p in found)
+
+
 def test_turned_labels_are_among_the_suspects(make):
     made = make(patients=800, pictures=False)
     rng = np.random.default_rng(0)

@@ -84,6 +84,22 @@ def test_the_adjusted_p_decides_what_is_said(study):
         assert words in text and "-" not in text
 
 
+@pytest.mark.parametrize(("value", "named"), [(2.5, True), (3.5, False), (9.0, False)])
+def test_a_model_that_tested_better_than_the_chosen_one_is_named(study, value, named):
+    made = study(pictures=False)
+    task = gather(made.workspace, "made").tasks[0]
+    choice = choose(task)
+    main = {
+        "metric": "mae", "subgroup": "all", "split": "test", "variant": "", "level": "image", "class": "",
+        "cohort_digest": task.cohort.digest, "target": "age_years", "patients": 40, "images": 40, "unit": "years",
+        "low": 3.0, "high": 5.0, "caution": None, "baseline": "", "family": "",
+    }  # fmt: skip
+    values = {"boosting": value, choice.best: 4.0}
+    rows = [main | {"experiment": name, "value": each} for name, each in values.items()]
+    text = answer(task, rows, choice, 0.95)["text"]
+    assert ("boosting, which was not chosen, reached 2.50 years (" in text) == named
+
+
 def test_the_rival_of_the_smallest_difference_has_its_name(study):
     made = study(pictures=False)
     evaluate(made.workspace, "made", QUICK)

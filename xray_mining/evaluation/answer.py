@@ -69,7 +69,8 @@ def _sentences(task: Task, rows: Sequence[Mapping[str, Any]], choice: Choice, co
     if best["caution"]:
         first += f" (caution: {best['caution']})"
     if (better := _better(task, main, choice, best)) is not None:
-        first += f"; {_words(better['experiment'])}, which was not chosen, reached {_with_interval(better, '', '')}"
+        reached = _with_interval(better, "", best["unit"])
+        first += f"; {_words(better['experiment'])}, which was not chosen, reached {reached}"
     return [f"{first}.", _second(task, rows, main, choice, confidence)]
 
 

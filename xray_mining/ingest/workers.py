@@ -63,10 +63,9 @@ class _Worker:
 
 @dataclass(slots=True)
 class _Losses:
-    """Positions of one shard on which workers were lost, with how."""
+    """Positions of one shard on which workers were lost, and how often."""
 
     times: dict[int, int] = field(default_factory=dict)
-    how: dict[int, tuple[str, str]] = field(default_factory=dict)
 
 
 Progress = Callable[[int, int, int, int], None]

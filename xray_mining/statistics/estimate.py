@@ -59,7 +59,7 @@ def of_unequal(owner: Integers) -> str:
     """The caution of an interval that rests on a few patients with most of the images; empty elsewhere.
 
     On the sizes of a real archive (210 patients with up to 66 images, as good as 43 equal ones) intervals of errors
-    and areas held the truth in 88 to 93 of 100 studies, not 95.
+    held the truth in 90 to 93 of 100 studies, not 95 (docs/statistics.md).
     """
     few = effective_patients(owner) < min(LEAST_EFFECTIVE, 0.8 * len(np.unique(owner)))
     return "a few patients have most of the images" if few else ""
