@@ -7,25 +7,23 @@ what it makes of odd files is the measure, and for the files read here both give
 
 import re
 import struct
-from collections.abc import Collection
-from functools import lru_cache
+from collections.abc import Callable, Collection
+from functools import cache, lru_cache
 from typing import Any
 
+import numpy as np
 from pydicom.datadict import dictionary_VR, tag_for_keyword
-from pydicom.valuerep import EXPLICIT_VR_LENGTH_32, VR
 
 IMPLICIT = "1.2.840.10008.1.2"
 _NOT_HERE = ("1.2.840.10008.1.2.1.99", "1.2.840.10008.1.2.2")
 _PIXEL_DATA = 0x7FE00010
-_AT_PIXELS = (0x7FE00008, 0x7FE00009, 0x7FE00010)
 _UNDEFINED = 0xFFFFFFFF
-_ITEM, _ITEM_END, _SEQUENCE_END = 0xFFFEE000, 0xFFFEE00D, 0xFFFEE0DD
+_ITEM, _ITEM_END = (0xFFFE, 0xE000), (0xFFFE, 0xE00D)
+_LAST_OF_ITEM = 0xFFFEE00C
 # In these the bytes of ASCII are ASCII.
 _CHARACTER_SETS = ("", "ISO_IR 6", "ISO_IR 100", "ISO_IR 101", "ISO_IR 192")
 _CHARACTER_SET = 0x00080005
 _SYNTAX, _MEDIA, _INSTANCE = 0x00020010, 0x00020002, 0x00080018
-_LONG = {str(each).encode() for each in EXPLICIT_VR_LENGTH_32}
-_SHORT = {str(each).encode() for each in VR if len(str(each)) == 2} - _LONG
 _DECIMAL = re.compile(r" *[+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)? *")
 _INTEGER = re.compile(r" *[+-]?\d+ *")
 _TEXTS = (b"LO", b"SH", b"CS", b"DA", b"AS")
@@ -95,13 +93,18 @@ def _wanted() -> dict[int, tuple[str, bytes]]:
     return {tag: (keyword, dictionary_VR(tag).encode()) for keyword, tag in tags.items() if tag is not None}
 
 
+def _tags(tags: Collection[int]) -> np.ndarray:
+    return np.array(sorted(tags), np.int64)
+
+
 _WANTED = _wanted()
-_KNOWN_TAGS = frozenset(_WANTED) | {_CHARACTER_SET}
+_KNOWN_TAGS = _tags({*_WANTED, _CHARACTER_SET})
 # Of group 0028, which describes the pixels, a header keeps the spacing and whether text is burned in.
-_TAGS_OF_HEADER = frozenset(tag for tag in _KNOWN_TAGS if tag >> 16 != 0x0028 or tag in (0x00280030, 0x00280301))
+_TAGS_OF_HEADER = _tags([tag for tag in _KNOWN_TAGS if tag >> 16 != 0x0028 or tag in (0x00280030, 0x00280301)])
+_OWN = frozenset({_INSTANCE} | {tag for tag, (_, vr) in _WANTED.items() if vr == b"SQ"})
+"""Of values that hardly come again, or that may be changed: they are not remembered."""
+_TAGS_OF_META = _tags([_SYNTAX, _MEDIA])
 _TAG_AND_LENGTH = struct.Struct("<HHI").unpack_from
-_EXPLICIT = struct.Struct("<HH2sH").unpack_from
-_LENGTH = struct.Struct("<I").unpack_from
 _UNSIGNED, _SIGNED = struct.Struct("<H").unpack, struct.Struct("<h").unpack
 
 
@@ -133,7 +136,7 @@ def quick_header(data: bytes, with_pixels: bool = True) -> QuickHeader | None:
     if data[128:132] != b"DICM":
         return None
     try:
-        found, at = _elements(data, (132, len(data)), False, 0x0002FFFF, (_SYNTAX, _MEDIA))
+        found, at = _elements(data, (132, len(data)), False, 0x0002FFFF, _TAGS_OF_META)
         if _SYNTAX not in found or _MEDIA not in found:
             return None
         syntax, media = _uid_before(found[_SYNTAX][1]), _uid_before(found[_MEDIA][1])
@@ -150,12 +153,10 @@ def quick_header(data: bytes, with_pixels: bool = True) -> QuickHeader | None:
             return None
         values = {}
         for tag, (kind, value) in found.items():
-            keyword, vr = _WANTED[tag]
             if value:
-                own = tag == _INSTANCE or vr == b"SQ"
-                taken = (_value if own else _value_before)(keyword, vr, kind, value, implicit)
+                taken = (_value if tag in _OWN else _value_before)(tag, kind, value)
                 if taken is not None:
-                    values[keyword] = taken
+                    values[_WANTED[tag][0]] = taken
     except (_Odd, struct.error, UnicodeDecodeError, ValueError, RecursionError):
         return None
     return QuickHeader(values, syntax, media, implicit, at)
@@ -166,71 +167,24 @@ def _tag(data: bytes, at: int) -> int:
     return group << 16 | element
 
 
+@cache
+def _places_of() -> Callable[..., tuple[list[list[int]], int]]:
+    # On first use: not every command that knows of adapters reads a header.
+    from xray_mining.archive.dicom_elements import places_of
+
+    return places_of
+
+
 def _elements(
-    data: bytes, span: tuple[int, int], implicit: bool, last: int, wanted: Collection[int]
+    data: bytes, span: tuple[int, int], implicit: bool, last: int, wanted: np.ndarray
 ) -> tuple[dict[int, tuple[bytes, bytes]], int]:
     """VR and bytes of the wanted elements in `span`, and where the first tag behind `last`, or its end, stands."""
-    found = {}
-    at, end = span
-    before = -1
-    length_of, explicit, plain = _LENGTH, _EXPLICIT, _TAG_AND_LENGTH
-    while at + 8 <= end:
-        if implicit:
-            group, element, length = plain(data, at)
-            kind, start = b"", at + 8
-        else:
-            group, element, kind, length = explicit(data, at)
-            start = at + 8
-            if kind in _LONG:
-                length = length_of(data, start)[0]
-                start += 4
-            elif kind not in _SHORT and group != 0xFFFE and group << 16 | element <= last:
-                raise _Odd
-        tag = group << 16 | element
-        if tag > last:
-            return found, at
-        if tag <= before or group == 0x0004:
-            raise _Odd
-        before = tag
-        if length == _UNDEFINED:
-            if kind not in (b"SQ", b""):
-                raise _Odd
-            stop = _behind_items(data, start, end, implicit)
-            value_end = stop - 8
-        else:
-            stop = value_end = start + length
-            if stop > end:
-                raise _Odd
-        if tag in wanted:
-            found[tag] = kind, data[start:value_end]
-        at = stop
-    if at != end:
+    places, stopped = _places_of()(data, *span, implicit=implicit, last=last, wanted=wanted)
+    if stopped < 0:
         raise _Odd
-    return found, at
-
-
-def _behind_items(data: bytes, at: int, end: int, implicit: bool) -> int:
-    """Where a sequence of undefined length that begins at `at` has ended."""
-    while at + 8 <= end:
-        group, element, length = _TAG_AND_LENGTH(data, at)
-        tag = group << 16 | element
-        at += 8
-        if tag == _SEQUENCE_END and length == 0:
-            return at
-        if tag != _ITEM:
-            raise _Odd
-        if length == _UNDEFINED:
-            at = _behind_item(data, at, end, implicit)
-        else:
-            at += length
-    raise _Odd
-
-
-def _behind_item(data: bytes, at: int, end: int, implicit: bool) -> int:
-    _, at = _elements(data, (at, end), implicit, _ITEM_END - 1, ())
-    if at + 8 > end or _TAG_AND_LENGTH(data, at) != (0xFFFE, 0xE00D, 0):
-        raise _Odd
-    return at + 8
+    return {
+        tag: (b"" if implicit else data[at + 4 : at + 6], data[start:stop]) for tag, at, start, stop in places
+    }, stopped
 
 
 def _uid(value: bytes) -> str:
@@ -240,7 +194,10 @@ def _uid(value: bytes) -> str:
     return text
 
 
-def _value(keyword: str, vr: bytes, kind: bytes, value: bytes, implicit: bool) -> Any:
+def _value(tag: int, kind: bytes, value: bytes) -> Any:
+    """An element's value; `kind` is the VR that the file states, empty where its syntax states none."""
+    keyword, vr = _WANTED[tag]
+    implicit = not kind
     if vr == b"UI" and (implicit or kind == vr):
         return _uid(value) or None
     if vr in _TEXTS and (implicit or kind == vr):
@@ -288,22 +245,20 @@ def _codes(value: bytes, implicit: bool) -> list[dict[str, Any]]:
     """The codes of a sequence's items."""
     codes, at = [], 0
     while at < len(value):
-        group, element, length = _TAG_AND_LENGTH(value, at)
-        if (group, element) != (0xFFFE, 0xE000):
+        *tag, length = _TAG_AND_LENGTH(value, at)
+        start, is_open = at + 8, length == _UNDEFINED
+        stop = len(value) if is_open else start + length
+        if tuple(tag) != _ITEM or stop > len(value):
             raise _Odd
-        at += 8
-        stop = _behind_item(value, at, len(value), implicit) if length == _UNDEFINED else at + length
-        if stop > len(value):
-            raise _Odd
-        inner = stop - 8 if length == _UNDEFINED else stop
-        found, ended = _elements(value, (at, inner), implicit, _ITEM_END - 1, _KNOWN_TAGS)
-        if ended != inner or _CHARACTER_SET in found:
+        found, at = _elements(value, (start, stop), implicit, _LAST_OF_ITEM, _KNOWN_TAGS)
+        if is_open and _TAG_AND_LENGTH(value, at) == (*_ITEM_END, 0):
+            at = stop = at + 8
+        if at != stop or _CHARACTER_SET in found:
             raise _Odd
         item = {}
         for tag, (kind, each) in found.items():
-            keyword, vr = _WANTED[tag]
+            keyword, _ = _WANTED[tag]
             if keyword in _CODES:
-                item[keyword] = _value(keyword, vr, kind, each, implicit) if each else None
+                item[keyword] = _value(tag, kind, each) if each else None
         codes.append(item)
-        at = stop
     return codes

@@ -20,6 +20,7 @@ import numpy as np
 
 from xray_mining.archive.dicom_file import BIG_ENDIAN, DEFLATED, EXPLICIT, IMPLICIT
 from xray_mining.archive.radiograph import Encoded, Unusable
+from xray_mining.ingest import jpeg_lossless
 
 RLE = "1.2.840.10008.1.2.5"
 JPEG_BASELINE = "1.2.840.10008.1.2.4.50"
@@ -244,6 +245,11 @@ def _jpeg_scaled(encoded: Encoded, reduction: int) -> np.ndarray:
     if values is None:
         raise ValueError("undecodable")
     return values
+
+
+@_decoder("xray-mining", JPEG_LOSSLESS_SV1, JPEG_LOSSLESS)
+def _jpeg_lossless_grey(encoded: Encoded, reduction: int) -> np.ndarray:
+    return jpeg_lossless.decoded(encoded.data)
 
 
 @_decoder("imagecodecs", JPEG_BASELINE, JPEG_EXTENDED, JPEG_LOSSLESS_SV1, JPEG_LOSSLESS, "jpeg")

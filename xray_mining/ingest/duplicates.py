@@ -8,11 +8,13 @@ import xxhash
 
 from xray_mining.archive.radiograph import Encoded
 from xray_mining.ingest.grey import Placement
+from xray_mining.ingest.shrink import shrunk
 
 # Against chance, not against malice: no key is made of it. A cryptographic digest takes longer than all the rest of a
 # raw picture. Its name is part of what a shard is made from: two kinds of digests would not find each other's copies.
 PIXEL_DIGEST = "xxh3_128"
-_SIDE = 32
+_SQUARE, _SIDE = 128, 32
+_SAME = np.arange(256, dtype=np.uint16)
 # Cosine coefficients of a 32 × 32 thumbnail that become bits: the lowest six, which all chests share, are left out.
 _ORDER = sorted(((u, v) for u in range(12) for v in range(12)), key=lambda uv: (uv[0] + uv[1], uv[0]))[6:70]
 _ROWS = np.array([u for u, _ in _ORDER])
@@ -37,7 +39,12 @@ def perceptual_hash(picture: np.ndarray, placement: Placement) -> int:
     ]
     if content.dtype == np.uint16:
         content = cv2.convertScaleAbs(content, alpha=1 / 257)
-    return hash_of_square(cv2.equalizeHist(cv2.resize(content, (128, 128), interpolation=cv2.INTER_AREA)))
+    if min(content.shape) < _SQUARE:
+        square = cv2.resize(content, (_SQUARE, _SQUARE), interpolation=cv2.INTER_AREA)
+    else:
+        # As OpenCV gives it, in less time.
+        square = shrunk(np.ascontiguousarray(content), _SAME, _SQUARE, _SQUARE).astype(np.uint8)
+    return hash_of_square(cv2.equalizeHist(square))
 
 
 def hash_of_square(equalised: np.ndarray) -> int:

@@ -19,7 +19,7 @@ from xray_mining.archive.adapter import Adapter, adapter_for
 from xray_mining.archive.dicom_file import relative_id
 from xray_mining.archive.listing import Reader
 from xray_mining.archive.radiograph import Header, ListedFile, MaskFile, MaskRule, Radiograph, Unusable
-from xray_mining.ingest import shards, terms
+from xray_mining.ingest import jpeg_lossless, shards, terms
 from xray_mining.ingest.decode import decode
 from xray_mining.ingest.duplicates import PIXEL_DIGEST, perceptual_hash, pixel_digest
 from xray_mining.ingest.grey import Grey, box_into_square, grey, mask_into_square
@@ -138,6 +138,7 @@ def run_shard(task: ShardTask, report: Report, adapter: Adapter | None = None) -
         _retract(workspace, task, store)
     else:
         prepare()
+        jpeg_lossless.prepare()
         with write_shard(workspace, store, task.archive, task.shard) as writer:
             work.all(files, report, writer)
             # Before the new pictures take the old ones' place: no key may ever stand for another's picture.

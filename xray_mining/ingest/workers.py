@@ -5,6 +5,7 @@ the shard is done without it.
 """
 
 import ctypes
+import gc
 import multiprocessing
 import os
 import signal
@@ -25,6 +26,7 @@ from xray_mining.ingest.run import ShardCounts, ShardTask, run_shard
 _SHARDS_A_WORKER = 50
 # A worker's start (imports, tables of 400,000 rows) is no file that hangs.
 _START_S = 600.0
+_OBJECTS_BETWEEN_LOOKS = 50_000
 # Of mallopt, as glibc's malloc.h numbers them; and their values: that of the largest films, and of a few of them.
 _MMAP_THRESHOLD, _TRIM_THRESHOLD = -3, -1
 _FROM_THE_HEAP, _KEPT = 32 * 2**20, 128 * 2**20
@@ -127,8 +129,10 @@ def keep_memory() -> None:
     """Have the C library keep what a picture took for the next one, where it is glibc.
 
     Left to itself it gives large pieces back to the kernel, which hands them out again page by page: for films of 10 MB
-    that takes longer than to decode a quarter of them, and of this time several processes take more, not less.
+    that takes longer than to decode a quarter of them, and of this time several processes take more, not less. Python,
+    for its part, looks for cycles among its objects less often: a shard's rows are hundreds of thousands, without any.
     """
+    gc.set_threshold(_OBJECTS_BETWEEN_LOOKS)
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
     if mallopt is not None:
         mallopt(_MMAP_THRESHOLD, _FROM_THE_HEAP)
