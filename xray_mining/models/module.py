@@ -26,12 +26,12 @@ class Network(nn.Module):
         self.dropout = nn.Dropout(dropout)
 
     def forward(self, images: Tensor) -> Tensor:
-        """(n, 1, side, side) float32 in [0, 1] → raw outputs of the head."""
-        return self.head(self.dropout(self.backbone(images)))
+        """(n, 1, side, side) uint8 → raw outputs of the head."""
+        return self.head(self.dropout(self.backbone(images.float() / 255)))
 
     @torch.inference_mode()
     def predict(self, images: Tensor) -> tuple[np.ndarray, np.ndarray | None]:
-        """(n, 1, side, side) in [0, 1] → values float64 (n,) or (n, classes), and spread (n,) or None."""
+        """(n, 1, side, side) uint8 → values float64 (n,) or (n, classes), and spread (n,) or None."""
         self.eval()
         values, spread = self.head.decode(self(images).float())
         return values.double().cpu().numpy(), None if spread is None else spread.double().cpu().numpy()
@@ -91,7 +91,8 @@ class Learner(lightning.LightningModule):
                 chosen = [each for each in part.parameters() if (each.ndim > 1) == decays]
                 decay = self.options.weight_decay if decays else 0.0
                 groups.append({"params": chosen, "lr": rate, "full_rate": rate, "weight_decay": decay})
-        return torch.optim.AdamW(groups, fused=True)
+        # Fused steps undo the scaling of half precision themselves, too late for gradients to be clipped before.
+        return torch.optim.AdamW(groups, fused=self.options.precision == "32-true")
 
     def prepare_step(self) -> None:
         """Set everything that the next step's number decides."""
@@ -118,7 +119,9 @@ class Learner(lightning.LightningModule):
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """The weighted mean loss of a batch."""
         raw = self.network(batch.images)
-        return (self.loss.compute(raw.float(), batch.truths, self.network.head) * batch.shares).sum()
+        # In half precision an age would be known to a quarter of a year, and a number above 65,504 not at all.
+        with torch.autocast(raw.device.type, enabled=False):
+            return (self.loss.compute(raw.float(), batch.truths, self.network.head) * batch.shares).sum()
 
     def finish_step(self) -> None:
         """Average the weights and count the step."""
