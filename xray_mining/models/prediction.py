@@ -78,7 +78,7 @@ class SavedModel:
         device = next(self.network.parameters()).device
         values, spreads = [], []
         for at in range(0, len(small), self.options.batch_size):
-            images = torch.from_numpy(small[at : at + self.options.batch_size, None].astype(np.float32) / 255)
+            images = torch.from_numpy(small[at : at + self.options.batch_size, None])
             value, spread = self.network.predict(images.to(device))
             values.append(value)
             spreads.append(spread)
