@@ -148,9 +148,12 @@ def _fill(
     if not missing and (folder / "set.json").is_file():
         columns = len(json.loads((folder / "set.json").read_text(encoding="utf-8"))["columns"])
         return VectorSummary(folder.name, "embeddings", len(keys), 0, kept, columns, monotonic() - started)
-    embedder = Embedder(options)
+    from xray_mining.models.device import enough_memory
+
+    with enough_memory(options):
+        embedder = Embedder(options)
     made = replace(known, columns=embedder.columns)
-    with progress(len(keys), f"embeddings {made.name}", done=kept) as bar:
+    with progress(len(keys), f"embeddings {made.name}", done=kept) as bar, enough_memory(options):
         for first in range(0, len(missing), _PART_IMAGES):
             part = missing[first : first + _PART_IMAGES]
             vectors = []
@@ -188,10 +191,11 @@ class Embedder:
         import torch
 
         from xray_mining.models.data import resized
+        from xray_mining.models.device import full_precision
 
         small = resized(pictures, self.options.side_px)
-        with torch.inference_mode():
-            batch = torch.from_numpy(small[:, None].astype(np.float32) / 255).to(self.device)
+        with torch.inference_mode(), full_precision():
+            batch = torch.from_numpy(small[:, None]).to(self.device).float() / 255
             found = self._pooled(batch)
             if self.options.mirrored:
                 found = (found + self._pooled(batch.flip(-1))) / 2

@@ -14,11 +14,13 @@ from typing import Any
 import numpy as np
 import pytorch_lightning as lightning
 import torch
+from pytorch_lightning.utilities.exceptions import SIGTERMException
 
 from xray_mining.errors import CannotFinish, UserError
 from xray_mining.models.augment import Augmenter
 from xray_mining.models.course import Course, Watch
 from xray_mining.models.data import Radiographs, Schedule, TrainingSteps, loader
+from xray_mining.models.device import enough_memory, full_precision, workers_of
 from xray_mining.models.fit import Fit, Fitted
 from xray_mining.models.heads import Range
 from xray_mining.models.losses import Loss, find_loss
@@ -116,9 +118,9 @@ def fit_network(
     for leftover in ("last.ckpt", "best.ckpt"):
         (home / leftover).unlink(missing_ok=True)
     rows = fit.rows("validation", "test")
-    with _enough_memory(options):
+    with enough_memory(options), full_precision():
         _, values, spread = predict_dataset(
-            network.to(device), job.dataset(rows), options.batch_size, device, workers=options.workers
+            network.to(device), job.dataset(rows), options.batch_size, device, workers=options.workers or 0
         )
     return Fitted(fit.images["image_key"].gather(rows).to_list(), values, spread)
 
@@ -128,9 +130,9 @@ def predict_changed(
 ) -> tuple[np.ndarray, np.ndarray | None]:
     """What the finished fit in `home` says of radiographs after a change of their pictures, as SavedModel.predict."""
     saved = load_model(home / "model.pt")
-    saved.network.to(_device(options))
     values, spreads = [], []
-    with _enough_memory(options):
+    with enough_memory(options), full_precision():
+        saved.network.to(_device(options))
         for first in range(0, len(image_keys), options.batch_size):
             keys = image_keys[first : first + options.batch_size]
             value, spread = saved.predict(changed(store.read(keys), store.content_boxes(keys), variant))
@@ -213,17 +215,18 @@ def _train(network: Network, loss: Loss, job: _Job) -> Course:
     validation = job.dataset(fit.rows("validation", labelled=True))
     schedule = Schedule(len(training), options.batch_size, options.epochs, fit.seed)
     watch = Watch(validation, fit.is_classes, job.home, job.identity, job.checkpoint_seconds)
-    with torch.random.fork_rng(), _quiet_lightning():
+    with _quiet_lightning(), torch.random.fork_rng():
         learner = Learner(network, loss, options, schedule)
         if watch.resume(learner) and watch.course.ended:
             return watch.course
         trainer = _trainer(options, watch)
         ranks = trainer.world_size
         steps = TrainingSteps(schedule, learner.step, trainer.global_rank, ranks)
-        batches = loader(training, steps, options.workers, pinned=_device(options).type == "cuda")
+        device = _device(options)
+        batches = loader(training, steps, workers_of(options, device), pinned=device.type == "cuda")
         label = f"rotation {fit.number}, seed {fit.seed}"
         done = round(learner.step * schedule.images / schedule.steps_an_epoch)
-        with progress(schedule.epochs * schedule.images, label, done=done) as bar, _enough_memory(options):
+        with progress(schedule.epochs * schedule.images, label, done=done) as bar, enough_memory(options):
             watch.bar = bar
             with _interruptible():
                 trainer.fit(learner, batches)
@@ -280,7 +283,7 @@ def _quiet_lightning() -> Generator[None]:
 
 @contextlib.contextmanager
 def _interruptible() -> Generator[None]:
-    """Ctrl-C stays Ctrl-C: Lightning turns it into an exit and ignores further ones."""
+    """Ctrl-C stays Ctrl-C, which Lightning turns into an exit; a process told to end does not seem to end well."""
     main = threading.current_thread() is threading.main_thread()
     handler = signal.getsignal(signal.SIGINT) if main else None
     try:
@@ -288,19 +291,9 @@ def _interruptible() -> Generator[None]:
     except SystemExit as error:
         if isinstance(error.__context__, KeyboardInterrupt):
             raise KeyboardInterrupt from None
+        if isinstance(error, SIGTERMException):
+            raise SystemExit(128 + signal.SIGTERM) from None
         raise
     finally:
         if main:
             signal.signal(signal.SIGINT, handler)
-
-
-@contextlib.contextmanager
-def _enough_memory(options: NetworkOptions) -> Generator[None]:
-    """Memory that ends is one sentence."""
-    try:
-        yield
-    except torch.cuda.OutOfMemoryError as error:
-        raise CannotFinish(
-            f"backbone {options.backbone}: the GPU has too little memory for batches of {options.batch_size} images of "
-            f"{options.side_px} pixels; lower batch_size or side_px"
-        ) from error
