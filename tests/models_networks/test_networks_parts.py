@@ -208,8 +208,7 @@ def test_workers_and_memory_change_no_bit(drawn_store):
         for a, b in zip(seen[0], other, strict=True):
             assert all(torch.equal(x, y) for x, y in zip(a, b, strict=True))
     batch = seen[0][0]
-    assert batch.images.dtype == torch.float32 and batch.images.shape[1:] == (1, 24, 24)
-    assert batch.images.min() >= 0 and batch.images.max() <= 1
+    assert batch.images.dtype == torch.uint8 and batch.images.shape[1:] == (1, 24, 24)
     assert float(batch.shares.sum()) == pytest.approx(1)
 
 

@@ -7,19 +7,28 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import cv2
 import numpy as np
 import polars as pl
 import pytest
 import torch
+from pytorch_lightning.plugins.precision import MixedPrecision
 
 from xray_mining.errors import CannotFinish, UserError
-from xray_mining.models import losses  # noqa: F401  (they register)
-from xray_mining.models.module import Learner
+from xray_mining.models import device, training
+from xray_mining.models.data import BatchNumbers, Radiographs, Schedule
+from xray_mining.models.device import workers_of
+from xray_mining.models.embedding import Embedder, embed
+from xray_mining.models.heads import Range
+from xray_mining.models.losses import find_loss
+from xray_mining.models.module import Learner, make_network
+from xray_mining.models.options import EmbeddingOptions
 from xray_mining.models.prediction import load_model, predict_files
 from xray_mining.models.registry import loss
 from xray_mining.models.training import fit_network
+from xray_mining.records.cohort import Target
 
 KINDS = [(name, loss.find(name)().kinds[0]) for name in loss.names()]
 # The program of the kill test: trains the same fit, dies at a given step, prints the digest of what it predicts.
@@ -212,11 +221,104 @@ def test_nothing_to_learn_from_is_said(drawn, fit_of, network_options, tmp_path)
             fit_network(drawn[0], network_options(accelerator="gpu"), fit, tmp_path)
 
 
-def test_a_gpu_trains_where_there_is_one(drawn, fit_of, network_options, tmp_path):
+@pytest.mark.parametrize("precision", ["32-true", "16-mixed", "bf16-mixed"])
+def test_a_gpu_trains_where_there_is_one(precision, drawn, fit_of, network_options, drawn_store, tmp_path):
     if not torch.cuda.is_available():
         pytest.skip("no GPU here")
-    fitted = fit_network(drawn[0], network_options(accelerator="gpu", precision="16-mixed"), fit_of("number"), tmp_path)
-    assert np.isfinite(fitted.values).all()
+    options = network_options(accelerator="gpu", precision=precision)
+    fitted = fit_network(drawn[0], options, fit_of("number"), tmp_path)
+    saved = load_model(tmp_path / "rotation0-seed0/model.pt")
+    values, _ = saved.predict(drawn_store.read(fitted.image_keys))
+    assert np.abs(values - fitted.values).max() < 1e-3, "years; the GPU's predictions are the CPU's"
+
+
+def test_half_precision_trains(drawn, fit_of, network_options, tmp_path, monkeypatch):
+    plain = fit_network(drawn[0], network_options(epochs=1), fit_of("number"), tmp_path / "plain")
+    # Only GPUs are given it (see `_trainer`), but a CPU can show that optimizer, clipping and losses bear it.
+    trainer = training.lightning.Trainer
+    monkeypatch.setattr(training.lightning, "Trainer", lambda **given: trainer(**{**given, "precision": "bf16-mixed"}))
+    fitted = fit_network(drawn[0], network_options(epochs=1, precision="bf16-mixed"), fit_of("number"), tmp_path)
+    assert 0 < np.abs(fitted.values - plain.values).max() < 5
+
+
+@pytest.mark.parametrize("precision", ["16-mixed", "bf16-mixed"])
+def test_gradients_are_clipped_in_half_precision(precision, drawn, network_options):
+    learner = _learner(network_options(precision=precision))
+    scaler = torch.amp.GradScaler("cpu") if precision == "16-mixed" else None
+    optimizer = learner.configure_optimizers()
+    for each in learner.parameters():
+        each.grad = torch.ones_like(each)
+    MixedPrecision(precision, "cpu", scaler).clip_gradients(optimizer, 1.0)
+    assert torch.linalg.vector_norm(learner.network.head.layer.bias.grad) < 1
+
+
+def test_the_loss_is_in_single_precision(drawn_store, network_options):
+    learner = _learner(network_options(precision="bf16-mixed", dropout=0))
+    keys = drawn_store.frame["image_key"].to_list()[:8]
+    truths = np.linspace(60, 80, 8)
+    batch = Radiographs(drawn_store, keys, truths, np.ones(8), 32)[BatchNumbers(0, np.arange(8), 0, 1)]
+    with torch.autocast("cpu", torch.bfloat16):
+        loss = learner.training_step(batch, 0)
+        raw = learner.network(batch.images)
+    assert raw.dtype == torch.bfloat16
+    alone = (learner.loss.compute(raw.float(), batch.truths, learner.network.head) * batch.shares).sum()
+    assert loss.dtype == torch.float32 and torch.equal(loss, alone)
+
+
+def _learner(options):
+    _, chosen = find_loss("auto", Target("age_years", "number", "years"))
+    network = make_network(options, chosen.head, Target("age_years", "number"), Range(51.3, 15.0, 20.0, 80.0), 0)
+    return Learner(network, chosen, options, Schedule(8, 8, 1, 0))
+
+
+def test_a_process_told_to_end_says_so(drawn, fit_of, network_options, tmp_path, monkeypatch):
+    step = Learner.training_step
+
+    def told(self, *given):
+        if self.step == 5:
+            os.kill(os.getpid(), signal.SIGTERM)
+        return step(self, *given)
+
+    monkeypatch.setattr(Learner, "training_step", told)
+    with pytest.raises(SystemExit) as ended:
+        fit_network(drawn[0], network_options(), fit_of("number"), tmp_path, checkpoint_seconds=0)
+    assert ended.value.code == 143 and (tmp_path / "rotation0-seed0/last.ckpt").is_file()
+
+
+def test_a_gpu_is_fed_by_processes_that_have_room(network_options, monkeypatch):
+    cpu, gpu = torch.device("cpu"), torch.device("cuda")
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(16)))
+    free = SimpleNamespace(free=10**12)
+    monkeypatch.setattr(device.shutil, "disk_usage", lambda _: free)
+    assert workers_of(network_options(workers=3), cpu) == 3
+    assert workers_of(network_options(), cpu) == 0 and workers_of(network_options(), gpu) == 8
+    assert workers_of(network_options(devices=4), gpu) == 4
+    free.free = 64 * 2**20
+    assert workers_of(network_options(batch_size=32, side_px=512), gpu) == 2
+    assert workers_of(network_options(batch_size=256, side_px=512), gpu) == 0
+
+
+def test_a_gpu_without_memory_is_one_sentence(drawn, drawn_store, fit_of, network_options, tmp_path, monkeypatch):
+    def full(*_):
+        raise torch.cuda.OutOfMemoryError("CUDA out of memory. Tried to allocate 1.00 GiB")
+
+    sentence = "test_resnet: the GPU has too little memory for batches of 8 images of 32 pixels; lower batch_size"
+    monkeypatch.setattr(Learner, "training_step", full)
+    with pytest.raises(CannotFinish, match=sentence):
+        fit_network(drawn[0], network_options(), fit_of("number"), tmp_path)
+    monkeypatch.setattr(Embedder, "vectors", full)
+    embedding = EmbeddingOptions(backbone="test_resnet", weights="none", side_px=32, batch_size=8)
+    cohort = SimpleNamespace(store="", name="c", digest="d", members=lambda: drawn_store.frame)
+    with pytest.raises(CannotFinish, match=sentence):
+        embed(drawn[0], cohort, "small", embedding)
+
+
+def test_tf32_is_off_while_predictions_are_made():
+    torch.backends.cudnn.allow_tf32 = True
+    with pytest.raises(ValueError), device.full_precision():
+        assert not torch.backends.cudnn.allow_tf32
+        raise ValueError
+    assert torch.backends.cudnn.allow_tf32
 
 
 def test_predict_takes_files_and_names_what_it_cannot_read(drawn, fit_of, network_options, tmp_path):
