@@ -11,6 +11,7 @@ import time
 from collections.abc import Generator, Iterator, Mapping
 from contextlib import contextmanager
 from importlib import metadata
+from io import BytesIO
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, TypeVar
 
@@ -272,9 +273,13 @@ def write_frame(frame: "pl.DataFrame", target: Path) -> None:
         except pl.exceptions.ComputeError as error:
             # polars names the system's error in words only.
             code = re.search(r"os error (\d+)", str(error))
-            if code is None:
-                raise
-            raise OSError(int(code[1]), os.strerror(int(code[1]))) from error
+            if code is not None:
+                raise OSError(int(code[1]), os.strerror(int(code[1]))) from error
+            # A disk that is full at the file's very end is an error of the format in polars' words: the same bytes,
+            # written by Python, tell what it is.
+            whole = BytesIO()
+            frame.write_parquet(whole, compression="zstd")
+            scratch.write_bytes(whole.getbuffer())
 
 
 def write_json(value: object, target: Path) -> None:

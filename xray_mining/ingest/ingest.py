@@ -5,7 +5,7 @@ import os
 import re
 import time
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from itertools import count, islice
@@ -18,20 +18,22 @@ from xray_mining.archive.listing import refuse_no_folder
 from xray_mining.archive.radiograph import Radiograph
 from xray_mining.errors import UserError
 from xray_mining.ingest import near_duplicates, shards
+from xray_mining.ingest.earlier import NOT_READ
 from xray_mining.ingest.identity import Domain, file_key_of, open_domain
 from xray_mining.ingest.options import IngestOptions
-from xray_mining.ingest.run import (
-    FIRST_TABLE_SHARD,
+from xray_mining.ingest.parts import (
     ShardCounts,
-    ShardTask,
+    accounts_of,
     counts_of,
-    counts_path,
     forget,
-    rows_digest,
-    run_table,
+    has_parts,
+    outdate,
+    part_path,
+    readable_again,
+    settle,
     stale,
-    store_name,
 )
+from xray_mining.ingest.run import FIRST_TABLE_SHARD, ShardTask, rows_digest, run_table, store_name
 from xray_mining.ingest.workers import run_shards
 from xray_mining.progress import Bar, progress
 from xray_mining.records.file_events import FileEvents
@@ -135,23 +137,32 @@ def ingest(workspace: Workspace, request: IngestRequest, options: IngestOptions)
             run = f"{started:%Y%m%dT%H%M%S}-{uuid.uuid4().hex[:8]}"
             _write_run(workspace, run, result, finished, options, started=started)
             return result
-        listing = _listing(workspace, request, options, name, adapter)
+        # Shards that a run was killed over while it put their parts in place.
+        before = _chosen(request, shards.known_shards(workspace, name))
+        for each in before:
+            settle(workspace, name, each)
+        any_store = store or None
+        if request.again:
+            # Before the lists take over what is there today: killed in between, nothing is taken for read.
+            outdate(workspace, name, before, any_store)
+        listing = _listing(workspace, request, options, name, adapter, chosen=before)
         run = f"{started:%Y%m%dT%H%M%S}-{uuid.uuid4().hex[:8]}"
-        events = _events(workspace, name, run, domain, listing, again=request.again) if listing is not None else {}
+        events = _events(workspace, name, run, domain, listing) if listing is not None else {}
         known = shards.known_shards(workspace, name)
         if not known:
             raise UserError(_nothing(request, adapter, listing))
-        chosen = [each for each in known if request.shards is None or request.shards[0] <= each < request.shards[1]]
-        if request.again:
-            for each in chosen:
-                counts_path(workspace, name, each, store).unlink(missing_ok=True)
+        chosen = _chosen(request, known)
         _open_store(workspace, store, options)
-        done = counts_of(workspace, name, store, task.digest)
-        for each in stale(workspace, name, set(done) & set(chosen), store, folder):
-            counts_path(workspace, name, each, store).unlink(missing_ok=True)
-            del done[each]
-        tasks = [replace(task, shard=each) for each in chosen if each not in done]
+        # What pictures were read with is all that headers say, and more.
+        done = counts_of(workspace, name, any_store, task.digest)
+        mine = [done[each] for each in chosen if each in done]
+        to_do = stale(workspace, name, [each.shard for each in mine], store, folder)
+        to_do |= readable_again(workspace, name, mine, folder)
+        outdate(workspace, name, to_do, any_store)
+        states = shards.states_of(workspace, name)
+        tasks = [_with_states(task, each, states) for each in chosen if each not in done or each in to_do]
         finished = _run(workspace, name, tasks, request.jobs, options)
+        _reject_changed(workspace, name, domain)
         if store and workspace.settings.store != store:
             with lock(workspace.private / "settings.lock"):
                 workspace.save(workspace.settings.model_copy(update={"store": store}))
@@ -193,6 +204,20 @@ def _table_rows(
     return finished
 
 
+def _chosen(request: IngestRequest, known: Sequence[int]) -> list[int]:
+    return [each for each in known if request.shards is None or request.shards[0] <= each < request.shards[1]]
+
+
+def _with_states(task: ShardTask, shard: int, states: Mapping[int, Mapping[int, shards.FileState]]) -> ShardTask:
+    """The task of one shard, with what the last walk said of its files."""
+    mine = states.get(shard, {})
+    vanished, changed = (
+        frozenset(position for position, each in mine.items() if each.state == state)
+        for state in ("vanished", "changed")
+    )
+    return replace(task, shard=shard, vanished=vanished, changed=changed)
+
+
 def _result(
     workspace: Workspace,
     task: ShardTask,
@@ -203,11 +228,8 @@ def _result(
     events: dict[str, int],
     adapter: Adapter,
 ) -> IngestResult:
-    done = counts_of(workspace, task.archive, store, task.digest)
-    changed = (
-        Rejects.read(workspace.parts(task.archive, Rejects.table) / _CHANGED) if _has_changed(workspace, task) else None
-    )
-    extra = changed.height if changed is not None else 0
+    done = counts_of(workspace, task.archive, store or None, task.digest)
+    accounts = accounts_of(workspace, task.archive)
     return IngestResult(
         archive=task.archive,
         adapter=task.adapter,
@@ -217,22 +239,18 @@ def _result(
         shards=0,
         shards_done=len(done),
         shards_now=len(finished),
-        seen=sum(each.seen for each in done.values()) + extra,
-        kept=sum(each.kept for each in done.values()),
-        rejected=sum(each.rejected for each in done.values()) + extra,
+        seen=accounts.seen,
+        kept=accounts.kept,
+        rejected=accounts.rejected,
         vanished=events.get("vanished", 0),
         changed=events.get("changed", 0),
         returned=events.get("returned", 0),
-        rows_without_file=_rows_without_file(adapter, done),
+        rows_without_file=_rows_without_file(workspace, task.archive, adapter),
         near_duplicates=0,
         bytes_now=sum(each.bytes for each in finished),
         files_now=sum(each.files for each in finished),
         seconds=0.0,
     )
-
-
-def _has_changed(workspace: Workspace, task: ShardTask) -> bool:
-    return (workspace.parts(task.archive, Rejects.table) / _CHANGED).is_file()
 
 
 def _mapping_of(request: IngestRequest, options: IngestOptions) -> Path | None:
@@ -338,12 +356,26 @@ def wanted_digest(workspace: Workspace, name: str) -> str | None:
 
 
 def _listing(
-    workspace: Workspace, request: IngestRequest, options: IngestOptions, name: str, adapter: Adapter
+    workspace: Workspace,
+    request: IngestRequest,
+    options: IngestOptions,
+    name: str,
+    adapter: Adapter,
+    *,
+    chosen: Collection[int],
 ) -> shards.Listing | None:
-    """The walk over the archive; none for a job that was given its shards, once they are listed."""
-    if request.shards is not None and shards.known_shards(workspace, name):
+    """The walk over the archive; none for a job that was given its shards, once they are listed.
+
+    With --again such a job walks, too: the lists of its shards are to say what it reads.
+    """
+    if request.shards is not None and shards.known_shards(workspace, name) and not request.again:
         return None
-    return shards.update(workspace, name, adapter, options.shard_files, renew=request.again)
+
+    def renew(shard: int) -> bool:
+        # Of a shard that was never read no file can have changed since.
+        return (request.again and shard in chosen) or not has_parts(workspace, name, shard)
+
+    return shards.update(workspace, name, adapter, options.shard_files, renew)
 
 
 def _nothing(request: IngestRequest, adapter: Adapter, listing: shards.Listing | None) -> str:
@@ -354,9 +386,7 @@ def _nothing(request: IngestRequest, adapter: Adapter, listing: shards.Listing |
     )
 
 
-def _events(
-    workspace: Workspace, name: str, run: str, domain: Domain, listing: shards.Listing, *, again: bool
-) -> dict[str, int]:
+def _events(workspace: Workspace, name: str, run: str, domain: Domain, listing: shards.Listing) -> dict[str, int]:
     """Write what vanished, changed and returned since the last run; how often each."""
     folder = workspace.parts(name, FileEvents.table)
     before = FileEvents.read(folder)
@@ -364,49 +394,56 @@ def _events(
     gone = {key for key, event in last.items() if event == "vanished"}
     rows = []
 
-    def note(frame: pl.DataFrame, event: str, wanted: bool) -> None:
-        for path, member in frame.select("path", "member").iter_rows():
-            key = file_key_of(domain, name, path, member)
-            if (key in gone) == wanted:
-                rows.append({"file_key": key, "archive": name, "run": run, "event": event})
+    def keys_of(frame: pl.DataFrame) -> list[str]:
+        return [file_key_of(domain, name, path, member) for path, member in frame.select("path", "member").iter_rows()]
 
-    note(listing.vanished, "vanished", False)
+    def note(keys: Iterable[str], event: str) -> None:
+        rows.extend({"file_key": key, "archive": name, "run": run, "event": event} for key in keys)
+
+    note((key for key in keys_of(listing.vanished) if key not in gone), "vanished")
     if gone:
-        note(listing.there, "returned", True)
-    changed = [(file_key_of(domain, name, path, member), size) for path, member, size in listing.changed.iter_rows()]
-    _reject_changed(workspace, name, [] if again else changed)
-    rows += [
-        {"file_key": key, "archive": name, "run": run, "event": "changed"}
-        for key, _ in changed
-        if last.get(key) != "changed"
-    ]
+        note((key for key in keys_of(listing.there) if key in gone), "returned")
+    known = {key for key in keys_of(listing.changed_before) if last.get(key) == "changed"}
+    note((key for key in keys_of(listing.changed) if key not in known), "changed")
     if rows:
         FileEvents.write(FileEvents.from_rows(rows), folder / f"{run}.parquet")
     return {event: sum(row["event"] == event for row in rows) for event in ("vanished", "changed", "returned")}
 
 
-def _reject_changed(workspace: Workspace, name: str, changed: Sequence[tuple[str, int]]) -> None:
-    """What was kept of a changed file stays; its new content is rejected until it is read with --again."""
+def _reject_changed(workspace: Workspace, name: str, domain: Domain) -> None:
+    """What was made of a changed file stays; beside it its new content is rejected until it is read with --again.
+
+    Where nothing was made of it that stays, its shard has a row that says so, and one is enough.
+    """
     path = workspace.parts(name, Rejects.table) / _CHANGED
-    if not changed:
-        path.unlink(missing_ok=True)
-        return
-    sentence = "The file changed since it was read; what was read is kept, --again reads it anew."
-    rows = [
-        {
-            "file_key": key,
-            "archive": name,
-            "shard": 0,
-            "position": 0,
-            "frame": 0,
-            "stage": "list",
-            "reason": "changed",
-            "sentence": sentence,
-            "bytes": max(size, 0),
-        }
-        for key, size in changed
-    ]
-    Rejects.write(Rejects.from_rows(rows), path)
+    sentence = "The file changed since it was read; what was made of it then stays, --again reads it anew."
+    # Jobs end at the same time: the last one to look sees the parts of all.
+    with lock(shards.folder_of(workspace, name) / "list.lock"):
+        rows = []
+        for shard, states in shards.states_of(workspace, name).items():
+            changed = {position: each.bytes for position, each in states.items() if each.state == "changed"}
+            if not changed or not has_parts(workspace, name, shard):
+                continue
+            said = Rejects.read(part_path(workspace, name, Rejects, shard)).filter(pl.col("reason").is_in(NOT_READ))
+            files = shards.files_of(workspace, name, shard)
+            rows += [
+                {
+                    "file_key": file_key_of(domain, name, files[position].path, files[position].member),
+                    "archive": name,
+                    "shard": shard,
+                    "position": position,
+                    "frame": 0,
+                    "stage": "list",
+                    "reason": "changed",
+                    "sentence": sentence,
+                    "bytes": max(changed[position], 0),
+                }
+                for position in sorted(changed.keys() - set(said["position"]))
+            ]
+        if rows:
+            Rejects.write(Rejects.from_rows(rows), path)
+        else:
+            path.unlink(missing_ok=True)
 
 
 def _open_store(workspace: Workspace, store: str, options: IngestOptions) -> None:
@@ -449,9 +486,11 @@ class _Said:
         self.files = max(files, self.files)
 
 
-def _rows_without_file(adapter: Adapter, done: dict[int, ShardCounts]) -> int:
+def _rows_without_file(workspace: Workspace, name: str, adapter: Adapter) -> int:
+    """Table rows that no file of the lists stands for; none of an archive that is known by its table alone."""
     named = adapter.table_files()
-    return max(named - sum(each.files for each in done.values()), 0) if named is not None else 0
+    listed = shards.listed_files(workspace, name)
+    return max(named - listed, 0) if named is not None and listed else 0
 
 
 def _write_run(

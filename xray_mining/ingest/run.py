@@ -1,12 +1,11 @@
 """One shard → its parts of images, pixels, rejects, findings, boxes and masks, and its raw pictures."""
 
-import json
 import os
 import sys
 import time
 import traceback
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -22,12 +21,14 @@ from xray_mining.archive.radiograph import Header, ListedFile, MaskFile, MaskRul
 from xray_mining.ingest import jpeg_lossless, shards, terms
 from xray_mining.ingest.decode import decode
 from xray_mining.ingest.duplicates import PIXEL_DIGEST, perceptual_hash, pixel_digest
+from xray_mining.ingest.earlier import Earlier
 from xray_mining.ingest.grey import Grey, box_into_square, grey, mask_into_square
 from xray_mining.ingest.identity import Domain, file_key_of, identify
 from xray_mining.ingest.options import GreyOptions, IngestOptions
+from xray_mining.ingest.parts import ShardCounts, Staging, settle, staged
 from xray_mining.ingest.quality import flags_of
 from xray_mining.ingest.shrink import prepare
-from xray_mining.pixels.store import ShardWriter, write_shard
+from xray_mining.pixels.store import ShardWriter
 from xray_mining.records.boxes import Boxes
 from xray_mining.records.findings import Findings
 from xray_mining.records.images import Images
@@ -35,10 +36,13 @@ from xray_mining.records.masks import Masks, encode_mask
 from xray_mining.records.pixels import Pixels
 from xray_mining.records.record import Record
 from xray_mining.records.rejects import Rejects
-from xray_mining.workspace import Workspace, digest_of, digest_of_file, write_frame, write_json
+from xray_mining.workspace import Workspace, digest_of, digest_of_file
 
 # Raised when the meaning of a stored picture changes: its number is part of the store's name.
 _GREY_VERSION = 2
+# Why a file cannot be read anew, where what was kept of it is no worse for it.
+_CANNOT_BE_READ = ("changed", "gone", "unreadable")
+_CHANGED = "The file changed since it was listed, and nothing read of it before can stand here; --again reads it anew."
 # What is read of a file for its header: more than nearly all headers have, little beside the pixels of a film.
 _HEAD_BYTES = 32768
 
@@ -67,26 +71,10 @@ class ShardTask:
     """Positions that took workers down before: reason and sentence of their rejection."""
     suspects: tuple[int, ...] = ()
     """Positions to do first, because a worker was lost on them once."""
-
-
-@dataclass(frozen=True, slots=True)
-class ShardCounts:
-    """The accounts of one finished shard."""
-
-    shard: int
-    store: str
-    files: int
-    bytes: int
-    seen: int
-    kept: int
-    rejected: int
-    seconds: float
-    digest: str = ""
-    """Of what its rows were made from beside the files: a shard of another digest is not done."""
-
-    def __post_init__(self) -> None:
-        if self.seen != self.kept + self.rejected:
-            raise ArithmeticError(f"shard lost files: {self}")
+    vanished: frozenset[int] = frozenset()
+    """Positions of files that the last walk did not find."""
+    changed: frozenset[int] = frozenset()
+    """Positions of files that the last walk found changed since they were read: what was kept of them stays."""
 
 
 def rows_digest(options: IngestOptions, adapter: Adapter) -> str:
@@ -99,85 +87,33 @@ def rows_digest(options: IngestOptions, adapter: Adapter) -> str:
     return digest_of(made_from | {"pixel_digest": PIXEL_DIGEST})
 
 
-def counts_path(workspace: Workspace, archive: str, shard: int, store: str) -> Path:
-    """The file that is written last: a shard is done where it is there."""
-    return workspace.root / "parts" / archive / "shards" / f"{shard:05d}-{store}.json"
-
-
-def counts_of(workspace: Workspace, archive: str, store: str, digest: str | None = None) -> dict[int, ShardCounts]:
-    """The counts of all shards that are done for a store, by number; with `digest` of those made from that only."""
-    found = {}
-    for path in (workspace.root / "parts" / archive / "shards").glob(f"*-{store}.json"):
-        counts = ShardCounts(**json.loads(path.read_text(encoding="utf-8")))
-        if digest is not None and counts.digest != digest:
-            continue
-        if (workspace.parts(archive, Images.table) / f"{counts.shard:05d}.parquet").is_file():
-            found[counts.shard] = counts
-    return found
-
-
-def stale(workspace: Workspace, archive: str, done: Iterable[int], store: str, folder: Path) -> set[int]:
-    """Of the shards that are done those with a mask file that came, went or changed since."""
-    return {each for each in done if shards.masks_changed(workspace, archive, each, store, folder)}
-
-
 Report = Callable[[int, int, int, int], None]
 """Called before each file with its position, and kept, rejected and bytes so far."""
 
 
 def run_shard(task: ShardTask, report: Report, adapter: Adapter | None = None) -> ShardCounts:
-    """Do one shard and write its parts; the counts come last, so that a shard is done or not begun."""
+    """Do one shard; its new parts take the place of old ones together, so that it is done or as it was before."""
     clock = time.monotonic()
     workspace = Workspace(task.root)
     store = "" if task.headers_only else store_name(task.options.grey)
     adapter = adapter or adapter_for(task.folder, task.adapter, task.mapping)
     files = shards.files_of(workspace, task.archive, task.shard)
+    # A run that was killed while it put parts in place: what it read is what an earlier run kept.
+    settle(workspace, task.archive, task.shard)
     work = _Work(task, store, adapter, Reader(task.folder))
-    if task.headers_only:
-        work.all(files, report, None)
-        _retract(workspace, task, store)
-    else:
-        prepare()
-        jpeg_lossless.prepare()
-        with write_shard(workspace, store, task.archive, task.shard) as writer:
-            work.all(files, report, writer)
-            # Before the new pictures take the old ones' place: no key may ever stand for another's picture.
-            _retract(workspace, task, store)
-    work.write(workspace)
-    shards.note_accessions(workspace, task.archive, task.shard, work.accessions)
-    shards.note_masks(workspace, task.archive, task.shard, store, work.mask_files)
-    counts = ShardCounts(
-        shard=task.shard,
-        store=store,
-        files=len(files),
-        bytes=work.bytes,
-        seen=len(work.images) + len(work.rejects),
-        kept=len(work.images),
-        rejected=len(work.rejects),
-        seconds=round(time.monotonic() - clock, 3),
-        digest=task.digest,
-    )
-    write_json(asdict(counts), counts_path(workspace, task.archive, task.shard, store))
-    return counts
-
-
-def _retract(workspace: Workspace, task: ShardTask, store: str) -> None:
-    """Take back what an earlier run said of the shard: that it is done, and where its pictures of this store stand.
-
-    Killed from here on until the new counts are written, the shard is not done and its pictures are missing.
-    """
-    counts_path(workspace, task.archive, task.shard, store).unlink(missing_ok=True)
-    for path in (workspace.root / "parts" / task.archive / "shards").glob(f"{task.shard:05d}-*.json"):
-        # Stores share the rows of images: made from other tables, they are not another store's any more.
-        if json.loads(path.read_text(encoding="utf-8")).get("digest", "") != task.digest:
-            path.unlink()
-    pixels = workspace.parts(task.archive, Pixels.table) / f"{task.shard:05d}.parquet"
-    if store and pixels.is_file():
-        others = Pixels.read(pixels).filter(pl.col("store") != store)
-        if others.height:
-            write_frame(others, pixels)
+    with staged(workspace, task.archive, task.shard) as staging:
+        if task.headers_only:
+            work.all(files, report, None)
         else:
-            pixels.unlink()
+            prepare()
+            jpeg_lossless.prepare()
+            with staging.pictures(store) as writer:
+                work.all(files, report, writer)
+        work.write(staging)
+        shards.note_accessions(workspace, task.archive, task.shard, work.accessions)
+        shards.note_masks(workspace, task.archive, task.shard, store, work.mask_files)
+        staging.counts = work.counts(len(files), time.monotonic() - clock)
+    return staging.counts
 
 
 # Shards of table rows without pictures are numbered from here: files of the same archive always come before them.
@@ -203,33 +139,15 @@ def run_table(task: ShardTask, radiographs: Sequence[Radiograph]) -> ShardCounts
             traceback.print_exc(file=sys.stderr)
             work.reject(position, radiograph.frame, key, 0, _unforeseen("The row"))
     workspace = Workspace(task.root)
-    _retract(workspace, task, "")
-    work.write(workspace)
-    shards.note_accessions(workspace, task.archive, task.shard, work.accessions)
-    counts = ShardCounts(
-        shard=task.shard,
-        store="",
-        files=len(radiographs),
-        bytes=0,
-        seen=len(work.images) + len(work.rejects),
-        kept=len(work.images),
-        rejected=len(work.rejects),
-        seconds=round(time.monotonic() - clock, 3),
-        digest=task.digest,
-    )
-    write_json(asdict(counts), counts_path(workspace, task.archive, task.shard, ""))
-    return counts
+    with staged(workspace, task.archive, task.shard) as staging:
+        work.write(staging)
+        shards.note_accessions(workspace, task.archive, task.shard, work.accessions)
+        staging.counts = work.counts(len(radiographs), time.monotonic() - clock)
+    return staging.counts
 
 
 def _unforeseen(what: str) -> Unusable:
     return Unusable("header", "unexpected", f"{what} was not foreseen; the log in the private folder says more.")
-
-
-def forget(workspace: Workspace, archive: str, shard: int, store: str) -> None:
-    """Remove all parts of one shard, the mark that it is done first."""
-    counts_path(workspace, archive, shard, store).unlink(missing_ok=True)
-    for record in (Images, Pixels, Findings, Boxes, Masks, Rejects):
-        (workspace.parts(archive, record.table) / f"{shard:05d}.parquet").unlink(missing_ok=True)
 
 
 class _Work:
@@ -252,6 +170,9 @@ class _Work:
         """Keyed digests of accession numbers, each with its study_key."""
         self.mask_files: dict[bytes, tuple[int, int]] = {}
         """Mask files that were asked for, with their sizes and times."""
+        self.unread: set[int] = set()
+        """Positions of files that could not be read anew."""
+        self.earlier = Earlier(Workspace(task.root), task.archive, task.shard, store, PIXEL_DIGEST)
 
     def all(self, files: list[ListedFile], report: Report, writer: ShardWriter | None) -> None:
         """Every file of the shard; suspects first, which only changes when they are met, not what is written."""
@@ -269,11 +190,61 @@ class _Work:
                 if position in self.task.refused:
                     reason, sentence = self.task.refused[position]
                     raise Unusable("decode", reason, sentence)
+                if position in self.task.changed:
+                    raise Unusable("list", "changed", _CHANGED)
                 self._file(position, file, key, writer)
             except Unusable as trouble:
-                self.reject(position, 0, key, file.bytes, trouble)
+                if trouble.reason in _CANNOT_BE_READ:
+                    self._carry(position, key, file.bytes, trouble, writer)
+                else:
+                    self.reject(position, 0, key, file.bytes, trouble)
         # What follows, the writing, is no file's fault: see `workers`.
         report(-2 - len(files), len(self.images), len(self.rejects), self.bytes)
+
+    def _carry(self, position: int, key: str, size: int, trouble: Unusable, writer: ShardWriter | None) -> None:
+        """What was kept of a file that cannot be read anew stays; where that cannot be, one row says why.
+
+        A vanished file's rows stay without a picture, too: no new cohort takes them. Others need one in this store.
+        """
+        self.unread.add(position)
+        frames = self.earlier.frames(position, self.task.options.topcode_age)
+        whole = all(each.complete or (not each.first and each.image["image_key"] in self.said) for each in frames)
+        rejects = self.earlier.rejects(position)
+        if frames and not whole and position not in self.task.vanished:
+            frames, rejects = [], []
+        if not frames and not rejects:
+            self.reject(position, 0, key, size, trouble)
+        self.rejects += rejects
+        for kept in frames:
+            self.images.append(kept.image)
+            self.accessions |= self.earlier.accessions(kept.image["study_key"])
+            if kept.image["image_key"] in self.said:
+                continue
+            self.said.add(kept.image["image_key"])
+            if kept.pixels is not None and kept.picture is not None and writer is not None:
+                self.pixels.append({**kept.pixels, "offset": writer.append(kept.picture)})
+            self.findings += kept.findings
+            self.boxes += kept.boxes
+            self.masks += kept.masks
+
+    def counts(self, files: int, seconds: float) -> ShardCounts:
+        """The accounts. Raises ArithmeticError (a bug) where a file has none."""
+        accounted = {row["position"] for rows in (self.images, self.rejects) for row in rows}
+        if len(accounted) != files:
+            raise ArithmeticError(f"shard {self.task.shard} has accounts of {len(accounted)} of {files} files")
+        return ShardCounts(
+            shard=self.task.shard,
+            store=self.store,
+            files=files,
+            bytes=self.bytes,
+            seen=len(self.images) + len(self.rejects),
+            kept=len(self.images),
+            rejected=len(self.rejects),
+            seconds=round(seconds, 3),
+            digest=self.task.digest,
+            pixel_digest=PIXEL_DIGEST,
+            unread=tuple(sorted(self.unread)),
+        )
 
     def _probe(self, file: ListedFile, alive: Callable[[], None]) -> None:
         """Do a file for its effect on the worker alone."""
@@ -468,21 +439,20 @@ class _Work:
             }
         )
 
-    def write(self, workspace: Workspace) -> None:
-        """Write the parts; images last of the records."""
-        name = f"{self.task.shard:05d}.parquet"
+    def write(self, staging: Staging) -> None:
+        """Write the parts beside those that they will replace."""
         for record, rows in ((Findings, self.findings), (Boxes, self.boxes), (Rejects, self.rejects)):
-            write_frame(record.from_rows(rows), workspace.parts(self.task.archive, record.table) / name)
+            staging.write(record, record.from_rows(rows))
         for record, rows in ((Masks, self.masks), (Pixels, self.pixels)):
-            path = workspace.parts(self.task.archive, record.table) / name
+            path = staging.workspace.parts(self.task.archive, record.table) / f"{self.task.shard:05d}.parquet"
             frame = part_of(record, rows).unique(record.primary_key(), keep="first", maintain_order=True)
             if path.is_file():
                 # Other stores of the same shard stay.
                 others = record.read(path).filter(pl.col("store") != self.store)
                 frame = pl.concat([others, frame]) if others.height else frame
             if not self.task.headers_only or record is Masks:
-                write_frame(frame, path)
-        write_frame(part_of(Images, self.images), workspace.parts(self.task.archive, Images.table) / name)
+                staging.write(record, frame)
+        staging.write(Images, part_of(Images, self.images))
 
 
 def _column(name: str, values: list[Any], kind: pl.DataType) -> pl.Series:

@@ -4,7 +4,7 @@ Lists hold paths, so they live in the private folder. A slice never changes: fil
 """
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,6 +16,18 @@ from xray_mining.errors import UserError
 from xray_mining.workspace import Workspace, lock, write_frame
 
 _SCHEMA = {"path": pl.Binary, "member": pl.String, "bytes": pl.Int64, "modified_ns": pl.Int64}
+_PLACE = {"shard": pl.Int64, "position": pl.Int64}
+_STATES = {**_PLACE, "bytes": pl.Int64, "state": pl.String}
+
+
+@dataclass(frozen=True, slots=True)
+class FileState:
+    """A file that is not there as it was listed."""
+
+    state: str
+    """vanished or changed."""
+    bytes: int
+    """Its size: today's, or the last one that was seen."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +41,9 @@ class Listing:
     vanished: pl.DataFrame
     """Rows path, member of files that an earlier walk saw and this one did not."""
     changed: pl.DataFrame
-    """Rows path, member, bytes of files with another size or time than in their slice's list."""
+    """Rows path, member of files with another size or time than in their slice's list."""
+    changed_before: pl.DataFrame
+    """Rows path, member of files of which the walk before said the same."""
     there: pl.DataFrame
     """Rows path, member of all files that are there."""
 
@@ -48,6 +62,12 @@ def known_shards(workspace: Workspace, archive: str) -> tuple[int, ...]:
     return tuple(sorted(int(path.stem) for path in _lists(workspace, archive).glob("*.parquet")))
 
 
+def listed_files(workspace: Workspace, archive: str) -> int:
+    """How many files all slices list."""
+    paths = _lists(workspace, archive).glob("*.parquet")
+    return sum(pl.scan_parquet(path).select(pl.len()).collect().item() for path in paths)
+
+
 def files_of(workspace: Workspace, archive: str, shard: int) -> list[ListedFile]:
     """The files of one slice, in their order."""
     path = _lists(workspace, archive) / f"{shard:05d}.parquet"
@@ -60,8 +80,10 @@ def files_of(workspace: Workspace, archive: str, shard: int) -> list[ListedFile]
     return [ListedFile(*row) for row in frame.select(list(_SCHEMA)).iter_rows()]
 
 
-def update(workspace: Workspace, archive: str, adapter: Adapter, shard_files: int, renew: bool) -> Listing:
-    """Walk the archive and list what is new in new slices; with `renew`, take over the sizes and times of today."""
+def update(
+    workspace: Workspace, archive: str, adapter: Adapter, shard_files: int, renew: Callable[[int], bool]
+) -> Listing:
+    """Walk the archive and list what is new in new slices; slices to `renew` take over the sizes and times of today."""
     home = _lists(workspace, archive)
     with lock(folder_of(workspace, archive) / "list.lock"):
         walked, ignored = [], 0
@@ -72,31 +94,66 @@ def update(workspace: Workspace, archive: str, adapter: Adapter, shard_files: in
                 walked.append((file.path, file.member, file.bytes, file.modified_ns))
         there = pl.DataFrame(walked, schema=_SCHEMA, orient="row")
         known = {shard: pl.read_parquet(home / f"{shard:05d}.parquet") for shard in known_shards(workspace, archive)}
-        before = pl.concat(known.values()) if known else pl.DataFrame(schema=_SCHEMA)
+        numbered = [
+            frame.select(
+                pl.lit(shard, pl.Int64).alias("shard"),
+                pl.int_range(pl.len(), dtype=pl.Int64).alias("position"),
+                pl.all(),
+            )
+            for shard, frame in known.items()
+        ]
+        before = pl.concat(numbered) if numbered else pl.DataFrame(schema=_PLACE | _SCHEMA)
         keys = ["path", "member"]
         new = there.join(before, on=keys, how="anti").sort(keys)
-        vanished = before.join(there, on=keys, how="anti").select(keys)
-        both = there.join(before, on=keys, suffix="_before")
+        vanished = before.join(there, on=keys, how="anti")
+        both = before.join(there, on=keys, suffix="_today")
         changed = both.filter(
-            (pl.col("bytes") != pl.col("bytes_before")) | (pl.col("modified_ns") != pl.col("modified_ns_before"))
-        ).select("path", "member", "bytes")
-        if renew and changed.height:
-            for shard, frame in known.items():
-                today = frame.update(there, on=keys)
-                if not today.equals(frame):
-                    write_frame(today, home / f"{shard:05d}.parquet")
+            (pl.col("bytes") != pl.col("bytes_today")) | (pl.col("modified_ns") != pl.col("modified_ns_today"))
+        )
+        renewed = [shard for shard in changed["shard"].unique().sort() if renew(shard)]
+        for shard in renewed:
+            write_frame(known[shard].update(there, on=keys), home / f"{shard:05d}.parquet")
         first = max(known, default=-1) + 1
         for number, start in enumerate(range(0, new.height, shard_files)):
             write_frame(new[start : start + shard_files], home / f"{first + number:05d}.parquet")
+        earlier = _states(workspace, archive).filter(pl.col("state") == "changed")
+        states = pl.concat(
+            [
+                vanished.select(*_PLACE, "bytes", pl.lit("vanished").alias("state")),
+                changed.filter(~pl.col("shard").is_in(renewed)).select(
+                    *_PLACE, pl.col("bytes_today").alias("bytes"), pl.lit("changed").alias("state")
+                ),
+            ]
+        )
+        if not states.equals(_states(workspace, archive)):
+            write_frame(states, _states_path(workspace, archive))
     return Listing(
         shards=known_shards(workspace, archive),
         listed=there.height + ignored,
         ignored=ignored,
         added=new.height,
-        vanished=vanished,
-        changed=changed,
+        vanished=vanished.select(keys),
+        changed=changed.select(keys),
+        changed_before=before.join(earlier, on=list(_PLACE), how="semi").select(keys),
         there=there.select(keys),
     )
+
+
+def _states_path(workspace: Workspace, archive: str) -> Path:
+    return folder_of(workspace, archive) / "states.parquet"
+
+
+def _states(workspace: Workspace, archive: str) -> pl.DataFrame:
+    path = _states_path(workspace, archive)
+    return pl.read_parquet(path) if path.is_file() else pl.DataFrame(schema=_STATES)
+
+
+def states_of(workspace: Workspace, archive: str) -> dict[int, dict[int, FileState]]:
+    """What the last walk said of files that are not there as they were listed: by shard and position."""
+    found: dict[int, dict[int, FileState]] = {}
+    for shard, position, size, state in _states(workspace, archive).iter_rows():
+        found.setdefault(shard, {})[position] = FileState(state, size)
+    return found
 
 
 _MASKS = {"path": pl.Binary, "bytes": pl.Int64, "modified_ns": pl.Int64}
@@ -140,6 +197,12 @@ def note_accessions(workspace: Workspace, archive: str, shard: int, pairs: set[t
         write_frame(pl.DataFrame(sorted(pairs), schema=_ACCESSIONS, orient="row"), path)
     else:
         path.unlink(missing_ok=True)
+
+
+def accessions_of(workspace: Workspace, archive: str, shard: int) -> set[tuple[str, str]]:
+    """Pairs accession_key, study_key of one shard, as `note_accessions` took them."""
+    path = folder_of(workspace, archive) / "accessions" / f"{shard:05d}.parquet"
+    return set(pl.read_parquet(path).select(list(_ACCESSIONS)).iter_rows()) if path.is_file() else set()
 
 
 def accessions(workspace: Workspace, archive: str) -> pl.DataFrame:

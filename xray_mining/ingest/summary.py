@@ -10,7 +10,7 @@ import polars as pl
 from xray_mining.errors import UserError
 from xray_mining.ingest import shards
 from xray_mining.ingest.ingest import IngestResult, path_of, wanted_digest
-from xray_mining.ingest.run import counts_of, stale
+from xray_mining.ingest.parts import accounts_of, counts_of, readable_again, stale
 from xray_mining.records.images import Images
 from xray_mining.records.rejects import Rejects
 from xray_mining.workspace import Workspace
@@ -176,8 +176,6 @@ def rejected_paths(workspace: Workspace, archive: str) -> list[str]:
     folder = path_of(workspace, archive)
     said = []
     for (reason,), rows in rejects.sort("shard", "position").group_by("reason", maintain_order=True):
-        if reason == "changed":
-            continue
         for row in rows.head(_LISTED_PATHS).iter_rows(named=True):
             file = shards.files_of(workspace, archive, row["shard"])[row["position"]]
             path = (folder or Path()) / Path(file.path.decode("utf-8", "surrogateescape"))
@@ -248,7 +246,9 @@ def status_of(workspace: Workspace) -> Status:
         changed = {number for number, each in there.items() if digest is not None and each.digest != digest}
         if folder is not None and folder.is_dir():
             changed |= stale(workspace, name, there, store, folder)
+            changed |= readable_again(workspace, name, there.values(), folder)
         done = {number: each for number, each in there.items() if number not in changed}
+        accounts = accounts_of(workspace, name)
         found.append(
             ArchiveStatus(
                 archive=name,
@@ -257,9 +257,9 @@ def status_of(workspace: Workspace) -> Status:
                 shards=max(len(shards.known_shards(workspace, name)), len(there)),
                 done=len(done),
                 outdated=len(changed),
-                seen=sum(each.seen for each in there.values()),
-                kept=sum(each.kept for each in there.values()),
-                rejected=sum(each.rejected for each in there.values()),
+                seen=accounts.seen,
+                kept=accounts.kept,
+                rejected=accounts.rejected,
             )
         )
     return Status(settings.store or "", found)

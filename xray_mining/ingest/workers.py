@@ -20,7 +20,8 @@ from pathlib import Path
 from typing import Any
 
 from xray_mining.errors import CannotFinish
-from xray_mining.ingest.run import ShardCounts, ShardTask, run_shard
+from xray_mining.ingest.parts import ShardCounts
+from xray_mining.ingest.run import ShardTask, run_shard
 
 # A worker is replaced after so many shards: what decoders leak does not add up.
 _SHARDS_A_WORKER = 50

@@ -1,0 +1,287 @@
+"""Shards that are done again: what was kept of vanished and changed files stays, and every file has its accounts."""
+
+import os
+import random
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+
+from xray_mining.ingest import parts, run, shards
+from xray_mining.ingest.ingest import IngestRequest, ingest
+from xray_mining.ingest.options import GreyOptions, IngestOptions
+from xray_mining.ingest.summary import status_of
+from xray_mining.pixels.store import PixelStore
+from xray_mining.records.images import Images
+from xray_mining.records.rejects import Rejects
+from xray_mining.workspace import Workspace
+
+SMALL = IngestOptions(grey=GreyOptions(side_px=64), shard_files=4, near_duplicates=False)
+OTHER = GreyOptions(side_px=32, value_type="uint16")
+FRAMES = {"2.dcm": 2, "5.dcm": 3}
+UNTOLD = "7.dcm"
+"""The table has no row of it."""
+
+
+class Killed(BaseException):
+    """Stands for kill -9: nothing that catches errors sees it."""
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _in_this_process():
+    """Workers cost seconds each to start; what they do is `run_shard`."""
+
+    def run_shards(tasks, *_: object):
+        return [run.run_shard(task, lambda *_: None) for task in tasks]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("xray_mining.ingest.ingest.run_shards", run_shards)
+        yield
+
+
+@contextmanager
+def killed_after(moves: int) -> Iterator[None]:
+    """A run is killed when so many parts have been put in place."""
+    whole, left = parts._move, moves
+
+    def move(source: Path, target: Path) -> None:
+        nonlocal left
+        left -= 1
+        if left < 0:
+            raise Killed
+        whole(source, target)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(parts, "_move", move)
+        yield
+
+
+@dataclass
+class Archive:
+    """A folder of ten DICOM files with a table, of which each has two contents, and what was done to them."""
+
+    folder: Path
+    contents: dict[str, tuple[bytes, bytes]]
+    state: dict[str, str] = field(default_factory=dict)
+    age: int = 40
+    """What the table says of all; 90 and more for the first."""
+
+    def put(self, name: str, version: int) -> None:
+        path = self.folder / name
+        path.write_bytes(self.contents[name][version])
+        os.utime(path, ns=(10**18 + version, 10**18 + version))
+
+    def write_table(self) -> None:
+        rows = [
+            f"{name},p{name},{95 if name == '0.dcm' else self.age}\n"
+            for name in sorted(self.contents)
+            if name != UNTOLD
+        ]
+        (self.folder / "t.csv").write_text("image,patient,age\n" + "".join(rows))
+
+
+@pytest.fixture(scope="module")
+def contents(tmp_path_factory, make_dicom, chest_picture) -> dict[str, tuple[bytes, bytes]]:
+    """Two contents a file; the first of the last is another file's picture."""
+    path = tmp_path_factory.mktemp("made") / "made.dcm"
+
+    def content(number: int, version: int) -> bytes:
+        frames = FRAMES.get(f"{number}.dcm", 1)
+        first = 8 if (number, version) == (9, 0) else number + 20 * version
+        picture = np.vstack([chest_picture(first + 50 * each) for each in range(frames)])
+        about = {"NumberOfFrames": frames, "Rows": 96, "ImageComments": "longer" * version}
+        return make_dicom(path, picture, number, **about).read_bytes()
+
+    return {f"{number}.dcm": (content(number, 0), content(number, 1)) for number in range(10)}
+
+
+def archive_in(folder: Path, contents: dict[str, tuple[bytes, bytes]], version: int = 0) -> Archive:
+    folder.mkdir()
+    made = Archive(folder, contents)
+    for name in contents:
+        made.put(name, version)
+    made.write_table()
+    (folder / "mapping.yaml").write_text("table: t.csv\ncolumns: {image: image, patient_id: patient, age: age}\n")
+    return made
+
+
+@pytest.fixture
+def archive(tmp_path, contents) -> Archive:
+    return archive_in(tmp_path / "a", contents)
+
+
+@pytest.fixture(scope="module")
+def key(tmp_path_factory) -> Path:
+    path = tmp_path_factory.mktemp("key") / "key"
+    path.write_text("ab" * 32)
+    return path
+
+
+def rows_of(workspace: Workspace, name: str = "a") -> dict[str, tuple[pl.DataFrame, pl.DataFrame]]:
+    """Rows of images and rejects of each file, from the parts."""
+    images = Images.read(workspace.parts(name, "images"))
+    rejects = Rejects.read(workspace.parts(name, "rejects"))
+    found = {}
+    for shard in shards.known_shards(workspace, name):
+        for position, file in enumerate(shards.files_of(workspace, name, shard)):
+            at = (pl.col("shard") == shard) & (pl.col("position") == position)
+            found[file.path.decode()] = (images.filter(at), rejects.filter(at))
+    return found
+
+
+def pictures_of(workspace: Workspace, keys: list[str]) -> list[bytes | None]:
+    store = PixelStore.open(workspace)
+    return [store.read([key]).tobytes() if store.has([key])[0] else None for key in keys]
+
+
+@pytest.fixture(scope="module")
+def truth(contents, key, tmp_path_factory) -> dict[tuple[object, ...], list[object]]:
+    """What undisturbed runs give: digests by name and version, pictures by name, version and side."""
+    found: dict[tuple[object, ...], list[object]] = {}
+    for version in (0, 1):
+        folder = tmp_path_factory.mktemp("truth")
+        archive_in(folder / "a", contents, version)
+        for grey in (SMALL.grey, OTHER):
+            fresh = Workspace.create(folder / f"w{grey.side_px}")
+            request = IngestRequest(folder=folder / "a", name="a", domain="d", key_file=key)
+            ingest(fresh, request, SMALL.model_copy(update={"grey": grey}))
+            for name, (images, _) in rows_of(fresh).items():
+                found[name, version, grey.side_px] = pictures_of(fresh, images["image_key"].to_list())
+                found[name, version] = images["pixel_digest"].to_list()
+    return found
+
+
+@pytest.mark.parametrize("seed", [0, 1, 2, *(pytest.param(each, marks=pytest.mark.soak) for each in range(3, 30))])
+def test_accounts_hold_and_what_was_kept_stays_in_any_order_of_what_may_happen(
+    archive, truth, key, tmp_path, run_ingest, seed
+):
+    rng = random.Random(seed)
+    options = SMALL
+    state = dict.fromkeys(archive.contents, "there")
+    content = dict.fromkeys(archive.contents, 0)
+    """The version whose rows are to be found, where they are."""
+    lost: set[str] = set()
+    """Files that changed before another store was asked for: nothing of them may stand there."""
+    run_ingest(archive.folder, tmp_path / "w", options, name="a", domain="d", key_file=key)
+    doings = ["vanish", "change", "return", "restore", "table", "topcode", "grey", "again", "jobs", "kill", "none"]
+    for _ in range(12):
+        doing, name = rng.choice(doings), rng.choice(sorted(archive.contents))
+        request: dict[str, object] = {}
+        if doing == "vanish" and state[name] != "vanished":
+            (archive.folder / name).unlink()
+            state[name] = "vanished"
+        elif doing == "change" and state[name] != "vanished":
+            archive.put(name, 1 - content[name])
+            state[name] = "changed"
+        elif doing in ("return", "restore") and state[name] == ("vanished" if doing == "return" else "changed"):
+            archive.put(name, content[name])
+            state[name] = "there"
+        elif doing == "table":
+            archive.age += 1
+            archive.write_table()
+        elif doing == "topcode":
+            options = options.model_copy(update={"topcode_age": not options.topcode_age})
+        elif doing == "grey":
+            options = options.model_copy(update={"grey": OTHER if options.grey == SMALL.grey else SMALL.grey})
+            lost |= {each for each in state if state[each] == "changed"}
+        elif doing == "again":
+            request["again"] = True
+        if doing == "kill":
+            # In the middle of a redo: at any step of putting parts in place, or before.
+            archive.age += 1
+            archive.write_table()
+            request_to_kill = IngestRequest(folder=archive.folder, name="a", jobs=1)
+            with killed_after(rng.randrange(20)), suppress(Killed):
+                ingest(Workspace.open(tmp_path / "w"), request_to_kill, options)
+        if doing == "jobs":
+            archive.age += 1
+            archive.write_table()
+            for job in range(2):
+                run_ingest(archive.folder, tmp_path / "w", options, name="a", shards=(job, job + 1))
+        workspace, summary = run_ingest(archive.folder, tmp_path / "w", options, name="a", **request)
+        if request:
+            # Read anew: what is there now is what is to be kept.
+            for each in state:
+                if state[each] == "changed":
+                    content[each], state[each] = 1 - content[each], "there"
+            lost &= {each for each in state if state[each] != "there"}
+        where = (seed, doing, name, state, lost)
+
+        raw = [Images.read(workspace.parts("a", "images")), Rejects.read(workspace.parts("a", "rejects"))]
+        assert summary.seen == sum(frame.height for frame in raw), where
+        assert summary.seen == summary.kept + summary.duplicate + summary.rejected
+        assert (summary.shards_done, status_of(workspace).archives[0].outdated) == (3, 0), where
+        for each, (images, rejects) in rows_of(workspace).items():
+            frames = FRAMES.get(each, 1)
+            about = (*where, each, rejects.to_dicts())
+            if each == UNTOLD:
+                expected = {
+                    "there": ["not_in_table"],
+                    "vanished": ["not_in_table"],
+                    "changed": ["changed", "not_in_table"],
+                }
+                assert images.height == 0, about
+                assert sorted(rejects["reason"]) == expected[state[each]], about
+                continue
+            kept = images.height > 0
+            if state[each] == "there" or each not in lost:
+                assert kept, about
+            if kept:
+                assert images["frame"].to_list() == list(range(frames)), about
+                assert images["pixel_digest"].to_list() == truth[each, content[each]], about
+                assert rejects["reason"].to_list() == (["changed"] if state[each] == "changed" else []), about
+                pictures = pictures_of(workspace, images["image_key"].to_list())
+                expected = truth[each, content[each], options.grey.side_px]
+                if state[each] == "vanished":
+                    assert all(one in (None, other) for one, other in zip(pictures, expected, strict=True)), about
+                else:
+                    assert pictures == expected, about
+            else:
+                # One row for the file: nothing of it stands in this store.
+                assert rejects.height == 1 and rejects["reason"][0] in ("changed", "gone"), about
+            if state[each] == "there":
+                age = (90 if options.topcode_age else 95) if each == "0.dcm" else archive.age
+                assert images["age_years"].to_list() == [age] * frames, about
+        if options.topcode_age:
+            assert raw[0]["age_years"].max() <= 90, where
+
+
+def test_a_run_killed_at_any_step_of_a_redo_leaves_no_key_with_a_wrong_picture(tmp_path, make_dicom):
+    folder = tmp_path / "a"
+    for number in range(3):
+        make_dicom(folder / f"{number}", number=number)
+    whole, request = Workspace.create(tmp_path / "whole"), IngestRequest(folder=folder, name="a", jobs=1)
+    options = SMALL.model_copy(update={"shard_files": 2})
+    ingest(whole, request, options)
+    before = PixelStore.open(whole)
+    keys = before.frame.sort("shard", "offset")["image_key"]
+    pictures = before.read(keys)
+    (folder / "0").write_text("no picture any more: what follows moves up in the raw file")
+    steps = 0
+    for steps in range(30):
+        root = shutil.copytree(whole.root, tmp_path / f"{steps}" / "w")
+        shutil.copytree(whole.private, root.with_name("w.private"))
+        workspace = Workspace.open(root)
+        ended = False
+        with killed_after(steps), suppress(Killed):
+            ingest(workspace, replace(request, again=True), options)
+            ended = True
+        if ended:
+            break
+        store = PixelStore.open(workspace)
+        there = store.has(keys)
+        # One shard at most is on its way.
+        assert there[2] or there[1]
+        assert np.array_equal(store.read(keys.filter(there)), pictures[there]), steps
+        # Not --again: the next run goes on with what the killed one was to do.
+        ingest(workspace, request, options)
+        assert PixelStore.open(workspace).has(keys).tolist() == [False, True, True]
+        assert np.array_equal(PixelStore.open(workspace).read(keys[1:]), pictures[1:])
+        assert not [path for path in root.rglob("staged/**/*") if path.is_file()]
+        assert Rejects.read(workspace.parts("a", "rejects"))["reason"].to_list() == ["not_dicom"]
+    assert 14 <= steps < 29

@@ -1,0 +1,273 @@
+"""What is on the disk of one shard: its parts, its counts, and how new ones take the place of old ones.
+
+A shard's new parts are first written beside the old ones. Once all are there they are moved into place, the counts
+last. A run that is killed before has changed nothing; one that is killed while it moves is gone on with by the next.
+"""
+
+import json
+import os
+import shutil
+from collections.abc import Generator, Iterable
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from xray_mining.ingest import shards
+from xray_mining.pixels.store import ShardWriter, raw_shard, write_shard
+from xray_mining.records.boxes import Boxes
+from xray_mining.records.findings import Findings
+from xray_mining.records.images import Images
+from xray_mining.records.masks import Masks
+from xray_mining.records.pixels import Pixels
+from xray_mining.records.record import Record
+from xray_mining.records.rejects import Rejects
+from xray_mining.workspace import Workspace, write_frame, write_json
+
+# Images last: what hangs on a row is there before it.
+_RECORDS: tuple[type[Record], ...] = (Findings, Boxes, Rejects, Masks, Pixels, Images)
+_COUNTS = "counts.json"
+
+
+@dataclass(frozen=True, slots=True)
+class ShardCounts:
+    """The accounts of one finished shard."""
+
+    shard: int
+    store: str
+    files: int
+    bytes: int
+    seen: int
+    kept: int
+    rejected: int
+    seconds: float
+    digest: str = ""
+    """Of what its rows were made from beside the files: a shard of another digest is not done."""
+    pixel_digest: str = ""
+    """The kind of its rows' pixel digests; empty: an earlier version's."""
+    unread: tuple[int, ...] = ()
+    """Positions of files that could not be read anew: they had vanished, changed, or were forbidden."""
+
+    def __post_init__(self) -> None:
+        if self.seen != self.kept + self.rejected:
+            raise ArithmeticError(f"shard lost files: {self}")
+
+
+def counts_in(path: Path) -> ShardCounts:
+    """The counts that a file of `counts_path` holds."""
+    raw: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    return replace(ShardCounts(**raw), unread=tuple(raw.get("unread", ())))
+
+
+def counts_path(workspace: Workspace, archive: str, shard: int, store: str) -> Path:
+    """The file that is written last: a shard is done where it is there."""
+    return _counts_folder(workspace, archive) / f"{shard:05d}-{store}.json"
+
+
+def _counts_folder(workspace: Workspace, archive: str) -> Path:
+    return workspace.root / "parts" / archive / "shards"
+
+
+def part_path(workspace: Workspace, archive: str, record: type[Record], shard: int) -> Path:
+    """One shard's part of a record."""
+    return workspace.parts(archive, record.table) / f"{shard:05d}.parquet"
+
+
+def counts_of(
+    workspace: Workspace, archive: str, store: str | None, digest: str | None = None
+) -> dict[int, ShardCounts]:
+    """The counts of all shards that are done for a store, by number; with `digest` of those made from that only.
+
+    None is any store: with pictures or without.
+    """
+    found = {}
+    for path in sorted(_counts_folder(workspace, archive).glob(f"*-{'*' if store is None else store}.json")):
+        counts = counts_in(path)
+        if digest is not None and counts.digest != digest:
+            continue
+        if part_path(workspace, archive, Images, counts.shard).is_file():
+            found[counts.shard] = counts
+    return found
+
+
+def counts_of_shard(workspace: Workspace, archive: str, shard: int) -> list[ShardCounts]:
+    """The counts that a shard has for any store; none where it was never finished."""
+    return [counts_in(path) for path in sorted(_counts_folder(workspace, archive).glob(f"{shard:05d}-*.json"))]
+
+
+def outdate(workspace: Workspace, archive: str, shards_to_do: Iterable[int], store: str | None) -> None:
+    """Have shards done anew, by this run or, should it be killed, by the next; their parts stay until then."""
+    for shard in shards_to_do:
+        for path in sorted(
+            _counts_folder(workspace, archive).glob(f"{shard:05d}-{'*' if store is None else store}.json")
+        ):
+            write_json(asdict(replace(counts_in(path), digest="")), path)
+
+
+def has_parts(workspace: Workspace, archive: str, shard: int) -> bool:
+    """Whether the shard was ever read."""
+    return part_path(workspace, archive, Images, shard).is_file()
+
+
+@dataclass(frozen=True, slots=True)
+class Accounts:
+    """What all parts of an archive hold, before merge settles duplicates."""
+
+    kept: int
+    rejected: int
+
+    @property
+    def seen(self) -> int:
+        """Every account is a row of images or of rejects."""
+        return self.kept + self.rejected
+
+
+def accounts_of(workspace: Workspace, archive: str) -> Accounts:
+    """Rows of the parts that merge reads: those of shards that are not done for today's tables or store, too."""
+
+    def rows(record: type[Record]) -> int:
+        paths = workspace.parts(archive, record.table).glob("*.parquet")
+        return sum(pl.scan_parquet(path).select(pl.len()).collect().item() for path in paths)
+
+    return Accounts(rows(Images), rows(Rejects))
+
+
+@contextmanager
+def staged(workspace: Workspace, archive: str, shard: int) -> Generator["Staging"]:
+    """A place for a shard's new parts, which take the old ones' place when the block ends well.
+
+    Whatever an earlier run left there is gone; nothing is left there when the block ends ill.
+    """
+    discard(workspace, archive, shard)
+    staging = Staging(workspace, archive, shard)
+    try:
+        yield staging
+        assert staging.counts is not None
+        write_json(asdict(staging.counts), staging.folder / _COUNTS)
+    except BaseException:
+        discard(workspace, archive, shard)
+        raise
+    settle(workspace, archive, shard)
+
+
+@dataclass(slots=True)
+class Staging:
+    """Where a shard's parts stand until all of them are there."""
+
+    workspace: Workspace
+    archive: str
+    shard: int
+    counts: ShardCounts | None = None
+    """To be given before the block ends."""
+
+    @property
+    def folder(self) -> Path:
+        """The parts' folder: on the disk of those that they will replace."""
+        return _staging(self.workspace, self.archive, self.shard)
+
+    def write(self, record: type[Record], frame: pl.DataFrame) -> None:
+        """One part, of the record's columns and types."""
+        write_frame(frame, self.folder / f"{record.table}.parquet")
+
+    @contextmanager
+    def pictures(self, store: str) -> Generator[ShardWriter]:
+        """A writer of the raw pictures."""
+        with write_shard(_beside(self.workspace, store), store, self.archive, self.shard) as writer:
+            yield writer
+
+
+def _staging(workspace: Workspace, archive: str, shard: int) -> Path:
+    return workspace.root / "parts" / archive / "staged" / f"{shard:05d}"
+
+
+def _beside(workspace: Workspace, store: str) -> Workspace:
+    """A workspace's layout within a store: pictures wait on the disk of those that they will replace."""
+    return Workspace(workspace.store(store) / "staged")
+
+
+def discard(workspace: Workspace, archive: str, shard: int) -> None:
+    """Remove what was written for a shard and never put in place."""
+    shutil.rmtree(_staging(workspace, archive, shard), ignore_errors=True)
+    for store in (workspace.root / "pixels").glob("*"):
+        raw_shard(_beside(workspace, store.name), store.name, archive, shard).unlink(missing_ok=True)
+
+
+def settle(workspace: Workspace, archive: str, shard: int) -> None:
+    """Put a shard's new parts in place, or go on with that where a run was killed while it did."""
+    folder = _staging(workspace, archive, shard)
+    if not (folder / _COUNTS).is_file():
+        return
+    counts = counts_in(folder / _COUNTS)
+    _retract(workspace, archive, counts)
+    store = counts.store
+    if store:
+        _move(raw_shard(_beside(workspace, store), store, archive, shard), raw_shard(workspace, store, archive, shard))
+    for record in _RECORDS:
+        _move(folder / f"{record.table}.parquet", part_path(workspace, archive, record, shard))
+    _move(folder / _COUNTS, counts_path(workspace, archive, shard, store))
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+def _move(source: Path, target: Path) -> None:
+    if not source.is_file():
+        return
+    target.parent.mkdir(parents=True, exist_ok=True)
+    source.replace(target)
+    handle = os.open(target.parent, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def _retract(workspace: Workspace, archive: str, new: ShardCounts) -> None:
+    """Take back what an earlier run said of the shard: that it is done, and where its pictures of this store stand.
+
+    Before the new pictures take the old ones' place: no key may ever stand for another's picture.
+    """
+    counts_path(workspace, archive, new.shard, new.store).unlink(missing_ok=True)
+    for path in sorted(_counts_folder(workspace, archive).glob(f"{new.shard:05d}-*.json")):
+        other = counts_in(path)
+        # Stores share the rows of images: made from other tables, or from headers alone, they are not another
+        # store's any more; and what could not be read for this one waits to be read for all.
+        if other.digest != new.digest or (other.store and not new.store):
+            path.unlink()
+        elif not set(new.unread) <= set(other.unread):
+            write_json(asdict(replace(other, unread=tuple(sorted({*new.unread, *other.unread})))), path)
+    pixels = part_path(workspace, archive, Pixels, new.shard)
+    moved = not (_staging(workspace, archive, new.shard) / f"{Pixels.table}.parquet").is_file()
+    if new.store and pixels.is_file() and not moved:
+        others = Pixels.read(pixels).filter(pl.col("store") != new.store)
+        if others.height:
+            write_frame(others, pixels)
+        else:
+            pixels.unlink()
+
+
+def forget(workspace: Workspace, archive: str, shard: int, store: str) -> None:
+    """Remove all parts of one shard, the mark that it is done first."""
+    counts_path(workspace, archive, shard, store).unlink(missing_ok=True)
+    for record in _RECORDS:
+        part_path(workspace, archive, record, shard).unlink(missing_ok=True)
+
+
+def stale(workspace: Workspace, archive: str, done: Iterable[int], store: str, folder: Path) -> set[int]:
+    """Of the shards that are done those with a mask file that came, went or changed since."""
+    return {each for each in done if shards.masks_changed(workspace, archive, each, store, folder)}
+
+
+def readable_again(workspace: Workspace, archive: str, done: Iterable[ShardCounts], folder: Path) -> set[int]:
+    """Of the shards that are done those with a file that could not be read anew then, and now could."""
+    states = shards.states_of(workspace, archive)
+    found = set()
+    for counts in done:
+        if not counts.unread:
+            continue
+        files = shards.files_of(workspace, archive, counts.shard)
+        amiss = states.get(counts.shard, {})
+        waiting = [files[position].path for position in counts.unread if position not in amiss]
+        if any(os.access(folder / os.fsdecode(path), os.R_OK) for path in waiting):
+            found.add(counts.shard)
+    return found
