@@ -1,5 +1,6 @@
 """Files of a folder and members of packed files: named without opening, read without unpacking to disk."""
 
+import errno
 import gzip
 import lzma
 import os
@@ -83,23 +84,24 @@ def walk(folder: Path, skip: tuple[str, ...] = ()) -> Iterator[ListedFile]:
 def _members(root: bytes, path: bytes, status: os.stat_result) -> Iterator[ListedFile]:
     full = os.fsdecode(_full(root, path))
     found: list[tuple[str, int]] = []
+    names = _Names()
     whole = False
     try:
         if path.lower().endswith(b".zip"):
             with zipfile.ZipFile(full) as packed:
-                found = [(each.filename, each.file_size) for each in packed.infolist() if not each.is_dir()]
+                found = [(names.of(each.filename), each.file_size) for each in packed.infolist() if not each.is_dir()]
             whole = True
         else:
             with tarfile.open(full) as packed:
-                for each in packed:
+                while (each := packed.next()) is not None:
+                    _forget_members(packed)
                     if each.isfile():
-                        found.append((each.name, each.size))
+                        found.append((names.of(each.name), each.size))
                 whole = _ended(packed)
     except (OSError, *DAMAGED):
         pass
     for name, size in found:
-        # Names may hold bytes that are no text: they are escaped, so that they can be written down.
-        yield ListedFile(path, _safe(name), size, status.st_mtime_ns)
+        yield ListedFile(path, name, size, status.st_mtime_ns)
     if not whole:
         # One account for what cannot be listed: that the packed file is damaged is said when it is read.
         yield ListedFile(path, "", status.st_size, status.st_mtime_ns)
@@ -119,9 +121,12 @@ class Reader:
     def __init__(self, folder: Path) -> None:
         self._root = os.fsencode(folder)
         self._path: bytes | None = None
+        self._state: tuple[int, ...] = ()
         self._zip: zipfile.ZipFile | None = None
         self._tar: tarfile.TarFile | None = None
+        self._names = _Names()
         self._passed: dict[str, tarfile.TarInfo] = {}
+        """Members of the tar that were met on the way and not read."""
         self._members: dict[str, zipfile.ZipInfo] = {}
         self.alive: Callable[[], None] = lambda: None
         """Called for every member that is passed on the way to one."""
@@ -137,9 +142,10 @@ class Reader:
         try:
             data = self._member(file) if file.member else self._plain(file)
         except OSError as error:
-            reason = "unreadable" if isinstance(error, PermissionError) else "gone"
-            why = "its permissions forbid it" if reason == "unreadable" else "it is no longer there"
-            raise Unusable("open", reason, f"The file cannot be opened: {why}.") from error
+            if error.errno in (errno.ENOENT, errno.ENOTDIR, errno.ESTALE):
+                raise Unusable("open", "gone", "The file cannot be opened: it is no longer there.") from error
+            why = "its permissions forbid it" if isinstance(error, PermissionError) else "the disk does not give it"
+            raise Unusable("open", "unreadable", f"The file cannot be opened: {why}.") from error
         if not data:
             raise Unusable("open", "empty_file", "The file holds no bytes.")
         return data
@@ -189,12 +195,18 @@ class Reader:
             self._zip = zipfile.ZipFile(full)
         else:
             self._tar = tarfile.open(full)  # noqa: SIM115
-        self._path = path
+        self._path, self._state = path, _state_of(full)
+
+    def look_again(self) -> None:
+        """Close the packed file that is open where another has taken its place."""
+        if self._path is not None and self._state != _state_of(os.fsdecode(_full(self._root, self._path))):
+            self.close()
 
     def _from_zip(self, file: ListedFile) -> bytes:
         assert self._zip is not None
         if not self._members:
-            self._members = {_safe(each.filename): each for each in self._zip.infolist()}
+            names = _Names()
+            self._members = {names.of(each.filename): each for each in self._zip.infolist() if not each.is_dir()}
         info = self._members.get(file.member)
         if info is None:
             raise Unusable("open", "gone", "The packed file no longer has this member.")
@@ -210,10 +222,11 @@ class Reader:
             info = self._tar.next()
             if info is None:
                 raise Unusable("open", "gone", "The packed file no longer has this member.")
-            self._passed[_safe(info.name)] = info
-        handle = self._tar.extractfile(self._passed[file.member])
-        if handle is None:
-            raise Unusable("open", "not_a_file", "The packed file's member is not a file.")
+            _forget_members(self._tar)
+            if info.isfile():
+                self._passed[self._names.of(info.name)] = info
+        handle = self._tar.extractfile(self._passed.pop(file.member))
+        assert handle is not None
         return _bounded(handle.read(min(file.bytes, LARGEST_FILE) + 1), file.bytes)
 
     def close(self) -> None:
@@ -222,11 +235,41 @@ class Reader:
             if each is not None:
                 each.close()
         self._zip = self._tar = self._path = None
-        self._passed, self._members = {}, {}
+        self._passed, self._members, self._names = {}, {}, _Names()
 
 
-def _safe(name: str) -> str:
-    return name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+class _Names:
+    """Names for the members of one packed file, in their order: no two alike, and all of them text."""
+
+    def __init__(self) -> None:
+        self._times: dict[str, int] = {}
+
+    def of(self, name: str) -> str:
+        """Bytes that are no text are escaped; a name that came before gets a number, as `tar -r` adds them."""
+        safe = name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+        if safe not in self._times:
+            self._times[safe] = 1
+            return safe
+        number = self._times[safe] + 1
+        while f"{safe} [{number}]" in self._times:
+            number += 1
+        self._times[safe] = number
+        self._times[f"{safe} [{number}]"] = 1
+        return f"{safe} [{number}]"
+
+
+def _forget_members(packed: tarfile.TarFile) -> None:
+    """Empty the list of all members passed so far that tarfile keeps: of millions it takes gigabytes."""
+    members: list[tarfile.TarInfo] = vars(packed)["members"]
+    members.clear()
+
+
+def _state_of(path: str) -> tuple[int, ...]:
+    try:
+        status = os.stat(path)  # noqa: PTH116
+    except OSError:
+        return ()
+    return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns
 
 
 def _bounded(data: bytes, size: int) -> bytes:

@@ -91,8 +91,13 @@ Report = Callable[[int, int, int, int], None]
 """Called before each file with its position, and kept, rejected and bytes so far."""
 
 
-def run_shard(task: ShardTask, report: Report, adapter: Adapter | None = None) -> ShardCounts:
-    """Do one shard; its new parts take the place of old ones together, so that it is done or as it was before."""
+def run_shard(
+    task: ShardTask, report: Report, adapter: Adapter | None = None, reader: Reader | None = None
+) -> ShardCounts:
+    """Do one shard; its new parts take the place of old ones together, so that it is done or as it was before.
+
+    A `reader` that comes from the shard before goes on in the packed file where it stands.
+    """
     clock = time.monotonic()
     workspace = Workspace(task.root)
     store = "" if task.headers_only else store_name(task.options.grey)
@@ -100,7 +105,9 @@ def run_shard(task: ShardTask, report: Report, adapter: Adapter | None = None) -
     files = shards.files_of(workspace, task.archive, task.shard)
     # A run that was killed while it put parts in place: what it read is what an earlier run kept.
     settle(workspace, task.archive, task.shard)
-    work = _Work(task, store, adapter, Reader(task.folder))
+    reader = reader or Reader(task.folder)
+    reader.look_again()
+    work = _Work(task, store, adapter, reader)
     with staged(workspace, task.archive, task.shard) as staging:
         if task.headers_only:
             work.all(files, report, None)

@@ -92,7 +92,7 @@ def update(
                 ignored += 1
             else:
                 walked.append((file.path, file.member, file.bytes, file.modified_ns))
-        there = pl.DataFrame(walked, schema=_SCHEMA, orient="row")
+        there = pl.DataFrame(walked, schema=_SCHEMA, orient="row").with_row_index("place")
         known = {shard: pl.read_parquet(home / f"{shard:05d}.parquet") for shard in known_shards(workspace, archive)}
         numbered = [
             frame.select(
@@ -104,7 +104,8 @@ def update(
         ]
         before = pl.concat(numbered) if numbered else pl.DataFrame(schema=_PLACE | _SCHEMA)
         keys = ["path", "member"]
-        new = there.join(before, on=keys, how="anti").sort(keys)
+        # Members as they follow one another: a compressed package is gone through once, and forwards.
+        new = there.join(before, on=keys, how="anti").sort("path", "place").drop("place")
         vanished = before.join(there, on=keys, how="anti")
         both = before.join(there, on=keys, suffix="_today")
         changed = both.filter(
@@ -112,7 +113,7 @@ def update(
         )
         renewed = [shard for shard in changed["shard"].unique().sort() if renew(shard)]
         for shard in renewed:
-            write_frame(known[shard].update(there, on=keys), home / f"{shard:05d}.parquet")
+            write_frame(known[shard].update(there.drop("place"), on=keys), home / f"{shard:05d}.parquet")
         first = max(known, default=-1) + 1
         for number, start in enumerate(range(0, new.height, shard_files)):
             write_frame(new[start : start + shard_files], home / f"{first + number:05d}.parquet")

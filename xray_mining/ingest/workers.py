@@ -235,8 +235,10 @@ def _serve(pipe: Connection, said: Any, log: Path, number: int, parent: int) -> 
     cv2.setNumThreads(1)
     keep_memory()
     from xray_mining.archive.adapter import Adapter, adapter_for
+    from xray_mining.archive.listing import Reader
 
-    adapters: dict[tuple[str, Path, Path | None], Adapter] = {}
+    # A worker's shards come in their order: each worker goes through a compressed package once, from front to end.
+    kept: dict[tuple[str, Path, Path | None], tuple[Adapter, Reader]] = {}
 
     def report(position: int, kept: int, rejected: int, size: int) -> None:
         if os.getppid() != parent:
@@ -252,9 +254,9 @@ def _serve(pipe: Connection, said: Any, log: Path, number: int, parent: int) -> 
             return
         which = (task.adapter, task.folder, task.mapping)
         try:
-            if which not in adapters:
-                adapters[which] = adapter_for(task.folder, task.adapter, task.mapping)
-            answer: tuple[int, Any] = (_DONE, run_shard(task, report, adapters[which]))
+            if which not in kept:
+                kept[which] = adapter_for(task.folder, task.adapter, task.mapping), Reader(task.folder)
+            answer: tuple[int, Any] = (_DONE, run_shard(task, report, *kept[which]))
         except CannotFinish as error:
             answer = (_DISK, str(error))
         except OSError as error:

@@ -1,0 +1,101 @@
+"""Packed files over several shards: gone through once and forwards, also where names repeat or are in no order."""
+
+import io
+import os
+import tarfile
+import warnings
+import zipfile
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from xray_mining.archive.listing import Reader, walk
+from xray_mining.archive.radiograph import Unusable
+from xray_mining.ingest import shards
+from xray_mining.ingest.options import GreyOptions, IngestOptions
+
+OPTIONS = IngestOptions(grey=GreyOptions(side_px=64), shard_files=2, near_duplicates=False)
+ORDER = [3, 0, 5, 1, 4, 2]
+
+
+def pack(path: Path, members: list[tuple[str, bytes]]) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if path.suffix == ".zip":
+        with warnings.catch_warnings(), zipfile.ZipFile(path, "w") as packed:
+            # That names repeat is what it is made for.
+            warnings.simplefilter("ignore")
+            for name, data in members:
+                packed.writestr(name, data)
+        return path
+    with tarfile.open(path, "w:gz" if path.suffix == ".gz" else "w") as packed:
+        for name, data in members:
+            info = tarfile.TarInfo(name)
+            info.size = len(data)
+            packed.addfile(info, io.BytesIO(data))
+    return path
+
+
+@pytest.mark.parametrize("name", ["p.tar.gz", "p.tar"])
+def test_a_package_of_several_shards_is_opened_once_by_a_worker(tmp_path, make_dicom, run_ingest, monkeypatch, name):
+    members = [(f"m{n}", make_dicom(tmp_path / "made" / f"{n}", number=n).read_bytes()) for n in ORDER]
+    pack(tmp_path / "a" / name, members)
+    (tmp_path / "sitecustomize.py").write_text(
+        "import sys, tarfile\n"
+        "if 'spawn_main' in ' '.join(sys.orig_argv):\n"
+        "    whole, step = tarfile.open, tarfile.TarFile.next\n"
+        "    def say(what):\n"
+        f"        with open({str(tmp_path / 'said')!r}, 'a') as said: said.write(what)\n"
+        "    def opened(*args, **kwargs):\n"
+        "        say('o')\n"
+        "        return whole(*args, **kwargs)\n"
+        "    def next_of(self):\n"
+        "        say('.')\n"
+        "        return step(self)\n"
+        "    tarfile.open, tarfile.TarFile.next = opened, next_of\n"
+    )
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path), prepend=os.pathsep)
+    workspace, summary = run_ingest(tmp_path / "a", tmp_path / "w", OPTIONS, name="a")
+    assert (summary.kept, summary.shards) == (6, 3)
+    said = (tmp_path / "said").read_text()
+    # The first header is read when the package is opened, by each kind of tar that is tried.
+    assert said.count("o") == 1
+    assert said.count(".") <= len(ORDER) + 4
+    listed = [file.member for each in range(3) for file in shards.files_of(workspace, "a", each)]
+    assert listed == [f"m{n}" for n in ORDER]
+
+
+@pytest.mark.parametrize("name", ["p.tar.gz", "p.tar", "p.zip"])
+def test_members_of_one_name_are_members_of_their_own(tmp_path, name):
+    members = [("x", b"first"), ("x [2]", b"looks alike"), ("x", b"second"), ("y", b"other"), ("x", b"third")]
+    pack(tmp_path / "a" / name, members)
+    files = list(walk(tmp_path / "a"))
+    assert [each.member for each in files] == ["x", "x [2]", "x [3]", "y", "x [4]"]
+    with closing(Reader(tmp_path / "a")) as reader:
+        assert [reader.read(each) for each in files] == [data for _, data in members]
+    with closing(Reader(tmp_path / "a")) as reader:
+        assert [reader.read(each) for each in reversed(files)] == [data for _, data in reversed(members)]
+
+
+def test_a_tar_with_a_member_added_anew_has_changed_nothing_on_a_second_run(tmp_path, make_dicom, run_ingest):
+    longer = make_dicom(tmp_path / "longer", number=1, ImageComments="put in again by tar -r").read_bytes()
+    first = make_dicom(tmp_path / "first", number=1).read_bytes()
+    pack(tmp_path / "a" / "p.tar", [("m", first), ("m", longer)])
+    for _ in range(2):
+        _, summary = run_ingest(tmp_path / "a", tmp_path / "w", name="a")
+        assert (summary.seen, summary.kept, summary.duplicate, summary.changed) == (2, 1, 1, 0)
+
+
+def test_a_reader_that_goes_on_notices_another_package_in_the_place_of_the_first(tmp_path):
+    pack(tmp_path / "a" / "p.tar.gz", [("x", b"old"), ("y", b"old too")])
+    x, y = walk(tmp_path / "a")
+    reader = Reader(tmp_path / "a")
+    assert reader.read(x) == b"old"
+    pack(tmp_path / "b" / "p.tar.gz", [("x", b"new"), ("y", b"new too")]).replace(tmp_path / "a" / "p.tar.gz")
+    reader.look_again()
+    assert reader.read(y) == b"new too"
+    (tmp_path / "a" / "p.tar.gz").unlink()
+    reader.look_again()
+    with pytest.raises(Unusable, match="no longer there") as trouble:
+        reader.read(x)
+    assert trouble.value.reason == "gone"
