@@ -275,7 +275,7 @@ def test_table_rows_killed_between_slices_are_finished_by_the_next_run(tmp_path,
     folder.mkdir()
     (folder / "t.csv").write_text("image,patient\n" + "".join(f"{n}.png,{n}\n" for n in range(10)))
     (folder / "mapping.yaml").write_text("table: t.csv\ncolumns: {image: image, patient_id: patient}\n")
-    monkeypatch.setattr("xray_mining.ingest.ingest._TABLE_ROWS", 4)
+    monkeypatch.setattr("xray_mining.ingest.ingest.TABLE_ROWS", 4)
     with monkeypatch.context() as patch:
         patch.setattr("xray_mining.ingest.ingest.count", lambda first: iter([first]))
         run_ingest(folder, tmp_path / "w", metadata_only=True)

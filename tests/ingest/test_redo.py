@@ -1,5 +1,6 @@
 """Shards that are done again: what was kept of vanished and changed files stays, and every file has its accounts."""
 
+import json
 import os
 import random
 import shutil
@@ -7,17 +8,23 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
+import cv2
 import numpy as np
 import polars as pl
 import pytest
 
+from xray_mining.archive.radiograph import Unusable
+from xray_mining.catalog.merge import merge
+from xray_mining.errors import UserError
 from xray_mining.ingest import parts, run, shards
 from xray_mining.ingest.ingest import IngestRequest, ingest
 from xray_mining.ingest.options import GreyOptions, IngestOptions
-from xray_mining.ingest.summary import status_of
+from xray_mining.ingest.summary import locate, rejected_paths, status_of
 from xray_mining.pixels.store import PixelStore
 from xray_mining.records.images import Images
+from xray_mining.records.masks import Masks, decode_mask
 from xray_mining.records.rejects import Rejects
 from xray_mining.workspace import Workspace
 
@@ -285,3 +292,225 @@ def test_a_run_killed_at_any_step_of_a_redo_leaves_no_key_with_a_wrong_picture(t
         assert not [path for path in root.rglob("staged/**/*") if path.is_file()]
         assert Rejects.read(workspace.parts("a", "rejects"))["reason"].to_list() == ["not_dicom"]
     assert 14 <= steps < 29
+
+
+def _as_an_earlier_version_left_it(workspace: Workspace, name: str) -> None:
+    """Digests of another kind, which the shards' own digest and counts do not name."""
+    for path in workspace.parts(name, "images").glob("*.parquet"):
+        other = pl.col("pixel_digest").str.reverse().str.replace(r"^(.{12})-(.{4})-(.{4})-(.{4})-", "$1$2$3$4")
+        text = other.str.replace(r"^(.{8})(.{4})(.{4})(.{4})", "$1-$2-$3-$4-")
+        Images.write(Images.read(path).with_columns(text.alias("pixel_digest")), path)
+    for path in (workspace.root / "parts" / name / "shards").glob("*.json"):
+        raw = json.loads(path.read_text())
+        del raw["pixel_digest"], raw["unread"]
+        path.write_text(json.dumps(raw | {"digest": "of an earlier version"}))
+
+
+def test_two_kinds_of_pixel_digests_are_told_apart_and_named(archive, tmp_path, run_ingest):
+    workspace, _ = run_ingest(archive.folder, tmp_path / "w", SMALL, name="a", domain="d")
+    assert merge(workspace).warnings == []
+    _as_an_earlier_version_left_it(workspace, "a")
+    # One kind finds its own copies.
+    assert merge(workspace).warnings == []
+    copy = shutil.copytree(archive.folder, tmp_path / "b")
+    mapping = copy / "mapping.yaml"
+    mapping.write_text(mapping.read_text() + "set: other\n")
+    _, missed = run_ingest(copy, tmp_path / "w", SMALL, name="b")
+    assert missed.kept > 9
+    summary = merge(workspace)
+    assert summary.older_digests == ("a",)
+    assert "archive a: has digests of an earlier version" in summary.lines()[-1]
+    assert "ingest" in summary.warnings[0] and len(summary.warnings) == 1
+    status = {each.archive: each.outdated for each in status_of(workspace).archives}
+    assert status == {"a": 3, "b": 0}
+    run_ingest(archive.folder, tmp_path / "w", SMALL, name="a")
+    _, found = run_ingest(copy, tmp_path / "w", SMALL, name="b")
+    assert merge(workspace).warnings == []
+    assert (found.kept, found.duplicate) == (0, missed.kept + missed.duplicate)
+
+
+def test_a_vanished_file_of_an_earlier_version_keeps_its_row_and_no_digest_of_the_other_kind(
+    archive, tmp_path, run_ingest
+):
+    workspace, first = run_ingest(archive.folder, tmp_path / "w", SMALL, name="a")
+    _as_an_earlier_version_left_it(workspace, "a")
+    (archive.folder / "0.dcm").unlink()
+    archive.put("1.dcm", 1)
+    _, summary = run_ingest(archive.folder, tmp_path / "w", SMALL, name="a")
+    rows = rows_of(workspace)
+    assert rows["0.dcm"][0]["pixel_digest"].to_list() == [None]
+    assert pictures_of(workspace, rows["0.dcm"][0]["image_key"].to_list()) != [None]
+    # What changed may still be in a cohort, where no copy of it would be found.
+    assert (rows["1.dcm"][0].height, rows["1.dcm"][1]["reason"].to_list()) == (0, ["changed"])
+    assert summary.seen == first.seen
+    _, summary = run_ingest(archive.folder, tmp_path / "w", SMALL, name="a", again=True)
+    assert rows_of(workspace)["1.dcm"][0].height == 1
+    assert (summary.seen, merge(workspace).warnings) == (first.seen, [])
+
+
+def test_counts_from_before_they_named_the_digests_are_named_and_nothing_is_read(archive, tmp_path, run_ingest):
+    workspace, _ = run_ingest(archive.folder, tmp_path / "w", SMALL, name="a")
+    for path in (workspace.root / "parts/a/shards").glob("*.json"):
+        raw = json.loads(path.read_text())
+        del raw["pixel_digest"]
+        path.write_text(json.dumps(raw))
+    run_ingest(shutil.copytree(archive.folder, tmp_path / "b"), tmp_path / "w", SMALL, name="b")
+    assert merge(workspace).older_digests == ("a",)
+    _, summary = run_ingest(archive.folder, tmp_path / "w", SMALL, name="a")
+    assert (summary.shards_now, merge(workspace).older_digests) == (0, ())
+
+
+@pytest.mark.parametrize("images", ["", "pictures"])
+def test_tables_that_nobody_reads_are_said_with_and_without_pictures(tmp_path, run_ingest, chest_picture, images):
+    folder = tmp_path / "a"
+    (folder / images).mkdir(parents=True)
+    for number in range(2):
+        cv2.imwrite(str(folder / images / f"{number}.png"), (chest_picture(number) >> 4).astype(np.uint8))
+    (folder / "t.csv").write_text("image,patient\n0.png,a\n1.png,b\n")
+    (folder / "mapping.yaml").write_text(
+        f"table: t.csv\nimages: '{images}'\ncolumns: {{image: image, patient_id: patient}}\n"
+    )
+    (folder / images / "reports.csv").write_text("patient,report\na,of another kind\n")
+    _, headers = run_ingest(folder, tmp_path / "w", SMALL, name="a", metadata_only=True)
+    _, whole = run_ingest(folder, tmp_path / "w", SMALL, name="a")
+    assert headers.ignored == whole.ignored == (1 if images else 3)
+    said = f"{headers.ignored} tables and texts ignored"
+    assert any(said in line for line in headers.lines()) and any(said in line for line in whole.lines())
+
+
+def test_again_for_some_shards_leaves_nothing_changed_in_them(archive, tmp_path, run_ingest):
+    workspace, first = run_ingest(archive.folder, tmp_path / "w", SMALL, name="a")
+    archive.put("0.dcm", 1)
+    archive.put("9.dcm", 1)
+    _, summary = run_ingest(archive.folder, tmp_path / "w", SMALL, name="a", shards=(0, 1), again=True)
+    assert summary.seen == first.seen + 1
+    for _ in range(2):
+        _, summary = run_ingest(archive.folder, tmp_path / "w", SMALL, name="a")
+        rejects = {name: rejects["reason"].to_list() for name, (_, rejects) in rows_of(workspace).items()}
+        assert (rejects["0.dcm"], rejects["9.dcm"], summary.seen) == ([], ["changed"], first.seen + 1)
+    assert [line for line in rejected_paths(workspace, "a") if "9.dcm" in line and "changed" in line]
+
+
+def test_a_change_after_again_is_an_event_of_its_own(archive, tmp_path, run_ingest):
+    run_ingest(archive.folder, tmp_path / "w", SMALL, name="a")
+    archive.put("0.dcm", 1)
+    assert [run_ingest(archive.folder, tmp_path / "w", SMALL, name="a")[1].changed for _ in range(2)] == [1, 0]
+    run_ingest(archive.folder, tmp_path / "w", SMALL, name="a", again=True)
+    archive.put("0.dcm", 0)
+    assert [run_ingest(archive.folder, tmp_path / "w", SMALL, name="a")[1].changed for _ in range(2)] == [1, 0]
+
+
+def test_again_that_is_killed_before_it_reads_is_gone_on_with(archive, tmp_path, run_ingest):
+    workspace, first = run_ingest(archive.folder, tmp_path / "w", SMALL, name="a")
+    before = rows_of(workspace)["0.dcm"][0]["pixel_digest"].to_list()
+    archive.put("0.dcm", 1)
+    with pytest.MonkeyPatch.context() as patch, suppress(Killed):
+        patch.setattr("xray_mining.ingest.ingest._run", killed)
+        ingest(workspace, IngestRequest(folder=archive.folder, name="a", jobs=1, again=True), SMALL)
+    assert status_of(workspace).archives[0].done == 0
+    _, summary = run_ingest(archive.folder, tmp_path / "w", SMALL, name="a")
+    assert (summary.seen, summary.shards_now) == (first.seen, 3)
+    assert rows_of(workspace)["0.dcm"][0]["pixel_digest"].to_list() != before
+
+
+def killed(*_: object) -> None:
+    raise Killed
+
+
+def test_a_file_that_was_gone_when_it_was_first_read_is_read_once_it_is_back(archive, tmp_path, run_ingest):
+    workspace = Workspace.create(tmp_path / "w")
+    with pytest.MonkeyPatch.context() as patch, suppress(Killed):
+        patch.setattr("xray_mining.ingest.ingest._run", killed)
+        ingest(workspace, IngestRequest(folder=archive.folder, name="a", jobs=1), SMALL)
+    (archive.folder / "0.dcm").unlink()
+    _, summary = run_ingest(archive.folder, tmp_path / "w", SMALL, name="a")
+    assert rows_of(workspace)["0.dcm"][1]["reason"].to_list() == ["gone"]
+    assert run_ingest(archive.folder, tmp_path / "w", SMALL, name="a")[1].shards_now == 0
+    # Another content than was listed, of which nothing was read: one account, until --again.
+    archive.put("0.dcm", 1)
+    run_ingest(archive.folder, tmp_path / "w", SMALL, name="a")
+    images, rejects = rows_of(workspace)["0.dcm"]
+    assert images.height + rejects.height == 1
+    archive.put("0.dcm", 0)
+    run_ingest(archive.folder, tmp_path / "w", SMALL, name="a")
+    images, rejects = rows_of(workspace)["0.dcm"]
+    assert (images.height, rejects.height) == (1, 0)
+
+
+def test_an_archive_that_was_moved_keeps_what_vanished_on_the_way(archive, tmp_path, run_ingest):
+    workspace, first = run_ingest(archive.folder, tmp_path / "w", SMALL, name="a")
+    moved = archive.folder.rename(tmp_path / "elsewhere")
+    (moved / "2.dcm").unlink()
+    (moved / "t.csv").write_text((moved / "t.csv").read_text().replace(",40", ",41"))
+    _, summary = run_ingest(moved, tmp_path / "w", SMALL, name="a")
+    assert (summary.seen, summary.kept, summary.vanished) == (first.seen, first.kept, 1)
+    images = rows_of(workspace)
+    assert images["2.dcm"][0]["age_years"].to_list() == [40, 40]
+    assert images["3.dcm"][0]["age_years"].to_list() == [41]
+
+
+def test_masks_that_changed_while_a_file_vanished(tmp_path, run_ingest):
+    folder = tmp_path / "a"
+    folder.mkdir()
+    rng = np.random.default_rng(1)
+    outline = np.zeros((64, 64), np.uint8)
+    outline[:, :16] = 255
+    for number in range(4):
+        cv2.imwrite(str(folder / f"{number}.png"), rng.integers(0, 255, (64, 64), np.uint8))
+        cv2.imwrite(str(folder / f"{number}_mask.png"), outline)
+    (folder / "t.csv").write_text("image,mask\n" + "".join(f"{each}.png,{each}_mask.png\n" for each in range(4)))
+    (folder / "mapping.yaml").write_text(
+        "table: t.csv\ncolumns: {image: image}\nmasks: [{column: mask, structures: {lungs: {from: 128}}}]\n"
+    )
+    run_ingest(folder, tmp_path / "w", SMALL, name="a")
+    (folder / "0.png").unlink()
+    outline[:, :32] = 255
+    for number in range(2):
+        cv2.imwrite(str(folder / f"{number}_mask.png"), outline)
+    for now in (1, 0):
+        workspace, summary = run_ingest(folder, tmp_path / "w", SMALL, name="a")
+        masks = Masks.read(workspace.parts("a", "masks"))
+        areas = {
+            key: int(decode_mask(lengths, 64).sum())
+            for key, lengths in masks.select("image_key", "run_lengths").iter_rows()
+        }
+        keys = [rows_of(workspace)[f"{number}.png"][0]["image_key"][0] for number in range(4)]
+        assert [areas[key] for key in keys] == [1024, 2048, 1024, 1024]
+        assert (summary.seen, summary.kept, summary.shards_now) == (4, 4, now)
+
+
+def test_headers_alone_after_pictures_take_nothing_away(archive, tmp_path, run_ingest, make_dicom):
+    folder = tmp_path / "dicom"
+    for number in range(4):
+        make_dicom(folder / f"{number}", number=number)
+    run_ingest(folder, tmp_path / "w", SMALL, name="a")
+    workspace, summary = run_ingest(folder, tmp_path / "w", SMALL, name="a", metadata_only=True)
+    assert (summary.seen, summary.shards_now, summary.shards_done) == (4, 0, 1)
+    digests = Images.read(workspace.parts("a", "images"))["pixel_digest"]
+    assert digests.null_count() == 0
+    _, summary = run_ingest(folder, tmp_path / "w", SMALL, name="a", metadata_only=True, again=True)
+    assert summary.shards_now == 1
+    _, summary = run_ingest(folder, tmp_path / "w", SMALL, name="a")
+    assert summary.shards_now == 1
+    assert Images.read(workspace.parts("a", "images"))["pixel_digest"].equals(digests)
+
+
+def test_rows_of_a_table_have_no_file_to_name(tmp_path, run_ingest):
+    folder = tmp_path / "a"
+    folder.mkdir()
+    (folder / "t.csv").write_text("image,patient\n0.png,a\n1.png,b\n")
+    (folder / "mapping.yaml").write_text("table: t.csv\ncolumns: {image: image, patient_id: patient}\n")
+    whole = run._Work.frame
+
+    def second_is_unusable(self: run._Work, position: int, *rest: Any) -> None:
+        if position == 1:
+            raise Unusable("header", "not_chest", "A reason.")
+        whole(self, position, *rest)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(run._Work, "frame", second_is_unusable)
+        workspace, summary = run_ingest(folder, tmp_path / "w", SMALL, name="a", metadata_only=True)
+    assert (summary.seen, summary.kept, summary.rejected) == (2, 1, 1)
+    assert rejected_paths(workspace, "a")[0] == "  not_chest: row 1 of the table: A reason."
+    with pytest.raises(UserError, match="from a table alone"):
+        locate(workspace, Images.read(workspace.parts("a", "images"))["image_key"][0])

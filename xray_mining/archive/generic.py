@@ -152,8 +152,15 @@ class Generic(Adapter):
 
     def files(self) -> Iterator[ListedFile]:
         """Every file of the images' folder."""
+        return self._walk(packed=True)
+
+    def ignored(self) -> int:
+        """Tables, masks and texts of the images' folder."""
+        return sum(self.ignores(file) for file in self._walk(packed=False))
+
+    def _walk(self, packed: bool) -> Iterator[ListedFile]:
         below = self.says.images.strip("/")
-        for file in walk(self.folder / below):
+        for file in walk(self.folder / below, packed=packed):
             yield replace(file, path=os.fsencode(below) + b"/" + file.path) if below else file
 
     def ignores(self, file: ListedFile) -> bool:

@@ -40,8 +40,10 @@ def refuse_no_folder(archive: Path) -> None:
         raise UserError(f"{archive}: {what}; name the folder that holds the archive")
 
 
-def walk(folder: Path, skip: tuple[str, ...] = ()) -> Iterator[ListedFile]:
+def walk(folder: Path, skip: tuple[str, ...] = (), packed: bool = True) -> Iterator[ListedFile]:
     """Every file below `folder` and every member of packed files, sorted by name; hidden folders are left out.
+
+    Without `packed` all packed files are left out, too: none is opened.
 
     Links to folders are not followed (they may loop); pipes, sockets and devices are listed with size -1, so that the
     books hold them and nobody opens them.
@@ -75,7 +77,8 @@ def walk(folder: Path, skip: tuple[str, ...] = ()) -> Iterator[ListedFile]:
             if not stat.S_ISREG(status.st_mode):
                 yield ListedFile(path, "", -1, status.st_mtime_ns)
             elif path.lower().endswith(PACKED):
-                yield from _members(root, path, status)
+                if packed:
+                    yield from _members(root, path, status)
             else:
                 yield ListedFile(path, "", status.st_size, status.st_mtime_ns)
         waiting.extend(reversed(folders))

@@ -17,6 +17,7 @@ import polars as pl
 
 from xray_mining.catalog.connection import MEMORY_LIMIT, first_line
 from xray_mining.errors import CannotFinish, UserError
+from xray_mining.ingest.parts import counts_of_shard
 from xray_mining.records.record import Record
 from xray_mining.records.tables import ALL
 from xray_mining.records.vectors import FeatureSets
@@ -58,6 +59,17 @@ class MergeSummary:
     """'rebuilt' or 'unchanged'."""
     results: str
     catalog_digest: str
+    older_digests: tuple[str, ...] = ()
+    """Archives whose pictures have digests of another kind than the others': copies between them are not found."""
+
+    @property
+    def warnings(self) -> list[str]:
+        """What the owner has to do for the catalog to be right: a sentence each."""
+        return [
+            f"archive {name}: has digests of an earlier version, by which its copies in other archives are not found; "
+            f"repeat its `xray-mining ingest`, which reads it anew"
+            for name in self.older_digests
+        ]
 
     def lines(self) -> list[str]:
         """The summary for people."""
@@ -66,6 +78,7 @@ class MergeSummary:
             f"catalog {self.catalog}: {self.images:,} images of {self.patients:,} patients, {self.duplicates:,} "
             f"duplicates, {self.rejects:,} rejects{reused}, {self.findings:,} findings",
             f"results {self.results}",
+            *self.warnings,
         ]
 
 
@@ -87,6 +100,7 @@ def merge(workspace: Workspace, force: bool = False, results: bool = True) -> Me
         catalog="rebuilt" if rebuilt["catalog"] else "unchanged",
         results="rebuilt" if rebuilt["results"] else "unchanged",
         catalog_digest=about["digest"],
+        older_digests=tuple(json.loads(about.get("older_digests", "[]"))),
     )
 
 
@@ -129,6 +143,12 @@ def _state_of_parts(workspace: Workspace, home: str) -> str:
             duckdb.__version__,
             [(record.table, record.version, list(record.columns())) for record in records],
             orders,
+            # Counts of shards say which kind of digests their rows have; a folder's time is that of its last new file.
+            [
+                (str(path.relative_to(workspace.root)), path.stat().st_mtime_ns)
+                for path in sorted(workspace.root.glob("parts/*/shards"))
+                if home == "catalog"
+            ],
             [
                 (str(path.relative_to(workspace.root)), (about := path.stat()).st_size, about.st_mtime_ns)
                 for record in records
@@ -167,10 +187,28 @@ def _refresh(workspace: Workspace, home: str, force: bool) -> bool:
             counts, digest = _fill_results(con, records, parts), ""
         con.execute("create table about_merge (name varchar, value varchar)")
         about = {"state": state, "digest": digest, "counts": json.dumps(counts)}
+        if home == "catalog":
+            about["older_digests"] = json.dumps(_older_digests(workspace, parts["images"]))
         con.executemany("insert into about_merge values (?, ?)", list(about.items()))
         con.execute("checkpoint")
     shutil.rmtree(spill, ignore_errors=True)
     return True
+
+
+def _older_digests(workspace: Workspace, images: Sequence[Path]) -> list[str]:
+    """Archives with pixel digests of an earlier version, where others have today's: the two kinds are never equal."""
+    kinds: dict[str, set[str]] = {}
+    for path in images:
+        archive = path.parents[1].name
+        counts = counts_of_shard(workspace, archive, int(path.stem)) if path.stem.isdigit() else []
+        # Rows of tables and headers have no digest. What has no counts was copied in: nobody knows its kind.
+        if not counts or any(each.store for each in counts):
+            kinds.setdefault(archive, set()).update([each.pixel_digest for each in counts] or [""])
+    if len(set().union(*kinds.values())) <= 1:
+        return []
+    from xray_mining.ingest.duplicates import PIXEL_DIGEST
+
+    return sorted(archive for archive, found in kinds.items() if found != {PIXEL_DIGEST})
 
 
 @contextmanager

@@ -75,10 +75,12 @@ def ingest(
     refuse_no_folder(archive)
     opened = Workspace.create(workspace)
     result = read_archive(opened, request, options)
-    merge(opened)
+    merged = merge(opened)
     outcomes = select(opened, "reports/ingest_outcomes", archive=result.archive)
     ages = select(opened, "reports/ingest_ages", archive=result.archive)
     finish(summary_of(result, outcomes, ages), as_json)
+    for line in merged.warnings:
+        typer.echo(line, err=True)
     if not as_json:
         for line in rejected_paths(opened, result.archive):
             typer.echo(line, err=True)

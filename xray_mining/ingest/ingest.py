@@ -18,22 +18,25 @@ from xray_mining.archive.listing import refuse_no_folder
 from xray_mining.archive.radiograph import Radiograph
 from xray_mining.errors import UserError
 from xray_mining.ingest import near_duplicates, shards
+from xray_mining.ingest.duplicates import PIXEL_DIGEST
 from xray_mining.ingest.earlier import NOT_READ
 from xray_mining.ingest.identity import Domain, file_key_of, open_domain
 from xray_mining.ingest.options import IngestOptions
 from xray_mining.ingest.parts import (
+    FIRST_TABLE_SHARD,
     ShardCounts,
     accounts_of,
     counts_of,
     forget,
     has_parts,
+    name_digests,
     outdate,
     part_path,
     readable_again,
     settle,
     stale,
 )
-from xray_mining.ingest.run import FIRST_TABLE_SHARD, ShardTask, rows_digest, run_table, store_name
+from xray_mining.ingest.run import ShardTask, rows_digest, run_table, store_name
 from xray_mining.ingest.workers import run_shards
 from xray_mining.progress import Bar, progress
 from xray_mining.records.file_events import FileEvents
@@ -43,7 +46,7 @@ from xray_mining.records.rejects import Rejects
 from xray_mining.workspace import ArchiveSettings, Workspace, asset, lock, sweep, versions, write_json
 
 # Table rows in one slice under --metadata-only.
-_TABLE_ROWS = 50_000
+TABLE_ROWS = 50_000
 # The part of rejects that holds files whose content changed since they were read.
 _CHANGED = "changed.parquet"
 # Of an archive's private folder: where it lies, and how it was last asked for.
@@ -133,6 +136,8 @@ def ingest(workspace: Workspace, request: IngestRequest, options: IngestOptions)
         if rows is not None:
             finished = _table_rows(workspace, task, adapter, rows, request.again)
             result = _result(workspace, task, store, finished=finished, listing=None, events={}, adapter=adapter)
+            # Where the pictures lie nobody looked, but what the adapter does not read is said.
+            result = replace(result, ignored=adapter.ignored())
             result = replace(result, shards=result.shards_done, seconds=round(time.monotonic() - clock, 3))
             run = f"{started:%Y%m%dT%H%M%S}-{uuid.uuid4().hex[:8]}"
             _write_run(workspace, run, result, finished, options, started=started)
@@ -155,6 +160,7 @@ def ingest(workspace: Workspace, request: IngestRequest, options: IngestOptions)
         _open_store(workspace, store, options)
         # What pictures were read with is all that headers say, and more.
         done = counts_of(workspace, name, any_store, task.digest)
+        name_digests(workspace, name, done.values(), PIXEL_DIGEST)
         mine = [done[each] for each in chosen if each in done]
         to_do = stale(workspace, name, [each.shard for each in mine], store, folder)
         to_do |= readable_again(workspace, name, mine, folder)
@@ -192,7 +198,7 @@ def _table_rows(
         return []
     finished = []
     for number in count(FIRST_TABLE_SHARD):
-        slice_of_rows = list(islice(rows, _TABLE_ROWS))
+        slice_of_rows = list(islice(rows, TABLE_ROWS))
         if not slice_of_rows:
             break
         if number not in done:

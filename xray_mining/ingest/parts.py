@@ -29,6 +29,8 @@ from xray_mining.workspace import Workspace, write_frame, write_json
 # Images last: what hangs on a row is there before it.
 _RECORDS: tuple[type[Record], ...] = (Findings, Boxes, Rejects, Masks, Pixels, Images)
 _COUNTS = "counts.json"
+FIRST_TABLE_SHARD = 50_000
+"""Shards of table rows without pictures are numbered from here: files of the same archive always come before them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +106,14 @@ def outdate(workspace: Workspace, archive: str, shards_to_do: Iterable[int], sto
             _counts_folder(workspace, archive).glob(f"{shard:05d}-{'*' if store is None else store}.json")
         ):
             write_json(asdict(replace(counts_in(path), digest="")), path)
+
+
+def name_digests(workspace: Workspace, archive: str, done: Iterable[ShardCounts], pixel_digest: str) -> None:
+    """Note the kind of digests in counts of before they told it: what `done` was made from names today's."""
+    for counts in done:
+        if not counts.pixel_digest:
+            path = counts_path(workspace, archive, counts.shard, counts.store)
+            write_json(asdict(replace(counts, pixel_digest=pixel_digest)), path)
 
 
 def has_parts(workspace: Workspace, archive: str, shard: int) -> bool:

@@ -123,10 +123,6 @@ def run_shard(
     return staging.counts
 
 
-# Shards of table rows without pictures are numbered from here: files of the same archive always come before them.
-FIRST_TABLE_SHARD = 50_000
-
-
 def run_table(task: ShardTask, radiographs: Sequence[Radiograph]) -> ShardCounts:
     """One slice of table rows → its parts, without pictures; `task.shard` is its number."""
     clock = time.monotonic()

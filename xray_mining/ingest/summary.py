@@ -4,13 +4,14 @@ import uuid
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 
 from xray_mining.errors import UserError
 from xray_mining.ingest import shards
-from xray_mining.ingest.ingest import IngestResult, path_of, wanted_digest
-from xray_mining.ingest.parts import accounts_of, counts_of, readable_again, stale
+from xray_mining.ingest.ingest import TABLE_ROWS, IngestResult, path_of, wanted_digest
+from xray_mining.ingest.parts import FIRST_TABLE_SHARD, accounts_of, counts_of, readable_again, stale
 from xray_mining.records.images import Images
 from xray_mining.records.rejects import Rejects
 from xray_mining.workspace import Workspace
@@ -26,8 +27,8 @@ HINTS = {
     "truncated_pixels": "Files were cut off: copy them again, then run with --again.",
     "undecodable": "No decoder reads these pixel data; try pip install 'xray-mining[decoders]', then --again.",
     "unknown_syntax": "No decoder knows their transfer syntax; convert them (dcmconv, gdcmconv), then --again.",
-    "unreadable": "This user may not read the files: mend their permissions, then run with --again.",
-    "gone": "Files went away while they were read; run again once the archive is quiet.",
+    "unreadable": "This user may not read the files, or the disk does not give them: mend that, then run again.",
+    "gone": "Files went away before they were read; once they are back, run again.",
     "crash": "A decoder ended its process on these files; they are named below, the rest is complete.",
     "hangs": "A decoder did not come back from these files; they are named below, the rest is complete.",
     "changed": "Files changed since they were read; run with --again to read them anew.",
@@ -177,6 +178,9 @@ def rejected_paths(workspace: Workspace, archive: str) -> list[str]:
     said = []
     for (reason,), rows in rejects.sort("shard", "position").group_by("reason", maintain_order=True):
         for row in rows.head(_LISTED_PATHS).iter_rows(named=True):
+            if row["shard"] >= FIRST_TABLE_SHARD:
+                said.append(f"  {reason}: row {_table_row(row)} of the table: {row['sentence']}")
+                continue
             file = shards.files_of(workspace, archive, row["shard"])[row["position"]]
             path = (folder or Path()) / Path(file.path.decode("utf-8", "surrogateescape"))
             said.append(
@@ -190,6 +194,11 @@ def rejected_paths(workspace: Workspace, archive: str) -> list[str]:
             "xray-mining locate FILE_KEY"
         )
     return said
+
+
+def _table_row(row: dict[str, Any]) -> int:
+    """The number of a row that names an image, from 0: slices of a table follow one another."""
+    return (row["shard"] - FIRST_TABLE_SHARD) * TABLE_ROWS + row["position"]
 
 
 def _printable(path: Path) -> str:
@@ -206,7 +215,7 @@ class ArchiveStatus:
     shards: int
     done: int
     outdated: int
-    """Shards whose rows are there, but whose table, mapping or masks changed since: the next run does them anew."""
+    """Shards whose rows are there, but are not today's: the next run does them anew."""
     seen: int
     kept: int
     rejected: int
@@ -225,7 +234,11 @@ class Status:
             return ["no archive yet; `xray-mining ingest ARCHIVE` reads one"]
         said = []
         for each in self.archives:
-            outdated = f" and {each.outdated} outdated (their tables or masks changed)" if each.outdated else ""
+            outdated = (
+                f" and {each.outdated} outdated (read from other tables, masks or files, or by an earlier version)"
+                if each.outdated
+                else ""
+            )
             said.append(
                 f"{each.archive} ({each.adapter}): {each.done} of {each.shards} shards done{outdated}; "
                 f"{each.seen:,} seen, {each.kept:,} kept and {each.rejected:,} rejected before duplicates are settled"
@@ -314,6 +327,10 @@ def _place(workspace: Workspace, archive: str, what: str, row: dict[str, object]
         raise UserError(
             f"archive {archive}: the private folder beside the workspace does not say where it lies; paths are known "
             f"to its holder only"
+        )
+    if int(str(row["shard"])) >= FIRST_TABLE_SHARD:
+        raise UserError(
+            f"archive {archive}: knows this key from a table alone; ingest it without --metadata-only to know its file"
         )
     file = shards.files_of(workspace, archive, int(str(row["shard"])))[int(str(row["position"]))]
     path = folder / Path(file.path.decode("utf-8", "surrogateescape"))
