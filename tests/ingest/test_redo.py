@@ -423,7 +423,7 @@ def test_a_file_that_was_gone_when_it_was_first_read_is_read_once_it_is_back(arc
         patch.setattr("xray_mining.ingest.ingest._run", killed)
         ingest(workspace, IngestRequest(folder=archive.folder, name="a", jobs=1), SMALL)
     (archive.folder / "0.dcm").unlink()
-    _, summary = run_ingest(archive.folder, tmp_path / "w", SMALL, name="a")
+    run_ingest(archive.folder, tmp_path / "w", SMALL, name="a")
     assert rows_of(workspace)["0.dcm"][1]["reason"].to_list() == ["gone"]
     assert run_ingest(archive.folder, tmp_path / "w", SMALL, name="a")[1].shards_now == 0
     # Another content than was listed, of which nothing was read: one account, until --again.
