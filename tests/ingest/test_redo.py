@@ -514,3 +514,14 @@ def test_rows_of_a_table_have_no_file_to_name(tmp_path, run_ingest):
     assert rejected_paths(workspace, "a")[0] == "  not_chest: row 1 of the table: A reason."
     with pytest.raises(UserError, match="from a table alone"):
         locate(workspace, Images.read(workspace.parts("a", "images"))["image_key"][0])
+
+
+def test_a_file_without_a_frame_has_an_account(tmp_path, make_dicom, run_ingest):
+    make_dicom(tmp_path / "a" / "none", number=1, NumberOfFrames=0)
+    make_dicom(tmp_path / "a" / "one", number=2)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("xray_mining.archive.dicom_folder.read_dicom", lambda _: iter(()))
+        _, summary = run_ingest(tmp_path / "a", tmp_path / "w", SMALL, name="a")
+    assert {each.reason: each.accounts for each in summary.outcomes if each.outcome == "rejected"} == {"no_pixels": 2}
+    _, summary = run_ingest(tmp_path / "a", tmp_path / "w", SMALL, name="a", again=True)
+    assert summary.seen == 2

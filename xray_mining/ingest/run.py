@@ -269,11 +269,15 @@ class _Work:
                 radiographs = self.adapter.read_header(file, data)
             elif radiographs is None:
                 radiographs = self.adapter.read(file, data)
+            frames = 0
             for radiograph in radiographs:
+                frames += 1
                 try:
                     self.frame(position, relative_id(file.path, file.member), key, radiograph, writer)
                 except Unusable as trouble:
                     self.reject(position, radiograph.frame, key, file.bytes, trouble)
+            if not frames:
+                raise Unusable("header", "no_pixels", "The file holds no frame.")
         except (Unusable, OSError):
             raise
         except MemoryError as error:
