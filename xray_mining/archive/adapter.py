@@ -11,6 +11,7 @@ from xray_mining import archive
 from xray_mining.archive.listing import walk
 from xray_mining.archive.radiograph import ListedFile, Radiograph
 from xray_mining.errors import UserError, unknown_name
+from xray_mining.workspace import asset
 
 
 class Adapter(ABC):
@@ -100,7 +101,8 @@ def adapter_for(folder: Path, name: str | None = None, mapping: Path | None = No
             return each(folder)
     if not any(folder.iterdir()):
         raise UserError(f"{folder}: holds no files; name the folder that holds the radiographs")
+    shipped = ", ".join(sorted(path.stem for path in asset("pipelines/mappings").glob("*.yaml")))
     raise UserError(
         f"{folder}: no adapter recognises this folder; name one with --adapter ({', '.join(sorted(known))}), or "
-        f"describe its table with --mapping FILE"
+        f"describe its table with --mapping FILE, or NAME of a shipped one ({shipped})"
     )

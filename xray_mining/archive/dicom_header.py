@@ -7,12 +7,14 @@ what it makes of odd files is the measure, and for the files read here both give
 
 import re
 import struct
-from collections.abc import Callable, Collection
-from functools import cache, lru_cache
+from collections.abc import Collection
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
 from pydicom.datadict import dictionary_VR, tag_for_keyword
+
+from xray_mining.archive.dicom_elements import places_of
 
 IMPLICIT = "1.2.840.10008.1.2"
 _NOT_HERE = ("1.2.840.10008.1.2.1.99", "1.2.840.10008.1.2.2")
@@ -167,19 +169,11 @@ def _tag(data: bytes, at: int) -> int:
     return group << 16 | element
 
 
-@cache
-def _places_of() -> Callable[..., tuple[list[list[int]], int]]:
-    # On first use: not every command that knows of adapters reads a header.
-    from xray_mining.archive.dicom_elements import places_of
-
-    return places_of
-
-
 def _elements(
     data: bytes, span: tuple[int, int], implicit: bool, last: int, wanted: np.ndarray
 ) -> tuple[dict[int, tuple[bytes, bytes]], int]:
     """VR and bytes of the wanted elements in `span`, and where the first tag behind `last`, or its end, stands."""
-    places, stopped = _places_of()(data, *span, implicit=implicit, last=last, wanted=wanted)
+    places, stopped = places_of(data, *span, implicit=implicit, last=last, wanted=wanted)
     if stopped < 0:
         raise _Odd
     return {

@@ -3,7 +3,7 @@
 import os
 from collections.abc import Iterator
 from dataclasses import replace
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Literal
 
@@ -354,6 +354,7 @@ def _number(text: str | None) -> float | None:
     return value if value is not None and abs(value) < 1e300 else None
 
 
+@lru_cache(4096)
 def snake_case(text: str) -> str:
     """A label as a name: small letters, digits and underscores."""
     return "_".join("".join(each if each.isalnum() else " " for each in text.lower()).split())
