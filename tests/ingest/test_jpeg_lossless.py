@@ -1,5 +1,7 @@
 """Our own decoder of lossless JPEG gives what a library's encoder was given, or nothing."""
 
+import resource
+
 import imagecodecs
 import numpy as np
 import pytest
@@ -87,6 +89,36 @@ def test_one_bit_too_few_or_a_byte_too_many_is_refused():
             decoded(whole[:-cut] + b"\xff\xd9")
     with pytest.raises(ValueError, match="damaged"):
         decoded(whole[:-2] + b"\x00\x00\xff\xd9")
+
+
+def of_two_frames(whole: bytes, rows: int, columns: int) -> bytes:
+    """The JPEG with a second frame header behind its own, of another size."""
+    at = whole.index(b"\xff\xc3")
+    stop = at + 2 + int.from_bytes(whole[at + 2 : at + 4], "big")
+    second = whole[at : at + 5] + rows.to_bytes(2, "big") + columns.to_bytes(2, "big") + whole[at + 9 : stop]
+    return whole[:stop] + second + whole[stop:]
+
+
+def test_a_second_frame_that_states_another_size_is_for_the_library():
+    whole = encoded(picture(30, 40, 12, 0.0, 1), 12)
+    with pytest.raises(ValueError, match="another kind"):
+        decoded(of_two_frames(whole, 65535, 65535))
+
+
+def test_a_picture_that_is_not_there_is_not_made_up():
+    whole = bytearray(encoded(np.full((30, 40), 1 << 11, np.uint16), 12))
+    assert decoded(bytes(whole)).shape == (30, 40)
+    at = whole.index(b"\xff\xc3")
+    whole[at + 5 : at + 9] = b"\xff" * 4
+    before = peak_bytes()
+    with pytest.raises(ValueError, match="damaged"):
+        decoded(bytes(whole))
+    # All of it would be 8 GB, which the system gives page by page as they are written.
+    assert peak_bytes() - before < 2**28
+
+
+def peak_bytes() -> int:
+    return 1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 
 
 def test_it_is_asked_first_and_the_library_where_it_refuses():

@@ -57,7 +57,7 @@ def _before_the_scan(head: bytes) -> tuple[int, int, int, int, bytes, int]:
                 stop = 17 + sum(body[1:17])
                 tables[body[0]] = body[1:stop]
                 body = body[stop:]
-        elif marker == _SOF3:
+        elif marker == _SOF3 and frame is None:
             precision, components = body[0], body[5]
             frame = precision, int.from_bytes(body[1:3], "big"), int.from_bytes(body[3:5], "big"), components
         elif marker == _SOS and frame is not None and len(body) == 6:
@@ -69,7 +69,7 @@ def _before_the_scan(head: bytes) -> tuple[int, int, int, int, bytes, int]:
                 raise ValueError("of another kind")
             return precision, rows, columns, predictor, codes, at
         elif marker not in (_DQT, _COM) and marker not in _OF_APPLICATIONS:
-            # Restarts, too, are for a library.
+            # Restarts, too, are for a library; of two frames, the one that was checked need not be the one that counts.
             raise ValueError("of another kind")
     raise ValueError("no scan")
 
@@ -205,6 +205,9 @@ def _decode(data: Any, predictor: Any, precision: Any, tables: Any, picture: Any
                 picture[y, x] = np.uint16((first + line[x]) & 0xFFFF)
         else:
             _undo(line, first, predictor if y else 1, picture[max(y - 1, 0)], picture[y])
+        if made_up > have:
+            # A few bytes may state a picture of gigabytes: what they do not hold is not made up to its end.
+            return False
     # Every bit was there, and less than a byte of them is left before the end mark.
     return have >= made_up and have - made_up < 8 and at + 1 < end and data[at] == 0xFF and data[at + 1] == _EOI
 
