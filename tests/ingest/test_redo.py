@@ -4,6 +4,7 @@ import json
 import os
 import random
 import shutil
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
@@ -14,17 +15,21 @@ import cv2
 import numpy as np
 import polars as pl
 import pytest
+from typer.testing import CliRunner
 
 from xray_mining.archive.radiograph import Unusable
-from xray_mining.catalog.merge import merge
+from xray_mining.catalog.merge import merge, part_paths
+from xray_mining.cli import ingest as _commands  # noqa: F401  registers them
+from xray_mining.cli.app import app
 from xray_mining.errors import UserError
 from xray_mining.ingest import parts, run, shards
-from xray_mining.ingest.ingest import IngestRequest, ingest
+from xray_mining.ingest.ingest import IngestRequest, IngestResult, ingest
 from xray_mining.ingest.options import GreyOptions, IngestOptions
 from xray_mining.ingest.summary import locate, rejected_paths, status_of
 from xray_mining.pixels.store import PixelStore
 from xray_mining.records.images import Images
 from xray_mining.records.masks import Masks, decode_mask
+from xray_mining.records.pixels import Pixels
 from xray_mining.records.rejects import Rejects
 from xray_mining.workspace import Workspace
 
@@ -525,3 +530,78 @@ def test_a_file_without_a_frame_has_an_account(tmp_path, make_dicom, run_ingest)
     assert {each.reason: each.accounts for each in summary.outcomes if each.outcome == "rejected"} == {"no_pixels": 2}
     _, summary = run_ingest(tmp_path / "a", tmp_path / "w", SMALL, name="a", again=True)
     assert summary.seen == 2
+
+
+def test_a_process_that_wants_a_shard_that_another_is_at_waits(archive, tmp_path, run_ingest):
+    workspace, first = run_ingest(archive.folder, tmp_path / "w", SMALL, name="a")
+    counts = parts.counts_of_shard(workspace, "a", 0)[0]
+    said = []
+
+    def other() -> None:
+        with parts.staged(workspace, "a", 0) as staging:
+            said.append("other")
+            staging.counts = counts
+
+    waiting = threading.Thread(target=other)
+    with parts.staged(workspace, "a", 0) as staging:
+        staging.write(Images, Images.read(parts.part_path(workspace, "a", Images, 0)))
+        waiting.start()
+        waiting.join(0.3)
+        said.append("first")
+        assert (staging.folder / "images.parquet").is_file()
+        staging.counts = counts
+    waiting.join()
+    assert said == ["first", "other"]
+    assert run_ingest(archive.folder, tmp_path / "w", SMALL, name="a")[1].seen == first.seen
+
+
+def test_a_store_that_is_open_while_a_shard_is_read_anew_gives_no_other_picture(tmp_path, make_dicom, run_ingest):
+    for number in range(3):
+        make_dicom(tmp_path / "a" / f"{number}", number=number)
+    workspace, _ = run_ingest(tmp_path / "a", tmp_path / "w", SMALL, name="a")
+    opened, late = PixelStore.open(workspace), PixelStore.open(workspace)
+    keys = opened.frame.sort("offset")["image_key"]
+    pictures = opened.read(keys)
+    (tmp_path / "a" / "0").write_text("no picture any more: what follows moves up in the raw file")
+    make_dicom(tmp_path / "a" / "3", number=3)
+    run_ingest(tmp_path / "a", tmp_path / "w", SMALL, name="a", again=True)
+    # Who holds the old file has the old pictures; who opens the new one has not the rows for it.
+    assert np.array_equal(opened.read(keys), pictures)
+    with pytest.raises(UserError, match="was replaced since it was opened"):
+        late.read(keys[1:2])
+    assert np.array_equal(PixelStore.open(workspace).read(keys[1:]), pictures[1:])
+
+
+def test_a_merge_while_a_shard_is_on_its_way_finds_every_part_that_it_listed(archive, tmp_path, run_ingest):
+    workspace, _ = run_ingest(archive.folder, tmp_path / "w", SMALL, name="a")
+    listed = part_paths(workspace, Pixels)
+    archive.age += 1
+    archive.write_table()
+    for moves in range(3):
+        with killed_after(moves), suppress(Killed):
+            ingest(workspace, IngestRequest(folder=archive.folder, name="a", jobs=1), SMALL)
+        assert all(path.is_file() for path in listed)
+        assert merge(workspace).images > 0
+
+
+def test_the_books_of_one_job_hold_while_another_ends_a_shard(archive, tmp_path, monkeypatch):
+    def both(workspace: Workspace, request: IngestRequest, options: IngestOptions) -> IngestResult:
+        result = ingest(workspace, replace(request, shards=(0, 1)), SMALL)
+        ingest(workspace, replace(request, shards=(1, 2)), SMALL)
+        return result
+
+    monkeypatch.setattr("xray_mining.ingest.ingest.ingest", both)
+    said = CliRunner().invoke(app, ["ingest", str(archive.folder), "--workspace", str(tmp_path / "w"), "--json"])
+    assert said.exit_code == 0, said.exception
+    summary = json.loads(said.stdout)
+    assert summary["seen"] == summary["kept"] + summary["duplicate"] + summary["rejected"]
+    workspace = Workspace.open(tmp_path / "w")
+    name = next(iter(workspace.settings.archives))
+    assert summary["seen"] == parts.accounts_of(workspace, name).seen
+
+
+def test_a_file_that_the_desktop_left_among_the_stores_stops_nothing(archive, tmp_path, run_ingest):
+    workspace, first = run_ingest(archive.folder, tmp_path / "w", SMALL, name="a")
+    (workspace.root / "pixels" / ".DS_Store").write_text("")
+    _, summary = run_ingest(archive.folder, tmp_path / "w", SMALL, name="a", again=True)
+    assert (summary.seen, summary.shards_now) == (first.seen, 3)

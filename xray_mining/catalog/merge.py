@@ -9,7 +9,7 @@ import re
 import shutil
 from collections.abc import Generator, Iterable, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import duckdb
@@ -59,6 +59,8 @@ class MergeSummary:
     """'rebuilt' or 'unchanged'."""
     results: str
     catalog_digest: str
+    seen: dict[str, int] = field(default_factory=dict)
+    """Accounts of each archive in the parts that were merged; empty in a catalog of an earlier version."""
     older_digests: tuple[str, ...] = ()
     """Archives whose pictures have digests of another kind than the others': copies between them are not found."""
 
@@ -100,6 +102,7 @@ def merge(workspace: Workspace, force: bool = False, results: bool = True) -> Me
         catalog="rebuilt" if rebuilt["catalog"] else "unchanged",
         results="rebuilt" if rebuilt["results"] else "unchanged",
         catalog_digest=about["digest"],
+        seen=json.loads(about.get("seen", "{}")),
         older_digests=tuple(json.loads(about.get("older_digests", "[]"))),
     )
 
@@ -188,6 +191,7 @@ def _refresh(workspace: Workspace, home: str, force: bool) -> bool:
         con.execute("create table about_merge (name varchar, value varchar)")
         about = {"state": state, "digest": digest, "counts": json.dumps(counts)}
         if home == "catalog":
+            about["seen"] = json.dumps(dict(con.execute(_text("accounts")).fetchall()))
             about["older_digests"] = json.dumps(_older_digests(workspace, parts["images"]))
         con.executemany("insert into about_merge values (?, ?)", list(about.items()))
         con.execute("checkpoint")

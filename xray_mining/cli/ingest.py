@@ -1,5 +1,6 @@
 """Commands about archives: ingest, status, locate."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -78,6 +79,8 @@ def ingest(
     merged = merge(opened)
     outcomes = select(opened, "reports/ingest_outcomes", archive=result.archive)
     ages = select(opened, "reports/ingest_ages", archive=result.archive)
+    # Other jobs may have ended shards of the archive since this run did: the books are those of what was merged.
+    result = replace(result, seen=merged.seen.get(result.archive, result.seen))
     finish(summary_of(result, outcomes, ages), as_json)
     for line in merged.warnings:
         typer.echo(line, err=True)

@@ -8,7 +8,7 @@ import json
 import os
 import shutil
 from collections.abc import Generator, Iterable
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -24,7 +24,7 @@ from xray_mining.records.masks import Masks
 from xray_mining.records.pixels import Pixels
 from xray_mining.records.record import Record
 from xray_mining.records.rejects import Rejects
-from xray_mining.workspace import Workspace, write_frame, write_json
+from xray_mining.workspace import Workspace, lock, write_frame, write_json
 
 # Images last: what hangs on a row is there before it.
 _RECORDS: tuple[type[Record], ...] = (Findings, Boxes, Rejects, Masks, Pixels, Images)
@@ -148,18 +148,25 @@ def accounts_of(workspace: Workspace, archive: str) -> Accounts:
 def staged(workspace: Workspace, archive: str, shard: int) -> Generator["Staging"]:
     """A place for a shard's new parts, which take the old ones' place when the block ends well.
 
-    Whatever an earlier run left there is gone; nothing is left there when the block ends ill.
+    What a killed run left there is put in place where it is whole, and else gone; nothing is left there when the block
+    ends ill. Another process that wants the same shard waits: two would take each other's parts for their own.
     """
-    discard(workspace, archive, shard)
-    staging = Staging(workspace, archive, shard)
-    try:
-        yield staging
-        assert staging.counts is not None
-        write_json(asdict(staging.counts), staging.folder / _COUNTS)
-    except BaseException:
+    with _alone(workspace, archive, shard):
+        _put_in_place(workspace, archive, shard)
         discard(workspace, archive, shard)
-        raise
-    settle(workspace, archive, shard)
+        staging = Staging(workspace, archive, shard)
+        try:
+            yield staging
+            assert staging.counts is not None
+            write_json(asdict(staging.counts), staging.folder / _COUNTS)
+        except BaseException:
+            discard(workspace, archive, shard)
+            raise
+        _put_in_place(workspace, archive, shard)
+
+
+def _alone(workspace: Workspace, archive: str, shard: int) -> AbstractContextManager[int]:
+    return lock(shards.folder_of(workspace, archive) / "locks" / f"{shard:05d}.lock")
 
 
 @dataclass(slots=True)
@@ -200,12 +207,19 @@ def _beside(workspace: Workspace, store: str) -> Workspace:
 def discard(workspace: Workspace, archive: str, shard: int) -> None:
     """Remove what was written for a shard and never put in place."""
     shutil.rmtree(_staging(workspace, archive, shard), ignore_errors=True)
-    for store in (workspace.root / "pixels").glob("*"):
-        raw_shard(_beside(workspace, store.name), store.name, archive, shard).unlink(missing_ok=True)
+    for waiting in (workspace.root / "pixels").glob("*/staged"):
+        store = waiting.parent.name
+        raw_shard(_beside(workspace, store), store, archive, shard).unlink(missing_ok=True)
 
 
 def settle(workspace: Workspace, archive: str, shard: int) -> None:
-    """Put a shard's new parts in place, or go on with that where a run was killed while it did."""
+    """Go on where a run was killed while it put a shard's new parts in place; one that is at it now is waited for."""
+    if (_staging(workspace, archive, shard) / _COUNTS).is_file():
+        with _alone(workspace, archive, shard):
+            _put_in_place(workspace, archive, shard)
+
+
+def _put_in_place(workspace: Workspace, archive: str, shard: int) -> None:
     folder = _staging(workspace, archive, shard)
     if not (folder / _COUNTS).is_file():
         return
@@ -249,11 +263,8 @@ def _retract(workspace: Workspace, archive: str, new: ShardCounts) -> None:
     pixels = part_path(workspace, archive, Pixels, new.shard)
     moved = not (_staging(workspace, archive, new.shard) / f"{Pixels.table}.parquet").is_file()
     if new.store and pixels.is_file() and not moved:
-        others = Pixels.read(pixels).filter(pl.col("store") != new.store)
-        if others.height:
-            write_frame(others, pixels)
-        else:
-            pixels.unlink()
+        # Never unlinked, though it may be empty: a merge that has listed it reads it by its name.
+        write_frame(Pixels.read(pixels).filter(pl.col("store") != new.store), pixels)
 
 
 def forget(workspace: Workspace, archive: str, shard: int, store: str) -> None:

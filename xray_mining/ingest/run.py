@@ -25,7 +25,7 @@ from xray_mining.ingest.earlier import Earlier
 from xray_mining.ingest.grey import Grey, box_into_square, grey, mask_into_square
 from xray_mining.ingest.identity import Domain, file_key_of, identify
 from xray_mining.ingest.options import GreyOptions, IngestOptions
-from xray_mining.ingest.parts import ShardCounts, Staging, settle, staged
+from xray_mining.ingest.parts import ShardCounts, Staging, staged
 from xray_mining.ingest.quality import flags_of
 from xray_mining.ingest.shrink import prepare
 from xray_mining.pixels.store import ShardWriter
@@ -103,8 +103,6 @@ def run_shard(
     store = "" if task.headers_only else store_name(task.options.grey)
     adapter = adapter or adapter_for(task.folder, task.adapter, task.mapping)
     files = shards.files_of(workspace, task.archive, task.shard)
-    # A run that was killed while it put parts in place: what it read is what an earlier run kept.
-    settle(workspace, task.archive, task.shard)
     reader = reader or Reader(task.folder)
     reader.look_again()
     work = _Work(task, store, adapter, reader)

@@ -70,6 +70,7 @@ class PixelStore:
     _offsets: np.ndarray = field(repr=False)
     _file_numbers: np.ndarray = field(repr=False)
     _file_names: tuple[str, ...] = field(repr=False)
+    _file_states: tuple[tuple[int, int] | None, ...] = field(repr=False)
     _open: dict[int, int] = field(default_factory=dict, repr=False)
 
     @classmethod
@@ -84,6 +85,8 @@ class PixelStore:
         if not folder.is_dir():
             home = workspace.root / "pixels"
             raise unknown_name("pixel store", name, [p.name for p in home.iterdir()] if home.is_dir() else [])
+        # Before the rows: a raw file that is another one by the time it is opened is then never taken for theirs.
+        states = {entry.name: _state_of(entry.stat()) for entry in os.scandir(folder) if entry.name.endswith(".raw")}
         frame = rows_of(workspace, name).sort("image_key")
         files = (pl.col("archive") + "-" + pl.col("shard").cast(pl.String).str.zfill(5) + ".raw").alias("file")
         names = frame.select(files)["file"]
@@ -96,6 +99,7 @@ class PixelStore:
             _offsets=frame["offset"].to_numpy(),
             _file_numbers=distinct.search_sorted(names).to_numpy() if len(names) else np.empty(0, np.uint32),
             _file_names=tuple(distinct.to_list()),
+            _file_states=tuple(states.get(each) for each in distinct),
         )
 
     @property
@@ -118,7 +122,8 @@ class PixelStore:
     def read(self, image_keys: Sequence[str] | pl.Series) -> np.ndarray:
         """Pictures in the order of the keys, (n, side, side) uint8 or uint16, bright = dense.
 
-        UserError where a key has no picture, or where a raw file is shorter than its rows say.
+        UserError where a key has no picture, where a raw file is shorter than its rows say, or where it was replaced
+        since the store was opened.
         """
         return self.read_at(self.places(image_keys))
 
@@ -167,12 +172,19 @@ class PixelStore:
                 os.close(self._open.pop(next(iter(self._open))))
             path = self.folder / self._file_names[number]
             try:
-                self._open[number] = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+                handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
             except OSError as error:
                 raise UserError(
                     f"pixel store {self.name}: {path.name} cannot be opened ({error.strerror}); repeat the ingest of "
                     f"its archive with --again"
                 ) from error
+            if _state_of(os.fstat(handle)) != self._file_states[number]:
+                os.close(handle)
+                raise UserError(
+                    f"pixel store {self.name}: {path.name} was replaced since it was opened, by an ingest of its "
+                    f"archive; repeat this command once that has ended"
+                )
+            self._open[number] = handle
         return self._open[number]
 
     def _places(self, image_keys: Sequence[str] | pl.Series) -> np.ndarray:
@@ -201,6 +213,10 @@ class PixelStore:
     def __setstate__(self, state: dict[str, Any]) -> None:
         for name, value in state.items():
             setattr(self, name, value)
+
+
+def _state_of(status: os.stat_result) -> tuple[int, int]:
+    return status.st_size, status.st_mtime_ns
 
 
 def _packed(keys: pl.Series) -> np.ndarray:
