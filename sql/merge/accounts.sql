@@ -1,13 +1,16 @@
 -- question: how many accounts the parts of each archive hold, before duplicates are settled
 -- one row: one archive
 -- example: run by `xray-mining merge`
-select
-    archive,
-    count(*) as accounts
-from (
+with
+raw_accounts as (
     select archive from raw_images
     union all
     select archive from raw_rejects
 )
+
+select
+    archive,
+    count(*) as accounts
+from raw_accounts
 group by archive
 order by archive

@@ -13,7 +13,7 @@ from pydicom.encaps import encapsulate
 
 from xray_mining.archive import dicom_file
 from xray_mining.archive.dicom_file import header_at_head, read_dicom
-from xray_mining.archive.dicom_header import _KEYWORDS, quick_header
+from xray_mining.archive.dicom_header import _KEYWORDS, _value_before, quick_header
 from xray_mining.archive.radiograph import Unusable
 
 EXPLICIT, IMPLICIT, JPEG = "1.2.840.10008.1.2.1", "1.2.840.10008.1.2", "1.2.840.10008.1.2.4.70"
@@ -130,6 +130,28 @@ def test_damaged_headers_are_read_as_pydicom_reads_them(data, draws):
     for at in draws.draw(st.lists(st.integers(128, len(data) - 1), min_size=1, max_size=3)):
         damaged[at] = draws.draw(st.integers(0, 255))
     agree(bytes(damaged[: draws.draw(st.integers(132, len(data)))]))
+
+
+def test_long_values_are_not_kept_in_memory():
+    about = Dataset()
+    about.file_meta = FileMetaDataset()
+    about.file_meta.TransferSyntaxUID = EXPLICIT
+    about.file_meta.MediaStorageSOPClassUID = about.SOPClassUID = "1.2.840.10008.5.1.4.1.1.1"
+    about.file_meta.MediaStorageSOPInstanceUID = about.SOPInstanceUID = "1.2"
+    about.PixelData = bytes(2)
+    about["PixelData"].VR = "OW"
+    _value_before.cache_clear()
+    kept = {}
+    for length in (10, 60_000):
+        buffer = io.BytesIO()
+        about.InstitutionAddress = "A" * length
+        about.save_as(buffer, enforce_file_format=True)
+        before = _value_before.cache_info().currsize
+        header = quick_header(buffer.getvalue())
+        assert header is not None and header.element("InstitutionAddress") == "A" * length
+        kept[length] = _value_before.cache_info().currsize - before
+    # The short address and the class, which come again.
+    assert kept[60_000] == 0 < kept[10]
 
 
 @pytest.mark.parametrize("orientation", ["A\\F", "P\\F"])

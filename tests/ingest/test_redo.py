@@ -605,3 +605,12 @@ def test_a_file_that_the_desktop_left_among_the_stores_stops_nothing(archive, tm
     (workspace.root / "pixels" / ".DS_Store").write_text("")
     _, summary = run_ingest(archive.folder, tmp_path / "w", SMALL, name="a", again=True)
     assert (summary.seen, summary.shards_now) == (first.seen, 3)
+
+
+def test_counts_that_another_process_takes_back_meanwhile_are_no_error(archive, tmp_path, run_ingest):
+    workspace, _ = run_ingest(archive.folder, tmp_path / "w", SMALL, name="a")
+    # Listed, and gone when it is opened.
+    (workspace.root / "parts/a/shards/00000-grey.json").symlink_to("nowhere")
+    assert sorted(parts.counts_of(workspace, "a", None)) == [0, 1, 2]
+    assert len(parts.counts_of_shard(workspace, "a", 0)) == 1
+    assert status_of(workspace).archives[0].done == 3

@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from xray_mining.errors import UserError
+from xray_mining.errors import CannotFinish, UserError
+from xray_mining.records.images import Images
 from xray_mining.records.masks import decode_mask, encode_mask
 from xray_mining.records.record import Record
 from xray_mining.records.tables import ALL
@@ -35,6 +36,11 @@ def test_a_part_comes_back_as_it_went(record: type[Record], tmp_path):
     rows = record.sample(20)
     record.write(rows, tmp_path / "part.parquet")
     assert record.read(tmp_path).equals(rows)
+
+
+def test_a_part_that_went_away_while_it_was_listed_is_no_damaged_one(tmp_path):
+    with pytest.raises(CannotFinish, match=r"00001\.parquet: this part of images went away"):
+        Images.read([tmp_path / "00001.parquet"])
 
 
 def test_a_damaged_part_is_named(tmp_path):

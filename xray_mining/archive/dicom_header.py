@@ -105,6 +105,8 @@ _KNOWN_TAGS = _tags({*_WANTED, _CHARACTER_SET})
 _TAGS_OF_HEADER = _tags([tag for tag in _KNOWN_TAGS if tag >> 16 != 0x0028 or tag in (0x00280030, 0x00280301)])
 _OWN = frozenset({_INSTANCE} | {tag for tag, (_, vr) in _WANTED.items() if vr == b"SQ"})
 """Of values that hardly come again, or that may be changed: they are not remembered."""
+_LONGEST_REMEMBERED = 64
+"""Bytes: a few thousand values of thousands of bytes each would take gigabytes."""
 _TAGS_OF_META = _tags([_SYNTAX, _MEDIA])
 _TAG_AND_LENGTH = struct.Struct("<HHI").unpack_from
 _UNSIGNED, _SIGNED = struct.Struct("<H").unpack, struct.Struct("<h").unpack
@@ -156,7 +158,8 @@ def quick_header(data: bytes, with_pixels: bool = True) -> QuickHeader | None:
         values = {}
         for tag, (kind, value) in found.items():
             if value:
-                taken = (_value if tag in _OWN else _value_before)(tag, kind, value)
+                own = tag in _OWN or len(value) > _LONGEST_REMEMBERED
+                taken = (_value if own else _value_before)(tag, kind, value)
                 if taken is not None:
                     values[_WANTED[tag][0]] = taken
     except (_Odd, struct.error, UnicodeDecodeError, ValueError, RecursionError):

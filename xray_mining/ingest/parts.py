@@ -7,7 +7,7 @@ last. A run that is killed before has changed nothing; one that is killed while 
 import json
 import os
 import shutil
-from collections.abc import Generator, Iterable
+from collections.abc import Generator, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -85,8 +85,7 @@ def counts_of(
     None is any store: with pictures or without.
     """
     found = {}
-    for path in sorted(_counts_folder(workspace, archive).glob(f"*-{'*' if store is None else store}.json")):
-        counts = counts_in(path)
+    for _, counts in _counts(workspace, archive, f"*-{'*' if store is None else store}"):
         if digest is not None and counts.digest != digest:
             continue
         if part_path(workspace, archive, Images, counts.shard).is_file():
@@ -96,16 +95,24 @@ def counts_of(
 
 def counts_of_shard(workspace: Workspace, archive: str, shard: int) -> list[ShardCounts]:
     """The counts that a shard has for any store; none where it was never finished."""
-    return [counts_in(path) for path in sorted(_counts_folder(workspace, archive).glob(f"{shard:05d}-*.json"))]
+    return [counts for _, counts in _counts(workspace, archive, f"{shard:05d}-*")]
+
+
+def _counts(workspace: Workspace, archive: str, names: str) -> Iterator[tuple[Path, ShardCounts]]:
+    """Counts with their files, by a pattern of names; those that another process takes back meanwhile are left out."""
+    for path in sorted(_counts_folder(workspace, archive).glob(f"{names}.json")):
+        try:
+            counts = counts_in(path)
+        except FileNotFoundError:
+            continue
+        yield path, counts
 
 
 def outdate(workspace: Workspace, archive: str, shards_to_do: Iterable[int], store: str | None) -> None:
     """Have shards done anew, by this run or, should it be killed, by the next; their parts stay until then."""
     for shard in shards_to_do:
-        for path in sorted(
-            _counts_folder(workspace, archive).glob(f"{shard:05d}-{'*' if store is None else store}.json")
-        ):
-            write_json(asdict(replace(counts_in(path), digest="")), path)
+        for path, counts in _counts(workspace, archive, f"{shard:05d}-{'*' if store is None else store}"):
+            write_json(asdict(replace(counts, digest="")), path)
 
 
 def name_digests(workspace: Workspace, archive: str, done: Iterable[ShardCounts], pixel_digest: str) -> None:
@@ -252,8 +259,7 @@ def _retract(workspace: Workspace, archive: str, new: ShardCounts) -> None:
     Before the new pictures take the old ones' place: no key may ever stand for another's picture.
     """
     counts_path(workspace, archive, new.shard, new.store).unlink(missing_ok=True)
-    for path in sorted(_counts_folder(workspace, archive).glob(f"{new.shard:05d}-*.json")):
-        other = counts_in(path)
+    for path, other in _counts(workspace, archive, f"{new.shard:05d}-*"):
         # Stores share the rows of images: made from other tables, or from headers alone, they are not another
         # store's any more; and what could not be read for this one waits to be read for all.
         if other.digest != new.digest or (other.store and not new.store):

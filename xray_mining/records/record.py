@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 import dataframely as dy
 import polars as pl
 
-from xray_mining.errors import UserError
+from xray_mining.errors import CannotFinish, UserError
 from xray_mining.workspace import write_frame
 
 UUID_PATTERN = r"^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$"
@@ -124,6 +124,11 @@ class Record(dy.Schema):
         for path in paths:
             try:
                 frames.append(cls.upgrade(pl.read_parquet(path)).select(cls.column_names()))
+            except FileNotFoundError as error:
+                raise CannotFinish(
+                    f"{path.name}: this part of {cls.table} went away while it was to be read; repeat the command once "
+                    f"the ingest that is at work has ended"
+                ) from error
             except (OSError, pl.exceptions.PolarsError) as error:
                 raise UserError(
                     f"{path.name}: is not a readable part of {cls.table} ({type(error).__name__}); remove it and "
