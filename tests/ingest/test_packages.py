@@ -99,3 +99,16 @@ def test_a_reader_that_goes_on_notices_another_package_in_the_place_of_the_first
     with pytest.raises(Unusable, match="no longer there") as trouble:
         reader.read(x)
     assert trouble.value.reason == "gone"
+
+
+@pytest.mark.parametrize("name", ["p.tar.gz", "p.tar"])
+def test_a_reader_remembers_few_of_the_members_it_passed_and_goes_back_for_the_others(tmp_path, monkeypatch, name):
+    monkeypatch.setattr("xray_mining.archive.listing._MOST_PASSED", 3)
+    members = [(f"m{number}", bytes([number])) for number in range(1, 10)]
+    pack(tmp_path / "a" / name, members)
+    files = list(walk(tmp_path / "a"))
+    order = [8, 0, 7, 7, 3, 8, 1]
+    with closing(Reader(tmp_path / "a")) as reader:
+        for each in order:
+            assert reader.read(files[each]) == members[each][1]
+            assert len(reader._passed) <= 3

@@ -8,6 +8,7 @@ import stat
 import tarfile
 import zipfile
 import zlib
+from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -31,6 +32,8 @@ DAMAGED = (
 )
 # A packed file that grows by more than this is a decompression bomb.
 _LARGEST_RATIO = 200
+# Of the members of a tar that are other workers': they take 0.7 kB each, and hardly one is asked for later.
+_MOST_PASSED = 20_000
 
 
 def refuse_no_folder(archive: Path) -> None:
@@ -128,8 +131,8 @@ class Reader:
         self._zip: zipfile.ZipFile | None = None
         self._tar: tarfile.TarFile | None = None
         self._names = _Names()
-        self._passed: dict[str, tarfile.TarInfo] = {}
-        """Members of the tar that were met on the way and not read."""
+        self._passed: OrderedDict[str, tarfile.TarInfo] = OrderedDict()
+        """Members of the tar that were met on the way and not read, the latest of them."""
         self._members: dict[str, zipfile.ZipInfo] = {}
         self.alive: Callable[[], None] = lambda: None
         """Called for every member that is passed on the way to one."""
@@ -219,6 +222,10 @@ class Reader:
             return _bounded(handle.read(min(file.bytes, LARGEST_FILE) + 1), file.bytes)
 
     def _from_tar(self, file: ListedFile) -> bytes:
+        if file.member not in self._passed and self._names.met(file.member):
+            # It lies behind: read before, or passed long ago.
+            self.close()
+            self._turn_to(file.path)
         assert self._tar is not None
         while file.member not in self._passed:
             self.alive()
@@ -228,6 +235,8 @@ class Reader:
             _forget_members(self._tar)
             if info.isfile():
                 self._passed[self._names.of(info.name)] = info
+                if len(self._passed) > _MOST_PASSED:
+                    self._passed.popitem(last=False)
         handle = self._tar.extractfile(self._passed.pop(file.member))
         assert handle is not None
         return _bounded(handle.read(min(file.bytes, LARGEST_FILE) + 1), file.bytes)
@@ -238,7 +247,7 @@ class Reader:
             if each is not None:
                 each.close()
         self._zip = self._tar = self._path = None
-        self._passed, self._members, self._names = {}, {}, _Names()
+        self._passed, self._members, self._names = OrderedDict(), {}, _Names()
 
 
 class _Names:
@@ -246,6 +255,10 @@ class _Names:
 
     def __init__(self) -> None:
         self._times: dict[str, int] = {}
+
+    def met(self, name: str) -> bool:
+        """Whether a member was given this name."""
+        return name in self._times
 
     def of(self, name: str) -> str:
         """Bytes that are no text are escaped; a name that came before gets a number, as `tar -r` adds them."""
