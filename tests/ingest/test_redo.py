@@ -22,7 +22,7 @@ from xray_mining.catalog.merge import merge, part_paths
 from xray_mining.cli import ingest as _commands  # noqa: F401  registers them
 from xray_mining.cli.app import app
 from xray_mining.errors import UserError
-from xray_mining.ingest import parts, run, shards
+from xray_mining.ingest import near_duplicates, parts, run, shards
 from xray_mining.ingest.ingest import IngestRequest, IngestResult, ingest
 from xray_mining.ingest.options import GreyOptions, IngestOptions
 from xray_mining.ingest.summary import locate, rejected_paths, status_of
@@ -570,6 +570,24 @@ def test_a_store_that_is_open_while_a_shard_is_read_anew_gives_no_other_picture(
     with pytest.raises(UserError, match="was replaced since it was opened"):
         late.read(keys[1:2])
     assert np.array_equal(PixelStore.open(workspace).read(keys[1:]), pictures[1:])
+
+
+def test_a_search_for_near_duplicates_is_left_to_the_job_that_reads_pictures_anew(tmp_path, make_dicom, run_ingest):
+    folder, options = tmp_path / "a", SMALL.model_copy(update={"near_duplicates": True})
+    for number in range(3):
+        make_dicom(folder / f"{number}", number=number)
+    workspace, _ = run_ingest(folder, tmp_path / "w", SMALL, name="a")
+    store = workspace.settings.store
+    assert store is not None
+    before = PixelStore.open(workspace)
+    (folder / "0").write_text("no picture any more")
+    run_ingest(folder, tmp_path / "w", SMALL, name="a", again=True)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(PixelStore, "open", lambda *_: before)
+        assert near_duplicates.find(workspace, store) == 0
+    assert not near_duplicates.searched(workspace).len()
+    run_ingest(folder, tmp_path / "w", options, name="a")
+    assert near_duplicates.searched(workspace).len() == 2
 
 
 def test_a_merge_while_a_shard_is_on_its_way_finds_every_part_that_it_listed(archive, tmp_path, run_ingest):

@@ -20,7 +20,7 @@ import polars as pl
 
 from xray_mining.errors import UserError
 from xray_mining.ingest.duplicates import hash_of_square
-from xray_mining.pixels.store import PixelStore
+from xray_mining.pixels.store import PixelStore, StoreReplaced
 from xray_mining.progress import progress
 from xray_mining.records.images import Images
 from xray_mining.records.near_duplicates import NearDuplicates
@@ -80,7 +80,11 @@ def find(workspace: Workspace, store: str) -> int:
         pictured = _pictured(workspace, pixels)
         if part_path(workspace).is_file() and pictured.equals(_searched(workspace)):
             return known(workspace)
-        found = _pairs(pixels, pictured.unique("pixel_digest", keep="first", maintain_order=True)["image_key"])
+        try:
+            found = _pairs(pixels, pictured.unique("pixel_digest", keep="first", maintain_order=True)["image_key"])
+        except StoreReplaced:
+            # Another job reads pictures anew: it searches once it has ended, or the next run does.
+            return known(workspace)
         if not part_path(workspace).is_file() or not NearDuplicates.read(part_path(workspace)).equals(found):
             NearDuplicates.write(found, part_path(workspace))
         write_frame(pictured, _searched_path(workspace))

@@ -23,6 +23,10 @@ def raw_shard(workspace: Workspace, store: str, archive: str, shard: int) -> Pat
     return workspace.store(store) / f"{archive}-{shard:05d}.raw"
 
 
+class StoreReplaced(UserError):
+    """A raw file is another one than when the store was opened: its rows say nothing of it."""
+
+
 @dataclass(slots=True)
 class ShardWriter:
     """Appends pictures to one raw shard."""
@@ -122,8 +126,8 @@ class PixelStore:
     def read(self, image_keys: Sequence[str] | pl.Series) -> np.ndarray:
         """Pictures in the order of the keys, (n, side, side) uint8 or uint16, bright = dense.
 
-        UserError where a key has no picture, where a raw file is shorter than its rows say, or where it was replaced
-        since the store was opened.
+        UserError where a key has no picture, or where a raw file is shorter than its rows say; StoreReplaced where an
+        ingest put another in its place since the store was opened.
         """
         return self.read_at(self.places(image_keys))
 
@@ -180,7 +184,7 @@ class PixelStore:
                 ) from error
             if _state_of(os.fstat(handle)) != self._file_states[number]:
                 os.close(handle)
-                raise UserError(
+                raise StoreReplaced(
                     f"pixel store {self.name}: {path.name} was replaced since it was opened, by an ingest of its "
                     f"archive; repeat this command once that has ended"
                 )
