@@ -17,6 +17,7 @@ import polars as pl
 import pytest
 from typer.testing import CliRunner
 
+from xray_mining.archive import dicom_elements
 from xray_mining.archive.radiograph import Unusable
 from xray_mining.catalog.merge import merge, part_paths
 from xray_mining.cli import ingest as _commands  # noqa: F401  registers them
@@ -632,3 +633,19 @@ def test_counts_that_another_process_takes_back_meanwhile_are_no_error(archive, 
     assert sorted(parts.counts_of(workspace, "a", None)) == [0, 1, 2]
     assert len(parts.counts_of_shard(workspace, "a", 0)) == 1
     assert status_of(workspace).archives[0].done == 3
+
+
+@pytest.mark.parametrize("metadata_only", [False, True])
+def test_kernels_are_compiled_before_the_first_file(tmp_path, make_dicom, run_ingest, metadata_only):
+    make_dicom(tmp_path / "a" / "0")
+    done = []
+
+    def noted(part: Any, name: str) -> None:
+        whole = getattr(part, name)
+        patch.setattr(part, name, lambda *args, **more: (done.append(name), whole(*args, **more))[1])
+
+    with pytest.MonkeyPatch.context() as patch:
+        noted(dicom_elements, "prepare")
+        noted(run._Work, "all")
+        run_ingest(tmp_path / "a", tmp_path / "w", SMALL, name="a", metadata_only=metadata_only)
+    assert done == ["prepare", "all"]

@@ -28,6 +28,11 @@ def _kinds() -> np.ndarray:
 _KINDS = _kinds()
 
 
+def prepare() -> None:
+    """Have the kernels at hand: the first time on a machine they are compiled for seconds, which no file shall take."""
+    places_of(bytes(8), 0, 8, implicit=True, last=0, wanted=np.empty(0, np.int64))
+
+
 def places_of(
     data: bytes, start: int, stop: int, *, implicit: bool, last: int, wanted: np.ndarray
 ) -> tuple[list[list[int]], int]:

@@ -14,6 +14,7 @@ import cv2
 import numpy as np
 import polars as pl
 
+from xray_mining.archive import dicom_elements
 from xray_mining.archive.adapter import Adapter, adapter_for
 from xray_mining.archive.dicom_file import relative_id
 from xray_mining.archive.listing import Reader
@@ -106,6 +107,7 @@ def run_shard(
     reader = reader or Reader(task.folder)
     reader.look_again()
     work = _Work(task, store, adapter, reader)
+    dicom_elements.prepare()
     with staged(workspace, task.archive, task.shard) as staging:
         if task.headers_only:
             work.all(files, report, None)
