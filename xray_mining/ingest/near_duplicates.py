@@ -2,71 +2,48 @@
 
 Each picture has a hash of itself and hashes of 54 crops of it. Two pictures are a candidate where the hash of one is
 near that of the other or of one of its crops; hashes are looked up in bands, so that no picture is compared with all
-others. A candidate is believed where the pictures, brought into line by an affine map, correlate. On the 1,310 real
-radiographs of three public sets with 67 known pairs, distance 7 finds 62 of them among 1,554 candidates of 857,395
-pairs; aligned, all but one of these 62 correlate above 0.95, and no other pair does.
+others. A candidate is believed where the pictures, brought into line by an affine map, correlate. Hashes and
+correlations are kept from run to run: what comes new costs no more than itself. On the 1,310 real radiographs of three
+public sets with 67 known pairs, distance 7 finds 62 of them among 1,554 candidates of 857,395 pairs; aligned, all but
+one of these 62 correlate above 0.95, and no other pair does.
 """
 
 import os
-from collections import Counter
-from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
 import polars as pl
 
 from xray_mining.errors import UserError
-from xray_mining.ingest.duplicates import hash_of_square
+from xray_mining.ingest.near_hashes import CROPS, SIDE, appended, hashes_of_all, kept, small_of
+from xray_mining.kernels import compiled
 from xray_mining.pixels.store import PixelStore, StoreReplaced
 from xray_mining.progress import progress
 from xray_mining.records.images import Images
 from xray_mining.records.near_duplicates import NearDuplicates
 from xray_mining.workspace import Workspace, lock, write_frame
 
-_SIDE = 128
 LEAST_CORRELATION = 0.95
 # Before the costly alignment: correlation of the matching crops as they are.
 _LEAST_UNALIGNED = 0.15
 # False candidates grow with the square of the number of pictures: the larger the archive, the nearer they must be.
 _DISTANCES = ((5_000, 7), (50_000, 5), (500_000, 3))
 _SMALLEST_DISTANCE = 2
-_BATCH = 256
-# Candidates a picture that are aligned, the nearest first.
+# Pictures that one look-up asks for, and of each the nearest candidates that it gives.
+_ASKED, _MOST_FOUND = 4096, 64
+# Candidates a picture that are aligned, the nearest first; so many at a time, and written down in parts.
 _MOST_CANDIDATES = 3
+_BATCH, _PART = 256, 20_000
+# A bucket of the table is found by so many bits of a band; behind it the band is searched.
+_BUCKET_BITS = 22
 # Raised when the search would find other pairs among the same pictures.
-_VERSION = 1
+_VERSION = 2
 _SEARCHED = {"image_key": pl.String, "pixel_digest": pl.String, "search": pl.String}
-
-
-def _crops() -> np.ndarray:
-    """Top, left, height, width of the whole and of 54 crops of a 128 × 128 picture, (55, 4) int."""
-    found = [(0, 0, _SIDE, _SIDE)]
-    for scale in (0.93, 0.86, 0.78, 0.7):
-        side = round(_SIDE * scale)
-        rest = _SIDE - side
-        found += [
-            (round(rest * down), round(rest * across), side, side) for down in (0, 0.5, 1) for across in (0, 0.5, 1)
-        ]
-    for scale in (0.9, 0.8, 0.7):
-        side = round(_SIDE * scale)
-        for place in (0, 0.5, 1):
-            at = round((_SIDE - side) * place)
-            found += [(at, 0, side, _SIDE), (0, at, _SIDE, side)]
-    return np.array(found)
-
-
-CROPS = _crops()
-
-
-@dataclass(frozen=True, slots=True)
-class Hashes:
-    """What the search looks at: (n, 55) uint64 hashes of pictures and crops, (n, 128, 128) uint8 pictures."""
-
-    values: np.ndarray
-    pictures: np.ndarray
+_TRIED = {"wider": pl.String, "narrower": pl.String, "crop": pl.Int64, "search": pl.String, "correlation": pl.Float64}
 
 
 def find(workspace: Workspace, store: str) -> int:
@@ -81,7 +58,7 @@ def find(workspace: Workspace, store: str) -> int:
         if part_path(workspace).is_file() and pictured.equals(_searched(workspace)):
             return known(workspace)
         try:
-            found = _pairs(pixels, pictured.unique("pixel_digest", keep="first", maintain_order=True)["image_key"])
+            found = _pairs(workspace, pixels, pictured.unique("pixel_digest", keep="first", maintain_order=True))
         except StoreReplaced:
             # Another job reads pictures anew: it searches once it has ended, or the next run does.
             return known(workspace)
@@ -96,28 +73,62 @@ def searched(workspace: Workspace) -> pl.Series:
     return _searched(workspace)["image_key"]
 
 
-def _pairs(pixels: PixelStore, keys: pl.Series) -> pl.DataFrame:
-    hashes = hashes_of(pixels, keys)
-    rows = []
-
-    def correlated(candidate: tuple[int, int, int, int]) -> float:
-        first, second, crop, _ = candidate
-        return aligned_correlation(hashes.pictures[first], hashes.pictures[second], CROPS[crop])
-
-    near = nearest(candidates(hashes.values))
-    # Alignment is OpenCV's, which lets other threads run.
-    with ThreadPoolExecutor(os.cpu_count()) as threads, progress(len(near), "near-duplicates", "pairs") as bar:
-        for (first, second, _, distance), correlation in zip(near, threads.map(correlated, near), strict=True):
-            bar.advance()
-            if correlation < LEAST_CORRELATION:
-                continue
-            low, high = sorted((keys[int(first)], keys[int(second)]))
-            rows.append((low, high, int(distance), min(correlation, 1.0)))
-    frame = pl.DataFrame(
-        rows, schema={name: column.dtype for name, column in NearDuplicates.columns().items()}, orient="row"
+def _pairs(workspace: Workspace, pixels: PixelStore, pictured: pl.DataFrame) -> pl.DataFrame:
+    """The believed pairs of pictures, of which `pictured` has image_key, pixel_digest and search, a digest once."""
+    near = nearest(candidates(hashes_of_all(workspace, pixels, pictured)))
+    keys, digests = pictured["image_key"], pictured["pixel_digest"]
+    found = pl.DataFrame(
+        {
+            "key_wider": keys.gather(near[:, 0]),
+            "key_narrower": keys.gather(near[:, 1]),
+            "wider": digests.gather(near[:, 0]),
+            "narrower": digests.gather(near[:, 1]),
+            "crop": near[:, 2],
+            "distance": near[:, 3],
+        }
     )
+    of_one = ["wider", "narrower", "crop"]
+    search = str(pictured["search"].first() or "")
+    tried = kept(_tried_folder(workspace), _TRIED, search)
+    _align(workspace, pixels, found.join(tried, on=of_one, how="anti", maintain_order="left"), search)
+    tried = kept(_tried_folder(workspace), _TRIED, search).unique(of_one)
+    believed = found.join(tried, on=of_one, maintain_order="left").filter(pl.col("correlation") >= LEAST_CORRELATION)
     pairs = ["image_key_a", "image_key_b"]
-    return frame.sort([*pairs, "distance"]).unique(pairs, keep="first", maintain_order=True)
+    return (
+        believed.select(
+            pl.min_horizontal("key_wider", "key_narrower").alias("image_key_a"),
+            pl.max_horizontal("key_wider", "key_narrower").alias("image_key_b"),
+            pl.col("distance").cast(NearDuplicates.columns()["distance"].dtype),
+            pl.col("correlation").clip(upper_bound=1.0),
+        )
+        .sort([*pairs, "distance"])
+        .unique(pairs, keep="first", maintain_order=True)
+    )
+
+
+def _align(workspace: Workspace, pixels: PixelStore, untried: pl.DataFrame, search: str) -> None:
+    """Write down how candidates correlate once aligned, part by part: a run that is killed loses the last."""
+    # Alignment is OpenCV's, which lets other threads run.
+    with (
+        ThreadPoolExecutor(os.cpu_count()) as threads,
+        progress(untried.height, "near-duplicates: alignment", "pairs") as bar,
+    ):
+        for start in range(0, untried.height, _PART):
+            part = untried[start : start + _PART]
+            correlations: list[float] = []
+            for some in part.iter_slices(_BATCH):
+                keys = pl.concat([some["key_wider"], some["key_narrower"]]).unique(maintain_order=True)
+                smalls = threads.map(small_of, pixels.read(keys), pixels.content_boxes(keys).astype(int))
+                small = dict(zip(keys, smalls, strict=True))
+                wider, narrower = ([small[key] for key in some[name]] for name in ("key_wider", "key_narrower"))
+                correlations += threads.map(aligned_correlation, wider, narrower, CROPS[some["crop"].to_numpy()])
+                bar.advance(some.height)
+            made = part.with_columns(pl.lit(search).alias("search"), pl.Series("correlation", correlations, pl.Float64))
+            appended(_tried_folder(workspace), made.select(list(_TRIED)))
+
+
+def _tried_folder(workspace: Workspace) -> Path:
+    return workspace.parts("_all", "near_duplicates_tried")
 
 
 def part_path(workspace: Workspace) -> Path:
@@ -159,80 +170,154 @@ def _pictured(workspace: Workspace, pixels: PixelStore) -> pl.DataFrame:
     return rows.with_columns(pl.lit(f"{pixels.name} {_VERSION}").alias("search")).select(list(_SEARCHED))
 
 
-def hashes_of(pixels: PixelStore, keys: pl.Series) -> Hashes:
-    """Hashes and small pictures of the keys' content; padding is left out, grey values are equalised."""
-    values = np.zeros((len(keys), len(CROPS)), np.uint64)
-    pictures = np.zeros((len(keys), _SIDE, _SIDE), np.uint8)
-    for start in range(0, len(keys), _BATCH):
-        some = keys[start : start + _BATCH]
-        boxes = pixels.content_boxes(some).astype(int)
-        for number, (picture, box) in enumerate(zip(pixels.read(some), boxes, strict=True)):
-            left, top, width, height = box
-            content = picture[top : top + height, left : left + width]
-            if content.dtype != np.uint8:
-                content = cv2.convertScaleAbs(content, alpha=1 / 257)
-            small = cv2.equalizeHist(cv2.resize(content, (_SIDE, _SIDE), interpolation=cv2.INTER_AREA))
-            pictures[start + number] = small
-            for crop, (y, x, h, w) in enumerate(CROPS):
-                values[start + number, crop] = hash_of_square(small[y : y + h, x : x + w])
-    return Hashes(values, pictures)
-
-
 def allowed_distance(pictures: int) -> int:
     """Differing bits up to which two hashes are a candidate in an archive of so many pictures."""
     return next((distance for most, distance in _DISTANCES if pictures <= most), _SMALLEST_DISTANCE)
 
 
-def candidates(values: np.ndarray) -> Iterator[tuple[int, int, int, int]]:
-    """Pairs of pictures whose hashes are near: (one whose crop matches, the other, the crop, differing bits).
+def candidates(values: np.ndarray) -> np.ndarray:
+    """Pairs of pictures whose hashes, (n, 55) uint64, are near, a pair once at its nearest: (m, 4) int64.
 
-    Two 64-bit values that differ in up to 2 · bands - 1 bits differ in at most one bit of some band: each band's
-    values, and those with one bit turned, are looked up in a sorted table. Bands grow longer with the table.
+    Columns: one whose crop matches, the other, the crop, differing bits. Two values of 64 bits in b bands that differ
+    in up to 2 b - 1 bits differ in at most one bit of some band: each band's values, and those with one bit turned, are
+    looked up in a sorted table.
     """
     pictures, crops = values.shape
-    bits = 16 if values.size <= 5_000_000 else 21
-    bands = 64 // bits
-    limit = min(allowed_distance(pictures), 2 * bands - 1)
-    table = values.ravel()
-    best: dict[tuple[int, int], tuple[int, int, int, int]] = {}
-    turns = np.concatenate(([0], 1 << np.arange(bits))).astype(np.uint64)
-    mask = np.uint64((1 << bits) - 1)
-    for band in range(bands):
-        shift = np.uint64(band * bits)
-        part = (table >> shift) & mask
-        order = np.argsort(part, kind="stable")
-        part = part[order]
-        for one in range(pictures):
-            wanted = ((values[one, 0] >> shift) & mask) ^ turns
-            first, last = np.searchsorted(part, wanted, "left"), np.searchsorted(part, wanted, "right")
-            found = np.concatenate([order[low:high] for low, high in zip(first, last, strict=True)])
-            found = found[found // crops != one]
-            distance = np.bitwise_count(table[found] ^ values[one, 0])
-            near = distance <= limit
-            for place, bit in zip(found[near].tolist(), distance[near].tolist(), strict=True):
-                other, crop = divmod(place, crops)
-                pair = (min(one, other), max(one, other))
-                if pair not in best or (bit, crop) < (best[pair][3], best[pair][2]):
-                    best[pair] = (other, one, crop, bit)
-    for pair in sorted(best):
-        yield best[pair]
+    limit = allowed_distance(pictures)
+    bands = limit // 2 + 1
+    bits = 64 // bands
+    found = [np.empty((0, 4), np.int64)]
+    starts = range(0, pictures, _ASKED)
+    with (
+        ThreadPoolExecutor(os.cpu_count()) as threads,
+        progress(bands * pictures, "near-duplicates: candidates", "look-ups") as bar,
+    ):
+        for band in range(bands):
+            table = _Table(values, band * bits, bits)
+            for some in threads.map(partial(_near, values, table, limit, crops), starts):
+                found.append(some)
+                bar.advance(_ASKED)
+    every = np.concatenate(found)
+    low, high = every[:, :2].min(axis=1), every[:, :2].max(axis=1)
+    order = np.lexsort((every[:, 1], every[:, 2], every[:, 3], high, low))
+    low, high = low[order], high[order]
+    first = np.ones(len(order), bool)
+    first[1:] = (low[1:] != low[:-1]) | (high[1:] != high[:-1])
+    return every[order[first]]
 
 
-def nearest(found: Iterable[tuple[int, int, int, int]]) -> list[tuple[int, int, int, int]]:
-    """Of the candidates those that are among the nearest of one of their two pictures.
+class _Table:
+    """The values of all pictures and crops in the order of one band of their bits."""
+
+    def __init__(self, values: np.ndarray, shift: int, bits: int) -> None:
+        self.shift, self.bits = shift, bits
+        self.rest = max(bits - _BUCKET_BITS, 0)
+        flat = values.ravel()
+        parts = ((flat >> np.uint64(shift)) & np.uint64((1 << bits) - 1)).astype(np.uint32)
+        self.order = np.argsort(parts).astype(np.uint32)
+        self.parts = parts[self.order]
+        self.values = flat[self.order]
+        buckets = np.arange((1 << (bits - self.rest)) + 1, dtype=np.uint64) << np.uint64(self.rest)
+        self.starts = np.searchsorted(self.parts, buckets)
+
+
+def _near(values: np.ndarray, table: _Table, limit: int, crops: int, start: int) -> np.ndarray:
+    """Candidates of the pictures from `start` on: (m, 4) int64, as `candidates` has them."""
+    stop = min(start + _ASKED, len(values))
+    found = np.empty((stop - start, _MOST_FOUND, 4), np.int64)
+    numbers = np.zeros(stop - start, np.int64)
+    wholes = np.ascontiguousarray(values[start:stop, 0])
+    about = np.array([table.shift, table.bits, table.rest, limit, crops, start], np.int64)
+    _look_up(wholes, table.parts, table.order, table.values, table.starts, about, found, numbers)
+    return found[np.arange(_MOST_FOUND) < numbers[:, None]]
+
+
+@compiled
+def _ones(value: Any) -> Any:
+    """Bits that are set, of a uint64."""
+    value -= (value >> np.uint64(1)) & np.uint64(0x5555555555555555)
+    value = (value & np.uint64(0x3333333333333333)) + ((value >> np.uint64(2)) & np.uint64(0x3333333333333333))
+    value = (value + (value >> np.uint64(4))) & np.uint64(0x0F0F0F0F0F0F0F0F)
+    return np.int64((value * np.uint64(0x0101010101010101)) >> np.uint64(56))
+
+
+@compiled
+def _look_up(  # noqa: PLR0917  compiled: no keywords
+    wholes: Any, parts: Any, order: Any, values: Any, starts: Any, about: Any, found: Any, numbers: Any
+) -> None:
+    """Fill `found` with the nearest candidates of each picture, another picture once."""
+    shift, bits, rest, limit, crops, first = about
+    for place in range(len(wholes)):
+        whole = wholes[place]
+        one = first + place
+        band = np.int64((whole >> np.uint64(shift)) & ((np.uint64(1) << np.uint64(bits)) - np.uint64(1)))
+        for turn in range(-1, bits):
+            wanted = band if turn < 0 else band ^ (1 << turn)
+            low, high = starts[wanted >> rest], starts[(wanted >> rest) + 1]
+            end = high
+            while rest and low < high:
+                middle = (low + high) >> 1
+                if parts[middle] < wanted:
+                    low = middle + 1
+                else:
+                    high = middle
+            for at in range(low, end):
+                if parts[at] != wanted:
+                    break
+                distance = _ones(values[at] ^ whole)
+                if distance <= limit:
+                    other = np.int64(order[at]) // crops
+                    if other != one:
+                        crop = np.int64(order[at]) - other * crops
+                        numbers[place] = _taken(found[place], numbers[place], other, one, crop, distance)
+
+
+@compiled
+def _taken(found: Any, number: Any, other: Any, one: Any, crop: Any, distance: Any) -> Any:  # noqa: PLR0917
+    """How many candidates one picture has, after another that is nearer than the worst, or than itself before."""
+    place, worst = -1, 0
+    for at in range(number):
+        if found[at, 0] == other:
+            place = at
+            break
+        if found[at, 3] > found[worst, 3]:
+            worst = at
+    if place < 0:
+        if number < len(found):
+            place = number
+            number += 1
+        elif distance < found[worst, 3]:
+            place = worst
+        else:
+            return number
+    elif (found[place, 3], found[place, 2]) <= (distance, crop):
+        return number
+    found[place, 0], found[place, 1], found[place, 2], found[place, 3] = other, one, crop, distance
+    return number
+
+
+def nearest(found: np.ndarray) -> np.ndarray:
+    """Of the candidates, (m, 4) int64, those that are among the nearest of one of their two pictures.
 
     Where all pictures are alike (a phantom, one maker's table) each has hundreds of candidates; copies of one exposure
     are the nearest of them, and alignment of all would take hours.
     """
-    taken: Counter[int] = Counter()
-    kept = []
-    for candidate in sorted(found, key=lambda each: (each[3], each)):
-        one, other = candidate[0], candidate[1]
+    if not len(found):
+        return found
+    ordered = found[np.lexsort((found[:, 2], found[:, 1], found[:, 0], found[:, 3]))]
+    wanted = np.zeros(len(ordered), bool)
+    _first_of_each(ordered, np.zeros(found[:, :2].max() + 1, np.int64), wanted)
+    return ordered[wanted]
+
+
+@compiled
+def _first_of_each(ordered: Any, taken: Any, wanted: Any) -> None:
+    for at in range(len(ordered)):
+        one, other = ordered[at, 0], ordered[at, 1]
         if taken[one] < _MOST_CANDIDATES or taken[other] < _MOST_CANDIDATES:
             taken[one] += 1
             taken[other] += 1
-            kept.append(candidate)
-    return kept
+            wanted[at] = True
 
 
 def aligned_correlation(wider: np.ndarray, narrower: np.ndarray, crop: np.ndarray) -> float:
@@ -241,8 +326,8 @@ def aligned_correlation(wider: np.ndarray, narrower: np.ndarray, crop: np.ndarra
     Slow changes of grey are taken out first: chests are alike in those. -1 where they cannot be brought into line.
     """
     top, left, height, width = (int(each) for each in crop)
-    start = np.array([[width / _SIDE, 0, left], [0, height / _SIDE, top]], np.float32)
-    seen = cv2.warpAffine(wider, start, (_SIDE, _SIDE), flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP)
+    start = np.array([[width / SIDE, 0, left], [0, height / SIDE, top]], np.float32)
+    seen = cv2.warpAffine(wider, start, (SIDE, SIDE), flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP)
     unaligned = _correlation(seen, narrower)
     if unaligned < _LEAST_UNALIGNED:
         return unaligned
@@ -252,12 +337,12 @@ def aligned_correlation(wider: np.ndarray, narrower: np.ndarray, crop: np.ndarra
         _, found = cv2.findTransformECC(narrower, wider, start, cv2.MOTION_AFFINE, criteria, no_mask, 5)
     except cv2.error:
         return unaligned
-    seen = cv2.warpAffine(wider, found, (_SIDE, _SIDE), flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP)
+    seen = cv2.warpAffine(wider, found, (SIDE, SIDE), flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP)
     return max(_correlation(seen, narrower), unaligned)
 
 
 def _correlation(first: np.ndarray, second: np.ndarray) -> float:
-    inner = slice(8, _SIDE - 8)
+    inner = slice(8, SIDE - 8)
     flat = []
     for picture in (first, second):
         values = picture.astype(np.float32)
