@@ -7,43 +7,50 @@ import pytest
 from xray_mining.ingest import near_duplicates, near_hashes
 from xray_mining.ingest.duplicates import hash_of_square
 from xray_mining.ingest.near_duplicates import candidates, find, nearest, part_path
-from xray_mining.ingest.near_hashes import CROPS, hashes_of
+from xray_mining.ingest.near_hashes import CROPS, WORDS, hashes_of
 from xray_mining.ingest.options import GreyOptions, IngestOptions
 from xray_mining.records.near_duplicates import NearDuplicates
 
 
 def hashes(pictures: int, seed: int) -> np.ndarray:
-    """Pictures of a few kinds, so that many hashes are near each other, (pictures, 55) uint64."""
+    """Pictures of a few kinds, so that many hashes are near each other, (pictures, 55, 3) uint64."""
     rng = np.random.default_rng(seed)
-    kinds = rng.integers(0, 2**63, (4, len(CROPS)), dtype=np.uint64)
+    kinds = rng.integers(0, 2**63, (4, len(CROPS), WORDS), dtype=np.uint64)
     values = kinds[rng.integers(0, len(kinds), pictures)]
     for bit in range(64):
         values ^= (rng.random(values.shape) < 0.06).astype(np.uint64) << np.uint64(bit)
     return values
 
 
-@pytest.mark.parametrize("limit", [7, 5, 3, 2])
+@pytest.mark.parametrize(
+    ("archive", "words", "shifts", "bits", "limit"),
+    [("few", 3, (0, 21, 43), 21, 28), ("more", 2, (0, 21, 43), 21, 28), ("many", 2, (0, 19, 38), 26, 24)],
+)
 @pytest.mark.parametrize("seed", range(3))
-def test_candidates_are_those_of_comparing_all_with_all(monkeypatch, limit, seed):
-    monkeypatch.setattr(near_duplicates, "_DISTANCES", ((1000, limit),))
+def test_candidates_are_those_of_comparing_all_with_all(monkeypatch, archive, words, shifts, bits, limit, seed):
+    monkeypatch.setattr(near_duplicates, "_FEW", 1000 if archive == "few" else 10)
+    monkeypatch.setattr(near_duplicates, "_MANY", 10 if archive == "many" else 1000)
     monkeypatch.setattr(near_duplicates, "_ASKED", 17)
     values = hashes(60, seed)
     wanted = {}
     for one in range(len(values)):
-        distances = np.bitwise_count(values ^ values[one, 0])
-        for other, crop in zip(*np.nonzero(distances <= limit), strict=True):
+        differing = values ^ values[one, 0]
+        bands = [differing[:, :, word] >> np.uint64(shift) for word in range(3 - words, 3) for shift in shifts]
+        meets = np.any([np.bitwise_count(band & np.uint64((1 << bits) - 1)) <= 1 for band in bands], axis=0)
+        distances = np.bitwise_count(differing).sum(axis=2, dtype=int)
+        for other, crop in zip(*np.nonzero(meets & (distances <= limit)), strict=True):
             if other != one:
                 pair = (min(one, other), max(one, other))
                 wanted[pair] = min(wanted.get(pair, (99, 99)), (distances[other, crop], crop))
     found = candidates(values)
     assert {(min(row[:2]), max(row[:2])): (row[3], row[2]) for row in found.tolist()} == wanted
     assert len(found) == len(wanted) > 0
-    for other, one, crop, distance in found.tolist():
-        assert np.bitwise_count(values[one, 0] ^ values[other, crop]) == distance
+    for other, one, _, _ in found.tolist():
+        assert other != one
 
 
 def test_nothing_is_near_where_there_is_nothing():
-    assert candidates(np.empty((0, len(CROPS)), np.uint64)).shape == (0, 4)
+    assert candidates(np.empty((0, len(CROPS), WORDS), np.uint64)).shape == (0, 4)
     assert nearest(candidates(hashes(1, 0))).shape == (0, 4)
 
 
@@ -63,7 +70,7 @@ def test_hashes_are_signs_of_cosine_coefficients_of_means_by_area(chest_picture)
         small = cv2.equalizeHist(picture)
         found = hashes_of(small)
         expected = [hash_of_square(small[top : top + high, left : left + wide]) for top, left, high, wide in CROPS]
-        differing += list(np.bitwise_count(found ^ np.array(expected, np.uint64)))
+        differing += list(np.bitwise_count(found[:, 0] ^ np.array(expected, np.uint64)))
     # OpenCV rounds its means to whole grey values: a coefficient near 0 may change its sign.
     assert np.mean(differing) < 0.5
     assert max(differing) <= 4

@@ -15,10 +15,15 @@ from xray_mining.ingest.shrink import shrunk
 PIXEL_DIGEST = "xxh3_128"
 _SQUARE, _SIDE = 128, 32
 _SAME = np.arange(256, dtype=np.uint16)
-# Cosine coefficients of a 32 × 32 thumbnail that become bits: the lowest six, which all chests share, are left out.
-LOW_FREQUENCIES = sorted(((u, v) for u in range(12) for v in range(12)), key=lambda uv: (uv[0] + uv[1], uv[0]))[6:70]
-_ROWS = np.array([u for u, _ in LOW_FREQUENCIES])
-_COLUMNS = np.array([v for _, v in LOW_FREQUENCIES])
+
+
+def frequencies(number: int) -> list[tuple[int, int]]:
+    """The lowest frequencies down and across that become bits; the very lowest six, which all chests share, do not."""
+    order = sorted(((u, v) for u in range(16) for v in range(16)), key=lambda uv: (uv[0] + uv[1], uv[0]))
+    return order[6 : 6 + number]
+
+
+_ROWS, _COLUMNS = (np.array(each) for each in zip(*frequencies(64), strict=True))
 _BITS = (np.uint64(1) << np.arange(64, dtype=np.uint64)).astype(np.uint64)
 
 

@@ -4,8 +4,7 @@ Each picture has a hash of itself and hashes of 54 crops of it. Two pictures are
 near that of the other or of one of its crops; hashes are looked up in bands, so that no picture is compared with all
 others. A candidate is believed where the pictures, brought into line by an affine map, correlate. Hashes and
 correlations are kept from run to run: what comes new costs no more than itself. On the 1,310 real radiographs of three
-public sets with 67 known pairs, distance 7 finds 62 of them among 1,554 candidates of 857,395 pairs; aligned, all but
-one of these 62 correlate above 0.95, and no other pair does.
+public sets with 67 known pairs all but one of the true candidates correlate above 0.95 once aligned, and no other does.
 """
 
 import os
@@ -30,18 +29,19 @@ from xray_mining.workspace import Workspace, lock, write_frame
 LEAST_CORRELATION = 0.95
 # Before the costly alignment: correlation of the matching crops as they are.
 _LEAST_UNALIGNED = 0.15
-# False candidates grow with the square of the number of pictures: the larger the archive, the nearer they must be.
-_DISTANCES = ((5_000, 7), (50_000, 5), (500_000, 3))
-_SMALLEST_DISTANCE = 2
+# Up to how many of 192 bits may differ, and how many bits of a word are looked up at once. What is met by chance grows
+# with the square of the number of pictures: of 68 real pairs of some 1,300 pictures 64, 62 and 58 are candidates in an
+# archive of few, of more and of many, beside 6, 5 and 1 of 900,000 that are none.
+_FEW, _MANY = 50_000, 200_000
+_DISTANCE, _DISTANCE_OF_MANY = 28, 24
+_BITS, _BITS_OF_MANY = 21, 26
 # Pictures that one look-up asks for, and of each the nearest candidates that it gives.
 _ASKED, _MOST_FOUND = 4096, 64
 # Candidates a picture that are aligned, the nearest first; so many at a time, and written down in parts.
 _MOST_CANDIDATES = 3
 _BATCH, _PART = 256, 20_000
-# A bucket of the table is found by so many bits of a band; behind it the band is searched.
-_BUCKET_BITS = 22
 # Raised when the search would find other pairs among the same pictures.
-_VERSION = 2
+_VERSION = 3
 _SEARCHED = {"image_key": pl.String, "pixel_digest": pl.String, "search": pl.String}
 _TRIED = {"wider": pl.String, "narrower": pl.String, "crop": pl.Int64, "search": pl.String, "correlation": pl.Float64}
 
@@ -170,33 +170,27 @@ def _pictured(workspace: Workspace, pixels: PixelStore) -> pl.DataFrame:
     return rows.with_columns(pl.lit(f"{pixels.name} {_VERSION}").alias("search")).select(list(_SEARCHED))
 
 
-def allowed_distance(pictures: int) -> int:
-    """Differing bits up to which two hashes are a candidate in an archive of so many pictures."""
-    return next((distance for most, distance in _DISTANCES if pictures <= most), _SMALLEST_DISTANCE)
-
-
 def candidates(values: np.ndarray) -> np.ndarray:
-    """Pairs of pictures whose hashes, (n, 55) uint64, are near, a pair once at its nearest: (m, 4) int64.
+    """Pairs of pictures whose hashes, (n, 55, 3) uint64, are near, a pair once at its nearest: (m, 4) int64.
 
-    Columns: one whose crop matches, the other, the crop, differing bits. Two values of 64 bits in b bands that differ
-    in up to 2 b - 1 bits differ in at most one bit of some band: each band's values, and those with one bit turned, are
-    looked up in a sorted table.
+    Columns: one whose crop matches, the other, the crop, differing bits. Three bands of the bits of a word are looked
+    up in a table of all pictures' and crops' bands, as they are and with one bit turned; what is met there is compared
+    whole. Above `_FEW` pictures the first word is not looked up, in which strangers are alike.
     """
-    pictures, crops = values.shape
-    limit = allowed_distance(pictures)
-    bands = limit // 2 + 1
-    bits = 64 // bands
+    pictures, _, words = values.shape
+    limit, bits = (_DISTANCE, _BITS) if pictures <= _MANY else (_DISTANCE_OF_MANY, _BITS_OF_MANY)
+    shifts = (0, (64 - bits) // 2, 64 - bits)
+    bands = [(word, shift) for word in range(pictures > _FEW, words) for shift in shifts]
     found = [np.empty((0, 4), np.int64)]
-    starts = range(0, pictures, _ASKED)
     with (
         ThreadPoolExecutor(os.cpu_count()) as threads,
-        progress(bands * pictures, "near-duplicates: candidates", "look-ups") as bar,
+        progress(len(bands) * pictures, "near-duplicates: candidates", "look-ups") as bar,
     ):
-        for band in range(bands):
-            table = _Table(values, band * bits, bits)
-            for some in threads.map(partial(_near, values, table, limit, crops), starts):
+        for word, shift in bands:
+            table = _Table(values, word, shift, bits)
+            for some in threads.map(partial(_near, table, limit), range(0, pictures, _ASKED)):
                 found.append(some)
-                bar.advance(_ASKED)
+                bar.advance(min(_ASKED, pictures))
     every = np.concatenate(found)
     low, high = every[:, :2].min(axis=1), every[:, :2].max(axis=1)
     order = np.lexsort((every[:, 1], every[:, 2], every[:, 3], high, low))
@@ -207,28 +201,23 @@ def candidates(values: np.ndarray) -> np.ndarray:
 
 
 class _Table:
-    """The values of all pictures and crops in the order of one band of their bits."""
+    """Places of all pictures and crops in the order of one band of their bits."""
 
-    def __init__(self, values: np.ndarray, shift: int, bits: int) -> None:
-        self.shift, self.bits = shift, bits
-        self.rest = max(bits - _BUCKET_BITS, 0)
-        flat = values.ravel()
-        parts = ((flat >> np.uint64(shift)) & np.uint64((1 << bits) - 1)).astype(np.uint32)
-        self.order = np.argsort(parts).astype(np.uint32)
-        self.parts = parts[self.order]
-        self.values = flat[self.order]
-        buckets = np.arange((1 << (bits - self.rest)) + 1, dtype=np.uint64) << np.uint64(self.rest)
-        self.starts = np.searchsorted(self.parts, buckets)
+    def __init__(self, values: np.ndarray, word: int, shift: int, bits: int) -> None:
+        self.values, self.word, self.shift, self.bits = values, word, shift, bits
+        bands = values[:, :, word].ravel() >> np.uint64(shift)
+        bands = (bands & np.uint64((1 << bits) - 1)).astype(np.uint32)
+        self.order = np.argsort(bands).astype(np.uint32)
+        self.starts = np.zeros((1 << bits) + 1, np.int64)
+        np.cumsum(np.bincount(bands, minlength=1 << bits), out=self.starts[1:])
 
 
-def _near(values: np.ndarray, table: _Table, limit: int, crops: int, start: int) -> np.ndarray:
+def _near(table: _Table, limit: int, start: int) -> np.ndarray:
     """Candidates of the pictures from `start` on: (m, 4) int64, as `candidates` has them."""
-    stop = min(start + _ASKED, len(values))
-    found = np.empty((stop - start, _MOST_FOUND, 4), np.int64)
-    numbers = np.zeros(stop - start, np.int64)
-    wholes = np.ascontiguousarray(values[start:stop, 0])
-    about = np.array([table.shift, table.bits, table.rest, limit, crops, start], np.int64)
-    _look_up(wholes, table.parts, table.order, table.values, table.starts, about, found, numbers)
+    number = min(_ASKED, len(table.values) - start)
+    found, numbers = np.empty((number, _MOST_FOUND, 4), np.int64), np.zeros(number, np.int64)
+    about = (start, table.word, table.shift, table.bits, limit)
+    _look_up(table.values, table.order, table.starts, about, found, numbers)
     return found[np.arange(_MOST_FOUND) < numbers[:, None]]
 
 
@@ -243,33 +232,27 @@ def _ones(value: Any) -> Any:
 
 @compiled
 def _look_up(  # noqa: PLR0917  compiled: no keywords
-    wholes: Any, parts: Any, order: Any, values: Any, starts: Any, about: Any, found: Any, numbers: Any
+    values: Any, order: Any, starts: Any, about: Any, found: Any, numbers: Any
 ) -> None:
     """Fill `found` with the nearest candidates of each picture, another picture once."""
-    shift, bits, rest, limit, crops, first = about
-    for place in range(len(wholes)):
-        whole = wholes[place]
-        one = first + place
-        band = np.int64((whole >> np.uint64(shift)) & ((np.uint64(1) << np.uint64(bits)) - np.uint64(1)))
+    start, word, shift, bits, limit = about
+    _, crops, words = values.shape
+    for place in range(len(numbers)):
+        one = start + place
+        whole = values[one, 0]
+        band = np.int64((whole[word] >> np.uint64(shift)) & np.uint64((1 << bits) - 1))
         for turn in range(-1, bits):
             wanted = band if turn < 0 else band ^ (1 << turn)
-            low, high = starts[wanted >> rest], starts[(wanted >> rest) + 1]
-            end = high
-            while rest and low < high:
-                middle = (low + high) >> 1
-                if parts[middle] < wanted:
-                    low = middle + 1
-                else:
-                    high = middle
-            for at in range(low, end):
-                if parts[at] != wanted:
-                    break
-                distance = _ones(values[at] ^ whole)
+            for at in range(starts[wanted], starts[wanted + 1]):
+                other = np.int64(order[at]) // crops
+                if other == one:
+                    continue
+                crop = np.int64(order[at]) - other * crops
+                distance = 0
+                for each in range(words):
+                    distance += _ones(values[other, crop, each] ^ whole[each])
                 if distance <= limit:
-                    other = np.int64(order[at]) // crops
-                    if other != one:
-                        crop = np.int64(order[at]) - other * crops
-                        numbers[place] = _taken(found[place], numbers[place], other, one, crop, distance)
+                    numbers[place] = _taken(found[place], numbers[place], other, one, crop, distance)
 
 
 @compiled

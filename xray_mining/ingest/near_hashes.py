@@ -1,4 +1,8 @@
-"""Hashes of a picture and of 54 crops of it that hardly change with brightness, contrast, size and compression."""
+"""Hashes of a picture and of 54 crops of it that hardly change with brightness, contrast, size and compression.
+
+Each is three words of 64 signs of cosine coefficients. The first, of the lowest frequencies, tells what all chests have
+in common and how they are placed; the other two tell one chest from another.
+"""
 
 import math
 import os
@@ -11,7 +15,7 @@ import cv2
 import numpy as np
 import polars as pl
 
-from xray_mining.ingest.duplicates import LOW_FREQUENCIES
+from xray_mining.ingest.duplicates import frequencies
 from xray_mining.kernels import compiled
 from xray_mining.pixels.store import PixelStore
 from xray_mining.progress import progress
@@ -41,7 +45,8 @@ def _crops() -> np.ndarray:
 
 
 CROPS = _crops()
-_ROWS, _COLUMNS = (np.array(each, np.int64) for each in zip(*LOW_FREQUENCIES, strict=True))
+WORDS = 3
+_ROWS, _COLUMNS = (np.array(each, np.int64) for each in zip(*frequencies(64 * WORDS), strict=True))
 _COSINES = np.array(
     [
         [math.cos(math.pi * (2 * place + 1) * frequency / (2 * _CELLS)) for place in range(_CELLS)]
@@ -51,13 +56,13 @@ _COSINES = np.array(
 )
 
 
-_HASHED = {"pixel_digest": pl.String, "search": pl.String, "hashes": pl.Array(pl.UInt64, len(CROPS))}
+_HASHED = {"pixel_digest": pl.String, "search": pl.String, "hashes": pl.Array(pl.UInt64, len(CROPS) * WORDS)}
 # Pictures that are read at once, and after how many hashes are written down.
 _BATCH, _PART = 256, 25_600
 
 
 def hashes_of_all(workspace: Workspace, pixels: PixelStore, pictured: pl.DataFrame) -> np.ndarray:
-    """(n, 55) uint64 for n pictures, of which `pictured` has image_key, pixel_digest and search; kept for the next run.
+    """(n, 55, 3) uint64 for n pictures, kept for the next run; `pictured` has their image_key, pixel_digest and search.
 
     A run that is killed loses the last of them.
     """
@@ -75,11 +80,12 @@ def hashes_of_all(workspace: Workspace, pixels: PixelStore, pictured: pl.DataFra
                 keys = some["image_key"]
                 made += threads.map(_hashed, pixels.read(keys), pixels.content_boxes(keys).astype(int))
                 bar.advance(some.height)
-            hashes = pl.Series("hashes", np.array(made), dtype=_HASHED["hashes"])
+            hashes = pl.Series("hashes", np.array(made).reshape(len(made), -1), dtype=_HASHED["hashes"])
             appended(folder, part.select("pixel_digest", "search", hashes))
     every = kept(folder, _HASHED, search).unique("pixel_digest")
     found = pictured.select("pixel_digest").join(every, on="pixel_digest", how="left", maintain_order="left")
-    return np.ascontiguousarray(found["hashes"].to_numpy()) if found.height else np.empty((0, len(CROPS)), np.uint64)
+    values = found["hashes"].to_numpy() if found.height else np.empty(0, np.uint64)
+    return np.ascontiguousarray(values).reshape(-1, len(CROPS), WORDS)
 
 
 def kept(folder: Path, schema: Mapping[str, Any], search: str) -> pl.DataFrame:
@@ -87,9 +93,11 @@ def kept(folder: Path, schema: Mapping[str, Any], search: str) -> pl.DataFrame:
     frames = [pl.DataFrame(schema=schema)]
     for path in sorted(folder.glob("*.parquet")):
         try:
-            frames.append(pl.read_parquet(path).select(list(schema)).filter(pl.col("search") == search))
+            part = pl.read_parquet(path).select(list(schema)).filter(pl.col("search") == search)
         except pl.exceptions.PolarsError:
             continue
+        if part.height:
+            frames.append(part)
     return pl.concat(frames)
 
 
@@ -113,8 +121,8 @@ def small_of(picture: np.ndarray, box: np.ndarray) -> np.ndarray:
 
 
 def hashes_of(small: np.ndarray) -> np.ndarray:
-    """(55,) uint64 for a (128, 128) uint8 picture: 64 signs of cosine coefficients for each of `CROPS`."""
-    values = np.empty(len(CROPS), np.uint64)
+    """(55, 3) uint64 for a (128, 128) uint8 picture: the signs of 192 cosine coefficients for each of `CROPS`."""
+    values = np.empty((len(CROPS), WORDS), np.uint64)
     _hash(small, CROPS, _COSINES, _ROWS, _COLUMNS, values)
     return values
 
@@ -156,11 +164,10 @@ def _hash(  # noqa: PLR0917  compiled: no keywords
                 cosine = cosines[frequency, y]
                 for x in range(_CELLS):
                     downwards[frequency, x] += cosine * cells[y, x]
-        value = np.uint64(0)
-        for bit in range(64):
+        values[crop] = 0
+        for sign in range(len(rows)):
             coefficient = np.float32(0)
             for x in range(_CELLS):
-                coefficient += cosines[columns[bit], x] * downwards[rows[bit], x]
+                coefficient += cosines[columns[sign], x] * downwards[rows[sign], x]
             if coefficient > 0:
-                value |= np.uint64(1) << np.uint64(bit)
-        values[crop] = value
+                values[crop, sign >> 6] |= np.uint64(1) << np.uint64(sign & 63)

@@ -11,5 +11,5 @@ class NearDuplicates(Record):
 
     image_key_a = key("the lower key", primary_key=True)
     image_key_b = key("the higher key", primary_key=True)
-    distance = count("differing bits of the perceptual hashes", "bits")
+    distance = count("differing bits of 192 of the hashes of one picture and of a crop of the other", "bits")
     correlation = number("Pearson correlation of the aligned pictures", nullable=False, min=-1, max=1)
