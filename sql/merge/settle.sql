@@ -4,6 +4,16 @@
 -- example: run by `xray-mining merge`
 create temp table settled as
 with
+-- files whose last event says that they vanished
+gone_files as (
+    select
+        file_key,
+        archive
+    from raw_file_events
+    group by file_key, archive
+    having arg_max(event, run) = 'vanished'
+),
+
 ordered as (
     select
         raw_images.rowid as raw_row,
@@ -12,6 +22,7 @@ ordered as (
         raw_images.shard,
         raw_images.pixel_digest,
         raw_images.perceptual_hash,
+        gone_files.file_key is not null as gone,
         row_number() over (
             order by
                 archive_order.archive_rank, raw_images.shard, raw_images.position,
@@ -19,10 +30,14 @@ ordered as (
         ) as place
     from raw_images
     inner join archive_order on raw_images.archive = archive_order.archive
+    left join gone_files
+        on
+            raw_images.file_key = gone_files.file_key
+            and raw_images.archive = gone_files.archive
 ),
 
--- the earliest row of an instance stands for it
-by_instance as (
+-- the earliest row of an instance says which picture it is
+compared as (
     select
         *,
         first_value(place) over earliest as first_place,
@@ -36,15 +51,34 @@ by_instance as (
     )
 ),
 
+described as (
+    select
+        *,
+        place = first_place
+        or coalesce(pixel_digest = first_digest, false)
+        or coalesce(differing_bits <= $bits, true) as same_picture
+    from compared
+),
+
+-- the earliest row whose file is there stands for the instance: a file that was moved vanishes at
+-- its old place, and its copy at the new one must not be lost with it
+by_instance as (
+    select
+        *,
+        first_value(place) over (
+            partition by image_key order by same_picture desc, gone, place
+        ) as kept_place
+    from described
+),
+
 by_pixels as (
     select
         image_key,
-        place,
         first_value(image_key) over (
-            partition by coalesce(pixel_digest, image_key) order by place
+            partition by coalesce(first_digest, image_key) order by first_place
         ) as keeper_key
     from by_instance
-    where place = first_place
+    where place = kept_place
 )
 
 select
@@ -55,12 +89,8 @@ select
     by_instance.shard,
     by_pixels.keeper_key,
     case
-        when
-            by_instance.place != by_instance.first_place
-            and not coalesce(by_instance.pixel_digest = by_instance.first_digest, false)
-            and by_instance.differing_bits > $bits
-            then 'uid_reused'
-        when by_instance.place != by_instance.first_place then 'same_instance'
+        when not by_instance.same_picture then 'uid_reused'
+        when by_instance.place != by_instance.kept_place then 'same_instance'
         when by_pixels.keeper_key != by_pixels.image_key then 'same_pixels'
         else 'kept'
     end as outcome

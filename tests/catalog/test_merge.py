@@ -189,6 +189,32 @@ def test_vanished_files_are_not_eligible_until_they_return(workspace, put, make)
     assert left == {make.key("image", 1), make.key("image", 2)}
 
 
+def test_a_file_that_was_moved_stands_where_it_is_now(workspace, put, make):
+    moved = make.image(0, shard=1) | {"file_key": make.key("file", 7)}
+    other = make.image(0, shard=2) | {
+        "file_key": make.key("file", 8),
+        "pixel_digest": make.key("pixels", 8),
+        "perceptual_hash": 2**62 - 1,
+    }
+    put(Images, [make.image(0) | {"perceptual_hash": 0}, make.image(1)])
+    put(Pixels, [pixels_row(make, 0), pixels_row(make, 1, offset=64)])
+    for shard, row in ((1, moved), (2, other)):
+        put(Images, [row], shard=shard)
+        put(Pixels, [pixels_row(make, 0, shard=shard)], shard=shard)
+    assert merge(workspace).images == 2
+    asked = "select file_key, shard from eligible where image_key = $key"
+    there = rows_of(workspace, asked, key=make.key("image", 0))
+    assert there.rows() == [(make.key("file", 0), 0)]
+    gone = {"archive": "here", "run": "20260101T000000-a", "event": "vanished"}
+    put(FileEvents, [gone | {"file_key": make.key("file", 0)}])
+    summary = merge(workspace)
+    # Another picture under the same UID takes nobody's place.
+    assert (summary.images, summary.duplicates, summary.uid_reused) == (2, 1, 1)
+    assert rows_of(workspace, asked, key=make.key("image", 0)).rows() == [(make.key("file", 7), 1)]
+    kept = rows_of(workspace, "select shard from pixels where image_key = $key", key=make.key("image", 0))
+    assert kept["shard"].to_list() == [1]
+
+
 def test_unchanged_parts_are_not_merged_again(workspace, put, make):
     put(Images, [make.image(0)])
     assert merge(workspace).catalog == "rebuilt"

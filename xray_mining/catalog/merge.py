@@ -23,7 +23,7 @@ from xray_mining.records.tables import ALL
 from xray_mining.records.vectors import FeatureSets
 from xray_mining.workspace import Workspace, asset, digest_of, lock, write_atomically
 
-VERSION = 1
+VERSION = 2
 """Raised whenever merge would make other tables from the same parts."""
 UID_REUSED_BITS = 12
 """Perceptual hashes of 64 bits that differ in more are clearly of different pictures: copies of one exposure in other
@@ -322,11 +322,12 @@ def _fill_catalog(
     if ranks:
         con.executemany("insert into archive_order values (?, ?)", [[name, rank] for rank, name in enumerate(ranks)])
     _load(con, by_name["images"], parts["images"], "raw_images")
+    _load(con, by_name["file_events"], parts["file_events"], "raw_file_events")
     con.execute(_text("settle"), {"bits": UID_REUSED_BITS})
     for table in ("pixels", "findings", "boxes"):
         record = by_name[table]
         _load(con, record, parts[table], f"raw_{table}", origin=True)
-    for table in ("duplicates", "rejects", "near_duplicates", "file_events", "ingest_runs"):
+    for table in ("duplicates", "rejects", "near_duplicates", "ingest_runs"):
         _load(con, by_name[table], parts[table], f"raw_{table}")
     con.execute(_text("images"))
     con.execute(_text("dependents"))
