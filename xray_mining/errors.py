@@ -1,6 +1,8 @@
 """What may go wrong that is not a bug: each is one sentence that says where, what, and what to do."""
 
 import difflib
+import os
+import re
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -34,7 +36,10 @@ def unknown_name(where: str, name: str, known: Iterable[str]) -> UserError:
 
 def disk_error(error: OSError, path: Path) -> CannotFinish:
     """The sentence for a disk that is full, read-only or gone, named by the file that could not be written."""
+    # polars gives the system's error with no number of its own, and with the full path, which is private.
+    code = re.search(r"os error (\d+)", str(error)) if error.strerror is None else None
+    what = os.strerror(int(code[1])) if code else error.strerror or error
     return CannotFinish(
-        f"{path.name}: could not be written ({error.strerror or error}); free the disk or its rights and repeat the "
+        f"{path.name}: could not be written ({what}); free the disk or its rights and repeat the "
         f"same command: what was finished is kept"
     )

@@ -96,7 +96,10 @@ class Workspace:
         try:
             workspace.root.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise disk_error(error, workspace.root) from error
+            raise CannotFinish(
+                f"{root}: the workspace cannot be made there ({error.strerror}); name another folder with --workspace, "
+                f"or mend the disk or its rights"
+            ) from error
         workspace.save(WorkspaceSettings())
         return workspace
 
@@ -196,6 +199,9 @@ def sentence_of(error: ValidationError, model: type[BaseModel]) -> str:
     # A misspelt key often makes a needed one missing: the misspelt one is the news.
     first = min(error.errors(), key=lambda each: each["type"] != "extra_forbidden")
     key = ".".join(str(step) for step in first["loc"]) or "the file"
+    if not first["loc"] and first["type"] in ("model_type", "model_attributes_type", "dict_type"):
+        found = "nothing" if first["input"] is None else f"a {type(first['input']).__name__}"
+        return f"holds {found} where keys with values are needed; write lines like 'key: value'"
     if first["type"] == "extra_forbidden":
         known = sorted(_field_names(model))
         close = difflib.get_close_matches(str(first["loc"][-1]), known, n=1)

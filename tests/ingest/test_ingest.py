@@ -20,7 +20,7 @@ import polars as pl
 import pytest
 
 from xray_mining.catalog.merge import merge
-from xray_mining.catalog.query import sql
+from xray_mining.catalog.query import select, sql
 from xray_mining.errors import UserError
 from xray_mining.ingest import near_duplicates
 from xray_mining.ingest.ingest import IngestRequest, ingest
@@ -331,7 +331,8 @@ def test_broken_files_are_rows_and_the_run_goes_on(tmp_path, make_dicom, run_ing
         "not_a_file": 3,
         "broken_package": 1,
     }
-    assert any("words.dcm" in line for line in rejected_paths(workspace, summary.archive))
+    rejected = select(workspace, "reports/rejected_files", archive=summary.archive)
+    assert any("words.dcm" in line for line in rejected_paths(workspace, summary.archive, rejected))
     assert "words" not in json.dumps(sql(workspace, "select * from rejects").to_dicts(), default=str)
 
 
@@ -466,7 +467,7 @@ def test_ages_that_cannot_be_read_are_counted_out_loud(tmp_path, run_ingest):
             ],
             "has no column 'age'; did you mean 'ages'",
         ),
-        (lambda folder: (folder / "mapping.yaml").write_text("table: t.csv\ncolumns: {image: i}\n"), "cannot be read"),
+        (lambda folder: (folder / "mapping.yaml").write_text("table: t.csv\ncolumns: {image: i}\n"), "is not there"),
     ],
 )
 def test_wrong_use_is_one_sentence(tmp_path, run_ingest, make, sentence):
@@ -605,7 +606,7 @@ def test_a_set_without_the_boxes_that_its_mapping_knows(shared, tmp_path, run_in
     assert sql(workspace, "select count(*) as n from boxes")["n"][0] == 0
     told = mapping.read_text().replace("    optional: true  # covid-cxr-originals has none\n", "")
     (tmp_path / "strict.yaml").write_text(told)
-    with pytest.raises(UserError, match=r"lung_boxes\.csv: the table cannot be read"):
+    with pytest.raises(UserError, match=r"lung_boxes\.csv: the table is not there"):
         run_ingest(shared / "data/covid-cxr-originals", tmp_path / "v", mapping=tmp_path / "strict.yaml")
 
 

@@ -19,7 +19,9 @@ from typer.testing import CliRunner
 
 from xray_mining.archive import dicom_elements
 from xray_mining.archive.radiograph import Unusable
+from xray_mining.catalog.connection import connect
 from xray_mining.catalog.merge import merge, part_paths
+from xray_mining.catalog.query import select
 from xray_mining.cli import ingest as _commands  # noqa: F401  registers them
 from xray_mining.cli.app import app
 from xray_mining.errors import UserError
@@ -380,7 +382,7 @@ def test_tables_that_nobody_reads_are_said_with_and_without_pictures(tmp_path, r
     _, headers = run_ingest(folder, tmp_path / "w", SMALL, name="a", metadata_only=True)
     _, whole = run_ingest(folder, tmp_path / "w", SMALL, name="a")
     assert headers.ignored == whole.ignored == (1 if images else 3)
-    said = f"{headers.ignored} tables and texts ignored"
+    said = f"{headers.ignored} {'file' if images else 'files'} beside the images (tables, texts)"
     assert any(said in line for line in headers.lines()) and any(said in line for line in whole.lines())
 
 
@@ -394,7 +396,11 @@ def test_again_for_some_shards_leaves_nothing_changed_in_them(archive, tmp_path,
         _, summary = run_ingest(archive.folder, tmp_path / "w", SMALL, name="a")
         rejects = {name: rejects["reason"].to_list() for name, (_, rejects) in rows_of(workspace).items()}
         assert (rejects["0.dcm"], rejects["9.dcm"], summary.seen) == ([], ["changed"], first.seen + 1)
-    assert [line for line in rejected_paths(workspace, "a") if "9.dcm" in line and "changed" in line]
+    assert [
+        line
+        for line in rejected_paths(workspace, "a", select(workspace, "reports/rejected_files", archive="a"))
+        if "9.dcm" in line and "changed" in line
+    ]
 
 
 def test_a_change_after_again_is_an_event_of_its_own(archive, tmp_path, run_ingest):
@@ -517,7 +523,10 @@ def test_rows_of_a_table_have_no_file_to_name(tmp_path, run_ingest):
         patch.setattr(run._Work, "frame", second_is_unusable)
         workspace, summary = run_ingest(folder, tmp_path / "w", SMALL, name="a", metadata_only=True)
     assert (summary.seen, summary.kept, summary.rejected) == (2, 1, 1)
-    assert rejected_paths(workspace, "a")[0] == "  not_chest: row 1 of the table: A reason."
+    assert (
+        rejected_paths(workspace, "a", select(workspace, "reports/rejected_files", archive="a"))[0]
+        == "  not_chest: row 1 of the table: A reason."
+    )
     with pytest.raises(UserError, match="from a table alone"):
         locate(workspace, Images.read(workspace.parts("a", "images"))["image_key"][0])
 
@@ -649,3 +658,45 @@ def test_kernels_are_compiled_before_the_first_file(tmp_path, make_dicom, run_in
         noted(run._Work, "all")
         run_ingest(tmp_path / "a", tmp_path / "w", SMALL, name="a", metadata_only=metadata_only)
     assert done == ["prepare", "all"]
+
+
+def test_a_folder_that_was_tidied_up_loses_no_image(tmp_path, run_ingest, make_dicom):
+    folder = tmp_path / "a"
+    for number in range(3):
+        make_dicom(folder / f"{number}.dcm", number=number)
+    run_ingest(folder, tmp_path / "w", SMALL, name="a")
+    (folder / "2026").mkdir()
+    for number in range(2):
+        (folder / f"{number}.dcm").rename(folder / "2026" / f"{number}.dcm")
+    workspace, summary = run_ingest(folder, tmp_path / "w", SMALL, name="a")
+    assert (summary.seen, summary.kept, summary.duplicate, summary.vanished) == (5, 3, 2, 2)
+    with connect(workspace) as con:
+        keys = [str(key) for (key,) in con.execute("select image_key from eligible").fetchall()]
+    there = sorted(Path(locate(workspace, key).path).is_file() for key in keys)
+    assert there == [True] * 3
+
+
+def test_a_table_row_without_a_file_is_told_though_other_files_have_no_row(tmp_path, run_ingest, chest_picture):
+    folder = tmp_path / "a"
+    folder.mkdir()
+    for number in range(4):
+        cv2.imwrite(str(folder / f"{number}.png"), (chest_picture(number) >> 4).astype(np.uint8))
+    (folder / "t.csv").write_text("image,patient\n0.png,a\n1.png,b\n8.png,c\n")
+    (folder / "mapping.yaml").write_text("table: t.csv\ncolumns: {image: image, patient_id: patient}\n")
+    _, summary = run_ingest(folder, tmp_path / "w", SMALL, name="a")
+    assert (summary.kept, summary.rejected, summary.rows_without_file) == (2, 2, 1)
+    assert any("1 table row without a file" in line for line in summary.lines())
+
+
+def test_rejected_files_are_listed_once_with_a_command_that_works(tmp_path, run_ingest, make_dicom):
+    folder, root = tmp_path / "a", tmp_path / "my work"
+    make_dicom(folder / "0.dcm", number=0)
+    make_dicom(folder / "1.dcm", number=1, SOPInstanceUID="1.2.3.0")
+    make_dicom(folder / "many.dcm", number=2, Modality="MR", NumberOfFrames=3)
+    (folder / "two\nlines.dcm").write_text("no DICOM")
+    workspace, _ = run_ingest(folder, root, SMALL, name="a")
+    said = rejected_paths(workspace, "a", select(workspace, "reports/rejected_files", archive="a"))
+    assert sum("many.dcm" in line for line in said) == 1
+    assert any("uid_reused" in line and "1.dcm" in line for line in said)
+    assert any(r"two\nlines.dcm" in line for line in said)
+    assert f"--workspace '{root}'" in said[-1]

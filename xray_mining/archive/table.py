@@ -20,6 +20,8 @@ def read_table(path: Path, header: list[str] | None = None) -> pl.DataFrame:
     try:
         raw = path.read_bytes()
         text = (gzip.decompress(raw) if raw[:2] == b"\x1f\x8b" else raw).decode("utf-8-sig", "replace")
+    except FileNotFoundError as error:
+        raise UserError(f"{path}: the table is not there; check its name, in the mapping too") from error
     except (OSError, EOFError) as error:
         raise UserError(f"{path}: the table cannot be read ({error}); check the path and its rights") from error
     first = text.partition("\n")[0]

@@ -169,7 +169,7 @@ def _run(con: duckdb.DuckDBPyConnection, workspace: Workspace, check: Check, sub
             return row | {"outcome": "not_applicable", "sentence": f"{header.question}: {unmet}"}
         return row | {"outcome": "passed", "sentence": f"{header.question}: none found.", "offenders": "0"}
     first = rows.head(EVIDENCE_ROWS).to_dicts()
-    cut = f"; the first {EVIDENCE_ROWS} are kept" if rows.height > EVIDENCE_ROWS else ""
+    cut = f"; the first {EVIDENCE_ROWS} stand in its evidence" if rows.height > EVIDENCE_ROWS else ""
     return row | {
         "outcome": "failed",
         "sentence": f"{header.question}: {rows.height:,} found{cut}.",

@@ -76,7 +76,7 @@ def cohort(
         bool | None,
         typer.Option(
             "--require-pixels/--no-require-pixels",
-            help="every member must be in the pixel store [default: where there is one]",
+            help="every member must be in the pixel store (default: where there is one)",
             show_default=False,
         ),
     ] = None,

@@ -25,10 +25,10 @@ def ingest(
     archive: Annotated[Path, typer.Argument(metavar="ARCHIVE", help="the folder that holds the radiographs")],
     workspace: WorkspaceOption,
     name: Annotated[
-        str | None, typer.Option("--name", help="the archive's given name [default: the adapter's]")
+        str | None, typer.Option("--name", help="the archive's given name (default: the adapter's)")
     ] = None,
-    domain: Annotated[str | None, typer.Option("--domain", help="id space of its patients [default: its name]")] = None,
-    adapter: Annotated[str | None, typer.Option("--adapter", help="how to read it [default: by its layout]")] = None,
+    domain: Annotated[str | None, typer.Option("--domain", help="id space of its patients (default: its name)")] = None,
+    adapter: Annotated[str | None, typer.Option("--adapter", help="how to read it (default: by its layout)")] = None,
     mapping: Annotated[
         str | None,
         typer.Option("--mapping", metavar="FILE", help="YAML that says what a table's columns mean, or a shipped one"),
@@ -36,12 +36,12 @@ def ingest(
     key: Annotated[
         Path | None, typer.Option("--key", metavar="FILE", help="hashing key of the domain, from another workspace")
     ] = None,
-    jobs: Annotated[int | None, typer.Option("--jobs", min=1, help="processes [default: one a core]")] = None,
+    jobs: Annotated[int | None, typer.Option("--jobs", min=1, help="processes (default: one a core)")] = None,
     shards: Annotated[str | None, typer.Option("--shards", metavar="A:B", help="only these slices of its list")] = None,
     metadata_only: Annotated[bool, typer.Option("--metadata-only", help="headers and tables, no pixels")] = False,
     again: Annotated[bool, typer.Option("--again", help="read everything anew, changed files too")] = False,
     side_px: Annotated[
-        int | None, typer.Option("--side-px", min=32, max=4096, help="side of the stored pictures [default: 512]")
+        int | None, typer.Option("--side-px", min=32, max=4096, help="side of the stored pictures (default: 512)")
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -85,7 +85,8 @@ def ingest(
     for line in merged.warnings:
         typer.echo(line, err=True)
     if not as_json:
-        for line in rejected_paths(opened, result.archive):
+        rejected = select(opened, "reports/rejected_files", archive=result.archive)
+        for line in rejected_paths(opened, result.archive, rejected):
             typer.echo(line, err=True)
 
 

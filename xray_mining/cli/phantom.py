@@ -21,7 +21,7 @@ def phantom(
             help="what to plant, with commas: repeats, nodules, group, gap, shortcut, noise, duplicates, leak",
         ),
     ] = "",
-    jobs: Annotated[int | None, typer.Option(help="processes [default: one a core]")] = None,
+    jobs: Annotated[int | None, typer.Option(help="processes (default: one a core)")] = None,
     if_absent: Annotated[bool, typer.Option("--if-absent", help="do nothing where this archive lies already")] = False,
     json: JsonOption = False,
 ) -> None:

@@ -386,7 +386,7 @@ def _listing(
 
 def _nothing(request: IngestRequest, adapter: Adapter, listing: shards.Listing | None) -> str:
     ignored = listing.ignored if listing else 0
-    beside = f" ({ignored} tables and texts were left out)" if ignored else ""
+    beside = f" ({ignored} tables, texts and the like lie there)" if ignored else ""
     return (
         f"{request.folder}: holds no files that adapter '{adapter.name}' reads{beside}; name the folder of the images"
     )
@@ -496,7 +496,11 @@ def _rows_without_file(workspace: Workspace, name: str, adapter: Adapter) -> int
     """Table rows that no file of the lists stands for; none of an archive that is known by its table alone."""
     named = adapter.table_files()
     listed = shards.listed_files(workspace, name)
-    return max(named - listed, 0) if named is not None and listed else 0
+    if named is None or not listed:
+        return 0
+    # A file that the table does not name stands for none of its rows.
+    unnamed = Rejects.read(workspace.parts(name, Rejects.table)).filter(pl.col("reason") == "not_in_table").height
+    return max(named - (listed - unnamed), 0)
 
 
 def _write_run(

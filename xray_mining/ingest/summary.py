@@ -1,5 +1,7 @@
 """What ingest says when it ends, what status says while it runs, and where a file of a key lies."""
 
+import os
+import shlex
 import uuid
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -24,6 +26,8 @@ HINTS = {
     "not_an_image": "Reports, plans and other objects stand among the radiographs; nothing needs to be done.",
     "no_pixels": "Headers came without pixel data: ask the archive's export for whole objects, then --again.",
     "empty_file": "Empty files are a broken copy: copy them again, then run with --again.",
+    "broken_package": "Packed files are damaged or encrypted: copy or unpack them anew, then run with --again.",
+    "broken_member": "Members of packed files are damaged or encrypted: unpack or copy them anew, then --again.",
     "truncated_pixels": "Files were cut off: copy them again, then run with --again.",
     "undecodable": "No decoder reads these pixel data; try pip install 'xray-mining[decoders]', then --again.",
     "unknown_syntax": "No decoder knows their transfer syntax; convert them (dcmconv, gdcmconv), then --again.",
@@ -38,7 +42,6 @@ HINTS = {
     "broken_header": "Headers are damaged: copy the files again, then run with --again.",
     "unexpected": "The log in the private folder says what was met; please report it with a file that may be shared.",
 }
-_LISTED_PATHS = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,8 +97,7 @@ class IngestSummary:
         width = max([len(each.reason) for each in self.outcomes] + [8])
         said += [f"  {each.outcome:<9}  {each.reason:<{width}}  {each.accounts:>9,}" for each in self.outcomes]
         if self.near_duplicates:
-            pairs = "pair" if self.near_duplicates == 1 else "pairs"
-            said.append(f"{self.near_duplicates:,} {pairs} of near-duplicates")
+            said.append(f"{_counted(self.near_duplicates, 'pair')} of near-duplicates")
         if self.unread_ages:
             said.append(
                 f"ages: {self.unread_ages:,} of {self.kept:,} cannot be read or are impossible; these images have none"
@@ -103,15 +105,15 @@ class IngestSummary:
         elif self.kept and self.without_age == self.kept:
             said.append("ages: none is stated, neither by dates nor in words")
         beside = []
-        for count, words in (
-            (self.ignored, "tables and texts ignored"),
-            (self.rows_without_file, "table rows without a file"),
-            (self.vanished, "files vanished"),
-            (self.changed, "files changed"),
-            (self.returned, "files returned"),
+        for count, one, words in (
+            (self.ignored, "file", "beside the images (tables, texts)"),
+            (self.rows_without_file, "table row", "without a file"),
+            (self.vanished, "file", "vanished"),
+            (self.changed, "file", "changed"),
+            (self.returned, "file", "returned"),
         ):
             if count:
-                beside.append(f"{count:,} {words}")
+                beside.append(f"{_counted(count, one)} {words}")
         if beside:
             said.append(", ".join(beside))
         if self.shards_now:
@@ -122,12 +124,15 @@ class IngestSummary:
         else:
             said.append("nothing new")
         if self.shards_done < self.shards:
-            said.append(
-                f"{self.shards - self.shards_done} shards are still to do: run the same command without --shards"
-            )
+            left = _counted(self.shards - self.shards_done, "shard")
+            said.append(f"{left} still to do: run the same command without --shards")
         if self.hint:
             said.append(self.hint)
         return said
+
+
+def _counted(count: int, one: str) -> str:
+    return f"{count:,} {one}" if count == 1 else f"{count:,} {one}s"
 
 
 def summary_of(result: IngestResult, outcomes: pl.DataFrame, ages: pl.DataFrame) -> IngestSummary:
@@ -171,13 +176,15 @@ def summary_of(result: IngestResult, outcomes: pl.DataFrame, ages: pl.DataFrame)
     )
 
 
-def rejected_paths(workspace: Workspace, archive: str) -> list[str]:
-    """Lines for the terminal only: some rejected files of each reason, by their paths."""
-    rejects = Rejects.read(workspace.parts(archive, Rejects.table))
+def rejected_paths(workspace: Workspace, archive: str, rejected: pl.DataFrame) -> list[str]:
+    """Lines for the terminal only: some rejected files of each reason, by their paths.
+
+    `rejected` has a row a file: reason, shard, position, sentence, and the `files` that share its reason.
+    """
     folder = path_of(workspace, archive)
     said = []
-    for (reason,), rows in rejects.sort("shard", "position").group_by("reason", maintain_order=True):
-        for row in rows.head(_LISTED_PATHS).iter_rows(named=True):
+    for (reason,), rows in rejected.group_by("reason", maintain_order=True):
+        for row in rows.iter_rows(named=True):
             if row["shard"] >= FIRST_TABLE_SHARD:
                 said.append(f"  {reason}: row {_table_row(row)} of the table: {row['sentence']}")
                 continue
@@ -186,12 +193,13 @@ def rejected_paths(workspace: Workspace, archive: str) -> list[str]:
             said.append(
                 f"  {reason}: {_printable(path)}{f' [{file.member}]' if file.member else ''}: {row['sentence']}"
             )
-        if rows.height > _LISTED_PATHS:
-            said.append(f"  {reason}: and {rows.height - _LISTED_PATHS:,} more")
+        if rows["files"][0] > rows.height:
+            said.append(f"  {reason}: and {rows['files'][0] - rows.height:,} more")
     if said:
+        where = shlex.quote(str(workspace.root))
         said.append(
-            '  all of them: xray-mining sql "select reason, sentence, file_key from rejects"; where one lies: '
-            "xray-mining locate FILE_KEY"
+            f'  all of them: xray-mining sql "select reason, sentence, file_key from rejects" --workspace {where}; '
+            f"where one lies: xray-mining locate FILE_KEY --workspace {where}"
         )
     return said
 
@@ -202,7 +210,9 @@ def _table_row(row: dict[str, Any]) -> int:
 
 
 def _printable(path: Path) -> str:
-    return str(path).encode("utf-8", "backslashreplace").decode()
+    """The path in one line: what no terminal shows as a letter is written out."""
+    text = str(path).encode("utf-8", "backslashreplace").decode()
+    return "".join(letter if letter.isprintable() else letter.encode("unicode_escape").decode() for letter in text)
 
 
 @dataclass(frozen=True, slots=True)
@@ -302,14 +312,20 @@ def locate(workspace: Workspace, key: str) -> Place:
         key = str(uuid.UUID(key))
     except ValueError as error:
         raise UserError(f"{key}: is not a key; keys are 32 hexadecimal digits, with or without '-'") from error
+    vanished = None
     for archive in workspace.settings.archives:
         for what, frame in _holders(workspace, archive):
             rows = frame.filter(
                 pl.any_horizontal(pl.col(each) == key for each in frame.columns if each.endswith("_key"))
             )
-            if rows.height:
-                row = rows.row(0, named=True)
-                return _place(workspace, archive, what, row)
+            for row in rows.iter_rows(named=True):
+                place = _place(workspace, archive, what, row)
+                # A file that was moved has a row at its old place too.
+                if os.path.lexists(place.path):
+                    return place
+                vanished = vanished or place
+    if vanished is not None:
+        return vanished
     raise UserError(f"{key}: no archive of this workspace has this key; give an image_key or a file_key")
 
 
