@@ -5,7 +5,7 @@ from pathlib import Path
 
 import polars as pl
 
-from xray_mining.reporting.documents import escaped
+from xray_mining.reporting.documents import escaped, model_card
 from xray_mining.reporting.results import Results
 from xray_mining.reporting.sections import checklist
 
@@ -63,3 +63,25 @@ def test_a_statement_fills_its_item(example: Path) -> None:
 
 def test_markdown_is_escaped() -> None:
     assert escaped("a|b <script>\n*c*") == r"a\|b \<script\> \*c\*"
+
+
+def test_a_check_made_for_one_target_is_not_called_undone_and_no_seed_is_a_dash(example: Path) -> None:
+    results = Results.load(example)
+    code = pl.col("code") == "NOISE001"
+    made = results.check_results.filter(code).with_columns(outcome=pl.lit("passed"))
+    results = dataclasses.replace(
+        results,
+        check_results=pl.concat([results.check_results, made]),
+        experiments={
+            name: dataclasses.replace(note, seeds=(-1,) if place else (0, 1))
+            for place, (name, note) in enumerate(results.experiments.items())
+        },
+    )
+    card = model_card(results)
+    undone, partly = (
+        next(line for line in card.splitlines() if line.startswith(words))
+        for words in ("- Not checked, because it could not be:", "- Checked where it could be, not for every target:")
+    )
+    assert "SITE001" in undone and "NOISE001" not in undone
+    assert "NOISE001" in partly
+    assert "| 0, 1 |" in card and "| – |" in card and "| -1 |" not in card

@@ -51,11 +51,10 @@ def model_card(results: Results) -> str:
             "|---|---|---|---|---|---|",
         ]
         for note in results.members(task):
-            seeds = ", ".join(str(seed) for seed in note.seeds)
             lines.append(
                 f"| {escaped(note.words)}{' (best on validation)' if note.experiment == task.best else ''} "
                 f"| {KIND_WORDS.get(note.model_kind, note.model_kind)} | {_score(results, task, note.experiment)} "
-                f"| {seeds} | {number(note.seconds, 1)} | {note.digest} |"
+                f"| {note.seed_words} | {number(note.seconds, 1)} | {note.digest} |"
             )
         lines.append("")
     lines += ["## Checks", ""]

@@ -54,6 +54,11 @@ class ExperimentNote:
         """Its name as people read it."""
         return self.experiment.replace("_", " ")
 
+    @property
+    def seed_words(self) -> str:
+        """Its seeds as people read them; a dash for a model whose fit takes none, which predictions mark by -1."""
+        return ", ".join(str(seed) for seed in self.seeds if seed >= 0) or "–"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Task:

@@ -48,6 +48,7 @@ def build(results: ArchiveResults) -> Section:
     return Section(
         "checks",
         "Checks",
-        f"{len(failed)} of {frame.height} checks found something{unsaid}. Keys of what was found: `xray-mining check`.",
+        f"{len(failed)} of {frame.height} checks found something{unsaid}. "
+        "Keys of what was found: xray-mining check --json.",
         tuple(blocks),
     )

@@ -22,7 +22,7 @@ def build(results: ArchiveResults) -> Section:
         elif strata["not_looked_at"] and not results.overview.unexamined:
             why = (
                 f"of {strata['not_looked_at']:,} images nobody said that they bear no letters, and no sex and age band "
-                f"holds {least} patients with others (`--show-unexamined` shows those of a public set)"
+                f"holds {least} patients with others (--show-unexamined shows those of a public set)"
             )
         elif not strata["strata"]:
             why = "no frontal image with a known age and sex has a picture"

@@ -62,7 +62,7 @@ def build(results: ArchiveResults) -> Section:
         blocks.append(listed(results, "rejects", "Rejects by reason", columns, words=words))
     rejected = int(outcomes.get("rejected") or 0)
     sentence = (
-        f"{rejected:,} could not be used. Each has a row in the table `rejects` with its stage, reason and sentence."
+        f"{rejected:,} could not be used. Each has a row in the table rejects with its stage, reason and sentence."
         if rejected
         else "Every file could be used."
     )

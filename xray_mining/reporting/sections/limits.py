@@ -59,8 +59,15 @@ def build(results: Results) -> Section:
             )
     undone = results.check_results.filter(pl.col("outcome").is_in(["skipped", "not_applicable"]))
     if undone.height:
-        codes = sorted(set(undone["code"]))
-        points.append(f"Not checked, because it could not be: {', '.join(codes)} (see Audits).")
+        # A check of several targets may have been possible for some of them.
+        done = set(results.check_results["code"]) - set(undone["code"]) | set(
+            results.check_results.filter(pl.col("outcome").is_in(["passed", "failed"]))["code"]
+        )
+        never, partly = sorted(set(undone["code"]) - done), sorted(set(undone["code"]) & done)
+        if never:
+            points.append(f"Not checked, because it could not be: {', '.join(never)} (see Audits).")
+        if partly:
+            points.append(f"Checked where it could be, not for every target: {', '.join(partly)} (see Audits).")
     if results.statements.get("absent"):
         points.append(results.statements["absent"])
     written = results.statements.get("limitations", "")

@@ -107,7 +107,7 @@ def _experiments(results: Results) -> Table:
                 (
                     Cell(note.words, note.model),
                     Cell(results.cohort_words(note.cohort), note.target.replace("_", " ")),
-                    Cell(", ".join(str(seed) for seed in note.seeds)),
+                    Cell(note.seed_words),
                     Cell(", ".join(str(number) for number in note.rotations)),
                     Cell(duration(note.seconds), value=note.seconds),
                     Cell(note.digest, mark="digest"),
