@@ -644,6 +644,23 @@ def test_counts_that_another_process_takes_back_meanwhile_are_no_error(archive, 
     assert status_of(workspace).archives[0].done == 3
 
 
+def test_the_counts_of_all_shards_are_listed_once(archive, tmp_path, run_ingest, monkeypatch):
+    options = SMALL.model_copy(update={"shard_files": 1})
+    workspace, _ = run_ingest(archive.folder, tmp_path / "w", options, name="a")
+    whole, listed = parts._counts, []
+
+    def noted(*args: Any) -> Iterator[Any]:
+        listed.append(args[-1])
+        return whole(*args)
+
+    monkeypatch.setattr(parts, "_counts", noted)
+    assert merge(workspace, force=True).older_digests == ()
+    assert len(listed) == 1
+    parts.outdate(workspace, "a", range(5), None)
+    assert len(listed) == 2
+    assert sum(not each.digest for each in parts.counts_of(workspace, "a", None).values()) == 5
+
+
 @pytest.mark.parametrize("metadata_only", [False, True])
 def test_kernels_are_compiled_before_the_first_file(tmp_path, make_dicom, run_ingest, metadata_only):
     make_dicom(tmp_path / "a" / "0")

@@ -17,7 +17,7 @@ import polars as pl
 
 from xray_mining.catalog.connection import MEMORY_LIMIT, first_line
 from xray_mining.errors import CannotFinish, UserError
-from xray_mining.ingest.parts import counts_of_shard
+from xray_mining.ingest.parts import counts_by_shard
 from xray_mining.records.record import Record
 from xray_mining.records.tables import ALL
 from xray_mining.records.vectors import FeatureSets
@@ -202,9 +202,10 @@ def _refresh(workspace: Workspace, home: str, force: bool) -> bool:
 def _older_digests(workspace: Workspace, images: Sequence[Path]) -> list[str]:
     """Archives with pixel digests of an earlier version, where others have today's: the two kinds are never equal."""
     kinds: dict[str, set[str]] = {}
+    counted = {archive: counts_by_shard(workspace, archive) for archive in {path.parents[1].name for path in images}}
     for path in images:
         archive = path.parents[1].name
-        counts = counts_of_shard(workspace, archive, int(path.stem)) if path.stem.isdigit() else []
+        counts = counted[archive].get(int(path.stem), []) if path.stem.isdigit() else []
         # Rows of tables and headers have no digest. What has no counts was copied in: nobody knows its kind.
         if not counts or any(each.store for each in counts):
             kinds.setdefault(archive, set()).update([each.pixel_digest for each in counts] or [""])

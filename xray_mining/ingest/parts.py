@@ -98,6 +98,14 @@ def counts_of_shard(workspace: Workspace, archive: str, shard: int) -> list[Shar
     return [counts for _, counts in _counts(workspace, archive, f"{shard:05d}-*")]
 
 
+def counts_by_shard(workspace: Workspace, archive: str) -> dict[int, list[ShardCounts]]:
+    """The counts that each shard has for any store, by number; those never finished are left out."""
+    found: dict[int, list[ShardCounts]] = {}
+    for _, counts in _counts(workspace, archive, "*"):
+        found.setdefault(counts.shard, []).append(counts)
+    return found
+
+
 def _counts(workspace: Workspace, archive: str, names: str) -> Iterator[tuple[Path, ShardCounts]]:
     """Counts with their files, by a pattern of names; those that another process takes back meanwhile are left out."""
     for path in sorted(_counts_folder(workspace, archive).glob(f"{names}.json")):
@@ -110,8 +118,12 @@ def _counts(workspace: Workspace, archive: str, names: str) -> Iterator[tuple[Pa
 
 def outdate(workspace: Workspace, archive: str, shards_to_do: Iterable[int], store: str | None) -> None:
     """Have shards done anew, by this run or, should it be killed, by the next; their parts stay until then."""
-    for shard in shards_to_do:
-        for path, counts in _counts(workspace, archive, f"{shard:05d}-{'*' if store is None else store}"):
+    wanted = set(shards_to_do)
+    if not wanted:
+        return
+    # The folder is listed once: once a shard would be quadratic.
+    for path, counts in _counts(workspace, archive, f"*-{'*' if store is None else store}"):
+        if counts.shard in wanted:
             write_json(asdict(replace(counts, digest="")), path)
 
 
