@@ -17,7 +17,7 @@ import torch
 from pytorch_lightning.plugins.precision import MixedPrecision
 
 from xray_mining.errors import CannotFinish, UserError
-from xray_mining.models import device, training
+from xray_mining.models import course, device, training
 from xray_mining.models.data import BatchNumbers, Radiographs, Schedule
 from xray_mining.models.device import workers_of
 from xray_mining.models.embedding import Embedder, embed
@@ -318,6 +318,20 @@ def test_tf32_is_off_while_predictions_are_made():
     with pytest.raises(ValueError), device.full_precision():
         assert not torch.backends.cudnn.allow_tf32
         raise ValueError
+    assert torch.backends.cudnn.allow_tf32
+
+
+def test_the_epoch_is_chosen_in_the_precision_of_predictions(drawn, fit_of, network_options, tmp_path, monkeypatch):
+    whole, rounds = course.predict_dataset, []
+
+    def noted(*args, **more):
+        rounds.append(torch.backends.cudnn.allow_tf32)
+        return whole(*args, **more)
+
+    monkeypatch.setattr(course, "predict_dataset", noted)
+    torch.backends.cudnn.allow_tf32 = True
+    fit_network(drawn[0], network_options(epochs=1), fit_of("number"), tmp_path)
+    assert rounds == [False]
     assert torch.backends.cudnn.allow_tf32
 
 

@@ -12,6 +12,7 @@ import torch
 
 from xray_mining.errors import CannotFinish
 from xray_mining.models.data import Radiographs
+from xray_mining.models.device import full_precision
 from xray_mining.models.module import Learner
 from xray_mining.models.prediction import predict_dataset, save_tensors
 from xray_mining.progress import Bar
@@ -140,9 +141,11 @@ class Watch(lightning.Callback):
         if not len(self.validation):
             return math.nan
         rank, ranks = trainer.global_rank, trainer.world_size
-        rows, values, _ = predict_dataset(
-            learner.judged, self.validation, learner.options.batch_size, learner.device, rank=rank, ranks=ranks
-        )
+        # The epoch is chosen by what is predicted later: in full precision, whatever training takes.
+        with full_precision():
+            rows, values, _ = predict_dataset(
+                learner.judged, self.validation, learner.options.batch_size, learner.device, rank=rank, ranks=ranks
+            )
         if ranks > 1:
             gathered: list[Any] = [None] * ranks
             torch.distributed.all_gather_object(gathered, (rows, values))

@@ -73,7 +73,9 @@ class NetworkOptions(Options):
     accelerator: Literal["auto", "cpu", "gpu"] = "auto"
     devices: int = Field(1, ge=1)
     precision: Literal["32-true", "16-mixed", "bf16-mixed"] = Field(
-        "32-true", description="of training on a GPU (32-true convolves in TF32 there); predictions are always in full"
+        "32-true",
+        description="of training on a GPU (32-true convolves in TF32 there); predictions, and the validation that "
+        "chooses the epoch, are always in full",
     )
     workers: int | None = Field(
         None, ge=0, description="processes that make batches; left out: none on a CPU, one a core up to 8 on a GPU"
