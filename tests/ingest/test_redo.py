@@ -1,10 +1,12 @@
 """Shards that are done again: what was kept of vanished and changed files stays, and every file has its accounts."""
 
+import errno
 import json
 import os
 import random
 import shutil
 import threading
+import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
@@ -18,7 +20,8 @@ import pytest
 from typer.testing import CliRunner
 
 from xray_mining.archive import dicom_elements
-from xray_mining.archive.radiograph import Unusable
+from xray_mining.archive.listing import Reader
+from xray_mining.archive.radiograph import ListedFile, Unusable
 from xray_mining.catalog.connection import connect
 from xray_mining.catalog.merge import merge, part_paths
 from xray_mining.catalog.query import select
@@ -659,6 +662,56 @@ def test_the_counts_of_all_shards_are_listed_once(archive, tmp_path, run_ingest,
     parts.outdate(workspace, "a", range(5), None)
     assert len(listed) == 2
     assert sum(not each.digest for each in parts.counts_of(workspace, "a", None).values()) == 5
+
+
+def test_a_file_that_the_disk_does_not_give_is_tried_again_once_it_stands_otherwise(
+    archive, tmp_path, run_ingest, monkeypatch
+):
+    whole = Reader._plain
+
+    def torn(reader: Reader, file: ListedFile) -> bytes:
+        if file.path == b"0.dcm":
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+        return whole(reader, file)
+
+    def again() -> tuple[int, int, list[str]]:
+        outdated = status_of(workspace).archives[0].outdated
+        _, summary = run_ingest(archive.folder, tmp_path / "w", SMALL, name="a")
+        return outdated, summary.shards_now, rows_of(workspace)["0.dcm"][1]["reason"].to_list()
+
+    monkeypatch.setattr(Reader, "_plain", torn)
+    workspace, _ = run_ingest(archive.folder, tmp_path / "w", SMALL, name="a")
+    assert again() == (0, 0, ["unreadable"])
+    (archive.folder / "0.dcm").chmod(0o600)
+    assert again() == (1, 1, ["unreadable"])
+    # As another store and an earlier version have it: tried once more, and then no more.
+    for path in (workspace.root / "parts/a/shards").glob("*.json"):
+        raw = json.loads(path.read_text())
+        path.write_text(json.dumps(raw | {"unread": [int(each) for each in raw["unread"]]}))
+    assert again() == (1, 1, ["unreadable"])
+    assert again() == (0, 0, ["unreadable"])
+    monkeypatch.setattr(Reader, "_plain", whole)
+    (archive.folder / "0.dcm").chmod(0o644)
+    assert again() == (1, 1, [])
+    assert again() == (0, 0, [])
+
+
+def test_a_member_that_an_intact_package_never_had_is_asked_for_once(tmp_path, run_ingest, make_dicom):
+    (tmp_path / "a").mkdir()
+    with zipfile.ZipFile(tmp_path / "a" / "p.zip", "w") as packed:
+        for number in range(2):
+            packed.writestr(f"m{number}", make_dicom(tmp_path / "made", number=number).read_bytes())
+    workspace = Workspace.create(tmp_path / "w")
+    with pytest.MonkeyPatch.context() as patch, suppress(Killed):
+        patch.setattr("xray_mining.ingest.ingest._run", killed)
+        ingest(workspace, IngestRequest(folder=tmp_path / "a", name="a", jobs=1), SMALL)
+    listed = shards.folder_of(workspace, "a") / "shards/00000.parquet"
+    # As an earlier version named the second of two members of one name.
+    pl.read_parquet(listed).with_columns(pl.col("member").replace("m1", "m0 (2)")).write_parquet(listed)
+    for now in (1, 0, 0):
+        _, summary = run_ingest(tmp_path / "a", tmp_path / "w", SMALL, name="a", shards=(0, 1))
+        assert (summary.kept, summary.rejected, summary.shards_now) == (1, 1, now)
+    assert status_of(workspace).archives[0].outdated == 0
 
 
 @pytest.mark.parametrize("metadata_only", [False, True])

@@ -7,9 +7,9 @@ last. A run that is killed before has changed nothing; one that is killed while 
 import json
 import os
 import shutil
-from collections.abc import Generator, Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -49,8 +49,11 @@ class ShardCounts:
     """Of what its rows were made from beside the files: a shard of another digest is not done."""
     pixel_digest: str = ""
     """The kind of its rows' pixel digests; empty: an earlier version's."""
-    unread: tuple[int, ...] = ()
-    """Positions of files that could not be read anew: they had vanished, changed, or were forbidden."""
+    unread: Mapping[int, tuple[int, ...]] = field(default_factory=dict)
+    """Positions of files that could not be read anew, each with how it stood then (`shards.standing_of`).
+
+    Empty where nobody tried: the last walk had said that it vanished or changed, or an earlier version did not tell.
+    """
 
     def __post_init__(self) -> None:
         if self.seen != self.kept + self.rejected:
@@ -60,7 +63,9 @@ class ShardCounts:
 def counts_in(path: Path) -> ShardCounts:
     """The counts that a file of `counts_path` holds."""
     raw: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    return replace(ShardCounts(**raw), unread=tuple(raw.get("unread", ())))
+    unread = raw.get("unread", {})
+    standings = unread if isinstance(unread, dict) else dict.fromkeys(unread, ())
+    return replace(ShardCounts(**raw), unread={int(each): tuple(standings[each]) for each in standings})
 
 
 def counts_path(workspace: Workspace, archive: str, shard: int, store: str) -> Path:
@@ -276,8 +281,8 @@ def _retract(workspace: Workspace, archive: str, new: ShardCounts) -> None:
         # store's any more; and what could not be read for this one waits to be read for all.
         if other.digest != new.digest or (other.store and not new.store):
             path.unlink()
-        elif not set(new.unread) <= set(other.unread):
-            write_json(asdict(replace(other, unread=tuple(sorted({*new.unread, *other.unread})))), path)
+        elif (unread := {**other.unread, **new.unread}) != other.unread:
+            write_json(asdict(replace(other, unread=unread)), path)
     pixels = part_path(workspace, archive, Pixels, new.shard)
     moved = not (_staging(workspace, archive, new.shard) / f"{Pixels.table}.parquet").is_file()
     if new.store and pixels.is_file() and not moved:
@@ -298,7 +303,10 @@ def stale(workspace: Workspace, archive: str, done: Iterable[int], store: str, f
 
 
 def readable_again(workspace: Workspace, archive: str, done: Iterable[ShardCounts], folder: Path) -> set[int]:
-    """Of the shards that are done those with a file that could not be read anew then, and now could."""
+    """Of the shards that are done those with a file that could not be read anew then, and stands otherwise now.
+
+    That it may be opened is not enough: what the disk does not give, or a package does not hold, is not tried for ever.
+    """
     states = shards.states_of(workspace, archive)
     found = set()
     for counts in done:
@@ -306,7 +314,9 @@ def readable_again(workspace: Workspace, archive: str, done: Iterable[ShardCount
             continue
         files = shards.files_of(workspace, archive, counts.shard)
         amiss = states.get(counts.shard, {})
-        waiting = [files[position].path for position in counts.unread if position not in amiss]
-        if any(os.access(folder / os.fsdecode(path), os.R_OK) for path in waiting):
-            found.add(counts.shard)
+        for position, then in counts.unread.items():
+            path = folder / os.fsdecode(files[position].path)
+            if position not in amiss and (shards.standing_of(path) != then if then else os.access(path, os.R_OK)):
+                found.add(counts.shard)
+                break
     return found

@@ -173,8 +173,8 @@ class _Work:
         """Keyed digests of accession numbers, each with its study_key."""
         self.mask_files: dict[bytes, tuple[int, int]] = {}
         """Mask files that were asked for, with their sizes and times."""
-        self.unread: set[int] = set()
-        """Positions of files that could not be read anew."""
+        self.unread: dict[int, tuple[int, ...]] = {}
+        """Positions of files that could not be read anew; see `ShardCounts`."""
         self.earlier = Earlier(Workspace(task.root), task.archive, task.shard, store, PIXEL_DIGEST)
 
     def all(self, files: list[ListedFile], report: Report, writer: ShardWriter | None) -> None:
@@ -198,25 +198,26 @@ class _Work:
                 self._file(position, file, key, writer)
             except Unusable as trouble:
                 if trouble.reason in _CANNOT_BE_READ:
-                    self._carry(position, key, file.bytes, trouble, writer)
+                    self._carry(position, file, key, trouble, writer)
                 else:
                     self.reject(position, 0, key, file.bytes, trouble)
         # What follows, the writing, is no file's fault: see `workers`.
         report(-2 - len(files), len(self.images), len(self.rejects), self.bytes)
 
-    def _carry(self, position: int, key: str, size: int, trouble: Unusable, writer: ShardWriter | None) -> None:
+    def _carry(self, position: int, file: ListedFile, key: str, trouble: Unusable, writer: ShardWriter | None) -> None:
         """What was kept of a file that cannot be read anew stays; where that cannot be, one row says why.
 
         A vanished file's rows stay without a picture, too: no new cohort takes them. Others need one in this store.
         """
-        self.unread.add(position)
+        amiss = position in self.task.vanished or position in self.task.changed
+        self.unread[position] = () if amiss else shards.standing_of(self.task.folder / os.fsdecode(file.path))
         frames = self.earlier.frames(position, self.task.options.topcode_age)
         whole = all(each.complete or (not each.first and each.image["image_key"] in self.said) for each in frames)
         rejects = self.earlier.rejects(position)
         if frames and not whole and position not in self.task.vanished:
             frames, rejects = [], []
         if not frames and not rejects:
-            self.reject(position, 0, key, size, trouble)
+            self.reject(position, 0, key, file.bytes, trouble)
         self.rejects += rejects
         for kept in frames:
             self.images.append(kept.image)
@@ -246,7 +247,7 @@ class _Work:
             seconds=round(seconds, 3),
             digest=self.task.digest,
             pixel_digest=PIXEL_DIGEST,
-            unread=tuple(sorted(self.unread)),
+            unread=self.unread,
         )
 
     def _probe(self, file: ListedFile, alive: Callable[[], None]) -> None:

@@ -157,6 +157,19 @@ def states_of(workspace: Workspace, archive: str) -> dict[int, dict[int, FileSta
     return found
 
 
+def standing_of(path: Path) -> tuple[int, ...]:
+    """How a file stands: size, times of change of content and of status in ns, 1 where this user may read it.
+
+    (-1,) where it cannot be found. Whatever makes a file readable that was not changes one of these, but for a disk
+    that gives again what it did not give.
+    """
+    try:
+        status = path.stat()
+    except (OSError, ValueError):
+        return (-1,)
+    return status.st_size, status.st_mtime_ns, status.st_ctime_ns, int(os.access(path, os.R_OK))
+
+
 _MASKS = {"path": pl.Binary, "bytes": pl.Int64, "modified_ns": pl.Int64}
 
 

@@ -31,7 +31,8 @@ HINTS = {
     "truncated_pixels": "Files were cut off: copy them again, then run with --again.",
     "undecodable": "No decoder reads these pixel data; try pip install 'xray-mining[decoders]', then --again.",
     "unknown_syntax": "No decoder knows their transfer syntax; convert them (dcmconv, gdcmconv), then --again.",
-    "unreadable": "This user may not read the files, or the disk does not give them: mend that, then run again.",
+    "unreadable": "This user may not read the files, or the disk does not give them: mend that, then run again; "
+    "with --again where it was the disk.",
     "gone": "Files went away before they were read; once they are back, run again.",
     "crash": "A decoder ended its process on these files; they are named below, the rest is complete.",
     "hangs": "A decoder did not come back from these files; they are named below, the rest is complete.",
