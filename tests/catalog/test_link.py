@@ -7,8 +7,9 @@ from xray_mining.catalog.link import link
 from xray_mining.catalog.query import sql
 from xray_mining.errors import UserError
 from xray_mining.ingest.identity import accession_key_of, public_domain
-from xray_mining.ingest.shards import note_accessions
+from xray_mining.ingest.shards import accessions_frame, accessions_path
 from xray_mining.records.images import Images
+from xray_mining.workspace import write_frame
 
 MAPPING = """name: outcomes
 domain: here
@@ -112,7 +113,7 @@ def test_a_study_is_found_by_its_accession_number(linked, workspace):
         for study in its
     }
     archive = next(name for name, each in workspace.settings.archives.items() if each.domain == "here")
-    note_accessions(workspace, archive, 0, pairs)
+    write_frame(accessions_frame(pairs), accessions_path(workspace, archive, 0))
     summary = linked("accession,score,group\n A8 ,5,A\nA9,1,A\nA77,1,B\n,2,B\nA11,2,A\nA11,3,A\n", by_accession)
     assert (summary.rows, summary.matched, summary.unmatched, summary.ambiguous) == (6, 1, 2, 3)
     found = sql(workspace, "select study_key::varchar as k, value from findings where name = 'severity'")

@@ -27,7 +27,7 @@ from xray_mining.catalog.merge import merge, part_paths
 from xray_mining.catalog.query import select
 from xray_mining.cli import ingest as _commands  # noqa: F401  registers them
 from xray_mining.cli.app import app
-from xray_mining.errors import UserError
+from xray_mining.errors import CannotFinish, UserError
 from xray_mining.ingest import near_duplicates, parts, run, shards
 from xray_mining.ingest.ingest import IngestRequest, IngestResult, ingest
 from xray_mining.ingest.options import GreyOptions, IngestOptions
@@ -662,6 +662,55 @@ def test_the_counts_of_all_shards_are_listed_once(archive, tmp_path, run_ingest,
     parts.outdate(workspace, "a", range(5), None)
     assert len(listed) == 2
     assert sum(not each.digest for each in parts.counts_of(workspace, "a", None).values()) == 5
+
+
+def test_what_the_private_folder_notes_of_a_shard_changes_with_its_parts_or_not_at_all(tmp_path, run_ingest):
+    folder = tmp_path / "a"
+    folder.mkdir()
+    rng = np.random.default_rng(1)
+    for number in range(2):
+        cv2.imwrite(str(folder / f"{number}.png"), rng.integers(0, 255, (64, 64), np.uint8))
+    cv2.imwrite(str(folder / "mask.png"), np.full((64, 64), 255, np.uint8))
+    table = folder / "t.csv"
+    table.write_text("image,order,mask\n0.png,A1,mask.png\n1.png,A2,\n")
+    (folder / "mapping.yaml").write_text(
+        "table: t.csv\ncolumns: {image: image, study_id: image, accession: order}\n"
+        "masks: [{column: mask, structures: {lungs: {from: 128}}}]\n"
+    )
+    whole, _ = run_ingest(folder, tmp_path / "w", SMALL, name="a")
+
+    def notes(workspace: Workspace) -> tuple[set[tuple[str, str]], list[str]]:
+        home = shards.folder_of(workspace, "a")
+        return shards.accessions_of(workspace, "a", 0), [path.name[:5] for path in (home / "masks").iterdir()]
+
+    pairs, masks = notes(whole)
+    assert (len(pairs), masks) == (2, ["00000"])
+    # The table tells less of both than it did.
+    table.write_text("image,order,mask\n0.png,A1,\n1.png,,\n")
+    request = IngestRequest(folder=folder, name="a", jobs=1)
+
+    def full(*_: object) -> None:
+        raise CannotFinish("w: the disk is full")
+
+    with pytest.MonkeyPatch.context() as patch, pytest.raises(CannotFinish):
+        patch.setattr(run._Work, "counts", full)
+        ingest(whole, request, SMALL)
+    assert notes(whole) == (pairs, masks)
+    ended = False
+    steps = 0
+    while not ended:
+        root = shutil.copytree(whole.root, tmp_path / f"{steps}" / "w")
+        shutil.copytree(whole.private, root.with_name("w.private"))
+        workspace = Workspace.open(root)
+        with killed_after(steps), suppress(Killed):
+            ingest(workspace, request, SMALL)
+            ended = True
+        steps += 1
+        ingest(workspace, request, SMALL)
+        assert len(notes(workspace)[0]) == 1 and notes(workspace)[0] < pairs and notes(workspace)[1] == []
+        assert not [path for path in tmp_path.rglob(f"{steps - 1}/**/staged/**/*") if path.is_file()]
+        assert Images.read(workspace.parts("a", "images")).height == 2
+    assert steps > 8
 
 
 def test_a_file_that_the_disk_does_not_give_is_tried_again_once_it_stands_otherwise(

@@ -212,6 +212,17 @@ class Staging:
         """One part, of the record's columns and types."""
         write_frame(frame, self.folder / f"{record.table}.parquet")
 
+    def note(self, path: Path, frame: pl.DataFrame) -> None:
+        """What the private folder is to say of the shard at `path`; without rows nothing is to stand there."""
+        waiting = _private(self.workspace, self.archive, self.shard) / path.relative_to(
+            shards.folder_of(self.workspace, self.archive)
+        )
+        if frame.height:
+            write_frame(frame, waiting)
+        else:
+            waiting.parent.mkdir(parents=True, exist_ok=True)
+            waiting.touch()
+
     @contextmanager
     def pictures(self, store: str) -> Generator[ShardWriter]:
         """A writer of the raw pictures."""
@@ -223,6 +234,11 @@ def _staging(workspace: Workspace, archive: str, shard: int) -> Path:
     return workspace.root / "parts" / archive / "staged" / f"{shard:05d}"
 
 
+def _private(workspace: Workspace, archive: str, shard: int) -> Path:
+    """Where notes wait that only the private folder may hold."""
+    return shards.folder_of(workspace, archive) / "staged" / f"{shard:05d}"
+
+
 def _beside(workspace: Workspace, store: str) -> Workspace:
     """A workspace's layout within a store: pictures wait on the disk of those that they will replace."""
     return Workspace(workspace.store(store) / "staged")
@@ -231,6 +247,7 @@ def _beside(workspace: Workspace, store: str) -> Workspace:
 def discard(workspace: Workspace, archive: str, shard: int) -> None:
     """Remove what was written for a shard and never put in place."""
     shutil.rmtree(_staging(workspace, archive, shard), ignore_errors=True)
+    shutil.rmtree(_private(workspace, archive, shard), ignore_errors=True)
     for waiting in (workspace.root / "pixels").glob("*/staged"):
         store = waiting.parent.name
         raw_shard(_beside(workspace, store), store, archive, shard).unlink(missing_ok=True)
@@ -254,7 +271,17 @@ def _put_in_place(workspace: Workspace, archive: str, shard: int) -> None:
         _move(raw_shard(_beside(workspace, store), store, archive, shard), raw_shard(workspace, store, archive, shard))
     for record in _RECORDS:
         _move(folder / f"{record.table}.parquet", part_path(workspace, archive, record, shard))
+    private = _private(workspace, archive, shard)
+    for note in sorted(private.glob("*/*.parquet")):
+        target = shards.folder_of(workspace, archive) / note.relative_to(private)
+        if note.stat().st_size:
+            _move(note, target)
+        else:
+            # The mark goes after what it takes away: a run that is killed in between is gone on with.
+            target.unlink(missing_ok=True)
+            note.unlink()
     _move(folder / _COUNTS, counts_path(workspace, archive, shard, store))
+    shutil.rmtree(private, ignore_errors=True)
     shutil.rmtree(folder, ignore_errors=True)
 
 

@@ -117,8 +117,7 @@ def run_shard(
             with staging.pictures(store) as writer:
                 work.all(files, report, writer)
         work.write(staging)
-        shards.note_accessions(workspace, task.archive, task.shard, work.accessions)
-        shards.note_masks(workspace, task.archive, task.shard, store, work.mask_files)
+        staging.note(shards.masks_path(workspace, task.archive, task.shard, store), shards.masks_frame(work.mask_files))
         staging.counts = work.counts(len(files), time.monotonic() - clock)
     return staging.counts
 
@@ -144,7 +143,6 @@ def run_table(task: ShardTask, radiographs: Sequence[Radiograph]) -> ShardCounts
     workspace = Workspace(task.root)
     with staged(workspace, task.archive, task.shard) as staging:
         work.write(staging)
-        shards.note_accessions(workspace, task.archive, task.shard, work.accessions)
         staging.counts = work.counts(len(radiographs), time.monotonic() - clock)
     return staging.counts
 
@@ -461,6 +459,8 @@ class _Work:
             if not self.task.headers_only or record is Masks:
                 staging.write(record, frame)
         staging.write(Images, part_of(Images, self.images))
+        accessions = shards.accessions_path(staging.workspace, self.task.archive, self.task.shard)
+        staging.note(accessions, shards.accessions_frame(self.accessions))
 
 
 def _column(name: str, values: list[Any], kind: pl.DataType) -> pl.Series:

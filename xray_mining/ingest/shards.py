@@ -4,7 +4,7 @@ Lists hold paths, so they live in the private folder. A slice never changes: fil
 """
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -182,19 +182,19 @@ def state_of(path: Path) -> tuple[int, int]:
     return status.st_size, status.st_mtime_ns
 
 
-def note_masks(workspace: Workspace, archive: str, shard: int, store: str, masks: dict[bytes, tuple[int, int]]) -> None:
-    """Remember which mask files a shard's rows of a store were made from, and their sizes and times then."""
-    path = _masks(workspace, archive, shard, store)
-    if masks:
-        rows = [(each, *state) for each, state in sorted(masks.items())]
-        write_frame(pl.DataFrame(rows, schema=_MASKS, orient="row"), path)
-    else:
-        path.unlink(missing_ok=True)
+def masks_path(workspace: Workspace, archive: str, shard: int, store: str) -> Path:
+    """Where it stands which mask files a shard's rows of a store were made from; no file where from none."""
+    return folder_of(workspace, archive) / "masks" / f"{shard:05d}-{store}.parquet"
+
+
+def masks_frame(masks: Mapping[bytes, tuple[int, int]]) -> pl.DataFrame:
+    """Mask files with their sizes and times, as `masks_changed` takes them."""
+    return pl.DataFrame([(each, *state) for each, state in sorted(masks.items())], schema=_MASKS, orient="row")
 
 
 def masks_changed(workspace: Workspace, archive: str, shard: int, store: str, folder: Path) -> bool:
     """Whether a mask file that the shard was made from came, went or changed since."""
-    path = _masks(workspace, archive, shard, store)
+    path = masks_path(workspace, archive, shard, store)
     if not path.is_file():
         return False
     read = pl.read_parquet(path).iter_rows()
@@ -204,18 +204,22 @@ def masks_changed(workspace: Workspace, archive: str, shard: int, store: str, fo
 _ACCESSIONS = {"accession_key": pl.String, "study_key": pl.String}
 
 
-def note_accessions(workspace: Workspace, archive: str, shard: int, pairs: set[tuple[str, str]]) -> None:
-    """Remember which accession (as its keyed digest) is which study: only the private folder says so."""
-    path = folder_of(workspace, archive) / "accessions" / f"{shard:05d}.parquet"
-    if pairs:
-        write_frame(pl.DataFrame(sorted(pairs), schema=_ACCESSIONS, orient="row"), path)
-    else:
-        path.unlink(missing_ok=True)
+def accessions_path(workspace: Workspace, archive: str, shard: int) -> Path:
+    """Where it stands which accession (as its keyed digest) is which study; no file where a shard has none.
+
+    Only the private folder says so.
+    """
+    return folder_of(workspace, archive) / "accessions" / f"{shard:05d}.parquet"
+
+
+def accessions_frame(pairs: Collection[tuple[str, str]]) -> pl.DataFrame:
+    """Pairs accession_key, study_key as a frame."""
+    return pl.DataFrame(sorted(pairs), schema=_ACCESSIONS, orient="row")
 
 
 def accessions_of(workspace: Workspace, archive: str, shard: int) -> set[tuple[str, str]]:
-    """Pairs accession_key, study_key of one shard, as `note_accessions` took them."""
-    path = folder_of(workspace, archive) / "accessions" / f"{shard:05d}.parquet"
+    """Pairs accession_key, study_key of one shard."""
+    path = accessions_path(workspace, archive, shard)
     return set(pl.read_parquet(path).select(list(_ACCESSIONS)).iter_rows()) if path.is_file() else set()
 
 
@@ -224,10 +228,6 @@ def accessions(workspace: Workspace, archive: str) -> pl.DataFrame:
     paths = sorted((folder_of(workspace, archive) / "accessions").glob("*.parquet"))
     frames = [pl.read_parquet(path) for path in paths]
     return pl.concat(frames).unique(maintain_order=True) if frames else pl.DataFrame(schema=_ACCESSIONS)
-
-
-def _masks(workspace: Workspace, archive: str, shard: int, store: str) -> Path:
-    return folder_of(workspace, archive) / "masks" / f"{shard:05d}-{store}.parquet"
 
 
 def paths_of(workspace: Workspace, archive: str) -> Iterator[tuple[int, int, Path, str]]:
