@@ -8,7 +8,7 @@ import os
 import re
 import sys
 import time
-from collections.abc import Generator, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import contextmanager
 from importlib import metadata
 from io import BytesIO
@@ -313,10 +313,10 @@ def sweep(folder: Path) -> None:
 
 
 @contextmanager
-def lock(path: Path, wait: bool = True) -> Generator[int]:
+def lock(path: Path, wait: bool = True, alive: Callable[[], None] | None = None) -> Generator[int]:
     """Hold the advisory lock `path` while the block runs; CannotFinish where another holds it and `wait` is False.
 
-    A wait that lasts says so on standard error.
+    A wait that lasts says so on standard error, and calls `alive` again and again.
     Gives the file descriptor: a child that inherits it holds the lock for as long as it lives.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -329,7 +329,12 @@ def lock(path: Path, wait: bool = True) -> Generator[int]:
             if not wait:
                 raise CannotFinish(f"{path.name}: another command holds this lock; wait for it and repeat")
             print(f"{path.name}: another command holds this lock; waiting for it", file=sys.stderr, flush=True)
-            fcntl.flock(handle, fcntl.LOCK_EX)
+            if alive is None:
+                fcntl.flock(handle, fcntl.LOCK_EX)
+            else:
+                alive()
+                while not _taken(handle, path, _PATIENCE_S):
+                    alive()
         yield handle.fileno()
 
 

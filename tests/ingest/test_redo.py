@@ -29,6 +29,7 @@ from xray_mining.cli import ingest as _commands  # noqa: F401  registers them
 from xray_mining.cli.app import app
 from xray_mining.errors import CannotFinish, UserError
 from xray_mining.ingest import near_duplicates, parts, run, shards
+from xray_mining.ingest.identity import public_domain
 from xray_mining.ingest.ingest import IngestRequest, IngestResult, ingest
 from xray_mining.ingest.options import GreyOptions, IngestOptions
 from xray_mining.ingest.summary import locate, rejected_paths, status_of
@@ -566,6 +567,32 @@ def test_a_process_that_wants_a_shard_that_another_is_at_waits(archive, tmp_path
     waiting.join()
     assert said == ["first", "other"]
     assert run_ingest(archive.folder, tmp_path / "w", SMALL, name="a")[1].seen == first.seen
+
+
+def test_a_worker_that_waits_for_another_at_its_shard_says_that_it_is_alive(archive, tmp_path, run_ingest, monkeypatch):
+    workspace, _ = run_ingest(archive.folder, tmp_path / "w", SMALL, name="a")
+    monkeypatch.setattr("xray_mining.workspace._PATIENCE_S", 0.01)
+    counts = parts.counts_of_shard(workspace, "a", 0)[0]
+    said: list[int] = []
+    asked_thrice = threading.Event()
+
+    def report(position: int, *_: int) -> None:
+        said.append(position)
+        if len(said) == 3:
+            asked_thrice.set()
+
+    domain = public_domain("a")
+    task = run.ShardTask(
+        workspace.root, "a", "generic", archive.folder, archive.folder / "mapping.yaml", domain, 0, SMALL
+    )
+    waiting = threading.Thread(target=run.run_shard, args=(task, report))
+    with parts.staged(workspace, "a", 0) as staging:
+        waiting.start()
+        assert asked_thrice.wait(20)
+        assert set(said) == {-1}
+        staging.counts = counts
+    waiting.join()
+    assert max(said) == 3
 
 
 def test_a_store_that_is_open_while_a_shard_is_read_anew_gives_no_other_picture(tmp_path, make_dicom, run_ingest):

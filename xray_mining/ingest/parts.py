@@ -7,7 +7,7 @@ last. A run that is killed before has changed nothing; one that is killed while 
 import json
 import os
 import shutil
-from collections.abc import Generator, Iterable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -169,13 +169,16 @@ def accounts_of(workspace: Workspace, archive: str) -> Accounts:
 
 
 @contextmanager
-def staged(workspace: Workspace, archive: str, shard: int) -> Generator["Staging"]:
+def staged(
+    workspace: Workspace, archive: str, shard: int, alive: Callable[[], None] | None = None
+) -> Generator["Staging"]:
     """A place for a shard's new parts, which take the old ones' place when the block ends well.
 
     What a killed run left there is put in place where it is whole, and else gone; nothing is left there when the block
-    ends ill. Another process that wants the same shard waits: two would take each other's parts for their own.
+    ends ill. Another process that wants the same shard waits, and calls `alive` meanwhile: two would take each other's
+    parts for their own.
     """
-    with _alone(workspace, archive, shard):
+    with _alone(workspace, archive, shard, alive):
         _put_in_place(workspace, archive, shard)
         discard(workspace, archive, shard)
         staging = Staging(workspace, archive, shard)
@@ -189,8 +192,10 @@ def staged(workspace: Workspace, archive: str, shard: int) -> Generator["Staging
         _put_in_place(workspace, archive, shard)
 
 
-def _alone(workspace: Workspace, archive: str, shard: int) -> AbstractContextManager[int]:
-    return lock(shards.folder_of(workspace, archive) / "locks" / f"{shard:05d}.lock")
+def _alone(
+    workspace: Workspace, archive: str, shard: int, alive: Callable[[], None] | None = None
+) -> AbstractContextManager[int]:
+    return lock(shards.folder_of(workspace, archive) / "locks" / f"{shard:05d}.lock", alive=alive)
 
 
 @dataclass(slots=True)

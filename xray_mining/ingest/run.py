@@ -108,7 +108,8 @@ def run_shard(
     reader.look_again()
     work = _Work(task, store, adapter, reader)
     dicom_elements.prepare()
-    with staged(workspace, task.archive, task.shard) as staging:
+    # Waiting for a shard that another process is at is no hanging, however long that takes.
+    with staged(workspace, task.archive, task.shard, partial(report, -1, 0, 0, 0)) as staging:
         if task.headers_only:
             work.all(files, report, None)
         else:
