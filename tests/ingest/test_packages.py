@@ -1,11 +1,14 @@
 """Packed files over several shards: gone through once and forwards, also where names repeat or are in no order."""
 
+import gc
 import io
 import os
 import tarfile
+import tracemalloc
 import warnings
 import zipfile
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -75,6 +78,37 @@ def test_members_of_one_name_are_members_of_their_own(tmp_path, name):
         assert [reader.read(each) for each in files] == [data for _, data in members]
     with closing(Reader(tmp_path / "a")) as reader:
         assert [reader.read(each) for each in reversed(files)] == [data for _, data in reversed(members)]
+
+
+def test_the_directory_of_a_zip_takes_little_memory_and_every_member_is_found(tmp_path):
+    named = [(f"folder{number // 10}/\u00e9 {number:05d} " + "x" * 40, b"%d" % number) for number in range(3000)]
+    pack(tmp_path / "a" / "p.zip", [("folder1/", b""), *named, ("folder2/", b"")])
+    files = list(walk(tmp_path / "a"))
+    assert len(files) == 3000
+    with closing(Reader(tmp_path / "a")) as reader:
+        tracemalloc.start()
+        assert reader.read(files[1234]) == b"1234"
+        gc.collect()
+        held, _ = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+        assert held / len(files) < 250
+        assert all(reader.read(file) == b"%d" % number for number, file in reversed(list(enumerate(files))))
+        with pytest.raises(Unusable, match="no longer has"):
+            reader.read(replace(files[0], member="folder1/"))
+
+
+@pytest.mark.parametrize("offset", [2**63, 2**64 - 2])
+def test_a_member_at_a_place_that_cannot_be_is_damaged_and_the_others_are_read(tmp_path, offset):
+    (tmp_path / "a").mkdir()
+    with zipfile.ZipFile(tmp_path / "a" / "p.zip", "w") as packed:
+        for name in "xy":
+            packed.writestr(name, b"some")
+        packed.filelist[0].header_offset = offset
+    x, y = walk(tmp_path / "a")
+    with closing(Reader(tmp_path / "a")) as reader:
+        assert reader.read(y) == b"some"
+        with pytest.raises(Unusable, match="damaged or encrypted"):
+            reader.read(x)
 
 
 def test_a_tar_with_a_member_added_anew_has_changed_nothing_on_a_second_run(tmp_path, make_dicom, run_ingest):

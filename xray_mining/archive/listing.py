@@ -2,15 +2,19 @@
 
 import errno
 import gzip
+import hashlib
 import lzma
 import os
 import stat
 import tarfile
 import zipfile
 import zlib
+from array import array
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from pathlib import Path
+
+import numpy as np
 
 from xray_mining.archive.radiograph import ListedFile, Unusable
 from xray_mining.errors import UserError
@@ -133,7 +137,7 @@ class Reader:
         self._names = _Names()
         self._passed: OrderedDict[str, tarfile.TarInfo] = OrderedDict()
         """Members of the tar that were met on the way and not read, the latest of them."""
-        self._members: dict[str, zipfile.ZipInfo] = {}
+        self._members: _ZipMembers | None = None
         self.alive: Callable[[], None] = lambda: None
         """Called for every member that is passed on the way to one."""
 
@@ -210,10 +214,9 @@ class Reader:
 
     def _from_zip(self, file: ListedFile) -> bytes:
         assert self._zip is not None
-        if not self._members:
-            names = _Names()
-            self._members = {names.of(each.filename): each for each in self._zip.infolist() if not each.is_dir()}
-        info = self._members.get(file.member)
+        if self._members is None:
+            self._members = _ZipMembers(self._zip)
+        info = self._members.find(file.member)
         if info is None:
             raise Unusable("open", "gone", "The packed file no longer has this member.")
         if info.file_size > max(info.compress_size, 1) * _LARGEST_RATIO and info.file_size > 2**24:
@@ -247,7 +250,57 @@ class Reader:
             if each is not None:
                 each.close()
         self._zip = self._tar = self._path = None
-        self._passed, self._members, self._names = OrderedDict(), {}, _Names()
+        self._passed, self._members, self._names = OrderedDict(), None, _Names()
+
+
+# Of a zip's member what is needed to read it; numbers that no file can have stand as -1.
+_PLACE = ("header_offset", "compress_size", "file_size", "CRC", "compress_type", "flag_bits")
+
+
+class _ZipMembers:
+    """Where the members of a zip lie: 80 bytes and a name each, of which zipfile keeps 800; its own list is emptied."""
+
+    def __init__(self, packed: zipfile.ZipFile) -> None:
+        listed: list[zipfile.ZipInfo] = vars(packed)["filelist"]
+        vars(packed)["NameToInfo"].clear()
+        # From the end of the list, so that each is given away at once, and in the zip's order, by which names count.
+        listed.reverse()
+        names, digests = _Names(), bytearray()
+        self._names = bytearray()
+        """As the zip has them, one after the other."""
+        self._name_ends = array("Q", [0])
+        self._places = array("q")
+        while listed:
+            each = listed.pop()
+            if not each.is_dir():
+                digests += _digest(names.of(each.filename))
+                self._names += each.orig_filename.encode("utf-8", "surrogatepass")
+                self._name_ends.append(len(self._names))
+                place = (getattr(each, name) for name in _PLACE)
+                self._places.extend(value if 0 <= value < 2**63 else -1 for value in place)
+        found = np.frombuffer(digests, "S16")
+        self._order = np.argsort(found)
+        self._digests = found[self._order]
+
+    def find(self, name: str) -> zipfile.ZipInfo | None:
+        """The member that was given this name by `_Names`; BadZipFile where the directory says what cannot be of it."""
+        wanted = np.frombuffer(_digest(name), "S16")
+        at = int(np.searchsorted(self._digests, wanted)[0])
+        if at == len(self._digests) or self._digests[at] != wanted[0]:
+            return None
+        row = int(self._order[at])
+        values = self._places[row * len(_PLACE) : (row + 1) * len(_PLACE)]
+        if min(values) < 0:
+            raise zipfile.BadZipFile("a member with an impossible place or size")
+        begin, end = self._name_ends[row : row + 2]
+        info = zipfile.ZipInfo(self._names[begin:end].decode("utf-8", "surrogatepass"))
+        for field, value in zip(_PLACE, values, strict=True):
+            setattr(info, field, value)
+        return info
+
+
+def _digest(name: str) -> bytes:
+    return hashlib.blake2b(name.encode(), digest_size=16).digest()
 
 
 class _Names:
