@@ -98,7 +98,7 @@ class Workspace:
         except OSError as error:
             raise CannotFinish(
                 f"{root}: the workspace cannot be made there ({error.strerror}); name another folder with --workspace, "
-                f"or mend the disk or its rights"
+                f"or mend the disk or its rights and repeat"
             ) from error
         workspace.save(WorkspaceSettings())
         return workspace

@@ -84,7 +84,7 @@ def run_ingest():
         result = ingest(workspace, IngestRequest(folder=folder, jobs=1, **request), options)
         merge(workspace)
         outcomes = select(workspace, "reports/ingest_outcomes", archive=result.archive)
-        ages = select(workspace, "reports/ingest_ages", archive=result.archive)
+        ages = select(workspace, "reports/ingest_unread", archive=result.archive)
         return workspace, summary_of(result, outcomes, ages)
 
     return run

@@ -37,6 +37,27 @@ def test_impossible_ages_are_none(text):
     assert "impossible_age" in found.flags
 
 
+@pytest.mark.parametrize(
+    ("text", "sex", "unread"),
+    [
+        ("M", "M", False),
+        (" female ", "F", False),
+        ("weiblich", "F", False),
+        ("männlich", "M", False),
+        ("O", "O", False),
+        ("kvinna", None, True),
+        ("7", None, True),
+        ("U", None, False),
+        ("unknown", None, False),
+        (" - ", None, False),
+        (None, None, False),
+    ],
+)
+def test_a_sex_is_a_known_word_or_said_to_be_unread(text, sex, unread):
+    found = identity_of(sex=text)
+    assert (found.columns["patient_sex"], "unread_sex" in found.flags) == (sex, unread)
+
+
 def test_impossible_age_text_is_kept_only_where_it_cannot_name_anybody():
     assert identity_of(age_text="411Y").columns["age_raw"] == "411Y"
     for text in ("John", "19600101", "1960", "12.03.1960"):

@@ -444,11 +444,45 @@ def test_ages_that_cannot_be_read_are_counted_out_loud(tmp_path, run_ingest):
     folder.mkdir()
     for number in range(4):
         cv2.imwrite(str(folder / f"{number}.png"), np.full((64, 64), 40 * number, np.uint8))
-    (folder / "mapping.yaml").write_text("table: t.csv\ncolumns: {image: image, patient_id: patient, age: age}\n")
-    (folder / "t.csv").write_text("image,patient,age\n0.png,a,sixty\n1.png,b,411\n2.png,c,60\n3.png,d,\n")
+    (folder / "mapping.yaml").write_text(
+        "table: t.csv\ncolumns: {image: image, patient_id: patient, age: age, sex: sex}\n"
+    )
+    (folder / "t.csv").write_text(
+        "image,patient,age,sex\n0.png,a,sixty,M\n1.png,b,411,kvinna\n2.png,c,60,unknown\n3.png,d,,\n"
+    )
     _, summary = run_ingest(folder, tmp_path / "w")
-    assert (summary.without_age, summary.unread_ages) == (3, 2)
+    assert (summary.without_age, summary.unread_ages, summary.unread_sexes) == (3, 2, 1)
     assert any("ages: 2 of 4 cannot be read or are impossible" in line for line in summary.lines())
+    assert any("sexes: 1 of 4 are stated in no word that is known" in line for line in summary.lines())
+
+
+def test_a_workspace_in_the_archive_is_no_part_of_it(tmp_path, make_dicom, run_ingest):
+    for number in range(3):
+        make_dicom(tmp_path / "a" / f"{number}", number=number)
+    _, first = run_ingest(tmp_path / "a", tmp_path / "a" / "w", name="a")
+    _, second = run_ingest(tmp_path / "a", tmp_path / "a" / "w", name="a")
+    assert [(each.seen, each.kept, each.listed, each.ignored) for each in (first, second)] == [(3, 3, 3, 0)] * 2
+
+
+def test_an_archive_goes_on_with_the_mapping_that_it_was_read_by(tmp_path, run_ingest):
+    folder = tmp_path / "a"
+    folder.mkdir()
+    cv2.imwrite(str(folder / "0.png"), np.full((64, 64), 40, np.uint8))
+    (folder / "t.csv").write_text("picture,who\n0.png,a\n1.png,b\n")
+    mapping = tmp_path / "own.yaml"
+    mapping.write_text("table: t.csv\ncolumns: {image: picture, patient_id: who}\n")
+    workspace, first = run_ingest(folder, tmp_path / "w", mapping=mapping)
+    cv2.imwrite(str(folder / "1.png"), np.full((64, 64), 90, np.uint8))
+    # By its folder, by its name, and where it was moved to.
+    _, second = run_ingest(folder, tmp_path / "w")
+    assert (first.kept, second.archive, second.kept) == (1, first.archive, 2)
+    folder.rename(tmp_path / "b")
+    _, third = run_ingest(tmp_path / "b", tmp_path / "w", name=first.archive)
+    assert (third.kept, third.shards_now) == (2, 0)
+    with pytest.raises(UserError, match="no adapter recognises"):
+        run_ingest(tmp_path / "b", tmp_path / "w", name="another")
+    with pytest.raises(UserError, match="did you mean 'covid'"):
+        ingest(workspace, IngestRequest(folder=tmp_path / "b"), IngestOptions(mapping="covd"))
 
 
 @pytest.mark.parametrize(

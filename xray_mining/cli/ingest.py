@@ -78,7 +78,7 @@ def ingest(
     result = read_archive(opened, request, options)
     merged = merge(opened)
     outcomes = select(opened, "reports/ingest_outcomes", archive=result.archive)
-    ages = select(opened, "reports/ingest_ages", archive=result.archive)
+    ages = select(opened, "reports/ingest_unread", archive=result.archive)
     # Other jobs may have ended shards of the archive since this run did: the books are those of what was merged.
     result = replace(result, seen=merged.seen.get(result.archive, result.seen))
     finish(summary_of(result, outcomes, ages), as_json)

@@ -186,6 +186,9 @@ def identify(header: Header, domain: Domain, own_id: str, frame: int, *, topcode
     flags = []
     if impossible:
         flags.append("impossible_age")
+    sex = terms.sex_of(header.sex)
+    if sex is None and terms.states_a_sex(header.sex):
+        flags.append("unread_sex")
     if (declared or inferred) in ("LATERAL", "OTHER"):
         flags.append("not_frontal")
     if burned_in == "YES":
@@ -204,7 +207,7 @@ def identify(header: Header, domain: Domain, own_id: str, frame: int, *, topcode
         "age_source": source,
         "age_raw": raw,
         "age_topcoded": topcoded,
-        "patient_sex": terms.sex_of(header.sex),
+        "patient_sex": sex,
         "view_position": declared or inferred,
         "view_source": "declared" if declared else "inferred" if inferred else "none",
         "laterality": terms.laterality_of(header.laterality),

@@ -10,13 +10,14 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from itertools import count, islice
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 
 from xray_mining.archive.adapter import Adapter, adapter_for
 from xray_mining.archive.listing import refuse_no_folder
 from xray_mining.archive.radiograph import Radiograph
-from xray_mining.errors import UserError
+from xray_mining.errors import UserError, unknown_name
 from xray_mining.ingest import near_duplicates, shards
 from xray_mining.ingest.duplicates import PIXEL_DIGEST
 from xray_mining.ingest.earlier import NOT_READ
@@ -106,7 +107,7 @@ def ingest(workspace: Workspace, request: IngestRequest, options: IngestOptions)
     folder = request.folder.resolve()
     if folder == workspace.root or workspace.root in folder.parents:
         raise UserError(f"{request.folder}: lies in the workspace; an archive is a folder of its own")
-    mapping = _mapping_of(request, options)
+    mapping = _mapping_of(request, options) or _mapping_before(workspace, request, options, folder)
     adapter = adapter_for(folder, request.adapter or options.adapter, mapping)
     adapter.check()
     name = _register(workspace, request, folder, adapter, mapping)
@@ -267,7 +268,34 @@ def _mapping_of(request: IngestRequest, options: IngestOptions) -> Path | None:
     path = Path(options.mapping)
     if path.suffix in (".yaml", ".yml"):
         return path.resolve()
-    return asset(f"pipelines/mappings/{options.mapping}.yaml")
+    shipped = {path.stem: path for path in asset("pipelines/mappings").glob("*.yaml")}
+    if options.mapping not in shipped:
+        raise unknown_name("--mapping", options.mapping, shipped)
+    return shipped[options.mapping]
+
+
+def _mapping_before(workspace: Workspace, request: IngestRequest, options: IngestOptions, folder: Path) -> Path | None:
+    """The mapping that the archive was last read by: the same command goes on without naming it again."""
+    if (request.adapter or options.adapter or "generic") != "generic":
+        return None
+    for name, known in workspace.settings.archives.items():
+        same = name == request.name if request.name is not None else path_of(workspace, name) == folder
+        if same and known.adapter == "generic":
+            asked = _asked(workspace, name)
+            return _mapping_in(asked) if asked is not None else None
+    return None
+
+
+def _asked(workspace: Workspace, name: str) -> dict[str, Any] | None:
+    """How the archive was last asked for, as `_remember` wrote it."""
+    try:
+        return json.loads((shards.folder_of(workspace, name) / _ASKED).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+
+
+def _mapping_in(asked: dict[str, Any]) -> Path | None:
+    return Path(os.fsdecode(bytes.fromhex(asked["mapping"]))) if asked.get("mapping") else None
 
 
 def _register(
@@ -348,12 +376,13 @@ def _remember(workspace: Workspace, task: ShardTask) -> None:
 def wanted_digest(workspace: Workspace, name: str) -> str | None:
     """The digest that a shard of today's tables has; that of the last run where they are out of reach."""
     folder = path_of(workspace, name)
+    asked = _asked(workspace, name)
+    if asked is None:
+        return None
     try:
-        asked = json.loads((shards.folder_of(workspace, name) / _ASKED).read_text(encoding="utf-8"))
-        mapping = Path(os.fsdecode(bytes.fromhex(asked["mapping"]))) if asked["mapping"] else None
         if folder is None or not folder.is_dir():
             return asked["digest"]
-        adapter = adapter_for(folder, workspace.settings.archives[name].adapter, mapping)
+        adapter = adapter_for(folder, workspace.settings.archives[name].adapter, _mapping_in(asked))
         return rows_digest(IngestOptions(topcode_age=asked["topcode_age"]), adapter)
     except (OSError, ValueError, KeyError):
         return None

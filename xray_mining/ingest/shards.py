@@ -87,7 +87,10 @@ def update(
     home = _lists(workspace, archive)
     with lock(folder_of(workspace, archive) / "list.lock"):
         walked, ignored = [], 0
+        own = _workspace_in(adapter.folder, workspace)
         for file in adapter.files():
+            if file.path.startswith(own):
+                continue
             if adapter.ignores(file):
                 ignored += 1
             else:
@@ -138,6 +141,12 @@ def update(
         changed_before=before.join(earlier, on=list(_PLACE), how="semi").select(keys),
         there=there.select(keys),
     )
+
+
+def _workspace_in(folder: Path, workspace: Workspace) -> tuple[bytes, ...]:
+    """Beginnings of the paths of what the workspace itself holds, where it lies in the archive: no file of that."""
+    made = (workspace.root, workspace.private)
+    return tuple(os.fsencode(each.relative_to(folder)) + b"/" for each in made if each.is_relative_to(folder))
 
 
 def _states_path(workspace: Workspace, archive: str) -> Path:

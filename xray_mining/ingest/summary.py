@@ -83,6 +83,8 @@ class IngestSummary:
     """Kept images whose age is not known."""
     unread_ages: int
     """Those of them whose stated age could not be read, or is impossible."""
+    unread_sexes: int
+    """Kept images whose stated sex is no word that is known."""
     hint: str
 
     def __post_init__(self) -> None:
@@ -105,6 +107,11 @@ class IngestSummary:
             )
         elif self.kept and self.without_age == self.kept:
             said.append("ages: none is stated, neither by dates nor in words")
+        if self.unread_sexes:
+            said.append(
+                f"sexes: {self.unread_sexes:,} of {self.kept:,} are stated in no word that is known (M, F, O and such "
+                f"are); these images have none"
+            )
         beside = []
         for count, one, words in (
             (self.ignored, "file", "beside the images (tables, texts)"),
@@ -139,7 +146,7 @@ def _counted(count: int, one: str) -> str:
 def summary_of(result: IngestResult, outcomes: pl.DataFrame, ages: pl.DataFrame) -> IngestSummary:
     """The closing summary, from the run's result and what the merged catalog says of the archive.
 
-    `outcomes` has a row for each outcome and reason with its accounts; `ages` one row: images, without_age, unread.
+    `outcomes` has a row for each outcome and reason with its accounts; `ages` one row, that of reports/ingest_unread.
     """
     rows = [Outcome(*row) for row in outcomes.select("outcome", "reason", "accounts").iter_rows()]
     rows = [row for row in rows if row.accounts or row.outcome == "kept"]
@@ -173,6 +180,7 @@ def summary_of(result: IngestResult, outcomes: pl.DataFrame, ages: pl.DataFrame)
         outcomes=rows,
         without_age=int(ages["without_age"][0]),
         unread_ages=int(ages["unread"][0]),
+        unread_sexes=int(ages["unread_sexes"][0]),
         hint=HINTS.get(max(rejected, key=lambda row: row.accounts).reason, "") if rejected else "",
     )
 

@@ -224,6 +224,14 @@ _LICENCES = re.compile(
 )
 
 
+_SEXES = {
+    **dict.fromkeys(("M", "MALE", "MAN", "MÄNNLICH", "MAENNLICH", "MASCULINO", "MASCULIN", "HOMME", "HOMBRE"), "M"),
+    **dict.fromkeys(("F", "FEMALE", "W", "WOMAN", "WEIBLICH", "FEMENINO", "FÉMININ", "FEMME", "MUJER"), "F"),
+    **dict.fromkeys(("O", "OTHER", "DIVERSE", "DIVERS"), "O"),
+}
+_NO_SEX = ("", "U", "N", "NA", "N/A", "NAN", "NONE", "NULL", "UNKNOWN", "UNDEFINED", "NOT STATED")
+
+
 @functools.lru_cache(maxsize=4096)
 def _words(text: str) -> str:
     return " ".join(re.findall(r"[A-Z0-9]+", text.upper()))
@@ -329,12 +337,12 @@ def model_of(text: str | None) -> str | None:
 
 def sex_of(text: str | None) -> str | None:
     """M, F or O; None for anything else."""
-    if text is None:
-        return None
-    word = text.strip().upper()
-    return {"M": "M", "MALE": "M", "MAN": "M", "F": "F", "FEMALE": "F", "W": "F", "WOMAN": "F", "O": "O"}.get(word) or (
-        "O" if word in ("OTHER", "DIVERSE") else None
-    )
+    return _SEXES.get(text.strip().upper()) if text is not None else None
+
+
+def states_a_sex(text: str | None) -> bool:
+    """Whether the text says something of the sex: not that it is unknown."""
+    return text is not None and text.strip(" -?.").upper() not in _NO_SEX
 
 
 def laterality_of(text: str | None) -> str | None:

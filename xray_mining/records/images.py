@@ -18,6 +18,7 @@ QUALITY_FLAGS = (
     "not_frontal",
     "burned_in",
     "impossible_age",
+    "unread_sex",
     "no_pixels",
 )
 

@@ -1,4 +1,4 @@
--- question: how many of an archive's kept images have no age, and of how many it was unreadable
+-- question: how many of an archive's kept images have no age, or an unread age or sex
 -- one row: the archive
 -- parameter: $archive text = ''  the archive's given name
 -- example: shown by `xray-mining ingest`
@@ -7,6 +7,7 @@ select
     count(*) filter (where age_years is null) as without_age,
     count(*) filter (
         where age_years is null and list_contains(quality_flags, 'impossible_age')
-    ) as unread
+    ) as unread,
+    count(*) filter (where list_contains(quality_flags, 'unread_sex')) as unread_sexes
 from images
 where archive = $archive
