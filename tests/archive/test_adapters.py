@@ -1,5 +1,6 @@
 """Every adapter: found by its folder's layout, reads its set's own tables with their oddities."""
 
+import gzip
 import os
 import shutil
 from pathlib import Path
@@ -106,6 +107,22 @@ def test_an_adapter_is_found_by_its_folder_and_reads_what_it_lists(name, fixture
     # What the rows are made from is told, so that a corrected table is read anew.
     tables = [file.path for file in adapter.files() if file.path.endswith((b".csv", b".csv.gz"))]
     assert {path.name for path in adapter.tables()} == {Path(os.fsdecode(each)).name for each in tables}
+
+
+@pytest.mark.parametrize("name", SETS)
+def test_of_rows_that_name_one_image_the_first_is_taken_and_the_others_are_counted(name, request):
+    folder = request.getfixturevalue(SETS[name])
+    assert adapter_for(folder, name).repeated_rows() == 0
+    table = adapter_for(folder, name).tables()[0]
+    opened = gzip.open if table.suffix == ".gz" else open
+    with opened(table, "rt", encoding="utf-8") as file:
+        header, *rows = file.read().splitlines()
+    with opened(table, "wt", encoding="utf-8") as file:
+        file.write("\n".join([header, *rows, *reversed(rows)]) + "\n")
+    adapter = adapter_for(folder, name)
+    assert adapter.repeated_rows() == len(rows)
+    places = adapter._places.values()  # ty: ignore[unresolved-attribute]
+    assert max(places) < adapter.table_files() - len(rows)
 
 
 def test_every_adapter_but_the_general_ones_is_tested_here():

@@ -846,3 +846,17 @@ def test_rejected_files_are_listed_once_with_a_command_that_works(tmp_path, run_
     assert any("uid_reused" in line and "1.dcm" in line for line in said)
     assert any(r"two\nlines.dcm" in line for line in said)
     assert f"--workspace '{root}'" in said[-1]
+
+
+def test_a_row_that_names_an_image_again_is_told(tmp_path, run_ingest, chest_picture):
+    folder = tmp_path / "a"
+    folder.mkdir()
+    for number in range(2):
+        cv2.imwrite(str(folder / f"{number}.png"), (chest_picture(number) >> 4).astype(np.uint8))
+    (folder / "t.csv").write_text("image,patient,age\n0.png,a,50\n1.png,b,60\n./0.png,c,70\n9.png,d,1\n")
+    (folder / "mapping.yaml").write_text("table: t.csv\ncolumns: {image: image, patient_id: patient, age: age}\n")
+    workspace, summary = run_ingest(folder, tmp_path / "w", SMALL, name="a")
+    assert (summary.kept, summary.rows_without_file, summary.repeated_rows) == (2, 1, 1)
+    assert any("1 table row of an image that an earlier row has named" in line for line in summary.lines())
+    with connect(workspace) as con:
+        assert sorted(age for (age,) in con.execute("select age_years from images").fetchall()) == [50, 60]

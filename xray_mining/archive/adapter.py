@@ -71,8 +71,12 @@ class Adapter(ABC):
         return []
 
     def table_files(self) -> int | None:
-        """How many files the tables name; None where there are no tables."""
+        """How many rows of the tables name a file; None where there are no tables."""
         return None
+
+    def repeated_rows(self) -> int:
+        """How many of these name a file that an earlier row has named: the first is taken."""
+        return 0
 
 
 def adapters() -> dict[str, type[Adapter]]:

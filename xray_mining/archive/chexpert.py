@@ -71,6 +71,11 @@ class Chexpert(Adapter):
         """Rows of the tables."""
         return self._table.height
 
+    def repeated_rows(self) -> int:
+        """Rows of an image that an earlier row has named."""
+        named = sum(_PATH.search(path or "") is not None for path in self._table["Path"].to_list())
+        return named - len(self._places)
+
     @cached_property
     def _table(self) -> pl.DataFrame:
         paths = [path for name in _TABLES if (path := find_table(self.folder, name)) is not None]
@@ -89,7 +94,7 @@ class Chexpert(Adapter):
         for place, path in enumerate(self._table["Path"].to_list()):
             match = _PATH.search(path or "")
             if match:
-                found[match[0]] = place
+                found.setdefault(match[0], place)
         return found
 
     def _header(self, row: dict[str, str | None]) -> Header:

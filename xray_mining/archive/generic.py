@@ -209,6 +209,10 @@ class Generic(Adapter):
         """Rows that name an image."""
         return int(self._table[self.says.columns.image].is_not_null().sum())
 
+    def repeated_rows(self) -> int:
+        """Rows of an image that an earlier row has named."""
+        return self.table_files() - len(self._rows[0])
+
     @cached_property
     def _table(self) -> pl.DataFrame:
         return read_table(self.folder / self.says.table)

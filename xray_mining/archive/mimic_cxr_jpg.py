@@ -14,7 +14,7 @@ from xray_mining.archive.generic import snake_case
 from xray_mining.archive.listing import walk
 from xray_mining.archive.picture_file import SUFFIXES, picture_of
 from xray_mining.archive.radiograph import Finding, Header, ListedFile, Radiograph, Unusable, only
-from xray_mining.archive.table import find_table, need_columns, read_table
+from xray_mining.archive.table import find_table, first_places, need_columns, read_table
 from xray_mining.errors import UserError
 
 _METADATA = "mimic-cxr-2.0.0-metadata.csv"
@@ -71,6 +71,10 @@ class MimicCxrJpg(Adapter):
         """Rows of the metadata table."""
         return self._table.height
 
+    def repeated_rows(self) -> int:
+        """Rows of an image that an earlier row has named."""
+        return self._table["dicom_id"].drop_nulls().len() - len(self._places)
+
     def _read(self, name: str) -> pl.DataFrame | None:
         path = find_table(self.folder, name)
         return read_table(path) if path is not None else None
@@ -85,7 +89,7 @@ class MimicCxrJpg(Adapter):
 
     @cached_property
     def _places(self) -> dict[str, int]:
-        return {name: place for place, name in enumerate(self._table["dicom_id"].to_list()) if name}
+        return first_places(self._table["dicom_id"])
 
     @cached_property
     def _findings(self) -> dict[str, tuple[Finding, ...]]:

@@ -12,7 +12,7 @@ from xray_mining.archive.generic import snake_case
 from xray_mining.archive.listing import walk
 from xray_mining.archive.picture_file import SUFFIXES, picture_of
 from xray_mining.archive.radiograph import Box, Finding, Header, ListedFile, Radiograph, Spacing, Unusable
-from xray_mining.archive.table import need_columns, read_table
+from xray_mining.archive.table import first_places, need_columns, read_table
 from xray_mining.errors import UserError
 
 _LICENCE = "NIH Clinical Center: no restrictions on use; attribution required"
@@ -102,6 +102,10 @@ class Nih(Adapter):
         """Rows of the table."""
         return self._table.height
 
+    def repeated_rows(self) -> int:
+        """Rows of an image that an earlier row has named."""
+        return self._table["Image Index"].drop_nulls().len() - len(self._places)
+
     @cached_property
     def _table(self) -> pl.DataFrame:
         path = _table_of(self.folder)
@@ -115,7 +119,7 @@ class Nih(Adapter):
 
     @cached_property
     def _places(self) -> dict[str, int]:
-        return {name: place for place, name in enumerate(self._table["Image Index"].to_list()) if name}
+        return first_places(self._table["Image Index"])
 
     @cached_property
     def _boxes(self) -> dict[str, list[Box]]:

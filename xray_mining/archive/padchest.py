@@ -14,7 +14,7 @@ from xray_mining.archive.generic import snake_case
 from xray_mining.archive.listing import walk
 from xray_mining.archive.picture_file import SUFFIXES, picture_of
 from xray_mining.archive.radiograph import Finding, Header, ListedFile, Radiograph, Unusable
-from xray_mining.archive.table import need_columns, read_table
+from xray_mining.archive.table import first_places, need_columns, read_table
 from xray_mining.errors import UserError
 
 _NEEDED = ("ImageID", "StudyID", "PatientID", "PatientBirth", "PatientSex_DICOM", "StudyDate_DICOM", "Projection")
@@ -70,6 +70,10 @@ class Padchest(Adapter):
         """Rows of the table."""
         return self._table.height
 
+    def repeated_rows(self) -> int:
+        """Rows of an image that an earlier row has named."""
+        return self._table["ImageID"].drop_nulls().len() - len(self._places)
+
     @cached_property
     def _table(self) -> pl.DataFrame:
         path = _table_of(self.folder)
@@ -81,7 +85,7 @@ class Padchest(Adapter):
 
     @cached_property
     def _places(self) -> dict[str, int]:
-        return {name: place for place, name in enumerate(self._table["ImageID"].to_list()) if name}
+        return first_places(self._table["ImageID"])
 
     def _header(self, row: dict[str, Any]) -> Header:
         date, birth = row["StudyDate_DICOM"] or "", row["PatientBirth"] or ""

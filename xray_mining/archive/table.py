@@ -65,3 +65,12 @@ def find_table(folder: Path, name: str) -> Path | None:
         if (folder / each).is_file():
             return folder / each
     return None
+
+
+def first_places(names: pl.Series) -> dict[str, int]:
+    """The first row of each name."""
+    places: dict[str, int] = {}
+    for place, name in enumerate(names.to_list()):
+        if name:
+            places.setdefault(name, place)
+    return places

@@ -74,6 +74,7 @@ class IngestResult:
     changed: int
     returned: int
     rows_without_file: int
+    repeated_rows: int
     near_duplicates: int
     """Pairs over all archives of the workspace."""
     bytes_now: int
@@ -253,6 +254,7 @@ def _result(
         changed=events.get("changed", 0),
         returned=events.get("returned", 0),
         rows_without_file=_rows_without_file(workspace, task.archive, adapter),
+        repeated_rows=adapter.repeated_rows() if shards.listed_files(workspace, task.archive) else 0,
         near_duplicates=0,
         bytes_now=sum(each.bytes for each in finished),
         files_now=sum(each.files for each in finished),
@@ -529,7 +531,7 @@ def _rows_without_file(workspace: Workspace, name: str, adapter: Adapter) -> int
         return 0
     # A file that the table does not name stands for none of its rows.
     unnamed = Rejects.read(workspace.parts(name, Rejects.table)).filter(pl.col("reason") == "not_in_table").height
-    return max(named - (listed - unnamed), 0)
+    return max(named - adapter.repeated_rows() - (listed - unnamed), 0)
 
 
 def _write_run(

@@ -68,6 +68,7 @@ class IngestSummary:
     listed: int
     ignored: int
     rows_without_file: int
+    repeated_rows: int
     near_duplicates: int
     shards: int
     shards_done: int
@@ -116,6 +117,7 @@ class IngestSummary:
         for count, one, words in (
             (self.ignored, "file", "beside the images (tables, texts)"),
             (self.rows_without_file, "table row", "without a file"),
+            (self.repeated_rows, "table row", "of an image that an earlier row has named, which was taken"),
             (self.vanished, "file", "vanished"),
             (self.changed, "file", "changed"),
             (self.returned, "file", "returned"),
@@ -167,6 +169,7 @@ def summary_of(result: IngestResult, outcomes: pl.DataFrame, ages: pl.DataFrame)
         listed=result.listed,
         ignored=result.ignored,
         rows_without_file=result.rows_without_file,
+        repeated_rows=result.repeated_rows,
         near_duplicates=result.near_duplicates,
         shards=result.shards,
         shards_done=result.shards_done,
