@@ -330,7 +330,7 @@ def header_of(element: Callable[[str], Any]) -> Header:
     spacings = []
     for source, keyword in _SPACINGS.items():
         pair = numbers(element(keyword))
-        if len(pair) == 2 and all(0 < each < 10 for each in pair):
+        if len(pair) == 2 and 0 < pair[0] < 10 and 0 < pair[1] < 10:
             spacings.append(Spacing(source, pair[0], pair[1]))
     orientation = element("PatientOrientation")
     return Header(

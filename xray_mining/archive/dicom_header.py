@@ -149,19 +149,23 @@ def quick_header(data: bytes, with_pixels: bool = True) -> QuickHeader | None:
         implicit = syntax == IMPLICIT
         if implicit and data[at + 4 : at + 6].isalpha():
             return None
-        found, at = _elements(data, (at, len(data)), implicit, _PIXEL_DATA - 3, wanted)
-        if at + 12 > len(data) or _tag(data, at) != _PIXEL_DATA:
-            return None
-        kind, value = found.pop(_CHARACTER_SET, (b"", b""))
-        if value.decode("ascii").strip(" \0") not in _CHARACTER_SETS:
+        places, at = places_of(data, at, len(data), implicit=implicit, last=_PIXEL_DATA - 3, wanted=wanted)
+        if at < 0 or at + 12 > len(data) or _tag(data, at) != _PIXEL_DATA:
             return None
         values = {}
-        for tag, (kind, value) in found.items():
-            if value:
-                own = tag in _OWN or len(value) > _LONGEST_REMEMBERED
-                taken = (_value if own else _value_before)(tag, kind, value)
-                if taken is not None:
-                    values[_WANTED[tag][0]] = taken
+        for tag, place, start, stop in places:
+            if start == stop:
+                continue
+            value = data[start:stop]
+            if tag == _CHARACTER_SET:
+                if value.decode("ascii").strip(" \0") not in _CHARACTER_SETS:
+                    return None
+                continue
+            kind = b"" if implicit else data[place + 4 : place + 6]
+            own = tag in _OWN or stop - start > _LONGEST_REMEMBERED
+            taken = (_value if own else _value_before)(tag, kind, value)
+            if taken is not None:
+                values[_WANTED[tag][0]] = taken
     except (_Odd, struct.error, UnicodeDecodeError, ValueError, RecursionError):
         return None
     return QuickHeader(values, syntax, media, implicit, at)
