@@ -1,4 +1,4 @@
-"""The README's notebook example, run as it stands there."""
+"""The README's examples: the notebook's is run as it stands there, the mapping is read."""
 
 import re
 from importlib.util import module_from_spec, spec_from_file_location
@@ -8,7 +8,9 @@ from textwrap import dedent
 import matplotlib as mpl
 import numpy as np
 import pytest
+import yaml
 
+from xray_mining.archive.generic import Columns, Mapping
 from xray_mining.pixels.store import PixelStore
 
 ROOT = Path(__file__).parents[1]
@@ -48,3 +50,13 @@ def test_the_notebook_example_draws_a_pyramid_and_twelve_radiographs(work):
         assert all(np.array_equal(one, other) for one, other in zip(shown, stored, strict=True))
     finally:
         plt.close("all")
+
+
+def test_the_mapping_of_the_readme_is_one_and_its_columns_are_all_that_there_are():
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    start = text.index("      table: patients.csv")
+    block, words = text[start : text.index("\n\n", start)], text[text.index("Columns may also be") :]
+    mapping = Mapping.model_validate(yaml.safe_load(block))
+    assert mapping.findings["effusion"].kind == "number"
+    told = set(mapping.columns.model_dump(exclude_none=True)) | set(re.findall(r"`(\w+)`", words.split(";")[0]))
+    assert told == set(Columns.model_fields) - {"image_columns"}
