@@ -245,6 +245,16 @@ def read_yaml(model: type[Model], path: Path) -> Model:
     return checked(model, raw, str(path))
 
 
+def move_durably(source: Path, target: Path) -> None:
+    """Rename a file over `target`, and have the disk know of it before anything that comes after."""
+    source.replace(target)
+    folder = os.open(target.parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
+
+
 @contextmanager
 def write_atomically(target: Path) -> Generator[Path]:
     """A scratch path to write to; synced and renamed over `target` when the block ends well, removed when not.
@@ -257,12 +267,7 @@ def write_atomically(target: Path) -> Generator[Path]:
         yield scratch
         with scratch.open("rb+") as file:
             os.fsync(file.fileno())
-        scratch.replace(target)
-        folder = os.open(target.parent, os.O_RDONLY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
+        move_durably(scratch, target)
     except OSError as error:
         raise disk_error(error, target) from error
     finally:

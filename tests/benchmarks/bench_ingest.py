@@ -41,7 +41,7 @@ from pydicom.uid import UID, generate_uid
 from xray_mining.archive.adapter import adapter_for
 from xray_mining.archive.dicom_file import header_of, read_dicom
 from xray_mining.archive.radiograph import Encoded
-from xray_mining.ingest import jpeg_lossless, shards
+from xray_mining.ingest import jpeg_lossless, near_duplicates, shards
 from xray_mining.ingest.decode import decode
 from xray_mining.ingest.identity import public_domain
 from xray_mining.ingest.ingest import IngestRequest, ingest
@@ -424,6 +424,7 @@ def near_pairs(home: Path) -> None:
             planted.add(frozenset((name, copy)))
     (folder / "t.csv").write_text("\n".join(names) + "\n")
     (folder / "mapping.yaml").write_text("table: t.csv\ncolumns: {image: image, patient_id: patient}\n")
+    rules = near_duplicates._FEW, near_duplicates._MANY
     workspace = Workspace.create(home / "near_workspace")
     options = IngestOptions(grey=GreyOptions(side_px=256))
     start = time.perf_counter()
@@ -438,6 +439,18 @@ def near_pairs(home: Path) -> None:
     for what, pairs_of in (("real", real), ("planted", planted)):
         true = {pair for pair in pairs_of if pair <= there}
         print(f"(g) near-duplicates, {what}: {len(found & true)} of {len(true)} pairs found")
+    parts = sorted(workspace.parts("_all", "near_duplicates_hashes").glob("*.parquet"))
+    hashed = pl.concat(pl.read_parquet(path) for path in parts).unique("pixel_digest")
+    places = hashed.join(images, on="pixel_digest", maintain_order="left")
+    values = places["hashes"].to_numpy().reshape(-1, len(CROPS), WORDS)
+    name_of = [by_key[key] for key in places["image_key"]]
+    true = {pair for pair in real if pair <= there}
+    for size, few, many in (("few", 10**9, 10**9), ("over 50,000", 0, 10**9), ("over 200,000", 0, 0)):
+        # As in a larger archive, of which these are a part.
+        near_duplicates._FEW, near_duplicates._MANY = few, many
+        near = {frozenset((name_of[one], name_of[other])) for one, other, *_ in candidates(values).tolist()}
+        print(f"(g) candidates by the rules for {size} pictures: {len(near & true)} of {len(true)} real pairs")
+    near_duplicates._FEW, near_duplicates._MANY = rules
     false = len(found - real - planted)
     possible = len(there) * (len(there) - 1) // 2
     print(f"(g) others called near-duplicates: {false} of {possible:,} pairs; {len(there)} images in {taken:.0f} s")

@@ -24,7 +24,7 @@ from xray_mining.records.masks import Masks
 from xray_mining.records.pixels import Pixels
 from xray_mining.records.record import Record
 from xray_mining.records.rejects import Rejects
-from xray_mining.workspace import Workspace, lock, write_frame, write_json
+from xray_mining.workspace import Workspace, lock, move_durably, write_frame, write_json
 
 # Images last: what hangs on a row is there before it.
 _RECORDS: tuple[type[Record], ...] = (Findings, Boxes, Rejects, Masks, Pixels, Images)
@@ -294,12 +294,7 @@ def _move(source: Path, target: Path) -> None:
     if not source.is_file():
         return
     target.parent.mkdir(parents=True, exist_ok=True)
-    source.replace(target)
-    handle = os.open(target.parent, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
+    move_durably(source, target)
 
 
 def _retract(workspace: Workspace, archive: str, new: ShardCounts) -> None:
