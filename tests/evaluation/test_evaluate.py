@@ -177,3 +177,18 @@ def test_the_share_between_the_limits_is_that_of_the_errors(study):
     inside = (error >= rows["limit_low"]["value"]) & (error <= rows["limit_high"]["value"])
     assert rows["within_limits"]["value"] == pytest.approx(inside.mean())
     assert rows["within_limits"]["low"] < rows["within_limits"]["value"] <= rows["within_limits"]["high"]
+
+
+def test_a_check_says_what_it_is_about(study):
+    made = study()
+    made.predict("made", "unvalidated", "baseline", "patient_sex", np.full(made.frame.height, 0.4), splits=("test",))
+    evaluate(made.workspace, "made", QUICK, experiments=("network", "nothing", "unvalidated", "centre"))
+    path = made.workspace.evaluation("made") / "check_results.parquet"
+    about = {(code, subject) for code, subject in CheckResults.read(path).select("code", "about").iter_rows()}
+    assert ("EVAL008", "unvalidated") in about  # an experiment, where a task's code names one
+    assert ("EVAL011", "nothing") in about
+    assert ("SIZE001", "made-all/age_years") in about and ("SHORT001", "made-all/patient_sex") in about
+    assert ("GATE001", "made-all") in about
+    # A part of before the column was there speaks of the whole study.
+    pl.read_parquet(path).drop("about").write_parquet(path)
+    assert set(CheckResults.read(path)["about"]) == {""}

@@ -154,6 +154,7 @@ def _run(con: duckdb.DuckDBPyConnection, workspace: Workspace, check: Check, sub
     header = check.header
     row = {
         "subject": subject,
+        "about": "",
         "code": header.code,
         "severity": header.severity,
         "title": header.question,

@@ -565,7 +565,9 @@ def drift_between_splits(cohort: FrozenCohort, attributes: pl.DataFrame) -> tupl
                 measured.append((name, float(stats.chi2_contingency(counts, correction=False).pvalue)))
     if not measured:
         sentence = f"{cohort.name}: too few patients, or nothing known of them, to compare splits."
-        return [], [finding("DRIFT001", "warning", "not_applicable", title, sentence, section="table_one")]
+        return [], [
+            finding("DRIFT001", "warning", "not_applicable", title, sentence, section="table_one", about=cohort.name)
+        ]
     adjusted = holm([p for _, p in measured])
     patients = train.height + test.height
     base = {"code": "DRIFT001", "audit": "drift", "experiment": "", "target": "", "label": "", "metric": "train_test"}
@@ -583,7 +585,18 @@ def drift_between_splits(cohort: FrozenCohort, attributes: pl.DataFrame) -> tupl
     )
     severity = "note" if cohort.split_given else "warning"
     outcome = "failed" if guilty else "passed"
-    return rows, [finding("DRIFT001", severity, outcome, title, sentence, offenders=len(guilty), section="table_one")]
+    return rows, [
+        finding(
+            "DRIFT001",
+            severity,
+            outcome,
+            title,
+            sentence,
+            offenders=len(guilty),
+            section="table_one",
+            about=cohort.name,
+        )
+    ]
 
 
 def adequacy(task: Task, smallest: Smallest | None) -> tuple[Rows, Rows]:

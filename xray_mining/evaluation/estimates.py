@@ -33,7 +33,12 @@ def score(task: Task, options: EvaluationOptions, choice: Choice) -> tuple[list[
         if sentence:
             findings.append(
                 finding(
-                    "EVAL005", "warning", "failed", "experiments that cannot be scored", f"{model.name}: {sentence}"
+                    "EVAL005",
+                    "warning",
+                    "failed",
+                    "experiments that cannot be scored",
+                    f"{model.name}: {sentence}",
+                    about=model.name,
                 )
             )
         findings += _remarks(task, model)
@@ -74,6 +79,7 @@ def _remarks(task: Task, model: Model) -> list[dict[str, Any]]:
                 "predictions that are the same for everybody",
                 f"{model.name}: predicts the same for every test unit; correlations and slopes are not defined.",
                 offenders=1,
+                about=model.name,
             )
         )
     if not model.validation.height:
@@ -88,6 +94,7 @@ def _remarks(task: Task, model: Model) -> list[dict[str, Any]]:
                 "experiments without validation predictions",
                 f"{model.name}: has no predictions for validation patients: {what}.",
                 offenders=1,
+                about=model.name,
             )
         )
     missing = int((~known).sum())
@@ -101,6 +108,7 @@ def _remarks(task: Task, model: Model) -> list[dict[str, Any]]:
                 f"{model.name}: {missing:,} of {len(known):,} test units have no prediction; comparisons are on units "
                 f"that both experiments predict.",
                 offenders=missing,
+                about=model.name,
             )
         )
     return found

@@ -140,7 +140,7 @@ class _Written:
             for task in self.found.tasks:
                 choice = choices[task.name] = choose(task)
                 scored, findings = score(task, options, choice)
-                self.findings += [*findings, *gates.predicted_leaks(task), *gates.sizes(task, options)]
+                findings += [*gates.predicted_leaks(task), *gates.sizes(task, options)]
                 scored += comparisons.compare(task, options, choice)
                 scored += variants.scores(task, options)
                 self.smallest[task.name] = comparisons.smallest(task, choice)
@@ -153,7 +153,8 @@ class _Written:
                     audits.adequacy(task, self.smallest[task.name]),
                 ):
                     self.audited += audited
-                    self.findings += judged
+                    findings += judged
+                self.findings += [each | {"about": each["about"] or task.name} for each in findings]
                 for name, draw in _DRAWN.items():
                     drawn[name] += draw(task, options)
                 drawn["error_by_age"] += curves.error_by_age(task, options, hidden)
@@ -183,7 +184,9 @@ class _Written:
             title = "pictures for the page"
             if store is None:
                 sentence = f"{cohort.name}: the pixel store is not there, so no average and no case is drawn."
-                self.findings.append(finding("EVAL010", "note", "skipped", title, sentence, section="average_images"))
+                self.findings.append(
+                    finding("EVAL010", "note", "skipped", title, sentence, section="average_images", about=cohort.name)
+                )
                 continue
             try:
                 drawn = []
@@ -193,7 +196,8 @@ class _Written:
                     if task.cohort.digest == cohort.digest:
                         drawn += pictures.cases(store, task, choices[task.name], self.options)
             except UserError as error:
-                self.findings.append(finding("EVAL010", "warning", "failed", title, f"{cohort.name}: {error}"))
+                sentence = f"{cohort.name}: {error}"
+                self.findings.append(finding("EVAL010", "warning", "failed", title, sentence, about=cohort.name))
                 continue
             finally:
                 store.close()
@@ -248,6 +252,7 @@ class _Written:
                     f"{name}: has no predictions, so its row is absent.",
                     offenders=1,
                     section="comparison",
+                    about=name,
                 )
             )
         rows = [{"subject": self.study} | each for each in self.findings]

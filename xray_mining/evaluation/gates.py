@@ -21,9 +21,11 @@ def leakage_gate(workspace: Workspace, cohort: FrozenCohort) -> dict[str, Any]:
     try:
         unchecked = gate(workspace, cohort)
     except CheckFailed as error:
-        return finding("GATE003", "error", "failed", title, f"{error}", offenders=1, section="flow")
+        return finding("GATE003", "error", "failed", title, f"{error}", offenders=1, section="flow", about=cohort.name)
     except UserError as error:
-        return finding("GATE003", "error", "skipped", title, f"{cohort.name}: {error}", section="flow")
+        return finding(
+            "GATE003", "error", "skipped", title, f"{cohort.name}: {error}", section="flow", about=cohort.name
+        )
     return finding(
         "GATE003",
         "error",
@@ -31,6 +33,7 @@ def leakage_gate(workspace: Workspace, cohort: FrozenCohort) -> dict[str, Any]:
         title,
         " ".join([f"{cohort.name}: the gate found no offender.", *unchecked]),
         section="flow",
+        about=cohort.name,
     )
 
 
@@ -56,11 +59,12 @@ def leaks(cohort: FrozenCohort) -> list[dict[str, Any]]:
                 rows=torn.head(10).to_dicts(),
                 offenders=torn.height,
                 section="flow",
+                about=cohort.name,
             )
         ]
     patients = members["patient_key"].n_unique()
     sentence = f"{cohort.name}: each of {patients:,} patients stands in one fold and one split."
-    return [finding("GATE001", "error", "passed", title, sentence, section="flow")]
+    return [finding("GATE001", "error", "passed", title, sentence, section="flow", about=cohort.name)]
 
 
 def predicted_leaks(task: Task) -> list[dict[str, Any]]:
@@ -85,6 +89,7 @@ def predicted_leaks(task: Task) -> list[dict[str, Any]]:
                     f"{model.name}: {both.height:,} patients are tested and validated in the same rotation.",
                     rows=both.head(10).to_dicts(),
                     offenders=both.height,
+                    about=model.name,
                 )
             )
     if not found:

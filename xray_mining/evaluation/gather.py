@@ -150,10 +150,14 @@ class Gathered:
 
 
 def finding(code: str, severity: str, outcome: str, title: str, sentence: str, **more: Any) -> dict[str, Any]:
-    """One row for check_results; `offenders` (a number) and `rows` (the first of them) may be given."""
+    """One row for check_results; `offenders` (a number), `rows` (the first of them) and `about` may be given.
+
+    `about` is a task, a cohort or an experiment; what is found while a task is scored is about that task without it.
+    """
     rows = more.get("rows", [])
     count = more.get("offenders", len(rows) if outcome == "failed" else None)
     return {
+        "about": more.get("about", ""),
         "code": code,
         "severity": severity,
         "outcome": outcome,
@@ -239,6 +243,7 @@ def _set_stale_aside(workspace: Workspace, frames: dict[str, pl.DataFrame], foun
                     f"scored ({kept[:12]}) and stands aside; train again.",
                     offenders=len(stale),
                     section="comparison",
+                    about=cohort,
                 )
             )
         if kept != latest:
@@ -252,6 +257,7 @@ def _set_stale_aside(workspace: Workspace, frames: dict[str, pl.DataFrame], foun
                     f"({str(latest)[:12]}); train again.",
                     offenders=len(members[kept]),
                     section="comparison",
+                    about=cohort,
                 )
             )
         for name in stale:
@@ -285,6 +291,7 @@ def _one_digest(frame: pl.DataFrame, name: str, notes: Mapping[str, Any], found:
             f"{name}: its folder holds predictions of {groups.height} digests or targets; only the current one is "
             f"scored.",
             offenders=groups.height - 1,
+            about=name,
         )
     )
     kept = frame.filter(pl.col("experiment_digest") == wanted)
@@ -351,6 +358,7 @@ def _task(
                 "test units without prediction or truth",
                 f"{where}: no experiment has a prediction for a test unit whose truth is known; nothing is scored.",
                 offenders=len(frames),
+                about=where,
             )
         )
         return None
@@ -377,6 +385,7 @@ def _checked(frame: pl.DataFrame, name: str, target: Target, members: pl.DataFra
                 f"{name}: {outside['unit_key'].n_unique():,} predicted units are not in the cohort; they are left out.",
                 rows=outside.select("unit_key").unique().sort("unit_key").head(10).to_dicts(),
                 offenders=outside["unit_key"].n_unique(),
+                about=name,
             )
         )
         frame = frame.join(members.select(key).unique(), left_on="unit_key", right_on=key, how="semi")
@@ -391,6 +400,7 @@ def _checked(frame: pl.DataFrame, name: str, target: Target, members: pl.DataFra
                 f"{name}: {broken.height:,} of {frame.height:,} predictions are not numbers (nan or infinite); their "
                 f"units are left out for this experiment.",
                 offenders=broken.height,
+                about=name,
             )
         )
         frame = frame.join(
@@ -409,6 +419,7 @@ def _checked(frame: pl.DataFrame, name: str, target: Target, members: pl.DataFra
                     "every class of the target is predicted",
                     f"{name}: has no probabilities for {', '.join(missing)}; the experiment is not scored.",
                     offenders=len(missing),
+                    about=name,
                 )
             )
             return frame.clear()

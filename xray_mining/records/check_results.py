@@ -1,5 +1,7 @@
 """check_results: what was checked, and the evidence."""
 
+import polars as pl
+
 from xray_mining.records.record import Record, choice, text
 
 SEVERITIES = ("error", "warning", "note")
@@ -14,6 +16,10 @@ class CheckResults(Record):
     question = "one check of a workspace, cohort or study"
 
     subject = text("the study or cohort; empty for the workspace")
+    about = text(
+        "what the check is about: a task (COHORT/TARGET), a cohort or an experiment of the study; empty for all of it",
+        nullable=True,
+    )
     code = text("code of the check, as LEAK001")
     severity = choice("how bad a failure is", SEVERITIES)
     outcome = choice("what came out", OUTCOMES)
@@ -22,3 +28,8 @@ class CheckResults(Record):
     section = text("anchor of the report's section it belongs to; empty where there is none")
     evidence = text("JSON list of the first offending rows")
     offenders = text("how many rows offend, as text: a number, or '' where it does not apply")
+
+    @classmethod
+    def upgrade(cls, frame: pl.DataFrame) -> pl.DataFrame:
+        """A part of before `about` was there speaks of the whole study."""
+        return super().upgrade(frame if "about" in frame.columns else frame.with_columns(pl.lit("").alias("about")))
