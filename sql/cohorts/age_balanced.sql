@@ -4,7 +4,9 @@
 -- parameter: $youngest integer = 21  first year of age
 -- parameter: $oldest integer = 70  last year of age
 -- target: age_years number years
+-- made of: age_years
 -- target: patient_sex binary positive='M'
+-- made of: patient_sex
 -- report: reports/unfilled_cells
 -- example: xray-mining cohort age_balanced --param per_cell=50 --param youngest=30
 with

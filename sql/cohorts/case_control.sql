@@ -6,6 +6,7 @@
 -- parameter: $controls integer = 1  controls for each case
 -- parameter: $age_band_years integer = 5  width of the age bands that are matched
 -- target: group binary positive='case'
+-- made of: findings
 -- report: reports/case_control_balance
 -- example: xray-mining cohort case_control --param finding=effusion --param controls=2
 with

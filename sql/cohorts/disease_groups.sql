@@ -7,6 +7,7 @@
 -- parameter: $g3 text = '1'  label or value of group G3
 -- parameter: $age_band_years integer = 5  width of the age bands that are matched
 -- target: group binary positive='G3'
+-- made of: findings
 -- report: reports/group_balance
 -- example: xray-mining cohort disease_groups --param finding=stage --param g2=I --param g3=II
 with

@@ -3,7 +3,9 @@
 -- parameter: $test_archives texts = none  given names of archives to test on, with commas
 -- parameter: $test_institutions texts = none  keys of institutions to test on, with commas
 -- target: age_years number years
+-- made of: age_years
 -- target: patient_sex binary positive='M'
+-- made of: patient_sex
 -- example: xray-mining cohort external_site --param test_archives=hospital_b
 with
 -- step: files that are there, one of each exposure

@@ -2,6 +2,7 @@
 -- one row: one frontal image
 -- parameter: $youngest number = 18  youngest age, years
 -- target: age_years number years
+-- made of: age_years
 -- example: xray-mining cohort frontal_adults --param youngest=21
 with
 -- step: files that are there, one of each exposure

@@ -1,7 +1,9 @@
 -- question: every image whose patient's age and sex are known, several of a patient welcome
 -- one row: one image that is not declared lateral
 -- target: age_years number years
+-- made of: age_years
 -- target: patient_sex binary positive='M'
+-- made of: patient_sex
 -- example: xray-mining cohort frontal_aged
 with
 -- step: files that are there, one of each exposure

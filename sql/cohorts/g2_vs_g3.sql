@@ -5,6 +5,7 @@
 -- parameter: $g3_from integer = 60  first year of age of group G3
 -- parameter: $g3_to integer = 75  last year of age of group G3
 -- target: group binary positive='G3'
+-- made of: age_years
 -- report: reports/group_balance
 -- example: xray-mining cohort g2_vs_g3 --param g2_from=20 --param g2_to=39
 with

@@ -3,7 +3,9 @@
 -- parameter: $least_days integer = 365  days between a patient's first and last image
 -- parameter: $least_images integer = 2  images of a patient
 -- target: age_years number years
+-- made of: age_years
 -- target: years_since_first number years
+-- made of: study_day
 -- example: xray-mining cohort longitudinal --param least_days=730
 with
 -- step: files that are there, one of each exposure

@@ -5,7 +5,9 @@
 -- parameter: $aside texts = support_devices  findings, with commas, that a normal chest may have
 -- parameter: $youngest number = 18  youngest age, years
 -- target: age_years number years
+-- made of: age_years
 -- target: patient_sex binary positive='M'
+-- made of: patient_sex
 -- example: xray-mining cohort normals --param finding=no_finding
 with
 -- step: files that are there, one of each exposure

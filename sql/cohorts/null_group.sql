@@ -3,6 +3,7 @@
 -- parameter: $name text = 'null_group'  name of the finding that holds the label
 -- parameter: $positive text = 'A'  the label that counts as positive
 -- target: group binary positive='positive'
+-- made of: findings
 -- example: xray-mining cohort null_group
 with
 -- step: files that are there, one of each exposure

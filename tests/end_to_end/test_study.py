@@ -10,6 +10,7 @@ import polars as pl
 import psutil
 import yaml
 
+from xray_mining.records.check_results import CheckResults
 from xray_mining.records.cohort import FrozenCohort
 from xray_mining.records.estimates import Estimates
 from xray_mining.records.predictions import Predictions
@@ -64,6 +65,19 @@ def test_permuted_ages_teach_nothing(whole):
     centre = estimate(workspace, "null_centre_permuted_age_years", "mae")
     assert ridge["high"] > centre["value"]
     assert ridge["value"] > 0.95 * centre["value"]
+
+
+def test_a_target_whose_source_nobody_states_is_named(whole):
+    workspace, _ = whole
+    rows = CheckResults.read([workspace / "evaluations/mini/check_results.parquet"])
+    made_of = rows.filter(pl.col("code") == "MADE001").select("about", "severity", "outcome").sort("about").rows()
+    assert made_of == [
+        ("mini-age/age_years", "warning", "passed"),
+        ("mini-noise/group", "warning", "passed"),
+        ("mini-permuted/age_years", "warning", "failed"),
+    ]
+    bands = pl.read_parquet(workspace / "evaluations/mini/error_by_age.parquet")
+    assert set(bands["experiment"]) >= {"age_ridge"} and "permuted_ridge" not in set(bands["experiment"])
 
 
 def test_no_patient_is_on_two_sides(whole):

@@ -184,8 +184,15 @@ def make(tmp_path: Path) -> Callable[..., Made]:
             folds=folds,
             split_given=False,
             targets=(
-                Target("age_years", "number", "years"),
-                Target("patient_sex", "binary", positive="M", classes=("F", "M")),
+                Target("age_years", "number", "years", made_of=("age_years",), made_of_from="header"),
+                Target(
+                    "patient_sex",
+                    "binary",
+                    positive="M",
+                    classes=("F", "M"),
+                    made_of=("patient_sex",),
+                    made_of_from="header",
+                ),
             ),
             flow=(FlowStep("frontal", "all frontal images", count, count, patients),),
             catalog_digest="1" * 32,

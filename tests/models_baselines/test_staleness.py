@@ -41,7 +41,7 @@ def cohort(workspace: Workspace) -> FrozenCohort:
         def members(self) -> pl.DataFrame:
             return members
 
-    target = Target("age_years", "number", "years")
+    target = Target("age_years", "number", "years", made_of=("age_years",), made_of_from="header")
     return Few("few", "0" * 32, "few", "", {}, "", 2, False, (target,), (), "", "store")
 
 

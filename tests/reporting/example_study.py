@@ -506,6 +506,7 @@ def _notes(folder: Path, maker: str) -> None:
             "target": of["target"],
             "kind": kind,
             "unit": "years" if kind == "number" else "",
+            "is_age": kind == "number",
             "positive": "" if kind == "number" else "G3",
             "classes": [] if kind == "number" else ["G2", "G3"],
             "level": "image",

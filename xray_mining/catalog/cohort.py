@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import duckdb
 import polars as pl
 
-from xray_mining.catalog import flow
+from xray_mining.catalog import flow, made_of
 from xray_mining.catalog.connection import connect, frame, guarded, reads_results
 from xray_mining.catalog.guard import one_select
 from xray_mining.catalog.header import Header, queries, read_header
@@ -141,11 +141,12 @@ def freeze(  # noqa: PLR0917  the joint that a study's stage calls
             counted = (*flow.count(con, tree, values, asked.where, chosen["image_key"]), flow.of_members(members))
             _stop_at(_offenders(con, members), f"cohort {name}")
             sentences = _sentences(con, asked, values, members, chosen)
+            targets, typed_targets = _targets(chosen, asked)
+            typed_targets = made_of.guessed(con, typed_targets, targets)
+            unsaid = [each for each in typed_targets if each.made_of_from != "header"]
+            sentences += tuple(f"MADE001: {made_of.sentence(name, each)}" for each in unsaid)
         # after DuckDB has given its memory back: these are the largest frames
-        targets, typed_targets = _targets(chosen, asked)
-        digest = digest_of(
-            [digest_of_frame(members), digest_of_frame(targets), [asdict(each) for each in typed_targets]]
-        )
+        digest = digest_of([digest_of_frame(members), digest_of_frame(targets), _digested(typed_targets)])
         about = read_about(workspace.catalog)
         cohort = FrozenCohort(
             name=name,
@@ -169,6 +170,14 @@ def freeze(  # noqa: PLR0917  the joint that a study's stage calls
         notes.inputs["catalog"] = about["digest"]
         notes.outputs[name] = digest
     return cohort
+
+
+def _digested(targets: Sequence[Target]) -> list[dict[str, Any]]:
+    """Targets as a cohort's digest takes them: what they are made of changes no model but those that are told it."""
+    return [
+        {name: value for name, value in asdict(each).items() if name not in ("made_of", "made_of_from")}
+        for each in targets
+    ]
 
 
 def summary_of(cohort: FrozenCohort, workspace: Workspace | None = None, diagram: Path | None = None) -> CohortSummary:

@@ -84,7 +84,16 @@ def cohort_description(query: str) -> CohortDescription:
     header = asked.header
     targets = tuple(
         " ".join(
-            filter(None, (each.name, each.kind, f"positive='{each.positive}'" if each.positive else "", each.unit))
+            filter(
+                None,
+                (
+                    each.name,
+                    each.kind,
+                    f"positive='{each.positive}'" if each.positive else "",
+                    each.unit,
+                    f"(made of {', '.join(each.made_of) or 'none'})" if each.made_of_from else "",
+                ),
+            )
         )
         for each in header.targets
     )

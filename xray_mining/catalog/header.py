@@ -2,16 +2,21 @@
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from xray_mining.errors import UserError, unknown_name
 from xray_mining.records.cohort import TARGET_KINDS, Target
+from xray_mining.records.images import Images
 
 PARAMETER_TYPES = ("integer", "number", "text", "boolean", "integers", "texts")
 _PARAMETER = re.compile(r"^\$(?P<name>[a-z_]\w*)\s+(?P<kind>\w+)(?:\s*=\s*(?P<default>'[^']*'|\S+))?\s*(?P<words>.*)$")
 _TARGET = re.compile(r"^(?P<name>[a-z_]\w*)\s+(?P<kind>\w+)\s*(?:positive='(?P<positive>[^']*)')?\s*(?P<unit>.*)$")
+_SHORT = {"age": "age_years", "sex": "patient_sex"}
+"""Short words of a `-- made of:` line."""
+_MADE_OF_OTHERS = ("findings", "none")
+"""What a target is made of where that is no column of images: labels from elsewhere, or nothing that is known."""
 _CHECK = re.compile(r"^(?P<code>[A-Z]+\d{3})\s+(?P<severity>error|warning|note)\s+(?P<scope>archive|cohort)$")
 
 
@@ -103,7 +108,7 @@ def read_header(text: str, where: str) -> Header:
             if line.strip():
                 break
             continue
-        found = re.match(r"^--\s(question|one row|parameter|target|example|check|needs|report):\s*(.*)$", line)
+        found = re.match(r"^--\s(question|one row|parameter|target|made of|example|check|needs|report):\s*(.*)$", line)
         content = line[2:].strip()
         if not found:
             # a line without a name goes on with the sentence above it
@@ -115,6 +120,12 @@ def read_header(text: str, where: str) -> Header:
             parameters.append(_parameter(content, where))
         elif last == "target":
             targets.append(_target(content, where))
+        elif last == "made of":
+            if not targets:
+                raise UserError(
+                    f"{where}: '-- made of: {content}' has no target above it; put it below its '-- target:' line"
+                )
+            targets[-1] = _made_of(targets[-1], content, where)
         elif last == "check":
             matched = _CHECK.match(content)
             if not matched:
@@ -163,6 +174,22 @@ def _target(content: str, where: str) -> Target:
     if (matched["kind"] == "binary") != bool(matched["positive"]):
         raise UserError(f"{where}: target '{matched['name']}' must say positive='…' if, and only if, it is binary")
     return Target(matched["name"], matched["kind"], matched["unit"].strip(), matched["positive"] or "")
+
+
+def _made_of(target: Target, content: str, where: str) -> Target:
+    """The target with the columns of a `-- made of:` line, as `patient_sex` or `age_years, study_day`, added."""
+    names = [_SHORT.get(name, name) for name in re.split(r"[\s,]+", content) if name]
+    known = [*Images.columns(), *_MADE_OF_OTHERS]
+    for name in names:
+        if name not in known:
+            raise unknown_name(f"{where}: '-- made of: {content}'", name, known)
+    if not names or ("none" in names and len(names) > 1):
+        raise UserError(
+            f"{where}: '-- made of: {content}' must name columns of images, as '-- made of: patient_sex', or findings, "
+            f"or none alone"
+        )
+    columns = tuple(name for name in names if name != "none")
+    return replace(target, made_of=tuple(dict.fromkeys(target.made_of + columns)), made_of_from="header")
 
 
 def queries(folder: Path) -> dict[str, Path]:

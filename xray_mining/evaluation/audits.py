@@ -270,7 +270,7 @@ def fairness(task: Task, choice: Choice, subgroups: Sequence[Mapping[str, Any]])
     of SCREENED_PATIENTS at least, whose p values can be relied on; smaller ones stand in the table of subgroups.
     """
     title = "the best model by subgroup"
-    own = {"age_years": "age_band", "patient_sex": "patient_sex"}.get(task.target.name)
+    own = {{"age_years": "age_band", "institution_key": "institution"}.get(name, name) for name in task.target.made_of}
     wanted = [
         each
         for each in subgroups
@@ -278,8 +278,8 @@ def fairness(task: Task, choice: Choice, subgroups: Sequence[Mapping[str, Any]])
         and each["metric"] in ("mae", "auc")
         and each["p_value"] is not None
         and each["patients"] >= SCREENED_PATIENTS
-        # Errors by the target itself differ in every model that learns: regression to the mean.
-        and not (own and f"{own}=" in each["subgroup"])
+        # Errors by what the target is made of differ in every model that learns: regression to the mean.
+        and not own & {part.split("=")[0] for part in each["subgroup"].split(" & ")}
     ]
     if not wanted:
         sentence = f"{task.name}: no subgroup has enough patients to be tested against the rest."

@@ -97,12 +97,12 @@ def scatter(task: Task, options: EvaluationOptions) -> pl.DataFrame | None:
 def error_by_age(
     task: Task, options: EvaluationOptions, hidden: Collection[tuple[str, str, str]] = ()
 ) -> list[dict[str, Any]]:
-    """Rows of error_by_age, for targets in years, all, men and women, in the narrowest bands that hold nearly all.
+    """Rows of error_by_age, for targets that are the age, all, men and women, in the narrowest bands that hold nearly all.
 
     Small bands are left out; of others whose count would tell of a small one, and of those that Table 1 does not tell
     (`hidden`, of column, level and sex), the count is.
     """
-    if not task.is_number or task.target.unit != "years":
+    if not task.target.is_age:
         return []
     width = next((each for each in BAND_WIDTHS if _filled(task, each, options.least_patients)), BAND_WIDTHS[-1])
     band = np.floor(task.truth / width).astype(np.int64)

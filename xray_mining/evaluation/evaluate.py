@@ -140,7 +140,7 @@ class _Written:
             for task in self.found.tasks:
                 choice = choices[task.name] = choose(task)
                 scored, findings = score(task, options, choice)
-                findings += [*gates.predicted_leaks(task), *gates.sizes(task, options)]
+                findings += [*gates.predicted_leaks(task), *gates.sizes(task, options), gates.made_of(task)]
                 scored += comparisons.compare(task, options, choice)
                 scored += variants.scores(task, options)
                 self.smallest[task.name] = comparisons.smallest(task, choice)
@@ -316,6 +316,7 @@ class _Written:
             "target": target.name,
             "kind": target.kind,
             "unit": target.unit,
+            "is_age": target.is_age,
             "positive": target.positive,
             "classes": list(target.classes),
             "level": task.level,

@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from xray_mining.catalog.made_of import sentence as sentence_of
 from xray_mining.errors import CheckFailed, UserError
 from xray_mining.evaluation.gather import Task, finding
 from xray_mining.evaluation.options import EvaluationOptions
@@ -101,6 +102,16 @@ def predicted_leaks(task: Task) -> list[dict[str, Any]]:
             sentence += f"{' N' if seen else 'n'}o validation predictions to look at: {', '.join(unseen)}."
         found.append(finding("GATE002", "error", outcome, title, sentence))
     return found
+
+
+def made_of(task: Task) -> dict[str, Any]:
+    """MADE001: whether the cohort's header says what the target is made of, which the metadata null must not get."""
+    title = "what the target is made of"
+    if task.target.made_of_from == "header":
+        sentence = f"{task.name}: its header says that it is made of {', '.join(task.target.made_of) or 'no column'}."
+        return finding("MADE001", "warning", "passed", title, sentence, section="flow")
+    found = sentence_of(task.cohort.name, task.target)
+    return finding("MADE001", "warning", "failed", title, found, offenders=1, section="flow")
 
 
 def sizes(task: Task, options: EvaluationOptions) -> list[dict[str, Any]]:

@@ -47,7 +47,7 @@ class ErrorByAge(Record):
 
     table = "error_by_age"
     home = "files"
-    question = "bias and mean absolute error of one experiment in one band of true age, for a target in years"
+    question = "bias and mean absolute error of one experiment in one band of true age, for a target that is the age"
 
     experiment = text("the experiment")
     target = text("what is predicted")

@@ -298,9 +298,10 @@ class _Task:
     def inputs(self) -> dict[str, str]:
         """Name of each input → its digest or set; licences of weights are collected on the way."""
         from xray_mining.features.extract import feature_set
-        from xray_mining.models.nulls import METADATA, picture_options
+        from xray_mining.models.nulls import METADATA, left_out_of, picture_options
 
         options = self.options
+        target = self.cohort.target(options.target)
         found: dict[str, str] = {}
         reads_pictures = isinstance(options, BaselineOptions | FrozenOptions | NetworkOptions)
         if reads_pictures or (isinstance(options, NullOptions) and picture_options(options.model) is not None):
@@ -335,11 +336,13 @@ class _Task:
                 found["features"] = feature_set(self.workspace, f"null_{options.model}", picture, self.store).name
             elif options.model == "metadata":
                 found["metadata"] = digest_of_frame(self.catalog_rows(METADATA))
+                found["left_out"] = ", ".join(left_out_of(target))
         elif isinstance(options, OracleOptions):
             from xray_mining.models.oracle import TRUTHS
 
             found["truths"] = digest_of_frame(self.catalog_rows(TRUTHS))
             found["metadata"] = digest_of_frame(self.catalog_rows(METADATA).select("image_key", "patient_sex"))
+            found["left_out"] = ", ".join(left_out_of(target))
         return found
 
     def pixels_digest(self) -> str:

@@ -5,8 +5,10 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from xray_mining.errors import UserError
 from xray_mining.features.options import FeatureOptions
 from xray_mining.models.fit import Fit, Fitted
+from xray_mining.records.cohort import Target
 
 Array = np.ndarray[Any, Any]
 
@@ -23,6 +25,13 @@ _PICTURE_NULLS = {
 }
 
 _LEVELS = 20
+
+_TOLD_BY = {
+    "study_year": {"study_day"},
+    "aspect": {"rows", "columns"},
+    "manufacturer_model_name": {"manufacturer"},
+}
+"""Columns that are computed from others, or name them: they go where those go."""
 
 
 def picture_options(model: str) -> FeatureOptions | None:
@@ -44,6 +53,20 @@ def centre(fit: Fit) -> Fitted:
     return Fitted(keys, np.full(len(keys), _weighted_median(truths, weights)))
 
 
+def left_out_of(target: Target) -> tuple[str, ...]:
+    """Columns of METADATA that the target is made of, sorted: with them the null would read the answer.
+
+    UserError where an earlier version froze the cohort, which kept no word of it.
+    """
+    if not target.made_of_from:
+        raise UserError(
+            f"target {target.name}: an earlier version froze its cohort without what it is made of; freeze the cohort "
+            f"again with `xray-mining cohort`"
+        )
+    made_of = set(target.made_of)
+    return tuple(sorted(made_of | {name for name, others in _TOLD_BY.items() if others & made_of}))
+
+
 def _weighted_median(values: Array, weights: Array) -> float:
     order = np.argsort(values, kind="stable")
     below = np.cumsum(weights[order]) / weights.sum()
@@ -57,10 +80,10 @@ def metadata(rows: pl.DataFrame, fit: Fit) -> tuple[Array, list[str]]:
     """What the catalog's rows say of each image, (n, columns) float64 in the order of fit.images, and names.
 
     Words become one column each (the most frequent twenty of the rotation's training patients), numbers stay, with a
-    column that says whether they are known. Sex is left out where it is the target.
+    column that says whether they are known. What the target is made of is left out.
     """
     ordered = pl.DataFrame({"image_key": fit.keys}).join(rows, on="image_key", how="left", maintain_order="left")
-    left_out = {"image_key"} | ({"patient_sex"} if "sex" in fit.target.name else set())
+    left_out = {"image_key", *left_out_of(fit.target)}
     learned = fit.rows("train", "validation")
     columns: list[Array] = []
     names: list[str] = []

@@ -18,8 +18,8 @@ TRUTHS = "reports/truths_of_images"
 def truths(frame: pl.DataFrame, metadata: pl.DataFrame, fit: Fit, wanted: Sequence[str]) -> tuple[Array, list[str]]:
     """True measures, their squares and products, (n, columns) float64 in the order of fit.images, and names.
 
-    `wanted` names the measures; none takes all that are anatomy. Sex is added (an image shows it) unless it is the
-    target. Raises UserError where the archive brought no truth.
+    `wanted` names the measures; none takes all that are anatomy. Sex is added (an image shows it) unless the target
+    is made of it. Raises UserError where the archive brought no truth.
     """
     if not frame.height:
         raise UserError("oracle: these images have no known truth; only phantom archives do: leave the oracle out")
@@ -32,7 +32,7 @@ def truths(frame: pl.DataFrame, metadata: pl.DataFrame, fit: Fit, wanted: Sequen
     wide = frame.filter(pl.col("name").is_in(names)).pivot("name", index="image_key", values="value")
     ordered = pl.DataFrame({"image_key": fit.keys}).join(wide, on="image_key", how="left", maintain_order="left")
     matrix = ordered.select(names).cast(pl.Float64).fill_null(float("nan")).to_numpy()
-    if "sex" not in fit.target.name:
+    if "patient_sex" not in fit.target.made_of:
         sexes = metadata.select("image_key", "patient_sex")
         sex = pl.DataFrame({"image_key": fit.keys}).join(sexes, on="image_key", how="left", maintain_order="left")
         matrix = np.column_stack([matrix, (sex["patient_sex"] == "M").fill_null(False).to_numpy().astype(float)])

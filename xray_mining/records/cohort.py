@@ -13,6 +13,8 @@ from xray_mining.records.cohort_members import CohortMembers
 from xray_mining.records.cohort_targets import CohortTargets
 from xray_mining.workspace import Workspace, write_json
 
+FROZEN_FORMAT = 2
+"""Raised whenever cohort.json holds more than before, so that a study freezes its cohorts again."""
 TARGET_KINDS = ("number", "binary", "group", "ordinal")
 
 
@@ -28,6 +30,15 @@ class Target:
     """The label that counts as 1, for a binary target."""
     classes: tuple[str, ...] = ()
     """All labels in order, for binary and group targets; binary: (other, positive)."""
+    made_of: tuple[str, ...] = ()
+    """Columns of images that the target is computed from, and 'findings' where it is a label from elsewhere."""
+    made_of_from: str = ""
+    """Who says so: 'header' (a `-- made of:` line), 'values' (a guess); empty where an earlier version froze it."""
+
+    @property
+    def is_age(self) -> bool:
+        """The target is the patient's age in years, whatever it is called; other numbers in years are not."""
+        return self.kind == "number" and self.made_of == ("age_years",) and self.unit in ("", "years")
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +95,7 @@ class FrozenCohort:
             raise UserError(f"cohort {name}: digest {digest} is not there; freeze it again with `cohort`") from error
         for each in raw["targets"]:
             each["classes"] = tuple(each["classes"])
+            each["made_of"] = tuple(each.get("made_of", ()))
         raw["targets"] = tuple(Target(**each) for each in raw["targets"])
         raw["flow"] = tuple(FlowStep(**each) for each in raw["flow"])
         raw["sentences"] = tuple(raw["sentences"])

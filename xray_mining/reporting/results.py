@@ -70,6 +70,8 @@ class Task:
     kind: str
     cohort_digest: str = ""
     unit: str = ""
+    is_age: bool = False
+    """The target is the patient's age: other numbers in years are not drawn over ages."""
     positive: str = ""
     classes: tuple[str, ...] = ()
     level: str = "image"

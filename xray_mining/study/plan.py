@@ -11,6 +11,7 @@ from pydantic import BaseModel
 from xray_mining import models
 from xray_mining.errors import unknown_name
 from xray_mining.models.options import EmbeddingOptions, ExperimentOptions, NetworkOptions
+from xray_mining.records.cohort import FROZEN_FORMAT
 from xray_mining.study.options import Study
 from xray_mining.workspace import asset, digest_of, digest_of_file, versions
 
@@ -47,7 +48,7 @@ def plan(study: Study, archive_state: str = "") -> tuple[Step, ...]:
     steps = [Step("ingest", "ingest", (), (), digest(study.ingest, archive_state, mapping), threads=2)]
     for key, cohort in study.cohorts.items():
         text = _text_of(cohort.query, "sql/cohorts", ".sql")
-        steps.append(Step(f"cohort/{key}", "cohort", (key,), ("ingest",), digest(cohort, text)))
+        steps.append(Step(f"cohort/{key}", "cohort", (key,), ("ingest",), digest(cohort, text, FROZEN_FORMAT)))
     trains = []
     for name, experiment in study.experiments.items():
         after = [f"cohort/{experiment.cohort}"]

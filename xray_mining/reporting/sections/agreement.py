@@ -62,7 +62,7 @@ def _pulled(results: Results, task: Task) -> str:
     slope = next(iter(rows["value"]), None)
     if slope is None or slope >= 1:
         return ""
-    where = "Error by age" if task.unit == "years" and task.kind == "number" else "Predicted against true"
+    where = "Error by age" if task.is_age else "Predicted against true"
     return (
         f"{results.experiments[task.best].words} pulls extremes to the middle (slope {number(slope, 2)}): errors at "
         f"the lowest and the highest true values lean one way, and fewer of those images may lie between its limits "

@@ -18,13 +18,13 @@ _SEXES = {"F": ("women", "vermilion", "-"), "M": ("men", "blue", "-")}
 
 
 def applies(results: Results) -> bool:
-    """Where a number in years is predicted."""
-    return any(task.unit == "years" for task in results.tasks_of("number"))
+    """Where age is predicted."""
+    return any(task.is_age for task in results.tasks_of("number"))
 
 
 def build(results: Results) -> Section:
     """Error and bias of several models, then of the best one by sex."""
-    tasks = [task for task in results.tasks_of("number") if task.unit == "years"]
+    tasks = [task for task in results.tasks_of("number") if task.is_age]
     return Section(
         "error-by-age",
         "Error by age",
