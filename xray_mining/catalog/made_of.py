@@ -57,14 +57,13 @@ def guessed(con: duckdb.DuckDBPyConnection, targets: Sequence[Target], values: p
         f"inner join asked_keys on images.image_key = asked_keys.image_key::uuid",
     )
     con.unregister("asked_keys")
-    found = []
-    for target in targets:
-        if not target.made_of_from:
-            own = rows.join(values.filter(pl.col("target") == target.name), on="image_key")
-            made_of = tuple(name for name in _COLUMNS if determines(own[name], target, own["value"], own["label"]))
-            target = replace(target, made_of=made_of, made_of_from="values")
-        found.append(target)
-    return tuple(found)
+    return tuple(each if each.made_of_from else _guessed(each, rows, values) for each in targets)
+
+
+def _guessed(target: Target, rows: pl.DataFrame, values: pl.DataFrame) -> Target:
+    own = rows.join(values.filter(pl.col("target") == target.name), on="image_key")
+    made_of = tuple(name for name in _COLUMNS if determines(own[name], target, own["value"], own["label"]))
+    return replace(target, made_of=made_of, made_of_from="values")
 
 
 def determines(column: pl.Series, target: Target, values: pl.Series, labels: pl.Series) -> bool:

@@ -97,7 +97,7 @@ def scatter(task: Task, options: EvaluationOptions) -> pl.DataFrame | None:
 def error_by_age(
     task: Task, options: EvaluationOptions, hidden: Collection[tuple[str, str, str]] = ()
 ) -> list[dict[str, Any]]:
-    """Rows of error_by_age, for targets that are the age, all, men and women, in the narrowest bands that hold nearly all.
+    """Rows of error_by_age, where age is the target: all, men and women, in the narrowest bands that hold nearly all.
 
     Small bands are left out; of others whose count would tell of a small one, and of those that Table 1 does not tell
     (`hidden`, of column, level and sex), the count is.
