@@ -8,7 +8,7 @@ import pytest
 
 from xray_mining.evaluation.answer import answer
 from xray_mining.evaluation.choice import choose
-from xray_mining.evaluation.comparisons import adjusted, compare, smallest
+from xray_mining.evaluation.comparisons import OTHER_NULLS, adjusted, compare, smallest
 from xray_mining.evaluation.evaluate import evaluate, without_paths
 from xray_mining.evaluation.gather import gather
 from xray_mining.evaluation.options import EvaluationOptions
@@ -62,6 +62,22 @@ def test_more_nulls_do_not_weaken_the_other_comparisons():
     found = adjusted([*rows, *nulls], "here", "thumbnail")
     assert [each["p_adjusted"] for each in found[:2]] == alone
     assert {each["family"] for each in found} == {"here: auc, all comparisons", "here: auc, other nulls"}
+
+
+def test_the_best_null_without_anatomy_is_compared_with_the_others():
+    def row(experiment, baseline, p, model_kind):
+        return {
+            "experiment": experiment, "baseline": baseline, "metric": "mae", "class": "", "operating_point": None,
+            "p_value": p, "p_adjusted": None, "family": "", "model_kind": model_kind,
+        }  # fmt: skip
+
+    rows = [
+        row("network", "metadata", 0.01, "network"),
+        row("metadata", "ridge", 0.04, "null"),
+        row("border", "ridge", 0.3, "null"),
+    ]
+    found = adjusted(rows, "here", "thumbnail", "metadata")
+    assert [each["family"].endswith(OTHER_NULLS) for each in found] == [False, False, True]
 
 
 def test_the_adjusted_p_decides_what_is_said(study):

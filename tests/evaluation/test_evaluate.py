@@ -44,7 +44,7 @@ def test_every_file_is_there_and_has_its_columns(study):
     assert json.loads((folder / "flow.json").read_text())["cohorts"][0]["steps"][0]["words"] == "all frontal images"
     answers = json.loads((folder / "answer.json").read_text())["answers"]
     assert all(len(each["sentences"]) == 2 for each in answers)
-    assert "40 patients" in answers[0]["text"] and summary.answers[0] == answers[0]["text"]
+    assert "40 patients" in answers[0]["text"] and answers[0]["text"] in summary.lines()
     assert not [path for path in folder.iterdir() if path.name.startswith(".")]
 
 
@@ -192,3 +192,74 @@ def test_a_check_says_what_it_is_about(study):
     # A part of before the column was there speaks of the whole study.
     pl.read_parquet(path).drop("about").write_parquet(path)
     assert set(CheckResults.read(path)["about"]) == {""}
+
+
+def test_failed_checks_stand_before_the_answers_that_they_touch(study):
+    made = study()
+    made.predict("made", "unvalidated", "baseline", "patient_sex", np.full(made.frame.height, 0.4), splits=("test",))
+    summary = evaluate(made.workspace, "made", QUICK, experiments=("network", "nothing", "unvalidated", "centre"))
+    said = json.loads((made.workspace.evaluation("made") / "answer.json").read_text())
+    codes = [{each["code"] for each in answer["checks"]} for answer in said["answers"]]
+    assert "EVAL011" in {each["code"] for each in said["checks"]}  # about an experiment that no answer rests on
+    assert "EVAL008" not in codes[0] and "EVAL008" in codes[1]
+    lines = summary.lines()
+    (absent,) = (place for place, line in enumerate(lines) if "EVAL011" in line)
+    (unvalidated,) = (place for place, line in enumerate(lines) if "EVAL008" in line)
+    age, sex = (lines.index(answer["text"]) for answer in said["answers"])
+    assert absent < age < unvalidated < sex
+    assert "Has no predictions for validation patients" in lines[unvalidated], "its experiment is named by the words"
+    assert len(lines) == len(set(lines))
+
+
+def test_a_model_that_is_worse_than_guessing_is_called_that(study):
+    made = study(pictures=False)
+    age = made.frame["age_years"].to_numpy()
+    rng = np.random.default_rng(1)
+    made.predict("elsewhere", "guess", "null", "age_years", np.full(len(age), 50.0), model="centre")
+    made.predict("elsewhere", "biased", "frozen", "age_years", age + 30 + rng.normal(0, 3, len(age)))
+    evaluate(made.workspace, "elsewhere", QUICK)
+    folder = made.workspace.evaluation("elsewhere")
+    check = CheckResults.read(folder / "check_results.parquet").filter(code="SKILL001").row(0, named=True)
+    assert check["outcome"] == "failed" and "biased has " in check["sentence"]
+    (answer,) = json.loads((folder / "answer.json").read_text())["answers"]
+    assert "; it is worse than guessing the centre" in answer["text"]
+    assert "SKILL001" in {each["code"] for each in answer["checks"]}
+
+
+def test_a_model_that_is_as_good_as_guessing_is_not_called_worse(study):
+    made = study(pictures=False)
+    sex = (made.frame["patient_sex"] == "M").cast(float).to_numpy()
+    noise = np.random.default_rng(4).uniform(size=len(sex))
+    made.predict("coin", "noise", "frozen", "patient_sex", noise)
+    made.predict("coin", "turned", "baseline", "patient_sex", 0.8 * (1 - sex) + 0.2 * noise)
+    evaluate(made.workspace, "coin", QUICK)
+    check = CheckResults.read(made.workspace.evaluation("coin") / "check_results.parquet").filter(code="SKILL001")
+    sentence = check["sentence"][0]
+    assert check["outcome"].to_list() == ["failed"] and check["offenders"].to_list() == ["1"]
+    assert "turned has an area under the ROC curve of 0.000" in sentence
+    assert "Not shown to be better than guessing: noise." in sentence
+
+
+def test_no_answer_is_given_on_few_patients(study):
+    made = study(pictures=False)
+    evaluate(made.workspace, "made", EvaluationOptions(bootstraps=100, least_patients=41))
+    answers = json.loads((made.workspace.evaluation("made") / "answer.json").read_text())["answers"]
+    assert [len(each["sentences"]) for each in answers] == [1, 1]
+    assert all(
+        "is not answered: 40 patients are tested, and on fewer than 41 no answer" in each["text"] for each in answers
+    )
+
+
+def test_the_thumbnail_is_no_model_without_anatomy_and_nulls_have_short_names(study):
+    made = study(pictures=False)
+    age = made.frame["age_years"].to_numpy()
+    rng = np.random.default_rng(2)
+    for model, spread in (("thumbnail", 8.0), ("histogram", 12.0)):
+        name = f"null_{model}_all_age_years"
+        made.predict("made", name, "null", "age_years", age + rng.normal(0, spread, len(age)), model=model)
+    evaluate(made.workspace, "made", QUICK)
+    folder = made.workspace.evaluation("made")
+    notes = json.loads((folder / "study.json").read_text())["tasks"][0]
+    assert (notes["best_null"], notes["blind"]) == ("null_thumbnail_all_age_years", "null_histogram_all_age_years")
+    text = json.loads((folder / "answer.json").read_text())["answers"][0]["text"]
+    assert "and from the best model that sees no anatomy (histogram) −" in text and "thumbnail" not in text

@@ -5,6 +5,8 @@ from typing import Any
 
 from xray_mining.evaluation.choice import Choice
 from xray_mining.evaluation.gather import Task
+from xray_mining.evaluation.skill import skill_of
+from xray_mining.records.check_results import words
 
 CHOSEN = "the model chosen on validation patients"
 READS = {"age_years": "age", "patient_sex": "sex"}
@@ -15,13 +17,58 @@ METRICS = {
 }
 
 
-def answer(task: Task, rows: Sequence[Mapping[str, Any]], choice: Choice, confidence: float) -> dict[str, Any]:
-    """One entry of answer.json: `sentences` (two), and the same as `text`."""
-    sentences = _sentences(task, rows, choice, confidence)
+def answer(
+    task: Task,
+    rows: Sequence[Mapping[str, Any]],
+    choice: Choice,
+    confidence: float,
+    least_patients: int = 0,
+) -> dict[str, Any]:
+    """One entry of answer.json: `sentences`, and the same as `text`; refused on fewer than `least_patients`."""
+    sentences = _sentences(task, rows, choice, confidence, least_patients)
     return {"task": task.name, "target": task.target.name, "sentences": sentences, "text": " ".join(sentences)}
 
 
-def _sentences(task: Task, rows: Sequence[Mapping[str, Any]], choice: Choice, confidence: float) -> list[str]:
+def failed_checks(
+    answers: Sequence[Mapping[str, Any]], tasks: Mapping[str, Task], rows: Sequence[Mapping[str, Any]]
+) -> tuple[list[dict[str, str]], list[dict[str, Any]]]:
+    """The failed checks of `rows` that touch the whole study, and `answers` with those that touch each (`checks`).
+
+    A check touches an answer where it is about its task, the task's cohort or one of its experiments. One that is
+    about anything else, as an experiment that left no predictions, stands with those of the whole study.
+    """
+    worst = {"error": 0, "warning": 1, "note": 2}
+    failed = sorted(
+        (each for each in rows if each["outcome"] == "failed"),
+        key=lambda each: (worst[each["severity"]], each["code"], each["sentence"]),
+    )
+    touches = {name: {name, task.cohort.name, *task.models} for name, task in tasks.items()}
+
+    def told(found: Sequence[Mapping[str, Any]]) -> list[dict[str, str]]:
+        return [{key: each[key] for key in ("code", "severity", "title")} | {"sentence": words(each)} for each in found]
+
+    general = [each for each in failed if not any(each["about"] in names for names in touches.values())]
+    return told(general), [
+        {**each, "checks": told([row for row in failed if row["about"] in touches[each["task"]]])} for each in answers
+    ]
+
+
+def answer_lines(checks: Sequence[Mapping[str, str]], answers: Sequence[Mapping[str, Any]]) -> list[str]:
+    """answer.json in lines for a terminal: each failed check once, before the first answer that it touches."""
+    lines = [_check_line(each) for each in checks]
+    for each in answers:
+        lines += [line for check in each.get("checks", ()) if (line := _check_line(check)) not in lines]
+        lines.append(each["text"])
+    return lines
+
+
+def _check_line(check: Mapping[str, str]) -> str:
+    return f"check failed ({check['severity']}, {check['code']}): {check['title']}: {check['sentence']}"
+
+
+def _sentences(
+    task: Task, rows: Sequence[Mapping[str, Any]], choice: Choice, confidence: float, least_patients: int
+) -> list[str]:
     metric = task.metric
     main = {
         each["experiment"]: each
@@ -40,16 +87,21 @@ def _sentences(task: Task, rows: Sequence[Mapping[str, Any]], choice: Choice, co
     name = choice.best
     if name not in main:
         reason = (
-            "no model could be chosen on validation patients" if not name else f"{_words(name)} could not be scored"
+            "no model could be chosen on validation patients" if not name else f"{task.words(name)} could not be scored"
         )
         return [f"Whether {what} can be read from these radiographs is not answered: {reason}."]
     best = main[name]
+    if best["patients"] < least_patients:
+        return [
+            f"Whether {what} can be read from these radiographs is not answered: {best['patients']:,} patients are "
+            f"tested, and on fewer than {least_patients} no answer is given (least_patients)."
+        ]
     patients = f"{best['patients']:,} patients"
     images = f" ({best['images']:,} radiographs)" if best["images"] != best["patients"] else ""
     percent = f"{100 * confidence:g} %"
     if metric == "mae":
         first = (
-            f"On {patients}{images} {CHOSEN} ({_words(name)}) reads {what} with a mean absolute error of "
+            f"On {patients}{images} {CHOSEN} ({task.words(name)}) reads {what} with a mean absolute error of "
             f"{_with_interval(best, percent, task.target.unit)}"
         )
         rmae = _find(rows, task, name, "rmae")
@@ -59,18 +111,24 @@ def _sentences(task: Task, rows: Sequence[Mapping[str, Any]], choice: Choice, co
     else:
         told = f"{task.target.positive} from {_other(task)}" if task.target.kind == "binary" else what
         first = (
-            f"On {patients}{images} {CHOSEN} ({_words(name)}) tells {told} with "
+            f"On {patients}{images} {CHOSEN} ({task.words(name)}) tells {told} with "
             f"{'an' if metric == 'auc' else 'a'} {METRICS[metric]} of {_with_interval(best, percent, '')}"
         )
     whole = _find(rows, task, name, metric, "patient") if images and task.level != "patient" else None
     if whole is not None:
         digits = 2 if metric == "mae" else 3
         first += f"; {whole['value']:.{digits}f} where a patient's images are averaged"
+    skill = skill_of(task, rows, name)
+    guessing = "guessing the centre" if metric == "mae" else "guessing, which has 0.5"
+    if skill is not None and skill.worse:
+        first += f"; it is worse than {guessing}"
+    elif skill is not None and skill.unproven:
+        first += f"; it is not shown to be better than {guessing}"
     if best["caution"]:
         first += f" (caution: {best['caution']})"
     if (better := _better(task, main, choice, best)) is not None:
         reached = _with_interval(better, "", best["unit"])
-        first += f"; {_words(better['experiment'])}, which was not chosen, reached {reached}"
+        first += f"; {task.words(better['experiment'])}, which was not chosen, reached {reached}"
     return [f"{first}.", _second(task, rows, main, choice, confidence)]
 
 
@@ -88,15 +146,15 @@ def _second(
     if rival not in main or rival == choice.best:
         rival, kind = choice.frozen, "The frozen embedding"
     if rival not in main or rival == choice.best:
-        rival, kind = choice.best_null, "The best model that sees no anatomy"
+        rival, kind = choice.best_null, "The best null model"
     if rival not in main:
         return "There is no other model to compare it with."
     other = main[rival]
     own = f"it is itself the best handcrafted model; {kind[0].lower()}{kind[1:]}"
     lead = (
-        f"{kind} ({_words(rival)})"
+        f"{kind} ({task.words(rival)})"
         if choice.best != choice.best_baseline
-        else f"{own[0].upper()}{own[1:]} ({_words(rival)})"
+        else f"{own[0].upper()}{own[1:]} ({task.words(rival)})"
     )
     reached = f"{lead} reaches {_with_interval(other, '', unit)}"
     pair = _pair(task, rows, choice.best, rival)
@@ -111,11 +169,12 @@ def _second(
     said = "the difference is" if apart else "the difference could be none:"
     if pair["low"] is None:
         return f"{reached}."
-    null = _pair(task, rows, choice.best, choice.best_null) if rival != choice.best_null else None
+    null = _pair(task, rows, choice.best, choice.blind) if rival != choice.blind else None
     more = ""
     if null is not None and null["value"] is not None and null["low"] is not None:
         p_null = "" if null["p_adjusted"] is None else f"; adjusted p {_p(null['p_adjusted'])}"
-        more = f", and from the best model that sees no anatomy {_with_interval(null, '', unit)[:-1]}{p_null})"
+        blind = f"the best model that sees no anatomy ({task.words(choice.blind)})"
+        more = f", and from {blind} {_with_interval(null, '', unit)[:-1]}{p_null})"
     return f"{reached}; {said} {_with_interval(pair, '', unit)[:-1]}{p}){more}."
 
 
@@ -199,10 +258,6 @@ def _signed(value: float, digits: int) -> str:
 
 def _p(value: float) -> str:
     return "below 0.001" if value < 0.001 else f"{value:.3f}"
-
-
-def _words(name: str) -> str:
-    return name.replace("_", " ")
 
 
 def _other(task: Task) -> str:

@@ -18,6 +18,9 @@ from xray_mining.statistics.classification import sensitivity_threshold, youden_
 CANDIDATES = ("baseline", "frozen", "network", "ensemble")
 """Kinds that may be called the best model: nulls, probes, search and the oracle may not."""
 
+SEES_ANATOMY = ("thumbnail",)
+"""Null models whose picture still shows lungs and heart."""
+
 
 @dataclass(frozen=True, slots=True)
 class Choice:
@@ -32,6 +35,8 @@ class Choice:
     how: str = "apart"
     """apart: no patient who decided is tested; pooled: some are, in other rotations; within: the best model is an
     ensemble that chose in each rotation by that rotation's validation patients."""
+    blind: str = ""
+    """The best null that sees no anatomy: `best_null` unless that is a thumbnail."""
 
 
 def validation_score(task: Task, model: Model) -> float:
@@ -60,9 +65,11 @@ def choose(task: Task) -> Choice:
     scores = {name: validation_score(task, model) for name, model in task.models.items()}
     sign = 1 if task.is_number else -1
 
-    def best(kinds: Iterable[str]) -> str:
+    def best(kinds: Iterable[str], but: Iterable[str] = ()) -> str:
         wanted = [
-            name for name, model in task.models.items() if model.kind in tuple(kinds) and np.isfinite(scores[name])
+            name
+            for name, model in task.models.items()
+            if model.kind in tuple(kinds) and model.architecture not in tuple(but) and np.isfinite(scores[name])
         ]
         return min(wanted, key=lambda name: (sign * scores[name], name), default="")
 
@@ -86,6 +93,7 @@ def choose(task: Task) -> Choice:
         best_null=best(("null",)),
         scores=scores,
         how=how,
+        blind=best(("null",), SEES_ANATOMY),
     )
 
 

@@ -15,31 +15,35 @@ from xray_mining.statistics.comparison import holm
 from xray_mining.statistics.errors import compare_errors, smallest_difference
 from xray_mining.statistics.estimate import Estimate
 
+OTHER_NULLS = "other nulls"
+"""How the family ends that holds the comparisons of nulls that the answer does not name."""
+
 
 def compare(task: Task, options: EvaluationOptions, choice: Choice) -> list[dict[str, Any]]:
     """Rows of paired differences of every experiment of a task, p adjusted by Holm within a family, a pair once."""
     rows: list[dict[str, Any]] = []
-    baselines = [name for name in dict.fromkeys((choice.best_baseline, choice.frozen, choice.best_null)) if name]
+    wanted = (choice.best_baseline, choice.frozen, choice.best_null, choice.blind)
+    baselines = [name for name in dict.fromkeys(wanted) if name]
     for name in baselines:
         for model in task.models.values():
             if model.name == name:
                 continue
             for metric, found, more in _differences(task, model, task.models[name], options):
                 rows.append(row(task, model, metric, found, baseline=name, **more))
-    return adjusted(rows, task.name, choice.best_null)
+    return adjusted(rows, task.name, choice.best_null, choice.blind)
 
 
-def adjusted(rows: list[dict[str, Any]], where: str, best_null: str = "") -> list[dict[str, Any]]:
+def adjusted(rows: list[dict[str, Any]], where: str, *best_nulls: str) -> list[dict[str, Any]]:
     """`rows` with p_adjusted and family: Holm over all comparisons of one metric at one operating point.
 
     Two baselines are compared both ways round: that is one test, so it counts once and both rows have its p values.
-    Nulls other than the best one are a family of their own: who asks what they reach shall not weaken the answer.
+    Nulls other than `best_nulls` are a family of their own: who asks what they reach shall not weaken the answer.
     """
     families: dict[str, dict[tuple[Any, ...], list[int]]] = {}
     for number, each in enumerate(rows):
         point = f" at {each['operating_point']}" if each["operating_point"] else ""
-        aside = each.get("model_kind") == "null" and each["experiment"] != best_null
-        family = f"{where}: {each['metric']}{point}, {'other nulls' if aside else 'all comparisons'}"
+        aside = each.get("model_kind") == "null" and each["experiment"] not in best_nulls
+        family = f"{where}: {each['metric']}{point}, {OTHER_NULLS if aside else 'all comparisons'}"
         if each["p_value"] is not None and each["metric"] != "mae_ratio":
             pair = (*sorted((each["experiment"], each["baseline"])), each["class"])
             families.setdefault(family, {}).setdefault(pair, []).append(number)

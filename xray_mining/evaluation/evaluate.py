@@ -15,12 +15,13 @@ import polars as pl
 
 from xray_mining.errors import UserError
 from xray_mining.evaluation import audits, cohorts, comparisons, curves, gates, pictures, tables, variants
-from xray_mining.evaluation.answer import answer
+from xray_mining.evaluation.answer import answer, answer_lines, failed_checks
 from xray_mining.evaluation.choice import Choice, choose
 from xray_mining.evaluation.comparisons import Smallest
 from xray_mining.evaluation.estimates import score
 from xray_mining.evaluation.gather import Gathered, Task, finding, gather
 from xray_mining.evaluation.options import EvaluationOptions
+from xray_mining.evaluation.skill import worse_than_guessing
 from xray_mining.evaluation.subgroups import by_subgroup
 from xray_mining.progress import progress
 from xray_mining.records.check_results import CheckResults
@@ -41,7 +42,10 @@ class EvaluateSummary:
     estimates: int
     pictures: int
     checks_failed: int
-    answers: list[str]
+    checks: list[dict[str, str]]
+    """Failed ones that touch the whole study."""
+    answers: list[dict[str, Any]]
+    """A task each, with the failed checks that touch it; as in answer.json."""
     absent: list[str]
     digest: str
     """Digest of the estimates and check results."""
@@ -49,14 +53,18 @@ class EvaluateSummary:
 
     def lines(self) -> list[str]:
         """The answers first."""
-        lines = [*self.answers]
-        lines.append(
-            f"{self.study}: {self.experiments} experiments, {self.estimates:,} estimates, {self.pictures} pictures, "
-            f"{self.checks_failed} checks failed, in {self.seconds:.0f} s"
-        )
+        lines = [*answer_lines(self.checks, self.answers), self.counts]
         if self.absent:
             lines.append(f"without predictions: {', '.join(self.absent)}")
         return lines
+
+    @property
+    def counts(self) -> str:
+        """How much was made of what, in one line."""
+        return (
+            f"{self.study}: {self.experiments} experiments, {self.estimates:,} estimates, {self.pictures} pictures, "
+            f"{self.checks_failed} checks failed, in {self.seconds:.0f} s"
+        )
 
 
 def evaluate(
@@ -106,7 +114,8 @@ def evaluate(
         estimates=written.estimates.height,
         pictures=shown,
         checks_failed=failed,
-        answers=[each["text"] for each in written.answers],
+        checks=written.said["checks"],
+        answers=written.said["answers"],
         absent=absent,
         digest=digest,
         seconds=time.monotonic() - clock,
@@ -123,6 +132,8 @@ class _Written:
         self.options, self.found = options, found
         self.findings = list(found.findings)
         self.answers: list[dict[str, Any]] = []
+        self.said: dict[str, Any] = {}
+        """answer.json."""
         self.audited: list[dict[str, Any]] = []
         self.smallest: dict[str, Smallest | None] = {}
         self.estimates = Estimates.create_empty()
@@ -141,10 +152,11 @@ class _Written:
                 choice = choices[task.name] = choose(task)
                 scored, findings = score(task, options, choice)
                 findings += [*gates.predicted_leaks(task), *gates.sizes(task, options), gates.made_of(task)]
+                findings += worse_than_guessing(task, scored)
                 scored += comparisons.compare(task, options, choice)
                 scored += variants.scores(task, options)
                 self.smallest[task.name] = comparisons.smallest(task, choice)
-                self.answers.append(answer(task, scored, choice, options.confidence))
+                self.answers.append(answer(task, scored, choice, options.confidence, options.least_patients))
                 hidden = cohorts.hidden_levels(self.table_one[task.cohort.digest])
                 cells = by_subgroup(task, options, choice, hidden)
                 rows += scored + cells
@@ -280,7 +292,10 @@ class _Written:
     ) -> None:
         """answer.json, provenance.json and, last, study.json."""
         now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-        write_json({"answers": self.answers}, self.folder / "answer.json")
+        tasks = {task.name: task for task in self.found.tasks}
+        general, answers = failed_checks(self.answers, tasks, self.check_results.to_dicts())
+        self.said = {"checks": general, "answers": answers}
+        write_json(self.said, self.folder / "answer.json")
         write_json(_plain(without_paths(self._provenance(told, now))), self.folder / "provenance.json")
         about = told.get("experiments") or {}
         experiments = [
@@ -329,6 +344,7 @@ class _Written:
             "best_baseline": choice.best_baseline,
             "frozen": choice.frozen,
             "best_null": choice.best_null,
+            "blind": choice.blind,
             "centre": task.of_architecture("centre"),
             "oracle": next((model.name for model in task.models.values() if model.kind == "oracle"), ""),
             "chosen": choice.how,

@@ -129,6 +129,15 @@ class Task:
         """How many patients are tested."""
         return int(self.owner.max()) + 1 if len(self.owner) else 0
 
+    def words(self, name: str) -> str:
+        """An experiment's name for people: a null model is called by its kind where the task has one of that kind."""
+        model = self.models.get(name)
+        if model is not None and model.kind == "null":
+            same = [each for each in self.models.values() if each.kind == "null"]
+            if sum(each.architecture == model.architecture for each in same) == 1:
+                return model.architecture.replace("_", " ")
+        return name.replace("_", " ")
+
     def of_architecture(self, name: str) -> str:
         """The first experiment of this architecture, or ''."""
         return next((each.name for each in self.models.values() if each.architecture == name), "")

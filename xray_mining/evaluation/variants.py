@@ -107,8 +107,9 @@ def hanging(task: Task, options: EvaluationOptions, choice: Choice) -> tuple[Row
         sentence = f"{task.name}: the best model has no predictions of changed images (design, changed_images)."
         return rows, [finding("SHORT002", "warning", "not_applicable", title, sentence)]
     outcome = "failed" if guilty else "passed"
-    sentence = f"{task.name}, {choice.best}: {'; '.join(guilty or judged)}."
-    return rows, [finding("SHORT002", "warning", outcome, title, sentence, offenders=len(guilty))]
+    # About the experiment: a page that names it above the sentence does not repeat it.
+    sentence = f"{choice.best}: {'; '.join(guilty or judged)}."
+    return rows, [finding("SHORT002", "warning", outcome, title, sentence, offenders=len(guilty), about=choice.best)]
 
 
 def _both(model: Model, values: Array) -> Array:

@@ -1,5 +1,8 @@
 """check_results: what was checked, and the evidence."""
 
+from collections.abc import Mapping
+from typing import Any
+
 import polars as pl
 
 from xray_mining.records.record import Record, choice, text
@@ -33,3 +36,9 @@ class CheckResults(Record):
     def upgrade(cls, frame: pl.DataFrame) -> pl.DataFrame:
         """A part of before `about` was there speaks of the whole study."""
         return super().upgrade(frame if "about" in frame.columns else frame.with_columns(pl.lit("").alias("about")))
+
+
+def words(row: Mapping[str, Any]) -> str:
+    """A check's sentence without the name of what it is about, for where that is said already."""
+    sentence = str(row["sentence"]).removeprefix(f"{row['about']}: ") if row["about"] else str(row["sentence"])
+    return sentence[:1].upper() + sentence[1:]

@@ -1,8 +1,9 @@
 """Results: one study's evaluation folder as the sections read it."""
 
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -20,7 +21,7 @@ KIND_ORDER = ("null", "probe", "baseline", "frozen", "network", "search", "ensem
 ROLES = {
     "best_baseline": "the best handcrafted model",
     "frozen": "the frozen embedding",
-    "best_null": "the best model that sees no anatomy",
+    "best_null": "the best null model",
 }
 Note = TypeVar("Note")
 
@@ -48,11 +49,13 @@ class ExperimentNote:
     seconds: float | None = None
     validation_score: float | None = None
     outcome: str = "done"
+    called: str = ""
+    """The kind of a null model that is the only one of its kind in its task: its own name says nothing more."""
 
     @property
     def words(self) -> str:
         """Its name as people read it."""
-        return self.experiment.replace("_", " ")
+        return (self.called or self.experiment).replace("_", " ")
 
     @property
     def seed_words(self) -> str:
@@ -84,6 +87,8 @@ class Task:
     best_baseline: str = ""
     frozen: str = ""
     best_null: str = ""
+    blind: str = ""
+    """The best null that sees no anatomy; it may be `best_null`."""
     centre: str = ""
     oracle: str = ""
     smallest_difference: float | None = None
@@ -162,7 +167,7 @@ class Results:
         study = _json(folder / "study.json")
         try:
             tasks = tuple(_note(Task, each) for each in study["tasks"])
-            experiments = {each["experiment"]: _note(ExperimentNote, each) for each in study["experiments"]}
+            experiments = _called([_note(ExperimentNote, each) for each in study["experiments"]])
             name, question = str(study["study"]), str(study["question"])
         except (KeyError, TypeError) as error:
             raise UserError(f"study.json: is not what evaluate writes ({error}); run `evaluate` again") from error
@@ -276,6 +281,17 @@ class Results:
     def cohort_words(self, name: str) -> str:
         """A cohort's name as people read it: without the study's name before it."""
         return name.removeprefix(f"{self.study}-")
+
+
+def _called(notes: Sequence[ExperimentNote]) -> dict[str, ExperimentNote]:
+    """The notes by experiment; "thumbnail" is enough where "null thumbnail adults age years" is a task's only one."""
+    kinds = Counter((note.task, note.model) for note in notes if note.model_kind == "null")
+    return {
+        note.experiment: replace(note, called=note.model)
+        if note.model_kind == "null" and note.model and kinds[note.task, note.model] == 1
+        else note
+        for note in notes
+    }
 
 
 def _note(kind: type[Note], raw: Mapping[str, Any]) -> Note:

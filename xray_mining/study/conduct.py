@@ -10,6 +10,7 @@ import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from xray_mining.errors import CannotFinish, CheckFailed, UserError
 from xray_mining.study.options import Study
@@ -32,13 +33,18 @@ class RunSummary:
     steps_done: int
     steps_kept: int
     seconds: float
-    answers: list[str]
+    checks: list[dict[str, str]]
+    """Failed ones that touch the whole study."""
+    answers: list[dict[str, Any]]
+    """A task each, with the failed checks that touch it; as in answer.json."""
     report: str
 
     def lines(self) -> list[str]:
-        """The answer in words, and where the page is."""
+        """The answer in words, after the failed checks that touch it, and where the page is."""
+        from xray_mining.evaluation.answer import answer_lines
+
         counts = f"{self.steps_done} steps done, {self.steps_kept} kept from an earlier run, {self.seconds:.0f} s"
-        return ["", *self.answers, "", f"{self.study}: {counts}", f"report: {self.report}"]
+        return ["", *answer_lines(self.checks, self.answers), "", f"{self.study}: {counts}", f"report: {self.report}"]
 
 
 def conduct(
@@ -119,7 +125,8 @@ def conduct(
         done,
         len(steps) - done,
         time.monotonic() - started,
-        [each["text"] for each in answers["answers"]],
+        answers.get("checks", []),
+        answers["answers"],
         str(workspace.report(study.study)),
     )
 
@@ -197,7 +204,7 @@ def _plan_only(
     waiting = [step for step, end in zip(steps, ends, strict=True) if any(each.endswith(end) for each in outputs)]
     for step in waiting:
         print(f"would do  {step.name}")
-    return RunSummary(study.study, 0, len(steps) - len(waiting), 0.0, [], "not written: this was a dry run")
+    return RunSummary(study.study, 0, len(steps) - len(waiting), 0.0, [], [], "not written: this was a dry run")
 
 
 def _follow(process: "subprocess.Popen[bytes]", events: Path) -> tuple[list[dict[str, str]], int]:

@@ -214,7 +214,7 @@ def _evaluate(study: Study, workspace: Workspace, keys: tuple[str, ...], job: Jo
     )
     # The page also prints what the study file says, which no estimate tells.
     told = digest_of([made.digest, study.digest])
-    return Done(told, (f"evaluations/{study.study}/study.json",), made.lines()[0])
+    return Done(told, (f"evaluations/{study.study}/study.json",), made.counts)
 
 
 def _report(study: Study, workspace: Workspace, keys: tuple[str, ...], job: Job) -> Done:
@@ -222,7 +222,8 @@ def _report(study: Study, workspace: Workspace, keys: tuple[str, ...], job: Job)
 
     made = report([study.study], None, workspace.root)
     page = workspace.report(study.study).relative_to(workspace.root)
-    return Done(digest_of_file(workspace.report(study.study)), (str(page),), made.lines()[0])
+    # The answer stands at the end of `run`, once.
+    return Done(digest_of_file(workspace.report(study.study)), (str(page),), made.lines()[-1])
 
 
 _STAGES: dict[str, Callable[[Study, Workspace, tuple[str, ...], Job], Done]] = {

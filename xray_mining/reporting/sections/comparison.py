@@ -2,6 +2,7 @@
 
 import polars as pl
 
+from xray_mining.evaluation.comparisons import OTHER_NULLS
 from xray_mining.reporting.figures import forest
 from xray_mining.reporting.layout import Cautions, by_task, metric_columns, model_cell
 from xray_mining.reporting.metrics import interval, metric_of, number, p_value
@@ -185,9 +186,16 @@ def _differences(results: Results, task: Task, scores: pl.DataFrame) -> list[Blo
     if pairs.is_empty():
         return [Text("No two models of this task could be compared on the same patients.", "quiet")]
     metric = metric_of(task.metric)
-    roles = {task.best_baseline: "best handcrafted", task.frozen: "frozen embedding", task.best_null: "best null"}
+    # The best null last: where it sees no anatomy it has two roles, and this is the one that the other tables name.
+    roles = {
+        task.best_baseline: "best handcrafted",
+        task.frozen: "frozen embedding",
+        task.blind: "best without anatomy",
+        task.best_null: "best null",
+    }
     found = set(pairs["baseline"])
-    order = [name for name in (task.best_baseline, task.frozen, task.best_null) if name in found]
+    order = [name for name in (task.best_baseline, task.frozen, task.best_null, task.blind) if name in found]
+    order = list(dict.fromkeys(order))
     baselines = [*order, *sorted(found - set(order))]
     columns = [Column("Model")]
     for name in baselines:
@@ -217,7 +225,7 @@ def _differences(results: Results, task: Task, scores: pl.DataFrame) -> list[Blo
             f"Difference of {metric.title}{unit} on the same patients ({direction})",
             tuple(columns),
             tuple(rows),
-            _adjusted_words(pairs),
+            adjusted_words(pairs),
         )
     ]
     told = results.told_apart(task)
@@ -226,19 +234,24 @@ def _differences(results: Results, task: Task, scores: pl.DataFrame) -> list[Blo
     return blocks
 
 
-def _adjusted_words(pairs: pl.DataFrame) -> str:
+def adjusted_words(pairs: pl.DataFrame) -> str:
+    """How the p values of these differences are adjusted, and among how many of which family."""
     tested = pairs.filter(pl.col("p_value").is_not_null())
     if tested.is_empty():
         return "No p value could be computed."
     if tested["p_adjusted"].null_count():
         return "Not all p values are adjusted for the number of comparisons."
     ends = [pl.min_horizontal("experiment", "baseline"), pl.max_horizontal("experiment", "baseline").alias("other")]
-    # Nulls other than the best one are a family of their own: a pair of these does not weaken the others.
-    counts = sorted(tested.select("family", *ends).unique().group_by("family").len()["len"], reverse=True)
-    if counts == [1]:
+    # Nulls other than the best are a family of their own: a pair of these does not weaken the others.
+    aside = tested.select(pl.col("family").str.ends_with(OTHER_NULLS).alias("aside"), *ends).unique()["aside"]
+    own, main = int(aside.sum()), int((~aside).sum())
+    if main + own == 1:
         return "One comparison: p is as it is."
-    aside = f", those of nulls other than the best one among {sum(counts[1:])} of their own" if counts[1:] else ""
-    return f"p values are adjusted for {counts[0]} comparisons{aside} (Holm)."
+    said = f"p values are adjusted for {main} {'comparison' if main == 1 else 'comparisons'}" if main else ""
+    others = f"those of nulls other than the best among {own} of their own" if own else ""
+    if not said:
+        said, others = f"p values are adjusted for {own} comparisons, all of nulls", ""
+    return f"{', '.join(each for each in (said, others) if each)} (Holm)."
 
 
 def _classes(results: Results, task: Task, scores: pl.DataFrame) -> list[Block]:

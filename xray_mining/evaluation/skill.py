@@ -1,0 +1,82 @@
+"""SKILL001: whether a model knows more than guessing, by the interval of its own score."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from xray_mining.evaluation.choice import CANDIDATES
+from xray_mining.evaluation.gather import Task, finding
+
+Rows = Sequence[Mapping[str, Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class Skill:
+    """A model's score beside what guessing reaches: 1 time the centre's error, or half the area under the curve."""
+
+    value: float
+    low: float
+    high: float
+    is_number: bool
+
+    @property
+    def worse(self) -> bool:
+        """The whole interval is on the wrong side of guessing."""
+        return self.low > 1 if self.is_number else self.high < 0.5
+
+    @property
+    def unproven(self) -> bool:
+        """Guessing lies within the interval."""
+        return not self.worse and (self.high >= 1 if self.is_number else self.low <= 0.5)
+
+    @property
+    def words(self) -> str:
+        """The score and what it is held against."""
+        if self.is_number:
+            times = f"{self.value:.2f} times ({self.low:.2f} to {self.high:.2f})"
+            return f"{times} the error of guessing the centre"
+        return (
+            f"an area under the ROC curve of {self.value:.3f} ({self.low:.3f} to {self.high:.3f}), where guessing "
+            f"has 0.5"
+        )
+
+
+def skill_of(task: Task, rows: Rows, name: str) -> Skill | None:
+    """What an experiment's rows of estimates say of it; None without an interval, or without a centre to compare to."""
+    metric = "rmae" if task.is_number else task.metric
+    found = next(
+        (
+            each
+            for each in rows
+            if each["experiment"] == name
+            and each["metric"] == metric
+            and (each["baseline"], each["subgroup"], each["split"], each["variant"]) == ("", "all", "test", "")
+            and each["level"] == task.level
+            and each["class"] == ""
+            and each["target"] == task.target.name
+        ),
+        None,
+    )
+    if found is None or found["value"] is None or found["low"] is None or found["high"] is None:
+        return None
+    return Skill(found["value"], found["low"], found["high"], task.is_number)
+
+
+def worse_than_guessing(task: Task, rows: Rows) -> list[dict[str, Any]]:
+    """SKILL001: failed where a model's whole interval lies on the wrong side of guessing."""
+    title = "models that are worse than guessing"
+    asked = {
+        name: skill
+        for name, model in task.models.items()
+        if model.kind in CANDIDATES and (skill := skill_of(task, rows, name)) is not None
+    }
+    if not asked:
+        sentence = f"{task.name}: no model has a score with an interval to hold against guessing."
+        return [finding("SKILL001", "warning", "not_applicable", title, sentence, section="comparison")]
+    guilty = [f"{name} has {skill.words}" for name, skill in asked.items() if skill.worse]
+    unproven = [name for name, skill in asked.items() if skill.unproven]
+    others = f" Not shown to be better than guessing: {', '.join(unproven)}." if unproven else ""
+    told = f"{'; '.join(guilty)}." if guilty else f"none of {len(asked)} models is shown to be worse."
+    outcome = "failed" if guilty else "passed"
+    sentence = f"{task.name}: {told}{others}"
+    return [finding("SKILL001", "warning", outcome, title, sentence, offenders=len(guilty), section="comparison")]
