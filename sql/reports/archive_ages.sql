@@ -5,9 +5,7 @@ select
     age_source,
     count(*) as images,
     count(distinct patient_key) filter (where patient_source != 'none') as patients,
-    count(*) filter (
-        where age_raw is not null or list_contains(quality_flags, 'impossible_age')
-    ) as impossible,
+    count(*) filter (where list_contains(quality_flags, 'impossible_age')) as impossible,
     count(*) filter (where age_topcoded) as topcoded,
     count(distinct patient_key) filter (
         where age_topcoded and patient_source != 'none'

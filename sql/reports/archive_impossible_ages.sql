@@ -11,6 +11,6 @@ select
     count(*) as images,
     count(distinct patient_key) filter (where patient_source != 'none') as patients
 from images
-where age_raw is not null or list_contains(quality_flags, 'impossible_age')
+where list_contains(quality_flags, 'impossible_age')
 group by stated
 order by images desc, stated

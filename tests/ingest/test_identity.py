@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from xray_mining.archive.radiograph import Header
 from xray_mining.errors import UserError
 from xray_mining.ingest import terms
-from xray_mining.ingest.identity import Domain, identify, open_domain, parse_age, parse_date, public_domain
+from xray_mining.ingest.identity import Domain, identify, open_domain, parse_date, public_domain, years_between
+from xray_mining.ingest.stated_age import read_age
 from xray_mining.phantom.acquisition import MAKERS
 from xray_mining.workspace import Workspace
 
@@ -23,15 +24,27 @@ def identity_of(domain: Domain = DOMAIN, **header: object):
 
 @pytest.mark.parametrize(
     ("text", "years"),
-    [("061Y", 61), ("61", 61), ("018M", 1.5), ("026W", 0.498), ("073D", 0.2), ("61.5", 61.5), ("000Y", 0)],
-)
+    [
+        ("061Y", 61), ("61", 61), ("018M", 1.5), ("026W", 0.498), ("073D", 0.2), ("61.5", 61.5), ("000Y", 0),
+        (".5", 0.5), ("1.5Y", 1.5), ("1.5 years", 1.5), ("18 months", 1.5), ("4 years 3 months", 4.25),
+        ("4y3m", 4.25), ("4 yrs, 3 mos", 4.25), ("1 year and 6 months", 1.5), ("61 years old", 61), ("3 Jahre", 3),
+        ("1080M", None), ("108M", 9), ("120", 120), ("89.9", 89.9),
+    ],
+)  # fmt: skip
 def test_ages_are_read_in_every_unit(text, years):
-    assert parse_age(text) == pytest.approx(years, abs=1e-3)
+    found = read_age(text)
+    assert (found.years, found.bounded) == (None if years is None else pytest.approx(years, abs=1e-3), False)
 
 
-@pytest.mark.parametrize("text", ["411Y", "-1", "sixty", "61Z", "19600101", "1e3", "Y"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "411Y", "-1", "sixty", "61Z", "19600101", "1e3", "Y", "121", "4 years 15 months", "3 months 4 years", "4Y 3Y",
+        ">411", "<411", "12-03", "12.03.1960", "1960-70", "> Smith", "Smith+", "5.", "4 5",
+    ],
+)  # fmt: skip
 def test_impossible_ages_are_none(text):
-    assert parse_age(text) is None
+    assert (read_age(text).years, read_age(text).bounded) == (None, False)
     found = identity_of(age_text=text)
     assert found.columns["age_years"] is None
     assert "impossible_age" in found.flags
@@ -64,6 +77,51 @@ def test_impossible_age_text_is_kept_only_where_it_cannot_name_anybody():
         assert identity_of(age_text=text).columns["age_raw"] is None
 
 
+BORN_OF_89 = {"birth_date": "19310101", "study_date": "20200501"}
+BORN_OF_90 = {"birth_date": "19300501", "study_date": "20200501"}
+
+
+@pytest.mark.parametrize("stated", [{"age_text": "089Y"}, {"age_text": "89"}, {"age_text": "89.9"}, BORN_OF_89])
+def test_89_full_years_are_kept_however_they_are_stated(stated):
+    found = identity_of(**stated).columns
+    assert 89 <= found["age_years"] < 90
+    assert found["age_topcoded"] is False
+
+
+@pytest.mark.parametrize("topcode", [True, False])
+@pytest.mark.parametrize(
+    "text", [">89", "> 89", "≥90", ">=90", "90+", "89+", "90Y+", "90+ years", "90 and over", "over 89"]
+)
+def test_a_tables_own_top_code_reads_90_and_is_told_as_such(text, topcode):
+    found = identify(Header(age_text=text), DOMAIN, "path", 0, topcode_age=topcode, file_key="f")
+    assert (found.columns["age_years"], found.columns["age_topcoded"], found.flags) == (90.0, True, ())
+    assert found.columns["age_source"] == "age_string"
+
+
+@pytest.mark.parametrize("stated", [{"age_text": "090Y"}, {"age_text": "91"}, {"age_text": "119"}, BORN_OF_90])
+def test_from_90_full_years_on_ages_are_90_unless_the_owner_asks_otherwise(stated):
+    found = identity_of(**stated).columns
+    assert (found["age_years"], found["age_topcoded"]) == (90.0, True)
+    found = identify(Header(**stated), DOMAIN, "path", 0, topcode_age=False, file_key="f").columns
+    assert found["age_years"] >= 90
+    assert found["age_topcoded"] is False
+
+
+@pytest.mark.parametrize("text", ["<5", "> 50", ">88", "≤1", "<6M", "under 18", "20-29", "20 to 29 years", "18+"])
+def test_another_bound_is_no_age_and_not_impossible_either(text):
+    found = identity_of(age_text=text)
+    assert (found.columns["age_years"], found.columns["age_source"], found.columns["age_raw"]) == (None, "none", text)
+    assert found.flags == ("bounded_age",)
+
+
+@given(DATES)
+def test_on_a_birthday_the_age_is_a_whole_number(birth):
+    for years in range(1, 95):
+        if (birth.month, birth.day) != (2, 29):
+            day = birth.replace(year=birth.year + years)
+            assert years_between(birth, day) >= years > years_between(birth, day - datetime.timedelta(1))
+
+
 @given(DATES, DATES)
 def test_dates_come_before_age_text_and_birth_after_study_is_refused(birth, study):
     found = identity_of(
@@ -72,7 +130,10 @@ def test_dates_come_before_age_text_and_birth_after_study_is_refused(birth, stud
     years = (study - birth).days / 365.2425
     if 0 <= years <= 120:
         assert found["age_source"] == "dates"
-        assert found["age_years"] == (90.0 if years > 89 else pytest.approx(years))
+        assert found["age_years"] == pytest.approx(min(years, 90.0), abs=0.003)
+        full = study.year - birth.year - ((study.month, study.day) < (birth.month, birth.day))
+        assert found["age_topcoded"] == (full >= 90)
+        assert int(found["age_years"]) == min(full, 90)
     else:
         assert (found["age_source"], found["age_years"]) == ("age_string", 50)
 

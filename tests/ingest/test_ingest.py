@@ -442,18 +442,20 @@ def test_a_run_killed_again_and_again_ends_as_an_undisturbed_one(tmp_path, make_
 def test_ages_that_cannot_be_read_are_counted_out_loud(tmp_path, run_ingest):
     folder = tmp_path / "a"
     folder.mkdir()
-    for number in range(4):
+    for number in range(6):
         cv2.imwrite(str(folder / f"{number}.png"), np.full((64, 64), 40 * number, np.uint8))
     (folder / "mapping.yaml").write_text(
         "table: t.csv\ncolumns: {image: image, patient_id: patient, age: age, sex: sex}\n"
     )
     (folder / "t.csv").write_text(
         "image,patient,age,sex\n0.png,a,sixty,M\n1.png,b,411,kvinna\n2.png,c,60,unknown\n3.png,d,,\n"
+        "4.png,e,<5,M\n5.png,f,>89,M\n"
     )
     _, summary = run_ingest(folder, tmp_path / "w")
-    assert (summary.without_age, summary.unread_ages, summary.unread_sexes) == (3, 2, 1)
-    assert any("ages: 2 of 4 cannot be read or are impossible" in line for line in summary.lines())
-    assert any("sexes: 1 of 4 are stated in no word that is known" in line for line in summary.lines())
+    assert (summary.without_age, summary.unread_ages, summary.bounded_ages, summary.unread_sexes) == (4, 2, 1, 1)
+    assert any("ages: 1 of 6 are stated as a bound only" in line for line in summary.lines())
+    assert any("ages: 2 of 6 cannot be read or are impossible" in line for line in summary.lines())
+    assert any("sexes: 1 of 6 are stated in no word that is known" in line for line in summary.lines())
 
 
 def test_a_workspace_in_the_archive_is_no_part_of_it(tmp_path, make_dicom, run_ingest):

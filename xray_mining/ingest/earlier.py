@@ -11,8 +11,8 @@ import numpy as np
 import polars as pl
 
 from xray_mining.ingest import shards
-from xray_mining.ingest.identity import TOP_AGE_YEARS
 from xray_mining.ingest.parts import counts_of_shard, has_parts
+from xray_mining.ingest.stated_age import TOPCODED_FROM_YEARS
 from xray_mining.pixels.store import raw_shard
 from xray_mining.records.boxes import Boxes
 from xray_mining.records.findings import Findings
@@ -84,9 +84,9 @@ class Earlier:
         if self._store and first:
             pixels = next(self._of_store(Pixels).filter(key).iter_rows(named=True), None)
             picture = self._picture(pixels) if pixels is not None else None
-        if topcode_age and (row["age_years"] or 0) > TOP_AGE_YEARS:
+        if topcode_age and (row["age_years"] or 0) >= TOPCODED_FROM_YEARS:
             # The owner asks for it now: no age above it leaves, whenever it was read.
-            row |= {"age_years": 90.0, "age_topcoded": True}
+            row |= {"age_years": float(TOPCODED_FROM_YEARS), "age_topcoded": True}
         if row["pixel_digest"] is not None and not self._same_digests:
             # Another kind's digest would be compared with today's, and find no copy.
             row["pixel_digest"] = None

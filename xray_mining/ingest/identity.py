@@ -14,12 +14,9 @@ from typing import Any
 from xray_mining.archive.radiograph import Header
 from xray_mining.errors import UserError, disk_error
 from xray_mining.ingest import terms
+from xray_mining.ingest.stated_age import DAYS_A_YEAR, OLDEST_YEARS, TOPCODED_FROM_YEARS, read_age
 from xray_mining.workspace import Workspace, scratch_of
 
-TOP_AGE_YEARS = 89
-_OLDEST_YEARS = 120.0
-# Tropical year; ages are differences of dates.
-_DAYS_A_YEAR = 365.2425
 _EPOCH = date(1900, 1, 1)
 # Ids that stand for "no id": as a patient they would join strangers.
 _NO_ID = {
@@ -38,11 +35,8 @@ _NO_ID = {
     "X",
 }
 _DATE_MARKS, _DATE = re.compile(r"[-./]"), re.compile(r"\d{8}")
-_AGE = re.compile(r"(\d{1,3})\s*([DWMY])?")
-_AGE_DECIMAL = re.compile(r"\d{1,3}\.\d{1,6}")
 # Impossible ages are kept as found only where they cannot be a date or a word: up to three digits, a sign, a unit.
 _AGE_TEXT_TO_KEEP = re.compile(r"-?\d{1,3}(\.\d{1,2})?\s?[DWMYdwmy]?")
-_UNITS = {"D": 1 / _DAYS_A_YEAR, "W": 7 / _DAYS_A_YEAR, "M": 1 / 12, "Y": 1.0}
 
 
 @lru_cache(16)
@@ -174,8 +168,9 @@ def identify(header: Header, domain: Domain, own_id: str, frame: int, *, topcode
     study_day = None
     if study_date is not None:
         study_day = (study_date - _EPOCH).days + domain.shift_days(patient_key)
-    age, source, raw, impossible = age_of(header, study_date, birth_date)
-    topcoded = topcode_age and age is not None and age > TOP_AGE_YEARS
+    age = age_of(header, study_date, birth_date)
+    # A table's own bound (">89") is a top-coded age whatever the owner asks for: nobody knows it better.
+    topcoded = age.years is not None and (age.bounded or (topcode_age and age.years >= TOPCODED_FROM_YEARS))
     declared = terms.view_of(header.view) if header.view else None
     inferred = terms.view_in(header.view_texts) or terms.view_by_orientation(header.orientation)
     if header.view and declared is None:
@@ -184,8 +179,10 @@ def identify(header: Header, domain: Domain, own_id: str, frame: int, *, topcode
     spacing = header.spacings[0] if header.spacings else None
     burned_in = (header.burned_in or "").strip().upper()
     flags = []
-    if impossible:
+    if age.impossible:
         flags.append("impossible_age")
+    if age.bounded and age.years is None:
+        flags.append("bounded_age")
     sex = terms.sex_of(header.sex)
     if sex is None and terms.states_a_sex(header.sex):
         flags.append("unread_sex")
@@ -203,9 +200,9 @@ def identify(header: Header, domain: Domain, own_id: str, frame: int, *, topcode
         "institution_key": domain.digest_again("institution", header.institution) if header.institution else None,
         "file_key": file_key,
         "frame": frame,
-        "age_years": 90.0 if topcoded else age,
-        "age_source": source,
-        "age_raw": raw,
+        "age_years": float(TOPCODED_FROM_YEARS) if topcoded else age.years,
+        "age_source": age.source,
+        "age_raw": age.raw,
         "age_topcoded": topcoded,
         "patient_sex": sex,
         "view_position": declared or inferred,
@@ -248,39 +245,43 @@ def parse_date(text: str | None) -> date | None:
     return found if _EPOCH <= found < _NEVER and found != date(1900, 1, 1) else None
 
 
-def age_of(
-    header: Header, study_date: date | None, birth_date: date | None
-) -> tuple[float | None, str, str | None, bool]:
-    """Age in years, what it was computed from, impossible age text, whether something impossible was found.
+@dataclass(frozen=True, slots=True)
+class Age:
+    """An age, what it was computed from, and what could not be taken of it."""
 
-    Dates come first: written ages are whole years, and often written wrong.
-    """
+    years: float | None
+    source: str
+    raw: str | None = None
+    """The text of an age that was not taken, where it cannot name anybody."""
+    impossible: bool = False
+    bounded: bool = False
+    """Only a bound is stated: with `years`, that of a top-coded age."""
+
+
+def age_of(header: Header, study_date: date | None, birth_date: date | None) -> Age:
+    """Dates come first: written ages are whole years, and often written wrong."""
     impossible = False
     if study_date is not None and birth_date is not None:
-        years = (study_date - birth_date).days / _DAYS_A_YEAR
-        if 0 <= years <= _OLDEST_YEARS:
-            return years, "dates", None, False
+        years = years_between(birth_date, study_date)
+        if 0 <= years <= OLDEST_YEARS:
+            return Age(years, "dates")
         impossible = True
     text = (header.age_text or "").strip()
     if not text:
-        return None, "none", None, impossible
-    years = parse_age(text)
-    if years is not None:
-        return years, header.age_stands_in, None, impossible
-    return None, "none", text if _AGE_TEXT_TO_KEEP.fullmatch(text) else None, True
+        return Age(None, "none", impossible=impossible)
+    stated = read_age(text)
+    if stated.years is not None:
+        return Age(stated.years, header.age_stands_in, impossible=impossible, bounded=stated.bounded)
+    if stated.bounded:
+        return Age(None, "none", text, impossible, bounded=True)
+    return Age(None, "none", text if _AGE_TEXT_TO_KEEP.fullmatch(text) else None, impossible=True)
 
 
-def parse_age(text: str) -> float | None:
-    """An AS element (days, weeks, months, years), bare digits or decimals as years; None for what is no age."""
-    text = text.strip().upper()
-    if _AGE_DECIMAL.fullmatch(text):
-        years = float(text)
-    else:
-        found = _AGE.fullmatch(text)
-        if not found:
-            return None
-        years = int(found[1]) * _UNITS[found[2] or "Y"]
-    return years if 0 <= years <= _OLDEST_YEARS else None
+def years_between(birth: date, study: date) -> float:
+    """Years of mean length, kept within the full years of the calendar: on a 90th birthday 90, not 89.998."""
+    years = (study - birth).days / DAYS_A_YEAR
+    full = study.year - birth.year - ((study.month, study.day) < (birth.month, birth.day))
+    return min(max(years, float(full)), math.nextafter(full + 1.0, 0.0))
 
 
 def file_key_of(domain: Domain, archive: str, path: bytes, member: str) -> str:

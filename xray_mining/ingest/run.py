@@ -41,6 +41,8 @@ from xray_mining.workspace import Workspace, digest_of, digest_of_file
 
 # Raised when the meaning of a stored picture changes: its number is part of the store's name.
 _GREY_VERSION = 2
+_AGE_VERSION = 2
+"""How ages are read; rows of another version are made again."""
 # Why a file cannot be read anew, where what was kept of it is no worse for it.
 _CANNOT_BE_READ = ("changed", "gone", "unreadable")
 _CHANGED = "The file changed since it was listed, and nothing read of it before can stand here; --again reads it anew."
@@ -84,7 +86,7 @@ def rows_digest(options: IngestOptions, adapter: Adapter) -> str:
     Mask files are asked shard by shard (`stale`), so that one that changed costs its own shard only.
     """
     tables = [digest_of_file(path) if path.is_file() else "" for path in adapter.tables()]
-    made_from = {"topcode_age": options.topcode_age, "adapter": adapter.name, "tables": tables}
+    made_from = {"topcode_age": options.topcode_age, "adapter": adapter.name, "tables": tables, "ages": _AGE_VERSION}
     return digest_of(made_from | {"pixel_digest": PIXEL_DIGEST})
 
 

@@ -84,6 +84,8 @@ class IngestSummary:
     """Kept images whose age is not known."""
     unread_ages: int
     """Those of them whose stated age could not be read, or is impossible."""
+    bounded_ages: int
+    """Those of them whose age is stated as a bound only, such as <5."""
     unread_sexes: int
     """Kept images whose stated sex is no word that is known."""
     hint: str
@@ -106,7 +108,12 @@ class IngestSummary:
             said.append(
                 f"ages: {self.unread_ages:,} of {self.kept:,} cannot be read or are impossible; these images have none"
             )
-        elif self.kept and self.without_age == self.kept:
+        if self.bounded_ages:
+            said.append(
+                f"ages: {self.bounded_ages:,} of {self.kept:,} are stated as a bound only (such as <5 or >50); these "
+                f"images have none"
+            )
+        if self.kept and self.without_age == self.kept and not self.unread_ages + self.bounded_ages:
             said.append("ages: none is stated, neither by dates nor in words")
         if self.unread_sexes:
             said.append(
@@ -183,6 +190,7 @@ def summary_of(result: IngestResult, outcomes: pl.DataFrame, ages: pl.DataFrame)
         outcomes=rows,
         without_age=int(ages["without_age"][0]),
         unread_ages=int(ages["unread"][0]),
+        bounded_ages=int(ages["bounded"][0]),
         unread_sexes=int(ages["unread_sexes"][0]),
         hint=HINTS.get(max(rejected, key=lambda row: row.accounts).reason, "") if rejected else "",
     )

@@ -18,6 +18,7 @@ QUALITY_FLAGS = (
     "not_frontal",
     "burned_in",
     "impossible_age",
+    "bounded_age",
     "unread_sex",
     "no_pixels",
 )
@@ -45,8 +46,8 @@ class Images(Record):
     perceptual_hash = dy.UInt64(nullable=True, description="survives brightness, contrast and small size changes")
     age_years = number("age at the study; top-coded at 90 unless the owner asked otherwise", "years", min=0, max=150)
     age_source = choice("what the age was computed from", AGE_SOURCES)
-    age_raw = text("impossible age text as found, never a date", nullable=True)
-    age_topcoded = dy.Bool(description="the age was above 89 and is set to 90")
+    age_raw = text("impossible age text, or a bound such as <5, as found, never a date", nullable=True)
+    age_topcoded = dy.Bool(description="the age was 90 full years or more, or stated as above 89, and is set to 90")
     patient_sex = choice("PatientSex; O is other", ("M", "F", "O"), nullable=True)
     view_position = choice("ViewPosition", VIEWS, nullable=True)
     view_source = choice("whether the view was declared, or inferred from known words of the header", VIEW_SOURCES)

@@ -15,6 +15,7 @@ _FLAGS = {
     "not_frontal": ("not frontal", "neither PA nor AP"),
     "burned_in": ("burned-in letters", "letters in the picture, declared or found"),
     "impossible_age": ("impossible age", "the stated age is none"),
+    "bounded_age": ("bounded age", "only a bound of the age is stated, such as <5"),
     "unread_sex": ("unread sex", "the stated sex is no word that is known"),
     "no_pixels": ("no pixels", "the header came without a picture"),
 }
