@@ -17,6 +17,9 @@ class OpenWorkspace:
     """A workspace for notebooks: queries and cohorts as polars frames, pictures as arrays."""
 
     def __init__(self, root: str | Path) -> None:
+        from xray_mining.errors import refuse_other_systems
+
+        refuse_other_systems()
         from xray_mining.workspace import Workspace
 
         self.workspace = Workspace.open(Path(root))

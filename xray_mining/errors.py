@@ -3,6 +3,7 @@
 import difflib
 import os
 import re
+import sys
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -43,3 +44,18 @@ def disk_error(error: OSError, path: Path) -> CannotFinish:
         f"{path.name}: could not be written ({what}); free the disk or its rights and repeat the "
         f"same command: what was finished is kept"
     )
+
+
+def refuse_other_systems() -> None:
+    """UserError where this is not Linux: locks, shares of the processor and killed workers are handled as it has them.
+
+    Asked at every door (command line, `xray_mining.open`), so that nobody meets it as a fault in the middle of work.
+    """
+    if sys.platform != "linux":
+        raise UserError(
+            f"xray-mining runs on Linux only, and this is {_SYSTEMS.get(sys.platform, sys.platform)}; run it in a "
+            f"Linux container or virtual machine (on Windows: WSL 2), or on a Linux server"
+        )
+
+
+_SYSTEMS = {"darwin": "macOS", "win32": "Windows"}

@@ -198,7 +198,7 @@ def sentence_of(error: ValidationError, model: type[BaseModel]) -> str:
 
     # A misspelt key often makes a needed one missing: the misspelt one is the news.
     first = min(error.errors(), key=lambda each: each["type"] != "extra_forbidden")
-    key = ".".join(str(step) for step in first["loc"]) or "the file"
+    key = ".".join(str(step) for step in first["loc"])
     if not first["loc"] and first["type"] in ("model_type", "model_attributes_type", "dict_type"):
         found = "nothing" if first["input"] is None else f"a {type(first['input']).__name__}"
         return f"holds {found} where keys with values are needed; write lines like 'key: value'"
@@ -214,7 +214,10 @@ def sentence_of(error: ValidationError, model: type[BaseModel]) -> str:
     if first["type"] == "string_pattern_mismatch":
         return f"'{key}': {first['input']!r} is not possible; use small letters, digits and underscores, a letter first"
     message = first["msg"].removeprefix("Value error, ")
-    return f"'{key}': {message[0].lower()}{message[1:]} (found {first['input']!r})"
+    # A whole section of the file would bury the sentence, and may hold what is nobody's business.
+    found = "" if isinstance(first["input"], (dict, list, BaseModel)) else f" (found {first['input']!r})"
+    # Without a key the sentence is about several of them and names them itself.
+    return f"'{key}': {message[0].lower()}{message[1:]}{found}" if key else f"{message}{found}"
 
 
 def _field_names(model: type[BaseModel], seen: frozenset[type] = frozenset()) -> Iterator[str]:

@@ -109,6 +109,27 @@ def test_an_adapter_is_found_by_its_folder_and_reads_what_it_lists(name, fixture
     assert {path.name for path in adapter.tables()} == {Path(os.fsdecode(each)).name for each in tables}
 
 
+@pytest.mark.parametrize("name", adapters())
+def test_every_adapter_reads_its_own_example(name, tmp_path):
+    """A new adapter is tested by being there: it brings a tiny archive of its kind (`example`)."""
+    mapping = adapters()[name].example(tmp_path)
+    adapter = adapter_for(tmp_path, None, mapping)
+    assert adapter.name == name, "another adapter takes the folder before it"
+    assert not adapter.public or adapter.domain, "a public set has an id space of its own"
+    adapter.check()
+    files = list(adapter.files())
+    assert adapter.ignored() == sum(map(adapter.ignores, files))
+    reader = Reader(tmp_path)
+    read = [each for file in files if not adapter.ignores(file) for each in adapter.read(file, reader.read(file))]
+    assert read and all(each.encoded is not None and each.header.patient_id for each in read)
+    assert all(path.is_file() for path in adapter.tables())
+    rows = adapter.rows()
+    if rows is not None:
+        named = [each.header for each in rows]
+        assert len(named) == adapter.table_files() and adapter.repeated_rows() == 0
+        assert {each.header.patient_id for each in read} <= {each.patient_id for each in named}
+
+
 @pytest.mark.parametrize("name", SETS)
 def test_of_rows_that_name_one_image_the_first_is_taken_and_the_others_are_counted(name, request):
     folder = request.getfixturevalue(SETS[name])

@@ -18,7 +18,7 @@ from xray_mining.models.data import PlainBatches, Radiographs, Schedule, Trainin
 from xray_mining.models.heads import Range, make_head
 from xray_mining.models.losses import DEFAULTS, find_loss
 from xray_mining.models.options import AugmentOptions
-from xray_mining.models.registry import head, loss
+from xray_mining.models.registry import backbone, head, loss
 from xray_mining.models.weights import fit_in_order
 from xray_mining.records.cohort import Target
 
@@ -87,7 +87,7 @@ def test_unknown_names_offer_the_nearest():
         load_backbone("googlnet")
 
 
-@pytest.mark.parametrize("name", ["test_resnet", "test_efficientnet", "test_convnext", "test_vit"])
+@pytest.mark.parametrize("name", [*backbone.names(), "test_resnet", "test_efficientnet", "test_convnext", "test_vit"])
 def test_a_backbone_gives_features_and_stages_of_grey_batches(name):
     made = load_backbone(name, side_px=48).eval()
     again = load_backbone(name, side_px=48)

@@ -8,10 +8,11 @@ from pathlib import Path
 
 import html5lib
 import polars as pl
+import pytest
 
 from xray_mining.reporting.page import section_modules
 from xray_mining.reporting.results import Results
-from xray_mining.reporting.section import Gallery, Points, Section, Text
+from xray_mining.reporting.section import Column, Gallery, Points, Section, Table, Text, refuse_doubles
 from xray_mining.reporting.sections.comparison import adjusted_words
 
 GOLDEN = Path(__file__).with_name("golden_page.json")
@@ -202,3 +203,11 @@ def test_the_note_on_adjusted_p_values_names_the_families_by_what_they_are():
     )
     assert adjusted_words(pairs(nulls, nulls)).startswith("p values are adjusted for 2 comparisons, all of nulls")
     assert adjusted_words(pairs(main)) == "One comparison: p is as it is."
+
+
+def test_a_table_that_is_named_like_a_section_is_refused_when_it_is_built():
+    table = Table("age", "Ages", (Column("Age"),), ())
+    with pytest.raises(ValueError, match=r"table age of section age has the name of section age; rename it"):
+        Section("age", "Age", "How old.", (table,))
+    with pytest.raises(ValueError, match="table age of section other has the name of section age"):
+        refuse_doubles([Section("age", "Age", "How old."), Section("other", "Other", "More.", (table,))])

@@ -35,6 +35,14 @@ class Adapter(ABC):
     def recognise(cls, folder: Path) -> bool:
         """Whether the folder is laid out like this adapter's kind; a glance, not a walk."""
 
+    @classmethod
+    def example(cls, folder: Path) -> Path | None:
+        """Write a tiny made-up archive of this kind into an empty folder; gives its mapping, if it needs one.
+
+        The tests of all adapters read it (tests/archive/test_adapters.py); archive/example.py writes pictures.
+        """
+        raise NotImplementedError(f"adapter {cls.name}: brings no example of its kind, so that nothing can test it")
+
     def check(self) -> None:  # noqa: B027
         """UserError where a table lacks a column that the adapter needs. Called once, before anything is listed."""
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import polars as pl
 
 from xray_mining.archive.adapter import Adapter
+from xray_mining.archive.example import write_picture, write_text
 from xray_mining.archive.generic import snake_case
 from xray_mining.archive.listing import walk
 from xray_mining.archive.picture_file import SUFFIXES, picture_of
@@ -27,6 +28,17 @@ class Chexpert(Adapter):
     rank = 20
     public = True
     domain = "chexpert"
+
+    @classmethod
+    def example(cls, folder: Path) -> None:
+        """One picture with its row."""
+        path = "train/patient00001/study1/view1_frontal.jpg"
+        write_text(
+            folder / "train.csv",
+            ",".join((*_NEEDED, "No Finding", "Cardiomegaly")),
+            f"CheXpert-v1.0-small/{path},Female,68,Frontal,AP,1.0,-1.0",
+        )
+        write_picture(folder / path)
 
     @classmethod
     def recognise(cls, folder: Path) -> bool:

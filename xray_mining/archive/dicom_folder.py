@@ -6,6 +6,7 @@ from pathlib import Path
 
 from xray_mining.archive.adapter import Adapter
 from xray_mining.archive.dicom_file import header_at_head, looks_like_dicom, read_dicom
+from xray_mining.archive.example import write_dicom
 from xray_mining.archive.listing import PACKED, walk
 from xray_mining.archive.radiograph import ListedFile, Radiograph
 
@@ -17,6 +18,12 @@ class DicomFolder(Adapter):
     """Every file is taken for DICOM until it shows otherwise."""
 
     rank = 90
+
+    @classmethod
+    def example(cls, folder: Path) -> None:
+        """Two files of one patient."""
+        for number in (1, 2):
+            write_dicom(folder / f"IM{number}", f"2.25.{number}", seed=number)
 
     @classmethod
     def recognise(cls, folder: Path) -> bool:

@@ -12,6 +12,7 @@ from pydantic import BaseModel, Field, model_validator
 
 from xray_mining.archive.adapter import Adapter
 from xray_mining.archive.dicom_file import looks_like_dicom, read_dicom
+from xray_mining.archive.example import write_picture, write_text
 from xray_mining.archive.listing import PACKED, walk
 from xray_mining.archive.picture_file import SUFFIXES, picture_of
 from xray_mining.archive.radiograph import (
@@ -123,6 +124,18 @@ class Generic(Adapter):
     """Reads what a mapping describes; a mapping.yaml in the archive's folder is taken by itself."""
 
     rank = 40
+
+    @classmethod
+    def example(cls, folder: Path) -> Path:
+        """One picture with its row, and the mapping in the folder."""
+        write_text(folder / "patients.csv", "file,pid,age,sex", "one.png,1,57,F")
+        write_picture(folder / "one.png")
+        write_text(
+            folder / _SHIPPED,
+            "table: patients.csv",
+            "columns: {image: file, patient_id: pid, age: age, sex: sex}",
+        )
+        return folder / _SHIPPED
 
     @classmethod
     def recognise(cls, folder: Path) -> bool:

@@ -10,6 +10,7 @@ import polars as pl
 
 from xray_mining.archive.adapter import Adapter
 from xray_mining.archive.chexpert import label_of
+from xray_mining.archive.example import write_picture, write_text
 from xray_mining.archive.generic import snake_case
 from xray_mining.archive.listing import walk
 from xray_mining.archive.picture_file import SUFFIXES, picture_of
@@ -31,6 +32,13 @@ class MimicCxrJpg(Adapter):
     rank = 20
     public = True
     domain = "mimic"
+
+    @classmethod
+    def example(cls, folder: Path) -> None:
+        """One picture with its row."""
+        name = "02aa804e-bde0afdd-112c0b34-7bc16630-4e384014"
+        write_text(folder / _METADATA, ",".join(_NEEDED), f"{name},10000032,50414267,PA,21800506")
+        write_picture(folder / f"files/p10/p10000032/s50414267/{name}.jpg")
 
     @classmethod
     def recognise(cls, folder: Path) -> bool:

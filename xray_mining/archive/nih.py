@@ -8,6 +8,7 @@ from pathlib import Path
 import polars as pl
 
 from xray_mining.archive.adapter import Adapter
+from xray_mining.archive.example import write_picture, write_text
 from xray_mining.archive.generic import snake_case
 from xray_mining.archive.listing import walk
 from xray_mining.archive.picture_file import SUFFIXES, picture_of
@@ -59,6 +60,16 @@ class Nih(Adapter):
     rank = 20
     public = True
     domain = "nih_cxr14"
+
+    @classmethod
+    def example(cls, folder: Path) -> None:
+        """One picture with its row."""
+        write_text(
+            folder / "Data_Entry_2017_v2020.csv",
+            ",".join(_HEADER),
+            "00000001_000.png,Cardiomegaly|Effusion,0,1,57,M,PA,2682,2749,0.143,0.143",
+        )
+        write_picture(folder / "images_001/images/00000001_000.png")
 
     @classmethod
     def recognise(cls, folder: Path) -> bool:

@@ -10,6 +10,7 @@ from typing import Any
 import polars as pl
 
 from xray_mining.archive.adapter import Adapter
+from xray_mining.archive.example import write_picture, write_text
 from xray_mining.archive.generic import snake_case
 from xray_mining.archive.listing import walk
 from xray_mining.archive.picture_file import SUFFIXES, picture_of
@@ -28,6 +29,16 @@ class Padchest(Adapter):
     rank = 20
     public = True
     domain = "padchest"
+
+    @classmethod
+    def example(cls, folder: Path) -> None:
+        """One picture with its row."""
+        write_text(
+            folder / "PADCHEST_chest_x_ray_images_labels_160K_01.02.19.csv",
+            ",".join((*_NEEDED, "ImageDir", "MethodLabel", "Labels")),
+            "1_k6ga29.png,1,839860488694292331637988235681460987,1930.0,F,20140915,PA,0,Physician,\"['pneumonia']\"",
+        )
+        write_picture(folder / "0/1_k6ga29.png")
 
     @classmethod
     def recognise(cls, folder: Path) -> bool:

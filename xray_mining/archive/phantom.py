@@ -12,6 +12,7 @@ import polars as pl
 
 from xray_mining.archive.adapter import Adapter
 from xray_mining.archive.dicom_file import header_at_head, read_dicom
+from xray_mining.archive.example import write_dicom, write_text
 from xray_mining.archive.listing import walk
 from xray_mining.archive.radiograph import Finding, ListedFile, MaskFile, MaskRule, Radiograph
 from xray_mining.errors import UserError
@@ -31,6 +32,15 @@ class Phantom(Adapter):
     rank = 10
     public = True
     domain = "phantom"
+
+    @classmethod
+    def example(cls, folder: Path) -> None:
+        """One file with one truth, and no mask."""
+        write_text(folder / "phantom.json", json.dumps({"format": 1}))
+        write_dicom(folder / "dicom/0001.dcm", "2.25.1")
+        truth = pl.DataFrame({"sop_instance_uid": ["2.25.1"], "patient_id": ["1"], "lung_area": [310.0]})
+        truth.write_parquet(folder / "truth.parquet")
+        write_text(folder / "truth_columns.json", json.dumps({"lung_area": {"kind": "anatomy", "unit": "cm2"}}))
 
     @classmethod
     def recognise(cls, folder: Path) -> bool:

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 import typer
 
 if TYPE_CHECKING:
+    from typer.models import CommandInfo
+
     from xray_mining.progress import Summary
 
 app = typer.Typer(
@@ -16,9 +18,28 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
-    help="Mine populations of chest radiographs: who is in the archive, what can be read from the images, by which "
-    "model, with what error, and whether the answer is to be trusted. Not for diagnosis.",
 )
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import version
+
+        print(f"xray-mining {version('xray-mining')}")
+        raise typer.Exit
+
+
+@app.callback(
+    help="Mine populations of chest radiographs: who is in the archive, what can be read from the images, by which "
+    "model, with what error, and whether the answer is to be trusted. Not for diagnosis. Commands are listed in the "
+    "order of use.",
+)
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="print the version and end")
+    ] = False,
+) -> None:
+    """What may stand before the command's name."""
 
 
 def _default_workspace() -> Path:
@@ -31,7 +52,8 @@ WorkspaceOption = Annotated[
         "--workspace",
         "-w",
         metavar="DIR",
-        help="the folder that holds everything made [env: XRAY_MINING_WORKSPACE; default: ./workspace]",
+        # No brackets: they are taken for markup, and what they hold is not shown.
+        help="the folder that holds everything made (default: what XRAY_MINING_WORKSPACE says, else ./workspace)",
         default_factory=_default_workspace,
         show_default=False,
     ),
@@ -46,14 +68,35 @@ def finish(summary: "Summary", as_json: bool = False) -> None:
     say(summary, as_json)
 
 
+ORDER_OF_USE = (
+    *("phantom", "ingest", "status", "archive-report", "link", "check"),
+    *("studies", "run", "cohort", "features", "embed", "train", "evaluate", "report", "predict"),
+    *("sql", "locate", "merge", "dictionary"),
+)
+"""How `--help` lists the commands; one that is not named here comes last, by its name."""
+
+
+def name_of(command: "CommandInfo") -> str:
+    """The word by which a command is called."""
+    return command.name or getattr(command.callback, "__name__", "").replace("_", "-")
+
+
+def in_order_of_use() -> None:
+    """List the registered commands as people come to need them, not as their files were found."""
+    place = {name: number for number, name in enumerate(ORDER_OF_USE)}
+    app.registered_commands.sort(key=lambda each: (place.get(name_of(each), len(place)), name_of(each)))
+
+
 _INTERRUPTED = "interrupted; what was finished is kept, the same command goes on from there"
 
 
 def run() -> None:
     """Run the command line; UserError becomes its sentence and exit status, an interrupt 130."""
-    from xray_mining.errors import CannotFinish, UserError
+    from xray_mining.errors import CannotFinish, UserError, refuse_other_systems
 
     try:
+        refuse_other_systems()
+        in_order_of_use()
         app()
     except UserError as error:
         _stop(str(error), error.exit_status)

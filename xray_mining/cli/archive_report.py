@@ -12,14 +12,21 @@ from xray_mining.cli.app import JsonOption, WorkspaceOption, app, finish
 def archive_report(
     workspace: WorkspaceOption,
     output: Annotated[
-        Path | None, typer.Option("--output", "-o", metavar="FILE", help="write the page here", show_default=False)
+        Path | None,
+        typer.Option(
+            "--output",
+            "-o",
+            metavar="FILE",
+            help="write the page here (default: reports/archive-report.html of the workspace)",
+            show_default=False,
+        ),
     ] = None,
     compare: Annotated[
         Path | None,
         typer.Option(
             "--compare",
             metavar="EARLIER.json",
-            help="the JSON beside an earlier page: say what changed",
+            help="the JSON beside an earlier page: say what changed (default: compare with none)",
             show_default=False,
         ),
     ] = None,

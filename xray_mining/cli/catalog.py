@@ -46,7 +46,9 @@ def sql(
     workspace: WorkspaceOption,
     param: ParameterOption = None,
     output: Annotated[str, typer.Option("--format", help="table, csv, json or parquet")] = "table",
-    out: Annotated[Path | None, typer.Option("--out", metavar="FILE", help="write to this file")] = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", metavar="FILE", help="write to this file (default: print)")
+    ] = None,
     seconds: Annotated[float, typer.Option("--seconds", min=0.1, help="stop the query after so long")] = 300.0,
     as_json: JsonOption = False,
 ) -> None:
@@ -68,7 +70,9 @@ def cohort(
     query: Annotated[
         str, typer.Argument(metavar="NAME_OR_FILE", help="a cohort that ships, or the path of an .sql file")
     ] = "",
-    alias: Annotated[str, typer.Option("--as", metavar="ALIAS", help="freeze it under this name")] = "",
+    alias: Annotated[
+        str, typer.Option("--as", metavar="ALIAS", help="freeze it under this name (default: the query's own)")
+    ] = "",
     param: ParameterOption = None,
     folds: Annotated[int, typer.Option("--folds", min=3, max=100)] = 5,
     salt: Annotated[str, typer.Option("--salt", help="public; another salt gives other folds")] = "xray-mining",

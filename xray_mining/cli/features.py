@@ -9,8 +9,10 @@ from xray_mining.cli.app import JsonOption, WorkspaceOption, app, finish
 
 CohortArgument = Annotated[str, typer.Argument(help="name of a frozen cohort, or STUDY/KEY of a study's")]
 StudyOption = Annotated[str, typer.Option("--study", help="a study that ships, or a YAML file: take its sets")]
-SetOption = Annotated[str, typer.Option("--set", help="key of one of the study's sets; all of them without it")]
-ShardsOption = Annotated[str, typer.Option("--shards", metavar="A:B", help="only shards A to B - 1 of the archives")]
+SetOption = Annotated[str, typer.Option("--set", help="key of one of the study's sets (default: all of them)")]
+ShardsOption = Annotated[
+    str, typer.Option("--shards", metavar="A:B", help="only shards A to B - 1 of the archives (default: all)")
+]
 
 
 @app.command()

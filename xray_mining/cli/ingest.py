@@ -34,10 +34,17 @@ def ingest(
         typer.Option("--mapping", metavar="FILE", help="YAML that says what a table's columns mean, or a shipped one"),
     ] = None,
     key: Annotated[
-        Path | None, typer.Option("--key", metavar="FILE", help="hashing key of the domain, from another workspace")
+        Path | None,
+        typer.Option(
+            "--key",
+            metavar="FILE",
+            help="hashing key of the domain, from another workspace (default: the workspace's own, made on first use)",
+        ),
     ] = None,
     jobs: Annotated[int | None, typer.Option("--jobs", min=1, help="processes (default: one a core)")] = None,
-    shards: Annotated[str | None, typer.Option("--shards", metavar="A:B", help="only these slices of its list")] = None,
+    shards: Annotated[
+        str | None, typer.Option("--shards", metavar="A:B", help="only these slices of its list (default: all)")
+    ] = None,
     metadata_only: Annotated[bool, typer.Option("--metadata-only", help="headers and tables, no pixels")] = False,
     again: Annotated[bool, typer.Option("--again", help="read everything anew, changed files too")] = False,
     side_px: Annotated[

@@ -18,7 +18,14 @@ def report(
     ],
     workspace: WorkspaceOption,
     output: Annotated[
-        Path | None, typer.Option("--output", "-o", metavar="FILE", help="write the page here", show_default=False)
+        Path | None,
+        typer.Option(
+            "--output",
+            "-o",
+            metavar="FILE",
+            help="write the page here (default: reports/STUDY.html of the workspace)",
+            show_default=False,
+        ),
     ] = None,
     as_json: JsonOption = False,
 ) -> None:

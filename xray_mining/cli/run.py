@@ -15,7 +15,9 @@ def run(
     archive: Annotated[
         Path | None, typer.Option("--archive", "-a", help="folder of the archive; without it the workspace's own data")
     ] = None,
-    name: Annotated[str, typer.Option(help="name of the archive in tables and pages")] = "",
+    name: Annotated[
+        str, typer.Option(help="name of the archive in tables and pages (default: its folder's name)")
+    ] = "",
     profile: Annotated[
         str, typer.Option(help="a profile that ships, or a folder with Snakemake's config.yaml")
     ] = "local",
@@ -49,6 +51,17 @@ def run(
     finish(summary, json)
     if not dry_run:
         stop_at_errors(place.evaluation(read.study))
+
+
+@app.command()
+def studies(workspace: WorkspaceOption, json: JsonOption = False) -> None:
+    """List the studies: those that ship, which `run` takes by their names, and those that the workspace holds.
+
+    Example: xray-mining studies --workspace work
+    """
+    from xray_mining.study.known import known_studies
+
+    finish(known_studies(workspace), json)
 
 
 @app.command(hidden=True)

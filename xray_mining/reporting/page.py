@@ -15,7 +15,7 @@ from xray_mining.reporting import documents, sections, side_by_side
 from xray_mining.reporting.figures import standalone
 from xray_mining.reporting.layout import title_of
 from xray_mining.reporting.results import Results
-from xray_mining.reporting.section import Section
+from xray_mining.reporting.section import Section, refuse_doubles
 from xray_mining.workspace import asset, write_atomically
 
 
@@ -109,6 +109,7 @@ def rendered(head: dict[str, Any], found: Sequence[dict[str, str]], built: Seque
     """
     from markupsafe import Markup
 
+    refuse_doubles(built)
     style, script = asset("reports/style.css").read_text("utf-8"), asset("reports/page.js").read_text("utf-8")
     seal = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
     alerted = {

@@ -48,7 +48,7 @@ class Table:
     """One table with its caption, also written as CSV beside the page."""
 
     name: str
-    """File name of its CSV, without ending; unique on the page."""
+    """File name of its CSV, without ending; unique on the page, where sections' anchors are names too."""
     caption: str
     columns: tuple[Column, ...]
     rows: tuple[Row, ...]
@@ -180,6 +180,9 @@ class Section:
     sentence: str
     blocks: tuple[Block, ...] = field(default=())
 
+    def __post_init__(self) -> None:
+        refuse_doubles([self])
+
     def everything(self) -> Iterator[Block]:
         """Its blocks and those within them, in reading order."""
         return _flat(self.blocks)
@@ -198,6 +201,19 @@ class Section:
     def galleries(self) -> list[Gallery]:
         """All its galleries."""
         return [block for block in self.everything() if isinstance(block, Gallery)]
+
+
+def refuse_doubles(sections: Iterable[Section]) -> None:
+    """ValueError where two things of a page have one name: a link would lead to the first, a file be written twice."""
+    owners: dict[str, str] = {}
+    for section in sections:
+        names = [(section.anchor, f"section {section.anchor}")]
+        names += [(table.name, f"table {table.name} of section {section.anchor}") for table in section.tables]
+        names += [(figure.name, f"figure {figure.name} of section {section.anchor}") for figure in section.figures]
+        for name, what in names:
+            if name in owners:
+                raise ValueError(f"{what} has the name of {owners[name]}; rename it, as '{name}-table'")
+            owners[name] = what
 
 
 def _flat(blocks: Iterable[Block]) -> Iterator[Block]:

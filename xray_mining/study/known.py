@@ -1,0 +1,74 @@
+"""Which studies there are: those that ship, and those that a workspace holds results of."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import yaml
+
+from xray_mining.workspace import Workspace, asset
+
+
+@dataclass(frozen=True, slots=True)
+class KnownStudy:
+    """One study."""
+
+    study: str
+    ships: bool
+    """`run` takes it by its name."""
+    question: str
+    experiments: int
+    """Folders of experiments in the workspace."""
+    evaluated: bool
+    report: str
+    """Path of its page; empty where there is none."""
+
+
+@dataclass(frozen=True, slots=True)
+class StudiesSummary:
+    """What `studies` says."""
+
+    studies: tuple[KnownStudy, ...]
+
+    def lines(self) -> list[str]:
+        """A study a line, its question, and how far it is in the workspace."""
+        lines = []
+        for each in self.studies:
+            done = [f"{each.experiments} experiments"] if each.experiments else []
+            done += ["evaluated"] if each.evaluated else []
+            done += [each.report] if each.report else []
+            where = "ships" if each.ships else "of this workspace"
+            lines.append(f"{each.study} ({', '.join([where, *done])}): {each.question}")
+        return lines
+
+
+def known_studies(root: Path) -> StudiesSummary:
+    """The studies that ship and those in the workspace `root`, which need not be there; by name."""
+    shipped = {path.stem: path for path in asset("pipelines/studies").glob("*.yaml")}
+    workspace = Workspace.open(root) if (root / "workspace.yaml").is_file() else None
+    names = set(shipped)
+    if workspace is not None:
+        for home in ("experiments", "evaluations"):
+            names |= {path.name for path in (workspace.root / home).glob("*") if path.is_dir()}
+    return StudiesSummary(tuple(_study(name, shipped.get(name), workspace) for name in sorted(names)))
+
+
+def _study(name: str, shipped: Path | None, workspace: Workspace | None) -> KnownStudy:
+    question, experiments, evaluated, page = "", 0, False, ""
+    if shipped is not None:
+        question = str(yaml.safe_load(shipped.read_text(encoding="utf-8")).get("question", ""))
+    if workspace is not None:
+        experiments = sum(path.is_dir() for path in (workspace.root / "experiments" / name).glob("*"))
+        notes = workspace.evaluation(name) / "study.json"
+        evaluated = notes.is_file()
+        if evaluated:
+            question = _question_of(notes) or question
+        page = str(workspace.report(name)) if workspace.report(name).is_file() else ""
+    return KnownStudy(name, shipped is not None, question or "its question is not known", experiments, evaluated, page)
+
+
+def _question_of(notes: Path) -> str:
+    try:
+        return str(json.loads(notes.read_text(encoding="utf-8")).get("question", ""))
+    except (ValueError, AttributeError):
+        return ""
