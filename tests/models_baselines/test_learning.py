@@ -1,12 +1,14 @@
 """Baselines: what they learn, what they must not see, and what they refuse."""
 
+import json
+
 import numpy as np
 import polars as pl
 import pytest
 
 from xray_mining.errors import UserError
 from xray_mining.models.baselines import Components, Standardised, Steps, Table, fit_baseline, learn, ridge_path
-from xray_mining.models.calibration import calibrated
+from xray_mining.models.calibration import CalibrationMap, calibrated, calibration_map
 from xray_mining.models.ensemble import combine, stack_weights
 from xray_mining.models.fit import Fit, Fitted
 from xray_mining.models.nulls import centre
@@ -209,3 +211,61 @@ def test_steps_keep_the_order_and_what_is_missing_and_are_few_enough_to_be_taken
     assert (np.diff(found[order, 0]) >= 0).all()
     assert len(np.unique(found[known, 0])) == 64
     assert len(np.unique(found[:, 1])) <= 3
+
+
+def miscalibrated(patients, of_each, slope, seed):
+    """Raw probabilities (n, 2) whose log odds are `slope` times too far from 0, labels and owners."""
+    rng = np.random.default_rng(seed)
+    owner = np.repeat(np.arange(patients), of_each)
+    odds = np.repeat(rng.normal(0, 1.5, patients), of_each)
+    labels = (rng.random(patients * of_each) < 1 / (1 + np.exp(-odds))).astype(float)
+    given = 1 / (1 + np.exp(-slope * odds))
+    return np.stack([1 - given, given], axis=1), labels, owner
+
+
+def test_a_map_is_used_where_patients_that_it_has_not_seen_gain_by_it_and_nowhere_else():
+    used = dict.fromkeys((1.0, 4.0), 0)
+    for slope in used:
+        for seed in range(20):
+            values, labels, owner = miscalibrated(60, 1, slope, seed)
+            found = calibration_map(values, labels, 2, owner)
+            used[slope] += found is not None
+    # In-fold every map looks as if it helped: of a calibrated model's, all 20 would be taken.
+    assert used[1.0] <= 4
+    assert used[4.0] >= 16
+
+
+def test_patients_with_many_images_do_not_judge_their_own_map():
+    # Scores and labels of a patient's 20 images are alike: with images of one patient on both sides the map would be
+    # judged by what it was fitted on.
+    rng = np.random.default_rng(3)
+    used = 0
+    for seed in range(20):
+        rng = np.random.default_rng(seed)
+        owner = np.repeat(np.arange(24), 20)
+        labels = np.repeat(rng.integers(0, 2, 24), 20).astype(float)
+        given = np.clip(np.repeat(0.5 + rng.normal(0, 0.02, 24), 20), 0.01, 0.99)
+        found = calibration_map(np.stack([1 - given, given], 1), labels, 2, owner)
+        used += found is not None
+    assert used <= 3
+
+
+def test_a_map_goes_through_a_file_and_gives_the_same_values():
+    values, labels, owner = miscalibrated(200, 2, 4.0, 1)
+    rng = np.random.default_rng(8)
+    truths = rng.normal(50, 10, 100)
+    many, names, owners = miscalibrated(1200, 1, 4.0, 2)
+    three = np.concatenate([values * 0.9, np.full((len(values), 1), 0.1)], axis=1)
+    for raw, true, classes, whose in (
+        (values, labels, 2, owner),
+        (0.5 * truths + 9, truths, 0, np.arange(100)),
+        (many, names, 2, owners),
+        (three, np.where(np.arange(len(labels)) % 10 == 0, 2, labels), 3, owner),
+    ):
+        found = calibration_map(raw, true, classes, whose)
+        assert found is not None
+        again = CalibrationMap.from_json(json.loads(json.dumps(found.to_json())))
+        assert np.array_equal(again.of(raw), found.of(raw))
+        assert np.array_equal(calibrated(raw, np.arange(len(raw)), true, classes, whose), found.of(raw))
+        if classes:
+            assert np.allclose(found.of(raw).sum(axis=1), 1)

@@ -197,9 +197,14 @@ def _binary(task: Task, model: Model, known: Array, options: EvaluationOptions) 
         metrics = calibration_metrics(
             truth, given[known], owner, confidence=options.confidence, draws=options.bootstraps, seed=options.seed
         )
-        suffix = "; after calibration on validation patients" if calibrated else ""
+        suffix = f"; {_calibrated_words(model)}" if calibrated else "; probabilities as the model gave them"
         found |= {name: replace(each, method=each.method + suffix) for name, each in metrics.items()}
     return found
+
+
+def _calibrated_words(model: Model) -> str:
+    some = "" if model.calibrated_fits == model.fits else f" of {model.calibrated_fits} of {model.fits} fits"
+    return f"probabilities{some} after calibration on validation patients"
 
 
 def probabilities(model: Model) -> tuple[Array | None, bool]:

@@ -18,7 +18,7 @@ from xray_mining.evaluation import audits, cohorts, comparisons, curves, gates, 
 from xray_mining.evaluation.answer import answer, answer_lines, failed_checks
 from xray_mining.evaluation.choice import Choice, choose
 from xray_mining.evaluation.comparisons import Smallest
-from xray_mining.evaluation.estimates import score
+from xray_mining.evaluation.estimates import probabilities, score
 from xray_mining.evaluation.gather import Gathered, Task, finding, gather
 from xray_mining.evaluation.options import EvaluationOptions
 from xray_mining.evaluation.skill import worse_than_guessing
@@ -431,6 +431,8 @@ def _experiment(task: Task, name: str, choice: Choice) -> dict[str, Any]:
         "digest": model.digest,
         "seeds": list(model.seeds),
         "rotations": list(model.rotations),
+        "calibrated_fits": model.calibrated_fits if probabilities(model)[1] else 0,
+        "fits": model.fits,
         "licences": _licences(model.notes),
         "members": list(model.options.get("members") or []),
         "seconds": model.notes.get("seconds"),

@@ -59,10 +59,13 @@ class Model:
     values: Array
     """(n,) or (n, classes) in the order of the task's units; nan where the experiment did not predict the unit."""
     calibrated: Array | None
-    """The same after calibration on validation data; None where the model gives none."""
+    """The same with the fits' calibrated values where they have some; None where no fit has."""
     spread: Array | None
     validation: pl.DataFrame
     """unit_key, patient_key, fold, truth, label, value (a list for several classes); mean over seeds, by rotation."""
+    calibrated_fits: int = 0
+    """How many of its `fits` (rotation and seed) have calibrated values: the map helped on validation patients."""
+    fits: int = 1
     variants: Mapping[str, Array] = field(default_factory=dict)
     """Predictions of changed test images by the variant's name, as `values`."""
 
@@ -476,8 +479,10 @@ def _model(
     tests = frame.filter(pl.col("split") == "test")
     plain = tests.filter(pl.col("variant") == "")
     calibrated = None
-    if plain["value_calibrated"].null_count() < plain.height:
-        calibrated = _aligned(plain, "value_calibrated", units, target)
+    mapped = plain.filter(pl.col("value_calibrated").is_not_null())
+    if mapped.height:
+        mixed = plain.with_columns(pl.coalesce("value_calibrated", "value"))
+        calibrated = _aligned(mixed, "value_calibrated", units, target)
     spread = None
     if plain["spread"].null_count() < plain.height and target.kind in ("number", "ordinal"):
         spread = _aligned(plain, "spread", units, target)
@@ -498,6 +503,8 @@ def _model(
         calibrated=calibrated,
         spread=spread,
         validation=_validation(checked, target),
+        calibrated_fits=mapped.select("seed", "fold").n_unique() if mapped.height else 0,
+        fits=plain.select("seed", "fold").n_unique() if plain.height else 0,
         variants={
             variant: _aligned(tests.filter(pl.col("variant") == variant), "value", units, target)
             for variant in sorted(tests["variant"].unique().to_list())

@@ -32,7 +32,7 @@ class Predictions(Record):
     patient_key = key("the patient")
     truth = number("the target's value; 0 or 1 for a class; null is not scored")
     value = number("the prediction: in the target's unit, or the probability of the class", nullable=False)
-    value_calibrated = number("the prediction after calibration on validation data")
+    value_calibrated = number("the prediction after calibration on validation data, where that was shown to help")
     spread = number("the model's own standard deviation, where it gives one", min=0)
     low = number("lower end of the model's own interval")
     high = number("upper end of the model's own interval")

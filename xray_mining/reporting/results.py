@@ -44,6 +44,9 @@ class ExperimentNote:
     digest: str = ""
     seeds: tuple[int, ...] = ()
     rotations: tuple[int, ...] = ()
+    calibrated_fits: int = 0
+    """How many of its `fits` have probabilities calibrated on validation patients; the others' are as they were."""
+    fits: int = 1
     licences: Mapping[str, str] = field(default_factory=dict)
     members: tuple[str, ...] = ()
     seconds: float | None = None

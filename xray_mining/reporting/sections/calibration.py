@@ -5,10 +5,16 @@ import polars as pl
 from xray_mining.reporting import figures
 from xray_mining.reporting.layout import Cautions, by_task, metric_columns, model_cell
 from xray_mining.reporting.results import ExperimentNote, Results, Task, slug
-from xray_mining.reporting.section import Block, Column, Figure, Figures, Row, Section, Table
+from xray_mining.reporting.section import Block, Cell, Column, Figure, Figures, Row, Section, Table
 
 ORDER = 55
 METRICS = ("calibration_slope", "calibration_intercept", "ece", "brier", "log_loss")
+
+
+_PRINTED = (
+    "Calibrated on validation patients where that made the squared error of those of them smaller whom the map had not "
+    "seen; else as the model gave them."
+)
 
 
 def applies(results: Results) -> bool:
@@ -42,19 +48,26 @@ def _task(results: Results, task: Task) -> tuple[list[Block], str]:
     for note in results.members(task):
         own = scores.filter((pl.col("experiment") == note.experiment) & pl.col("metric").is_in(names))
         if own.height:
-            cells = (model_cell(task, note), *(told.metric(own, name) for name in names))
+            cells = (model_cell(task, note), Cell(_words(task, note)), *(told.metric(own, name) for name in names))
             rows.append(Row(cells, kind=note.model_kind or "model"))
     if rows:
         blocks.append(
             Table(
                 f"calibration-{task.anchor}",
                 f"{task.words}: calibration of the probabilities",
-                (Column("Model"), *metric_columns(names)),
+                (Column("Model"), Column("Probabilities", explanation=_PRINTED), *metric_columns(names)),
                 tuple(rows),
                 told.note,
             )
         )
     return blocks, "" if blocks else "There are no probabilities of test patients to be checked."
+
+
+def _words(task: Task, note: ExperimentNote) -> str:
+    if task.kind != "binary" or not note.calibrated_fits:
+        return "as the model gave them"
+    some = "" if note.calibrated_fits == note.fits else f" in {note.calibrated_fits} of {note.fits} fits"
+    return f"calibrated{some}"
 
 
 def _labels(task: Task, own: pl.DataFrame) -> list[str]:
@@ -72,7 +85,7 @@ def _panel(task: Task, note: ExperimentNote, label: str, own: pl.DataFrame) -> F
                 continue
             x, y = rows["predicted"].to_numpy(), rows["observed"].to_numpy()
             ends = (y - rows["low"].to_numpy()).clip(0), (rows["high"].to_numpy() - y).clip(0)
-            words = "after calibration on validation data" if calibrated else "as the model gave it"
+            words = f"{_words(task, note)} on validation patients" if calibrated else "as the model gave it"
             ground = shade if calibrated else "#ffffff"
             axes.errorbar(
                 x,
