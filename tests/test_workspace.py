@@ -7,7 +7,15 @@ import pytest
 from pydantic import BaseModel
 
 from xray_mining.errors import CannotFinish, UserError
-from xray_mining.workspace import Workspace, checked, digest_of_frame, lock, write_atomically
+from xray_mining.workspace import (
+    Workspace,
+    checked,
+    digest_of_frame,
+    load_yaml,
+    lock,
+    read_yaml,
+    write_atomically,
+)
 
 
 def test_a_folder_that_is_no_workspace_is_refused(tmp_path):
@@ -75,3 +83,53 @@ def test_a_misspelt_key_names_the_nearest():
 
     with pytest.raises(UserError, match=r"study\.yaml: 'grey\.side_pixels' is not a known key; did you mean 'side_px'"):
         checked(Outer, json.loads('{"grey": {"side_pixels": 3}}'), "study.yaml")
+
+
+class _Labels(BaseModel, extra="forbid"):
+    values: dict[str, float] = {}
+    column: str = ""
+
+
+class _Mapping(BaseModel, extra="forbid"):
+    labels: dict[str, _Labels] = {}
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("labels: {}\nlabels: {}\n", r"the key 'labels' stands twice \(lines 1 and 2\)"),
+        ("labels:\n  a: {values: {x: 1, x: 2}}\n", r"the key 'x' stands twice \(line 2\)"),
+        ("labels:\n  yes: {}\n  'yes': {}\n", r"the key 'yes' stands twice \(lines 2 and 3\)"),
+        (
+            "labels:\n  a: {colum: b}\n",
+            r"'labels\.a\.colum' is not a known key; did you mean 'column'\? \(known here: ",
+        ),
+        ("labels:\n  a: {zzz: b}\n", r"'labels\.a\.zzz' is not a known key \(known here: column, values\)"),
+        (
+            "labels:\n  a: {column: no}\n",
+            r"'labels\.a\.column': YAML reads this as False, not as text; put it in quotes",
+        ),
+        ("labels: [\n", r"is not valid YAML near line 2"),
+    ],
+)
+def test_what_is_wrong_in_a_yaml_file_is_named(tmp_path, text, words):
+    (tmp_path / "m.yaml").write_text(text)
+    with pytest.raises(UserError, match=words) as refused:
+        read_yaml(_Mapping, tmp_path / "m.yaml")
+    assert "\n" not in str(refused.value)
+
+
+def test_keys_of_a_yaml_file_are_text_as_they_are_written(tmp_path):
+    text = "base: &base {a: 1, b: 2}\nlabels: {yes: 1, No: 0, on: 2, 01: 3, 1.0: 4, null: 5, maybe: -1}\n"
+    (tmp_path / "m.yaml").write_bytes(text.encode("utf-8-sig") + b"merged:\n  <<: *base\n  b: 3\n")
+    found = load_yaml(tmp_path / "m.yaml")
+    assert found["labels"] == {"yes": 1, "No": 0, "on": 2, "01": 3, "1.0": 4, "null": 5, "maybe": -1}
+    assert found["merged"] == {"a": 1, "b": 3}
+
+
+def test_a_yaml_file_that_is_not_there_or_in_another_encoding_says_so(tmp_path):
+    with pytest.raises(UserError, match=r"m\.yaml: is not there"):
+        load_yaml(tmp_path / "m.yaml")
+    (tmp_path / "m.yaml").write_bytes("labels: {größe: {}}\n".encode("latin-1"))
+    with pytest.raises(UserError, match=r"m\.yaml: is not text in UTF-8"):
+        load_yaml(tmp_path / "m.yaml")

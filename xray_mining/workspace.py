@@ -10,6 +10,7 @@ import sys
 import time
 from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import contextmanager
+from datetime import date
 from importlib import metadata
 from io import BytesIO
 from pathlib import Path
@@ -107,7 +108,7 @@ class Workspace:
     def settings(self) -> WorkspaceSettings:
         """workspace.yaml as it stands now."""
         path = self.root / MARKER
-        raw = yaml.safe_load(path.read_text(encoding="utf-8"))
+        raw = load_yaml(path)
         version = raw.get("format_version") if isinstance(raw, dict) else None
         if version != FORMAT_VERSION:
             raise UserError(
@@ -203,9 +204,13 @@ def sentence_of(error: ValidationError, model: type[BaseModel]) -> str:
         found = "nothing" if first["input"] is None else f"a {type(first['input']).__name__}"
         return f"holds {found} where keys with values are needed; write lines like 'key: value'"
     if first["type"] == "extra_forbidden":
-        known = sorted(_field_names(model))
-        close = difflib.get_close_matches(str(first["loc"][-1]), known, n=1)
-        return f"'{key}' is not a known key" + (f"; did you mean '{close[0]}'?" if close else "")
+        known = _keys_beside(model, first["loc"])
+        wrong = str(first["loc"][-1])
+        close = difflib.get_close_matches(wrong, known, n=1) or difflib.get_close_matches(
+            wrong, sorted(_field_names(model)), n=1
+        )
+        meant = f"; did you mean '{close[0]}'?" if close else ""
+        return f"'{key}' is not a known key{meant}" + (f" (known here: {', '.join(known)})" if known else "")
     if first["type"] == "missing":
         return f"'{key}' is missing; it must be given"
     if first["type"] == "union_tag_invalid":
@@ -213,6 +218,8 @@ def sentence_of(error: ValidationError, model: type[BaseModel]) -> str:
         return f"'{key}': {unknown_name(first['ctx']['discriminator'].strip(chr(39)), tag, known)}"
     if first["type"] == "string_pattern_mismatch":
         return f"'{key}': {first['input']!r} is not possible; use small letters, digits and underscores, a letter first"
+    if first["type"] == "string_type" and isinstance(first["input"], bool | int | float | date):
+        return f"'{key}': YAML reads this as {first['input']!r}, not as text; put it in quotes"
     message = first["msg"].removeprefix("Value error, ")
     # A whole section of the file would bury the sentence, and may hold what is nobody's business.
     found = "" if isinstance(first["input"], (dict, list, BaseModel)) else f" (found {first['input']!r})"
@@ -235,17 +242,86 @@ def _field_names(model: type[BaseModel], seen: frozenset[type] = frozenset()) ->
                 yield from _field_names(annotation, seen | {model})
 
 
-def read_yaml(model: type[Model], path: Path) -> Model:
-    """A YAML file as `model`; UserError that names the file and the key where it is wrong."""
+def _keys_beside(model: type[BaseModel], place: tuple[int | str, ...]) -> list[str]:
+    """The keys that are known where the key at the end of `place` was found."""
+    from typing import get_args
+
+    here: list[type[BaseModel]] = [model]
+    for step in place[:-1]:
+        fields = [each.model_fields[str(step)].annotation for each in here if str(step) in each.model_fields]
+        if fields:
+            here = [found for annotation in fields for found in _models_in(annotation)]
+            continue
+        # An index or a given name changes nothing; the tag of a union tells which of its models is meant.
+        tagged = [
+            each for each in here if any(step in get_args(field.annotation) for field in each.model_fields.values())
+        ]
+        here = tagged or here
+    return sorted({name for each in here for name in each.model_fields})
+
+
+def _models_in(annotation: Any) -> list[type[BaseModel]]:
+    from typing import get_args
+
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return [annotation]
+    return [found for each in get_args(annotation) for found in _models_in(each)]
+
+
+class _StandsTwice(yaml.YAMLError):
+    """A key of a mapping that is given again: YAML would drop the first."""
+
+    def __init__(self, key: str, lines: tuple[int, int]) -> None:
+        super().__init__(key)
+        self.key = key
+        self.lines = lines
+
+
+class _YamlLoader(yaml.SafeLoader):
+    """Keys are text as they are written (yes, no and 1 too), and none may stand twice."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        first_lines: dict[str, int] = {}
+        for key, _ in node.value:
+            if not isinstance(key, yaml.ScalarNode) or key.tag == "tag:yaml.org,2002:merge":
+                continue
+            key.tag = "tag:yaml.org,2002:str"
+            line = key.start_mark.line + 1
+            if key.value in first_lines:
+                raise _StandsTwice(key.value, (first_lines[key.value], line))
+            first_lines[key.value] = line
+        return super().construct_mapping(node, deep)
+
+
+def load_yaml(path: Path) -> Any:
+    """What a YAML file holds; UserError that names the file, and the key or line where it is wrong.
+
+    All YAML files are read by this: mappings, studies, the workspace's own settings.
+    """
     try:
-        raw = yaml.safe_load(path.read_text(encoding="utf-8"))
+        # Given as bytes, so that a byte order mark tells the encoding, as YAML has it.
+        return yaml.load(path.read_bytes(), _YamlLoader)
+    except FileNotFoundError as error:
+        raise UserError(f"{path}: is not there; check its name and its folder") from error
     except OSError as error:
         raise UserError(f"{path}: cannot be read ({error.strerror}); check the path") from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+    except _StandsTwice as error:
+        first, second = error.lines
+        where = f"line {first}" if first == second else f"lines {first} and {second}"
+        raise UserError(
+            f"{path}: the key '{error.key}' stands twice ({where}), and one would be dropped; keep one of them"
+        ) from error
+    except (yaml.reader.ReaderError, UnicodeDecodeError) as error:
+        raise UserError(f"{path}: is not text in UTF-8; save it in that encoding") from error
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
         line = getattr(getattr(error, "problem_mark", None), "line", None)
         at = f" near line {line + 1}" if line is not None else ""
         raise UserError(f"{path}: is not valid YAML{at}; mend its indentation and quotes") from error
-    return checked(model, raw, str(path))
+
+
+def read_yaml(model: type[Model], path: Path) -> Model:
+    """A YAML file as `model`; UserError that names the file and the key where it is wrong."""
+    return checked(model, load_yaml(path), str(path))
 
 
 def move_durably(source: Path, target: Path) -> None:

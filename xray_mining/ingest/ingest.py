@@ -349,8 +349,8 @@ def _register(
                 f"leave the option out"
             )
         if mapping is not None:
-            text = mapping.read_text(encoding="utf-8") if mapping.is_file() else ""
-            (shards.folder_of(workspace, name) / "mapping.yaml").write_text(text, encoding="utf-8")
+            copied = mapping.read_bytes() if mapping.is_file() else b""
+            (shards.folder_of(workspace, name) / "mapping.yaml").write_bytes(copied)
     return name
 
 

@@ -4,9 +4,7 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
-import yaml
-
-from xray_mining.workspace import Workspace, asset
+from xray_mining.workspace import Workspace, asset, load_yaml
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +54,7 @@ def known_studies(root: Path) -> StudiesSummary:
 def _study(name: str, shipped: Path | None, workspace: Workspace | None) -> KnownStudy:
     question, experiments, evaluated, page = "", 0, False, ""
     if shipped is not None:
-        question = str(yaml.safe_load(shipped.read_text(encoding="utf-8")).get("question", ""))
+        question = str(load_yaml(shipped).get("question", ""))
     if workspace is not None:
         experiments = sum(path.is_dir() for path in (workspace.root / "experiments" / name).glob("*"))
         notes = workspace.evaluation(name) / "study.json"
