@@ -21,12 +21,13 @@ for (const table of document.querySelectorAll(".table table")) {
       if (next !== "none") {
         const turn = next === "ascending" ? 1 : -1;
         const word = (row) => row.cells[place].textContent.trim();
-        const empty = (row) => word(row) === "–" || word(row) === "";
         const number = (row) => Number.parseFloat(row.cells[place].dataset.value);
         const numeric = rows.some((row) => !Number.isNaN(number(row)));
+        // In a column of numbers a word ("few", a dash) is a number that is not printed: it has no place among them.
+        const empty = (row) => (numeric ? Number.isNaN(number(row)) : word(row) === "–" || word(row) === "");
         rows.sort((a, b) => {
           if (empty(a) !== empty(b)) return empty(a) ? 1 : -1;
-          if (numeric) return turn * ((number(a) || 0) - (number(b) || 0));
+          if (numeric) return turn * (number(a) - number(b));
           return turn * word(a).localeCompare(word(b), undefined, { numeric: true });
         });
       }

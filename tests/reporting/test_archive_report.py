@@ -17,9 +17,11 @@ from xray_mining.cli import archive_report as _command  # noqa: F401  registers 
 from xray_mining.cli import catalog as _commands  # noqa: F401  an app of one command takes no command's name
 from xray_mining.cli.app import app
 from xray_mining.errors import UserError
+from xray_mining.records.findings import Findings
 from xray_mining.records.images import Images
 from xray_mining.reporting import archive_sections
 from xray_mining.reporting.archive_page import archive_report
+from xray_mining.reporting.count_figures import bars, pyramid
 from xray_mining.reporting.page import section_modules
 from xray_mining.workspace import Workspace
 
@@ -255,3 +257,58 @@ def test_every_section_has_a_place_of_its_own():
 
 def test_the_page_is_valid_html(page):
     html5lib.HTMLParser(strict=True).parse(page.read_text(encoding="utf-8"))
+
+
+def _finding(number: int, name: str, **more):
+    patient = number // 2
+    row = {"image_key": EXAMPLE.key("image", number), "study_key": EXAMPLE.key("study", number), "unit": ""}
+    row |= {"patient_key": EXAMPLE.key("patient", patient), "name": name, "source": "set", "source_version": "1"}
+    return row | more
+
+
+@pytest.fixture(scope="module")
+def labelled(tmp_path_factory):
+    """The first 100 patients have an effusion or none, four of 50 a nodule; all have a score and a group."""
+    workspace = EXAMPLE.write_archive(tmp_path_factory.mktemp("labelled") / "workspace", pictures=False)
+    rows = []
+    for number in range(0, 240, 2):
+        patient = number // 2
+        if patient < 100:
+            rows.append(_finding(number, "effusion", value=float(patient % 4 == 0)))
+        if patient < 50:
+            rows.append(_finding(number, "nodule", value=float(patient < 4)))
+        label = "case" if patient < 60 else "control" if patient < 114 else f"<b>{EXAMPLE.SECRET}</b>"
+        rows.append(_finding(number, "diagnosis", value=0.0, label=label, source="outcomes"))
+        rows.append(_finding(number, "score", value=patient / 7, unit="points", source="outcomes"))
+    Findings.write(Findings.from_rows(rows), workspace.parts("first", "findings") / "00000.parquet")
+    return archive_report(workspace)
+
+
+def test_labels_and_linked_tables_are_counted_by_patient(labelled):
+    tables = {path.stem: pl.read_csv(path) for path in Path(labelled.page).with_suffix("").glob("tables/*.csv")}
+    labels = {row["Label"]: row for row in tables["archive-findings-labels"].iter_rows(named=True)}
+    answers = ("Present", "Absent", "Uncertain", "Unknown")
+    assert [str(labels["effusion"][each]) for each in answers] == ["25.0", "75.0", "0.0", "20.0"]
+    # Four patients with a nodule are too few, and their number is not to be had from the others' either.
+    assert [str(labels["nodule"][each]) for each in answers] == ["few", "few", "0.0", "70.0"]
+    (number,) = tables["archive-findings-numbers"].iter_rows(named=True)
+    assert (number["Number"], number["Source"], number["Unit"], number["Known"]) == ("score", "outcomes", "points", 120)
+    groups = tables["archive-findings-groups"]
+    assert groups["Is"].to_list() == ["case"], "the six others would tell of themselves beside the controls"
+    assert EXAMPLE.SECRET not in Path(labelled.page).read_text() + Path(labelled.data).read_text()
+
+
+def test_an_archive_without_labels_says_so(page):
+    assert "no label came with the archive, and no table was linked" in page.read_text(encoding="utf-8")
+
+
+def test_a_hidden_band_is_hatched_and_no_empty_one():
+    def drawn(women):
+        return pyramid("p", ["20", "25", "30"], women, [30, 30, 30], caption="", alternative="").svg
+
+    assert "pattern" in drawn([40, None, 40]) and "pattern" not in drawn([40, 0, 40])
+    # Of one length, whatever the largest of the hidden ones would be.
+    wide, narrow = (
+        bars("b", [("a", most), ("b", None)], label="", caption="", alternative="").svg for most in (9, 900)
+    )
+    assert "pattern" in wide and "few" in wide and "pattern" in narrow

@@ -42,6 +42,7 @@ _PEOPLE: Mapping[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "encodings": (("transfer_syntax_uid",), ()),
     "images_per_patient": (("images_up_to_20",), ()),
     "gaps": (("gap", "shortest_days"), ()),
+    "findings": (("source", "name", "kind", "unit", "answer", "findings"), ("source", "name")),
 }
 
 
@@ -120,6 +121,10 @@ def overview(
         kept = _without_persons(name, table, least_patients)
         if name in _PEOPLE:
             kept = without_few(kept, *_PEOPLE[name], least_patients)
+        if name == "findings":  # a group's name is somebody's own text, and may tell who is in it
+            kept = kept.filter(~(pl.col("few") & (pl.col("kind") == "group") & (pl.col("answer") != "unknown")))
+            tables[name] = kept
+            continue
         if name in FOLDED:
             kept = kept.filter(~pl.col("few"))
         if listed_rows is not None and name in _CUT:

@@ -12,6 +12,17 @@ DRAWN_BARS = 15
 _LONGEST = 34
 
 
+HIDDEN_LENGTH = 0.08
+"""Of the longest bar: how long a hidden one is drawn, whatever it holds."""
+
+
+def hatched(axes: Any, upright: bool = False, **place: Any) -> None:
+    """A bar whose count is not printed: of the one length that all of these have, so that it tells nothing."""
+    draw = axes.bar if upright else axes.barh
+    # The hatch takes the edge's colour; the line around it is what shows that somebody is there.
+    draw(**place, facecolor="none", edgecolor=COLOURS["quiet"], hatch="//////", linewidth=0.6)
+
+
 def short(text: str, limit: int = _LONGEST) -> str:
     """`text` in at most `limit` letters."""
     return text if len(text) <= limit else text[: limit - 2].rstrip() + " …"
@@ -28,7 +39,7 @@ def bars(
     percent: bool = False,
     signed: bool = False,
 ) -> Figure:
-    """One horizontal bar a row, from the top down; a row whose value is None stands without a bar and says 'few'.
+    """One horizontal bar a row, from the top down; a row whose value is None has a hatched bar and says 'few'.
 
     At most DRAWN_BARS are drawn, and the caption says so. `percent`: values are shares; `signed`: they may be negative.
     """
@@ -37,18 +48,21 @@ def bars(
         caption = f"{caption} The first {len(shown)} of {len(rows):,} are drawn."
     longest = max((len(short(words)) for words, _ in shown), default=4)
     scale = 100 if percent else 1
-    values = [0.0 if value is None else scale * value for _, value in shown]
-    most = 100 if percent and not signed else max((abs(value) for value in values), default=0) or 1
+    longest_bar = max((scale * abs(value) for _, value in shown if value is not None), default=0) or 1
+    most = 100 if percent and not signed else longest_bar
+    values = [HIDDEN_LENGTH * most if value is None else scale * value for _, value in shown]
     with drawing(5.6, 0.85 + 0.27 * max(len(shown), 1), left=0.25 + 0.073 * longest, top=0.06) as (figure, axes):
         for place, ((_, value), length) in enumerate(zip(shown, values, strict=True)):
             shade = COLOURS["vermilion" if signed and length < 0 else colour]
-            axes.barh(place, length, height=0.68, color=shade, alpha=0.85, linewidth=0)
             if value is None:
+                hatched(axes, y=place, width=length, height=0.68)
                 words = "few"
             elif percent:
                 words = f"{length:+.1f}" if signed else f"{length:.1f} %"
             else:
                 words = f"{length:,.0f}"
+            if value is not None:
+                axes.barh(place, length, height=0.68, color=shade, alpha=0.85, linewidth=0)
             left = signed and length < 0
             axes.annotate(
                 words.replace("-", "−"),
@@ -77,11 +91,15 @@ def bars(
 def columns(
     name: str, rows: Sequence[tuple[int, float | None]], *, label: str, across: str, caption: str, alternative: str
 ) -> Figure:
-    """One upright column a whole number, as images by year; None (too few) has no column."""
+    """One upright column a whole number, as images by year; None (not printed) has a hatched one."""
     with drawing(7.2, 3.1, left=0.75, top=0.12) as (figure, axes):
         known = [(at, value) for at, value in rows if value is not None]
         if known:
             axes.bar(*np.array(known, float).T, width=0.82, color=COLOURS["blue"], alpha=0.85, linewidth=0)
+        most = max((value for _, value in known), default=0) or 1
+        for at, value in rows:
+            if value is None:
+                hatched(axes, upright=True, x=at, height=HIDDEN_LENGTH * most, width=0.82)
         if rows:
             low, high = min(at for at, _ in rows), max(at for at, _ in rows)
             axes.set_xlim(low - 0.7, high + 0.7)
@@ -103,12 +121,15 @@ def pyramid(
     caption: str,
     alternative: str,
 ) -> Figure:
-    """Women to the left, men to the right, the youngest band at the foot; None (too few) has no bar."""
+    """Women to the left, men to the right, the youngest band at the foot; None (not printed) has a hatched one."""
     most = max((value for value in (*women, *men) if value is not None), default=0) or 1
     with drawing(5.6, 1.1 + 0.2 * max(len(bands), 1), left=0.8, top=0.34) as (figure, axes):
         for sign, values, shade in ((-1, women, "vermilion"), (1, men, "blue")):
             lengths = [sign * (value or 0) for value in values]
             axes.barh(range(len(bands)), lengths, height=0.84, color=COLOURS[shade], alpha=0.85, linewidth=0)
+            for place, value in enumerate(values):
+                if value is None:
+                    hatched(axes, y=place, width=sign * HIDDEN_LENGTH * most, height=0.84)
         axes.axvline(0, color=COLOURS["ink"], linewidth=0.8)
         axes.set_yticks(range(len(bands)), list(bands))
         axes.tick_params(axis="y", length=0)

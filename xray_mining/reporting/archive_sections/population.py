@@ -40,13 +40,17 @@ def build(results: ArchiveResults) -> Section:
             if most
             else ""
         )
-        undrawn = " Bands of few patients, counted as 'few' below, are not drawn." if frame["few"].any() else ""
+        hidden = (
+            " Hatched: somebody is there, and how many is not printed ('few' below); all are of one length."
+            if frame["few"].any()
+            else ""
+        )
         figure = pyramid(
             "archive-pyramid-figure",
             bands,
             *sides,
             caption="Patients by sex and age at the image, in bands of five years; each is named by its first year."
-            + undrawn,
+            + hidden,
             alternative=f"Pyramid of age and sex. {words}",
         )
         blocks.append(Figures((figure,)))

@@ -30,7 +30,7 @@ def build(results: ArchiveResults) -> Section:
         label="images",
         across="year",
         caption=f"Images by year, {ordered[0][0]} to {ordered[-1][0]}."
-        + (f" {unsaid} of these years have few images and no column." if unsaid else "")
+        + (f" Hatched: {unsaid} of these years, whose number is not printed." if unsaid else "")
         + (" The list was cut, and so is the drawing." if "years" in results.overview.cut else ""),
         alternative=f"Images by year: {said([(str(year), value) for year, value in ordered], 60)}.",
     )
