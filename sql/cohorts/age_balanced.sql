@@ -13,27 +13,28 @@ with
 -- step: files that are there, one of each exposure
 present as (
     select
-        image_key, patient_key, patient_source, view_position, age_years, patient_sex, study_day
+        image_key, patient_key, patient_source, view_position, age_years, patient_sex,
+        patient_sequence
     from eligible
 ),
 
 -- step: with a patient id
 identified as (
-    select image_key, patient_key, view_position, age_years, patient_sex, study_day
+    select image_key, patient_key, view_position, age_years, patient_sex, patient_sequence
     from present
     where patient_source != 'none'
 ),
 
 -- step: frontal view
 frontal_view as (
-    select image_key, patient_key, age_years, patient_sex, study_day
+    select image_key, patient_key, age_years, patient_sex, patient_sequence
     from identified
     where view_position in ('PA', 'AP')
 ),
 
 -- step: sex female or male, age within the range
 described as (
-    select image_key, patient_key, age_years, patient_sex, study_day
+    select image_key, patient_key, age_years, patient_sex, patient_sequence
     from frontal_view
     where
         patient_sex in ('F', 'M')
@@ -45,9 +46,7 @@ described as (
 latest as (
     select image_key, patient_key, age_years, patient_sex
     from described
-    qualify row_number() over (
-        partition by patient_key order by study_day desc nulls last, image_key
-    ) = 1
+    qualify row_number() over (partition by patient_key order by patient_sequence desc) = 1
 ),
 
 -- step: up to the asked number of each sex and year of age

@@ -14,7 +14,7 @@ with
 present as (
     select
         image_key, study_key, patient_key, patient_source, archive, institution_key,
-        view_position, age_years, patient_sex, study_day, study_year
+        view_position, age_years, patient_sex, patient_sequence, study_year
     from eligible
 ),
 
@@ -102,7 +102,7 @@ latest as (
     from labelled
     qualify row_number() over (
         partition by patient_key
-        order by "group", study_day desc nulls last, image_key
+        order by "group", patient_sequence desc
     ) = 1
 ),
 

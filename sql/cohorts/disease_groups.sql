@@ -15,7 +15,7 @@ with
 present as (
     select
         image_key, study_key, patient_key, patient_source, view_position, age_years,
-        patient_sex, study_day, study_year
+        patient_sex, patient_sequence, study_year
     from eligible
 ),
 
@@ -95,9 +95,7 @@ grouped as (
 latest as (
     select *
     from grouped
-    qualify row_number() over (
-        partition by patient_key order by study_day desc nulls last, image_key
-    ) = 1
+    qualify row_number() over (partition by patient_key order by patient_sequence desc) = 1
 ),
 
 -- step: as many of each group, of the same age band, sex and year

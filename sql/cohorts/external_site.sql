@@ -12,7 +12,7 @@ with
 present as (
     select
         image_key, patient_key, patient_source, archive, institution_key, view_position,
-        age_years, patient_sex, study_day
+        age_years, patient_sex, patient_sequence
     from eligible
 ),
 
@@ -20,7 +20,7 @@ present as (
 identified as (
     select
         image_key, patient_key, archive, institution_key, view_position, age_years,
-        patient_sex, study_day
+        patient_sex, patient_sequence
     from present
     where patient_source != 'none'
 ),
@@ -49,7 +49,8 @@ described as (
         from unknown
     )
 
-    select image_key, patient_key, archive, institution_key, age_years, patient_sex, study_day
+    select
+        image_key, patient_key, archive, institution_key, age_years, patient_sex, patient_sequence
     from identified
     cross join nowhere
     where
@@ -73,7 +74,7 @@ one_sided as (
         patient_key,
         age_years,
         patient_sex,
-        study_day,
+        patient_sequence,
         archive in (select unnest($test_archives::varchar[]))
         or coalesce(institution_key::varchar, '') in (
             select lower(unnest($test_institutions::varchar[]))
@@ -89,9 +90,7 @@ one_sided as (
 latest as (
     select image_key, age_years, patient_sex, is_test
     from one_sided
-    qualify row_number() over (
-        partition by patient_key order by study_day desc nulls last, image_key
-    ) = 1
+    qualify row_number() over (partition by patient_key order by patient_sequence desc) = 1
 )
 
 select

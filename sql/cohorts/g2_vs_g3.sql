@@ -13,21 +13,21 @@ with
 present as (
     select
         image_key, patient_key, patient_source, view_position, age_years, patient_sex,
-        study_day, study_year
+        patient_sequence, study_year
     from eligible
 ),
 
 -- step: with a patient id
 identified as (
     select
-        image_key, patient_key, view_position, age_years, patient_sex, study_day, study_year
+        image_key, patient_key, view_position, age_years, patient_sex, patient_sequence, study_year
     from present
     where patient_source != 'none'
 ),
 
 -- step: frontal view
 frontal_view as (
-    select image_key, patient_key, age_years, patient_sex, study_day, study_year
+    select image_key, patient_key, age_years, patient_sex, patient_sequence, study_year
     from identified
     where view_position in ('PA', 'AP')
 ),
@@ -38,7 +38,7 @@ grouped as (
         image_key,
         patient_key,
         patient_sex,
-        study_day,
+        patient_sequence,
         study_year,
         if(age_years >= $g3_from, 'G3', 'G2') as "group"
     from frontal_view
@@ -61,9 +61,7 @@ grouped as (
 latest as (
     select image_key, patient_key, patient_sex, study_year, "group"
     from grouped
-    qualify row_number() over (
-        partition by patient_key order by study_day desc nulls last, image_key
-    ) = 1
+    qualify row_number() over (partition by patient_key order by patient_sequence desc) = 1
 ),
 
 -- step: as many of each group, of the same sex and year

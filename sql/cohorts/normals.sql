@@ -14,20 +14,21 @@ with
 present as (
     select
         image_key, study_key, patient_key, patient_source, view_position, age_years,
-        patient_sex, study_day
+        patient_sex, patient_sequence
     from eligible
 ),
 
 -- step: with a patient id
 identified as (
-    select image_key, study_key, patient_key, view_position, age_years, patient_sex, study_day
+    select
+        image_key, study_key, patient_key, view_position, age_years, patient_sex, patient_sequence
     from present
     where patient_source != 'none'
 ),
 
 -- step: frontal view of an adult of known age and sex
 described as (
-    select image_key, study_key, patient_key, age_years, patient_sex, study_day
+    select image_key, study_key, patient_key, age_years, patient_sex, patient_sequence
     from identified
     where
         view_position in ('PA', 'AP')
@@ -81,7 +82,7 @@ free_of_findings as (
         described.patient_key,
         described.age_years,
         described.patient_sex,
-        described.study_day
+        described.patient_sequence
     from described
     left join by_image on described.image_key = by_image.image_key
     left join by_study on described.study_key = by_study.study_key
@@ -92,9 +93,7 @@ free_of_findings as (
 latest as (
     select image_key, age_years, patient_sex
     from free_of_findings
-    qualify row_number() over (
-        partition by patient_key order by study_day desc nulls last, image_key
-    ) = 1
+    qualify row_number() over (partition by patient_key order by patient_sequence desc) = 1
 )
 
 select image_key, age_years, patient_sex

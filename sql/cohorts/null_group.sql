@@ -8,20 +8,20 @@
 with
 -- step: files that are there, one of each exposure
 present as (
-    select image_key, patient_key, patient_source, view_position, study_day
+    select image_key, patient_key, patient_source, view_position, patient_sequence
     from eligible
 ),
 
 -- step: with a patient id
 identified as (
-    select image_key, patient_key, view_position, study_day
+    select image_key, patient_key, view_position, patient_sequence
     from present
     where patient_source != 'none'
 ),
 
 -- step: frontal view
 frontal_view as (
-    select image_key, patient_key, study_day
+    select image_key, patient_key, patient_sequence
     from identified
     where view_position in ('PA', 'AP')
 ),
@@ -31,7 +31,7 @@ labelled as (
     select
         frontal_view.image_key,
         frontal_view.patient_key,
-        frontal_view.study_day,
+        frontal_view.patient_sequence,
         if(findings.label = $positive, 'positive', 'other') as "group"
     from frontal_view
     inner join findings on frontal_view.image_key = findings.image_key
@@ -42,9 +42,7 @@ labelled as (
 latest as (
     select image_key, "group"
     from labelled
-    qualify row_number() over (
-        partition by patient_key order by study_day desc nulls last, image_key
-    ) = 1
+    qualify row_number() over (partition by patient_key order by patient_sequence desc) = 1
 )
 
 select image_key, "group"

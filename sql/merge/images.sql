@@ -2,9 +2,13 @@
 -- one row: one kept image, one duplicate, one reject
 -- example: run by `xray-mining merge`
 insert into images by name
-select raw_images.*
+select
+    raw_images.* exclude (patient_sequence, sequence_by),
+    coalesce(sequenced.patient_sequence, 1) as patient_sequence,
+    sequenced.sequence_by
 from raw_images
 inner join settled on raw_images.rowid = settled.raw_row
+left join sequenced on raw_images.rowid = sequenced.raw_row
 where settled.outcome = 'kept';
 
 insert into duplicates by name

@@ -148,7 +148,7 @@ def test_g2_vs_g3_has_as_many_of_each_sex_and_year_in_both_groups(workspace, pop
     cohort = freeze(workspace, "g2_vs_g3", "groups", {"g2_from": 20, "g2_to": 39, "g3_from": 50})
     assert cohort.target("group").classes == ("G2", "G3")
     members = cohort.members().height // 2
-    assert cohort.sentences == (f"G2 {members}, G3 {members} patients, matched by sex and year.",)
+    assert cohort.sentences[0] == f"G2 {members}, G3 {members} patients, matched by sex and year."
     rows = cohort.rotation(0, "group").join(population, on="image_key")
     balance = rows.group_by("patient_sex", "study_year").agg(pl.col("truth").mean())
     assert (balance["truth"] == 0.5).all()

@@ -9,6 +9,7 @@ import polars as pl
 
 from xray_mining.catalog.connection import connect, frame
 from xray_mining.catalog.header import Header, queries, read_header
+from xray_mining.catalog.query import shipped
 from xray_mining.errors import CheckFailed
 from xray_mining.records.check_results import CheckResults
 from xray_mining.records.cohort import FrozenCohort
@@ -103,7 +104,10 @@ def _unsearched(con: duckdb.DuckDBPyConnection, workspace: Workspace, header: He
 
 
 def with_members(con: duckdb.DuckDBPyConnection, members: pl.DataFrame) -> None:
-    """Make the temporary table `members`, which cohort checks read: keys as UUIDs, fold, split, weight."""
+    """Make the temporary table `members`, which cohort checks read: keys as UUIDs, fold, split, weight.
+
+    And the view `deciding_order` of it, sql/reports/deciding_order.sql.
+    """
     con.register(
         "member_rows", members.select("image_key", "study_key", "patient_key", "fold", "split", "weight").to_arrow()
     )
@@ -112,6 +116,7 @@ def with_members(con: duckdb.DuckDBPyConnection, members: pl.DataFrame) -> None:
         "patient_key::uuid as patient_key, fold, split, weight from member_rows"
     )
     con.unregister("member_rows")
+    con.execute(f"create or replace temp view deciding_order as {shipped('reports/deciding_order').read_text()}")
 
 
 def check(workspace: Workspace, cohort: FrozenCohort | None = None) -> CheckSummary:

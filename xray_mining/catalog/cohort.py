@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import duckdb
 import polars as pl
 
-from xray_mining.catalog import flow, made_of
+from xray_mining.catalog import flow, made_of, order
 from xray_mining.catalog.connection import connect, frame, guarded, reads_results
 from xray_mining.catalog.guard import one_select
 from xray_mining.catalog.header import Header, queries, read_header
@@ -140,7 +140,7 @@ def freeze(  # noqa: PLR0917  the joint that a study's stage calls
                 _require_pixels(con, members, store, asked.where)
             counted = (*flow.count(con, tree, values, asked.where, chosen["image_key"]), flow.of_members(members))
             _stop_at(_offenders(con, members), f"cohort {name}")
-            sentences = _sentences(con, asked, values, members, chosen)
+            sentences = (*_sentences(con, asked, values, members, chosen), *order.sentences(con, asked.text, tree))
             targets, typed_targets = _targets(chosen, asked)
             typed_targets = made_of.guessed(con, typed_targets, targets)
             unsaid = [each for each in typed_targets if each.made_of_from != "header"]

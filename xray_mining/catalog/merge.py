@@ -23,7 +23,7 @@ from xray_mining.records.tables import ALL
 from xray_mining.records.vectors import FeatureSets
 from xray_mining.workspace import Workspace, asset, digest_of, lock, write_atomically
 
-VERSION = 2
+VERSION = 3
 """Raised whenever merge would make other tables from the same parts."""
 UID_REUSED_BITS = 12
 """Perceptual hashes of 64 bits that differ in more are clearly of different pictures: copies of one exposure in other
@@ -330,6 +330,7 @@ def _fill_catalog(
         _load(con, record, parts[table], f"raw_{table}", origin=True)
     for table in ("duplicates", "rejects", "near_duplicates", "ingest_runs"):
         _load(con, by_name[table], parts[table], f"raw_{table}")
+    con.execute(_text("sequence"))
     con.execute(_text("images"))
     con.execute(_text("dependents"))
     _group_near_duplicates(con)

@@ -8,6 +8,7 @@ import numpy as np
 import polars as pl
 from scipy import stats
 
+from xray_mining.catalog.order import latest_of
 from xray_mining.evaluation.choice import Choice
 from xray_mining.evaluation.comparisons import Smallest
 from xray_mining.evaluation.estimates import probabilities
@@ -190,7 +191,7 @@ def leaning(task: Task, options: EvaluationOptions, choice: Choice) -> tuple[Row
     if task.target.kind == "group" or not len(task.truth):
         sentence = f"{task.name}: only numbers and two classes are asked."
         return [], [finding("SHORT003", "warning", "not_applicable", title, sentence)]
-    first = np.unique(task.owner, return_index=True)[1]
+    first = task.latest
     measured: list[tuple[str, float, float, float]] = []
     for name in LEANING:
         level = _levels(task.units[name][first], options.least_patients)
@@ -534,11 +535,11 @@ def _slope(x: Array, y: Array, owner: Array, confidence: float) -> tuple[float, 
 
 
 def drift_between_splits(cohort: FrozenCohort, attributes: pl.DataFrame) -> tuple[Rows, Rows]:
-    """DRIFT001: whether training and test patients are alike, a radiograph each; Welch's test, or chi-squared."""
+    """DRIFT001: whether training and test patients are alike, by latest radiographs; Welch's test, or chi-squared."""
     title = "training patients beside test patients"
     members = cohort.members().select("image_key", "patient_key", "split")
-    frame = members.join(attributes.drop("patient_key", "study_key"), on="image_key", how="left").sort("image_key")
-    frame = frame.unique("patient_key", keep="first", maintain_order=True)
+    frame = members.join(attributes.drop("patient_key", "study_key"), on="image_key", how="left")
+    frame = latest_of(frame)
     train, test = (frame.filter(pl.col("split") == role) for role in ("train", "test"))
     measured: list[tuple[str, float]] = []
     if min(train.height, test.height) >= 10:

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from xray_mining.catalog.order import latest_first
 from xray_mining.evaluation.small_cells import with_complements
 from xray_mining.records.cohort import FrozenCohort
 from xray_mining.records.cohort_targets import CohortTargets
@@ -76,7 +77,7 @@ def table_one(
     from xray_mining.evaluation.subgroups import age_bands
 
     members = cohort.members().select("image_key", "patient_key", "split")
-    told = [name for name in (*NUMBERS, *CATEGORIES) if name in attributes.columns]
+    told = [name for name in ("patient_sequence", *NUMBERS, *CATEGORIES) if name in attributes.columns]
     frame = members.join(attributes.select("image_key", *told), on="image_key", how="left")
     frame = frame.with_columns(age_bands(frame["age_years"], width).alias("age_band"))
     labelled = next((each for each in cohort.targets if each.kind in ("binary", "group")), None)
@@ -97,9 +98,9 @@ def table_one(
         frame = frame.join(targets.select("image_key", label.alias("_label")), on="image_key", how="left")
     else:
         frame = frame.with_columns(pl.lit(None, pl.String).alias("_label"))
-    # in the order of the images, so that a patient's first is the same in every column; each column is a copy, so the
-    # keys, most of what a frame of millions holds, do not go along
-    frame = frame.sort("image_key").with_columns(pl.col("patient_key").rank("dense")).drop("image_key")
+    # the latest image of a patient first, so that it stands for the patient in every column; each column is a copy, so
+    # the keys, most of what a frame of millions holds, do not go along
+    frame = latest_first(frame).with_columns(pl.col("patient_key").rank("dense")).drop("image_key")
     images = {"all": frame}
     roles = ("train", "validation", "test") if rotations == 1 else ()
     for role in roles:

@@ -248,6 +248,7 @@ class _Written:
             audited, judged = audits.drift_between_splits(cohort, self.found.attributes)
             self.audited += audited
             self.findings += [*gates.leaks(cohort), gates.leakage_gate(self.workspace, cohort), *judged]
+            self.findings.append(gates.later_images(self.workspace, cohort))
         tables.AuditRows.write(tables.AuditRows.from_rows(self.audited), self.folder / "audits.parquet")
         write_json(without_paths({"cohorts": flows}), self.folder / "flow.json")
         tables.TableOne.write(tables.TableOne.from_rows(rows), self.folder / "table_one.parquet")

@@ -6,6 +6,7 @@ import numpy as np
 import polars as pl
 
 from xray_mining.catalog.made_of import sentence as sentence_of
+from xray_mining.catalog.order import undecided
 from xray_mining.errors import CheckFailed, UserError
 from xray_mining.evaluation.gather import Task, finding
 from xray_mining.evaluation.options import EvaluationOptions
@@ -36,6 +37,30 @@ def leakage_gate(workspace: Workspace, cohort: FrozenCohort) -> dict[str, Any]:
         section="flow",
         about=cohort.name,
     )
+
+
+def later_images(workspace: Workspace, cohort: FrozenCohort) -> dict[str, Any]:
+    """COH001: whether something tells which of a patient's images is the later one, which stands for the patient."""
+    title = "nothing tells which image of a patient is the later one"
+    undated = undecided(workspace, cohort.members())
+    if undated.height:
+        sentence = (
+            f"{cohort.name}: no day, follow-up number or age tells which image of {undated.height:,} patients is the "
+            f"later one; where the latest is asked for, as in Table 1, the last in the order of the files is taken."
+        )
+        return finding(
+            "COH001",
+            "warning",
+            "failed",
+            title,
+            sentence,
+            rows=undated.head(10).to_dicts(),
+            offenders=undated.height,
+            section="flow",
+            about=cohort.name,
+        )
+    sentence = f"{cohort.name}: a day, a follow-up number or an age tells it for every patient with several images."
+    return finding("COH001", "warning", "passed", title, sentence, section="flow", about=cohort.name)
 
 
 def leaks(cohort: FrozenCohort) -> list[dict[str, Any]]:

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from xray_mining.catalog.order import latest_of, sequences
 from xray_mining.errors import UserError
 from xray_mining.records.cohort import FrozenCohort, Target
 from xray_mining.records.images import Images
@@ -126,6 +127,12 @@ class Task:
     def folds(self) -> Array:
         """(n,) the rotation that tested the unit; -1 where several did."""
         return self.units["fold"].to_numpy()
+
+    @cached_property
+    def latest(self) -> Array:
+        """(patients,) place of each patient's latest unit, by patient_sequence: what stands for the patient."""
+        order = np.argsort(-self.units["patient_sequence"].fill_null(0).to_numpy(), kind="stable")
+        return np.asarray(order[np.unique(self.owner[order], return_index=True)[1]])
 
     @property
     def patients(self) -> int:
@@ -323,7 +330,7 @@ def _cohort(workspace: Workspace, digest: str, study: str) -> FrozenCohort:
 
 
 def attributes(workspace: Workspace, cohorts: Any) -> pl.DataFrame:
-    """image_key and ATTRIBUTES of the cohorts' members, sorted by image_key, from the images' parts."""
+    """image_key, ATTRIBUTES (from the images' parts) and patient_sequence of the cohorts' members, by image_key."""
     keys = pl.concat([each.members().select("image_key", "patient_key", "study_key") for each in cohorts])
     keys = keys.unique("image_key").sort("image_key")
     columns = ["image_key", *ATTRIBUTES]
@@ -335,7 +342,8 @@ def attributes(workspace: Workspace, cohorts: Any) -> pl.DataFrame:
             frames.append(frame.join(keys.select("image_key"), on="image_key", how="semi"))
     rows = pl.concat(frames) if frames else Images.create_empty().select(columns)
     rows = rows.unique("image_key", keep="first", maintain_order=True)
-    return keys.join(rows, on="image_key", how="left").sort("image_key")
+    known = keys.join(rows, on="image_key", how="left")
+    return known.join(sequences(workspace, keys["image_key"]), on="image_key", how="left").sort("image_key")
 
 
 def _task(
@@ -466,7 +474,7 @@ def _units(rows: pl.DataFrame, cohort: FrozenCohort, target: Target, known: pl.D
         units = units.join(known.drop("patient_key"), left_on="unit_key", right_on="image_key", how="left")
     else:
         key = "study_key" if level == "study" else "patient_key"
-        first = known.unique(key, keep="first", maintain_order=True)
+        first = latest_of(known, key)
         drop = ["image_key", *(["patient_key"] if key == "study_key" else ["study_key"])]
         units = units.join(first.drop(drop), left_on="unit_key", right_on=key, how="left")
     return units.sort("unit_key")

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from xray_mining.catalog.order import latest_of
 from xray_mining.errors import UserError
 from xray_mining.evaluation.choice import Choice
 from xray_mining.evaluation.gather import Array, Task
@@ -51,16 +52,16 @@ def averages(
 ) -> list[dict[str, Any]]:
     """Rows of pictures: the mean radiograph of a sex around an age, at most eight ages a sex.
 
-    One radiograph a patient; frontal ones of the more frequent view. Those around the age count by a normal curve whose
-    standard deviation is a quarter of the band, so that neighbouring ages flow into one another; a band with fewer
-    patients than the least cell is not drawn.
+    The latest radiograph of a patient; frontal ones of the more frequent view. Those around the age count by a normal
+    curve whose standard deviation is a quarter of the band, so that neighbouring ages flow into one another; a band
+    with fewer patients than the least cell is not drawn.
     """
     shown = fit_to_show(attributes.join(cohort.members().select("image_key"), on="image_key", how="semi"))
     shown = shown.filter(pl.col("age_years").is_not_null() & pl.col("patient_sex").is_in(list(SEXES)))
     views = shown["view_position"].drop_nulls().value_counts(sort=True)
     if views.height:
         shown = shown.filter(pl.col("view_position") == views["view_position"][0])
-    shown = shown.sort("image_key").unique("patient_key", keep="first", maintain_order=True)
+    shown = latest_of(shown)
     shown = shown.filter(pl.Series(store.has(shown["image_key"].to_list()), dtype=pl.Boolean))
     rows = []
     for sex, words in SEXES.items():

@@ -8,6 +8,9 @@ from xray_mining.records.record import Record, choice, count, key, number, one_o
 AGE_SOURCES = ("dates", "age_string", "table", "none")
 VIEWS = ("PA", "AP", "LATERAL", "OTHER")
 VIEW_SOURCES = ("declared", "inferred", "none")
+SEQUENCES = ("unknown", "day", "follow_up", "age", "same_study", "nothing")
+"""In this order: what stands first of all steps from one image of a patient to another tells the two apart; unknown and
+nothing do not."""
 QUALITY_FLAGS = (
     "blank",
     "saturated",
@@ -65,6 +68,17 @@ class Images(Record):
     bits_stored = count("BitsStored", "bits", nullable=True, min=1)
     photometric_interpretation = text("PhotometricInterpretation", nullable=True)
     transfer_syntax_uid = text("TransferSyntaxUID, or the file format for pictures", nullable=True)
+    patient_sequence = count(
+        "place among the patient's images in time, from 1, the earliest; merge finds it, parts have none",
+        nullable=True,
+        min=1,
+    )
+    sequence_by = choice(
+        "what tells that the patient's image before it is earlier: day of the study, follow-up number or age; both are "
+        "of one study; unknown where only one of the two has a day, number or age; or nothing but the order of files",
+        SEQUENCES,
+        nullable=True,
+    )
     pixel_spacing_mm = number("distance of pixel centres, both directions alike", "mm", min=0)
     pixel_spacing_source = text("the element that gave it: pixel_spacing, imager_pixel_spacing, …", nullable=True)
     burned_in_text = choice("BurnedInAnnotation as declared, or found", ("declared", "detected", "no"), nullable=True)
