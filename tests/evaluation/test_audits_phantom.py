@@ -27,9 +27,9 @@ STUDY = {
     "study": "audited",
     "question": "Are the audits to be trusted?",
     "cohorts": {
-        "disease": {"query": "null_group", "parameters": {"name": "disease_group", "positive": "diseased"}},
-        "chance": {"query": "null_group"},
-        "age": {"query": "frontal_adults"},
+        "disease": {"query": "null_group", "parameters": {"name": "disease_group", "positive": "diseased"}, "folds": 3},
+        "chance": {"query": "null_group", "folds": 3},
+        "age": {"query": "frontal_adults", "folds": 3},
     },
     "features": {"zones": {"families": ["intensity", "gradient_histogram"], "side_px": SIDE}},
     "experiments": {
@@ -51,7 +51,7 @@ def audited(folder: Path, patients: int, seed: int, plant: tuple[str, ...]) -> p
     merge(workspace)
     study = Study.model_validate(STUDY)
     for key, each in study.cohorts.items():
-        cohort = freeze(workspace, each.query, study.cohort_name(key), each.parameters, folds=3)
+        cohort = freeze(workspace, each.query, study.cohort_name(key), each.parameters, each.folds)
         extract(workspace, cohort, "zones", study.features["zones"])
     for name in experiment_order(study.experiments):
         # No audit asks the thumbnail, and it is the slowest to fit.

@@ -49,7 +49,9 @@ def task(workspace: Workspace, options: object, **others: object) -> "experiment
     class Study:
         study = "s"
 
-    return experiment._Task(workspace, Study(), "one", options, {"one": options, **others}, cohort(workspace))  # ty: ignore
+    return experiment._Task(
+        workspace, Study(), "one", options, {"one": options, **others}, experiment.Members(workspace, cohort(workspace))
+    )  # ty: ignore
 
 
 def made_set(workspace: Workspace) -> VectorSet:

@@ -14,6 +14,9 @@ from xray_mining import progress
 from xray_mining.catalog.merge import merge, read_about
 from xray_mining.errors import CheckFailed, UserError
 from xray_mining.models import weights
+from xray_mining.models.experiment import with_nulls
+from xray_mining.models.nulls import NULL_MODELS
+from xray_mining.models.options import NullOptions
 from xray_mining.records.check_results import CheckResults
 from xray_mining.study import conduct
 from xray_mining.study.conduct import _follow, forget_lost, stop_at_errors
@@ -249,3 +252,26 @@ def test_ingest_is_taken_up_again_where_the_catalog_is_not_the_one_it_left(writt
     workspace.save(workspace.settings.model_copy(update={"archives": archives}))
     forget_lost(workspace, study, plan(study))
     assert not left.exists()
+
+
+@pytest.mark.parametrize(
+    ("cohorts", "targets"),
+    [
+        (("age", "years"), ("age_years", "age_years")),
+        (("ag", "age_years"), ("age_years", "age_years")),
+        (("a", "a_b"), ("b_c", "c")),
+        (("a", "a_b", "b"), ("b_c", "c", "b_c")),
+    ],
+)
+def test_names_of_nulls_do_not_collide(cohorts, targets):
+    experiments = {
+        f"e{number}": NullOptions(model="centre", cohort=cohort, target=target)
+        for number, (cohort, target) in enumerate(zip(cohorts, targets, strict=True))
+    }
+    experiments["null_border_age_years"] = NullOptions(model="centre", cohort=cohorts[0], target="other")
+    found = with_nulls(experiments)
+    assert {name: found[name] for name in experiments} == experiments
+    pairs = {(each.cohort, each.target) for each in experiments.values()}
+    wanted = {(model, *pair) for model in NULL_MODELS for pair in pairs}
+    assert {(each.model, each.cohort, each.target) for each in found.values()} == wanted
+    assert len(found) == len(wanted)

@@ -35,13 +35,14 @@ def _evaluate(name: str, root: Path) -> "EvaluateSummary":
 
     from xray_mining.errors import UserError
     from xray_mining.evaluation.evaluate import evaluate
-    from xray_mining.models.experiment import with_nulls
-    from xray_mining.study.options import Study, read_study
+    from xray_mining.models.experiment import standings, with_nulls
+    from xray_mining.study.current import find_study
+    from xray_mining.study.options import Study
     from xray_mining.workspace import Workspace, checked
 
     workspace = Workspace.open(root)
     try:
-        study = read_study(name)
+        study = find_study(name, workspace)
     except UserError:
         if Path(name).suffix or not workspace.experiment(name, "").is_dir():
             raise
@@ -58,4 +59,5 @@ def _evaluate(name: str, root: Path) -> "EvaluateSummary":
         statements=study.said(),
         experiments=[*with_nulls(study.experiments), *study.absent],
         study_file=study.model_dump(mode="json"),
+        standings=standings(workspace, study),
     )

@@ -8,7 +8,9 @@ import typer
 from xray_mining.cli.app import JsonOption, WorkspaceOption, app, finish
 
 CohortArgument = Annotated[str, typer.Argument(help="name of a frozen cohort, or STUDY/KEY of a study's")]
-StudyOption = Annotated[str, typer.Option("--study", help="a study that ships, or a YAML file: take its sets")]
+StudyOption = Annotated[
+    str, typer.Option("--study", help="a study that ships or was run here, or a YAML file: take its sets")
+]
 SetOption = Annotated[str, typer.Option("--set", help="key of one of the study's sets (default: all of them)")]
 ShardsOption = Annotated[
     str, typer.Option("--shards", metavar="A:B", help="only shards A to B - 1 of the archives (default: all)")
@@ -65,12 +67,12 @@ def _opened(workspace: Path, cohort: str, study: str, key: str, kind: str):  # n
     """The workspace, the frozen cohort and the study's sets of this kind."""
     from xray_mining.errors import unknown_name
     from xray_mining.records.cohort import FrozenCohort
-    from xray_mining.study.options import read_study
+    from xray_mining.study.current import find_study
     from xray_mining.workspace import Workspace
 
     place = Workspace.open(workspace)
     frozen = FrozenCohort.load(place, cohort.replace("/", "-"))
-    sets = dict(getattr(read_study(study), kind)) if study else {}
+    sets = dict(getattr(find_study(study, place), kind)) if study else {}
     if key and key not in sets:
         raise unknown_name(f"study {study or '(none given)'}, {kind}", key, sets)
     return place, frozen, {key: sets[key]} if key else sets

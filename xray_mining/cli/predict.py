@@ -29,7 +29,12 @@ def predict(
     Example: xray-mining predict demo/age_network film.dcm other.png --format csv
     """
     from xray_mining.models.prediction import predict_files
+    from xray_mining.study.current import refuse_stale_model
+    from xray_mining.workspace import MARKER, Workspace
 
+    study, _, experiment = model.rpartition("/")
+    if (workspace / MARKER).is_file() and not Path(model).exists():
+        refuse_stale_model(study, experiment, Workspace.open(workspace))
     summary = predict_files(workspace, model, images)
     if format is Format.csv and not json:
         typer.echo(summary.csv(), nl=False)

@@ -9,7 +9,9 @@ from xray_mining.cli.app import JsonOption, WorkspaceOption, app, finish
 
 @app.command()
 def train(
-    experiment: Annotated[str, typer.Argument(help="STUDY/EXPERIMENT, or STUDY for all; a study that ships or a YAML")],
+    experiment: Annotated[
+        str, typer.Argument(help="STUDY/EXPERIMENT, or STUDY for all: one that ships or was run here, or a YAML file")
+    ],
     workspace: WorkspaceOption,
     json: JsonOption = False,
 ) -> None:
@@ -18,12 +20,12 @@ def train(
     Example: xray-mining train demo/age_ridge
     """
     from xray_mining.models.experiment import TrainSummaries, experiment_order, run
-    from xray_mining.study.options import read_study
+    from xray_mining.study.current import find_study
     from xray_mining.workspace import Workspace
 
     study, name = _parted(experiment)
-    read = read_study(study)
     place = Workspace.open(workspace)
+    read = find_study(study, place)
     names = [name] if name else experiment_order(read.experiments)
     done = [run(place, read, each) for each in names]
     finish(done[0] if name else TrainSummaries(tuple(done)), json)

@@ -30,12 +30,15 @@ def answer(
 
 
 def failed_checks(
-    answers: Sequence[Mapping[str, Any]], tasks: Mapping[str, Task], rows: Sequence[Mapping[str, Any]]
+    answers: Sequence[Mapping[str, Any]],
+    tasks: Mapping[str, Task],
+    rows: Sequence[Mapping[str, Any]],
+    unscored: Mapping[str, str] | None = None,
 ) -> tuple[list[dict[str, str]], list[dict[str, Any]]]:
     """The failed checks of `rows` that touch the whole study, and `answers` with those that touch each (`checks`).
 
-    A check touches an answer where it is about its task, the task's cohort or one of its experiments. One that is
-    about anything else, as an experiment that left no predictions, stands with those of the whole study.
+    A check touches an answer where it is about its task, the task's cohort or one of its experiments, scored or not:
+    `unscored` gives the task of each that is not. One that is about anything else belongs to the whole study.
     """
     worst = {"error": 0, "warning": 1, "note": 2}
     failed = sorted(
@@ -43,6 +46,9 @@ def failed_checks(
         key=lambda each: (worst[each["severity"]], each["code"], each["sentence"]),
     )
     touches = {name: {name, task.cohort.name, *task.models} for name, task in tasks.items()}
+    for experiment, name in (unscored or {}).items():
+        if name in touches:
+            touches[name].add(experiment)
 
     def told(found: Sequence[Mapping[str, Any]]) -> list[dict[str, str]]:
         return [{key: each[key] for key in ("code", "severity", "title")} | {"sentence": words(each)} for each in found]

@@ -23,6 +23,7 @@ from xray_mining.evaluation.gather import Gathered, Task, finding, gather
 from xray_mining.evaluation.options import EvaluationOptions
 from xray_mining.evaluation.skill import worse_than_guessing
 from xray_mining.evaluation.subgroups import by_subgroup
+from xray_mining.models.freshness import Standing
 from xray_mining.progress import progress
 from xray_mining.records.check_results import CheckResults
 from xray_mining.records.cohort_targets import CohortTargets
@@ -76,12 +77,14 @@ def evaluate(
     statements: Mapping[str, str] | None = None,
     experiments: Sequence[str] = (),
     study_file: Mapping[str, Any] | None = None,
+    standings: Sequence[Standing] = (),
 ) -> EvaluateSummary:
     """Score every experiment of `study` and write evaluations/STUDY (docs/evaluation_files.md).
 
     `question`, `statements` and `study_file` (the whole study as JSON) are passed on to the page; `experiments` are
-    the names that the study has, so that absent ones are told. Trains nothing, draws nothing by itself but resamples.
-    Raises UserError where there is nothing to score.
+    the names that the study has, so that absent ones are told. Experiments that `standings` calls stale are not scored:
+    a failed check names each. Trains nothing, draws nothing by itself but resamples. Raises UserError where there is
+    nothing to score.
     """
     options = options or EvaluationOptions()
     clock = time.monotonic()
@@ -90,7 +93,7 @@ def evaluate(
     with record_run(workspace, "evaluate", study, command, options.model_dump(mode="json")) as notes:
         if folder.is_dir():
             sweep(folder)
-        found = gather(workspace, study, experiments)
+        found = gather(workspace, study, experiments, standings)
         notes.inputs |= {
             f"predictions/{model.name}": model.digest for task in found.tasks for model in task.models.values()
         }
@@ -294,7 +297,7 @@ class _Written:
         """answer.json, provenance.json and, last, study.json."""
         now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
         tasks = {task.name: task for task in self.found.tasks}
-        general, answers = failed_checks(self.answers, tasks, self.check_results.to_dicts())
+        general, answers = failed_checks(self.answers, tasks, self.check_results.to_dicts(), self.found.tasks_of)
         self.said = {"checks": general, "answers": answers}
         write_json(self.said, self.folder / "answer.json")
         write_json(_plain(without_paths(self._provenance(told, now))), self.folder / "provenance.json")
@@ -302,9 +305,16 @@ class _Written:
         experiments = [
             _experiment(task, name, choices[task.name]) for task in self.found.tasks for name in sorted(task.models)
         ]
-        experiments += [
-            {"experiment": name, "model": _model_of(about.get(name)), "outcome": "absent"} for name in absent
-        ]
+        for outcome, names in (("absent", absent), ("stale", self.found.stale)):
+            experiments += [
+                {
+                    "experiment": name,
+                    "model": _model_of(about.get(name)),
+                    "task": self.found.tasks_of.get(name, ""),
+                    "outcome": outcome,
+                }
+                for name in names
+            ]
         study = {
             "format": FORMAT,
             "study": self.study,

@@ -11,7 +11,8 @@ import numpy as np
 import polars as pl
 
 from xray_mining.catalog.order import latest_of, sequences
-from xray_mining.errors import UserError
+from xray_mining.errors import CheckFailed, UserError
+from xray_mining.models.freshness import Standing
 from xray_mining.records.cohort import FrozenCohort, Target
 from xray_mining.records.images import Images
 from xray_mining.records.predictions import Predictions
@@ -162,6 +163,10 @@ class Gathered:
     """Experiments that the study names and that left no predictions."""
     findings: list[dict[str, Any]] = field(default_factory=list)
     """Rows for check_results."""
+    stale: list[str] = field(default_factory=list)
+    """Experiments whose predictions were made by other options than the study's today, and are not scored."""
+    tasks_of: dict[str, str] = field(default_factory=dict)
+    """Task (COHORT/TARGET) of each experiment of the study file that is not scored."""
     cohorts: dict[str, FrozenCohort] = field(default_factory=dict)
     """By digest."""
     attributes: pl.DataFrame = field(default_factory=pl.DataFrame)
@@ -188,8 +193,13 @@ def finding(code: str, severity: str, outcome: str, title: str, sentence: str, *
     }
 
 
-def gather(workspace: Workspace, study: str, expected: Sequence[str] = ()) -> Gathered:
-    """Read the predictions of every experiment of `study`; UserError where there is none at all."""
+def gather(
+    workspace: Workspace, study: str, expected: Sequence[str] = (), standings: Sequence[Standing] = ()
+) -> Gathered:
+    """Read the predictions of every experiment of `study`; UserError where there is none at all.
+
+    Those that `standings` calls stale are left out, each with a failed check; CheckFailed where no other is left.
+    """
     home = workspace.root / "experiments" / study
     names = sorted(each.name for each in home.iterdir() if each.is_dir()) if home.is_dir() else []
     if expected:
@@ -198,7 +208,13 @@ def gather(workspace: Workspace, study: str, expected: Sequence[str] = ()) -> Ga
     frames: dict[str, pl.DataFrame] = {}
     notes: dict[str, dict[str, Any]] = {}
     files: dict[str, int] = {}
+    for each in standings:
+        if each.outcome in ("stale", "unchecked"):
+            found.findings.append(_of_standing(each))
+    found.stale = [each.experiment for each in standings if each.outcome == "stale" and each.experiment in names]
     for name in names:
+        if name in found.stale:
+            continue
         folder = workspace.experiment(study, name)
         parts = sorted((folder / "predictions").glob("*.parquet"))
         notes[name] = _notes(folder / "experiment.json")
@@ -210,6 +226,11 @@ def gather(workspace: Workspace, study: str, expected: Sequence[str] = ()) -> Ga
             frames[name], files[name] = frame, len(parts)
         else:
             found.absent.append(name)
+    unscored = {*found.absent, *found.stale}
+    found.tasks_of = {each.experiment: each.task for each in standings if each.experiment in unscored}
+    if not frames and found.stale:
+        first = next(each.sentence for each in standings if each.outcome == "stale")
+        raise CheckFailed(f"evaluate: no experiment's predictions are those of today's study file; {first}")
     if not frames:
         raise UserError(
             f"evaluate: study '{study}' has no predictions yet; train its experiments first "
@@ -235,6 +256,15 @@ def gather(workspace: Workspace, study: str, expected: Sequence[str] = ()) -> Ga
         if task is not None:
             found.tasks.append(task)
     return found
+
+
+def _of_standing(each: Standing) -> dict[str, Any]:
+    """EVAL014 for predictions that were made by other options; EVAL015 where nobody can tell."""
+    title = "predictions by today's options"
+    more = {"section": "comparison", "about": each.experiment}
+    if each.outcome == "stale":
+        return finding("EVAL014", "error", "failed", title, f"{each.sentence}.", offenders=1, **more)
+    return finding("EVAL015", "warning", "skipped", title, f"{each.sentence}.", **more)
 
 
 def _set_stale_aside(workspace: Workspace, frames: dict[str, pl.DataFrame], found: Gathered) -> None:

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from multiprocessing import get_context
+from pathlib import Path
 from time import monotonic
 from typing import Any
 
@@ -66,10 +67,19 @@ def feature_set(
     `variant` says how the pictures are changed before measuring (`pixels.variants`): such pictures are a set of their
     own.
     """
-    shown = options.model_dump(mode="json") | ({"variant": variant} if variant else {})
-    folder = workspace.features(set_name(set_key, {"options": shown, "store": store, "version": 1}))
+    folder = feature_folder(workspace, set_key, options, store, variant)
     columns = tuple(columns_of(options))
-    return VectorSet(folder, "features", store, columns, shown, pixel_digests(workspace))
+    return VectorSet(folder, "features", store, columns, _shown(options, variant), pixel_digests(workspace))
+
+
+def feature_folder(workspace: Workspace, set_key: str, options: FeatureOptions, store: str, variant: str = "") -> Path:
+    """Where the set of these options is kept, as `feature_set` has it, without a look at the archive's pictures."""
+    told = {"options": _shown(options, variant), "store": store, "version": 1}
+    return workspace.features(set_name(set_key, told))
+
+
+def _shown(options: FeatureOptions, variant: str) -> dict[str, Any]:
+    return options.model_dump(mode="json") | ({"variant": variant} if variant else {})
 
 
 def extract(

@@ -1,16 +1,17 @@
 """One experiment of a study: its inputs, a fit for each rotation and seed, predictions, calibration, ledger."""
 
-import json
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import chain, count
 from pathlib import Path
 from time import monotonic
 from typing import TYPE_CHECKING, Any, Protocol
 
 import polars as pl
 
-from xray_mining.errors import UserError, unknown_name
+from xray_mining.errors import CheckFailed, UserError, unknown_name
+from xray_mining.models.freshness import Standing, read_notes, refuse_other_cohort, standing
 from xray_mining.models.options import (
     BaselineOptions,
     DesignOptions,
@@ -42,11 +43,12 @@ from xray_mining.workspace import (
 if TYPE_CHECKING:
     import numpy as np
 
+    from xray_mining.catalog.options import CohortOptions
     from xray_mining.features.options import FeatureOptions
     from xray_mining.models.fit import Fit, Fitted
 
 # A change of how fits are made that changes their numbers: experiments made before it are made again.
-_VERSION = 3
+_VERSION = 4
 
 NO_SEED = -1
 
@@ -72,6 +74,11 @@ class StudyParts(Protocol):
     @property
     def embeddings(self) -> Mapping[str, EmbeddingOptions]:
         """Its embedding sets."""
+        ...
+
+    @property
+    def cohorts(self) -> "Mapping[str, CohortOptions]":
+        """How its cohorts are selected."""
         ...
 
     @property
@@ -128,11 +135,6 @@ def kind_of(options: ExperimentOptions) -> str:
     )
 
 
-def null_name(model: str, cohort: str, target: str) -> str:
-    """The name under which a study's own null experiment stands."""
-    return f"null_{model}_{target}" if cohort in target else f"null_{model}_{cohort}_{target}"
-
-
 def with_nulls(experiments: Mapping[str, ExperimentOptions]) -> dict[str, ExperimentOptions]:
     """The experiments and the nulls that every cohort and target gets by itself, those named by hand left alone."""
     from xray_mining.models.nulls import NULL_MODELS
@@ -141,13 +143,21 @@ def with_nulls(experiments: Mapping[str, ExperimentOptions]) -> dict[str, Experi
     named = {(each.model, each.cohort, each.target) for each in experiments.values() if isinstance(each, NullOptions)}
     for cohort, target in dict.fromkeys((each.cohort, each.target) for each in experiments.values()):
         for model in NULL_MODELS:
-            if (model, cohort, target) in named:
-                continue
-            name = null_name(model, cohort, target)
-            if name in every:
-                raise UserError(f"experiments.{name}: this name is kept for the study's own null model; take another")
-            every[name] = NullOptions(model=model, cohort=cohort, target=target)
+            if (model, cohort, target) not in named:
+                name = _free_name(model, cohort, target, every)
+                every[name] = NullOptions(model=model, cohort=cohort, target=target)
     return every
+
+
+def _free_name(model: str, cohort: str, target: str, taken: Mapping[str, ExperimentOptions]) -> str:
+    """A name that no other experiment of the study has, short where the target's name holds the cohort's.
+
+    Cohorts `age` and `years` share the short name of age_years, and cohort `a` with target `b_c` the long one of cohort
+    `a_b` with target `c`: the later one gets the longer name, or a number.
+    """
+    long = f"null_{model}_{cohort}_{target}"
+    first = f"null_{model}_{target}" if cohort in target else long
+    return next(name for name in chain((first, long), (f"{long}_{n}" for n in count(2))) if name not in taken)
 
 
 def run(workspace: Workspace, study: StudyParts, name: str) -> TrainSummary:
@@ -155,34 +165,71 @@ def run(workspace: Workspace, study: StudyParts, name: str) -> TrainSummary:
 
     Writes experiments/STUDY/NAME: experiment.json, predictions/rotation<r>-seed<s>.parquet, models. The leakage gate
     stands before the first fit. Raises UserError for an unknown name and for data that cannot be fitted, CheckFailed
-    where the gate finds offenders.
+    where the gate finds offenders, or where the cohort or an ensemble's member was made by other options.
     """
     experiments = with_nulls(study.experiments)
     if name not in experiments:
         raise unknown_name(f"study {study.study}, experiment", name, experiments)
     options = experiments[name]
-    cohort = FrozenCohort.load(workspace, study.cohort_name(options.cohort))
-    task = _Task(workspace, study, name, options, experiments, cohort)
-    return task.run()
+    members = Members(workspace, FrozenCohort.load(workspace, study.cohort_name(options.cohort)))
+    refuse_other_cohort(members.cohort, study.cohorts[options.cohort], options.cohort)
+    return _Task(workspace, study, name, options, experiments, members).run()
 
 
 @dataclass(slots=True)
-class _Task:
+class Members:
+    """What is known of a frozen cohort's members, each read once for all experiments on them."""
+
     workspace: Workspace
-    study: StudyParts
-    name: str
-    options: ExperimentOptions
-    experiments: Mapping[str, ExperimentOptions]
     cohort: FrozenCohort
-    licences: dict[str, str] = field(default_factory=dict)
     _keys: list[str] = field(default_factory=list)
-    _matrix: "np.ndarray | None" = None
+    _pixels: str = ""
     _rows: dict[str, pl.DataFrame] = field(default_factory=dict)
 
     def keys(self) -> list[str]:
         """image_key of every member: the rows of every rotation, in this order."""
         self._keys = self._keys or self.cohort.members()["image_key"].to_list()
         return self._keys
+
+    def catalog_rows(self, report: str) -> pl.DataFrame:
+        """Rows of sql/REPORT.sql of all members."""
+        if report not in self._rows:
+            from xray_mining.catalog.query import select
+
+            self._rows[report] = select(self.workspace, report, image_keys=self.keys())
+        return self._rows[report]
+
+    def pixels_digest(self) -> str:
+        """Digest of what the members' pictures were made from: an archive ingested again may bring other pixels."""
+        if not self._pixels:
+            from xray_mining.features.sets import pixel_digests
+
+            members = pl.DataFrame({"image_key": self.keys()}, schema={"image_key": pl.String})
+            self._pixels = digest_of_frame(members.join(pixel_digests(self.workspace), on="image_key", how="left"))
+        return self._pixels
+
+
+@dataclass(slots=True)
+class _Task:
+    """One experiment on the members of its cohort."""
+
+    workspace: Workspace
+    study: StudyParts
+    name: str
+    options: ExperimentOptions
+    experiments: Mapping[str, ExperimentOptions]
+    members: Members
+    licences: dict[str, str] = field(default_factory=dict)
+    _matrix: "np.ndarray | None" = None
+
+    @property
+    def cohort(self) -> FrozenCohort:
+        """Its cohort."""
+        return self.members.cohort
+
+    def keys(self) -> list[str]:
+        """image_key of every member."""
+        return self.members.keys()
 
     def matrix(self, make: "Callable[[], np.ndarray]") -> "np.ndarray":
         """What the model reads of every member, (members, columns): made once, for all rotations."""
@@ -191,12 +238,8 @@ class _Task:
         return self._matrix
 
     def catalog_rows(self, report: str) -> pl.DataFrame:
-        """Rows of sql/REPORT.sql of all members, read once."""
-        if report not in self._rows:
-            from xray_mining.catalog.query import select
-
-            self._rows[report] = select(self.workspace, report, image_keys=self.keys())
-        return self._rows[report]
+        """Rows of sql/REPORT.sql of all members."""
+        return self.members.catalog_rows(report)
 
     @property
     def folder(self) -> Path:
@@ -207,24 +250,35 @@ class _Task:
         name = self.cohort.store or self.workspace.settings.store
         return name or ""
 
-    def run(self) -> TrainSummary:
-        started = monotonic()
+    def identity(self) -> dict[str, Any]:
+        """Everything that the predictions hang on, as JSON; its digest is the experiment's.
+
+        Raises UserError where an input is not there, as the weights of a network.
+        """
         target = self.cohort.target(self.options.target)
-        inputs = self.inputs()
         told = {
             "version": _VERSION,
             "options": self.shown_options(),
             "cohort": self.cohort.digest,
             "target": [target.name, target.kind, target.positive, list(target.classes)],
-            "inputs": inputs,
+            "inputs": self.inputs(),
             "versions": {key: versions().get(key, "") for key in self.versions_that_matter()},
         }
         if kind_of(self.options) in _CHANGED:
             told["variants"] = [self.study.design.changed_images, sorted(VARIANTS)]
+        return told
+
+    def run(self) -> TrainSummary:
+        """Fit what is not fitted yet."""
+        started = monotonic()
+        target = self.cohort.target(self.options.target)
+        self.refuse_stale_members()
+        told = self.identity()
+        inputs = told["inputs"]
         digest = digest_of(told)
         sweep(self.folder)
         notes_path = self.folder / "experiment.json"
-        earlier = _read_json(notes_path)
+        earlier = read_notes(self.folder)
         if earlier.get("digest") not in (None, digest):
             for folder in ("predictions", "models"):
                 shutil.rmtree(self.folder / folder, ignore_errors=True)
@@ -246,6 +300,7 @@ class _Task:
             "inputs": inputs,
             "licences": self.licences,
             "versions": told["versions"],
+            "identity": told,
         }
         if waiting or not earlier:
             write_json({**notes, "seconds": seconds, "fits": shares}, notes_path)
@@ -297,7 +352,7 @@ class _Task:
 
     def inputs(self) -> dict[str, str]:
         """Name of each input → its digest or set; licences of weights are collected on the way."""
-        from xray_mining.features.extract import feature_set
+        from xray_mining.features.extract import feature_folder
         from xray_mining.models.nulls import METADATA, left_out_of, picture_options
 
         options = self.options
@@ -305,10 +360,12 @@ class _Task:
         found: dict[str, str] = {}
         reads_pictures = isinstance(options, BaselineOptions | FrozenOptions | NetworkOptions)
         if reads_pictures or (isinstance(options, NullOptions) and picture_options(options.model) is not None):
-            found["pixels"] = self.pixels_digest()
+            found["pixels"] = self.members.pixels_digest()
         if isinstance(options, BaselineOptions):
             for key in options.features:
-                found[f"features/{key}"] = feature_set(self.workspace, key, self.study.features[key], self.store).name
+                found[f"features/{key}"] = feature_folder(
+                    self.workspace, key, self.study.features[key], self.store
+                ).name
         elif isinstance(options, FrozenOptions):
             from xray_mining.models.embedding import embedding_folder
             from xray_mining.models.weights import find_weights
@@ -333,7 +390,7 @@ class _Task:
         elif isinstance(options, NullOptions):
             picture = picture_options(options.model)
             if picture is not None:
-                found["features"] = feature_set(self.workspace, f"null_{options.model}", picture, self.store).name
+                found["features"] = feature_folder(self.workspace, f"null_{options.model}", picture, self.store).name
             elif options.model == "metadata":
                 found["metadata"] = digest_of_frame(self.catalog_rows(METADATA))
                 found["left_out"] = ", ".join(left_out_of(target))
@@ -345,12 +402,18 @@ class _Task:
             found["left_out"] = ", ".join(left_out_of(target))
         return found
 
-    def pixels_digest(self) -> str:
-        """Digest of what the members' pictures were made from: an archive ingested again may bring other pixels."""
-        from xray_mining.features.sets import pixel_digests
+    def refuse_stale_members(self) -> None:
+        """CheckFailed where a member of an ensemble has predictions that were made by other options than today's."""
+        options = self.options
+        for member in options.members if isinstance(options, EnsembleOptions) else ():
+            found = standing(self.of(member))
+            if found.outcome == "stale":
+                raise CheckFailed(f"experiments.{self.name}: its member {found.sentence}")
 
-        members = pl.DataFrame({"image_key": self.keys()}, schema={"image_key": pl.String})
-        return digest_of_frame(members.join(pixel_digests(self.workspace), on="image_key", how="left"))
+    def of(self, other: str) -> "_Task":
+        """Another experiment of the study, on the same members."""
+        options = self.experiments[other]
+        return _Task(self.workspace, self.study, other, options, self.experiments, self.members)
 
     def member_digest(self, member: str) -> str:
         other = self.experiments[member]
@@ -360,7 +423,7 @@ class _Task:
                 f"share both"
             )
         folder = self.workspace.experiment(self.study.study, member)
-        notes = _read_json(folder / "experiment.json")
+        notes = read_notes(folder)
         if notes.get("cohort_digest") != self.cohort.digest:
             raise UserError(
                 f"experiments.{self.name}: its member '{member}' is not trained on this cohort yet; run "
@@ -683,12 +746,22 @@ _CHANGED: "dict[str, Callable[[_Task, Fit, list[str], str], Fitted]]" = {
 }
 
 
-def _read_json(path: Path) -> dict[str, Any]:
-    try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return found if isinstance(found, dict) else {}
+def standings(workspace: Workspace, study: StudyParts) -> tuple[Standing, ...]:
+    """How the predictions of each of the study's experiments, nulls too, compare with today's study file."""
+    every = with_nulls(study.experiments)
+    members: dict[str, Members] = {}
+    found = []
+    for name, options in every.items():
+        cohort = study.cohort_name(options.cohort)
+        try:
+            if cohort not in members:
+                members[cohort] = Members(workspace, FrozenCohort.load(workspace, cohort))
+        except UserError as error:
+            where = f"{cohort}/{options.target}"
+            found.append(Standing(name, where, "unchecked", f"{name}: its options cannot be checked: {error}"))
+            continue
+        found.append(standing(_Task(workspace, study, name, options, every, members[cohort])))
+    return tuple(found)
 
 
 def experiment_order(experiments: Mapping[str, ExperimentOptions]) -> Sequence[str]:

@@ -201,7 +201,7 @@ def _train(study: Study, workspace: Workspace, keys: tuple[str, ...], job: Job) 
 
 def _evaluate(study: Study, workspace: Workspace, keys: tuple[str, ...], job: Job) -> Done:
     from xray_mining.evaluation.evaluate import evaluate
-    from xray_mining.models.experiment import with_nulls
+    from xray_mining.models.experiment import standings, with_nulls
 
     made = evaluate(
         workspace,
@@ -211,6 +211,7 @@ def _evaluate(study: Study, workspace: Workspace, keys: tuple[str, ...], job: Jo
         statements=study.said(),
         experiments=[*with_nulls(study.experiments), *study.absent],
         study_file=study.model_dump(mode="json"),
+        standings=standings(workspace, study),
     )
     # The page also prints what the study file says, which no estimate tells.
     told = digest_of([made.digest, study.digest])

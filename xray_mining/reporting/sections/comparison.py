@@ -18,6 +18,7 @@ METRICS = {
     "group": ("auc_macro", "balanced_accuracy", "accuracy", "f1_macro", "kappa"),
 }
 _ORACLE = "It is given the phantom's true anatomy: no image model can beat it for long."
+_WITHOUT_A_ROW = {"absent": "Without predictions", "stale": "With predictions by other options than the study's today"}
 
 
 def applies(results: Results) -> bool:
@@ -142,9 +143,12 @@ def _task(results: Results, task: Task) -> tuple[list[Block], str]:
     if task.kind == "group":
         blocks += _classes(results, task, scores)
     blocks += _patients(results, task)
-    absent = [note.words for note in results.members(task) if note.outcome != "done"]
-    if absent:
-        blocks.append(Text(f"Without predictions, and so without a row: {', '.join(absent)}.", "quiet"))
+    for outcome, reason in _WITHOUT_A_ROW.items():
+        names = sorted(
+            note.words for note in results.experiments.values() if (note.task, note.outcome) == (task.task, outcome)
+        )
+        if names:
+            blocks.append(Text(f"{reason}, and so without a row: {', '.join(names)}.", "quiet"))
     return blocks, ""
 
 

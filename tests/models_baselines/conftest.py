@@ -1,0 +1,125 @@
+"""Sixty patients with small pictures, read once; cohorts, experiments and evaluations on them are made by each test."""
+
+import csv
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import polars as pl
+import pytest
+
+from xray_mining.catalog.cohort import freeze
+from xray_mining.catalog.merge import merge
+from xray_mining.evaluation.evaluate import EvaluateSummary, evaluate
+from xray_mining.evaluation.options import EvaluationOptions
+from xray_mining.features.extract import extract
+from xray_mining.ingest.ingest import IngestRequest, ingest
+from xray_mining.ingest.options import GreyOptions, IngestOptions
+from xray_mining.models.experiment import run, standings
+from xray_mining.records.check_results import CheckResults
+from xray_mining.study.options import Study
+from xray_mining.workspace import Workspace
+
+PATIENTS = 60
+SQL = """-- question: everybody, for a test
+-- one row: one image
+-- target: {target} {kind}
+-- made of: findings
+-- example: xray-mining cohort {target}
+with
+-- step: files that are there
+everybody as (
+    select
+        i.image_key,
+        (select max(f.value) from findings as f where f.image_key = i.image_key and f.name = 'number') as number
+    from eligible as i
+),
+
+-- step: those with a value
+chosen as (
+    select image_key, {expression} as {target} from everybody where {where}
+)
+
+select image_key, {target} from chosen
+"""
+
+
+@dataclass
+class Small:
+    """A workspace, and a study of one cohort and one target on it."""
+
+    workspace: Workspace
+    study: Study
+
+    def train(self, *names: str) -> None:
+        """Fit these experiments, or all that the file names."""
+        for name in names or self.study.experiments:
+            run(self.workspace, self.study, name)
+
+    def evaluate(self) -> tuple[EvaluateSummary, pl.DataFrame]:
+        """Score them by today's study; the summary and the checks."""
+        made = evaluate(
+            self.workspace,
+            self.study.study,
+            EvaluationOptions(bootstraps=100),
+            standings=standings(self.workspace, self.study),
+        )
+        return made, CheckResults.read([self.workspace.evaluation(self.study.study) / "check_results.parquet"])
+
+    def changed(self, **changes: Any) -> "Small":
+        """The same workspace under a study file that says something else."""
+        return Small(self.workspace, Study.model_validate(self.study.model_dump(mode="json") | changes))
+
+
+@pytest.fixture(scope="session")
+def small_workspace(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
+    """Patient i has number i, an age of 20 + i years, a sex by turns, and a picture that shows the number a little."""
+    folder = tmp_path_factory.mktemp("small")
+    (folder / "in/png").mkdir(parents=True)
+    rng = np.random.default_rng(7)
+    with (folder / "in/table.csv").open("w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(["file", "pid", "age", "sex", "number"])
+        for i in range(PATIENTS):
+            picture = rng.normal(60 + 2 * i, 25, (48, 48)).clip(0, 255).astype(np.uint8)
+            (folder / f"in/png/{i:03d}.png").write_bytes(cv2.imencode(".png", picture)[1].tobytes())
+            writer.writerow([f"{i:03d}.png", f"p{i}", 20 + i, "FM"[i % 2], i])
+    (folder / "mapping.yaml").write_text(
+        "table: table.csv\nimages: png\npublic: true\n"
+        "columns: {image: file, patient_id: pid, age: age, sex: sex}\n"
+        "findings: {number: {column: number, kind: number}}\n"
+    )
+    workspace = Workspace.create(folder / "workspace")
+    options = IngestOptions(mapping=str(folder / "mapping.yaml"), grey=GreyOptions(side_px=64))
+    ingest(workspace, IngestRequest(folder=folder / "in", jobs=1), options)
+    merge(workspace)
+    return workspace
+
+
+@pytest.fixture
+def small(small_workspace: Workspace, tmp_path: Path, request: pytest.FixtureRequest) -> Callable[..., Small]:
+    """small(kind, expression, experiments): a study of one cohort `c` whose target is an expression of `number`."""
+
+    def make(
+        kind: str, expression: str, experiments: dict[str, dict[str, Any]], *, where: str = "true", **more: Any
+    ) -> Small:
+        query = tmp_path / "everybody.sql"
+        query.write_text(SQL.format(target="t", kind=kind, expression=expression, where=where))
+        given = {
+            "study": f"s{abs(hash(request.node.nodeid)):x}",
+            "question": "Which?",
+            "cohorts": {"c": {"query": str(query), **more.pop("cohort", {})}},
+            "features": {"f": {"families": ["intensity"], "side_px": 64}, "g": {"families": ["border"], "side_px": 64}},
+            "experiments": {name: {"cohort": "c", "target": "t"} | each for name, each in experiments.items()},
+            **more,
+        }
+        study = Study.model_validate(given)
+        cohort = freeze(small_workspace, str(query), study.cohort_name("c"), {}, study.cohorts["c"].folds)
+        for key, options in study.features.items():
+            extract(small_workspace, cohort, key, options)
+        return Small(small_workspace, study)
+
+    return make

@@ -1,0 +1,193 @@
+"""Whether the predictions that are kept are those that today's study file asks for."""
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from xray_mining.errors import CheckFailed, UserError
+from xray_mining.models.options import EnsembleOptions
+from xray_mining.workspace import digest_of
+
+if TYPE_CHECKING:
+    from xray_mining.catalog.options import CohortOptions
+    from xray_mining.models.experiment import _Task
+    from xray_mining.records.cohort import FrozenCohort
+    from xray_mining.workspace import Workspace
+
+_SHOWN = 3
+"""Differences that a sentence names; the others are counted."""
+_EARLIER = "made by an earlier version of the program"
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """How an experiment's predictions compare with what today's study file asks for."""
+
+    experiment: str
+    task: str
+    """COHORT/TARGET, as an evaluation names it."""
+    outcome: Literal["fresh", "stale", "unchecked", "absent"]
+    """stale: made by other options; unchecked: today's options cannot be digested; absent: no predictions."""
+    sentence: str = ""
+    """Why, beginning with the experiment's name; empty where it is fresh or absent."""
+
+
+def standing(task: "_Task") -> Standing:
+    """Compare the digest under which an experiment was made with the digest of today's options and inputs."""
+    where = f"{task.cohort.name}/{task.options.target}"
+    if not any((task.folder / "predictions").glob("*.parquet")):
+        return Standing(task.name, where, "absent")
+    notes = read_notes(task.folder)
+    try:
+        differs = [*cohort_differences(task.cohort, task.study.cohorts[task.options.cohort], task.options.cohort)]
+        differs += _members_that_differ(task)
+        # Inputs of an ensemble whose members are stale cannot be named.
+        if not differs:
+            now = task.identity()
+            if digest_of(now) != notes.get("digest"):
+                differs = list(_differences(task.workspace, notes, now)) or [_EARLIER]
+        differs += _fits_that_differ(task)
+    except UserError as error:
+        return Standing(task.name, where, "unchecked", f"{task.name}: its options cannot be checked: {error}")
+    if not differs:
+        return Standing(task.name, where, "fresh")
+    named = "; ".join(differs[:_SHOWN]) + (f"; and {len(differs) - _SHOWN} more" if len(differs) > _SHOWN else "")
+    again = f"xray-mining train {task.study.study}/{task.name}"
+    sentence = f"{task.name}: its predictions are not those of today's study file ({named}); run `{again}`"
+    return Standing(task.name, where, "stale", f"{sentence} or `xray-mining run`")
+
+
+def refuse_other_cohort(cohort: "FrozenCohort", options: "CohortOptions", key: str) -> None:
+    """CheckFailed where the cohort was frozen by another query, or with other values, than the study file says."""
+    differs = list(cohort_differences(cohort, options, key))
+    if differs:
+        raise CheckFailed(
+            f"cohort {cohort.name}: is not the one of today's study file ({'; '.join(differs[:_SHOWN])}); freeze it "
+            f"again with `xray-mining cohort {options.query} --as {cohort.name}` or `xray-mining run`"
+        )
+
+
+def cohort_differences(cohort: "FrozenCohort", options: "CohortOptions", key: str) -> Iterator[str]:
+    """What today's study file says otherwise of a cohort than was said when it was frozen."""
+    from xray_mining.catalog.cohort import read_query
+
+    asked = read_query(options.query)
+    if asked.text != cohort.sql:
+        yield f"cohorts.{key}.query: the SQL of {asked.name} is another than that of {cohort.query} then"
+    values = asked.header.values(options.parameters, f"cohorts.{key}")
+    for name in sorted({*values, *cohort.parameters}):
+        yield from _difference(f"cohorts.{key}.parameters.{name}", cohort.parameters.get(name), values.get(name))
+    yield from _difference(f"cohorts.{key}.folds", cohort.folds, options.folds)
+    yield from _difference(f"cohorts.{key}.salt", cohort.salt, options.salt)
+
+
+def read_notes(folder: Path) -> dict[str, Any]:
+    """experiment.json of an experiment's folder; empty where it is not there or damaged."""
+    try:
+        found = json.loads((folder / "experiment.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def _members_that_differ(task: "_Task") -> list[str]:
+    """Members of an ensemble that are stale, or are no longer there."""
+    options = task.options
+    found = []
+    for member in options.members if isinstance(options, EnsembleOptions) else ():
+        other = standing(task.of(member))
+        if other.outcome == "stale":
+            found.append(f"its member {other.sentence.partition('; run `')[0]}")
+        elif other.outcome == "absent":
+            found.append(f"its member {member} has no predictions")
+    return found
+
+
+def _fits_that_differ(task: "_Task") -> Iterator[str]:
+    """Rotations and seeds that the study asks for and that were not fitted, and the reverse."""
+    wanted = {task.part(*part).stem for part in task.parts()}
+    there = {path.stem for path in (task.folder / "predictions").glob("*.parquet")}
+    if missing := sorted(wanted - there):
+        yield f"design: {len(missing)} of {len(wanted)} fits are missing, as {missing[0]}"
+    if more := sorted(there - wanted):
+        yield f"design: {len(more)} fits are there that it does not ask for, as {more[0]}"
+
+
+def _differences(workspace: "Workspace", notes: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[str]:
+    """What the two identities say otherwise, in words of the study file."""
+    earlier = notes.get("identity") or {}
+    then = {
+        "options": notes.get("options") or {},
+        "cohort": notes.get("cohort_digest"),
+        "inputs": notes.get("inputs") or {},
+        "versions": notes.get("versions") or {},
+        **earlier,
+    }
+    yield from _leaves("", then["options"], now["options"])
+    if then["cohort"] != now["cohort"]:
+        yield "cohort: frozen again with other members, folds or targets"
+    if earlier and then["target"] != now["target"]:
+        yield "target: of another kind or with other labels"
+    for name in sorted({*then["inputs"], *now["inputs"]}):
+        before, after = then["inputs"].get(name), now["inputs"].get(name)
+        if before != after:
+            yield from _input(workspace, name, before, after)
+    for name in sorted({*then["versions"], *now["versions"]}):
+        yield from _difference(f"version of {name}", then["versions"].get(name), now["versions"].get(name))
+    if earlier and then.get("variants") != now.get("variants"):
+        yield "design.changed_images"
+    if earlier and then["version"] != now["version"]:
+        yield _EARLIER
+
+
+_INPUTS = {
+    "pixels": "the members' pictures: ingested again with others",
+    "metadata": "what the catalog says of the members",
+    "truths": "what the phantom's truth says of the members",
+    "weights": "weights: another file",
+    "store": "the pixel store",
+    "left_out": "what the target is made of",
+}
+
+
+def _input(workspace: "Workspace", name: str, before: str | None, after: str | None) -> Iterator[str]:
+    """An input that is another one, by the options of its set where it is one."""
+    kind, _, key = name.partition("/")
+    if kind == "experiments":
+        yield f"its member {key} was trained again"
+    elif kind in ("features", "embeddings"):
+        home = workspace.root / kind
+        told = [_set_options(home / str(each)) for each in (before, after)]
+        found = list(_leaves(f"{name.replace('/', '.')}.", told[0], told[1])) if all(told) else []
+        yield from found or [name.replace("/", ".")]
+    else:
+        yield _INPUTS.get(name, name)
+
+
+def _set_options(folder: Path) -> Mapping[str, Any]:
+    try:
+        return json.loads(json.loads((folder / "set.json").read_text(encoding="utf-8"))["options"])
+    except (OSError, ValueError, KeyError):
+        return {}
+
+
+def _leaves(prefix: str, then: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[str]:
+    for name in sorted({*then, *now}):
+        before, after = then.get(name), now.get(name)
+        if isinstance(before, Mapping) and isinstance(after, Mapping):
+            yield from _leaves(f"{prefix}{name}.", before, after)
+        else:
+            yield from _difference(f"{prefix}{name}", before, after)
+
+
+def _difference(name: str, then: object, now: object) -> Iterator[str]:
+    if then != now:
+        yield f"{name}: {_said(then)} then, {_said(now)} now"
+
+
+def _said(value: object) -> str:
+    if value is None or value == "":
+        return "nothing"
+    return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
