@@ -106,12 +106,12 @@ def test_an_unknown_feature_set_is_one_short_sentence(tmp_path):
     """The check that looks at several keys once printed the whole study as what it had found."""
     study = yaml.safe_load(asset("pipelines/studies/demo.yaml").read_text())
     name, experiment = next((name, each) for name, each in study["experiments"].items() if each.get("features"))
-    experiment["features"] = ["textur"]
+    experiment["features"] = ["textures"]
     path = tmp_path / "study.yaml"
     path.write_text(yaml.safe_dump(study))
     said = call("run", path, "--workspace", tmp_path / "w")
     assert said.returncode == 2
-    assert f"{path}: experiments.{name}.features: 'textur' is unknown" in said.stderr
+    assert f"{path}: experiments.{name}.features: 'textures' is unknown" in said.stderr
     assert "found" not in said.stderr and len(said.stderr) < 300
 
 

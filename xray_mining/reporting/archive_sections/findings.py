@@ -32,7 +32,10 @@ def build(results: ArchiveResults) -> Section:
     kinds: dict[str, dict[Finding, dict[str, Mapping[str, Any]]]] = {"label": {}, "group": {}, "number": {}}
     for row in frame.iter_rows(named=True):
         kinds[row["kind"]].setdefault((row["source"], row["name"]), {})[row["answer"]] = row
-    note = few_note(results) if frame["few"].any() else ""
+
+    def note(kind: str) -> str:
+        return few_note(results) if frame.filter(kind=kind)["few"].any() else ""
+
     blocks: list[Block] = []
     if kinds["label"]:
         counts: list[tuple[str, float | None]] = [
@@ -47,11 +50,11 @@ def build(results: ArchiveResults) -> Section:
             caption="Patients of whom a label is present.",
             alternative=f"Patients of whom a label is present: {said(counts)}.",
         )
-        blocks += [Figures((figure,)), _labels(kinds["label"], note)]
+        blocks += [Figures((figure,)), _labels(kinds["label"], note("label"))]
     if kinds["group"]:
-        blocks.append(_groups(kinds["group"], results.overview.least_patients, note))
+        blocks.append(_groups(kinds["group"], results.overview.least_patients, note("group")))
     if kinds["number"]:
-        blocks.append(_numbers(kinds["number"], note))
+        blocks.append(_numbers(kinds["number"], note("number")))
     every, listed = int(frame["findings"][0]), sum(len(found) for found in kinds.values())
     sources = sorted(frame["source"].unique())
     cut = f" Listed are the {listed} that are known of most patients." if every > listed else ""
