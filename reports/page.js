@@ -32,8 +32,30 @@ for (const table of document.querySelectorAll(".table table")) {
         });
       }
       body.append(...rows);
+      shorten(table.closest(".table"));
     });
   }
+}
+// A long table shows its first rows until it is opened; without this script, and on paper, all are there.
+function shorten(place) {
+  const first = Number(place.dataset.first || 0);
+  const short = first > 0 && !place.hasAttribute("data-open");
+  Array.from(place.querySelector("tbody").rows).forEach((row, at) => { row.hidden = short && at >= first; });
+}
+for (const place of document.querySelectorAll(".table[data-first]")) {
+  const count = place.querySelector("tbody").rows.length;
+  const button = document.createElement("button");
+  button.type = "button";
+  button.className = "take more";
+  const say = () => {
+    const open = place.hasAttribute("data-open");
+    button.textContent = open ? "Show fewer rows" : `Show all ${count} rows`;
+    button.setAttribute("aria-expanded", String(open));
+    shorten(place);
+  };
+  button.addEventListener("click", () => { place.toggleAttribute("data-open"); say(); });
+  place.querySelector(".under").prepend(button);
+  say();
 }
 // A drawing as a file of its own; the same files lie in the folder beside this page.
 for (const drawing of document.querySelectorAll("figure.drawing")) {

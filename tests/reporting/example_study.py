@@ -614,6 +614,11 @@ def _notes(folder: Path, maker: str) -> None:
             {"step": step, "words": words, "images": images, "studies": images, "patients": patients}
             for step, words, images, patients in steps
         ],
+        "ages": [
+            {"sex": sex, "band": f"{low} to {low + 9}", "patients": None if low == 70 else 60 + low // 2}
+            for sex in ("F", "M")
+            for low in range(20, 80, 10)
+        ],
         "roles": [
             {"role": "train", "images": 600, "patients": 600},
             {"role": "validation", "images": 200, "patients": 200},

@@ -1,5 +1,6 @@
 """The page from the frozen example: every number, every section, nothing foreign, everything escaped."""
 
+import dataclasses
 import json
 import os
 import re
@@ -10,9 +11,19 @@ import html5lib
 import polars as pl
 import pytest
 
-from xray_mining.reporting.page import section_modules
+from xray_mining.reporting.page import alerts, build, section_modules
 from xray_mining.reporting.results import Results
-from xray_mining.reporting.section import Column, Gallery, Points, Section, Table, Text, refuse_doubles
+from xray_mining.reporting.section import (
+    Column,
+    Figures,
+    Folded,
+    Gallery,
+    Points,
+    Section,
+    Table,
+    Text,
+    refuse_doubles,
+)
 from xray_mining.reporting.sections.comparison import adjusted_words
 
 GOLDEN = Path(__file__).with_name("golden_page.json")
@@ -146,6 +157,7 @@ def test_every_table_and_figure_lies_beside(sections: list[Section], page: Path)
     beside = page.with_suffix("")
     tables = {table.name for section in sections for table in section.tables}
     figures = {figure.name for section in sections for figure in section.figures}
+    figures |= {"forest-example-age-age-years", "forest-example-g2-vs-g3-group"}  # above the sections
     assert {path.stem for path in (beside / "tables").glob("*.csv")} == tables
     assert {path.stem for path in (beside / "figures").glob("*.svg")} == figures
     head = (beside / "tables" / "comparison-example-age-age-years.csv").read_text(encoding="utf-8").splitlines()[0]
@@ -211,3 +223,33 @@ def test_a_table_that_is_named_like_a_section_is_refused_when_it_is_built():
         Section("age", "Age", "How old.", (table,))
     with pytest.raises(ValueError, match="table age of section other has the name of section age"):
         refuse_doubles([Section("age", "Age", "How old."), Section("other", "Other", "More.", (table,))])
+
+
+def test_all_models_stand_right_below_the_answers_and_failed_checks_are_named_there(example: Path, page: Path):
+    text = page.read_text(encoding="utf-8")
+    places = [text.index(each) for each in ('class="answer"', 'id="forest-example-age-age-years"', 'class="alerts"')]
+    assert places == sorted(places) and text.count('id="forest-example-age-age-years"') == 1
+    checks = Results.load(example).check_results
+    failed = checks.filter(outcome="failed")["code"].unique().sort().to_list()
+    assert failed and f"this: {', '.join(failed)}." in text, "the example's checks are about the whole study"
+
+
+def test_a_check_is_shown_without_the_name_of_what_it_is_about(example: Path):
+    results = Results.load(example)
+    row = results.check_results.row(0, named=True) | {"code": "SHORT002", "outcome": "failed"}
+    row |= {"about": "age_convnext", "sentence": "age_convnext: sharpened, the MAE is 1 year above."}
+    told = dataclasses.replace(results, check_results=pl.DataFrame([row], schema=results.check_results.schema))
+    (alert,) = alerts(told, build(told))
+    assert (alert["about"], alert["sentence"]) == ("age convnext", "Sharpened, the MAE is 1 year above.")
+    (section,) = (each for each in build(told) if each.anchor == "audits")
+    assert section.tables[0].rows[0].cells[3].text == "Sharpened, the MAE is 1 year above."
+    assert results.about_words("example-age/age_years") == "Age" and results.about_words("") == ""
+
+
+def test_flows_stand_side_by_side_and_folded(sections: list[Section]):
+    flow = next(each for each in sections if each.anchor == "flow")
+    (folded,) = (block for block in flow.blocks if isinstance(block, Folded))
+    (figures,) = folded.blocks
+    assert [each.name for each in figures.figures] == ["flow-example-age", "flow-example-g2-vs-g3"]
+    (people,) = (block for block in flow.blocks if isinstance(block, Figures))
+    assert "pattern" in people.figures[0].svg and "70 to 79: few and few" in people.figures[0].alternative

@@ -21,6 +21,7 @@ from xray_mining.evaluation.comparisons import Smallest
 from xray_mining.evaluation.estimates import probabilities, score
 from xray_mining.evaluation.gather import Gathered, Task, finding, gather
 from xray_mining.evaluation.options import EvaluationOptions
+from xray_mining.evaluation.people import by_age_and_sex
 from xray_mining.evaluation.skill import worse_than_guessing
 from xray_mining.evaluation.subgroups import by_subgroup
 from xray_mining.models.freshness import Standing
@@ -246,7 +247,9 @@ class _Written:
         flows, rows = [], []
         for digest, cohort in self.found.cohorts.items():
             names = [name for task in self.found.tasks if task.cohort.digest == digest for name in sorted(task.models)]
-            flows.append(cohorts.flow(cohort, names, self._rotations(digest)))
+            least, width = self.options.least_patients, self.options.age_band_years
+            ages = by_age_and_sex(cohort, self.found.attributes, self.table_one[digest], least, width)
+            flows.append(cohorts.flow(cohort, names, self._rotations(digest)) | {"ages": ages})
             rows += self.table_one[digest]
             audited, judged = audits.drift_between_splits(cohort, self.found.attributes)
             self.audited += audited

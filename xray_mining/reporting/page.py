@@ -11,11 +11,15 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+import polars as pl
+
+from xray_mining.records.check_results import words
 from xray_mining.reporting import documents, sections, side_by_side
 from xray_mining.reporting.figures import standalone
 from xray_mining.reporting.layout import title_of
-from xray_mining.reporting.results import Results
-from xray_mining.reporting.section import Section, refuse_doubles
+from xray_mining.reporting.results import Results, Task
+from xray_mining.reporting.section import Figure, Section, refuse_doubles
+from xray_mining.reporting.sections import comparison
 from xray_mining.workspace import asset, write_atomically
 
 
@@ -60,7 +64,15 @@ def alerts(results: Results, built: Sequence[Section]) -> list[dict[str, str]]:
     worst = {"error": 0, "warning": 1, "note": 2}
     failed = [row for row in results.check_results.iter_rows(named=True) if row["outcome"] == "failed"]
     failed.sort(key=lambda row: (worst[row["severity"]], row["code"], row["sentence"]))
-    return [row | {"anchor": row["section"] if row["section"] in anchors else "audits"} for row in failed]
+    return [
+        row
+        | {
+            "anchor": row["section"] if row["section"] in anchors else "audits",
+            "sentence": words(row),
+            "about": results.about_words(row["about"]),
+        }
+        for row in failed
+    ]
 
 
 def environment() -> Any:
@@ -93,13 +105,32 @@ def render(results: Results, built: Sequence[Section]) -> str:
             {
                 "title": title_of(results, task) if len(results.tasks) > 1 else "",
                 "sentences": results.answers.get(task.task, ()) or ("No answer: there are no estimates of it.",),
+                "touched": _touched(results, task),
             }
             for task in results.tasks
         ],
+        "figures": lead_figures(results),
         "calm": _calm(results),
         "facts": _facts(results),
     }
     return rendered(head, alerts(results, built), built)
+
+
+def lead_figures(results: Results) -> list[Figure]:
+    """Right below the answers: all models of each task, which show at once how far the best is from the others."""
+    return [figure for task in results.tasks if (figure := comparison.all_models(results, task)) is not None]
+
+
+def _touched(results: Results, task: Task) -> str:
+    """Which failed checks stand between a reader and this answer; empty where there are none."""
+    names = {"", task.task, task.cohort, *task.experiments}
+    failed = results.check_results.filter((pl.col("outcome") == "failed") & pl.col("about").fill_null("").is_in(names))
+    codes = failed["code"].unique().sort().to_list()
+    if not codes:
+        return ""
+    return (
+        f"{failed.height} failed {'check touches' if failed.height == 1 else 'checks touch'} this: {', '.join(codes)}."
+    )
 
 
 def rendered(head: dict[str, Any], found: Sequence[dict[str, str]], built: Sequence[Section]) -> str:
@@ -109,20 +140,20 @@ def rendered(head: dict[str, Any], found: Sequence[dict[str, str]], built: Seque
     """
     from markupsafe import Markup
 
-    refuse_doubles(built)
+    refuse_doubles(built, head.get("figures", ()))
     style, script = asset("reports/style.css").read_text("utf-8"), asset("reports/page.js").read_text("utf-8")
     seal = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
     alerted = {
         section.anchor: sum(row.get("within", row["anchor"]) == section.anchor for row in found) for section in built
     }
-    words = {"alerts": f"{len(found)} {'check' if len(found) == 1 else 'checks'} failed", "alerted": "failed"}
+    said = {"alerts": f"{len(found)} {'check' if len(found) == 1 else 'checks'} failed", "alerted": "failed"}
     return (
         environment()
         .get_template("page.html.j2")
         .render(
-            page=words | head,
+            page={"figures": ()} | said | head,
             sections=built,
-            alerts=found,
+            alerts=[{"about": ""} | each for each in found],
             alerted=alerted,
             style=Markup(style),
             script=Markup(script),
@@ -166,11 +197,13 @@ def write(folders: Path | Sequence[Path], page: Path) -> ReportSummary:
         built = build(studies[0])
         failed = len(alerts(studies[0], built))
         text = render(studies[0], built)
+        lead = lead_figures(studies[0])
     else:
         head, found, built = side_by_side.head_and_sections(studies)
         failed = len(found)
         text = rendered(head, found, built)
-    write_beside(beside, built)
+        lead = []
+    write_beside(beside, built, lead)
     if len(studies) == 1:
         write_bytes(beside / "model_card.md", documents.model_card(studies[0]).encode())
         write_bytes(beside / "methods.md", documents.methods(studies[0]).encode())
@@ -184,15 +217,20 @@ def write(folders: Path | Sequence[Path], page: Path) -> ReportSummary:
         bytes=len(text.encode()),
         sections=len(built),
         tables=sum(len(section.tables) for section in built),
-        figures=sum(len(section.figures) for section in built),
+        figures=len(lead) + sum(len(section.figures) for section in built),
         alerts=failed,
     )
 
 
-def write_beside(beside: Path, built: Sequence[Section]) -> None:
-    """Every table as CSV, every figure as SVG, every picture as PNG in the folder beside a page; older ones go."""
+def write_beside(beside: Path, built: Sequence[Section], lead: Sequence[Figure] = ()) -> None:
+    """Every table as CSV, every figure as SVG, every picture as PNG in the folder beside a page; older ones go.
+
+    `lead` are the figures above all sections.
+    """
     for kept in ("tables", "figures"):
         shutil.rmtree(beside / kept, ignore_errors=True)
+    for figure in lead:
+        write_bytes(beside / "figures" / f"{figure.name}.svg", standalone(figure).encode())
     for section in built:
         for table in section.tables:
             write_bytes(beside / "tables" / f"{table.name}.csv", table.csv().encode())

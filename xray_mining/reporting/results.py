@@ -251,6 +251,16 @@ class Results:
             & (pl.col("level") == task.level)
         )
 
+    def about_words(self, about: str | None) -> str:
+        """What a check is about, as people call it: a task, a cohort or an experiment; empty for the whole study."""
+        task = next((task for task in self.tasks if task.task == about), None)
+        if task is not None:
+            return task.words if len(self.tasks) > 1 else ""
+        note = self.experiments.get(about or "")
+        if note is not None:
+            return note.words
+        return self.cohort_words(about or "") if len(self.cohorts) > 1 else ""
+
     def outcomes(self, *codes: str) -> set[str]:
         """How the checks with these codes ended, over all their rows."""
         return set(self.check_results.filter(pl.col("code").is_in(list(codes)))["outcome"])

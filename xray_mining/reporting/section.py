@@ -53,6 +53,8 @@ class Table:
     columns: tuple[Column, ...]
     rows: tuple[Row, ...]
     note: str = ""
+    first: int = 0
+    """Only so many rows are shown until the reader opens the table; 0 shows all. CSV and paper have all."""
 
     def __post_init__(self) -> None:
         for row in self.rows:
@@ -160,6 +162,14 @@ class Code:
 
 
 @dataclass(frozen=True, slots=True)
+class Folded:
+    """Blocks behind a line that opens them: what few readers ask for."""
+
+    title: str
+    blocks: tuple["Block", ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Part:
     """Blocks under a heading of their own, as one target of several."""
 
@@ -168,7 +178,7 @@ class Part:
     sentence: str = ""
 
 
-Block: TypeAlias = Table | Figure | Figures | Gallery | Text | Points | Code | Part
+Block: TypeAlias = Table | Figure | Figures | Gallery | Text | Points | Code | Folded | Part
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,9 +213,9 @@ class Section:
         return [block for block in self.everything() if isinstance(block, Gallery)]
 
 
-def refuse_doubles(sections: Iterable[Section]) -> None:
+def refuse_doubles(sections: Iterable[Section], lead: Iterable[Figure] = ()) -> None:
     """ValueError where two things of a page have one name: a link would lead to the first, a file be written twice."""
-    owners: dict[str, str] = {}
+    owners = {figure.name: f"figure {figure.name} above all sections" for figure in lead}
     for section in sections:
         names = [(section.anchor, f"section {section.anchor}")]
         names += [(table.name, f"table {table.name} of section {section.anchor}") for table in section.tables]
@@ -219,7 +229,7 @@ def refuse_doubles(sections: Iterable[Section]) -> None:
 def _flat(blocks: Iterable[Block]) -> Iterator[Block]:
     for block in blocks:
         yield block
-        if isinstance(block, Part):
+        if isinstance(block, Part | Folded):
             yield from _flat(block.blocks)
         elif isinstance(block, Figures):
             yield from block.figures

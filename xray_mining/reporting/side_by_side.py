@@ -203,7 +203,10 @@ def _people(studies: Sequence[Results]) -> Section:
         rows.append(Row((Cell(words), *(cell_of(cells.get(key)) for _, cells in columns))))
     heads = (Column(""), *(Column(name, numeric=True) for name, _ in columns))
     table = Table(
-        "people", "All members of each cohort: mean ± standard deviation, or number (share)", heads, tuple(rows)
+        "people-compared",
+        "All members of each cohort: mean ± standard deviation, or number (share)",
+        heads,
+        tuple(rows),
     )
     return Section("people", "Who they are", "Each patient is counted once in each cohort.", (table,))
 
@@ -229,7 +232,9 @@ def _versions(studies: Sequence[Results]) -> Section:
         if differing
         else "All were made with the same versions of the packages that can change a number."
     )
-    return Section("versions", "Versions", sentence, (Table("versions", "Versions and seeds", heads, tuple(rows)),))
+    return Section(
+        "versions", "Versions", sentence, (Table("versions-compared", "Versions and seeds", heads, tuple(rows)),)
+    )
 
 
 def _kinds(results: Results) -> list[str]:

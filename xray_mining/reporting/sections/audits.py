@@ -6,6 +6,7 @@ from typing import Any
 
 import polars as pl
 
+from xray_mining.records.check_results import words
 from xray_mining.reporting.metrics import number, p_value
 from xray_mining.reporting.results import Results
 from xray_mining.reporting.section import Block, Cell, Code, Column, Row, Section, Table, Text
@@ -35,14 +36,14 @@ def build(results: Results) -> Section:
     found = sorted(frame.iter_rows(named=True), key=lambda row: (order[row["outcome"]], row["code"], row["sentence"]))
     rows = []
     for row in found:
-        words, mark = _OUTCOMES[row["outcome"]]
+        outcome, mark = _OUTCOMES[row["outcome"]]
         rows.append(
             Row(
                 (
                     Cell(row["code"]),
-                    Cell(words, row["severity"] if row["outcome"] == "failed" else "", mark=mark),
+                    Cell(outcome, row["severity"] if row["outcome"] == "failed" else "", mark=mark),
                     Cell(row["title"]),
-                    Cell(row["sentence"], row["subject"]),
+                    Cell(words(row), results.about_words(row["about"])),
                 )
             )
         )

@@ -7,7 +7,7 @@ from xray_mining.reporting.figures import forest
 from xray_mining.reporting.layout import Cautions, by_task, metric_columns, model_cell
 from xray_mining.reporting.metrics import interval, metric_of, number, p_value
 from xray_mining.reporting.results import Results, Task
-from xray_mining.reporting.section import Block, Cell, Column, Figure, Figures, Row, Section, Table, Text
+from xray_mining.reporting.section import Block, Cell, Column, Figure, Row, Section, Table, Text
 
 ORDER = 30
 
@@ -115,9 +115,6 @@ def _task(results: Results, task: Task) -> tuple[list[Block], str]:
     if not notes:
         return [], "There is no estimate: no model of this task has predictions for test patients."
     blocks: list[Block] = []
-    figure = _forest(results, task, plain)
-    if figure is not None:
-        blocks.append(Figures((figure,)))
     names = [name for name in METRICS[task.kind] if name in set(plain["metric"])]
     rows, told = [], Cautions()
     for note in notes:
@@ -157,7 +154,9 @@ def at_main_point(rows: pl.DataFrame) -> pl.DataFrame:
     return rows.filter(pl.col("operating_point").fill_null("").is_in(["", "youden", "largest"]))
 
 
-def _forest(results: Results, task: Task, plain: pl.DataFrame) -> Figure | None:
+def all_models(results: Results, task: Task) -> Figure | None:
+    """Every model of a task with its interval, for the top of the page; None where nothing was scored."""
+    plain = at_main_point(results.scores(task).filter((pl.col("baseline") == "") & (pl.col("class") == "")))
     rows = plain.filter(pl.col("metric") == task.metric)
     if rows.is_empty():
         return None
@@ -177,7 +176,7 @@ def _forest(results: Results, task: Task, plain: pl.DataFrame) -> Figure | None:
         f"forest-{task.anchor}",
         lines,
         label=f"{metric.title}{unit}",
-        caption=f"{metric.title} of every model with its interval; hollow marks are nulls and the oracle.",
+        caption=f"{task.words}: {metric.title} of every model with its interval; hollow: nulls and the oracle.",
         alternative=f"{metric.title} by model: {words}.",
         reference=chance[0] if chance else None,
         reference_words=chance[1] if chance else "",

@@ -9,6 +9,8 @@ from xray_mining.reporting.results import Results, slug
 from xray_mining.reporting.section import Block, Cell, Column, Part, Row, Section, Table
 
 ORDER = 20
+FIRST_ROWS = 8
+"""Age, sex and the first bands: what every reader looks for."""
 
 _VARIABLES = {
     "age_years": "Age",
@@ -88,6 +90,7 @@ def _table(results: Results, cohort: str) -> Table:
         "number, share",
         tuple(heads),
         tuple(lines),
+        first=FIRST_ROWS,
     )
 
 

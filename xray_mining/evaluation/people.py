@@ -1,0 +1,51 @@
+"""Members of a cohort by age and sex, for a small picture of them; small cells as in Table 1."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import polars as pl
+
+from xray_mining.evaluation.subgroups import age_bands, told_cells
+from xray_mining.records.cohort import FrozenCohort
+
+DRAWN = ("F", "M")
+
+
+def by_age_and_sex(
+    cohort: FrozenCohort,
+    attributes: pl.DataFrame,
+    table_one: Sequence[Mapping[str, Any]],
+    least: int,
+    width: int,
+) -> list[dict[str, Any]]:
+    """Rows of `sex`, `band` and `patients` (None: not told), bands in order; each patient counts once, as in Table 1.
+
+    `attributes` are of the members, by image_key; what `table_one` of the cohort does not tell is not told here.
+    """
+    members = cohort.members().select("image_key", "patient_key")
+    frame = members.join(attributes.select("image_key", "age_years", "patient_sex"), on="image_key", how="left")
+    frame = frame.sort("image_key").unique("patient_key", keep="first", maintain_order=True)
+    frame = frame.with_columns(age_bands(frame["age_years"], width).alias("band"))
+    hidden = {
+        (row["level"], "" if row["column"] == "all" else row["column"])
+        if row["variable"] == "age_band"
+        else ("", row["level"])
+        for row in table_one
+        if row["hidden"]
+        and (
+            (row["variable"] == "age_band" and row["column"] in ("all", *DRAWN))
+            or (row["variable"] == "patient_sex" and row["column"] == "all")
+        )
+    }
+    told = told_cells(frame["band"], frame["patient_sex"], frame["patient_key"].to_numpy(), least, hidden)
+    ages = frame.drop_nulls("band").sort("age_years")["band"].unique(maintain_order=True).to_list()
+    counts = {(band, sex): count for band, sex, count in frame.group_by("band", "patient_sex").len().iter_rows()}
+    return [
+        {
+            "sex": sex,
+            "band": band,
+            "patients": count if (count := counts.get((band, sex), 0)) == 0 or (band, sex) in told else None,
+        }
+        for sex in DRAWN
+        for band in ages
+    ]
