@@ -3,7 +3,7 @@
 -- one row: one exposure with the lowest and highest key of the members that show it
 -- needs: near_duplicates
 -- example: xray-mining check age_balanced
--- by group, not by pair: two copies may be near only to a third, which is no member
+-- note: by group, not by pair: two copies may be near only to a third, which is no member
 select
     min(members.image_key) as image_key,
     max(members.image_key) as other_image_key

@@ -1,6 +1,6 @@
 -- question: what tells patients with a finding from alike patients without it
 -- one row: one patient's latest frontal image, of a case or of one of its controls
--- an image's label goes before its study's, and that before its patient's; a label in doubt (-1),
+-- note: an image's label goes before its study's, and that before its patient's; a label in doubt (-1),
 -- or that two sources contradict, makes neither a case nor a control
 -- parameter: $finding text  name of the finding that makes a case
 -- parameter: $controls integer = 1  controls for each case

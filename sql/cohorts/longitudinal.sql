@@ -1,6 +1,6 @@
 -- question: how a chest changes within a patient over the years
 -- one row: one frontal image of a patient with at least two, far enough apart
--- time is counted by the days of the studies, or by ages where a patient has none
+-- note: time is counted by the days of the studies, or by ages where a patient has none
 -- parameter: $least_days integer = 365  days between a patient's first and last image
 -- parameter: $least_images integer = 2  images of a patient
 -- target: age_years number years

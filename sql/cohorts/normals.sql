@@ -1,6 +1,6 @@
 -- question: how normal chests look over age and sex: images that a reader found free of findings
 -- one row: one patient's latest frontal image without a finding
--- every source that speaks of it must say so, and no other finding may be present or in doubt
+-- note: every source that speaks of it must say so, and no other finding may be present or in doubt
 -- parameter: $finding text = 'no_finding'  name of the finding that says so
 -- parameter: $aside texts = support_devices  findings, with commas, that a normal chest may have
 -- parameter: $youngest number = 18  youngest age, years

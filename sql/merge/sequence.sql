@@ -1,9 +1,9 @@
 -- question: in which order a patient's images were made, and what says so
 -- one row: one kept image of a patient with several, from 1, the earliest
 -- example: run by `xray-mining merge`
--- by the day of the study, else the follow-up number, else the age, each where it is known of all
--- of the patient's images; then by what is known of some (unknown before known); then as the set
--- lists its images, which is an order, but says nothing of time
+-- note: by the day of the study, else the follow-up number, else the age, each where it is known of
+-- all of the patient's images; then by what is known of some (unknown before known); then as the
+-- set lists its images, which is an order, but says nothing of time
 create temp table sequenced as
 with
 follow_ups as (

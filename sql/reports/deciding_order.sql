@@ -1,8 +1,9 @@
 -- question: what tells which of a patient's images is the later one
 -- one row: one patient of the cohort with several images to choose from
 -- example: shown by `xray-mining cohort age_balanced`
--- of a patient with several members those are compared; of one with a single member, that member
--- with the image before it (or, of the earliest, after it) among the frontal ones that are there
+-- note: of a patient with several members those are compared; of one with a single member, that
+-- member with the image before it (or, of the earliest, after it) among the frontal ones that are
+-- there
 with
 chosen as (
     select

@@ -2,7 +2,7 @@
 -- one row: one of the images asked for
 -- parameter: $image_keys texts  the images
 -- example: read by the null model 'metadata'
--- age is not among them: a target may be made of it
+-- note: age is not among them: a target may be made of it
 with
 asked as (
     select unnest($image_keys)::uuid as image_key

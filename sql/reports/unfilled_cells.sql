@@ -39,6 +39,45 @@ short as (
     where members < $per_cell
 ),
 
+-- years of age that follow one another and are told in the same words
+runs as (
+    select
+        patient_sex,
+        words,
+        min(age) as first_age,
+        max(age) as last_age,
+        count(*) as years
+    from (
+        select
+            patient_sex,
+            age,
+            if(members < 10, 'under 10', members::varchar) as words,
+            age - row_number() over (
+                partition by patient_sex, if(members < 10, 'under 10', members::varchar)
+                order by age
+            ) as run
+        from short
+    ) as numbered
+    group by patient_sex, words, run
+),
+
+told as (
+    select
+        patient_sex,
+        count(*) as runs,
+        sum(years) as years,
+        sum(years) filter (where words = 'under 10') as few_years,
+        min(first_age) as first_age,
+        max(last_age) as last_age,
+        string_agg(
+            if(first_age = last_age, '', if(years = $oldest - $youngest + 1, 'all of ', ''))
+            || first_age || if(first_age = last_age, '', ' to ' || last_age) || ': ' || words,
+            '; ' order by first_age
+        ) as listed
+    from runs
+    group by patient_sex
+),
+
 totals as (
     select
         (select count(*) from filled) as all_cells,
@@ -53,12 +92,13 @@ from totals
 where short_cells > 0
 union all
 select
-    case patient_sex when 'F' then 'Females' else 'Males' end || ': '
-    || string_agg(
-        age || ' (' || if(members < 10, 'under 10', members::varchar) || ')',
-        ', ' order by age
+    case patient_sex when 'F' then 'Females' else 'Males' end || ', patients by year of age: '
+    || if(
+        runs <= 10,
+        listed,
+        years || ' years between ' || first_age || ' and ' || last_age || ' are short'
+        || coalesce(', ' || few_years || ' of them under 10', '')
     )
-    || ' [age (patients)].' as sentence
-from short
-group by patient_sex
+    || '.' as sentence
+from told
 order by sentence

@@ -135,7 +135,35 @@ def test_age_balanced_takes_as_many_of_each_cell_and_says_which_are_short(worksp
     cohort = freeze(workspace, "age_balanced", "b", {"per_cell": 2, "youngest": 30, "oldest": 31}, 3, "b")
     assert cohort.members().height == 5
     text = " ".join(cohort.sentences)
-    assert "2 of 4 cells" in text and text.count("31 (under 10)") == 2 and "30 (" not in text
+    assert "2 of 4 cells" in text and text.count("31: under 10.") == 2 and "30" not in text
+
+
+@pytest.mark.parametrize(
+    ("per_year", "oldest", "words"),
+    [
+        (1, 69, "all of 21 to 69: under 10."),
+        (12, 30, "all of 21 to 30: 12."),
+        (None, 29, "21: 11; 22: 12; 23: 13; 24: 14; 25: 15; 26: 16; 27: 17; 28: 18; 29: 19."),
+        (None, 40, "20 years between 21 and 40 are short."),
+    ],
+)
+def test_short_years_are_told_in_a_few_words(per_year, oldest, words, workspace, put, make):
+    ages = [age for age in range(21, oldest + 1) for _ in range(per_year or age - 10)]
+    cells = [(25, "M"), *((age, "F") for age in ages)]
+    put(Images, [make.image(n, age_years=age + 0.5, patient_sex=sex) for n, (age, sex) in enumerate(cells)])
+    cohort = freeze(workspace, "age_balanced", "b", {"oldest": oldest}, 3)
+    [women] = [each for each in cohort.sentences if each.startswith("Females")]
+    assert women == f"Females, patients by year of age: {words}"
+
+
+def test_a_note_is_a_sentence_of_its_own():
+    lines = cohort_description("disease_groups").lines()
+    [row] = [each for each in lines if each.startswith("one row: ")]
+    [note] = [each for each in lines if each.startswith("note: ")]
+    assert row == "one row: one patient's latest frontal image with a known group"
+    assert note.startswith("note: an image's label") and note.endswith("in neither")
+    for name in known_cohorts():
+        assert all(len(each) < 120 for each in (read_query(name).header.question, read_query(name).header.one_row))
 
 
 def test_age_balanced_takes_the_latest_image_of_a_patient(workspace, put, make):

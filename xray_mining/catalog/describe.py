@@ -30,6 +30,7 @@ class CohortDescription:
     cohort: str
     question: str
     one_row: str
+    notes: tuple[str, ...]
     parameters: tuple[Parameter, ...]
     targets: tuple[str, ...]
     steps: tuple[str, ...]
@@ -44,6 +45,7 @@ class CohortDescription:
         return [
             f"{self.cohort}: {self.question}",
             f"one row: {self.one_row}",
+            *(f"note: {each}" for each in self.notes),
             *(["parameters:", *parameters] if parameters else ["no parameters"]),
             *(["targets:", *(f"  {each}" for each in self.targets)] if self.targets else ["no targets"]),
             "steps:",
@@ -99,7 +101,7 @@ def cohort_description(query: str) -> CohortDescription:
     )
     words = tuple(step.words for step in flow.steps(tree, asked.where))
     return CohortDescription(
-        asked.name, header.question, header.one_row, header.parameters, targets, words, header.example
+        asked.name, header.question, header.one_row, header.notes, header.parameters, targets, words, header.example
     )
 
 

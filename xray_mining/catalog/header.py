@@ -38,6 +38,8 @@ class Header:
     question: str
     one_row: str
     example: str = ""
+    notes: tuple[str, ...] = ()
+    """What else a reader must know, a sentence a `-- note:` line."""
     parameters: tuple[Parameter, ...] = ()
     targets: tuple[Target, ...] = ()
     code: str = ""
@@ -102,18 +104,23 @@ def read_header(text: str, where: str) -> Header:
     targets: list[Target] = []
     check: dict[str, str] = {}
     several: dict[str, list[str]] = {"needs": [], "report": []}
+    notes: list[str] = []
     last = ""
     for line in text.splitlines():
         if not line.startswith("--"):
             if line.strip():
                 break
             continue
-        found = re.match(r"^--\s(question|one row|parameter|target|made of|example|check|needs|report):\s*(.*)$", line)
+        found = re.match(
+            r"^--\s(question|one row|parameter|target|made of|example|note|check|needs|report):\s*(.*)$", line
+        )
         content = line[2:].strip()
         if not found:
             # a line without a name goes on with the sentence above it
             if last in single and content:
                 single[last] += f" {content}"
+            elif last == "note" and content:
+                notes[-1] += f" {content}"
             continue
         last, content = found[1], found[2].strip()
         if last == "parameter":
@@ -131,6 +138,8 @@ def read_header(text: str, where: str) -> Header:
             if not matched:
                 raise UserError(f"{where}: '-- check: {content}' must read like '-- check: LEAK001 error cohort'")
             check = matched.groupdict()
+        elif last == "note":
+            notes.append(content)
         elif last in several:
             several[last] += content.split()
         else:
@@ -142,6 +151,7 @@ def read_header(text: str, where: str) -> Header:
         single["question"],
         single["one row"],
         single["example"],
+        tuple(notes),
         tuple(parameters),
         tuple(targets),
         needs=tuple(several["needs"]),
