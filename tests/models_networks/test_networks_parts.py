@@ -13,7 +13,7 @@ from xray_mining.errors import UserError
 from xray_mining.models import heads, losses  # noqa: F401  (they register)
 from xray_mining.models.augment import Augmenter
 from xray_mining.models.backbones import load_backbone
-from xray_mining.models.course import validation_error
+from xray_mining.models.course import joined, validation_error
 from xray_mining.models.data import PlainBatches, Radiographs, Schedule, TrainingSteps, loader, resized
 from xray_mining.models.heads import Range, make_head
 from xray_mining.models.losses import DEFAULTS, find_loss
@@ -261,3 +261,10 @@ def test_validation_error_is_read_from_the_whole_table():
         -(np.log(0.9) + np.log(0.5)) / 2
     )
     assert validation_error(np.array([np.nan]), np.array([1.0]), np.ones(1), False) == np.inf
+
+
+def test_a_rank_without_validation_images_is_left_out_of_the_whole():
+    full = (np.array([0, 1]), np.array([[0.2, 0.8], [0.5, 0.5]]))
+    empty = (np.empty(0, np.int64), np.empty(0))
+    rows, values = joined([full, empty])
+    assert rows.tolist() == [0, 1] and values.shape == (2, 2)

@@ -75,11 +75,45 @@ class Table:
     def folds(self) -> list[tuple[Array, Array]]:
         """Patient-grouped inner folds: rows to fit on and rows held out."""
         count = min(INNER_FOLDS, np.unique(self.patients).size)
-        splitter = StratifiedGroupKFold(count) if self.classes else GroupKFold(count)
+        if not self.classes:
+            return list(GroupKFold(count).split(self.truths, self.truths, self.patients))
+        if min(self.patients_of_classes()) < INNER_FOLDS:
+            return self._folds_of_small_classes(count)
         with warnings.catch_warnings():
-            # A fold may lack members of a small class: its loss counts all the same.
+            # A fold may lack images of a class of few images: its loss counts all the same.
             warnings.filterwarnings("ignore", message="The least populated class in y has only")
-            return list(splitter.split(self.truths, self.truths, self.patients))
+            return list(StratifiedGroupKFold(count).split(self.truths, self.truths, self.patients))
+
+    def patients_of_classes(self) -> list[int]:
+        """How many patients each class has."""
+        return [np.unique(self.patients[self.truths == number]).size for number in range(self.classes)]
+
+    def _folds_of_small_classes(self, count: int) -> list[tuple[Array, Array]]:
+        """Patients dealt out to the folds class by class, the smallest class first.
+
+        Every class with two patients or more is in two folds or more, so no fit lacks one: support vectors and logistic
+        regression cannot be fitted on one class.
+        """
+        fold = np.full(len(self.truths), -1)
+        dealt = 0
+        for number in np.argsort(self.patients_of_classes(), kind="stable"):
+            for patient in np.unique(self.patients[(self.truths == number) & (fold < 0)]):
+                fold[self.patients == patient] = dealt % count
+                dealt += 1
+        return [(np.flatnonzero(fold != each), np.flatnonzero(fold == each)) for each in range(count)]
+
+    def lacking(self) -> str:
+        """Why no model can be fitted with inner folds; empty where one can."""
+        if np.unique(self.patients).size < 2:
+            return "has one patient to learn from; take a cohort with more patients"
+        if self.classes and min(self.patients_of_classes()) == 0:
+            return "a class has no patient to learn from; take a larger cohort or fewer folds"
+        if self.classes and any(len(np.unique(self.truths[fitted])) < self.classes for fitted, _ in self.folds()):
+            return (
+                "a class has one patient to learn from, and a model needs two, of which one is held out; take a larger "
+                "cohort or fewer folds"
+            )
+        return ""
 
     @property
     def shares(self) -> Array:
@@ -112,12 +146,8 @@ def fit_baseline(model: str, matrix: Array, fit: Fit, components: int = 0) -> tu
     rotation has too few patients or classes to learn from.
     """
     known = fit.rows("train", "validation", labelled=True)
-    truths = fit.truths()[known]
-    patients = fit.images["patient_key"].to_numpy()[known]
-    weights = fit.images["weight"].to_numpy().astype(np.float64)[known]
-    classes = len(fit.target.classes) if fit.is_classes else 0
     where = f"target {fit.target.name}, rotation {fit.number}"
-    table = Table(matrix[known], truths, patients, weights, classes)
+    table = table_of(matrix, fit)
     learned = learn(model, table, components, max(fit.seed, 0), where)
     test = fit.rows("test")
     validation = fit.images["role"].to_numpy()[known] == "validation"
@@ -126,16 +156,23 @@ def fit_baseline(model: str, matrix: Array, fit: Fit, components: int = 0) -> tu
     return Fitted(keys, np.concatenate([learned.out_of_fold[validation], tested])), learned
 
 
+def table_of(matrix: Array, fit: Fit) -> Table:
+    """What a rotation's training and validation patients with known truths teach; `matrix` as for fit_baseline."""
+    known = fit.rows("train", "validation", labelled=True)
+    patients = fit.images["patient_key"].to_numpy()[known]
+    weights = fit.images["weight"].to_numpy().astype(np.float64)[known]
+    classes = len(fit.target.classes) if fit.is_classes else 0
+    return Table(matrix[known], fit.truths()[known], patients, weights, classes)
+
+
 def learn(model: str, table: Table, components: int = 0, seed: int = 0, where: str = "the fit") -> Learned:
     """The named model with the hyperparameters that are best over patient-grouped inner folds.
 
     `model`: ridge, logistic, boosting, support_vectors. `components` > 0 keeps that many principal components;
     boosting takes the columns as they are. Raises UserError, begun with `where`, for too few patients or classes.
     """
-    if np.unique(table.patients).size < 2:
-        raise UserError(f"{where}: has one patient to learn from; take a cohort with more patients")
-    if table.classes and len(np.unique(table.truths)) < table.classes:
-        raise UserError(f"{where}: a class has no patient to learn from; take a larger cohort or fewer folds")
+    if reason := table.lacking():
+        raise UserError(f"{where}: {reason}")
     if model == ("ridge" if table.classes else "logistic"):
         wanted = "a number; take 'logistic'" if table.classes else "a group; take 'ridge'"
         raise UserError(f"{where}: {model} predicts {wanted}")

@@ -2,6 +2,7 @@
 
 import math
 import time
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -149,8 +150,7 @@ class Watch(lightning.Callback):
         if ranks > 1:
             gathered: list[Any] = [None] * ranks
             torch.distributed.all_gather_object(gathered, (rows, values))
-            rows = np.concatenate([each[0] for each in gathered])
-            values = np.concatenate([each[1] for each in gathered])
+            rows, values = joined(gathered)
         return validation_error(values, self.validation.truths[rows], self.validation.weights[rows], self.is_classes)
 
     def _save(self, trainer: lightning.Trainer, learner: Learner) -> None:
@@ -171,3 +171,9 @@ class Watch(lightning.Callback):
                 },
             )
         self._saved_at = time.monotonic()
+
+
+def joined(parts: Sequence[tuple[np.ndarray, np.ndarray]]) -> tuple[np.ndarray, np.ndarray]:
+    """Rows and values of all ranks; a rank without an image of its own knows no number of classes and is left out."""
+    filled = [part for part in parts if len(part[0])]
+    return np.concatenate([rows for rows, _ in filled]), np.concatenate([values for _, values in filled])

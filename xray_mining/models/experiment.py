@@ -482,8 +482,8 @@ class _Task:
         owners = images["patient_key"].to_numpy()
         mapped = calibrated(fitted.values, checked, truths[checked], len(classes), owners[checked])
         frames = []
-        # Of two classes the positive one tells everything; of more, each has its rows.
-        shown = [fit.target.positive] if len(classes) == 2 else list(classes) or [""]
+        # Of a binary target the positive class tells everything; of a group, also one of two labels, each has its rows.
+        shown = [fit.target.positive] if fit.target.kind == "binary" else list(classes) or [""]
         for label in shown:
             column = classes.index(label) if label else None
             own = truths
@@ -558,7 +558,7 @@ def _column(values: "np.ndarray | None", column: int | None) -> "np.ndarray | No
 
 def _fit_null(task: _Task, fit: "Fit") -> "tuple[Fitted, dict[str, Any]]":
     from xray_mining.features.extract import extract, load
-    from xray_mining.models.baselines import fit_baseline
+    from xray_mining.models.baselines import fit_baseline, table_of
     from xray_mining.models.nulls import METADATA, centre, metadata, picture_options
 
     model = task.options.model
@@ -574,6 +574,9 @@ def _fit_null(task: _Task, fit: "Fit") -> "tuple[Fitted, dict[str, Any]]":
             return load(task.workspace, f"null_{model}", picture, task.keys(), task.store)[0]
 
         matrix = task.matrix(measured)
+    if table_of(matrix, fit).lacking():
+        # A null that cannot learn knows no more than the centre; refusing would stop studies whose own models can.
+        return centre(fit), {}
     fitted, learned = fit_baseline("logistic" if fit.is_classes else "ridge", matrix, fit)
     return fitted, learned.chosen
 

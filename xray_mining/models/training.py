@@ -214,6 +214,11 @@ def _train(network: Network, loss: Loss, job: _Job) -> Course:
     training = job.dataset(_training_rows(fit), Augmenter(options.augment, fit.seed))
     validation = job.dataset(fit.rows("validation", labelled=True))
     schedule = Schedule(len(training), options.batch_size, options.epochs, fit.seed)
+    if options.devices > schedule.images // schedule.steps_an_epoch:
+        raise UserError(
+            f"devices: {options.devices} cannot share {schedule.images} training images in batches of "
+            f"{options.batch_size}: one would have none; lower devices"
+        )
     watch = Watch(validation, fit.is_classes, job.home, job.identity, job.checkpoint_seconds)
     with _quiet_lightning(), torch.random.fork_rng():
         learner = Learner(network, loss, options, schedule)

@@ -9,9 +9,9 @@ from pathlib import Path
 from pydantic import BaseModel
 
 from xray_mining import models
-from xray_mining.errors import unknown_name
-from xray_mining.models.options import EmbeddingOptions, ExperimentOptions, NetworkOptions
-from xray_mining.records.cohort import FROZEN_FORMAT
+from xray_mining.errors import UserError, unknown_name
+from xray_mining.models.options import EmbeddingOptions, ExperimentOptions, FrozenOptions, NetworkOptions
+from xray_mining.records.cohort import FROZEN_FORMAT, Target
 from xray_mining.study.options import Study
 from xray_mining.workspace import asset, digest_of, digest_of_file, versions
 
@@ -86,15 +86,23 @@ def refuse_unknown_names(study: Study) -> None:
     from xray_mining.catalog.cohort import read_query
     from xray_mining.features.registry import find
 
-    targets: dict[str, list[str]] = {}
+    targets: dict[str, dict[str, Target]] = {}
     for key, cohort in study.cohorts.items():
         asked = read_query(cohort.query)
         asked.header.values(cohort.parameters, f"cohorts.{key}")
-        targets[key] = [each.name for each in asked.header.targets]
+        targets[key] = {each.name: each for each in asked.header.targets}
     for name, experiment in study.experiments.items():
         if experiment.target not in targets[experiment.cohort]:
             where = f"experiments.{name}.target"
             raise unknown_name(where, experiment.target, targets[experiment.cohort])
+        _refuse_other_kind(name, experiment, targets[experiment.cohort][experiment.target])
+        for member in getattr(experiment, "members", []):
+            other = study.experiments[member]
+            if (other.cohort, other.target) != (experiment.cohort, experiment.target):
+                raise UserError(
+                    f"experiments.{name}.members: '{member}' has another cohort or target; an ensemble's members share "
+                    f"both"
+                )
     for options in study.features.values():
         find(options.families)
     for options in [*study.embeddings.values(), *study.experiments.values()]:
@@ -102,6 +110,19 @@ def refuse_unknown_names(study: Study) -> None:
             _refuse_unknown_backbone(options.backbone)
         if isinstance(options, NetworkOptions):
             _refuse_unknown_loss(options.loss)
+
+
+def _refuse_other_kind(name: str, experiment: ExperimentOptions, target: Target) -> None:
+    """UserError where the model predicts numbers and the target is a group, or the reverse."""
+    key, model = ("head", experiment.head) if isinstance(experiment, FrozenOptions) else ("model", experiment.model)
+    is_classes = target.kind in ("binary", "group")
+    if model == ("ridge" if is_classes else "logistic"):
+        other = "logistic" if is_classes else "ridge"
+        predicts = "numbers" if is_classes else "groups"
+        raise UserError(
+            f"experiments.{name}.{key}: {model} predicts {predicts}, and target {target.name} is {target.kind}; take "
+            f"'{other}'"
+        )
 
 
 def _refuse_unknown_backbone(name: str) -> None:
