@@ -53,3 +53,6 @@ select * from raw_file_events;
 
 insert into ingest_runs by name
 select * from raw_ingest_runs;
+
+insert into unread_cells by name
+select * from raw_unread_cells;

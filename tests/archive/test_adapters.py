@@ -142,7 +142,7 @@ def test_of_rows_that_name_one_image_the_first_is_taken_and_the_others_are_count
         file.write("\n".join([header, *rows, *reversed(rows)]) + "\n")
     adapter = adapter_for(folder, name)
     assert adapter.repeated_rows() == len(rows)
-    places = adapter._places.values()  # ty: ignore[unresolved-attribute]
+    places = adapter._places._rows  # ty: ignore[unresolved-attribute]
     assert max(places) < adapter.table_files() - len(rows)
 
 
@@ -201,7 +201,7 @@ def test_the_older_nih_table_has_units_in_its_ages(tmp_path, shared):
 def test_a_table_may_be_split_by_semicolons_and_have_a_mark_and_ragged_rows(tmp_path):
     path = tmp_path / "t.csv"
     path.write_bytes("\ufeffa;b;b\n1;2\n3;4;5;6\n;;\n".encode())
-    assert read_table(path).rows() == [("1", "2", None), ("3", "4", "5"), (None, None, None)]
+    assert read_table(path).frame.rows() == [("1", "2", None), ("3", "4", "5"), (None, None, None)]
     path.write_text("")
     with pytest.raises(UserError, match="is empty"):
         read_table(path)

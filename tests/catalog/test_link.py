@@ -5,9 +5,9 @@ import pytest
 
 from xray_mining.catalog.link import link
 from xray_mining.catalog.query import sql
-from xray_mining.errors import UserError
+from xray_mining.errors import CheckFailed, UserError
 from xray_mining.ingest.identity import accession_key_of, public_domain
-from xray_mining.ingest.shards import accessions_frame, accessions_path
+from xray_mining.ingest.shards import accessions_frame, accessions_path, issuers_frame, issuers_path
 from xray_mining.records.images import Images
 from xray_mining.workspace import write_frame
 
@@ -74,10 +74,12 @@ def test_linking_again_replaces_the_source(linked, workspace):
     "table",
     ["PatientID,score,group\n7777,9,A\n", "PatientID,score,group\n", "PatientID,score,group\n007,1,A\n007,2,A\n"],
 )
-def test_linking_again_to_nobody_keeps_what_was_there(linked, workspace, table):
-    assert linked(table).matched == 0
+def test_linking_to_nobody_fails_and_keeps_what_was_there(linked, workspace, table):
+    with pytest.raises(CheckFailed, match="names anybody of the catalog without doubt: "):
+        linked(table)
+    assert not workspace.parts("_links", "findings").exists()
     before = linked().findings
-    with pytest.raises(UserError, match="findings that 'outcomes' gave before are kept"):
+    with pytest.raises(CheckFailed, match="findings that 'outcomes' gave before are kept"):
         linked(table)
     assert sql(workspace, "select count(*) as n from findings")["n"][0] == before
 
@@ -127,10 +129,14 @@ def test_a_study_is_found_by_its_accession_number(linked, workspace):
         (TABLE, MAPPING.replace("domain: here", "domain: hare"), "did you mean 'here'"),
         (TABLE, MAPPING.replace("unit: points", "units: points"), "did you mean 'unit'"),
         (TABLE, MAPPING.replace("patient_id: PatientID\n", ""), "either 'patient_id' or 'study_uid'"),
-        (TABLE.replace("3.5", "high"), MAPPING, "values that are no finite numbers"),
-        ("", MAPPING, "cannot be read as a table"),
-        (TABLE.replace("3.5", "nan"), MAPPING, "'score' holds 1 values that are no finite numbers"),
-        (TABLE.replace("3.5", "-inf"), MAPPING, "'score' holds 1 values that are no finite numbers"),
+        (
+            "PatientID,score,group\n007,high,A\n008,low,B\n",
+            MAPPING,
+            "'score' holds 2 values and none of them is a number",
+        ),
+        ("", MAPPING, "the table is empty"),
+        ("Q1,3.5,A\nQ2,1,B\n", MAPPING, "none of its 3 columns has a name that is asked for"),
+        (TABLE, MAPPING.replace("domain: here", "domain: here\ndomain: here"), "the key 'domain' stands twice"),
         (TABLE, MAPPING.replace("name: outcome_group", "name: severity"), "'severity' names two findings"),
         (TABLE, MAPPING.replace("name: severity", "name: key"), "'key' is a name of the keys"),
         (TABLE, MAPPING.replace("name: severity", "name: patient_key"), "'patient_key' is a name of the keys"),
@@ -141,3 +147,36 @@ def test_what_is_wrong_is_said(linked, workspace, table, mapping, words):
         linked(table, mapping)
     assert "\n" not in str(refused.value)
     assert not workspace.parts("_links", "findings").exists()
+
+
+def test_stated_cells_that_are_no_numbers_are_counted(linked, workspace):
+    summary = linked(TABLE.replace("3.5", "<5").replace("010,4,B", "010,'4,B").replace("008,,B", "008,NA,None"))
+    assert [(each.name, each.reason, each.cells) for each in summary.unread_cells] == [
+        ("severity", "bound", 1),
+        ("severity", "not_a_number", 2),
+    ]
+    assert "severity: 3 stated cells could not be read (bound 1, not a number 2)" in summary.lines()
+    found = sql(workspace, "select archive, source, name, reason, cells from unread_cells order by reason")
+    assert found.rows() == [
+        ("outcomes", "link", "severity", "bound", 1),
+        ("outcomes", "link", "severity", "not_a_number", 2),
+    ]
+    labels = sql(workspace, "select label from findings where name = 'outcome_group' order by label")["label"].to_list()
+    assert labels == ["A", "B"]
+
+
+def test_words_of_a_mapping_are_numbers_whatever_their_capitals(linked, workspace):
+    mapping = MAPPING.replace("unit: points", "values: {yes: 1, no: 0}")
+    linked("PatientID,score,group\n007,YES,A\n008,No,B\n009,2,B\n", mapping)
+    found = sql(workspace, "select value from findings where name = 'severity' order by value")
+    assert found["value"].to_list() == [0.0, 1.0, 2.0]
+
+
+def test_who_finds_nobody_is_told_of_issuers_and_domains(linked, workspace):
+    archive = next(name for name, each in workspace.settings.archives.items() if each.domain == "here")
+    write_frame(issuers_frame({"", "HOSPITAL A"}), issuers_path(workspace, archive, 0))
+    words = "under issuer 'B'.*issuers of its images are: none, 'HOSPITAL A'.*leading zeros"
+    with pytest.raises(CheckFailed, match=words) as refused:
+        linked(mapping=MAPPING.replace("patient_id: ", "patient_id_issuer: B\npatient_id: "))
+    assert refused.value.exit_status == 1
+    assert not any(number in str(refused.value) for number in ("007", "008", "999"))

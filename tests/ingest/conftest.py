@@ -85,7 +85,8 @@ def run_ingest():
         merge(workspace)
         outcomes = select(workspace, "reports/ingest_outcomes", archive=result.archive)
         ages = select(workspace, "reports/ingest_unread", archive=result.archive)
-        return workspace, summary_of(result, outcomes, ages)
+        unread_cells = select(workspace, "reports/ingest_unread_cells", archive=result.archive)
+        return workspace, summary_of(result, outcomes, ages, unread_cells)
 
     return run
 

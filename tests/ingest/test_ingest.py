@@ -329,6 +329,7 @@ def test_broken_files_are_rows_and_the_run_goes_on(tmp_path, make_dicom, run_ing
         "too_large": 2,
         "unsupported_bits": 1,
         "not_a_file": 3,
+        "linked_folder": 1,
         "broken_package": 1,
     }
     rejected = select(workspace, "reports/rejected_files", archive=summary.archive)

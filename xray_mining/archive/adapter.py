@@ -2,14 +2,17 @@
 
 import pkgutil
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from importlib import import_module
 from pathlib import Path
 from typing import ClassVar
 
+import polars as pl
+
 from xray_mining import archive
 from xray_mining.archive.listing import walk
 from xray_mining.archive.radiograph import ListedFile, Radiograph
+from xray_mining.archive.table import Table, keep_table, read_table
 from xray_mining.errors import UserError, unknown_name
 from xray_mining.workspace import asset
 
@@ -29,6 +32,11 @@ class Adapter(ABC):
     def __init__(self, folder: Path, mapping: Path | None = None) -> None:
         self.folder = folder
         self.mapping = mapping
+        self.kept: Path | None = None
+        """A private folder with tables that another process read (`keep_tables`)."""
+        self.contested: pl.DataFrame | None = None
+        """Rows of the table that several files claim; see `row_names.contested`."""
+        self._tables: dict[Path, Table] = {}
 
     @classmethod
     @abstractmethod
@@ -81,6 +89,33 @@ class Adapter(ABC):
     def table_files(self) -> int | None:
         """How many rows of the tables name a file; None where there are no tables."""
         return None
+
+    def table(self, path: Path, header: list[str] | None = None, encoding: str | None = None) -> Table:
+        """A table of the archive: read once, or as another process kept it."""
+        if path not in self._tables:
+            self._tables[path] = read_table(path, header, encoding, self.kept)
+        return self._tables[path]
+
+    def keep_tables(self, folder: Path) -> None:
+        """Keep what was read of large tables in a private folder, from where workers read single rows."""
+        self.kept = folder
+        left = set(folder.glob("*"))
+        for path, table in self._tables.items():
+            self._tables[path], files = keep_table(table, folder)
+            left -= files
+        for each in left:
+            each.unlink(missing_ok=True)
+
+    def notes(self) -> list[str]:
+        """What the owner should know of how the tables were read: a sentence each."""
+        return [note for table in self._tables.values() for note in table.notes]
+
+    def claims(self, files: Sequence[ListedFile]) -> pl.DataFrame | None:
+        """The rows that files may claim, as `row_names` has it; None where each file can have but one by its name."""
+        return None
+
+    def prepare(self, files: Sequence[ListedFile]) -> None:  # noqa: B027
+        """Look up the rows of a shard's files together, before they are read."""
 
     def repeated_rows(self) -> int:
         """How many of these name a file that an earlier row has named: the first is taken."""

@@ -2,19 +2,20 @@
 
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Mapping
 from functools import cached_property
 from pathlib import Path
 
 import polars as pl
 
+from xray_mining.archive import cells
 from xray_mining.archive.adapter import Adapter
 from xray_mining.archive.example import write_picture, write_text
-from xray_mining.archive.generic import snake_case
+from xray_mining.archive.generic import broken_row, snake_case
 from xray_mining.archive.listing import walk
 from xray_mining.archive.picture_file import SUFFIXES, picture_of
-from xray_mining.archive.radiograph import Finding, Header, ListedFile, Radiograph, Unusable
-from xray_mining.archive.table import find_table, need_columns, read_table
+from xray_mining.archive.radiograph import Finding, Header, ListedFile, Radiograph, Unread, Unusable
+from xray_mining.archive.table import Places, Table, find_table, first_names, need_columns
 from xray_mining.errors import UserError
 
 _TABLES = ("train.csv", "valid.csv", "test.csv")
@@ -46,8 +47,7 @@ class Chexpert(Adapter):
         for name in _TABLES:
             path = find_table(folder, name)
             if path is not None:
-                with path.open("rb") as handle:
-                    return handle.read(5) == b"Path," and b"Frontal/Lateral" in handle.read(200)
+                return {"Path", "Frontal/Lateral"} <= set(first_names(path))
         return False
 
     def check(self) -> None:
@@ -68,12 +68,14 @@ class Chexpert(Adapter):
         place = self._places.get(found[0]) if found else None
         if place is None:
             raise Unusable("header", "not_in_table", "The tables have no row for this image.")
-        yield Radiograph(self._header(self._table.row(place, named=True)), encoded=picture_of(data))
+        if place in self._table.broken:
+            raise broken_row()
+        yield Radiograph(self._header(self._frame.row(place, named=True)), encoded=picture_of(data))
 
     def rows(self) -> Iterator[Radiograph]:
         """Every row of the tables."""
-        for row in self._table.iter_rows(named=True):
-            yield Radiograph(self._header(row))
+        for number, row in enumerate(self._frame.iter_rows(named=True)):
+            yield Radiograph(self._header(row), trouble=broken_row() if number in self._table.broken else None)
 
     def tables(self) -> list[Path]:
         """The tables of the set's parts."""
@@ -85,61 +87,70 @@ class Chexpert(Adapter):
 
     def repeated_rows(self) -> int:
         """Rows of an image that an earlier row has named."""
-        named = sum(_PATH.search(path or "") is not None for path in self._table["Path"].to_list())
-        return named - len(self._places)
+        return self._paths.drop_nulls().len() - len(self._places)
 
     @cached_property
-    def _table(self) -> pl.DataFrame:
+    def _table(self) -> Table:
         paths = [path for name in _TABLES if (path := find_table(self.folder, name)) is not None]
         if not paths:
             raise UserError(f"{self.folder}: has no train.csv or valid.csv; name the folder that holds them")
-        frames = []
-        for path in paths:
-            frame = read_table(path)
-            need_columns(frame, _NEEDED, path.name)
-            frames.append(frame)
-        return pl.concat(frames, how="diagonal")
+        tables = [self.table(path) for path in paths]
+        broken: set[int] = set()
+        height = 0
+        for path, table in zip(paths, tables, strict=True):
+            need_columns(table, _NEEDED, path.name)
+            broken |= {height + number for number in table.broken}
+            height += table.height
+        return Table.of(pl.concat([table.frame for table in tables], how="diagonal"), broken)
 
     @cached_property
-    def _places(self) -> dict[str, int]:
-        found = {}
-        for place, path in enumerate(self._table["Path"].to_list()):
-            match = _PATH.search(path or "")
-            if match:
-                found.setdefault(match[0], place)
-        return found
+    def _frame(self) -> pl.DataFrame:
+        return self._table.frame
+
+    @cached_property
+    def _paths(self) -> pl.Series:
+        return self._frame["Path"].str.replace_all("\\", "/", literal=True).str.extract(f"({_PATH.pattern})")
+
+    @cached_property
+    def _places(self) -> Places:
+        return Places(self._paths, self._table.broken)
 
     def _header(self, row: dict[str, str | None]) -> Header:
-        path = row["Path"] or ""
+        path = (row["Path"] or "").replace("\\", "/")
         match = _PATH.search(path)
         patient = match[2] if match else None
         # The validation patients have numbers of their own; the test set's studies are counted anew.
         study = f"{match[1]}/{match[2]}/{match[3]}" if match else None
         lateral = (row["Frontal/Lateral"] or "").lower() == "lateral"
-        findings = tuple(
-            Finding(snake_case(name), value, version="v1.0")
-            for name, cell in row.items()
-            if name not in _NEEDED and cell is not None and (value := label_of(cell)) is not None
-        )
+        findings, unread = labels_of(row, _NEEDED, "", "v1.0")
         return Header(
             instance_id=match[0] if match else path,
             study_id=study,
             patient_id=patient,
             # The set writes 0 for "not known": nobody under one year is in it.
-            age_text=None if row["Age"] in ("0", "0.0") else row["Age"],
+            age_text=None if row["Age"] in ("0", "0.0") else cells.age_text(row["Age"]),
             age_stands_in="table",
-            sex=None if row["Sex"] == "Unknown" else row["Sex"],
+            sex=None if row["Sex"] == "Unknown" else cells.stated(row["Sex"]),
             view="LATERAL" if lateral else row["AP/PA"],
             licence="Stanford University Dataset Research Use Agreement",
             known_chest=True,
             findings=findings,
+            unread=unread,
         )
 
 
-def label_of(cell: str) -> float | None:
-    """1, 0 or -1 of a label cell; None for anything else."""
-    try:
-        value = float(cell)
-    except ValueError:
-        return None
-    return value if value in (1.0, 0.0, -1.0) else None
+def labels_of(
+    row: Mapping[str, str | None], others: Collection[str], source: str, version: str
+) -> tuple[tuple[Finding, ...], tuple[Unread, ...]]:
+    """Labels of all columns but `others`: 1, 0 or -1 of each cell that is one, and the cells that are none."""
+    findings, unread = [], []
+    for column, cell in row.items():
+        if column in others or cells.stated(cell) is None:
+            continue
+        name = snake_case(column)
+        read = cells.read_number(cell)
+        if read.value in (1.0, 0.0, -1.0):
+            findings.append(Finding(name, read.value, source=source, version=version))
+        else:
+            unread.append(Unread(name, read.reason or "out_of_range"))
+    return tuple(findings), tuple(unread)

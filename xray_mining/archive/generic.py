@@ -1,15 +1,17 @@
 """Any folder of PNG, JPEG, TIFF or DICOM files and any CSV table, described by a YAML mapping of a few lines."""
 
 import os
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Literal
 
 import polars as pl
-from pydantic import BaseModel, Field, model_validator
+from pydantic import BaseModel, Field, field_validator, model_validator
 
+from xray_mining.archive import cells
 from xray_mining.archive.adapter import Adapter
 from xray_mining.archive.dicom_file import looks_like_dicom, read_dicom
 from xray_mining.archive.example import write_picture, write_text
@@ -24,14 +26,20 @@ from xray_mining.archive.radiograph import (
     MaskRule,
     Radiograph,
     Spacing,
+    Unread,
     Unusable,
 )
-from xray_mining.archive.table import need_columns, read_table
+from xray_mining.archive.row_names import FileName, RowNames, RowOf, contested, path_texts, settled
+from xray_mining.archive.table import Places, Table, need_columns
 from xray_mining.errors import UserError
 from xray_mining.records.masks import STRUCTURES
-from xray_mining.workspace import read_yaml
+from xray_mining.workspace import read_yaml, write_frame
 
 _SHIPPED = "mapping.yaml"
+_DICOM_SUFFIXES = (".dcm", ".dicom", ".dic", ".dc3", ".ima")
+# Larger ones are dates, which would leave the archive as they are.
+_LARGEST_OFFSET_DAYS = 45_000
+_NUMBER = re.compile(r"\.[0-9]+")
 
 
 class Columns(BaseModel, extra="forbid", frozen=True):
@@ -43,7 +51,11 @@ class Columns(BaseModel, extra="forbid", frozen=True):
     study_id: str | None = None
     accession: str | None = Field(None, description="accession number, by which `link` may find the study")
     series_id: str | None = None
-    study_date: str | None = None
+    study_date: str | None = Field(None, description="day of the image; see date_format")
+    day_offset: str | None = Field(
+        None,
+        description="days since a day of the patient's own, where the table has no dates: orders a patient's images",
+    )
     birth_date: str | None = None
     age: str | None = Field(None, description="years, or with a unit as in DICOM: 061Y, 018M")
     sex: str | None = None
@@ -67,7 +79,19 @@ class FindingMapping(BaseModel, extra="forbid", frozen=True):
     )
     unit: str = ""
     separator: str = Field("|", description="between the labels of one cell")
-    values: dict[str, float] = Field(default={}, description="numbers for texts, as {yes: 1, no: 0, maybe: -1}")
+    values: dict[str, float] = Field(
+        default={}, description="numbers for texts, as {yes: 1, no: 0, maybe: -1}; capitals or not is the same"
+    )
+
+    @field_validator("values")
+    @classmethod
+    def _alike_only_once(cls, values: dict[str, float]) -> dict[str, float]:
+        """By texts in small letters."""
+        found: dict[str, float] = {}
+        for text, number in values.items():
+            if found.setdefault(text.strip().casefold(), number) != number:
+                raise ValueError(f"'{text}' stands for two numbers, as capitals make no difference; keep one")
+        return found
 
 
 class MaskMapping(BaseModel, extra="forbid", frozen=True):
@@ -105,10 +129,17 @@ class BoxMapping(BaseModel, extra="forbid", frozen=True):
 class Mapping(BaseModel, extra="forbid", frozen=True):
     """What the columns of an archive's table mean."""
 
-    table: str = Field(description="path of the CSV below the archive's folder")
+    table: str = Field(description="path of the CSV, spreadsheet or Parquet file below the archive's folder")
     columns: Columns
     images: str = Field("", description="folder of the images below the archive's folder; empty: all of it")
     public: bool = Field(False, description="a public set: published key, true dates")
+    encoding: str | None = Field(
+        None,
+        description="encoding of the tables; left out: by their mark, else UTF-8, else Windows-1252, which is said",
+    )
+    date_format: str | None = Field(
+        None, description="as DD.MM.YYYY or MM/DD/YYYY, where the dates themselves do not tell which number is the day"
+    )
     domain: str | None = Field(None, description="id space of the patients; left out: the archive's name")
     set: str = Field("", description="name put before image ids, where several sets share a domain")
     licence: str | None = Field(None, description="licence of all images, where no column has it")
@@ -118,6 +149,13 @@ class Mapping(BaseModel, extra="forbid", frozen=True):
     findings: dict[str, FindingMapping] = {}
     masks: list[MaskMapping] = []
     boxes: list[BoxMapping] = []
+
+    @field_validator("date_format")
+    @classmethod
+    def _known_format(cls, text: str | None) -> str | None:
+        if text is not None and cells.order_of_format(text) is None:
+            raise ValueError(f"a format is written with DD, MM and YYYY, as {', '.join(cells.FORMATS)}")
+        return text
 
 
 class Generic(Adapter):
@@ -150,6 +188,11 @@ class Generic(Adapter):
         self.says = read_yaml(Mapping, path)
         self.public = self.says.public
         self.domain = self.says.domain
+        self._rows_found: dict[tuple[bytes, str], RowOf] = {}
+        """Of the files that were looked up last."""
+        self._rows: dict[int, dict[str, str | None]] = {}
+        self._styles: dict[str, cells.NumberStyle] = {}
+        self._day_styles: dict[str, cells.DayStyle] = {}
 
     def check(self) -> None:
         """UserError where the table lacks a column that the mapping names."""
@@ -159,7 +202,7 @@ class Generic(Adapter):
         need_columns(self._table, named, where)
         for boxes in self._box_tables:
             wanted = [boxes.image, boxes.name, boxes.x, boxes.y, boxes.width, boxes.height]
-            need_columns(read_table(self.folder / boxes.table), wanted, f"{boxes.table} (as the mapping names it)")
+            need_columns(self._box_table(boxes), wanted, f"{boxes.table} (as the mapping names it)")
         if says.images and not (self.folder / says.images).is_dir():
             raise UserError(f"{self.folder}: has no folder '{says.images}', which the mapping names for the images")
 
@@ -182,14 +225,18 @@ class Generic(Adapter):
         if not file.member and os.fsencode(name) in self._mask_paths:
             return True
         suffix = Path(name).suffix.lower()
-        # Files without a suffix may be DICOM; a packed file stands for itself where it cannot be opened.
-        return not (suffix in (*SUFFIXES, ".dcm", "") or name.lower().encode("utf-8", "replace").endswith(PACKED))
+        # Files without a suffix may be DICOM, and the last number of a UID is none; a packed file stands for itself
+        # where it cannot be opened.
+        if suffix in (*SUFFIXES, *_DICOM_SUFFIXES, "") or _NUMBER.fullmatch(suffix):
+            return False
+        if name.lower().encode("utf-8", "replace").endswith(PACKED):
+            return False
+        # What the table names is an image, whatever its name ends in.
+        return all(self._stated_paths.get(path) is None for path in self._name_of(file).paths)
 
     def read(self, file: ListedFile, data: bytes) -> Iterator[Radiograph]:
         """The picture, or the DICOM file's frames, with its row of the table."""
         row = self._row_of(file)
-        if row is None:
-            raise Unusable("header", "not_in_table", "The table has no row for this image.")
         header = self._header(row)
         if looks_like_dicom(data):
             for radiograph in read_dicom(data):
@@ -202,16 +249,15 @@ class Generic(Adapter):
 
     def read_header(self, file: ListedFile, data: bytes) -> Iterator[Radiograph]:
         """The row of the table."""
-        row = self._row_of(file)
-        if row is None:
-            raise Unusable("header", "not_in_table", "The table has no row for this image.")
-        yield Radiograph(self._header(row))
+        yield Radiograph(self._header(self._row_of(file)))
 
     def rows(self) -> Iterator[Radiograph]:
         """Every row of the table."""
-        for row in self._table.iter_rows(named=True):
+        table = self._table
+        for number, row in enumerate(table.frame.iter_rows(named=True)):
             if row[self.says.columns.image]:
-                yield Radiograph(self._header(row))
+                trouble = broken_row() if number in table.broken else None
+                yield Radiograph(self._header(row), trouble=trouble)
 
     def tables(self) -> list[Path]:
         """The mapping and its tables."""
@@ -220,62 +266,122 @@ class Generic(Adapter):
 
     def table_files(self) -> int:
         """Rows that name an image."""
-        return int(self._table[self.says.columns.image].is_not_null().sum())
+        return int(self._table.column(self.says.columns.image).is_not_null().sum())
 
     def repeated_rows(self) -> int:
         """Rows of an image that an earlier row has named."""
-        return self.table_files() - len(self._rows[0])
+        return self.table_files() - len(self._names)
+
+    @property
+    def _table(self) -> Table:
+        return self.table(self.folder / self.says.table, encoding=self.says.encoding)
+
+    def _box_table(self, boxes: BoxMapping) -> Table:
+        return self.table(self.folder / boxes.table, encoding=self.says.encoding)
+
+    def keep_tables(self, folder: Path) -> None:
+        """The names that the rows state, too."""
+        names = self._names
+        super().keep_tables(folder)
+        # Only large tables are kept.
+        if (folder / f"{self._table.read_from}.parquet").is_file():
+            write_frame(names.lazy.collect(), self._kept_names(folder))
+
+    def _kept_names(self, folder: Path) -> Path:
+        return folder / f"{self._table.read_from}.names"
 
     @cached_property
-    def _table(self) -> pl.DataFrame:
-        return read_table(self.folder / self.says.table)
+    def _names(self) -> RowNames:
+        if self.kept is not None and self._kept_names(self.kept).is_file():
+            return RowNames(pl.scan_parquet(self._kept_names(self.kept)))
+        return RowNames.of(self._table.column(self.says.columns.image), self._table.broken)
 
     @cached_property
-    def _rows(self) -> tuple[dict[str, int], dict[str, int]]:
-        """Row numbers by the path that the table states, and by base names that only one row bears."""
-        paths: dict[str, int] = {}
-        names: dict[str, int] = {}
-        doubtful = set()
-        for number, image in enumerate(self._table[self.says.columns.image].to_list()):
-            if image is None:
-                continue
-            path = image.replace("\\", "/").removeprefix("./").lstrip("/")
-            paths.setdefault(path, number)
-            name = path.rsplit("/", 1)[-1]
-            for short in {name, name.rsplit(".", 1)[0]}:
-                if names.setdefault(short, number) != number:
-                    doubtful.add(short)
-        for short in doubtful:
-            del names[short]
-        return paths, names
+    def _stated_paths(self) -> Places:
+        return Places(self._names.lazy.select("path").collect()["path"])
 
-    def _row_of(self, file: ListedFile) -> dict[str, str | None] | None:
-        """The row of a file: the one that states its path, else the only one that bears its name."""
-        path = file.member or os.fsdecode(file.path)
+    def _name_of(self, file: ListedFile) -> FileName:
         below = self.says.images.strip("/")
-        name = path.rsplit("/", 1)[-1]
-        paths, names = self._rows
-        places = [paths.get(path), paths.get(path.removeprefix(f"{below}/"))]
-        places += [names.get(name), names.get(name.rsplit(".", 1)[0])]
-        number = next((each for each in places if each is not None), None)
-        return None if number is None else self._table.row(number, named=True)
+        paths = path_texts(file.path)
+        if file.member:
+            paths = [file.member, *(f"{path}/{file.member}" for path in paths)]
+        if below:
+            paths += [path.removeprefix(f"{below}/") for path in paths if path.startswith(f"{below}/")]
+        return FileName(tuple(paths))
+
+    def claims(self, files: Sequence[ListedFile]) -> pl.DataFrame:
+        """By the paths and names that the table states."""
+        return self._names.claims([self._name_of(file) for file in files])
+
+    def prepare(self, files: Sequence[ListedFile]) -> None:
+        """One look into the table for all of them."""
+        claims = self.claims(files)
+        found = settled(claims, contested(claims) if self.contested is None else self.contested)
+        nobody = RowOf(None)
+        self._rows_found = {(file.path, file.member): found.get(number, nobody) for number, file in enumerate(files)}
+        self._rows = self._table.rows(each.row for each in found.values() if each.row is not None)
+
+    def _row_of(self, file: ListedFile) -> dict[str, str | None]:
+        """The row of a file; Unusable where it has none, or none for certain."""
+        if (file.path, file.member) not in self._rows_found:
+            self.prepare([file])
+        found = self._rows_found[file.path, file.member]
+        if found.row is None and found.rivals:
+            raise Unusable(
+                "header",
+                "ambiguous_row",
+                "Several files or rows have this image's name, so that none is its own for certain; write paths into "
+                "the table.",
+            )
+        if found.row is None:
+            raise Unusable("header", "not_in_table", "The table has no row for this image.")
+        if found.row in self._table.broken:
+            raise broken_row()
+        return self._rows[found.row]
 
     @cached_property
     def _mask_paths(self) -> set[bytes]:
         columns = [each.column for each in self.says.masks if each.column in self._table.columns]
-        return {os.fsencode(path) for column in columns for path in self._table[column].drop_nulls()}
+        return {os.fsencode(path) for column in columns for path in self._table.column(column).drop_nulls()}
+
+    def _number_style(self, column: str) -> cells.NumberStyle:
+        if column not in self._styles:
+            self._styles[column] = cells.number_style(self._table.column(column))
+        return self._styles[column]
+
+    def _day_style(self, column: str) -> cells.DayStyle:
+        if column not in self._day_styles:
+            self._day_styles[column] = cells.day_style(self._table.column(column), self.says.date_format)
+        return self._day_styles[column]
 
     def _header(self, row: dict[str, str | None]) -> Header:
         says = self.says
         columns = says.columns
+        unread: list[Unread] = []
 
         def cell(column: str | None) -> str | None:
-            return row[column] if column else None
+            return cells.stated(row[column]) if column else None
+
+        def day(name: str, column: str | None) -> str | None:
+            if column is None:
+                return None
+            found = cells.read_day(row[column], self._day_style(column))
+            if found.reason:
+                unread.append(Unread(name, found.reason))
+            return found.text
+
+        def number(name: str, column: str | None, unit: str) -> float | None:
+            if column is None:
+                return None
+            found = cells.read_number(row[column], self._number_style(column), unit)
+            if found.reason:
+                unread.append(Unread(name, found.reason))
+            return found.value
 
         image = row[columns.image] or ""
         masks = []
         for each in says.masks:
-            path = row[each.column]
+            path = cells.stated(row[each.column])
             if path:
                 rules = tuple(
                     MaskRule(structure, how, value)
@@ -284,20 +390,27 @@ class Generic(Adapter):
                 )
                 masks.append(MaskFile(os.fsencode(path), rules))
         spacings = ()
-        spacing = _number(cell(columns.spacing_mm))
-        if spacing and 0 < spacing < 10:
+        spacing = number("spacing_mm", columns.spacing_mm, "mm")
+        if spacing is not None and 0 < spacing < 10:
             spacings = (Spacing("table", spacing, spacing),)
+        elif spacing is not None:
+            unread.append(Unread("spacing_mm", "out_of_range"))
+        offset = number("day_offset", columns.day_offset, "days")
+        if offset is not None and abs(offset) > _LARGEST_OFFSET_DAYS:
+            unread.append(Unread("day_offset", "out_of_range"))
+            offset = None
+        instance = cell(columns.instance_id) or image
+        findings = tuple(self._findings(row, unread))
         return Header(
-            instance_id=f"{says.set}\x1f{cell(columns.instance_id) or image}"
-            if says.set
-            else cell(columns.instance_id) or image,
+            instance_id=f"{says.set}\x1f{instance}" if says.set else instance,
             study_id=cell(columns.study_id),
             accession=cell(columns.accession),
             series_id=cell(columns.series_id),
             patient_id=cell(columns.patient_id),
-            study_date=cell(columns.study_date),
-            birth_date=cell(columns.birth_date),
-            age_text=cell(columns.age),
+            study_date=day("study_date", columns.study_date),
+            birth_date=day("birth_date", columns.birth_date),
+            day_offset=offset,
+            age_text=cells.age_text(row[columns.age]) if columns.age else None,
             age_stands_in="table",
             sex=cell(columns.sex),
             view=cell(columns.view),
@@ -309,38 +422,52 @@ class Generic(Adapter):
             licence=cell(columns.licence) or says.licence,
             spacings=spacings,
             known_chest=True,
-            findings=tuple(self._findings(row)),
+            findings=findings,
             masks=tuple(masks),
+            unread=tuple(unread),
         )
 
     def _placed(self, header: Header, row: dict[str, str | None], columns: int, rows: int) -> Header:
         """The header with boxes in the picture's pixels, and the spacing of the picture as it is here."""
-        boxes = tuple(
-            Box(name, x, y, width, height, columns, rows)
-            for name, x, y, width, height in self._boxes.get(row[self.says.columns.image] or "", ())
-        )
-        original = _number(row[self.says.columns.image_columns]) if self.says.columns.image_columns else None
+        drawn, unread = self._boxes.get(row[self.says.columns.image] or "", ((), ()))
+        boxes = tuple(Box(name, x, y, width, height, columns, rows) for name, x, y, width, height in drawn)
+        unread = [*header.unread, *unread]
         spacings = header.spacings
-        if original and spacings:
-            factor = original / columns
-            spacings = tuple(replace(each, row=each.row * factor, column=each.column * factor) for each in spacings)
-        return replace(header, boxes=boxes, spacings=spacings)
+        column = self.says.columns.image_columns
+        if column is not None and spacings:
+            original = cells.read_number(row[column], self._number_style(column), "px")
+            if original.value is not None and original.value > 0:
+                factor = original.value / columns
+                spacings = tuple(replace(each, row=each.row * factor, column=each.column * factor) for each in spacings)
+            elif cells.stated(row[column]) is not None:
+                unread.append(Unread("image_columns", original.reason or "out_of_range"))
+        return replace(header, boxes=boxes, spacings=spacings, unread=tuple(unread))
 
-    def _findings(self, row: dict[str, str | None]) -> Iterator[Finding]:
+    def _findings(self, row: dict[str, str | None], unread: list[Unread]) -> Iterator[Finding]:
         for name, each in self.says.findings.items():
-            cell = row[each.column]
-            if cell is None:
+            text = row[each.column]
+            if text is None:
                 continue
-            if each.kind == "text":
-                yield Finding(name, label=cell, unit=each.unit)
+            # Before missing words: the mapping may say what one of them is.
+            value = each.values.get(text.casefold()) if each.kind == "number" else None
+            if value is not None:
+                yield Finding(name, value, unit=each.unit)
+            elif cells.stated(text) is None:
+                continue
+            elif each.kind == "text":
+                yield Finding(name, label=text, unit=each.unit)
             elif each.kind == "words":
-                for word in cell.split(each.separator):
-                    if word.strip():
+                for word in text.split(each.separator):
+                    if cells.stated(word) is not None:
                         yield Finding(snake_case(word), 1.0)
             else:
-                value = each.values.get(cell, _number(cell))
-                if value is not None:
-                    yield Finding(name, value, unit=each.unit)
+                style = self._number_style(each.column)
+                # A mapping that names the words of its column means these, and no others.
+                found = cells.read_number(text, replace(style, truths=style.truths and not each.values), each.unit)
+                if found.value is not None:
+                    yield Finding(name, found.value, unit=each.unit)
+                else:
+                    unread.append(Unread(name, found.reason))
 
     @cached_property
     def _box_tables(self) -> list[BoxMapping]:
@@ -348,27 +475,37 @@ class Generic(Adapter):
         return [each for each in self.says.boxes if not each.optional or (self.folder / each.table).is_file()]
 
     @cached_property
-    def _boxes(self) -> dict[str, list[tuple[str, float, float, float, float]]]:
-        found: dict[str, list[tuple[str, float, float, float, float]]] = {}
+    def _boxes(self) -> dict[str, tuple[list[tuple[str, float, float, float, float]], list[Unread]]]:
+        """Of each image its boxes, and the cells of boxes that could not be read."""
+        found: dict[str, tuple[list[tuple[str, float, float, float, float]], list[Unread]]] = {}
         for each in self._box_tables:
-            for row in read_table(self.folder / each.table).iter_rows(named=True):
-                numbers = [_number(row[column]) for column in (each.x, each.y, each.width, each.height)]
-                image, name = row[each.image], row[each.name]
-                if image and name and all(number is not None for number in numbers):
-                    x, y, width, height = (float(number or 0) for number in numbers)
-                    if width > 0 and height > 0:
-                        found.setdefault(image, []).append(
-                            (each.names.get(name, snake_case(name)), x, y, width, height)
-                        )
+            table = self._box_table(each)
+            sides = (each.x, each.y, each.width, each.height)
+            styles = [cells.number_style(table.frame[column]) for column in sides]
+            for number, row in enumerate(table.frame.iter_rows(named=True)):
+                image, name = row[each.image], cells.stated(row[each.name])
+                if not image or number in table.broken:
+                    continue
+                drawn, unread = found.setdefault(image, ([], []))
+                read = [cells.read_number(row[column], style) for column, style in zip(sides, styles, strict=True)]
+                reasons = [side.reason for side in read if side.reason]
+                x, y, width, height = (side.value for side in read)
+                if name is None or x is None or y is None or width is None or height is None:
+                    unread += [Unread("boxes", reason) for reason in reasons]
+                elif width > 0 and height > 0:
+                    drawn.append((each.names.get(name, snake_case(name)), x, y, width, height))
+                else:
+                    unread.append(Unread("boxes", "out_of_range"))
         return found
 
 
-def _number(text: str | None) -> float | None:
-    try:
-        value = float(text) if text is not None else None
-    except ValueError:
-        return None
-    return value if value is not None and abs(value) < 1e300 else None
+def broken_row() -> Unusable:
+    """A row of which nobody knows which cell is which."""
+    return Unusable(
+        "header",
+        "broken_row",
+        "The table's row for this image has more cells than columns, or quotes that do not match.",
+    )
 
 
 @lru_cache(4096)

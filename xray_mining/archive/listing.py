@@ -52,8 +52,8 @@ def walk(folder: Path, skip: tuple[str, ...] = (), packed: bool = True) -> Itera
 
     Without `packed` all packed files are left out, too: none is opened.
 
-    Links to folders are not followed (they may loop); pipes, sockets and devices are listed with size -1, so that the
-    books hold them and nobody opens them.
+    Links to folders are not followed (they may loop, or lead to what is listed already): each is listed with size -3.
+    Pipes, sockets and devices are listed with size -1. So the books hold them, and nobody opens them.
     """
     root = os.fsencode(folder)
     waiting = [b""]
@@ -80,6 +80,7 @@ def walk(folder: Path, skip: tuple[str, ...] = (), packed: bool = True) -> Itera
                 yield ListedFile(path, "", -1, 0)
                 continue
             if stat.S_ISDIR(status.st_mode):
+                yield ListedFile(path, "", -3, 0)
                 continue
             if not stat.S_ISREG(status.st_mode):
                 yield ListedFile(path, "", -1, status.st_mtime_ns)
@@ -147,6 +148,13 @@ class Reader:
             raise Unusable("open", "not_a_file", "A pipe, socket, device or dangling link is not a file.")
         if file.bytes == -2:
             raise Unusable("open", "unreadable", "The folder cannot be read: its permissions forbid it.")
+        if file.bytes == -3:
+            raise Unusable(
+                "open",
+                "linked_folder",
+                "A link to a folder is not followed; read the folder it leads to as an archive of its own, or mount it "
+                "in the link's place.",
+            )
         if file.bytes > LARGEST_FILE:
             raise Unusable("open", "too_large", f"The file is larger than {LARGEST_FILE >> 20} MB.")
         try:

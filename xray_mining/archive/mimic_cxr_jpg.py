@@ -8,14 +8,15 @@ from typing import Any
 
 import polars as pl
 
+from xray_mining.archive import cells
 from xray_mining.archive.adapter import Adapter
-from xray_mining.archive.chexpert import label_of
+from xray_mining.archive.chexpert import labels_of
 from xray_mining.archive.example import write_picture, write_text
-from xray_mining.archive.generic import snake_case
+from xray_mining.archive.generic import broken_row
 from xray_mining.archive.listing import walk
 from xray_mining.archive.picture_file import SUFFIXES, picture_of
-from xray_mining.archive.radiograph import Finding, Header, ListedFile, Radiograph, Unusable, only
-from xray_mining.archive.table import find_table, first_places, need_columns, read_table
+from xray_mining.archive.radiograph import Finding, Header, ListedFile, Radiograph, Unread, Unusable, only
+from xray_mining.archive.table import Places, Table, find_table, need_columns
 from xray_mining.errors import UserError
 
 _METADATA = "mimic-cxr-2.0.0-metadata.csv"
@@ -63,12 +64,14 @@ class MimicCxrJpg(Adapter):
         place = self._places.get(name)
         if place is None:
             raise Unusable("header", "not_in_table", "The metadata table has no row for this image.")
-        yield Radiograph(self._header(self._table.row(place, named=True)), encoded=picture_of(data))
+        if place in self._table.broken:
+            raise broken_row()
+        yield Radiograph(self._header(self._frame.row(place, named=True)), encoded=picture_of(data))
 
     def rows(self) -> Iterator[Radiograph]:
         """Every row of the metadata table."""
-        for row in self._table.iter_rows(named=True):
-            yield Radiograph(self._header(row))
+        for number, row in enumerate(self._frame.iter_rows(named=True)):
+            yield Radiograph(self._header(row), trouble=broken_row() if number in self._table.broken else None)
 
     def tables(self) -> list[Path]:
         """Metadata, labels, splits and patients."""
@@ -81,76 +84,100 @@ class MimicCxrJpg(Adapter):
 
     def repeated_rows(self) -> int:
         """Rows of an image that an earlier row has named."""
-        return self._table["dicom_id"].drop_nulls().len() - len(self._places)
+        return self._frame["dicom_id"].drop_nulls().len() - len(self._places)
 
-    def _read(self, name: str) -> pl.DataFrame | None:
+    def _read(self, name: str) -> Table | None:
         path = find_table(self.folder, name)
-        return read_table(path) if path is not None else None
+        return self.table(path) if path is not None else None
 
     @cached_property
-    def _table(self) -> pl.DataFrame:
-        frame = self._read(_METADATA)
-        if frame is None:
+    def _table(self) -> Table:
+        table = self._read(_METADATA)
+        if table is None:
             raise UserError(f"{self.folder}: has no {_METADATA}.gz; name the folder that holds it")
-        need_columns(frame, _NEEDED, _METADATA)
-        return frame
+        need_columns(table, _NEEDED, _METADATA)
+        return table
 
     @cached_property
-    def _places(self) -> dict[str, int]:
-        return first_places(self._table["dicom_id"])
+    def _frame(self) -> pl.DataFrame:
+        return self._table.frame
 
     @cached_property
-    def _findings(self) -> dict[str, tuple[Finding, ...]]:
-        found: dict[str, list[Finding]] = {}
+    def _places(self) -> Places:
+        return Places(self._frame["dicom_id"], self._table.broken)
+
+    @cached_property
+    def _day_style(self) -> cells.DayStyle:
+        return cells.day_style(self._frame["StudyDate"])
+
+    @cached_property
+    def _labels(self) -> list[tuple[str, pl.DataFrame, Places]]:
+        """Of each labeller its name, its rows, and where the studies are in them."""
+        found = []
         for name in _LABELS:
-            frame = self._read(name)
-            if frame is None:
-                continue
-            labeller = name.removesuffix(".csv").rsplit("-", 1)[-1]
-            for row in frame.iter_rows(named=True):
-                findings = [
-                    Finding(snake_case(label), value, source=f"mimic_cxr_jpg {labeller}", version="2.0.0")
-                    for label, cell in row.items()
-                    if label not in ("subject_id", "study_id") and cell is not None
-                    if (value := label_of(cell)) is not None
-                ]
-                found.setdefault(row["study_id"] or "", []).extend(findings)
-        return {study: tuple(findings) for study, findings in found.items()}
+            table = self._read(name)
+            if table is not None:
+                need_columns(table, ("study_id",), name)
+                labeller = name.removesuffix(".csv").rsplit("-", 1)[-1]
+                frame = table.frame
+                found.append((labeller, frame, Places(frame["study_id"], table.broken)))
+        return found
 
     @cached_property
     def _splits(self) -> dict[str, str]:
-        frame = self._read(_SPLIT)
-        return dict(frame.select("dicom_id", "split").drop_nulls().iter_rows()) if frame is not None else {}
+        table = self._read(_SPLIT)
+        if table is None or not {"dicom_id", "split"} <= set(table.columns):
+            return {}
+        return dict(table.frame.select("dicom_id", "split").drop_nulls().iter_rows())
 
     @cached_property
-    def _patients(self) -> dict[str, tuple[str | None, float, float]]:
-        frame = self._read(_PATIENTS)
-        if frame is None or not {"subject_id", "gender", "anchor_age", "anchor_year"} <= set(frame.columns):
+    def _patients(self) -> dict[str, tuple[str | None, str | None, str | None]]:
+        """Sex, age and year of the anchor as they are stated, of each patient."""
+        table = self._read(_PATIENTS)
+        if table is None or not {"subject_id", "gender", "anchor_age", "anchor_year"} <= set(table.columns):
             return {}
-        rows = frame.select("subject_id", "gender", "anchor_age", "anchor_year").drop_nulls().iter_rows()
-        return {subject: (sex, float(age), float(year)) for subject, sex, age, year in rows}
+        rows = table.frame.select("subject_id", "gender", "anchor_age", "anchor_year").iter_rows()
+        return {subject: (sex, age, year) for subject, sex, age, year in rows if subject is not None}
 
     def _header(self, row: dict[str, Any]) -> Header:
-        subject, date = row["subject_id"], row["StudyDate"]
-        sex, age = None, None
-        if subject in self._patients and date:
-            sex, anchor_age, anchor_year = self._patients[subject]
-            age = f"{max(anchor_age + float(date[:4]) - anchor_year, 0):.0f}"
+        subject = cells.stated(row["subject_id"])
+        day = cells.read_day(row["StudyDate"], self._day_style)
+        unread = [Unread("study_date", day.reason)] if day.reason else []
+        sex, stated_age, stated_year = self._patients.get(subject or "", (None, None, None))
+        anchor_age, anchor_year = cells.read_number(stated_age), cells.read_number(stated_year)
+        for name, cell in (("anchor_age", anchor_age), ("anchor_year", anchor_year)):
+            if cell.reason:
+                unread.append(Unread(name, cell.reason))
+        age = None
+        if day.value is not None and anchor_age.value is not None and anchor_year.value is not None:
+            age = f"{max(anchor_age.value + day.value.year - anchor_year.value, 0):.0f}"
+        findings: tuple[Finding, ...] = ()
+        for labeller, frame, places in self._labels:
+            place = places.get(row["study_id"])
+            if place is not None:
+                labels, none = labels_of(
+                    frame.row(place, named=True),
+                    ("subject_id", "study_id"),
+                    f"mimic_cxr_jpg {labeller}",
+                    "2.0.0",
+                )
+                findings += labels
+                unread += none
         split = self._splits.get(row["dicom_id"])
-        findings = self._findings.get(row["study_id"] or "", ())
         if split:
             findings = (*findings, Finding("official_split", label=split, version="2.0.0"))
         return Header(
             instance_id=row["dicom_id"],
-            study_id=row["study_id"],
+            study_id=cells.stated(row["study_id"]),
             patient_id=subject,
-            study_date=date,
+            study_date=day.text,
             age_text=age,
             age_stands_in="table",
-            sex=sex,
-            view=row["ViewPosition"],
+            sex=cells.stated(sex),
+            view=cells.stated(row["ViewPosition"]),
             view_texts=only([row.get("ViewCodeSequence_CodeMeaning"), row.get("PerformedProcedureStepDescription")]),
             licence="PhysioNet Credentialed Health Data License 1.5.0",
             known_chest=True,
             findings=findings,
+            unread=tuple(unread),
         )

@@ -7,13 +7,14 @@ from pathlib import Path
 
 import polars as pl
 
+from xray_mining.archive import cells
 from xray_mining.archive.adapter import Adapter
 from xray_mining.archive.example import write_picture, write_text
-from xray_mining.archive.generic import snake_case
+from xray_mining.archive.generic import broken_row, snake_case
 from xray_mining.archive.listing import walk
 from xray_mining.archive.picture_file import SUFFIXES, picture_of
-from xray_mining.archive.radiograph import Box, Finding, Header, ListedFile, Radiograph, Spacing, Unusable
-from xray_mining.archive.table import first_places, need_columns, read_table
+from xray_mining.archive.radiograph import Box, Finding, Header, ListedFile, Radiograph, Spacing, Unread, Unusable
+from xray_mining.archive.table import Places, Table, first_names, need_columns
 from xray_mining.errors import UserError
 
 _LICENCE = "NIH Clinical Center: no restrictions on use; attribution required"
@@ -94,14 +95,16 @@ class Nih(Adapter):
         place = self._places.get(name)
         if place is None:
             raise Unusable("header", "not_in_table", "The table has no row for this image.")
+        if place in self._table.broken:
+            raise broken_row()
         encoded = picture_of(data)
-        row = self._table.row(place, named=True)
+        row = self._frame.row(place, named=True)
         yield Radiograph(self._header(row, max(encoded.columns, encoded.rows)), encoded=encoded)
 
     def rows(self) -> Iterator[Radiograph]:
         """Every row of the table."""
-        for row in self._table.iter_rows(named=True):
-            yield Radiograph(self._header(row, 0))
+        for number, row in enumerate(self._frame.iter_rows(named=True)):
+            yield Radiograph(self._header(row, 0), trouble=broken_row() if number in self._table.broken else None)
 
     def tables(self) -> list[Path]:
         """The table and the boxes."""
@@ -115,75 +118,94 @@ class Nih(Adapter):
 
     def repeated_rows(self) -> int:
         """Rows of an image that an earlier row has named."""
-        return self._table["Image Index"].drop_nulls().len() - len(self._places)
+        return self._frame["Image Index"].drop_nulls().len() - len(self._places)
 
     @cached_property
-    def _table(self) -> pl.DataFrame:
+    def _table(self) -> Table:
         path = _table_of(self.folder)
         if path is None:
             raise UserError(f"{self.folder}: has no Data_Entry_2017 table; take it from the set's own site")
-        frame = read_table(path)
-        if "OriginalImage[Width" in frame.columns:
-            frame = read_table(path, _HEADER)
-        need_columns(frame, _HEADER[:7], path.name)
-        return frame
+        split = "OriginalImage[Width" in first_names(path)
+        table = self.table(path, _HEADER if split else None)
+        need_columns(table, _HEADER[:7], path.name)
+        return table
 
     @cached_property
-    def _places(self) -> dict[str, int]:
-        return first_places(self._table["Image Index"])
+    def _frame(self) -> pl.DataFrame:
+        return self._table.frame
 
     @cached_property
-    def _boxes(self) -> dict[str, list[Box]]:
-        found: dict[str, list[Box]] = {}
+    def _places(self) -> Places:
+        return Places(self._frame["Image Index"], self._table.broken)
+
+    @cached_property
+    def _styles(self) -> dict[str, cells.NumberStyle]:
+        return {
+            name: cells.number_style(self._frame[name]) for name in _HEADER[2:3] + _HEADER[7:] if name in self._frame
+        }
+
+    @cached_property
+    def _boxes(self) -> dict[str, tuple[list[Box], list[Unread]]]:
+        """Of each image its boxes, and the cells of boxes that could not be read."""
+        found: dict[str, tuple[list[Box], list[Unread]]] = {}
         for name in _BOX_TABLES:
             if (self.folder / name).is_file():
-                for row in read_table(self.folder / name, _BOX_HEADER).iter_rows(named=True):
-                    try:
-                        x, y, w, h = (float(row[each] or "") for each in "xywh")
-                    except ValueError:
+                for row in self.table(self.folder / name, _BOX_HEADER).frame.iter_rows(named=True):
+                    boxes, unread = found.setdefault(row["Image Index"] or "", ([], []))
+                    read = [cells.read_number(row[each]) for each in "xywh"]
+                    unread += [Unread("boxes", each.reason) for each in read if each.reason]
+                    x, y, w, h = (each.value for each in read)
+                    if x is None or y is None or w is None or h is None:
                         continue
                     label = "Infiltration" if row["Finding Label"] == "Infiltrate" else row["Finding Label"] or "box"
-                    found.setdefault(row["Image Index"] or "", []).append(
-                        Box(snake_case(label), x, y, w, h, _BOX_SIDE, _BOX_SIDE)
-                    )
+                    boxes.append(Box(snake_case(label), x, y, w, h, _BOX_SIDE, _BOX_SIDE))
                 break
         return found
 
     def _header(self, row: dict[str, str | None], side: int) -> Header:
-        named = {label.strip() for label in (row["Finding Labels"] or "").split("|")}
-        findings = [Finding(snake_case(label), float(label in named), version="2017") for label in LABELS]
-        findings.append(Finding("no_finding", float("No Finding" in named), version="2017"))
-        follow_up = _number(row["Follow-up #"])
+        boxes, unread_boxes = self._boxes.get(row["Image Index"] or "", ([], []))
+        unread = list(unread_boxes)
+
+        def number(name: str, column: str) -> float | None:
+            read = cells.read_number(row.get(column), self._styles.get(column, cells.NumberStyle()))
+            if read.reason:
+                unread.append(Unread(name, read.reason))
+            return read.value
+
+        findings = []
+        labels = cells.stated(row["Finding Labels"])
+        if labels is not None:
+            # Without a list nobody knows: that is not the same as no finding.
+            named = {label.strip() for label in labels.split("|")}
+            findings += [Finding(snake_case(label), float(label in named), version="2017") for label in LABELS]
+            findings.append(Finding("no_finding", float("No Finding" in named), version="2017"))
+            if not named & {*LABELS, "No Finding"}:
+                unread.append(Unread("finding_labels", "unknown_word"))
+        follow_up = number("follow_up_number", "Follow-up #")
         if follow_up is not None:
             findings.append(Finding("follow_up_number", follow_up, version="2017"))
         spacings = ()
-        x, y = _number(row.get("OriginalImagePixelSpacing_x")), _number(row.get("OriginalImagePixelSpacing_y"))
-        width, height = _number(row.get("OriginalImageWidth")), _number(row.get("OriginalImageHeight"))
+        x, y = number("spacing_mm", "OriginalImagePixelSpacing_x"), number("spacing_mm", "OriginalImagePixelSpacing_y")
+        width, height = number("spacing_mm", "OriginalImageWidth"), number("spacing_mm", "OriginalImageHeight")
         if x and y and width and height and side:
             # The released pictures are the originals stretched to a square.
             spacings = (Spacing("table", y * height / side, x * width / side),)
         return Header(
             instance_id=row["Image Index"],
-            patient_id=row["Patient ID"],
-            age_text=row["Patient Age"],
+            patient_id=cells.stated(row["Patient ID"]),
+            age_text=cells.age_text(row["Patient Age"]),
             age_stands_in="table",
-            sex=row["Patient Gender"],
-            view=row["View Position"],
+            sex=cells.stated(row["Patient Gender"]),
+            view=cells.stated(row["View Position"]),
             licence=_LICENCE,
             known_chest=True,
             spacings=spacings,
             findings=tuple(findings),
-            boxes=tuple(self._boxes.get(row["Image Index"] or "", ())),
+            boxes=tuple(boxes),
+            unread=tuple(unread),
         )
 
 
 def _table_of(folder: Path) -> Path | None:
     patterns = ("Data_Entry_2017*.csv", "Data_Entry_2017*.csv.gz", "sample_labels.csv", "sample_labels.csv.gz")
     return next((path for pattern in patterns for path in sorted(folder.glob(pattern))), None)
-
-
-def _number(text: str | None) -> float | None:
-    try:
-        return float(text) if text else None
-    except ValueError:
-        return None

@@ -9,13 +9,14 @@ from typing import Any
 
 import polars as pl
 
+from xray_mining.archive import cells
 from xray_mining.archive.adapter import Adapter
 from xray_mining.archive.example import write_picture, write_text
-from xray_mining.archive.generic import snake_case
+from xray_mining.archive.generic import broken_row, snake_case
 from xray_mining.archive.listing import walk
 from xray_mining.archive.picture_file import SUFFIXES, picture_of
-from xray_mining.archive.radiograph import Finding, Header, ListedFile, Radiograph, Unusable
-from xray_mining.archive.table import first_places, need_columns, read_table
+from xray_mining.archive.radiograph import Finding, Header, ListedFile, Radiograph, Unread, Unusable
+from xray_mining.archive.table import Places, Table, need_columns
 from xray_mining.errors import UserError
 
 _NEEDED = ("ImageID", "StudyID", "PatientID", "PatientBirth", "PatientSex_DICOM", "StudyDate_DICOM", "Projection")
@@ -63,14 +64,16 @@ class Padchest(Adapter):
         place = self._places.get(name)
         if place is None:
             raise Unusable("header", "not_in_table", "The table has no row for this image.")
-        row = self._table.row(place, named=True)
+        if place in self._table.broken:
+            raise broken_row()
+        row = self._frame.row(place, named=True)
         photometric = "MONOCHROME1" if row.get("PhotometricInterpretation_DICOM") == "MONOCHROME1" else "MONOCHROME2"
         yield Radiograph(self._header(row), encoded=picture_of(data, photometric))
 
     def rows(self) -> Iterator[Radiograph]:
         """Every row of the table."""
-        for row in self._table.iter_rows(named=True):
-            yield Radiograph(self._header(row))
+        for number, row in enumerate(self._frame.iter_rows(named=True)):
+            yield Radiograph(self._header(row), trouble=broken_row() if number in self._table.broken else None)
 
     def tables(self) -> list[Path]:
         """The table."""
@@ -83,59 +86,76 @@ class Padchest(Adapter):
 
     def repeated_rows(self) -> int:
         """Rows of an image that an earlier row has named."""
-        return self._table["ImageID"].drop_nulls().len() - len(self._places)
+        return self._frame["ImageID"].drop_nulls().len() - len(self._places)
 
     @cached_property
-    def _table(self) -> pl.DataFrame:
+    def _table(self) -> Table:
         path = _table_of(self.folder)
         if path is None:
             raise UserError(f"{self.folder}: has no PADCHEST table; name the folder that holds it")
-        frame = read_table(path)
-        need_columns(frame, _NEEDED, path.name)
-        return frame
+        table = self.table(path)
+        need_columns(table, _NEEDED, path.name)
+        return table
 
     @cached_property
-    def _places(self) -> dict[str, int]:
-        return first_places(self._table["ImageID"])
+    def _frame(self) -> pl.DataFrame:
+        return self._table.frame
+
+    @cached_property
+    def _places(self) -> Places:
+        return Places(self._frame["ImageID"], self._table.broken)
+
+    @cached_property
+    def _day_style(self) -> cells.DayStyle:
+        return cells.day_style(self._frame["StudyDate_DICOM"])
 
     def _header(self, row: dict[str, Any]) -> Header:
-        date, birth = row["StudyDate_DICOM"] or "", row["PatientBirth"] or ""
+        unread = []
+        day, birth = cells.read_day(row["StudyDate_DICOM"], self._day_style), cells.read_number(row["PatientBirth"])
+        # A bare year is a date that says the year only.
+        year = int(row["StudyDate_DICOM"][:4]) if day.reason == "partial_date" else None
+        year, month = (day.value.year, day.value.month) if day.value is not None else (year, 7)
+        unread += [Unread("study_date", day.reason)] if day.reason else []
+        unread += [Unread("birth_year", birth.reason)] if birth.reason else []
         age = None
-        try:
-            year = float(birth)
+        if year is not None and birth.value is not None:
             # Born in the middle of the year, on average: a year alone says no more.
-            age = f"{int(date[:4]) + (int(date[4:6] or 7) - 0.5) / 12 - (year + 0.5):.4f}"
-        except ValueError:
-            age = None
-        method = row.get("MethodLabel")
-        labels = tuple(
-            Finding(snake_case(label), 1.0, source=f"padchest {snake_case(method)}" if method else "", version="160K")
-            for label in _labels(row.get("Labels"))
-        )
+            age = f"{year + (month - 0.5) / 12 - (birth.value + 0.5):.4f}"
+        method = cells.stated(row.get("MethodLabel"))
+        source = f"padchest {snake_case(method)}" if method else ""
+        words = _labels(row.get("Labels"))
+        if words is None:
+            unread.append(Unread("labels", "not_a_list"))
+        labels = tuple(Finding(snake_case(label), 1.0, source=source, version="160K") for label in words or [])
         return Header(
             instance_id=row["ImageID"],
-            study_id=row["StudyID"],
-            patient_id=row["PatientID"],
-            study_date=date,
+            study_id=cells.stated(row["StudyID"]),
+            patient_id=cells.stated(row["PatientID"]),
+            study_date=day.text,
             age_text=age,
             age_stands_in="table",
-            sex=row["PatientSex_DICOM"],
+            sex=cells.stated(row["PatientSex_DICOM"]),
             view=_VIEWS.get(row["Projection"] or "", row["Projection"]),
             modality=row.get("Modality_DICOM"),
             manufacturer=row.get("Manufacturer_DICOM"),
             licence="PadChest Dataset Research Use Agreement",
             known_chest=True,
             findings=labels,
+            unread=tuple(unread),
         )
 
 
-def _labels(text: str | None) -> list[str]:
-    """The labels of one cell, as "['cardiomegaly', 'pleural effusion']"; a label may stand twice."""
-    try:
-        found = ast.literal_eval(text) if text else []
-    except (ValueError, SyntaxError, MemoryError, RecursionError):
+def _labels(text: str | None) -> list[str] | None:
+    """The labels of one cell, as "['cardiomegaly', 'pleural effusion']"; a label may stand twice. None: no list."""
+    if cells.stated(text) is None:
         return []
-    words = [str(each).strip() for each in found if str(each).strip()] if isinstance(found, list) else []
+    try:
+        found = ast.literal_eval(text or "")
+    except (ValueError, SyntaxError, MemoryError, RecursionError):
+        return None
+    if not isinstance(found, list):
+        return None
+    words = [str(each).strip() for each in found if str(each).strip()]
     return list(dict.fromkeys(words))
 
 

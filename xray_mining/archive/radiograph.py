@@ -80,6 +80,16 @@ class MaskFile:
 
 
 @dataclass(frozen=True, slots=True)
+class Unread:
+    """A stated cell that became no value."""
+
+    name: str
+    """What it was to become: a field of the header, or a finding."""
+    reason: str
+    """One of `records.unread_cells.REASONS`."""
+
+
+@dataclass(frozen=True, slots=True)
 class Spacing:
     """Distance of pixel centres as an element states it, in mm."""
 
@@ -100,6 +110,8 @@ class Header:
     accession: str | None = None
     study_date: str | None = None
     birth_date: str | None = None
+    day_offset: float | None = None
+    """Days since a day of the patient's own that nobody states."""
     age_text: str | None = None
     age_stands_in: str = "age_string"
     """age_string for the header's AS element, table for a column of a table."""
@@ -122,6 +134,8 @@ class Header:
     findings: tuple[Finding, ...] = ()
     boxes: tuple[Box, ...] = ()
     masks: tuple[MaskFile, ...] = ()
+    unread: tuple[Unread, ...] = ()
+    """Cells of the table that are stated and are in none of the fields above."""
 
 
 @dataclass(frozen=True, slots=True)

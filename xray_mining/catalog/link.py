@@ -1,19 +1,23 @@
 """An outside table (ids → group, score, outcome) joined into findings: ids are hashed on the way in, never kept."""
 
-import math
-from dataclasses import dataclass
+from collections import Counter
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
 import polars as pl
 from pydantic import BaseModel, Field, field_validator
 
+from xray_mining.archive.cells import Number, number_style, read_number, stated
+from xray_mining.archive.radiograph import Unread
+from xray_mining.archive.table import need_columns, read_table
 from xray_mining.catalog.connection import connect, frame
-from xray_mining.errors import UserError, unknown_name
+from xray_mining.errors import CheckFailed, UserError, unknown_name
 from xray_mining.ingest.identity import Domain, accession_key_of, open_domain, public_domain
-from xray_mining.ingest.shards import accessions
+from xray_mining.ingest.shards import accessions, issuers
 from xray_mining.records.findings import Findings
 from xray_mining.records.ledger import record_run
+from xray_mining.records.unread_cells import UnreadCells, UnreadColumn, unread_lines
 from xray_mining.workspace import Workspace, digest_of_file, read_yaml
 
 LINKS = "_links"
@@ -28,6 +32,9 @@ class LinkedFinding(BaseModel, extra="forbid", frozen=True):
     column: str = Field(description="the table's column")
     kind: Literal["number", "label"] = "number"
     unit: str = ""
+    values: dict[str, float] = Field(
+        default={}, description="numbers for texts, as {yes: 1, no: 0, maybe: -1}; capitals or not is the same"
+    )
 
 
 class LinkMapping(BaseModel, extra="forbid", frozen=True):
@@ -39,6 +46,9 @@ class LinkMapping(BaseModel, extra="forbid", frozen=True):
     patient_id_issuer: str = Field("", description="issuer of the patient ids, where the images state one")
     study_uid: str | None = Field(None, description="column with StudyInstanceUID, in place of the patient id")
     accession: str | None = Field(None, description="column with the accession number, in place of the patient id")
+    encoding: str | None = Field(
+        None, description="encoding of the table; left out: by its mark, else UTF-8, else Windows-1252, which is said"
+    )
     findings: list[LinkedFinding] = Field(min_length=1)
 
     @field_validator("findings")
@@ -55,25 +65,34 @@ class LinkMapping(BaseModel, extra="forbid", frozen=True):
 
 @dataclass(frozen=True, slots=True)
 class LinkSummary:
-    """Every row of the table is matched, unmatched or ambiguous."""
+    """Every row of the table is matched, unmatched, ambiguous or broken."""
 
     source: str
     rows: int
     matched: int
     unmatched: int
     ambiguous: int
+    broken: int
+    """With more cells than columns, or quotes that do not match."""
     findings: int
+    unread_cells: list[UnreadColumn] = field(default_factory=list)
+    """Stated cells that became no value."""
+    notes: list[str] = field(default_factory=list)
+    """What the owner should know of how the table was read."""
 
     def __post_init__(self) -> None:
-        if self.rows != self.matched + self.unmatched + self.ambiguous:
+        if self.rows != self.matched + self.unmatched + self.ambiguous + self.broken:
             raise ArithmeticError(f"link lost rows: {self}")
 
     def lines(self) -> list[str]:
         """The summary for people."""
         return [
             f"{self.source}: {self.rows:,} rows: {self.matched:,} matched, {self.unmatched:,} unmatched (no id, or "
-            f"nobody of the catalog), {self.ambiguous:,} ambiguous (one id, rows that differ); {self.findings:,} "
-            f"findings"
+            f"nobody of the catalog), {self.ambiguous:,} ambiguous (one id, rows that differ)"
+            + (f", {self.broken:,} broken (which cell is which is not known)" if self.broken else "")
+            + f"; {self.findings:,} findings",
+            *unread_lines(self.unread_cells),
+            *self.notes,
         ]
 
 
@@ -87,10 +106,11 @@ def link(workspace: Workspace, table: Path, mapping_file: Path) -> LinkSummary:
             f"ids"
         )
     id_column = named[0]
-    rows = _read(table)
-    for column in (id_column, *(each.column for each in mapping.findings)):
-        if column not in rows.columns:
-            raise unknown_name(f"{table.name}, columns", column, rows.columns)
+    read = read_table(table, encoding=mapping.encoding)
+    need_columns(read, (id_column, *(each.column for each in mapping.findings)), table.name)
+    whole = pl.Series(range(read.height), dtype=pl.Int64).is_in(sorted(read.broken)).not_()
+    rows = read.frame.filter(whole)
+    unread: Counter[Unread] = Counter()
     domains = {each.domain for each in workspace.settings.archives.values()}
     if mapping.domain not in domains:
         raise unknown_name(f"{mapping_file.name}, domain", mapping.domain, domains)
@@ -100,7 +120,7 @@ def link(workspace: Workspace, table: Path, mapping_file: Path) -> LinkSummary:
         notes.inputs[mapping.name] = version = digest_of_file(table)
         keyed = rows.select(
             pl.Series("key", [_key(domain, mapping, each) for each in rows[id_column].to_list()], dtype=pl.String),
-            *(_value(rows[each.column], each, table.name) for each in mapping.findings),
+            *(_value(rows[each.column], each, table.name, unread) for each in mapping.findings),
         )
         values = [each.name for each in mapping.findings]
         known = _known(workspace, by_patient=mapping.patient_id is not None)
@@ -114,32 +134,66 @@ def link(workspace: Workspace, table: Path, mapping_file: Path) -> LinkSummary:
         clear = settled.filter(~pl.col("key").is_duplicated() & ~pl.col("key").is_in(several.implode()))
         matched = met.filter(pl.col("key").is_in(clear["key"].implode())).height
         target = workspace.parts(LINKS, "findings") / f"{mapping.name}.parquet"
-        if not matched and target.is_file():
-            raise UserError(
-                f"{table.name}: none of its {rows.height:,} rows names anybody of the catalog without doubt, so the "
-                f"findings that '{mapping.name}' gave before are kept; check its ids, the domain and the issuer"
-            )
+        if not matched:
+            raise CheckFailed(_nobody(workspace, mapping, table.name, keyed, met.height))
         parts = [_findings(clear, each, mapping, version[:12]) for each in mapping.findings]
         found = pl.concat(parts)
         Findings.write(found, target)
-    return LinkSummary(mapping.name, rows.height, matched, rows.height - met.height, met.height - matched, found.height)
+        lost = [
+            {
+                "archive": mapping.name,
+                "source": "link",
+                "shard": 0,
+                "position": 0,
+                "name": each.name,
+                "reason": each.reason,
+                "cells": cells,
+            }
+            for each, cells in sorted(unread.items(), key=lambda item: (item[0].name, item[0].reason))
+        ]
+        UnreadCells.write(
+            UnreadCells.from_rows(lost), workspace.parts(LINKS, "unread_cells") / f"{mapping.name}.parquet"
+        )
+    return LinkSummary(
+        mapping.name,
+        read.height,
+        matched,
+        rows.height - met.height,
+        met.height - matched,
+        len(read.broken),
+        found.height,
+        [UnreadColumn(str(each["name"]), str(each["reason"]), int(str(each["cells"]))) for each in lost],
+        list(read.notes),
+    )
 
 
-def _read(path: Path) -> pl.DataFrame:
-    """All columns as text, so that ids keep their leading zeros; Parquet as it is typed."""
-    name = path.name.lower()
-    try:
-        if name.endswith(".parquet"):
-            return pl.read_parquet(path)
-        if name.endswith((".xlsx", ".xls")):
-            return pl.read_excel(path, infer_schema_length=0)
-        return pl.read_csv(path, infer_schema=False, separator="\t" if ".tsv" in name else ",")
-    except ModuleNotFoundError as error:
-        raise UserError(f"{path.name}: Excel needs the extra 'excel'; pip install 'xray-mining[excel]'") from error
-    except (OSError, pl.exceptions.PolarsError) as error:
-        raise UserError(
-            f"{path.name}: cannot be read as a table ({type(error).__name__}); give CSV, Parquet or Excel"
-        ) from error
+def _nobody(workspace: Workspace, mapping: LinkMapping, table: str, keyed: pl.DataFrame, found: int) -> str:
+    """Why a table finds nobody, as one sentence."""
+    ids = keyed["key"].drop_nulls().n_unique()
+    before = (workspace.parts(LINKS, "findings") / f"{mapping.name}.parquet").is_file()
+    kept = f", so the findings that '{mapping.name}' gave before are kept" if before else ""
+    start = f"{table}: none of its {keyed.height:,} rows names anybody of the catalog without doubt{kept}: "
+    if not ids:
+        return f"{start}no row has an id in the column that the mapping names"
+    if found:
+        return f"{start}all that are found stand in rows that differ, or for several studies"
+    archives = sorted(name for name, each in workspace.settings.archives.items() if each.domain == mapping.domain)
+    where = f"domain '{mapping.domain}' (archives: {', '.join(archives)})"
+    others = sorted({each.domain for each in workspace.settings.archives.values()} - {mapping.domain})
+    elsewhere = f"; other domains are {', '.join(others)}" if others else ""
+    if mapping.patient_id is None:
+        return (
+            f"{start}{where} has none of its {ids:,} studies{elsewhere}; check the column and how its ids are written"
+        )
+    stated_issuer = (
+        f"issuer '{mapping.patient_id_issuer.strip()}'" if mapping.patient_id_issuer.strip() else "no issuer"
+    )
+    known = sorted({issuer for name in archives for issuer in issuers(workspace, name)})
+    named = ", ".join(f"'{issuer}'" if issuer else "none" for issuer in known) if known else "not known"
+    return (
+        f"{start}{where} has none of its {ids:,} patients under {stated_issuer} (patient_id_issuer); issuers of its "
+        f"images are: {named}{elsewhere}; check these and how the ids are written (leading zeros, capitals)"
+    )
 
 
 def _domain(workspace: Workspace, name: str) -> Domain:
@@ -149,12 +203,9 @@ def _domain(workspace: Workspace, name: str) -> Domain:
     return public_domain(name)
 
 
-def _key(domain: Domain, mapping: LinkMapping, value: object) -> str | None:
-    if isinstance(value, float):
-        # a column of whole numbers with gaps in it comes as floats
-        value = None if not math.isfinite(value) else int(value) if value.is_integer() else value
-    text = "" if value is None else str(value).strip()
-    if not text:
+def _key(domain: Domain, mapping: LinkMapping, cell: str | None) -> str | None:
+    text = stated(cell)
+    if text is None:
         return None
     if mapping.study_uid is not None:
         return domain.digest("study", text)
@@ -163,19 +214,27 @@ def _key(domain: Domain, mapping: LinkMapping, value: object) -> str | None:
     return domain.digest("patient", mapping.patient_id_issuer.strip(), text)
 
 
-def _value(column: pl.Series, finding: LinkedFinding, table: str) -> pl.Series:
+def _value(column: pl.Series, finding: LinkedFinding, table: str, unread: Counter[Unread]) -> pl.Series:
+    """A column's values; what is stated and becomes none is counted in `unread`."""
     if finding.kind == "label":
-        text = column.cast(pl.String).str.strip_chars()
-        return text.replace("", None).alias(finding.name)
-    number = column.cast(pl.Float64, strict=False)
-    given = column.cast(pl.String).str.strip_chars().fill_null("") != ""
-    wrong = column.filter(given & ~number.is_finite().fill_null(value=False))
-    if len(wrong):
+        return pl.Series(finding.name, [stated(cell) for cell in column.to_list()], dtype=pl.String)
+    style = number_style(column)
+    values = {text.strip().casefold(): number for text, number in finding.values.items()}
+    style = replace(style, truths=style.truths and not values)
+    read = [
+        Number(values[cell.casefold()])
+        if cell is not None and cell.casefold() in values
+        else read_number(cell, style, finding.unit)
+        for cell in column.to_list()
+    ]
+    wrong = Counter(Unread(finding.name, each.reason) for each in read if each.reason)
+    unread.update(wrong)
+    if wrong and not any(each.value is not None for each in read):
         raise UserError(
-            f"{table}: column '{finding.column}' holds {len(wrong):,} values that are no finite numbers; clean them, "
-            f"or map it with kind: label"
+            f"{table}: column '{finding.column}' holds {wrong.total():,} values and none of them is a number; map it "
+            f"with kind: label, or say with 'values' which number a word stands for"
         )
-    return number.alias(finding.name)
+    return pl.Series(finding.name, [each.value for each in read], dtype=pl.Float64)
 
 
 def _known(workspace: Workspace, by_patient: bool) -> pl.DataFrame:

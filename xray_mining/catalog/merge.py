@@ -328,7 +328,7 @@ def _fill_catalog(
     for table in ("pixels", "findings", "boxes"):
         record = by_name[table]
         _load(con, record, parts[table], f"raw_{table}", origin=True)
-    for table in ("duplicates", "rejects", "near_duplicates", "ingest_runs"):
+    for table in ("duplicates", "rejects", "near_duplicates", "ingest_runs", "unread_cells"):
         _load(con, by_name[table], parts[table], f"raw_{table}")
     con.execute(_text("sequence"))
     con.execute(_text("images"))

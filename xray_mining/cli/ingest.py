@@ -88,7 +88,8 @@ def ingest(
     ages = select(opened, "reports/ingest_unread", archive=result.archive)
     # Other jobs may have ended shards of the archive since this run did: the books are those of what was merged.
     result = replace(result, seen=merged.seen.get(result.archive, result.seen))
-    finish(summary_of(result, outcomes, ages), as_json)
+    unread_cells = select(opened, "reports/ingest_unread_cells", archive=result.archive)
+    finish(summary_of(result, outcomes, ages, unread_cells), as_json)
     for line in merged.warnings:
         typer.echo(line, err=True)
     if not as_json:

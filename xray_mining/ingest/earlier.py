@@ -21,6 +21,7 @@ from xray_mining.records.masks import Masks
 from xray_mining.records.pixels import Pixels
 from xray_mining.records.record import Record
 from xray_mining.records.rejects import Rejects
+from xray_mining.records.unread_cells import UnreadCells
 from xray_mining.workspace import Workspace
 
 # Reasons of rejects that say that nothing was read of a file.
@@ -65,6 +66,10 @@ class Earlier:
         """Rows of rejects of a file that was read."""
         rows = self._part(Rejects).filter(pl.col("position") == position) if self else Rejects.create_empty()
         return [row for row in rows.iter_rows(named=True) if row["reason"] not in NOT_READ]
+
+    def unread_cells(self, position: int) -> list[dict[str, Any]]:
+        """Rows of unread_cells of a file that was kept."""
+        return self._part(UnreadCells).filter(pl.col("position") == position).to_dicts() if self else []
 
     def frames(self, position: int, topcode_age: bool) -> list[Kept]:
         """What was kept of a file, frame by frame; nothing where it was rejected or never read."""
@@ -125,6 +130,11 @@ class Earlier:
     @cached_property
     def _accessions(self) -> set[tuple[str, str]]:
         return shards.accessions_of(self._workspace, self._archive, self._shard)
+
+    @cached_property
+    def issuers(self) -> set[str]:
+        """Issuers of the patient ids of the shard."""
+        return shards.issuers_of(self._workspace, self._archive, self._shard)
 
     def _of_store(self, record: type[Record]) -> pl.DataFrame:
         return self._part(record).filter(pl.col("store") == self._store)

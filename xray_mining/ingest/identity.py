@@ -11,6 +11,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+from xray_mining.archive.cells import read_day
 from xray_mining.archive.radiograph import Header
 from xray_mining.errors import UserError, disk_error
 from xray_mining.ingest import terms
@@ -34,7 +35,6 @@ _NO_ID = {
     "PATIENT",
     "X",
 }
-_DATE_MARKS, _DATE = re.compile(r"[-./]"), re.compile(r"\d{8}")
 # Impossible ages are kept as found only where they cannot be a date or a word: up to three digits, a sign, a unit.
 _AGE_TEXT_TO_KEEP = re.compile(r"-?\d{1,3}(\.\d{1,2})?\s?[DWMYdwmy]?")
 
@@ -214,6 +214,7 @@ def identify(header: Header, domain: Domain, own_id: str, frame: int, *, topcode
         "manufacturer_model_name": terms.model_of(header.model_name),
         "study_year": date.fromordinal(_EPOCH.toordinal() + study_day).year if study_day is not None else None,
         "study_day": study_day,
+        "day_offset": header.day_offset,
         "pixel_spacing_mm": math.sqrt(spacing.row * spacing.column) if spacing else None,
         "pixel_spacing_source": spacing.source if spacing else None,
         "burned_in_text": {"YES": "declared", "NO": "no"}.get(burned_in),
@@ -228,21 +229,9 @@ def accession_key_of(domain: Domain, accession: str | None) -> str | None:
     return domain.digest("accession", text) if text else None
 
 
-_NEVER = date(2200, 1, 1)
-"""From here on a date is a placeholder, as 9999-12-31 is."""
-
-
-@lru_cache(4096)
 def parse_date(text: str | None) -> date | None:
-    """A DICOM or ISO date; None for partial, impossible and placeholder dates."""
-    digits = _DATE_MARKS.sub("", (text or "").strip()[:10])
-    if not _DATE.fullmatch(digits):
-        return None
-    try:
-        found = date(int(digits[:4]), int(digits[4:6]), int(digits[6:]))
-    except ValueError:
-        return None
-    return found if _EPOCH <= found < _NEVER and found != date(1900, 1, 1) else None
+    """The day of a date as DICOM, ISO or a table writes it; None for partial, impossible and placeholder dates."""
+    return read_day(text).value
 
 
 @dataclass(frozen=True, slots=True)

@@ -80,6 +80,8 @@ class IngestResult:
     bytes_now: int
     files_now: int
     seconds: float
+    notes: tuple[str, ...] = ()
+    """What its owner should know of how the tables were read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +118,7 @@ def ingest(workspace: Workspace, request: IngestRequest, options: IngestOptions)
     domain = open_domain(workspace, settings.domain, adapter.public, request.key_file)
     store = "" if request.metadata_only else store_name(options.grey)
     private = shards.folder_of(workspace, name)
+    adapter.keep_tables(shards.tables_folder(workspace, name))
     command = f"xray-mining ingest {name}" + (" --metadata-only" if request.metadata_only else "")
     with record_run(workspace, "ingest", name, command, options.model_dump(exclude={"mapping"})) as notes:
         for place in (workspace.root / "parts" / name, workspace.root / "pixels", private):
@@ -166,6 +169,7 @@ def ingest(workspace: Workspace, request: IngestRequest, options: IngestOptions)
         mine = [done[each] for each in chosen if each in done]
         to_do = stale(workspace, name, [each.shard for each in mine], store, folder)
         to_do |= readable_again(workspace, name, mine, folder)
+        to_do |= shards.contest(workspace, name, adapter) & {each.shard for each in mine}
         outdate(workspace, name, to_do, any_store)
         states = shards.states_of(workspace, name)
         tasks = [_with_states(task, each, states) for each in chosen if each not in done or each in to_do]
@@ -259,6 +263,7 @@ def _result(
         bytes_now=sum(each.bytes for each in finished),
         files_now=sum(each.files for each in finished),
         seconds=0.0,
+        notes=tuple(adapter.notes()),
     )
 
 
@@ -530,7 +535,8 @@ def _rows_without_file(workspace: Workspace, name: str, adapter: Adapter) -> int
     if named is None or not listed:
         return 0
     # A file that the table does not name stands for none of its rows.
-    unnamed = Rejects.read(workspace.parts(name, Rejects.table)).filter(pl.col("reason") == "not_in_table").height
+    none = pl.col("reason").is_in(["not_in_table", "ambiguous_row", "linked_folder", "not_a_file"])
+    unnamed = Rejects.read(workspace.parts(name, Rejects.table)).filter(none).height
     return max(named - adapter.repeated_rows() - (listed - unnamed), 0)
 
 

@@ -24,10 +24,11 @@ from xray_mining.records.masks import Masks
 from xray_mining.records.pixels import Pixels
 from xray_mining.records.record import Record
 from xray_mining.records.rejects import Rejects
+from xray_mining.records.unread_cells import UnreadCells
 from xray_mining.workspace import Workspace, lock, move_durably, write_frame, write_json
 
 # Images last: what hangs on a row is there before it.
-_RECORDS: tuple[type[Record], ...] = (Findings, Boxes, Rejects, Masks, Pixels, Images)
+_RECORDS: tuple[type[Record], ...] = (Findings, Boxes, UnreadCells, Rejects, Masks, Pixels, Images)
 _COUNTS = "counts.json"
 FIRST_TABLE_SHARD = 50_000
 """Shards of table rows without pictures are numbered from here: files of the same archive always come before them."""

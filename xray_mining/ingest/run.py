@@ -4,6 +4,7 @@ import os
 import sys
 import time
 import traceback
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -16,9 +17,10 @@ import polars as pl
 
 from xray_mining.archive import dicom_elements
 from xray_mining.archive.adapter import Adapter, adapter_for
+from xray_mining.archive.cells import read_day, stated
 from xray_mining.archive.dicom_file import relative_id
 from xray_mining.archive.listing import Reader
-from xray_mining.archive.radiograph import Header, ListedFile, MaskFile, MaskRule, Radiograph, Unusable
+from xray_mining.archive.radiograph import Header, ListedFile, MaskFile, MaskRule, Radiograph, Unread, Unusable
 from xray_mining.ingest import jpeg_lossless, shards, terms
 from xray_mining.ingest.decode import decode
 from xray_mining.ingest.duplicates import PIXEL_DIGEST, perceptual_hash, pixel_digest
@@ -37,12 +39,15 @@ from xray_mining.records.masks import Masks, encode_mask
 from xray_mining.records.pixels import Pixels
 from xray_mining.records.record import Record
 from xray_mining.records.rejects import Rejects
+from xray_mining.records.unread_cells import UnreadCells
 from xray_mining.workspace import Workspace, digest_of, digest_of_file
 
 # Raised when the meaning of a stored picture changes: its number is part of the store's name.
 _GREY_VERSION = 2
 _AGE_VERSION = 2
 """How ages are read; rows of another version are made again."""
+_CELLS_VERSION = 1
+"""How tables, their cells and the names of files in them are read; rows of another version are made again."""
 # Why a file cannot be read anew, where what was kept of it is no worse for it.
 _CANNOT_BE_READ = ("changed", "gone", "unreadable")
 _CHANGED = "The file changed since it was listed, and nothing read of it before can stand here; --again reads it anew."
@@ -87,6 +92,7 @@ def rows_digest(options: IngestOptions, adapter: Adapter) -> str:
     """
     tables = [digest_of_file(path) if path.is_file() else "" for path in adapter.tables()]
     made_from = {"topcode_age": options.topcode_age, "adapter": adapter.name, "tables": tables, "ages": _AGE_VERSION}
+    made_from["cells"] = _CELLS_VERSION
     return digest_of(made_from | {"pixel_digest": PIXEL_DIGEST})
 
 
@@ -106,6 +112,9 @@ def run_shard(
     store = "" if task.headers_only else store_name(task.options.grey)
     adapter = adapter or adapter_for(task.folder, task.adapter, task.mapping)
     files = shards.files_of(workspace, task.archive, task.shard)
+    adapter.kept = shards.tables_folder(workspace, task.archive)
+    adapter.contested = shards.contested_rows(workspace, task.archive)
+    adapter.prepare(files)
     reader = reader or Reader(task.folder)
     reader.look_again()
     work = _Work(task, store, adapter, reader)
@@ -170,6 +179,10 @@ class _Work:
         self.boxes: list[dict[str, Any]] = []
         self.masks: list[dict[str, Any]] = []
         self.said: set[str] = set()
+        self.unread_cells: list[dict[str, Any]] = []
+        """Rows of unread_cells."""
+        self.issuers: set[str] = set()
+        """Of the patient ids; empty for ids without one."""
         self.accessions: set[tuple[str, str]] = set()
         """Keyed digests of accession numbers, each with its study_key."""
         self.mask_files: dict[bytes, tuple[int, int]] = {}
@@ -222,6 +235,10 @@ class _Work:
         self.rejects += rejects
         for kept in frames:
             self.images.append(kept.image)
+            if kept is frames[0]:
+                # Of which issuer this file's ids are is not known any more: those of its shard stay.
+                self.issuers |= self.earlier.issuers
+                self.unread_cells += self.earlier.unread_cells(position)
             self.accessions |= self.earlier.accessions(kept.image["study_key"])
             if kept.image["image_key"] in self.said:
                 continue
@@ -351,14 +368,33 @@ class _Work:
         else:
             flags.append("no_pixels")
         row["quality_flags"] = sorted(flags)
+        if row["patient_source"] == "declared":
+            self.issuers.add((header.patient_id_issuer or "").strip())
         if identity.accession_key is not None:
             self.accessions.add((identity.accession_key, str(row["study_key"])))
         self.images.append(row)
+        self._count_unread(header, row)
         # A later file of the same instance in this shard is a duplicate for certain: the keeper has said it all.
         key_of_image = str(row["image_key"])
         if key_of_image not in self.said:
             self.said.add(key_of_image)
             self.declared(header, row, seen)
+
+    def _count_unread(self, header: Header, row: Mapping[str, Any]) -> None:
+        """Rows of unread_cells: of the table's cells, and of what identity makes no value of."""
+        found = Counter([*header.unread, *unread_of(header, row)])
+        self.unread_cells += [
+            {
+                "archive": self.task.archive,
+                "source": self.task.adapter,
+                "shard": self.task.shard,
+                "position": row["position"],
+                "name": unread.name,
+                "reason": unread.reason,
+                "cells": cells,
+            }
+            for unread, cells in found.items()
+        ]
 
     def declared(self, header: Header, row: Mapping[str, Any], seen: Grey | None) -> None:
         """What the archive states of a radiograph: findings, and boxes and masks through the picture's geometry."""
@@ -450,7 +486,12 @@ class _Work:
 
     def write(self, staging: Staging) -> None:
         """Write the parts beside those that they will replace."""
-        for record, rows in ((Findings, self.findings), (Boxes, self.boxes), (Rejects, self.rejects)):
+        for record, rows in (
+            (Findings, self.findings),
+            (Boxes, self.boxes),
+            (UnreadCells, self.unread_cells),
+            (Rejects, self.rejects),
+        ):
             staging.write(record, record.from_rows(rows))
         for record, rows in ((Masks, self.masks), (Pixels, self.pixels)):
             path = staging.workspace.parts(self.task.archive, record.table) / f"{self.task.shard:05d}.parquet"
@@ -464,6 +505,8 @@ class _Work:
         staging.write(Images, part_of(Images, self.images))
         accessions = shards.accessions_path(staging.workspace, self.task.archive, self.task.shard)
         staging.note(accessions, shards.accessions_frame(self.accessions))
+        issuers = shards.issuers_path(staging.workspace, self.task.archive, self.task.shard)
+        staging.note(issuers, shards.issuers_frame(self.issuers))
 
 
 def _column(name: str, values: list[Any], kind: pl.DataType) -> pl.Series:
@@ -487,6 +530,28 @@ def part_of(record: type[Record], rows: Iterable[dict[str, Any]]) -> pl.DataFram
     first = frame.unique(record.primary_key(), keep="first", maintain_order=True)
     record.typed(first)
     return frame.select(record.column_names())
+
+
+def unread_of(header: Header, row: Mapping[str, Any]) -> list[Unread]:
+    """What a header states that no column of its image has: what `identify` made no value of."""
+    found = []
+    for name, text in (("study_date", header.study_date), ("birth_date", header.birth_date)):
+        day = read_day(text)
+        if day.reason:
+            found.append(Unread(name, day.reason))
+    if row["age_years"] is None and stated(header.age_text) is not None:
+        flags = row["quality_flags"]
+        reason = "bound" if "bounded_age" in flags else "impossible_age" if row["age_raw"] else "not_an_age"
+        found.append(Unread("age", reason))
+    for name, text, value in (
+        ("sex", header.sex if terms.states_a_sex(header.sex) else None, row["patient_sex"]),
+        ("laterality", header.laterality, row["laterality"]),
+        ("model_name", header.model_name, row["manufacturer_model_name"]),
+        ("licence", header.licence, row["licence"]),
+    ):
+        if value is None and stated(text) is not None:
+            found.append(Unread(name, "unknown_word"))
+    return found
 
 
 def admit(header: Header) -> None:

@@ -12,9 +12,11 @@ import polars as pl
 
 from xray_mining.archive.adapter import Adapter
 from xray_mining.archive.radiograph import ListedFile
+from xray_mining.archive.row_names import CLAIMS_SCHEMA, contested
 from xray_mining.errors import UserError
 from xray_mining.workspace import Workspace, lock, write_frame
 
+_SHARDS_AT_ONCE = 50
 _SCHEMA = {"path": pl.Binary, "member": pl.String, "bytes": pl.Int64, "modified_ns": pl.Int64}
 _PLACE = {"shard": pl.Int64, "position": pl.Int64}
 _STATES = {**_PLACE, "bytes": pl.Int64, "state": pl.String}
@@ -91,7 +93,7 @@ def update(
         for file in adapter.files():
             if file.path.startswith(own):
                 continue
-            if adapter.ignores(file):
+            if file.bytes >= -1 and adapter.ignores(file):
                 ignored += 1
             else:
                 walked.append((file.path, file.member, file.bytes, file.modified_ns))
@@ -210,6 +212,51 @@ def masks_changed(workspace: Workspace, archive: str, shard: int, store: str, fo
     return any(state_of(folder / os.fsdecode(each)) != (size, modified) for each, size, modified in read)
 
 
+def tables_folder(workspace: Workspace, archive: str) -> Path:
+    """Where tables that one process read are kept for the others."""
+    return folder_of(workspace, archive) / "tables"
+
+
+def _contested_path(workspace: Workspace, archive: str) -> Path:
+    return folder_of(workspace, archive) / "contested.parquet"
+
+
+def contested_rows(workspace: Workspace, archive: str) -> pl.DataFrame | None:
+    """Rows of the table that several files claim, as `contest` found them; None where it was never asked."""
+    path = _contested_path(workspace, archive)
+    return pl.read_parquet(path) if path.is_file() else None
+
+
+def contest(workspace: Workspace, archive: str, adapter: Adapter) -> set[int]:
+    """Find the rows of the table that several of all listed files claim; gives the shards that this changes.
+
+    A file that came later may take a row from one that was read by its name alone, or make it doubtful.
+    """
+    found: list[pl.DataFrame] = []
+    places: list[int] = []
+    shards = known_shards(workspace, archive)
+    for start in range(0, len(shards), _SHARDS_AT_ONCE):
+        files: list[ListedFile] = []
+        for shard in shards[start : start + _SHARDS_AT_ONCE]:
+            own = files_of(workspace, archive, shard)
+            files += own
+            places += [shard] * len(own)
+        claims = adapter.claims(files)
+        if claims is None:
+            return set()
+        found.append(claims.with_columns(pl.col("file") + (len(places) - len(files))))
+    claims = pl.concat(found) if found else pl.DataFrame(schema=CLAIMS_SCHEMA)
+    today, before = contested(claims), contested_rows(workspace, archive)
+    if before is not None and today.equals(before):
+        return set()
+    write_frame(today, _contested_path(workspace, archive))
+    if before is None:
+        return set()
+    keys = ["row", "level"]
+    other = pl.concat([today.join(before, on=keys, how="anti"), before.join(today, on=keys, how="anti")])
+    return {places[file] for file in claims.join(other, on="row", how="semi")["file"]}
+
+
 _ACCESSIONS = {"accession_key": pl.String, "study_key": pl.String}
 
 
@@ -230,6 +277,31 @@ def accessions_of(workspace: Workspace, archive: str, shard: int) -> set[tuple[s
     """Pairs accession_key, study_key of one shard."""
     path = accessions_path(workspace, archive, shard)
     return set(pl.read_parquet(path).select(list(_ACCESSIONS)).iter_rows()) if path.is_file() else set()
+
+
+_ISSUERS = {"issuer": pl.String}
+
+
+def issuers_path(workspace: Workspace, archive: str, shard: int) -> Path:
+    """Where it stands which issuers the patient ids of a shard have; only the private folder says so."""
+    return folder_of(workspace, archive) / "issuers" / f"{shard:05d}.parquet"
+
+
+def issuers_frame(found: Collection[str]) -> pl.DataFrame:
+    """Issuers as a frame; an empty one is that of ids without an issuer."""
+    return pl.DataFrame({"issuer": sorted(found)}, schema=_ISSUERS)
+
+
+def issuers_of(workspace: Workspace, archive: str, shard: int) -> set[str]:
+    """The issuers of one shard."""
+    path = issuers_path(workspace, archive, shard)
+    return set(pl.read_parquet(path)["issuer"]) if path.is_file() else set()
+
+
+def issuers(workspace: Workspace, archive: str) -> set[str]:
+    """The issuers of all shards of an archive."""
+    paths = sorted((folder_of(workspace, archive) / "issuers").glob("*.parquet"))
+    return {issuer for path in paths for issuer in pl.read_parquet(path)["issuer"]}
 
 
 def accessions(workspace: Workspace, archive: str) -> pl.DataFrame:

@@ -4,7 +4,7 @@ import os
 import shlex
 import uuid
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from xray_mining.ingest.ingest import TABLE_ROWS, IngestResult, path_of, wanted_
 from xray_mining.ingest.parts import FIRST_TABLE_SHARD, accounts_of, counts_of, readable_again, stale
 from xray_mining.records.images import Images
 from xray_mining.records.rejects import Rejects
+from xray_mining.records.unread_cells import UnreadColumn, unread_lines
 from xray_mining.workspace import Workspace
 
 # What to do about the most frequent reason for rejection.
@@ -38,6 +39,10 @@ HINTS = {
     "hangs": "A decoder did not come back from these files; they are named below, the rest is complete.",
     "changed": "Files changed since they were read; run with --again to read them anew.",
     "uid_reused": "Different pictures carry one SOPInstanceUID; ask the sender, the first of each was kept.",
+    "ambiguous_row": "Several files or rows have one name: write the files' paths into the table, or name the images' "
+    "folder in the mapping.",
+    "broken_row": "Rows of the table have more cells than columns, or quotes that do not match: mend them there.",
+    "linked_folder": "Links to folders are not followed: read the folders they lead to, or mount them in their place.",
     "not_in_table": "Images without a row in the table were left out; add their rows, then run with --again.",
     "size_mismatch": "Headers and pixel data state different sizes; the sender's export is at fault.",
     "broken_header": "Headers are damaged: copy the files again, then run with --again.",
@@ -89,6 +94,10 @@ class IngestSummary:
     unread_sexes: int
     """Kept images whose stated sex is no word that is known."""
     hint: str
+    unread_cells: list[UnreadColumn] = field(default_factory=list)
+    """Stated cells of tables and headers that became no value."""
+    notes: list[str] = field(default_factory=list)
+    """What the owner should know of how the tables were read."""
 
     def __post_init__(self) -> None:
         if self.seen != self.kept + self.duplicate + self.rejected:
@@ -120,6 +129,9 @@ class IngestSummary:
                 f"sexes: {self.unread_sexes:,} of {self.kept:,} are stated in no word that is known (M, F, O and such "
                 f"are); these images have none"
             )
+        # Ages and sexes are told above.
+        said += unread_lines([each for each in self.unread_cells if each.name not in ("age", "sex")])
+        said += self.notes
         beside = []
         for count, one, words in (
             (self.ignored, "file", "beside the images (tables, texts)"),
@@ -152,10 +164,13 @@ def _counted(count: int, one: str) -> str:
     return f"{count:,} {one}" if count == 1 else f"{count:,} {one}s"
 
 
-def summary_of(result: IngestResult, outcomes: pl.DataFrame, ages: pl.DataFrame) -> IngestSummary:
+def summary_of(
+    result: IngestResult, outcomes: pl.DataFrame, ages: pl.DataFrame, unread_cells: pl.DataFrame
+) -> IngestSummary:
     """The closing summary, from the run's result and what the merged catalog says of the archive.
 
-    `outcomes` has a row for each outcome and reason with its accounts; `ages` one row, that of reports/ingest_unread.
+    `outcomes` has a row for each outcome and reason with its accounts; `ages` one row, that of reports/ingest_unread;
+    `unread_cells` the rows of reports/ingest_unread_cells.
     """
     rows = [Outcome(*row) for row in outcomes.select("outcome", "reason", "accounts").iter_rows()]
     rows = [row for row in rows if row.accounts or row.outcome == "kept"]
@@ -193,6 +208,8 @@ def summary_of(result: IngestResult, outcomes: pl.DataFrame, ages: pl.DataFrame)
         bounded_ages=int(ages["bounded"][0]),
         unread_sexes=int(ages["unread_sexes"][0]),
         hint=HINTS.get(max(rejected, key=lambda row: row.accounts).reason, "") if rejected else "",
+        unread_cells=[UnreadColumn(*row) for row in unread_cells.select("name", "reason", "cells").iter_rows()],
+        notes=list(result.notes),
     )
 
 

@@ -60,7 +60,8 @@ class Images(Record):
     manufacturer = text("Manufacturer as a known name, else 'other'", nullable=True)
     manufacturer_model_name = text("ManufacturerModelName as a known or frequent name", nullable=True)
     study_year = count("year of study_day: shifted, not the true one, outside public sets", "year", nullable=True)
-    study_day = count("days since 1900-01-01, shifted by 0 to 364 days a patient", "days", nullable=True)
+    study_day = count("days since 1900-01-01, shifted by 0 to 364 days a patient", "days", nullable=True, min=None)
+    day_offset = number("days since a day of the patient's own that is not known, where no date is stated", "days")
     rows = count("Rows of the stored picture", "pixels", nullable=True, min=1)
     columns_ = dy.Int64(
         alias="columns", nullable=True, min=1, description="Columns of the stored picture", metadata={"unit": "pixels"}

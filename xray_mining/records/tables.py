@@ -17,6 +17,7 @@ from xray_mining.records.pixels import Pixels
 from xray_mining.records.predictions import Predictions
 from xray_mining.records.record import Record
 from xray_mining.records.rejects import Rejects
+from xray_mining.records.unread_cells import UnreadCells
 from xray_mining.records.vectors import FeatureSets
 
 ALL: tuple[type[Record], ...] = (
@@ -30,6 +31,7 @@ ALL: tuple[type[Record], ...] = (
     Findings,
     Boxes,
     Masks,
+    UnreadCells,
     FeatureSets,
     CohortMembers,
     CohortTargets,

@@ -1,0 +1,273 @@
+"""One cell of a table → a number, a day or a text; a cell that is stated and becomes none of these has a reason.
+
+What a cell means may hang on its column: 1,250 is a decimal among 3,5 and 0,75, and thousands among 2.5 and 1,250.75.
+"""
+
+import re
+from dataclasses import dataclass
+from datetime import date
+from functools import lru_cache
+
+import polars as pl
+
+_MISSING = frozenset(("", "na", "n/a", "nan", "none", "null", "nat", "<na>", "#n/a", "#na", "n.a.", "nil", "missing"))
+_TRUTHS = {
+    **dict.fromkeys(("yes", "true", "y", "t", "ja", "oui", "si", "sí", "wahr"), 1.0),
+    **dict.fromkeys(("no", "false", "n", "f", "nein", "non", "falsch"), 0.0),
+}
+
+# Numbers as people write them; a group of three digits after one mark alone may be decimals or thousands.
+_SIGN = r"[+-]?"
+_PLAIN = re.compile(rf"{_SIGN}(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]{{1,3}})?")
+_EITHER = re.compile(r"[+-]?[1-9][0-9]{0,2}([.,])[0-9]{3}")
+_BY_COMMA = re.compile(rf"{_SIGN}(?:[0-9]{{1,3}}(?:\.[0-9]{{3}})+|[0-9]*),[0-9]+(?:[eE][+-]?[0-9]{{1,3}})?")
+_THOUSANDS_BY_COMMA = re.compile(rf"{_SIGN}[0-9]{{1,3}}(?:,[0-9]{{3}})+(?:\.[0-9]+)?")
+_THOUSANDS_BY_DOT = re.compile(rf"{_SIGN}[0-9]{{1,3}}(?:\.[0-9]{{3}}){{2,}}")
+_SPACED = re.compile(r"(?<=[0-9])[ '’\u00a0\u2009\u202f](?=[0-9]{3}(?![0-9]))")
+_BOUND = re.compile(r"(?:[<>≤≥]=?|=[<>])\s*(?=[0-9.,])")
+_WITH_UNIT = re.compile(r"([+-]?[0-9][0-9.,]*)\s*([^0-9\s.,].*)")
+# The same for a column at once: what shows how its owner writes decimals.
+_SHOWS_COMMA = (
+    r"^[+-]?(?:[0-9]*,(?:[0-9]{1,2}|[0-9]{4,})|0*,[0-9]+|[0-9]{4,},[0-9]+|[0-9]{1,3}(?:\.[0-9]{3})+,[0-9]+"
+    r"|[0-9]{1,3}(?:\.[0-9]{3}){2,})$"
+)
+_SHOWS_DOT = (
+    r"^[+-]?(?:[0-9]*\.(?:[0-9]{1,2}|[0-9]{4,})|0*\.[0-9]+|[0-9]{4,}\.[0-9]+|[0-9]{1,3}(?:,[0-9]{3})+\.[0-9]+"
+    r"|[0-9]{1,3}(?:,[0-9]{3}){2,})$"
+)
+_SHOWS_NO_TRUTH = r"^(?:[<>≤≥=]{0,2}\s*[+-]?[0-9.,]+.*)$"
+_ZERO_OR_ONE = r"^[01](?:[.,]0*)?$"
+
+
+@dataclass(frozen=True, slots=True)
+class Number:
+    """A number that was read, or why none was; neither where the cell is missing."""
+
+    value: float | None = None
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Day:
+    """A day that was read, or why none was; neither where the cell is missing."""
+
+    value: date | None = None
+    reason: str = ""
+
+    @property
+    def text(self) -> str | None:
+        """As ISO 8601 writes it."""
+        return self.value.isoformat() if self.value is not None else None
+
+
+@dataclass(frozen=True, slots=True)
+class NumberStyle:
+    """How the cells of a column write numbers."""
+
+    comma: bool = False
+    """Some can only be read with a decimal comma."""
+    dot: bool = False
+    """Some can only be read with a decimal point."""
+    truths: bool = False
+    """No number but 0 and 1 is in it, so that yes and no are numbers too."""
+
+
+@dataclass(frozen=True, slots=True)
+class DayStyle:
+    """How the cells of a column write days."""
+
+    order: str = ""
+    """'dmy' or 'mdy' for 03/05/2015; empty: nothing tells."""
+
+
+def stated(cell: str | None) -> str | None:
+    """The cell, None where it is empty or says that it is missing (NA, nan, None, N/A, …)."""
+    return None if cell is None or cell.strip().lower() in _MISSING else cell
+
+
+def number_style(column: pl.Series) -> NumberStyle:
+    """How a text column writes its numbers."""
+    cells = column.drop_nulls().str.strip_chars()
+    numbers = cells.filter(cells.str.contains(_SHOWS_NO_TRUTH))
+    return NumberStyle(
+        comma=bool(numbers.str.contains(_SHOWS_COMMA).any()),
+        dot=bool(numbers.str.contains(_SHOWS_DOT).any()),
+        truths=bool(numbers.str.contains(_ZERO_OR_ONE).all()),
+    )
+
+
+def read_number(cell: str | None, style: NumberStyle = NumberStyle(), unit: str = "") -> Number:
+    """The number of a cell.
+
+    Args:
+        cell: Text as found.
+        style: How its column writes numbers.
+        unit: The column's unit: a cell may repeat it.
+    """
+    text = stated(cell)
+    return Number() if text is None else _read_number(text.strip(), style, unit)
+
+
+@lru_cache(65536)
+def _read_number(text: str, style: NumberStyle, unit: str) -> Number:
+    if style.truths and text.lower() in _TRUTHS:
+        return Number(_TRUTHS[text.lower()])
+    text = text.replace("\u2212", "-")
+    if _BOUND.match(text):
+        return Number(reason="bound")
+    if (found := _WITH_UNIT.fullmatch(text)) and not _PLAIN.fullmatch(text) and not _BY_COMMA.fullmatch(text):
+        bare = _SPACED.sub("", found[1])
+        inner = _read_plain(bare, style)
+        if inner.value is not None and found[2].strip().casefold() == unit.strip().casefold():
+            return inner
+        return Number(reason="with_unit" if inner.value is not None else "not_a_number")
+    return _read_plain(_SPACED.sub("", text), style)
+
+
+def _read_plain(text: str, style: NumberStyle) -> Number:
+    if either := _EITHER.fullmatch(text):
+        by_comma, by_dot = style.comma and not style.dot, style.dot and not style.comma
+        if either[1] == "," and not (by_comma or by_dot):
+            return Number(reason="ambiguous_number")
+        if either[1] == "." and style.comma and style.dot:
+            return Number(reason="ambiguous_number")
+        decimal = "," if by_comma else "."
+        other = "." if decimal == "," else ","
+        return _finite(text.replace(other, "").replace(decimal, "."))
+    if _PLAIN.fullmatch(text):
+        return _finite(text)
+    if _THOUSANDS_BY_COMMA.fullmatch(text):
+        return _finite(text.replace(",", ""))
+    if _THOUSANDS_BY_DOT.fullmatch(text):
+        return _finite(text.replace(".", ""))
+    if _BY_COMMA.fullmatch(text):
+        return _finite(text.replace(".", "").replace(",", "."))
+    return Number(reason="not_a_number")
+
+
+def _finite(text: str) -> Number:
+    value = float(text)
+    return Number(value) if abs(value) < 1e300 else Number(reason="out_of_range")
+
+
+# Days. A time of day may follow.
+_TIME = r"(?:[T ]\s*[0-9]{1,2}(?::[0-9]{2}.*|\s*[ap]\.?m\.?)?|[T ]\s*[0-9]{1,2}:[0-9]{2}.*)?"
+_DICOM = re.compile(
+    r"([0-9]{4})([0-9]{2})([0-9]{2})(?:\.0+|(?:[0-9]{2}){1,3}(?:\.[0-9]{1,6})?(?:[+-][0-9]{4})?|T[0-9:.]+.*)?"
+)
+_YEAR_FIRST = re.compile(rf"([0-9]{{4}})([-./])([0-9]{{1,2}})\2([0-9]{{1,2}}){_TIME}")
+_YEAR_LAST = re.compile(rf"([0-9]{{1,2}})\s*([-./])\s*([0-9]{{1,2}})\s*\2\s*([0-9]{{4}}){_TIME}")
+_DAY_WORD_YEAR = re.compile(rf"([0-9]{{1,2}})(?:st|nd|rd|th)?[ .\-/]*([^\W\d_]+)[ .,\-/]*([0-9]{{4}}){_TIME}", re.I)
+_WORD_DAY_YEAR = re.compile(rf"([^\W\d_]+)[ .\-/]*([0-9]{{1,2}})(?:st|nd|rd|th)?[ .,\-/]+([0-9]{{4}}){_TIME}", re.I)
+_PARTIAL = re.compile(r"[0-9]{4}(?:\.0)?|[0-9]{4}[-./][0-9]{1,2}|[0-9]{1,2}[-./][0-9]{4}|[0-9]{6}")
+_MONTHS = {
+    word: number
+    for number, words in enumerate(
+        (
+            "jan january januar janvier",
+            "feb february februar fevrier février",
+            "mar march mär märz maerz mars mrz",
+            "apr april avril",
+            "may mai",
+            "jun june juni juin",
+            "jul july juli juillet",
+            "aug august août aout",
+            "sep sept september septembre",
+            "oct okt october oktober octobre",
+            "nov november novembre",
+            "dec dez december dezember decembre décembre",
+        ),
+        start=1,
+    )
+    for word in words.split()
+}
+EARLIEST, LATEST = date(1800, 1, 1), date(2300, 1, 1)
+"""Days outside are placeholders or slips; data sets that shift their dates reach to about 2215."""
+PLACEHOLDERS = frozenset((EARLIEST, date(1899, 12, 30), date(1899, 12, 31), date(1900, 1, 1)))
+"""What programs write for 'no date'."""
+_FAR = (1, 1753, 2300, 2999, 9999)
+FORMATS = ("DD.MM.YYYY", "MM/DD/YYYY", "YYYY-MM-DD")
+_FORMAT = re.compile(r"(?=.*D)(?=.*M)(D{1,2}|M{1,2}|YYYY)[-./ ]?(D{1,2}|M{1,2}|YYYY)[-./ ]?(D{1,2}|M{1,2}|YYYY)")
+
+
+def order_of_format(text: str) -> str | None:
+    """'dmy', 'mdy', 'ymd', … of a format such as DD.MM.YYYY; None where it is none."""
+    found = _FORMAT.fullmatch(text.upper())
+    order = "".join(part[0].lower() for part in found.groups()) if found else ""
+    return order if sorted(order) == ["d", "m", "y"] else None
+
+
+def day_style(column: pl.Series, stated_format: str | None = None) -> DayStyle:
+    """How a text column writes its days, by the format that its owner states, or by days after the twelfth."""
+    if stated_format is not None:
+        return DayStyle(order_of_format(stated_format) or "")
+    cells = column.drop_nulls().str.strip_chars()
+    pairs = cells.str.extract_groups(r"^([0-9]{1,2})\s*[-./]\s*([0-9]{1,2})\s*[-./]\s*[0-9]{4}").struct.unnest()
+    first, second = (pairs[name].cast(pl.Int64, strict=False) for name in ("1", "2"))
+    day_first = bool(((first > 12) & (second <= 12)).any())
+    month_first = bool(((second > 12) & (first <= 12)).any())
+    if day_first != month_first:
+        return DayStyle("dmy" if day_first else "mdy")
+    return DayStyle("both" if day_first else "")
+
+
+def read_day(cell: str | None, style: DayStyle = DayStyle()) -> Day:
+    """The day of a cell: as DICOM and ISO write it, with a time or not, or as its column does."""
+    text = stated(cell)
+    return Day() if text is None else _read_day(text.strip(), style)
+
+
+@lru_cache(65536)
+def _read_day(text: str, style: DayStyle) -> Day:
+    if re.fullmatch(r"[0-9]{8}", text) and style.order in ("dmy", "mdy"):
+        # A format was stated, or is that of the other cells: 03052015 can be no year first, or both.
+        year_first = _day_of(int(text[:4]), int(text[4:6]), int(text[6:]))
+        if year_first.value is None:
+            return _by_order(int(text[:2]), int(text[2:4]), int(text[4:]), style.order)
+    if found := _DICOM.fullmatch(text):
+        return _day_of(int(found[1]), int(found[2]), int(found[3]))
+    if found := _YEAR_FIRST.fullmatch(text):
+        month, day = (4, 3) if style.order == "ydm" else (3, 4)
+        return _day_of(int(found[1]), int(found[month]), int(found[day]))
+    if found := _YEAR_LAST.fullmatch(text):
+        first, second, year = int(found[1]), int(found[3]), int(found[4])
+        order = style.order
+        if order not in ("dmy", "mdy"):
+            if first > 12 or second > 12:
+                order = "dmy" if first > 12 else "mdy"
+            elif first == second:
+                order = "dmy"
+            elif found[2] == "." and order == "":
+                # With points the day comes first, unless other cells of the column show otherwise.
+                order = "dmy"
+            else:
+                return Day(reason="ambiguous_date")
+        return _by_order(first, second, year, order)
+    for pattern, day, word in ((_DAY_WORD_YEAR, 1, 2), (_WORD_DAY_YEAR, 2, 1)):
+        if (found := pattern.fullmatch(text)) and found[word].casefold() in _MONTHS:
+            return _day_of(int(found[3]), _MONTHS[found[word].casefold()], int(found[day]))
+    return Day(reason="partial_date" if _PARTIAL.fullmatch(text) else "not_a_date")
+
+
+def _by_order(first: int, second: int, year: int, order: str) -> Day:
+    day, month = (first, second) if order == "dmy" else (second, first)
+    return _day_of(year, month, day)
+
+
+def _day_of(year: int, month: int, day: int) -> Day:
+    try:
+        found = date(year, month, day)
+    except ValueError:
+        return Day(reason="impossible_date")
+    if found in PLACEHOLDERS or found.year in _FAR:
+        return Day(reason="placeholder_date")
+    return Day(found) if EARLIEST <= found < LATEST else Day(reason="impossible_date")
+
+
+_AGE_BY_COMMA = re.compile(r"([0-9]{1,3}),([0-9]{1,2})(?![0-9])")
+
+
+def age_text(cell: str | None) -> str | None:
+    """An age as it was stated, with a decimal point in the place of a comma; None where it is missing."""
+    text = stated(cell)
+    return None if text is None else _AGE_BY_COMMA.sub(r"\1.\2", text)

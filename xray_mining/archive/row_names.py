@@ -1,0 +1,150 @@
+"""Which row of a table is a file's: the one that states its path, else one whose name only this file can bear.
+
+A row goes to the file that it names. Only where it names none exactly, it goes by the end of its path, by the file's
+name, or by the name without a known ending; and only if no other row and no other file has the same claim.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import polars as pl
+
+EXACT, BY_PATH_END, BY_NAME, BY_STEM = range(4)
+_NOBODY = -1
+# Endings that tables leave out or that conversion changes. 'case7.post' has none: a point is part of its name.
+_ENDING = r"(?i)\.(?:dcm|dicom|ima|png|jpe?g|jp2|j2k|tiff?|bmp|nii|mha|mhd|nrrd)(?:\.gz)?$"
+CLAIMS_SCHEMA = {"file": pl.Int64, "row": pl.Int64, "level": pl.Int64, "rivals": pl.Boolean}
+CONTESTED_SCHEMA = {"row": pl.Int64, "level": pl.Int64}
+
+
+@dataclass(frozen=True, slots=True)
+class FileName:
+    """How a table may name a file: by one of its paths, in the archive or below the images' folder, in this order."""
+
+    paths: tuple[str, ...]
+
+
+def path_texts(path: bytes) -> list[str]:
+    """A path as a table may write it: bytes that are not UTF-8 are letters of an older encoding."""
+    try:
+        return [path.decode()]
+    except UnicodeDecodeError:
+        escaped = path.decode("utf-8", "backslashreplace")
+        try:
+            return [path.decode("cp1252"), escaped]
+        except UnicodeDecodeError:
+            return [path.decode("latin-1"), escaped]
+
+
+def _path(column: pl.Expr) -> pl.Expr:
+    """A path in one form: unicode composed, slashes of one kind, no drive, nothing before the first name."""
+    plain = column.str.normalize("NFC").str.replace_all("\\", "/", literal=True)
+    plain = plain.str.replace(r"^[A-Za-z]:", "").str.replace_all(r"/(?:\.?/)+", "/")
+    return plain.str.replace(r"^(?:\.{0,2}/)+", "")
+
+
+def _name(path: pl.Expr) -> pl.Expr:
+    """Null for a folder's path."""
+    return path.str.extract(r"([^/]+)$")
+
+
+class RowNames:
+    """The rows of a table by the names that they state."""
+
+    def __init__(self, lazy: pl.LazyFrame) -> None:
+        self.lazy = lazy
+        """Columns row, path, name, stem: as `of` makes them, or as they were kept from there."""
+
+    @classmethod
+    def of(cls, stated: pl.Series, broken: frozenset[int] = frozenset()) -> "RowNames":
+        """From a table's column. A broken row counts only where no whole one states its path."""
+        rows = pl.DataFrame({"row": pl.int_range(len(stated), dtype=pl.Int64, eager=True), "stated": stated})
+        rows = rows.with_columns(
+            pl.col("row").is_in(pl.Series(sorted(broken), dtype=pl.Int64).implode()).alias("late"),
+            _path(pl.col("stated")).alias("path"),
+        )
+        rows = rows.filter(pl.col("path").is_not_null() & (pl.col("path") != "")).sort("late", "row")
+        # Of rows that state one path the first is taken.
+        rows = rows.unique("path", keep="first", maintain_order=True)
+        named = rows.select("row", "path", _name(pl.col("path")).alias("name"))
+        return cls(named.with_columns(pl.col("name").str.replace(_ENDING, "").alias("stem")).lazy())
+
+    def __len__(self) -> int:
+        """How many paths are stated."""
+        return int(self.lazy.select(pl.len()).collect().item())
+
+    def claims(self, files: Sequence[FileName]) -> pl.DataFrame:
+        """The row that each file may claim: columns file, row, level, rivals (other rows have the same claim).
+
+        A file without a row has none here.
+        """
+        names = pl.DataFrame(
+            {"file": range(len(files)), "path": [list(each.paths) for each in files]},
+            schema={"file": pl.Int64, "path": pl.List(pl.String)},
+        )
+        names = names.explode("path").with_columns(
+            _path(pl.col("path")), pl.int_range(pl.len()).over("file").alias("order")
+        )
+        names = names.filter(pl.col("path") != "").with_columns(_name(pl.col("path")).alias("name"))
+        names = names.with_columns(pl.col("name").str.replace(_ENDING, "").alias("stem"))
+        ours = (pl.col(each).is_in(names[each].drop_nulls().unique().implode()) for each in ("path", "name", "stem"))
+        rows = self.lazy.filter(pl.any_horizontal(ours)).collect()
+        exact = names.join(rows, on="path", how="inner").sort("file", "order")
+        exact = exact.unique("file", keep="first", maintain_order=True)
+        exact = exact.select("file", "row", pl.lit(EXACT, pl.Int64).alias("level"))
+        left = names.join(exact, on="file", how="anti")
+        ones = rows.rename({"path": "row_path"})
+        by_name = left.join(ones.drop("stem"), on="name", how="inner")
+        ends = pl.concat_str(pl.lit("/"), "path").str.ends_with(pl.concat_str(pl.lit("/"), "row_path")) | pl.concat_str(
+            pl.lit("/"), "row_path"
+        ).str.ends_with(pl.concat_str(pl.lit("/"), "path"))
+        # A row without a folder is at the end of every path, which says no more than its name.
+        deep = pl.col("row_path").str.contains("/", literal=True) & pl.col("path").str.contains("/", literal=True)
+        by_name = by_name.select(
+            "file", "row", pl.when(ends & deep).then(BY_PATH_END).otherwise(BY_NAME).cast(pl.Int64).alias("level")
+        )
+        by_stem = left.join(ones.drop("name"), on="stem", how="inner").select(
+            "file", "row", pl.lit(BY_STEM, pl.Int64).alias("level")
+        )
+        found = pl.concat([exact, by_name, by_stem])
+        best = found.filter(pl.col("level") == pl.col("level").min().over("file")).unique(["file", "row"])
+        return (
+            best.group_by("file")
+            .agg(pl.col("row").min(), pl.col("level").first(), (pl.len() > 1).alias("rivals"))
+            .sort("file")
+            .select(list(CLAIMS_SCHEMA))
+        )
+
+
+def contested(claims: pl.DataFrame) -> pl.DataFrame:
+    """Of claims of all files of an archive: rows that several files claim, with the level whose one claim is good.
+
+    -1 where none is: several files have it.
+    """
+    good = claims.filter(~pl.col("rivals"))
+    best = good.filter(pl.col("level") == pl.col("level").min().over("row"))
+    settled = best.group_by("row").agg(pl.col("level").first(), pl.len().alias("files"))
+    one_good = (pl.col("files") == 1) | (pl.col("level") == EXACT)
+    settled = settled.select("row", pl.when(one_good).then("level").otherwise(_NOBODY).cast(pl.Int64).alias("level"))
+    several = good.group_by("row").len().filter(pl.col("len") > 1)
+    return settled.join(several, on="row", how="semi").sort("row").select(list(CONTESTED_SCHEMA))
+
+
+@dataclass(frozen=True, slots=True)
+class RowOf:
+    """What a file's name leads to."""
+
+    row: int | None
+    rivals: bool = False
+    """There are rows that could be its own, but others could have them, too."""
+
+
+def settled(claims: pl.DataFrame, contested_rows: pl.DataFrame) -> dict[int, RowOf]:
+    """The row of each file that claims one, by the file's number."""
+    joined = claims.join(contested_rows.rename({"level": "good"}), on="row", how="left")
+    found = {}
+    for file, row, level, rivals, good in joined.select("file", "row", "level", "rivals", "good").iter_rows():
+        lost = rivals or (good is not None and good != level)
+        # Where another file is named exactly, the row is that one's, and this file has none.
+        found[file] = RowOf(None, rivals=rivals or good != EXACT) if lost else RowOf(row)
+    return found

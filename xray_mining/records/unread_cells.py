@@ -1,0 +1,69 @@
+"""unread_cells: what the tables and headers state of radiographs and what became no value."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from xray_mining.records.record import Record, choice, count, text
+
+REASONS = (
+    "bound",
+    "with_unit",
+    "not_a_number",
+    "ambiguous_number",
+    "out_of_range",
+    "not_a_date",
+    "partial_date",
+    "ambiguous_date",
+    "impossible_date",
+    "placeholder_date",
+    "not_an_age",
+    "impossible_age",
+    "unknown_word",
+    "not_a_list",
+)
+"""Why a stated cell became no value."""
+_MOST_UNREAD_LINES = 20
+
+
+class UnreadCells(Record):
+    """The cells themselves are nowhere in the workspace: they may be a patient's."""
+
+    table = "unread_cells"
+    question = "one stated cell of a table or header that became no value; of a linked table: all cells of one kind"
+
+    archive = text("the archive's given name; of a linked table its own")
+    source = text("who stated it: the adapter, or 'link'")
+    shard = count("shard of the archive's file list")
+    position = count("position within the shard")
+    name = text("what the cell was to become: a column of images, or a finding")
+    reason = choice("why it became no value", REASONS)
+    cells = count("how many such cells", min=1)
+
+
+@dataclass(frozen=True, slots=True)
+class UnreadColumn:
+    """Stated cells that became no value: how many that were to become one thing, for one reason."""
+
+    name: str
+    reason: str
+    cells: int
+
+
+def unread_lines(unread: Sequence[UnreadColumn]) -> list[str]:
+    """A line for each thing that cells were to become, with its reasons, most cells first."""
+    names: dict[str, dict[str, int]] = {}
+    for each in unread:
+        reasons = names.setdefault(each.name, {})
+        reasons[each.reason] = reasons.get(each.reason, 0) + each.cells
+    ordered = sorted(names.items(), key=lambda item: (-sum(item[1].values()), item[0]))
+    said = []
+    for name, reasons in ordered[:_MOST_UNREAD_LINES]:
+        words = ", ".join(f"{reason.replace('_', ' ')} {cells:,}" for reason, cells in sorted(reasons.items()))
+        said.append(f"{name}: {_cells(sum(reasons.values()))} could not be read ({words})")
+    if len(ordered) > _MOST_UNREAD_LINES:
+        said.append(f"and cells of {len(ordered) - _MOST_UNREAD_LINES:,} more columns; --json has all of them")
+    return said
+
+
+def _cells(count: int) -> str:
+    return f"{count:,} stated cell" if count == 1 else f"{count:,} stated cells"
