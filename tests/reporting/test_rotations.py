@@ -29,3 +29,16 @@ def test_flow_checklist_and_methods_say_that_each_is_tested_once(rotated):
     rows = {row.cells[0].text: row.cells[3].text for row in sections["checklist"].tables[0].rows}
     assert "age: 5 rotations, each of 1,200 patients is tested once" in rows["32"]
     assert "each of 1,200 patients is tested once" in documents.methods(rotated)
+
+
+def test_the_page_says_how_intervals_allow_for_rotations_that_share_patients(rotated, example, tmp_path):
+    import dataclasses
+
+    from xray_mining.reporting.sections import comparison
+
+    tasks = tuple(dataclasses.replace(task, rotations=5) for task in rotated.tasks)
+    several = dataclasses.replace(rotated, tasks=tasks)
+    assert any(comparison.SHARED in str(block) for block in comparison.build(several).blocks)
+    (checklist,) = (section for section in build(several) if section.anchor == "checklist")
+    assert any("widened for rotations" in cell.text for row in checklist.tables[0].rows for cell in row.cells)
+    assert not any(comparison.SHARED in str(block) for block in comparison.build(Results.load(example)).blocks)

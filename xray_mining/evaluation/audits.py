@@ -1,7 +1,6 @@
 """Audits of every evaluation: shortcuts, fairness, label noise, drift, sample size; from predictions alone."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -11,7 +10,7 @@ from scipy import stats
 from xray_mining.catalog.order import latest_of
 from xray_mining.evaluation.choice import Choice
 from xray_mining.evaluation.comparisons import Smallest
-from xray_mining.evaluation.estimates import probabilities
+from xray_mining.evaluation.estimates import probabilities, probabilities_again
 from xray_mining.evaluation.gather import Array, Model, Task, finding
 from xray_mining.evaluation.options import EvaluationOptions
 from xray_mining.evaluation.rows import number
@@ -21,7 +20,8 @@ from xray_mining.records.cohort import FrozenCohort
 from xray_mining.statistics.auc import area_estimate, areas_over_folds, without_skill
 from xray_mining.statistics.comparison import benjamini_hochberg, difference_of_areas, difference_of_means, holm
 from xray_mining.statistics.errors import compare_errors
-from xray_mining.statistics.estimate import Estimate
+from xray_mining.statistics.estimate import Estimate, owners
+from xray_mining.statistics.refit import filled, refit_of
 
 SHORTCUTS = {
     "metadata": "maker, site, view, year and the like, without the picture",
@@ -80,7 +80,7 @@ def shortcuts(task: Task, options: EvaluationOptions, choice: Choice) -> tuple[R
     measured = [
         (word, model, found)
         for word, model in nulls
-        if (found := _of_repeated_fits(_skill(task, model, options), task)) is not None and np.isfinite(found.p_value)
+        if (found := _skill(task, model, options)) is not None and np.isfinite(found.p_value)
     ]
     if not measured:
         sentence = f"{task.name}: the null experiments have nothing to be compared with."
@@ -129,21 +129,6 @@ def shortcuts(task: Task, options: EvaluationOptions, choice: Choice) -> tuple[R
     return rows, [finding("SHORT001", "warning", outcome, title, sentence, offenders=len(guilty))]
 
 
-def _of_repeated_fits(found: Estimate | None, task: Task) -> Estimate | None:
-    """The same with the variance that k fits on overlapping patients have, by Nadeau & Bengio (2003).
-
-    Each fold's patients teach the fits of all others, so that what a fold shows by chance the others are taught: the
-    variance of a mean over k folds is not that of k independent tests but 1 + k / (k - 1) times as large.
-    """
-    folds = len(np.unique(task.folds))
-    if found is None or folds < 2:
-        return found
-    wider = np.sqrt(1 + folds / (folds - 1))
-    low, high = (found.value + (end - found.value) * wider for end in (found.low, found.high))
-    p = 2 * stats.norm.sf(stats.norm.isf(found.p_value / 2) / wider) if found.p_value > 0 else 0.0
-    return replace(found, low=low, high=high, p_value=float(p))
-
-
 def _skill(task: Task, model: Model, options: EvaluationOptions) -> Estimate | None:
     """What a model gains over knowing nothing: the centre's MAE minus its own, or its AUC minus 0.5; p two-sided."""
     known = model.known
@@ -157,15 +142,19 @@ def _skill(task: Task, model: Model, options: EvaluationOptions) -> Estimate | N
             centre.values[both],
             model.values[both],
             task.owner[both],
+            folds=task.folds[both],
+            again=(centre.again_of(both), model.again_of(both)),
             confidence=options.confidence,
             draws=500,
             seed=options.seed,
         )["mae"]
     try:
-        areas = areas_over_folds(task.truth[known], model.values[known], task.owner[known], task.folds[known])
+        areas = areas_over_folds(
+            task.truth[known], model.values[known], task.owner[known], task.folds[known], model.again_of(known)
+        )
     except ValueError:
         return None
-    gain, error = float(areas.values[0]) - 0.5, float(np.sqrt(areas.covariance[0, 0]))
+    gain, error = float(areas.values[0]) - 0.5, float(np.sqrt(areas.variance((0, 1.0))))
     if error == 0:
         # Always right, or a constant: nothing varies, so the interval and p are those of an area's end.
         whole = area_estimate(areas, 0, options.confidence)
@@ -420,10 +409,17 @@ def _gap(task: Task, model: Model, first: Array, place: Array, options: Evaluati
     first = first[place]
     if task.is_number:
         error = np.abs(model.values[place] - task.truth[place])
-        found = difference_of_means(error, first, owner, options.confidence)
+        again = None if model.again is None else np.abs(model.again[place] - task.truth[place])
+        found = difference_of_means(error, first, owner, options.confidence, folds=task.folds[place], again=again)
     else:
         found = difference_of_areas(
-            task.truth[place], model.values[place], first, owner, task.folds[place], confidence=options.confidence
+            task.truth[place],
+            model.values[place],
+            first,
+            owner,
+            task.folds[place],
+            again=model.again_of(place),
+            confidence=options.confidence,
         )
     return found if np.isfinite(found.p_value) else None
 
@@ -498,7 +494,15 @@ def drift_over_years(task: Task, options: EvaluationOptions, choice: Choice) -> 
     if given is None:
         return [], [finding("DRIFT002", "warning", "not_applicable", title, f"{task.name}: has no probabilities.")]
     loss = np.abs(given - task.truth)[known]
-    slope, low, high, p = _slope(years[known], loss, task.owner[known], options.confidence)
+    there = model.again_of(known) if task.is_number else probabilities_again(task, model, given, known)
+    slope, low, high, p = _slope(
+        years[known],
+        loss,
+        task.owner[known],
+        options.confidence,
+        folds=task.folds[known],
+        again=None if there is None else np.abs(there - task.truth[known]),
+    )
     unit = f" {task.target.unit}" if task.is_number and task.target.unit else ""
     words = f"the absolute error changes by {slope:.3f}{unit} a year ({low:.3f} to {high:.3f})"
     row = _row(
@@ -520,15 +524,25 @@ def drift_over_years(task: Task, options: EvaluationOptions, choice: Choice) -> 
     return [row], [finding("DRIFT002", "warning", outcome, title, f"{task.name}: {words}.", offenders=int(failed))]
 
 
-def _slope(x: Array, y: Array, owner: Array, confidence: float) -> tuple[float, float, float, float]:
-    """Least-squares slope of y on x with a Student interval and p, variance by patient."""
+def _slope(
+    x: Array, y: Array, owner: Array, confidence: float, *, folds: Array | None = None, again: Array | None = None
+) -> tuple[float, float, float, float]:
+    """Least-squares slope of y on x with a Student interval and p, variance by patient; `again` is y by other fits."""
     centred = x - x.mean()
     square = float((centred**2).sum())
     slope = float((centred * y).sum() / square)
-    residual = y - y.mean() - slope * centred
-    sums = np.bincount(owner, centred * residual / square)
+    influence = centred * (y - y.mean() - slope * centred) / square
+    sums = np.bincount(owner, influence)
     count = len(np.unique(owner))
     error = float(np.sqrt((sums**2).sum() * count / (count - 1)))
+    own = owners(owner, len(y))
+    refit = refit_of(folds, own, again)
+    if refit is not None:
+        other = filled(again, y)
+        their = float((centred * other).sum() / square)
+        error *= np.sqrt(
+            refit.factor_of_units(influence, centred * (other - other.mean() - their * centred) / square, own)
+        )
     half = float(stats.t.ppf(0.5 + confidence / 2, count - 1)) * error
     p = float(2 * stats.t.sf(abs(slope) / error, count - 1)) if error > 0 else 1.0
     return slope, slope - half, slope + half, p

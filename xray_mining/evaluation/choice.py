@@ -112,10 +112,19 @@ class OperatingPoint:
 
     def called(self, task: Task, model: Model) -> Array:
         """Which units are called positive, (n,) bool: each by the threshold of the rotation that tested it."""
+        return model.values >= self._levels(task)
+
+    def called_again(self, task: Task, model: Model) -> Array | None:
+        """The same of the predictions by another rotation's fit, (n,) 1, 0, or nan where there is none."""
+        if model.again is None:
+            return None
+        return np.where(np.isfinite(model.again), model.again >= self._levels(task), np.nan)
+
+    def _levels(self, task: Task) -> Array:
         level = np.full(len(task.folds), self.threshold)
         for rotation, threshold in self.thresholds.items():
             level[task.folds == rotation] = threshold
-        return model.values >= level
+        return level
 
 
 def operating_points(model: Model, sensitivities: Sequence[float]) -> list[OperatingPoint]:

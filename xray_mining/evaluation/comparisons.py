@@ -1,12 +1,13 @@
 """Paired differences against the best handcrafted baseline, the frozen embedding and the best null."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from xray_mining.evaluation.choice import Choice, operating_points
-from xray_mining.evaluation.gather import Model, Task
+from xray_mining.evaluation.gather import Array, Model, Task
 from xray_mining.evaluation.options import EvaluationOptions
 from xray_mining.evaluation.rows import row
 from xray_mining.statistics.auc import area_difference, areas_over_folds
@@ -76,12 +77,15 @@ def _differences(
     if not both.any() or len(np.unique(owner)) < 2:
         return []
     truth = task.truth[both]
+    folds, again = task.folds[both], (model.again_of(both), baseline.again_of(both))
     if task.is_number:
         found = compare_errors(
             truth,
             model.values[both],
             baseline.values[both],
             owner,
+            folds=folds,
+            again=again,
             confidence=options.confidence,
             draws=options.bootstraps,
             seed=options.seed,
@@ -96,7 +100,7 @@ def _differences(
             mine = labels == name
             if mine.any() and not mine.all():
                 pair = np.stack([model.values[both][:, i], baseline.values[both][:, i]])
-                areas = areas_over_folds(mine, pair, owner, task.folds[both])
+                areas = areas_over_folds(mine, pair, owner, folds, _pair([_column(each, i) for each in again]))
                 rows.append(("auc", area_difference(areas, 0, 1, options.confidence), {"class": name}))
         if rows:
             macro = compare_macro_auc(
@@ -105,13 +109,14 @@ def _differences(
                 baseline.values[both],
                 task.target.classes,
                 owner,
-                folds=task.folds[both],
+                folds=folds,
+                again=again,
                 confidence=options.confidence,
             )
             rows.append(("auc_macro", macro, {}))
         return rows
     pair = np.stack([model.values[both], baseline.values[both]])
-    areas = areas_over_folds(truth, pair, owner, task.folds[both])
+    areas = areas_over_folds(truth, pair, owner, folds, _pair(again))
     rows = [("auc", area_difference(areas, 0, 1, options.confidence), {})]
     own = {each.name: each for each in operating_points(model, options.sensitivity_targets)}
     other = {each.name: each for each in operating_points(baseline, options.sensitivity_targets)}
@@ -123,10 +128,26 @@ def _differences(
                 other[name].called(task, baseline)[both],
                 owner,
                 options.confidence,
+                folds=folds,
+                again=(_of(point.called_again(task, model), both), _of(other[name].called_again(task, baseline), both)),
             )
             more = {"operating_point": name, "threshold": point.threshold}
             rows += [(metric, each, more) for metric, each in found.items()]
     return rows
+
+
+def _column(values: Array | None, number: int) -> Array | None:
+    return None if values is None else values[:, number]
+
+
+def _of(values: Array | None, units: Array) -> Array | None:
+    return None if values is None else values[units]
+
+
+def _pair(again: Sequence[Array | None]) -> Array | None:
+    """Two models' predictions by other rotations' fits, (2, n); None where one has none."""
+    there = [each for each in again if each is not None]
+    return np.stack(there) if len(there) == len(again) else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,14 +178,18 @@ def smallest(task: Task, choice: Choice) -> Smallest | None:
     owner = task.owner[both]
     if not both.any() or len(np.unique(owner)) < 2:
         return None
-    truth = task.truth[both]
+    truth, folds, again = task.truth[both], task.folds[both], (first.again_of(both), second.again_of(both))
     if task.is_number:
-        return Smallest(smallest_difference(truth, first.values[both], second.values[both], owner), name, role)
+        difference = smallest_difference(
+            truth, first.values[both], second.values[both], owner, folds=folds, again=again
+        )
+        return Smallest(difference, name, role)
     try:
-        areas = areas_over_folds(truth, np.stack([first.values[both], second.values[both]]), owner, task.folds[both])
+        pair = np.stack([first.values[both], second.values[both]])
+        areas = areas_over_folds(truth, pair, owner, folds, _pair(again))
     except ValueError:
         return None
-    variance = areas.covariance[0, 0] + areas.covariance[1, 1] - 2 * areas.covariance[0, 1]
+    variance = areas.variance((0, 1.0), (1, -1.0))
     if variance <= 1e-24:  # nothing varies, so that nothing can be said of repetitions
         return None
     return Smallest(float((1.959963984540054 + 0.8416212335729143) * np.sqrt(max(variance, 0))), name, role)

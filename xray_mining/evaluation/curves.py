@@ -7,14 +7,15 @@ import numpy as np
 import polars as pl
 
 from xray_mining.evaluation.choice import operating_points
-from xray_mining.evaluation.estimates import probabilities
+from xray_mining.evaluation.estimates import probabilities, probabilities_again
 from xray_mining.evaluation.gather import Array, Task
 from xray_mining.evaluation.options import EvaluationOptions
 from xray_mining.evaluation.small_cells import with_complements
 from xray_mining.evaluation.subgroups import age_bands, told_cells
 from xray_mining.statistics.auc import roc_curve
 from xray_mining.statistics.calibration import reliability_curve
-from xray_mining.statistics.estimate import owners
+from xray_mining.statistics.estimate import Estimate, owners
+from xray_mining.statistics.refit import filled, refit_of, widened
 from xray_mining.statistics.resampling import linear_interval
 
 SCATTER_AT_MOST = 5000
@@ -33,6 +34,7 @@ def roc(task: Task, options: EvaluationOptions) -> list[dict[str, Any]]:
         for i, name in enumerate(classes):
             positive = task.truth[known] == 1 if name == "" else task.labels[known] == name
             values = model.values[known] if name == "" else model.values[known][:, i]
+            again = model.again_of(known) if name == "" or model.again is None else model.again[known][:, i]
             try:
                 points = roc_curve(
                     positive,
@@ -41,6 +43,7 @@ def roc(task: Task, options: EvaluationOptions) -> list[dict[str, Any]]:
                     task.folds[known],
                     confidence=options.confidence,
                     seed=options.seed,
+                    again=again,
                 )
             except ValueError:
                 continue
@@ -113,6 +116,7 @@ def error_by_age(
     rows = []
     for model in task.models.values():
         error = np.where(model.known, model.values - task.truth, np.nan)
+        again = None if model.again is None else model.again - task.truth
         for sex in ("all", "M", "F"):
             of_sex = model.known & (True if sex == "all" else sexes == sex)
             for each in np.unique(band[of_sex]):
@@ -133,9 +137,18 @@ def error_by_age(
                     "images": int(inside.sum()) if cell in told else 0,
                     "hidden": cell not in told,
                 }
-                for name, values in (("bias", error[inside]), ("mae", np.abs(error[inside]))):
+                there = np.full(len(owner), np.nan) if again is None else again[inside]
+                refit = refit_of(task.folds[inside], owner, there)
+                for name, values, others in (
+                    ("bias", error[inside], there),
+                    ("mae", np.abs(error[inside]), np.abs(there)),
+                ):
                     mean = float(values.mean())
                     low, high, _ = linear_interval(mean, (values - mean) / len(values), owner, options.confidence)
+                    if refit is not None:
+                        factor = refit.factor_of_units(values - mean, filled(others, values) - mean, owner)
+                        wide = widened(Estimate(mean, low, high, 0, 0, ""), factor)
+                        low, high = wide.low, wide.high
                     row |= {name: mean, f"{name}_low": _known(low), f"{name}_high": _known(high)}
                 rows.append(row)
     return rows
@@ -165,12 +178,18 @@ def calibration(task: Task, options: EvaluationOptions) -> list[dict[str, Any]]:
         if task.target.kind == "binary":
             given, calibrated = probabilities(model)
             if given is not None:
-                parts.append(("", task.truth[known], given[known], calibrated))
+                parts.append(
+                    ("", task.truth[known], given[known], probabilities_again(task, model, given, known), calibrated)
+                )
         else:
             for i, name in enumerate(task.target.classes):
-                parts.append((name, task.labels[known] == name, np.clip(model.values[known][:, i], 0, 1), False))
-        for name, truth, given, calibrated in parts:
-            found = reliability_curve(truth, given, task.owner[known], options.confidence)
+                there = None if model.again is None else np.clip(model.again[known][:, i], 0, 1)
+                given = np.clip(model.values[known][:, i], 0, 1)
+                parts.append((name, task.labels[known] == name, given, there, False))
+        for name, truth, given, there, calibrated in parts:
+            found = reliability_curve(
+                truth, given, task.owner[known], options.confidence, folds=task.folds[known], again=there
+            )
             for number, each in enumerate(found):
                 if each.patients < options.least_patients:
                     continue

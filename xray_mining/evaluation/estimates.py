@@ -122,10 +122,18 @@ def _rows(
         guess = None
         if centre is not None and centre.known[known].all():
             guess = centre.values[known]
-        return rows_of(
-            task, model, _number(task, task.truth[known], model.values[known], owner, guess=guess, options=options)
+        found = _number(
+            task,
+            task.truth[known],
+            model.values[known],
+            owner,
+            guess=guess,
+            folds=task.folds[known],
+            again=model.again_of(known),
+            options=options,
         )
-    folds = task.folds[known]
+        return rows_of(task, model, found)
+    folds, again = task.folds[known], model.again_of(known)
     if task.target.kind == "binary":
         rows = rows_of(task, model, _binary(task, model, known, options))
         for point in operating_points(model, options.sensitivity_targets):
@@ -134,22 +142,35 @@ def _rows(
     labels, values = task.labels[known], model.values[known]
     classes = task.target.classes
     found = group_metrics(
-        labels, values, classes, owner, confidence=options.confidence, draws=options.bootstraps, seed=options.seed
+        labels,
+        values,
+        classes,
+        owner,
+        folds=folds,
+        again=again,
+        confidence=options.confidence,
+        draws=options.bootstraps,
+        seed=options.seed,
     )
     if len(np.unique(labels)) > 1:
-        found["auc_macro"] = macro_auc(labels, values, classes, owner, folds, confidence=options.confidence)
+        found["auc_macro"] = macro_auc(
+            labels, values, classes, owner, folds, again=again, confidence=options.confidence
+        )
     rows = rows_of(task, model, found)
     for i, name in enumerate(classes):
         mine = labels == name
         if not mine.any() or mine.all():
             continue
+        there = None if again is None else again[:, i]
         each = {
-            "auc": auc(mine, values[:, i], owner, folds, options.confidence),
-            "average_precision": average_precision(mine, values[:, i], owner, folds, options.confidence),
+            "auc": auc(mine, values[:, i], owner, folds, options.confidence, again=there),
+            "average_precision": average_precision(mine, values[:, i], owner, folds, options.confidence, again=there),
             "brier": calibration_metrics(
                 mine,
                 np.clip(values[:, i], 0, 1),
                 owner,
+                folds=folds,
+                again=there,
                 confidence=options.confidence,
                 draws=options.bootstraps,
                 seed=options.seed,
@@ -160,19 +181,47 @@ def _rows(
 
 
 def _number(
-    task: Task, truth: Array, values: Array, owner: Array, *, guess: Array | None, options: EvaluationOptions
+    task: Task,
+    truth: Array,
+    values: Array,
+    owner: Array,
+    *,
+    guess: Array | None,
+    folds: Array,
+    again: Array | None,
+    options: EvaluationOptions,
 ) -> dict[str, Estimate]:
     found = error_metrics(
-        truth, values, owner, guess, confidence=options.confidence, draws=options.bootstraps, seed=options.seed
+        truth,
+        values,
+        owner,
+        guess,
+        folds=folds,
+        again=again,
+        confidence=options.confidence,
+        draws=options.bootstraps,
+        seed=options.seed,
     )
     found["within_limits"] = _within_limits(values - truth, owner, found, options)
     if task.target.kind == "ordinal":
         steps = np.unique(truth)
-        nearest = steps[np.abs(values[:, None] - steps[None, :]).argmin(axis=1)]
+        nearest = _nearest(values, steps)
         found["kappa_quadratic"] = kappa(
-            truth, nearest, owner, "quadratic", confidence=options.confidence, draws=options.bootstraps
+            truth,
+            nearest,
+            owner,
+            "quadratic",
+            folds=folds,
+            again=None if again is None else np.where(np.isfinite(again), _nearest(again, steps), np.nan),
+            confidence=options.confidence,
+            draws=options.bootstraps,
         )
     return found
+
+
+def _nearest(values: Array, steps: Array) -> Array:
+    """The step that each value (n,) is nearest to."""
+    return steps[np.abs(values[:, None] - steps[None, :]).argmin(axis=1)]
 
 
 def _within_limits(error: Array, owner: Array, found: Mapping[str, Estimate], options: EvaluationOptions) -> Estimate:
@@ -188,14 +237,24 @@ def _binary(task: Task, model: Model, known: Array, options: EvaluationOptions) 
     truth, owner, folds = task.truth[known], task.owner[known], task.folds[known]
     if len(np.unique(truth)) < 2:
         return {}
+    again = model.again_of(known)
     found = {
-        "auc": auc(truth, model.values[known], owner, folds, options.confidence),
-        "average_precision": average_precision(truth, model.values[known], owner, folds, options.confidence),
+        "auc": auc(truth, model.values[known], owner, folds, options.confidence, again=again),
+        "average_precision": average_precision(
+            truth, model.values[known], owner, folds, options.confidence, again=again
+        ),
     }
     given, calibrated = probabilities(model)
     if given is not None:
         metrics = calibration_metrics(
-            truth, given[known], owner, confidence=options.confidence, draws=options.bootstraps, seed=options.seed
+            truth,
+            given[known],
+            owner,
+            folds=folds,
+            again=probabilities_again(task, model, given, known),
+            confidence=options.confidence,
+            draws=options.bootstraps,
+            seed=options.seed,
         )
         suffix = f"; {_calibrated_words(model)}" if calibrated else "; probabilities as the model gave them"
         found |= {name: replace(each, method=each.method + suffix) for name, each in metrics.items()}
@@ -205,6 +264,20 @@ def _binary(task: Task, model: Model, known: Array, options: EvaluationOptions) 
 def _calibrated_words(model: Model) -> str:
     some = "" if model.calibrated_fits == model.fits else f" of {model.calibrated_fits} of {model.fits} fits"
     return f"probabilities{some} after calibration on validation patients"
+
+
+def probabilities_again(task: Task, model: Model, given: Array, known: Array) -> Array | None:
+    """The known units' probabilities by another rotation's fit, mapped as their rotation maps values to `given`."""
+    again = model.again_of(known)
+    if again is None:
+        return None
+    found, values, folds = np.full(len(again), np.nan), model.values[known], task.folds[known]
+    for each in np.unique(folds):
+        inside = folds == each
+        order = np.argsort(values[inside], kind="stable")
+        mapped = np.interp(again[inside], values[inside][order], given[known][inside][order])
+        found[inside] = np.where(np.isfinite(again[inside]), mapped, np.nan)
+    return found
 
 
 def probabilities(model: Model) -> tuple[Array | None, bool]:
@@ -221,11 +294,13 @@ def probabilities(model: Model) -> tuple[Array | None, bool]:
 def _called(
     task: Task, model: Model, point: OperatingPoint, known: Array, options: EvaluationOptions
 ) -> list[dict[str, Any]]:
-    called = point.called(task, model)[known]
+    called, again = point.called(task, model)[known], point.called_again(task, model)
     found = called_metrics(
         task.truth[known],
         called,
         task.owner[known],
+        folds=task.folds[known],
+        again=None if again is None else again[known],
         confidence=options.confidence,
         draws=options.bootstraps,
         seed=options.seed,
@@ -247,6 +322,7 @@ def _per_patient(
             "value": model.values[known],
             "fold": task.folds[known],
             "guess": centre.values[known] if centre is not None else np.full(len(owner), np.nan),
+            "again": np.full(len(owner), np.nan) if model.again is None else model.again[known],
         }
     )
     means = (
@@ -256,6 +332,7 @@ def _per_patient(
             pl.col("truth").n_unique().alias("truths"),
             pl.col("value").mean(),
             pl.col("guess").mean(),
+            pl.col("again").mean(),
             pl.col("fold").first(),
         )
         .sort("owner")
@@ -268,6 +345,8 @@ def _per_patient(
             means["value"].to_numpy(),
             np.arange(means.height),
             guess=guess if np.isfinite(guess).all() else None,
+            folds=means["fold"].to_numpy(),
+            again=means["again"].to_numpy(),
             options=options,
         )
     else:
@@ -277,7 +356,12 @@ def _per_patient(
             return []
         found = {
             "auc": auc(
-                means["truth"].to_numpy(), means["value"].to_numpy(), None, means["fold"].to_numpy(), options.confidence
+                means["truth"].to_numpy(),
+                means["value"].to_numpy(),
+                None,
+                means["fold"].to_numpy(),
+                options.confidence,
+                again=means["again"].to_numpy(),
             )
         }
     named = {

@@ -68,8 +68,14 @@ class Model:
     calibrated_fits: int = 0
     """How many of its `fits` (rotation and seed) have calibrated values: the map helped on validation patients."""
     fits: int = 1
+    again: Array | None = None
+    """The test units as another rotation's fit predicted them when they were its validation units, as `values`."""
     variants: Mapping[str, Array] = field(default_factory=dict)
     """Predictions of changed test images by the variant's name, as `values`."""
+
+    def again_of(self, units: Array) -> Array | None:
+        """`again` of these units; None where no unit is predicted again."""
+        return None if self.again is None else self.again[units]
 
     @property
     def architecture(self) -> str:
@@ -541,6 +547,7 @@ def _model(
         calibrated=calibrated,
         spread=spread,
         validation=_validation(checked, target),
+        again=_aligned(checked, "value", units, target) if checked["fold"].n_unique() > 1 else None,
         calibrated_fits=mapped.select("seed", "fold").n_unique() if mapped.height else 0,
         fits=plain.select("seed", "fold").n_unique() if plain.height else 0,
         variants={

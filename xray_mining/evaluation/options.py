@@ -2,6 +2,12 @@
 
 from pydantic import BaseModel, Field
 
+RULES = 2
+"""Number of the rules by which estimates are made: another one makes `run` evaluate again what it has evaluated.
+
+2: folds that share training patients widen intervals; patients of folds that are left out are not counted.
+"""
+
 SMALL_CELLS = (
     "groups of fewer patients (a cell of Table 1, a subgroup, a band, a bin, a cell of confusion) are neither counted "
     "nor drawn, nor are points of an age band and sex with fewer; rates of whole classes, as sensitivity, are printed"

@@ -16,6 +16,7 @@ from xray_mining.evaluation.small_cells import hidden_cells
 from xray_mining.statistics.auc import auc
 from xray_mining.statistics.comparison import difference_of_areas, difference_of_means, holm
 from xray_mining.statistics.estimate import Estimate, owners
+from xray_mining.statistics.refit import SCALES, filled, refit_of, widened
 from xray_mining.statistics.resampling import linear_interval, patient_sums, proportion_interval
 
 COLUMNS = ("patient_sex", "age_band", "view_position", "manufacturer", "archive", "institution", "study_year")
@@ -162,6 +163,26 @@ def _folds_of_both(task: Task, inside: Array) -> Array:
     return np.intersect1d(negative, positive)
 
 
+def _loss_again(error: Array, metric: str) -> Array:
+    return np.abs(error) if metric == "mae" else error
+
+
+def _for_folds(
+    task: Task, found: Estimate, values: Array, again: Array | None, units: Array, *, metric: str
+) -> Estimate:
+    """The mean of `values` (n,) over units (n,) bool with what shared training patients add; its p has it already."""
+    owner = owners(task.owner[units], int(units.sum()))
+    there = None if again is None else again[units]
+    refit = refit_of(task.folds[units], owner, there)
+    if refit is None:
+        return found
+    first = values[units]
+    other = filled(there, first)
+    factor = refit.factor_of_units(first - first.mean(), other - other.mean(), owner)
+    wide = widened(found, factor, SCALES.get(metric, "plain"), refit.caution)
+    return replace(wide, p_value=found.p_value)
+
+
 def _cell(task: Task, model: Model, members: Array, options: EvaluationOptions) -> list[dict[str, Any]]:
     known = model.known
     inside = members & known
@@ -175,20 +196,37 @@ def _cell(task: Task, model: Model, members: Array, options: EvaluationOptions) 
         rows = []
         for metric, values in (("mae", np.abs(error)), ("bias", error)):
             mean = float(values[inside].mean())
-            low, high, _ = linear_interval(mean, (values[inside] - mean) / inside.sum(), owner, options.confidence)
+            influence = (values[inside] - mean) / inside.sum()
+            low, high, _ = linear_interval(mean, influence, owner, options.confidence)
+            others = None if model.again is None else _loss_again(model.again - task.truth, metric)
             p_value = np.nan
             if rest.any():
-                tested = difference_of_means(values[known], members[known], task.owner[known], options.confidence)
+                tested = difference_of_means(
+                    values[known],
+                    members[known],
+                    task.owner[known],
+                    options.confidence,
+                    folds=task.folds[known],
+                    again=None if others is None else others[known],
+                )
                 p_value = tested.p_value
             method = "Student, variance by patient"
             found = Estimate(mean, low, high, count, int(inside.sum()), method, "", p_value)
+            found = _for_folds(task, found, values, others, inside, metric=metric)
             rows.append(row(task, model, metric, found))
         return rows
     truth = task.truth
     if len(np.unique(truth[inside])) < 2:
         return []
     try:
-        found = auc(truth[inside], model.values[inside], owner, task.folds[inside], options.confidence)
+        found = auc(
+            truth[inside],
+            model.values[inside],
+            owner,
+            task.folds[inside],
+            options.confidence,
+            again=model.again_of(inside),
+        )
     except ValueError:
         # Both classes are here, but no rotation tested both.
         return []
@@ -206,12 +244,17 @@ def _cell(task: Task, model: Model, members: Array, options: EvaluationOptions) 
         members[known],
         task.owner[known],
         task.folds[known],
+        again=model.again_of(known),
         confidence=options.confidence,
     )
     rows = [row(task, model, "auc", found, p_value=None if np.isnan(tested.p_value) else tested.p_value)]
     for point in operating_points(model, options.sensitivity_targets)[:1]:
-        called = point.called(task, model)
-        for metric, side, right in (("sensitivity", truth == 1, called), ("specificity", truth == 0, ~called)):
+        called, again = point.called(task, model), point.called_again(task, model)
+        other = None if again is None else 1 - again
+        for metric, side, right, there in (
+            ("sensitivity", truth == 1, called, again),
+            ("specificity", truth == 0, ~called, other),
+        ):
             here = inside & side
             own = len(np.unique(task.owner[here]))
             if own < options.least_patients:
@@ -222,8 +265,14 @@ def _cell(task: Task, model: Model, members: Array, options: EvaluationOptions) 
             value, low, high = proportion_interval(sums, options.confidence)
             against = known & side
             tested = difference_of_means(
-                right[against].astype(np.float64), members[against], task.owner[against], options.confidence
+                right[against].astype(np.float64),
+                members[against],
+                task.owner[against],
+                options.confidence,
+                folds=task.folds[against],
+                again=None if there is None else there[against],
             )
             each = Estimate(value, low, high, own, int(here.sum()), "Wilson, effective size", "", tested.p_value)
+            each = _for_folds(task, each, right.astype(np.float64), there, here, metric=metric)
             rows.append(row(task, model, metric, each, operating_point=point.name, threshold=point.threshold))
     return rows

@@ -36,7 +36,12 @@ def scores(task: Task, options: EvaluationOptions) -> Rows:
             truth = task.truth[both]
             if task.is_number:
                 found = error_metrics(
-                    truth, values[both], owner, confidence=options.confidence, draws=options.bootstraps
+                    truth,
+                    values[both],
+                    owner,
+                    folds=task.folds[both],
+                    confidence=options.confidence,
+                    draws=options.bootstraps,
                 )
                 rows += rows_of(task, model, {name: found[name] for name in _METRICS}, variant=variant)
             elif len(np.unique(truth)) < 2:
@@ -125,7 +130,9 @@ def _lost(task: Task, model: Model, values: Array, options: EvaluationOptions) -
     if len(np.unique(owner)) < 2:
         return None
     if task.is_number:
-        found = compare_errors(truth, other, plain, owner, confidence=options.confidence, draws=500, seed=options.seed)
+        found = compare_errors(
+            truth, other, plain, owner, folds=folds, confidence=options.confidence, draws=500, seed=options.seed
+        )
         return found["mae"] if np.isfinite(found["mae"].p_value) else None
     if len(np.unique(truth)) < 2:
         return None

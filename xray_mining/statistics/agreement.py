@@ -6,7 +6,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy import stats
 
-from xray_mining.statistics.estimate import Estimate, Floats, finite, owners
+from xray_mining.statistics.estimate import Estimate, Floats, Integers, finite, owners
+from xray_mining.statistics.refit import filled, refit_of, widened
 from xray_mining.statistics.resampling import interval, linear_interval, patient_sums
 
 
@@ -25,6 +26,25 @@ def spearman(
     if len(x) < 3 or np.ptp(x) == 0 or np.ptp(y) == 0:
         return Estimate(np.nan, np.nan, np.nan, count, len(x), method, "a constant has no correlation")
     size = len(x)
+    value, influence = _grades(x, y)
+    _, _, error = linear_interval(value, influence, owner, confidence)
+    if np.isnan(error):
+        return Estimate(value, np.nan, np.nan, count, size, method)
+    inside = float(np.clip(value, -1 + 1e-9, 1 - 1e-9))
+    half = float(stats.t.ppf(0.5 + confidence / 2, max(count - 1, 1))) * error / (1 - inside**2)
+    low, high = np.tanh(np.arctanh(inside) + np.array([-half, half]))
+    return Estimate(value, float(low), float(high), count, size, method)
+
+
+def spearman_influence(first: ArrayLike, second: ArrayLike) -> Floats:
+    """Each unit's influence on Spearman's correlation, (n,); zeros where it is not defined."""
+    x, y = finite("first", first), finite("second", second)
+    return np.zeros(len(x)) if len(x) < 3 or np.ptp(x) == 0 or np.ptp(y) == 0 else _grades(x, y)[1]
+
+
+def _grades(x: Floats, y: Floats) -> tuple[float, Floats]:
+    """The correlation of grades, and units' influences on it, (n,)."""
+    size = len(x)
     grade_x = (stats.rankdata(x) - 0.5) / size
     grade_y = (stats.rankdata(y) - 0.5) / size
     deviation = float(grade_x.std() * grade_y.std())
@@ -33,14 +53,7 @@ def spearman(
     moved = _mean_above(x, grade_y - grade_y.mean()) + _mean_above(y, grade_x - grade_x.mean())
     own = (grade_x - grade_x.mean()) * (grade_y - grade_y.mean())
     influence = (own + moved) / deviation
-    influence = (influence - influence.mean()) / size
-    _, _, error = linear_interval(value, influence, owner, confidence)
-    if np.isnan(error):
-        return Estimate(value, np.nan, np.nan, count, size, method)
-    inside = float(np.clip(value, -1 + 1e-9, 1 - 1e-9))
-    half = float(stats.t.ppf(0.5 + confidence / 2, max(count - 1, 1))) * error / (1 - inside**2)
-    low, high = np.tanh(np.arctanh(inside) + np.array([-half, half]))
-    return Estimate(value, float(low), float(high), count, size, method)
+    return value, (influence - influence.mean()) / size
 
 
 def _mean_above(x: Floats, weights: Floats) -> Floats:
@@ -110,6 +123,8 @@ def kappa(
     patients: ArrayLike | None = None,
     weights: str = "none",
     *,
+    folds: ArrayLike | None = None,
+    again: ArrayLike | None = None,
     confidence: float = 0.95,
     draws: int = 2000,
     seed: int = 0,
@@ -117,13 +132,18 @@ def kappa(
     """Cohen's kappa of two readings (n,) with whole-number or text labels; `weights` none, linear or quadratic.
 
     Weighted kappas take the labels' sorted order as their distance, as scikit-learn does. Interval by bootstrap of
-    patients; nan where chance alone would agree.
+    patients; nan where chance alone would agree. `folds` (n,), and `again` (n,) numbers in place of `second` by another
+    fold's fit, nan where there are none, widen it for shared training patients (see `refit`).
     """
     labels, numbers = np.unique(np.concatenate([np.asarray(first), np.asarray(second)]), return_inverse=True)
     size, classes = len(numbers) // 2, len(labels)
     owner = owners(patients, size)
-    cells = np.zeros((size, classes * classes))
-    cells[np.arange(size), numbers[:size] * classes + numbers[size:]] = 1
+
+    def cells_of(one: Integers, other: Integers) -> Floats:
+        cells = np.zeros((size, classes * classes))
+        cells[np.arange(size), one * classes + other] = 1
+        return patient_sums(cells, owner)
+
     apart = np.abs(np.subtract.outer(np.arange(classes), np.arange(classes))).astype(np.float64)
     cost = {"none": (apart > 0).astype(np.float64), "linear": apart, "quadratic": apart**2}[weights]
 
@@ -134,6 +154,17 @@ def kappa(
         expected = (chance * cost).sum(axis=(-1, -2))
         return (1 - (table * cost).sum(axis=(-1, -2)) / np.where(expected > 0, expected, np.nan))[..., None]
 
-    sums = patient_sums(cells, owner)
+    sums = cells_of(numbers[:size], numbers[size:])
     value, low, high = interval(sums, statistic, confidence, draws, seed)
-    return Estimate(float(value[0]), float(low[0]), float(high[0]), len(sums), size, "bootstrap of patients, BCa")
+    method = "bootstrap of patients, BCa"
+    found = Estimate(float(value[0]), float(low[0]), float(high[0]), len(sums), size, method)
+    refit = refit_of(folds, owner, again)
+    if refit is None:
+        return found
+    other = numbers[size:]
+    if again is not None:
+        values = filled(again, np.asarray(second, dtype=np.float64))
+        # A label that the other fit alone gives has no place in the table, and is the nearest one below.
+        other = np.clip(np.searchsorted(labels, values, side="right") - 1, 0, classes - 1)
+    factor = refit.factor_of_sums(sums, cells_of(numbers[:size], other), statistic)[0]
+    return widened(found, float(factor), "correlation", refit.caution)

@@ -5,13 +5,14 @@ Obuchowski, Biometrics 53:567 (1997); Newcombe, Statistics in Medicine 25:559 (2
 van der Laan, Electronic Journal of Statistics 9:1583 (2015) for the mean over folds.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import ArrayLike
 from scipy import optimize, stats
 
 from xray_mining.statistics.estimate import Booleans, Estimate, Floats, Integers, binary, finite, of_unequal, owners
+from xray_mining.statistics.refit import Refit, filled, refit_of
 
 # Below this many patients in a class, or above this area, even the logit interval does not hold its 95 %: see the
 # coverage table in docs/statistics.md.
@@ -172,15 +173,44 @@ class Areas:
     """Folds without both classes."""
     caution: str = ""
     """Why intervals may cover too little."""
+    refit: Refit | None = None
+    """How folds that share training patients are allowed for; None for one fold."""
+    influence: Floats = field(default_factory=lambda: np.zeros((0, 0)))
+    """Patients' influences on each area, (k, P); empty for one fold."""
+    influence_again: Floats = field(default_factory=lambda: np.zeros((0, 0)))
+    """The same by the fits that predicted them again."""
+
+    def factor(self, *weights: tuple[int, float]) -> float:
+        """What the variance of a sum of areas, each (which, weight), is multiplied by for shared training patients."""
+        if self.refit is None:
+            return 1.0
+        one, other = (
+            np.sum([weight * rows[which] for which, weight in weights], axis=0)
+            for rows in (self.influence, self.influence_again)
+        )
+        refit = Refit(self.refit.folds, self.refit.known, pair=len(weights) > 1)
+        return float(refit.factor(one, other)[0])
+
+    def variance(self, *weights: tuple[int, float]) -> float:
+        """Variance of a sum of areas, each (which, weight), with what shared training patients add."""
+        along = np.zeros(len(self.values))
+        for which, weight in weights:
+            along[which] += weight
+        return float(along @ self.covariance @ along) * self.factor(*weights)
 
 
 def areas_over_folds(
-    labels: ArrayLike, scores: ArrayLike, patients: ArrayLike | None = None, folds: ArrayLike | None = None
+    labels: ArrayLike,
+    scores: ArrayLike,
+    patients: ArrayLike | None = None,
+    folds: ArrayLike | None = None,
+    again: ArrayLike | None = None,
 ) -> Areas:
     """Areas of k scores (k, n), a mean over folds: covariance summed over folds, over the number of folds squared.
 
     Scores of different folds come from different fits and are not compared with one another. A fold without both
-    classes is left out; ValueError where no fold has both.
+    classes is left out, and its patients are not counted; ValueError where no fold has both. `again` (k, n): scores of
+    the same units by another fold's fit, nan where there are none (see `refit`).
     """
     positive = binary(labels)
     rows = np.atleast_2d(np.asarray(scores, dtype=np.float64))
@@ -188,27 +218,59 @@ def areas_over_folds(
     fold = np.zeros(len(positive), dtype=np.int64) if folds is None else np.asarray(folds)
     parts, left_out = [], 0
     positives = negatives = 0
+    behind = np.zeros(len(positive), dtype=bool)
     for each in np.unique(fold):
         inside = fold == each
         if not positive[inside].any() or positive[inside].all():
             left_out += 1
             continue
+        behind |= inside
         parts.append(auc_covariance(positive[inside], rows[:, inside], owner[inside]))
         positives += len(np.unique(owner[inside & positive]))
         negatives += len(np.unique(owner[inside & ~positive]))
     if not parts:
         raise ValueError("an area needs both classes")
+    refit, influences = _shared(positive, rows, owner, fold, again=again, behind=behind)
     return Areas(
         values=np.mean([areas for areas, _ in parts], axis=0),
         covariance=np.sum([covariance for _, covariance in parts], axis=0) / len(parts) ** 2,
-        patients=len(np.unique(owner)),
-        images=len(positive),
+        patients=len(np.unique(owner[behind])),
+        images=int(behind.sum()),
         positives=positives,
         negatives=negatives,
         folds=len(parts),
         left_out=left_out,
         caution=of_unequal(owner),
+        refit=refit,
+        influence=influences[0],
+        influence_again=influences[1],
     )
+
+
+def _shared(
+    positive: Booleans, rows: Floats, owner: Integers, fold: Integers, *, again: ArrayLike | None, behind: Booleans
+) -> tuple[Refit | None, tuple[Floats, Floats]]:
+    """How the rule of shared training patients applies, and patients' influences (k, P) by both fits."""
+    own = owners(owner[behind], int(behind.sum()))
+    other = None if again is None else np.atleast_2d(np.asarray(again, dtype=np.float64))[:, behind]
+    refit = refit_of(fold[behind], own, *([None] if other is None else other))
+    if refit is None or other is None or not refit.measured:
+        nothing = np.zeros((len(rows), len(np.bincount(own))))
+        return refit, (nothing, nothing)
+    there = filled(other, rows[:, behind])
+    both = [_influences(positive[behind], each, own, fold[behind]) for each in (rows[:, behind], there)]
+    return refit, (both[0], both[1])
+
+
+def _influences(positive: Booleans, rows: Floats, owner: Integers, fold: Integers) -> Floats:
+    """Patients' influences (k, P) on areas that are means over folds; every fold has both classes."""
+    units = np.zeros(rows.shape)
+    numbers = np.unique(fold)
+    for each in numbers:
+        inside = fold == each
+        for number, row in enumerate(rows):
+            units[number, inside] = auc_influence(positive[inside], row[inside])[1] / len(numbers)
+    return np.stack([np.bincount(owner, each) for each in units]).astype(np.float64)
 
 
 def auc(
@@ -217,19 +279,22 @@ def auc(
     patients: ArrayLike | None = None,
     folds: ArrayLike | None = None,
     confidence: float = 0.95,
+    *,
+    again: ArrayLike | None = None,
 ) -> Estimate:
     """The area that a page prints: patients' images together, mean over folds, interval on the logit scale.
 
-    `labels` (n,) of 0 and 1, `scores` (n,), `patients` (n,) any labels, `folds` (n,). `caution` says when even this
-    interval is known not to cover. Raises ValueError where no fold has both classes.
+    `labels` (n,) of 0 and 1, `scores` (n,), `patients` (n,) any labels, `folds` (n,), `again` (n,) scores of the same
+    units by another fold's fit (see `refit`). `caution` says when even this interval is known not to cover. Raises
+    ValueError where no fold has both classes.
     """
-    areas = areas_over_folds(labels, scores, patients, folds)
+    areas = areas_over_folds(labels, scores, patients, folds, again)
     return area_estimate(areas, 0, confidence)
 
 
 def area_estimate(areas: Areas, which: int, confidence: float = 0.95) -> Estimate:
     """One of `areas` as an Estimate with its logit interval."""
-    value, variance = float(areas.values[which]), float(areas.covariance[which, which])
+    value, variance = float(areas.values[which]), areas.variance((which, 1.0))
     low, high = logit_interval(value, variance, areas.positives, areas.negatives, confidence)
     cautions = []
     if min(areas.positives, areas.negatives) < FEW_IN_CLASS:
@@ -240,6 +305,8 @@ def area_estimate(areas: Areas, which: int, confidence: float = 0.95) -> Estimat
         cautions.append("a fold without both classes was left out")
     if areas.caution:
         cautions.append(areas.caution)
+    if areas.refit is not None and areas.refit.caution:
+        cautions.append(areas.refit.caution)
     method = "Obuchowski, logit scale" if areas.images > areas.patients else "DeLong, logit scale"
     if areas.folds > 1:
         method += f", mean over {areas.folds} folds"
@@ -253,7 +320,8 @@ def area_difference(areas: Areas, first: int, second: int, confidence: float = 0
     own intervals are put together (Donner & Zou 2012), and p is of a difference of two areas without skill.
     """
     pair = [first, second]
-    found = _comparison(areas.values[pair], areas.covariance[np.ix_(pair, pair)], confidence)
+    factor = areas.factor((first, 1.0), (second, -1.0))
+    found = _comparison(areas.values[pair], areas.covariance[np.ix_(pair, pair)] * factor, confidence)
     method = "paired Obuchowski" if areas.images > areas.patients else "paired DeLong"
     low, high, p = found.low, found.high, found.p_value
     if found.difference != 0 and np.isinf(found.z):
@@ -262,7 +330,8 @@ def area_difference(areas: Areas, first: int, second: int, confidence: float = 0
         high = found.difference + float(np.hypot(of_a.high - a, b - of_b.low))
         p = without_skill(found.difference, areas.positives, areas.negatives, areas=2)
         method = "Newcombe, two intervals put together"
-    return Estimate(found.difference, low, high, areas.patients, areas.images, method, areas.caution, p)
+    made = Estimate(found.difference, low, high, areas.patients, areas.images, method, areas.caution, p)
+    return made.with_caution(areas.refit.caution) if areas.refit is not None and areas.refit.caution else made
 
 
 def without_skill(value: float, positives: int, negatives: int, areas: int = 1) -> float:
@@ -288,25 +357,25 @@ def average_precision(
     patients: ArrayLike | None = None,
     folds: ArrayLike | None = None,
     confidence: float = 0.95,
+    *,
+    again: ArrayLike | None = None,
 ) -> Estimate:
     """Mean precision over positives, ties taken together (scikit-learn's average_precision_score), a mean over folds.
 
     The interval is on the logit scale, from the infinitesimal jackknife with a patient's units together. Scores of
-    different folds come from different fits and are not ranked together; a fold without positives is left out.
+    different folds come from different fits and are not ranked together; a fold without positives is left out, and its
+    patients are not counted. `again` (n,): scores of the same units by another fold's fit (see `refit`).
     """
     positive = binary(labels)
     values = finite("scores", scores, positive.shape)
     if not positive.any():
         raise ValueError("average precision needs positives")
-    owner = owners(patients, len(positive))
     fold = np.zeros(len(positive), dtype=np.int64) if folds is None else np.asarray(folds)
-    parts = [fold == each for each in np.unique(fold) if positive[fold == each].any()]
-    influence, precisions = np.zeros(len(values)), []
-    for inside in parts:
-        precision, own = _precision_influence(positive[inside], values[inside])
-        influence[inside] = own / len(parts)
-        precisions.append(precision)
-    value = float(np.mean(precisions))
+    numbers = [each for each in np.unique(fold) if positive[fold == each].any()]
+    behind = np.isin(fold, numbers)
+    positive, values, fold = positive[behind], values[behind], fold[behind]
+    owner = owners(owners(patients, len(behind))[behind], len(values))
+    value, influence = _mean_precision(positive, values, fold)
     sums = np.bincount(owner, influence)
     count = len(sums)
     variance = float((sums**2).sum()) * count / max(count - 1, 1)
@@ -314,10 +383,31 @@ def average_precision(
     # Student's quantile by the number of patients with a hit: the influences of few positives carry the variance.
     upper = (1 + confidence) / 2
     wide = (stats.t.ppf(upper, max(positives - 1, 1)) / stats.norm.ppf(upper)) ** 2
-    low, high = logit_interval(value, variance * wide, positives, max(count - positives, 1), confidence)
     caution = "few patients in a class" if min(positives, count - positives) < FEW_IN_CLASS else ""
-    method = "infinitesimal jackknife, logit scale" + (f", mean over {len(parts)} folds" if len(parts) > 1 else "")
-    return Estimate(value, low, high, count, len(values), method, caution)
+    method = "infinitesimal jackknife, logit scale" + (f", mean over {len(numbers)} folds" if len(numbers) > 1 else "")
+    found = Estimate(value, np.nan, np.nan, count, len(values), method, caution)
+    other = None if again is None else np.asarray(again, dtype=np.float64)[behind]
+    refit = refit_of(fold, owner, other)
+    if refit is not None:
+        there = _mean_precision(positive, filled(other, values), fold)[1] if refit.measured else influence
+        variance *= refit.factor_of_units(influence, there, owner)
+        found = found.with_caution(refit.caution) if refit.caution else found
+    if behind.sum() < len(behind):
+        found = found.with_caution("a fold without positives was left out")
+    low, high = logit_interval(value, variance * wide, positives, max(count - positives, 1), confidence)
+    return replace(found, low=float(low), high=float(high))
+
+
+def _mean_precision(positive: Booleans, values: Floats, fold: Integers) -> tuple[float, Floats]:
+    """The mean over folds of average precision, and each unit's influence on it, (n,)."""
+    numbers = np.unique(fold)
+    influence, precisions = np.zeros(len(values)), []
+    for each in numbers:
+        inside = fold == each
+        precision, own = _precision_influence(positive[inside], values[inside])
+        influence[inside] = own / len(numbers)
+        precisions.append(precision)
+    return float(np.mean(precisions)), influence
 
 
 def _precision_influence(positive: Booleans, values: Floats) -> tuple[float, Floats]:
@@ -350,11 +440,13 @@ def roc_curve(
     points: int = 101,
     draws: int = 500,
     seed: int = 0,
+    again: ArrayLike | None = None,
 ) -> Floats:
     """Sensitivity at fixed false positive rates, (points, 4): false positive rate, sensitivity, low, high.
 
     Mean over folds of each fold's empirical curve; the pointwise band is from a bootstrap of patients, who are put at
-    random into at most 1,000 groups, on the scores' ranks cut into at most 400 steps.
+    random into at most 1,000 groups, on the scores' ranks cut into at most 400 steps. Over folds it is widened as the
+    area's interval is, `again` (n,) being the scores by another fold's fit (see `refit`).
     """
     positive = binary(labels)
     values = finite("scores", scores, positive.shape)
@@ -377,6 +469,9 @@ def roc_curve(
     mean = np.mean(curves, axis=0)
     tail = (1 - confidence) / 2 * 100
     low, high = np.nanpercentile(np.mean(drawn, axis=0), (tail, 100 - tail), axis=0)
+    if len(curves) > 1:
+        wider = np.sqrt(areas_over_folds(positive, values, owner, fold, again).factor((0, 1.0)))
+        low, high = mean - (mean - low) * wider, mean + (high - mean) * wider
     return np.clip(np.stack([grid, mean, np.minimum(low, mean), np.maximum(high, mean)], axis=1), 0, 1)
 
 

@@ -6,7 +6,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy import stats
 
-from xray_mining.statistics.estimate import Estimate, Floats, Integers, binary, finite, owners
+from xray_mining.statistics.estimate import Booleans, Estimate, Floats, Integers, binary, finite, owners
+from xray_mining.statistics.refit import all_widened, filled, refit_of, widened
 from xray_mining.statistics.resampling import interval, patient_sums, proportion_interval
 
 SMALLEST = 1e-7
@@ -30,6 +31,8 @@ def calibration_metrics(
     probabilities: ArrayLike,
     patients: ArrayLike | None = None,
     *,
+    folds: ArrayLike | None = None,
+    again: ArrayLike | None = None,
     confidence: float = 0.95,
     draws: int = 2000,
     seed: int = 0,
@@ -40,6 +43,8 @@ def calibration_metrics(
     slope and intercept are logistic (Cox 1958): y on logit p, and the intercept with the slope held at 1; Student
     intervals with sandwich variance summed per patient. ece has bins with as many units each and no interval: chance
     alone pushes it up, a perfect model's too, and any resample's once more. Values outside [0, 1] raise ValueError.
+    `folds` (n,) and `again` (n,), probabilities by another fold's fit, nan where there are none, widen the intervals
+    for shared training patients (see `refit`): slope and intercept as much as the log loss.
     """
     positive = binary(labels)
     given = finite("probabilities", probabilities, positive.shape)
@@ -48,9 +53,8 @@ def calibration_metrics(
     owner = owners(patients, len(given))
     cut = np.clip(given, SMALLEST, 1 - SMALLEST)
     target = positive.astype(np.float64)
-    loss = -np.where(positive, np.log(cut), np.log1p(-cut))
     place = _places(given, bins)
-    units = np.stack([np.ones(len(given)), (given - target) ** 2, loss], axis=1)
+    units = _losses(positive, given)
 
     def statistic(sums: Floats) -> Floats:
         return sums[..., 1:] / sums[..., :1]
@@ -65,7 +69,23 @@ def calibration_metrics(
     caution = "a perfect model's is not 0"
     found["ece"] = Estimate(apart, np.nan, np.nan, count, len(given), "bins of equal size", caution)
     found |= _logistic(positive, np.log(cut) - np.log1p(-cut), owner, confidence)
+    refit = refit_of(folds, owner, again)
+    if refit is None:
+        return found
+    others = _losses(positive, np.clip(filled(again, given), 0, 1))
+    brier, log_loss = refit.factor_of_sums(patient_sums(units, owner), patient_sums(others, owner), statistic)
+    slopes = dict.fromkeys(("calibration_slope", "calibration_intercept"), float(log_loss))
+    found = all_widened(found, {"brier": float(brier), "log_loss": float(log_loss)} | slopes, refit.caution)
+    for name in slopes:
+        found[name] = found[name].with_caution("pooled over folds, whose fits differ")
     return found
+
+
+def _losses(positive: Booleans, given: Floats) -> Floats:
+    """What Brier score and log loss are made from, one row a unit, (n, 3)."""
+    cut = np.clip(given, SMALLEST, 1 - SMALLEST)
+    loss = -np.where(positive, np.log(cut), np.log1p(-cut))
+    return np.stack([np.ones(len(given)), (given - positive) ** 2, loss], axis=1)
 
 
 def _logistic(positive: np.ndarray, logit: Floats, owner: Integers, confidence: float) -> dict[str, Estimate]:
@@ -128,8 +148,11 @@ def logistic_fit(
 
 def _places(given: Floats, bins: int) -> Integers:
     """Number of each unit's bin, as many units a bin as ties allow."""
-    edges = np.quantile(given, np.linspace(0, 1, bins + 1)[1:-1])
-    return np.searchsorted(edges, given, side="left").astype(np.int64)
+    return np.searchsorted(_edges(given, bins), given, side="left").astype(np.int64)
+
+
+def _edges(given: Floats, bins: int) -> Floats:
+    return np.quantile(given, np.linspace(0, 1, bins + 1)[1:-1])
 
 
 def reliability_curve(
@@ -138,17 +161,31 @@ def reliability_curve(
     patients: ArrayLike | None = None,
     confidence: float = 0.95,
     bins: int = 10,
+    *,
+    folds: ArrayLike | None = None,
+    again: ArrayLike | None = None,
 ) -> list[Bin]:
-    """Mean probability and share of positives in bins with as many units each; Wilson's interval at effective size."""
+    """Mean probability and share of positives in bins with as many units each; Wilson's interval at effective size.
+
+    `folds` (n,) and `again` (n,), probabilities by another fold's fit, widen it for shared training patients, as a unit
+    of a bin might have been in another one (see `refit`).
+    """
     positive = binary(labels)
     given = finite("probabilities", probabilities, positive.shape)
     owner = owners(patients, len(given))
     place = _places(given, bins)
+    refit = refit_of(folds, owner, again)
+    elsewhere = np.searchsorted(_edges(given, bins), filled(again, given), side="left")
     found = []
     for each in np.unique(place):
         inside = place == each
         own = owners(owner[inside], int(inside.sum()))
         sums = patient_sums(np.stack([positive[inside], np.ones(inside.sum())], axis=1), own)
         share, low, high = proportion_interval(sums, confidence)
+        if refit is not None:
+            apart = positive - share
+            factor = refit.factor_of_units(apart * inside, apart * (elsewhere == each), owner)
+            wide = widened(Estimate(share, low, high, 0, 0, ""), factor, "share")
+            low, high = wide.low, wide.high
         found.append(Bin(float(given[inside].mean()), share, low, high, len(sums), int(inside.sum())))
     return found

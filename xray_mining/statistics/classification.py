@@ -8,7 +8,8 @@ from numpy.typing import ArrayLike, NDArray
 from scipy import stats
 
 from xray_mining.statistics.auc import areas_over_folds, logit_interval
-from xray_mining.statistics.estimate import Estimate, Floats, Integers, binary, finite, owners
+from xray_mining.statistics.estimate import Booleans, Estimate, Floats, Integers, binary, finite, owners
+from xray_mining.statistics.refit import Refit, all_widened, filled, refit_of, widened
 from xray_mining.statistics.resampling import interval, patient_sums, proportion_interval
 
 PROPORTIONS = {
@@ -61,6 +62,8 @@ def called_metrics(
     called: ArrayLike,
     patients: ArrayLike | None = None,
     *,
+    folds: ArrayLike | None = None,
+    again: ArrayLike | None = None,
     confidence: float = 0.95,
     draws: int = 2000,
     seed: int = 0,
@@ -68,13 +71,14 @@ def called_metrics(
     """Figures of units called positive or not, (n,) bool, against `labels` (n,), by name.
 
     Proportions with Wilson's interval at their effective size; balanced_accuracy, f1 and mcc by bootstrap of patients.
-    nan where a class is not there.
+    nan where a class is not there. `folds` (n,) and `again` (n,), what another fold's fit calls (1, 0, nan where there
+    is none), widen the intervals for shared training patients (see `refit`).
     """
     positive, call = binary(labels), binary(called)
     if call.shape != positive.shape:
         raise ValueError("labels and called have different shapes")
     owner = owners(patients, len(positive))
-    cells = np.stack([positive & call, ~positive & call, positive & ~call, ~positive & ~call], axis=1)
+    cells = _cells(positive, call)
     sums = patient_sums(cells, owner)
     found = {}
     for name, (hits, units) in PROPORTIONS.items():
@@ -86,7 +90,27 @@ def called_metrics(
     for i, name in enumerate(SUMMARIES):
         method = "bootstrap of patients, BCa"
         found[name] = Estimate(float(value[i]), float(low[i]), float(high[i]), len(sums), len(positive), method)
-    return found
+    refit = refit_of(folds, owner, again)
+    if refit is None:
+        return found
+    others = patient_sums(_cells(positive, filled(again, call.astype(np.float64)) > 0.5), owner)
+    factors = dict(zip(SUMMARIES, refit.factor_of_sums(sums, others, _summaries).tolist(), strict=True))
+    factors |= dict(zip(PROPORTIONS, refit.factor_of_sums(sums, others, _proportions).tolist(), strict=True))
+    return all_widened(found, factors, refit.caution)
+
+
+def _cells(positive: Booleans, call: Booleans) -> Booleans:
+    """True positives, false positives, false negatives, true negatives, (n, 4)."""
+    return np.stack([positive & call, ~positive & call, positive & ~call, ~positive & ~call], axis=1)
+
+
+def _proportions(sums: Floats) -> Floats:
+    """PROPORTIONS from sums of cells (..., 4)."""
+    shares = [
+        sums[..., hits].sum(axis=-1) / np.where((whole := sums[..., units].sum(axis=-1)) > 0, whole, np.nan)
+        for hits, units in PROPORTIONS.values()
+    ]
+    return np.stack(shares, axis=-1)
 
 
 def _summaries(sums: Floats) -> Floats:
@@ -100,9 +124,19 @@ def _summaries(sums: Floats) -> Floats:
 
 
 def compare_called(
-    labels: ArrayLike, first: ArrayLike, second: ArrayLike, patients: ArrayLike | None = None, confidence: float = 0.95
+    labels: ArrayLike,
+    first: ArrayLike,
+    second: ArrayLike,
+    patients: ArrayLike | None = None,
+    confidence: float = 0.95,
+    *,
+    folds: ArrayLike | None = None,
+    again: tuple[ArrayLike | None, ArrayLike | None] = (None, None),
 ) -> dict[str, Estimate]:
-    """Paired differences (first minus second) of sensitivity and specificity of two calls, with clustered McNemar p."""
+    """Paired differences (first minus second) of sensitivity and specificity of two calls, with clustered McNemar p.
+
+    `folds` (n,) and what other folds' fits of both models call, `again`, as in `called_metrics`.
+    """
     from xray_mining.statistics.comparison import mcnemar
     from xray_mining.statistics.resampling import linear_interval
 
@@ -119,7 +153,18 @@ def compare_called(
         value = float(apart.mean())
         low, high, _ = linear_interval(value, (apart - value) / len(apart), own, confidence)
         count = int(own.max()) + 1
-        found[name] = Estimate(value, low, high, count, len(own), "paired, McNemar", "", mcnemar(good_a, good_b, own))
+        each = Estimate(value, low, high, count, len(own), "paired, McNemar", "", mcnemar(good_a, good_b, own))
+        there = [None if calls is None else np.asarray(calls, dtype=np.float64)[members] for calls in again]
+        refit = refit_of(None if folds is None else np.asarray(folds)[members], own, *there, pair=True)
+        if refit is not None:
+            calls_a, calls_b = (
+                filled(calls, given[members].astype(np.float64)) > 0.5
+                for calls, given in zip(there, (a, b), strict=True)
+            )
+            other = (calls_a == right).astype(np.float64) - (calls_b == right)
+            factor = refit.factor_of_units(apart - value, other - other.mean(), own)
+            each = widened(each, factor, "plain", refit.caution)
+        found[name] = each
     return found
 
 
@@ -129,6 +174,8 @@ def group_metrics(
     classes: Sequence[str],
     patients: ArrayLike | None = None,
     *,
+    folds: ArrayLike | None = None,
+    again: ArrayLike | None = None,
     confidence: float = 0.95,
     draws: int = 2000,
     seed: int = 0,
@@ -136,7 +183,8 @@ def group_metrics(
     """accuracy, balanced_accuracy, f1_macro and kappa of several classes; the largest probability is called.
 
     `truth` (n,) labels out of `classes`; `probabilities` (n, classes). Interval by bootstrap of patients; classes that
-    no unit has are left out of the means over classes.
+    no unit has are left out of the means over classes. `folds` (n,) and `again` (n, classes), probabilities by another
+    fold's fit, nan where there are none, widen the intervals for shared training patients (see `refit`).
     """
     names = np.asarray(truth)
     values = finite("probabilities", probabilities)
@@ -144,8 +192,11 @@ def group_metrics(
     true = np.array([number[name] for name in names.tolist()], dtype=np.int64)
     size, width = values.shape
     owner = owners(patients, size)
-    cells = np.zeros((size, width * width))
-    cells[np.arange(size), true * width + values.argmax(axis=1)] = 1
+
+    def cells(given: Floats) -> Floats:
+        called = np.zeros((size, width * width))
+        called[np.arange(size), true * width + given.argmax(axis=1)] = 1
+        return patient_sums(called, owner)
 
     def statistic(sums: Floats) -> Floats:
         table = sums.reshape(*sums.shape[:-1], width, width)
@@ -166,13 +217,19 @@ def group_metrics(
             axis=-1,
         )
 
-    value, low, high = interval(patient_sums(cells, owner), statistic, confidence, draws, seed)
+    sums = cells(values)
+    value, low, high = interval(sums, statistic, confidence, draws, seed)
     count = int(owner.max()) + 1
     names_of = ("accuracy", "balanced_accuracy", "f1_macro", "kappa")
-    return {
+    found = {
         name: Estimate(float(value[i]), float(low[i]), float(high[i]), count, size, "bootstrap of patients, BCa")
         for i, name in enumerate(names_of)
     }
+    refit = refit_of(folds, owner, again)
+    if refit is None:
+        return found
+    factors = refit.factor_of_sums(sums, cells(filled(again, values)), statistic)
+    return all_widened(found, dict(zip(names_of, factors.tolist(), strict=True)), refit.caution)
 
 
 def macro_auc(
@@ -182,20 +239,40 @@ def macro_auc(
     patients: ArrayLike | None = None,
     folds: ArrayLike | None = None,
     *,
+    again: ArrayLike | None = None,
     confidence: float = 0.95,
 ) -> Estimate:
     """Mean over classes of each class's area against the others, its variance from influences summed per patient.
 
     `truth` is (n,) labels out of `classes`, or, where a unit may have several labels or none, (n, classes) of 0 and 1,
-    nan where a label is not known; `probabilities` (n, classes). A class that all or no units have is left out.
+    nan where a label is not known; `probabilities` (n, classes). A class that all or no units have is left out, and a
+    patient in folds without both sides of any class is not counted. `again` (n, classes): probabilities by another
+    fold's fit, nan where there are none (see `refit`).
     """
     names, values = np.asarray(truth), finite("probabilities", probabilities)
     owner = owners(patients, len(names))
-    value, influence, smallest = _macro_influence(names, values, classes, owner, folds)
-    sums = np.bincount(owner, influence)
+    value, influence, smallest, behind = _macro_influence(names, values, classes, owner, folds)
+    own = owners(owner[behind], int(behind.sum()))
+    sums = np.bincount(own, influence[behind])
     variance = float((sums**2).sum() * len(sums) / max(len(sums) - 1, 1))
+    refit = _refit_of(folds, own, behind, again)
+    if refit is not None:
+        there = influence
+        if refit.measured:
+            there = _macro_influence(names, filled(again, values), classes, owner, folds)[1]
+        variance *= refit.factor_of_units(influence[behind], there[behind], own)
     low, high = logit_interval(value, variance, smallest, len(sums), confidence)
-    return Estimate(value, float(low), float(high), len(sums), len(names), "influence function, logit scale")
+    method = "influence function, logit scale"
+    found = Estimate(value, float(low), float(high), len(sums), int(behind.sum()), method)
+    return found.with_caution(refit.caution) if refit is not None and refit.caution else found
+
+
+def _refit_of(
+    folds: ArrayLike | None, owner: Integers, behind: Booleans, *again: ArrayLike | None, pair: bool = False
+) -> Refit | None:
+    """The rule for the units (n,) bool behind a figure, whose patients are `owner`."""
+    there = [None if each is None else np.asarray(each, dtype=np.float64)[behind] for each in again]
+    return refit_of(None if folds is None else np.asarray(folds)[behind], owner, *there, pair=pair)
 
 
 def compare_macro_auc(
@@ -206,34 +283,52 @@ def compare_macro_auc(
     patients: ArrayLike | None = None,
     *,
     folds: ArrayLike | None = None,
+    again: tuple[ArrayLike | None, ArrayLike | None] = (None, None),
     confidence: float = 0.95,
 ) -> Estimate:
     """Paired difference (first minus second) of two models' `macro_auc` on the same units, with a two-sided p.
 
     Its variance is that of the differences of influences, summed per patient. The same model twice gives p = 1.
+    `again`: both models' probabilities by another fold's fit, as in `macro_auc`.
     """
     from xray_mining.statistics.resampling import linear_interval
 
     names = np.asarray(truth)
     owner = owners(patients, len(names))
     given = [finite("probabilities", each) for each in (first, second)]
-    (a, own_a, _), (b, own_b, _) = (_macro_influence(names, each, classes, owner, folds) for each in given)
-    low, high, error = linear_interval(a - b, own_a - own_b, owner, confidence)
-    count = int(owner.max()) + 1
-    p = np.nan
+    (a, own_a, _, behind), (b, own_b, _, _) = (_macro_influence(names, each, classes, owner, folds) for each in given)
+    own = owners(owner[behind], int(behind.sum()))
+    apart = (own_a - own_b)[behind]
+    _, _, error = linear_interval(a - b, apart, own, confidence)
+    refit = _refit_of(folds, own, behind, *again, pair=True)
+    if refit is not None:
+        there = apart
+        if refit.measured:
+            others = [
+                _macro_influence(names, filled(each, values), classes, owner, folds)[1]
+                for each, values in zip(again, given, strict=True)
+            ]
+            there = (others[0] - others[1])[behind]
+        error *= np.sqrt(refit.factor_of_units(apart, there, own))
+    count = int(own.max()) + 1
+    p, half = np.nan, np.nan
     if np.isfinite(error):
+        half = float(stats.t.ppf(0.5 + confidence / 2, count - 1)) * error
         p = float(2 * stats.t.sf(abs(a - b) / error, count - 1)) if error > 1e-12 else (1.0 if a == b else np.nan)
-    return Estimate(a - b, low, high, count, len(names), "paired, influence function by patient", "", p)
+    method = "paired, influence function by patient"
+    found = Estimate(a - b, a - b - half, a - b + half, count, int(behind.sum()), method, "", p)
+    return found.with_caution(refit.caution) if refit is not None and refit.caution else found
 
 
 def _macro_influence(
     names: NDArray[Any], values: Floats, classes: Sequence[str], owner: Integers, folds: ArrayLike | None
-) -> tuple[float, Floats, int]:
-    """The macro area, each unit's influence on it (n,), and how many patients its rarest class has."""
+) -> tuple[float, Floats, int, Booleans]:
+    """The macro area, each unit's influence on it (n,), how many patients its rarest class has, and units behind it."""
     from xray_mining.statistics.auc import auc_influence
 
     fold = np.zeros(len(names), dtype=np.int64) if folds is None else np.asarray(folds)
     influence, areas, smallest = np.zeros(len(names)), [], []
+    behind = np.zeros(len(names), dtype=bool)
     for i, name in enumerate(classes):
         label = names[:, i] == 1 if names.ndim == 2 else names == name
         known = np.isfinite(names[:, i]) if names.ndim == 2 else np.ones(len(names), dtype=bool)
@@ -245,7 +340,8 @@ def _macro_influence(
         areas.append(float(found.values[0]))
         smallest.append(found.positives)
         for members in inside:
+            behind |= members
             influence[members] += auc_influence(label[members], values[members, i])[1] / len(inside)
     if not areas:
         raise ValueError("an area needs both classes")
-    return float(np.mean(areas)), influence / len(areas), min(smallest)
+    return float(np.mean(areas)), influence / len(areas), min(smallest), behind

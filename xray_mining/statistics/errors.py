@@ -6,8 +6,9 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy import stats
 
-from xray_mining.statistics.agreement import spearman
+from xray_mining.statistics.agreement import spearman, spearman_influence
 from xray_mining.statistics.estimate import Estimate, Floats, finite, of_unequal, owners
+from xray_mining.statistics.refit import all_widened, filled, refit_of, widened
 from xray_mining.statistics.resampling import (
     interval,
     linear_interval,
@@ -87,6 +88,8 @@ def error_metrics(
     patients: ArrayLike | None = None,
     centre: ArrayLike | None = None,
     *,
+    folds: ArrayLike | None = None,
+    again: ArrayLike | None = None,
     confidence: float = 0.95,
     draws: int = 2000,
     seed: int = 0,
@@ -99,6 +102,8 @@ def error_metrics(
     is the share of units with an absolute error up to K. calibration_slope regresses truth on prediction (ideal 1),
     slope_on_truth prediction on truth (below 1: regression to the mean). limits: mean difference ∓ 1.96 standard
     deviations (Bland & Altman). nan where a metric is not defined, as the correlation of a constant.
+    `folds` (n,): which fold tested the unit; `again` (n,): predictions by another fold's fit, nan where there are none
+    (see `refit`).
     Raises ValueError for empty input or values that are not finite.
     """
     true = finite("truth", truth)
@@ -126,7 +131,37 @@ def error_metrics(
             share, share_low, share_high, count, len(true), "Wilson, effective size", caution
         )
     found["spearman"] = spearman(true, given, owner, confidence).with_caution(caution)
+    refit = refit_of(folds, owner, again)
+    if refit is None:
+        return found
+    other = filled(again, given)
+    shift = float(true.mean())
+    factors = dict(
+        zip(
+            METRICS,
+            refit.factor_of_sums(
+                patient_sums(units, owner), patient_sums(sums_of(true, other, guess), owner), from_sums(shift)
+            ).tolist(),
+            strict=True,
+        )
+    )
+    apart = np.abs(other - true)
+    median = float(np.median(distance))
+    factors["median_error"] = refit.factor_of_units((distance <= median) - 0.5, (apart <= median) - 0.5, owner)
+    for limit in within:
+        factors[f"within_{limit:g}"] = refit.factor_of_units(
+            (distance <= limit) - np.mean(distance <= limit), (apart <= limit) - np.mean(apart <= limit), owner
+        )
+    factors["spearman"] = refit.factor_of_units(spearman_influence(true, given), spearman_influence(true, other), owner)
+    found = all_widened(found, factors, refit.caution)
+    for name in POOLED:
+        found[name] = found[name].with_caution(POOLED_CAUTION)
     return found
+
+
+POOLED = ("r2", "pearson", "spearman", "ccc", "calibration_slope", "calibration_intercept", "slope_on_truth")
+"""Metrics that rank or regress predictions of different fits together, which no rule of variance makes right."""
+POOLED_CAUTION = "pooled over folds, whose fits differ"
 
 
 def quantile(values: ArrayLike, patients: ArrayLike | None, level: float, confidence: float = 0.95) -> Estimate:
@@ -173,6 +208,8 @@ def compare_errors(
     second: ArrayLike,
     patients: ArrayLike | None = None,
     *,
+    folds: ArrayLike | None = None,
+    again: tuple[ArrayLike | None, ArrayLike | None] = (None, None),
     confidence: float = 0.95,
     draws: int = 2000,
     seed: int = 0,
@@ -180,16 +217,13 @@ def compare_errors(
 ) -> dict[str, Estimate]:
     """Paired differences (first minus second) in mae, rmse, bias, and the ratio of MAEs, on the same units.
 
-    Intervals by bootstrap of patients; p by changing the two models' places within patients at random.
+    Intervals by bootstrap of patients; p by changing the two models' places within patients at random. `folds` (n,) and
+    both models' predictions by another fold's fit, `again`, widen both for shared training patients (see `refit`).
     """
     true = finite("truth", truth)
     owner = owners(patients, len(true))
-    parts = []
-    for name, given in (("first", first), ("second", second)):
-        error = finite(name, given, true.shape) - true
-        parts.append(np.stack([np.abs(error), error**2, error], axis=1))
-    units = np.concatenate([np.ones((len(true), 1)), *parts], axis=1)
-    sums = patient_sums(units, owner)
+    given = [finite(name, each, true.shape) for name, each in (("first", first), ("second", second))]
+    sums = patient_sums(_pair_units(true, *given), owner)
     value, low, high = interval(sums, _differences, confidence, draws, seed)
     count = sums[:, :1]
     p_values = permutation_p(
@@ -200,10 +234,10 @@ def compare_errors(
         seed=seed,
     )
     p_values = np.append(p_values, p_values[0])
-    same = bool(np.array_equal(np.asarray(first), np.asarray(second)))
+    same = bool(np.array_equal(given[0], given[1]))
     caution = of_unequal(owner)
     method = f"paired bootstrap of patients, BCa, {draws} draws; permutation p, {permutations} draws"
-    return {
+    found = {
         name: Estimate(
             float(value[i]),
             float(value[i] if same else low[i]),
@@ -216,6 +250,21 @@ def compare_errors(
         )
         for i, name in enumerate(DIFFERENCES)
     }
+    refit = refit_of(folds, owner, *again, pair=True)
+    if refit is None:
+        return found
+    others = patient_sums(_pair_units(true, filled(again[0], given[0]), filled(again[1], given[1])), owner)
+    factors = refit.factor_of_sums(sums, others, _differences)
+    return {
+        name: widened(each, float(factor), "ratio" if name == "mae_ratio" else "plain", refit.caution)
+        for (name, each), factor in zip(found.items(), factors, strict=True)
+    }
+
+
+def _pair_units(true: Floats, first: Floats, second: Floats) -> Floats:
+    """What differences are made from, one row a unit, (n, 7)."""
+    parts = [np.stack([np.abs(error), error**2, error], axis=1) for error in (first - true, second - true)]
+    return np.concatenate([np.ones((len(true), 1)), *parts], axis=1)
 
 
 def _three(sums: Floats) -> Floats:
@@ -224,11 +273,31 @@ def _three(sums: Floats) -> Floats:
 
 
 def smallest_difference(
-    truth: ArrayLike, first: ArrayLike, second: ArrayLike, patients: ArrayLike | None = None, power: float = 0.8
+    truth: ArrayLike,
+    first: ArrayLike,
+    second: ArrayLike,
+    patients: ArrayLike | None = None,
+    power: float = 0.8,
+    *,
+    folds: ArrayLike | None = None,
+    again: tuple[ArrayLike | None, ArrayLike | None] = (None, None),
 ) -> float:
     """The difference in MAE that a two-sided test at 5 % would find in `power` of repetitions on units like these."""
     true = finite("truth", truth)
-    apart = np.abs(finite("first", first) - true) - np.abs(finite("second", second) - true)
-    sums = patient_sums(np.stack([np.ones_like(true), apart], axis=1), patients)
-    error = standard_errors(sums, lambda s: (s[..., 1] / s[..., 0])[..., None])[0]
+    owner = owners(patients, len(true))
+
+    def apart(one: ArrayLike, other: ArrayLike) -> Floats:
+        values = np.abs(finite("first", one) - true) - np.abs(finite("second", other) - true)
+        return patient_sums(np.stack([np.ones_like(true), values], axis=1), owner)
+
+    def mean(sums: Floats) -> Floats:
+        return (sums[..., 1] / sums[..., 0])[..., None]
+
+    sums = apart(first, second)
+    error = standard_errors(sums, mean)[0]
+    refit = refit_of(folds, owner, *again, pair=True)
+    if refit is not None:
+        given = finite("first", first), finite("second", second)
+        others = apart(filled(again[0], given[0]), filled(again[1], given[1]))
+        error *= np.sqrt(refit.factor_of_sums(sums, others, mean)[0])
     return float((stats.norm.ppf(0.975) + stats.norm.ppf(power)) * error)

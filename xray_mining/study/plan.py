@@ -10,6 +10,7 @@ from pydantic import BaseModel
 
 from xray_mining import models
 from xray_mining.errors import UserError, unknown_name
+from xray_mining.evaluation.options import RULES
 from xray_mining.models.options import EmbeddingOptions, ExperimentOptions, FrozenOptions, NetworkOptions
 from xray_mining.records.cohort import FROZEN_FORMAT, Target
 from xray_mining.study.options import Study
@@ -76,7 +77,7 @@ def plan(study: Study, archive_state: str = "") -> tuple[Step, ...]:
     steps += trains
     # The page prints the whole study file and what is known of the members beside their predictions.
     after_all = (*(f"cohort/{key}" for key in study.cohorts), *(each.name for each in trains))
-    steps.append(Step("evaluate", "evaluate", (), after_all, digest(study.digest, study.absent), threads=2))
+    steps.append(Step("evaluate", "evaluate", (), after_all, digest(study.digest, study.absent, RULES), threads=2))
     steps.append(Step("report", "report", (), ("evaluate",), digest("page")))
     return tuple(steps)
 

@@ -8,7 +8,7 @@ from xray_mining.reporting.metrics import KIND_WORDS, metric_of
 from xray_mining.reporting.results import Results
 from xray_mining.reporting.section import Cell, Column, Row, Section, Table
 from xray_mining.reporting.sections import agreement, calibration, comparison, operating_points
-from xray_mining.reporting.sections.comparison import how_chosen
+from xray_mining.reporting.sections.comparison import how_chosen, over_rotations
 
 ORDER = 95
 STATISTICS = {
@@ -179,6 +179,8 @@ def _uncertainty(results: Results) -> str:
     adjusted = ["Holm"] if held else []
     adjusted += [f"Benjamini and Hochberg in {' and '.join(screens)}"] if screens else []
     said = f"{percent} % intervals and tests: {', '.join(found)} ({draws} bootstraps)"
+    if over_rotations(results):
+        said += ", widened for rotations that share training patients"
     return f"{said}; p adjusted by {', by '.join(adjusted)}." if adjusted else f"{said}."
 
 

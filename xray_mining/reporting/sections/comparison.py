@@ -105,7 +105,20 @@ def _learnt_from(results: Results) -> list[Block]:
         said.append("Networks learn from training patients only; validation patients say when to stop.")
     if "ensemble" in kinds:
         said.append("Ensembles put members' predictions together by validation patients, or as a plain mean.")
+    if over_rotations(results):
+        said.append(SHARED)
     return [Text(" ".join(said), "quiet")] if said else []
+
+
+SHARED = (
+    "Fits of several rotations share training patients: intervals and p values are widened by how much a patient's "
+    "part in a figure changes when a fit of another rotation predicts it."
+)
+
+
+def over_rotations(results: Results) -> bool:
+    """Some task's figures are pooled or averaged over several rotations."""
+    return any(task.rotations > 1 for task in results.tasks)
 
 
 def _task(results: Results, task: Task) -> tuple[list[Block], str]:

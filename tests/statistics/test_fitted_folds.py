@@ -1,0 +1,357 @@
+"""Coverage over five folds with models that are really fitted: the truth is what the fitted models reach.
+
+Ridge and logistic regression as the product fits them (training and validation patients together, validation patients
+predicted out of inner folds), boosted stumps of our own, and networks' way (training patients only) with a ridge.
+
+`python tests/statistics/test_fitted_folds.py 400` prints the rows of docs/statistics.md.
+"""
+
+import os
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # small fits, many of them
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from xray_mining.statistics.auc import area_difference, area_estimate, areas_over_folds, auc, average_precision
+from xray_mining.statistics.calibration import calibration_metrics
+from xray_mining.statistics.classification import called_metrics
+from xray_mining.statistics.comparison import difference_of_areas, difference_of_means
+from xray_mining.statistics.errors import compare_errors, error_metrics
+from xray_mining.statistics.estimate import Estimate
+
+FOLDS, INNER, COLUMNS = 5, 5, 40
+CROWD = 4_000
+"""New patients by whom is told what a fitted model reaches, where no formula tells it."""
+Fit = Callable[[np.ndarray, np.ndarray], Callable[[np.ndarray], np.ndarray]]
+
+
+def ridge(columns: np.ndarray, target: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
+    mean = columns.mean(axis=0)
+    centred = columns - mean
+    weights = np.linalg.solve(centred.T @ centred + 50 * np.eye(columns.shape[1]), centred.T @ (target - target.mean()))
+    return lambda x: (x - mean) @ weights + target.mean()
+
+
+def logistic(columns: np.ndarray, target: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
+    design = np.column_stack([columns, np.ones(len(columns))])
+    penalty = np.diag([20.0] * columns.shape[1] + [1e-9])
+    weights = np.zeros(design.shape[1])
+    for _ in range(5):
+        chance = 1 / (1 + np.exp(-design @ weights))
+        curvature = (design * (chance * (1 - chance))[:, None]).T @ design + penalty
+        weights -= np.linalg.solve(curvature, design.T @ (chance - target) + penalty @ weights)
+    return lambda x: 1 / (1 + np.exp(-(x @ weights[:-1] + weights[-1])))
+
+
+def stumps(columns: np.ndarray, target: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
+    """Thirty boosted stumps on eight thresholds a column, learning rate 0.15."""
+    cuts = np.quantile(columns, np.linspace(0.1, 0.9, 8), axis=0)
+    below = (columns[:, None, :] <= cuts).reshape(len(columns), -1).astype(np.float64)
+    count = below.sum(axis=0)
+    rest = target - target.mean()
+    made: list[tuple[int, float, float]] = []
+    for _ in range(30):
+        left = rest @ below
+        total = rest.sum()
+        gain = left**2 / count + (total - left) ** 2 / (len(rest) - count)
+        best = int(np.argmax(gain))
+        low, high = left[best] / count[best], (total - left[best]) / (len(rest) - count[best])
+        rest = rest - 0.15 * np.where(below[:, best] > 0, low, high)
+        made.append((best, 0.15 * low, 0.15 * high))
+
+    def predict(x: np.ndarray) -> np.ndarray:
+        found = np.full(len(x), target.mean())
+        for best, low, high in made:
+            cut, column = divmod(best, columns.shape[1])
+            found += np.where(x[:, column] <= cuts[cut, column], low, high)
+        return found
+
+    return predict
+
+
+def trees(columns: np.ndarray, target: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
+    from sklearn.ensemble import HistGradientBoostingRegressor
+
+    return (
+        HistGradientBoostingRegressor(max_iter=30, max_leaf_nodes=7, min_samples_leaf=10).fit(columns, target).predict
+    )
+
+
+@dataclass(frozen=True)
+class Kind:
+    """One kind of simulated study."""
+
+    binary: bool
+    worth: float
+    """What the telling column is worth; 0: there is nothing to learn."""
+    patients: int
+    fit: Fit
+    columns: int = COLUMNS
+    apart: bool = False
+    """Validation patients teach nothing, as with networks; else they are predicted out of inner folds."""
+    again: bool = True
+    """The rule is given the predictions by other folds' fits."""
+    share: float = 0.5
+    """Of the patients that are positive."""
+
+    @property
+    def words(self) -> str:
+        name = {ridge: "ridge", logistic: "logistic", stumps: "boosted stumps", trees: "boosted trees"}[self.fit]
+        more = ", validation apart" if self.apart else ""
+        more += "" if self.again else ", not predicted again"
+        more += f", {self.share:.0%} positive" if self.share != 0.5 else ""
+        what = "two classes" if self.binary else "a number"
+        return f"{name}, {what}, {'signal' if self.worth else 'nothing to learn'}, {self.patients} patients{more}"
+
+
+def people(rng: np.random.Generator, kind: Kind, size: int) -> tuple[np.ndarray, tuple[np.ndarray, np.ndarray]]:
+    """Target (n,), and the columns of two models, (n, columns) each, that know the same and have noise of their own."""
+    inputs = (rng.normal(size=(size, kind.columns)), rng.normal(size=(size, kind.columns)))
+    if kind.binary:
+        target = rng.permutation((np.arange(size) < kind.share * size).astype(np.float64))
+        for columns in inputs:
+            columns[:, :2] += kind.worth * target[:, None]
+        return target, inputs
+    common = rng.normal(size=size)
+    for columns in inputs:
+        columns[:, 0] = common
+    return kind.worth * common + rng.normal(size=size), inputs
+
+
+@dataclass(frozen=True)
+class Study:
+    """Two models' predictions of everybody, by the fit that tests and by another one, and each fold's fits."""
+
+    target: np.ndarray
+    fold: np.ndarray
+    values: np.ndarray
+    again: np.ndarray
+    fits: list[list[Callable[[np.ndarray], np.ndarray]]]
+
+
+def study(rng: np.random.Generator, kind: Kind) -> Study:
+    target, inputs = people(rng, kind, kind.patients)
+    fold = rng.permutation(kind.patients) % FOLDS
+    values, again = np.zeros((2, kind.patients)), np.full((2, kind.patients), np.nan)
+    fits: list[list[Callable[[np.ndarray], np.ndarray]]] = [[], []]
+    for model, columns in enumerate(inputs):
+        for number in range(FOLDS):
+            test, checked = fold == number, fold == (number + 1) % FOLDS
+            known = np.flatnonzero(~test & ~(checked & kind.apart))
+            made = kind.fit(columns[known], target[known])
+            fits[model].append(made)
+            values[model, test] = made(columns[test])
+            if not kind.again:
+                continue
+            if kind.apart:
+                again[model, checked] = made(columns[checked])
+                continue
+            part = rng.permutation(len(known)) % INNER
+            for each in range(INNER):
+                held = known[(part == each) & checked[known]]
+                if len(held):
+                    own = known[part != each]
+                    again[model, held] = kind.fit(columns[own], target[own])(columns[held])
+    return Study(target, fold, values, again, fits)
+
+
+Held = Iterator[dict[str, tuple[Estimate, float]]]
+
+
+def simulate(kind: Kind, seed: int = 1) -> Held:
+    """Estimates of one study after the other with their truths, by figure; differences under `difference in …`."""
+    rng = np.random.default_rng([kind.patients, int(kind.worth * 10), kind.binary, kind.columns, seed])
+    crowd, views = people(np.random.default_rng(99), kind, CROWD * (5 if kind.fit in (ridge, logistic) else 1))
+    half = np.arange(kind.patients) % 2 == 0
+    while True:
+        made = study(rng, kind)
+        reached = [[fit(view) for fit in fits] for fits, view in zip(made.fits, views, strict=True)]
+        yield (_classes if kind.binary else _numbers)(made, crowd, reached, half)
+
+
+def _numbers(made: Study, crowd: np.ndarray, reached: list[list[np.ndarray]], half: np.ndarray) -> dict:
+    # RMSE is over all patients together: its truth is the root of the mean over folds.
+    true = [
+        (
+            np.mean([np.abs(each - crowd).mean() for each in own]),
+            np.sqrt(np.mean([((each - crowd) ** 2).mean() for each in own])),
+        )
+        for own in reached
+    ]
+    again = (made.again[0], made.again[1])
+    found = error_metrics(made.target, made.values[0], folds=made.fold, again=again[0], draws=300)
+    apart = compare_errors(made.target, *made.values, folds=made.fold, again=again, draws=300, permutations=999)
+    gap = difference_of_means(
+        np.abs(made.values[0] - made.target), half, folds=made.fold, again=np.abs(again[0] - made.target)
+    )
+    rows = {name: (found[name], true[0][i]) for i, name in enumerate(("mae", "rmse"))}
+    rows |= {f"difference in {name}": (apart[name], true[0][i] - true[1][i]) for i, name in enumerate(("mae", "rmse"))}
+    return rows | {"subgroup: gap in mae": (gap, 0.0)}
+
+
+def _area(positive: np.ndarray, scores: np.ndarray) -> float:
+    ranks = stats.rankdata(scores)
+    count = positive.sum()
+    return float((ranks[positive].sum() - count * (count + 1) / 2) / (count * (len(scores) - count)))
+
+
+def _classes(made: Study, crowd: np.ndarray, reached: list[list[np.ndarray]], half: np.ndarray) -> dict:
+    positive = crowd == 1
+    areas = [np.mean([_area(positive, each) for each in own]) for own in reached]
+    both = areas_over_folds(made.target, made.values, folds=made.fold, again=made.again)
+    gap = difference_of_areas(made.target, made.values[0], half, folds=made.fold, again=made.again[0])
+    rows = {
+        "auc": (area_estimate(both, 0), areas[0]),
+        "difference in auc": (area_difference(both, 0, 1), areas[0] - areas[1]),
+        "subgroup: gap in auc": (gap, 0.0),
+    }
+    part = areas_over_folds(made.target[half], made.values[0][half], folds=made.fold[half], again=made.again[0][half])
+    rows["subgroup: auc"] = (area_estimate(part, 0), areas[0])
+    precise = average_precision(made.target, made.values[0], folds=made.fold, again=made.again[0])
+    expected = []
+    for each in reached[0]:
+        hits = positive[np.argsort(-each)]
+        expected.append(float((np.cumsum(hits) / np.arange(1, len(hits) + 1))[hits].mean()))
+    rows["average_precision"] = (precise, float(np.mean(expected)))
+    inside = [np.clip(each, 0, 1) for each in (made.values[0], made.again[0])]
+    figures = calibration_metrics(made.target, inside[0], folds=made.fold, again=inside[1], draws=300)
+    chances = [np.clip(each, 0, 1) for each in reached[0]]
+    rows["brier"] = (figures["brier"], float(np.mean([((each - positive) ** 2).mean() for each in chances])))
+    level = float(positive.mean())
+    other = np.where(np.isfinite(made.again[0]), made.again[0] >= level, np.nan)
+    called = called_metrics(made.target, made.values[0] >= level, folds=made.fold, again=other, draws=300)
+    rows["sensitivity"] = (
+        called["sensitivity"],
+        float(np.mean([(each[positive] >= level).mean() for each in chances])),
+    )
+    return rows
+
+
+def shares(kind: Kind, studies: int, seed: int = 1) -> dict[str, tuple[float, float]]:
+    """By figure: share of studies whose interval holds the truth, and share of p values up to 0.05 (nan without p)."""
+    cells: dict[str, list[tuple[bool, float]]] = {}
+    made = simulate(kind, seed)
+    for _ in range(studies):
+        for name, (found, truth) in next(made).items():
+            cells.setdefault(name, []).append((bool(found.low <= truth <= found.high), found.p_value))
+    return {
+        name: (
+            float(np.mean([held for held, _ in rows])),
+            float(np.mean([p <= 0.05 for _, p in rows])) if np.isfinite(rows[0][1]) else np.nan,
+        )
+        for name, rows in cells.items()
+    }
+
+
+SHORT = (
+    Kind(binary=True, worth=0.0, patients=100, fit=logistic),
+    Kind(binary=True, worth=0.6, patients=100, fit=logistic),
+    Kind(binary=False, worth=0.0, patients=100, fit=ridge),
+    Kind(binary=False, worth=1.0, patients=100, fit=stumps, columns=10),
+)
+
+
+@pytest.mark.parametrize("kind", SHORT, ids=lambda kind: kind.words)
+def test_intervals_of_fitted_models_cover(kind):
+    found = shares(kind, 60, seed=3)
+    for name, (held, alarms) in found.items():
+        # 93 % of 60 within 3.2 standard errors of counting; without the rule 80 to 88 % are held.
+        assert held >= 0.93 - 3.2 * np.sqrt(0.93 * 0.07 / 60), (name, held)
+        if kind.worth == 0 and np.isfinite(alarms):
+            assert alarms <= 0.06 + 3.2 * np.sqrt(0.06 * 0.94 / 60), (name, alarms)
+
+
+def test_the_rule_is_between_nothing_and_nadeau_and_bengio():
+    made = study(np.random.default_rng(5), Kind(binary=True, worth=0.0, patients=200, fit=logistic))
+    plain = areas_over_folds(made.target, made.values[0], folds=made.fold, again=made.values[0])
+    assert plain.factor((0, 1.0)) == 1
+    shared = areas_over_folds(made.target, made.values[0], folds=made.fold, again=made.again[0])
+    assert 1.5 < shared.factor((0, 1.0)) <= 1 + FOLDS / (FOLDS - 1)
+    constant = auc(made.target, made.values[0], folds=made.fold)
+    assert "multiplied by a constant" in constant.caution and not area_estimate(shared, 0).caution.count("constant")
+    alone = auc(made.target, made.values[0])
+    assert alone == auc(made.target, made.values[0], again=made.again[0]) and "fold" not in alone.caution
+
+
+def test_a_model_that_learns_nothing_keeps_its_interval():
+    rng = np.random.default_rng(6)
+    truth = rng.normal(50, 10, 200)
+    fold = np.arange(200) % FOLDS
+    given = truth + rng.normal(0, 5, 200)
+    alone = error_metrics(truth, given, draws=200)
+    folded = error_metrics(truth, given, folds=fold, again=given, draws=200)
+    for name in ("mae", "rmse", "bias", "median_error", "within_5"):
+        assert (alone[name].low, alone[name].high) == (folded[name].low, folded[name].high), name
+    constant = error_metrics(truth, given, folds=fold, draws=200)
+    width, wide = (each["bias"].high - each["bias"].low for each in (alone, constant))
+    assert wide == pytest.approx(np.sqrt(1.5) * width)
+
+
+def test_patients_of_folds_that_are_left_out_are_not_counted():
+    rng = np.random.default_rng(7)
+    fold = np.repeat(np.arange(5), 40)
+    label = (np.arange(200) % 4 == 0) & (fold != 3)
+    score = rng.normal(label, 1)
+    for found in (auc(label, score, folds=fold), average_precision(label, score, folds=fold)):
+        assert (found.patients, found.images) == (160, 160)
+        assert "left out" in found.caution
+
+
+ROWS = (
+    *(
+        Kind(binary=True, worth=worth, patients=patients, fit=logistic)
+        for worth in (0.0, 0.6)
+        for patients in (100, 200, 300, 1000)
+    ),
+    *(
+        Kind(binary=False, worth=worth, patients=patients, fit=ridge)
+        for worth in (0.0, 1.0)
+        for patients in (100, 200, 300, 1000)
+    ),
+    *(
+        Kind(binary=binary, worth=worth, patients=patients, fit=stumps, columns=10)
+        for binary in (True, False)
+        for worth in (0.0, 0.6)
+        for patients in (100, 200, 300, 1000)
+    ),
+    Kind(binary=True, worth=0.6, patients=300, fit=trees, columns=10),
+    Kind(binary=False, worth=0.6, patients=300, fit=trees, columns=10),
+    Kind(binary=True, worth=0.0, patients=200, fit=logistic, apart=True),
+    Kind(binary=True, worth=0.6, patients=200, fit=logistic, apart=True),
+    Kind(binary=False, worth=0.0, patients=200, fit=ridge, apart=True),
+    Kind(binary=True, worth=0.6, patients=300, fit=logistic, share=0.1),
+    Kind(binary=True, worth=0.0, patients=200, fit=logistic, again=False),
+    Kind(binary=False, worth=0.0, patients=200, fit=ridge, again=False),
+)
+OUTSIDE = ("average_precision", "subgroup: auc")
+"""Figures that no rule here brings to 93 to 97 % everywhere: docs/statistics.md names them."""
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(7200)
+@pytest.mark.parametrize("kind", ROWS[:16], ids=lambda kind: kind.words)
+def test_intervals_of_fitted_models_cover_in_a_thousand_studies(kind):
+    for name, (held, alarms) in shares(kind, 1000).items():
+        assert name in OUTSIDE or held >= 0.91, (name, held)
+        if kind.worth == 0 and np.isfinite(alarms):
+            assert alarms <= 0.08, (name, alarms)
+
+
+if __name__ == "__main__":
+    total, wanted = int(sys.argv[1]), sys.argv[2:]
+    print(
+        "| fitted model | figure | held, of 100 intervals | p up to 0.05 | studies |\n|---|---|---|---|---|", flush=True
+    )
+    for kind in ROWS:
+        if wanted and not any(each in kind.words for each in wanted):
+            continue
+        studies = total // 4 if kind.fit is trees else total
+        for figure, (held, alarms) in shares(kind, studies).items():
+            p = f"{100 * alarms:.1f} %" if np.isfinite(alarms) and (kind.worth == 0 or "gap" in figure) else ""
+            print(f"| {kind.words} | {figure} | {100 * held:.1f} % | {p} | {studies} |", flush=True)

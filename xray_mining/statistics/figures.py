@@ -1,0 +1,136 @@
+"""One figure with its interval for a notebook: arrays, or a frame of predictions, in; Estimate out."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from xray_mining.errors import UserError, unknown_name
+from xray_mining.statistics.auc import auc, average_precision
+from xray_mining.statistics.calibration import calibration_metrics
+from xray_mining.statistics.classification import PROPORTIONS, SUMMARIES, called_metrics
+from xray_mining.statistics.errors import METRICS, error_metrics
+from xray_mining.statistics.estimate import Estimate
+
+ERRORS = (*(each for each in METRICS if each != "rmae"), "median_error", "within_5", "within_10", "spearman")
+PROBABILITIES = ("brier", "log_loss", "ece")
+CALLED = (*PROPORTIONS, *SUMMARIES)
+AREAS: Mapping[str, Callable[..., Estimate]] = {"auc": auc, "average_precision": average_precision}
+
+
+def estimate(
+    metric: str,
+    truth: Any,
+    predicted: ArrayLike | None = None,
+    patients: ArrayLike | None = None,
+    *,
+    folds: ArrayLike | None = None,
+    again: ArrayLike | None = None,
+    threshold: float | None = None,
+    confidence: float = 0.95,
+    draws: int = 2000,
+    seed: int = 0,
+) -> Estimate:
+    """A metric with an interval that keeps a patient's images together and allows for folds that share patients.
+
+    Args:
+        metric: auc, average_precision; mae, rmse, bias, r2, pearson, spearman, median_error, within_5, …; brier,
+            log_loss; sensitivity, specificity, accuracy, f1, … (with `threshold`); an unknown name lists all.
+        truth: (n,) numbers, or 1 for the positive class and 0; or a frame of predictions as `work.predictions` gives,
+            which holds the rest but `threshold`: unchanged test rows are scored, a unit's seeds together, and
+            validation rows are what other folds' fits say of the same units.
+        predicted: (n,) float, higher means more positive.
+        patients: (n,) any labels; images of one patient share a value. Without it every row is a patient.
+        folds: (n,) the fold that tested the row, where several fits share training patients.
+        again: (n,) predictions of the same rows by another fold's fit that did not learn from them, nan where there
+            are none. With `folds` alone a constant stands in, and the estimate's caution says so.
+        threshold: Rows at or above it are called positive.
+        confidence: Coverage of the interval, in (0, 1).
+        draws: Bootstrap draws, where there is a bootstrap.
+        seed: Of the bootstrap.
+
+    Returns:
+        Estimate with value, low, high, patients, images, method, caution.
+
+    Raises:
+        UserError: For an unknown metric, or a frame or threshold that does not fit.
+        ValueError: For values that are not finite, or a class that is missing.
+
+    Example:
+        >>> print(estimate("auc", [0, 0, 1, 1], [0.1, 0.4, 0.35, 0.8], ["a", "b", "c", "d"]).value)
+        0.75
+    """
+    if metric not in (*AREAS, *ERRORS, *PROBABILITIES, *CALLED):
+        raise unknown_name("metric", metric, [*AREAS, *ERRORS, *PROBABILITIES, *CALLED])
+    if predicted is None:
+        if not hasattr(truth, "columns"):
+            raise UserError("estimate: give truth and predicted, or a frame with the columns truth and value")
+        truth, predicted, patients, folds, again = _of_frame(truth)
+    if metric in AREAS:
+        return AREAS[metric](truth, predicted, patients, folds, confidence, again=again)
+    if metric in ERRORS:
+        found = error_metrics(
+            truth, predicted, patients, folds=folds, again=again, confidence=confidence, draws=draws, seed=seed
+        )
+    elif metric in PROBABILITIES:
+        found = calibration_metrics(
+            truth, predicted, patients, folds=folds, again=again, confidence=confidence, draws=draws, seed=seed
+        )
+    elif threshold is None:
+        raise UserError(f"estimate: {metric} needs a threshold, at or above which a row is called positive")
+    else:
+        other = None if again is None else np.asarray(again, dtype=np.float64)
+        found = called_metrics(
+            truth,
+            np.asarray(predicted, dtype=np.float64) >= threshold,
+            patients,
+            folds=folds,
+            again=None if other is None else np.where(np.isfinite(other), other >= threshold, np.nan),
+            confidence=confidence,
+            draws=draws,
+            seed=seed,
+        )
+    return found[metric]
+
+
+Columns = tuple[NDArray[Any], NDArray[Any], NDArray[Any] | None, NDArray[Any] | None, NDArray[Any] | None]
+
+
+def _of_frame(frame: Any) -> Columns:
+    """Truth, prediction, patient, fold and the other fold's prediction of each tested unit of a frame."""
+    there = set(frame.columns)
+    if not {"truth", "value"} <= there:
+        raise UserError("estimate: the frame has no columns truth and value")
+
+    def column(name: str, otherwise: Any) -> NDArray[Any]:
+        return np.asarray(frame[name]) if name in there else np.full(len(frame), otherwise)
+
+    truth, value = (column(name, np.nan).astype(np.float64) for name in ("truth", "value"))
+    plain = (column("variant", "") == "") & np.isfinite(truth)
+    test = plain & (column("split", "test") == "test")
+    if not test.any():
+        raise UserError("estimate: the frame has no unchanged test row whose truth is known")
+    for name in ("experiment", "class", "target"):
+        if len(np.unique(column(name, "").astype(str)[test])) > 1:
+            raise UserError(f"estimate: the frame holds several of {name}; filter it to one")
+    unit = column("unit_key", "").astype(str) if "unit_key" in there else np.arange(len(frame)).astype(str)
+    keys, first, place = np.unique(unit[test], return_index=True, return_inverse=True)
+    counts = np.bincount(place)
+
+    def first_of(name: str) -> NDArray[Any] | None:
+        return column(name, 0)[test][first] if name in there else None
+
+    other = plain & (column("split", "test") == "validation") & np.isin(unit, keys)
+    again = None
+    if other.any():
+        where = np.searchsorted(keys, unit[other])
+        with np.errstate(invalid="ignore"):
+            again = np.bincount(where, value[other], len(keys)) / np.bincount(where, minlength=len(keys))
+    return (
+        truth[test][first],
+        np.bincount(place, value[test]) / counts,
+        first_of("patient_key"),
+        first_of("fold"),
+        again,
+    )
