@@ -19,6 +19,7 @@ from xray_mining.cli.app import app
 from xray_mining.errors import UserError
 from xray_mining.records.findings import Findings
 from xray_mining.records.images import Images
+from xray_mining.records.unread_cells import UnreadCells
 from xray_mining.reporting import archive_sections
 from xray_mining.reporting.archive_page import archive_report
 from xray_mining.reporting.count_figures import bars, pyramid
@@ -296,6 +297,28 @@ def test_labels_and_linked_tables_are_counted_by_patient(labelled):
     groups = tables["archive-findings-groups"]
     assert groups["Is"].to_list() == ["case"], "the six others would tell of themselves beside the controls"
     assert EXAMPLE.SECRET not in Path(labelled.page).read_text() + Path(labelled.data).read_text()
+
+
+def test_cells_that_could_not_be_read_are_counted_by_column_and_reason(tmp_path):
+    workspace = EXAMPLE.write_archive(tmp_path / "w", pictures=False)
+    row = {"archive": "first", "source": "generic", "shard": 0, "name": "study_date"}
+    rows = [row | {"position": place, "reason": "ambiguous_date", "cells": 2} for place in range(30)]
+    rows.append(row | {"position": 3, "name": "bilirubin_<b>", "reason": "bound", "cells": 1})
+    UnreadCells.write(UnreadCells.from_rows(rows), workspace.parts("first", "unread_cells") / "00000.parquet")
+    made = archive_report(workspace)
+    text = Path(made.page).read_text(encoding="utf-8")
+    section = text[text.index('id="unread-cells"') :]
+    assert "61 cells are stated" in section
+    assert "ambiguous date" in section and "bilirubin &lt;b&gt;" in section and "<b>" not in section
+    found = json.loads(Path(made.data).read_text(encoding="utf-8"))["tables"]["unread_cells"]
+    assert [(each["name"], each["reason"], each["cells"]) for each in found] == [
+        ("study_date", "ambiguous_date", 60),
+        ("bilirubin_<b>", "bound", 1),
+    ]
+
+
+def test_an_archive_whose_cells_could_all_be_read_says_so(words):
+    assert "Every cell that is stated of these images, in tables or headers, could be read." in words
 
 
 def test_an_archive_without_labels_says_so(page):

@@ -21,11 +21,11 @@ _SIGN = r"[+-]?"
 _PLAIN = re.compile(rf"{_SIGN}(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]{{1,3}})?")
 _EITHER = re.compile(r"[+-]?[1-9][0-9]{0,2}([.,])[0-9]{3}")
 _BY_COMMA = re.compile(rf"{_SIGN}(?:[0-9]{{1,3}}(?:\.[0-9]{{3}})+|[0-9]*),[0-9]+(?:[eE][+-]?[0-9]{{1,3}})?")
-_THOUSANDS_BY_COMMA = re.compile(rf"{_SIGN}[0-9]{{1,3}}(?:,[0-9]{{3}})+(?:\.[0-9]+)?")
-_THOUSANDS_BY_DOT = re.compile(rf"{_SIGN}[0-9]{{1,3}}(?:\.[0-9]{{3}}){{2,}}")
+_THOUSANDS_BY_COMMA = re.compile(rf"{_SIGN}[1-9][0-9]{{0,2}}(?:,[0-9]{{3}})+(?:\.[0-9]+)?")
+_THOUSANDS_BY_DOT = re.compile(rf"{_SIGN}[1-9][0-9]{{0,2}}(?:\.[0-9]{{3}}){{2,}}")
 _SPACED = re.compile(r"(?<=[0-9])[ '’\u00a0\u2009\u202f](?=[0-9]{3}(?![0-9]))")
 _BOUND = re.compile(r"(?:[<>≤≥]=?|=[<>])\s*(?=[0-9.,])")
-_WITH_UNIT = re.compile(r"([+-]?[0-9][0-9.,]*)\s*([^0-9\s.,].*)")
+_WITH_UNIT = re.compile(r"([+-]?[0-9][0-9.,]*)\s*((?:[^\W\d_]|[%‰°/]).*)")
 # The same for a column at once: what shows how its owner writes decimals.
 _SHOWS_COMMA = (
     r"^[+-]?(?:[0-9]*,(?:[0-9]{1,2}|[0-9]{4,})|0*,[0-9]+|[0-9]{4,},[0-9]+|[0-9]{1,3}(?:\.[0-9]{3})+,[0-9]+"
@@ -112,16 +112,15 @@ def read_number(cell: str | None, style: NumberStyle = NumberStyle(), unit: str 
 def _read_number(text: str, style: NumberStyle, unit: str) -> Number:
     if style.truths and text.lower() in _TRUTHS:
         return Number(_TRUTHS[text.lower()])
-    text = text.replace("\u2212", "-")
+    text = _SPACED.sub("", text.replace("\u2212", "-"))
     if _BOUND.match(text):
         return Number(reason="bound")
     if (found := _WITH_UNIT.fullmatch(text)) and not _PLAIN.fullmatch(text) and not _BY_COMMA.fullmatch(text):
-        bare = _SPACED.sub("", found[1])
-        inner = _read_plain(bare, style)
+        inner = _read_plain(found[1], style)
         if inner.value is not None and found[2].strip().casefold() == unit.strip().casefold():
             return inner
         return Number(reason="with_unit" if inner.value is not None else "not_a_number")
-    return _read_plain(_SPACED.sub("", text), style)
+    return _read_plain(text, style)
 
 
 def _read_plain(text: str, style: NumberStyle) -> Number:

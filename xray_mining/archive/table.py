@@ -264,7 +264,7 @@ class _Rows(Iterator[list[str]]):
                     continue
                 if row is None:
                     return
-                if len(self._lines) > 1 and not self._well_quoted():
+                if (len(self._lines) > 1 or self._left_open()) and not self._well_quoted():
                     yield from self._line_by_line()
                 elif row:
                     self._count += 1
@@ -283,11 +283,15 @@ class _Rows(Iterator[list[str]]):
             self._lines.append(line)
             yield line
 
+    def _left_open(self) -> bool:
+        return any(line.count('"') % 2 for line in self._lines)
+
     def _well_quoted(self) -> bool:
         try:
             list(csv.reader(self._lines, delimiter=self._separator, strict=True))
-        except csv.Error:
-            return False
+        except csv.Error as error:
+            # In one line letters after a closed quote do no harm.
+            return len(self._lines) == 1 and "end of data" not in str(error)
         return True
 
     def _line_by_line(self) -> Iterator[list[str]]:

@@ -234,11 +234,18 @@ def contest(workspace: Workspace, archive: str, adapter: Adapter) -> set[int]:
     """
     found: list[pl.DataFrame] = []
     places: list[int] = []
+    states = states_of(workspace, archive)
     shards = known_shards(workspace, archive)
     for start in range(0, len(shards), _SHARDS_AT_ONCE):
         files: list[ListedFile] = []
         for shard in shards[start : start + _SHARDS_AT_ONCE]:
-            own = files_of(workspace, archive, shard)
+            amiss = states.get(shard, {})
+            own = [
+                file
+                for position, file in enumerate(files_of(workspace, archive, shard))
+                # A file that was moved claims its row where it is now.
+                if position not in amiss or amiss[position].state != "vanished"
+            ]
             files += own
             places += [shard] * len(own)
         claims = adapter.claims(files)

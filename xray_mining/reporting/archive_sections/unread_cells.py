@@ -1,0 +1,54 @@
+"""What tables and headers state and what could not be read."""
+
+from xray_mining.reporting.archive_results import ArchiveResults, listed, said, summed
+from xray_mining.reporting.count_figures import bars
+from xray_mining.reporting.section import Column, Figures, Section
+
+ORDER = 46
+_MOST_BARS = 20
+_TITLE = "Cells that could not be read"
+
+
+def applies(results: ArchiveResults) -> bool:
+    """Always: that nothing was lost is worth knowing."""
+    return True
+
+
+def build(results: ArchiveResults) -> Section:
+    """A bar for each column, and a row for each column and reason."""
+    frame = results.table("unread_cells")
+    if frame.is_empty():
+        return Section(
+            "unread-cells", _TITLE, "Every cell that is stated of these images, in tables or headers, could be read."
+        )
+    counts = [(_words(name), cells) for name, cells in summed(frame, "name", "cells")]
+    figure = bars(
+        "archive-unread-cells-figure",
+        counts[:_MOST_BARS],
+        label="cells",
+        caption="Stated cells that became no value, by what they were to become.",
+        alternative=f"Cells that could not be read: {said(counts)}.",
+        colour="orange",
+    )
+    columns = [
+        ("name", Column("Value")),
+        ("reason", Column("Why")),
+        ("source", Column("Stated by")),
+        ("cells", Column("Cells", numeric=True)),
+    ]
+    if frame["archive"].n_unique() > 1:
+        columns.insert(0, ("archive", Column("Archive or linked table")))
+    table = listed(
+        results, "unread_cells", "Cells that could not be read", columns, words={"name": _words, "reason": _words}
+    )
+    return Section(
+        "unread-cells",
+        _TITLE,
+        f"{int(frame['cells'].sum()):,} cells are stated, but are no value that can be read. These images have no such "
+        f"value, as if nothing were stated; who has one is then not a random part of all.",
+        (Figures((figure,)), table),
+    )
+
+
+def _words(name: str) -> str:
+    return name.replace("_", " ")
