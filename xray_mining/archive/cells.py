@@ -164,17 +164,17 @@ _MONTHS = {
     for number, words in enumerate(
         (
             "jan january januar janvier",
-            "feb february februar fevrier février",
+            "feb february februar février",
             "mar march mär märz maerz mars mrz",
             "apr april avril",
             "may mai",
             "jun june juni juin",
             "jul july juli juillet",
-            "aug august août aout",
+            "aug august août",
             "sep sept september septembre",
             "oct okt october oktober octobre",
             "nov november novembre",
-            "dec dez december dezember decembre décembre",
+            "dec dez december dezember décembre",
         ),
         start=1,
     )
