@@ -1,6 +1,6 @@
 """Who is in each cohort, and how it came about: flow.json and table_one.parquet."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -8,7 +8,7 @@ import numpy as np
 import polars as pl
 
 from xray_mining.catalog.order import latest_first
-from xray_mining.evaluation.small_cells import with_complements
+from xray_mining.evaluation.small_cells import Line, with_complements
 from xray_mining.records.cohort import FrozenCohort
 from xray_mining.records.cohort_targets import CohortTargets
 
@@ -25,6 +25,9 @@ CATEGORIES = (
 )
 SEXES = ("F", "M", "O")
 LEVELS_AT_MOST = 12
+OTHERS, UNKNOWN = "all others", "not known"
+BY_AGE = ("age_years", "age_band")
+"""Variables of one thing: who has no age is in no band."""
 
 
 def flow(cohort: FrozenCohort, experiments: Sequence[str], rotations: int = 1) -> dict[str, Any]:
@@ -63,7 +66,9 @@ def tested(members: pl.DataFrame, rotations: int) -> dict[str, int]:
     return {"images": inside.height, "patients": inside["patient_key"].n_unique()}
 
 
-_NOTHING = dict.fromkeys(("share", "mean", "deviation", "median", "quarter", "three_quarters"))
+_MEANS = ("mean", "deviation", "median", "quarter", "three_quarters")
+_NOTHING = dict.fromkeys(("share", *_MEANS))
+_HIDDEN = _NOTHING | {"patients": 0, "images": 0, "hidden": True}
 
 
 def table_one(
@@ -113,15 +118,19 @@ def table_one(
     persons = {name: part.unique("patient_key", keep="first", maintain_order=True) for name, part in parts.items()}
     pair = (labels[0], labels[1]) if len(labels) == 2 and all(each in persons for each in labels) else ("train", "test")
     first, second = persons.get(pair[0]), persons.get(pair[1])
-    rows = []
+    rows: list[dict[str, Any]] = []
+    counts: list[int] = []
     for order, name in enumerate([*NUMBERS, *CATEGORIES]):
         number = name in NUMBERS
-        if persons["all"][name].null_count() == persons["all"].height:
+        if name not in frame.columns or persons["all"][name].null_count() == persons["all"].height:
             continue
         difference = standardised_difference(first, second, name, number)
-        levels = [""] if number else _levels(persons["all"][name])
-        for place, level in enumerate(levels):
-            for column, (label, part) in enumerate(persons.items()):
+        named = [] if number else _most_frequent(persons["all"][name])
+        of_persons = {label: _level(part[name], named) for label, part in persons.items()}
+        levels = [""] if number else _levels(of_persons.values(), named)
+        for column, (label, part) in enumerate(persons.items()):
+            of_images = _level(parts[label][name], named)
+            for place, level in enumerate(levels):
                 base: dict[str, Any] = {
                     "cohort": cohort.name,
                     "cohort_digest": cohort.digest,
@@ -134,31 +143,82 @@ def table_one(
                     "level_order": place,
                     "standardised_difference": difference,
                 }
-                rows.append(base | _cell(part, parts[label], name, level, number=number, least=least))
-    return hide_what_tells_of_small_cells(rows, (roles, tuple(labels)))
+                if number:
+                    counts.append(part.height - part[name].null_count())
+                    rows.append(base | _number(part, parts[label], name, least))
+                else:
+                    inside = of_persons[label] == level
+                    counts.append(int(inside.sum()))
+                    rows.append(base | _count(inside, of_images == level, least))
+    rows = hide_what_tells_of_small_cells(rows, (roles, tuple(labels)), counts)
+    for name in {row["variable"] for row in rows if row["hidden"] and row["level"]}:
+        mine = [row for row in rows if row["variable"] == name]
+        few = {row["level"] for row in mine if row["hidden"] and row["column"] in pair}
+        if first is not None and second is not None and few:
+            told = [level for level in dict.fromkeys(row["level"] for row in mine) if level not in few]
+            named = _most_frequent(persons["all"][name])
+            difference = _difference_of_levels(*(_as_one(_level(each[name], named), told) for each in (first, second)))
+            for row in mine:
+                row["standardised_difference"] = difference
+    return sorted(rows, key=lambda row: (row["variable_order"], row["level_order"], row["column_order"]))
 
 
 def hide_what_tells_of_small_cells(
-    rows: list[dict[str, Any]], partitions: Sequence[Sequence[str]]
+    rows: list[dict[str, Any]], partitions: Sequence[Sequence[str]], patients: Sequence[int] = ()
 ) -> list[dict[str, Any]]:
-    """Rows of Table 1 with a second cell hidden wherever a sum would give a single hidden one away.
+    """Rows of Table 1 with more cells hidden wherever a small one would follow from what is printed.
 
     `partitions` names columns whose counts add up to those of the column `all`; the levels of a variable add up to the
-    patients of a column. The smallest cell that is printed goes, until no line has exactly one hidden cell.
+    patients of a column, and so do those whose age is known and those of no age band. An age whose count would tell of
+    the latter keeps its mean and loses its count. `patients` are the counts of all rows, also of hidden ones;
+    without them lines are looked at one by one.
     """
-    counted = [row for row in rows if row["level"]]
-    lines: list[list[dict[str, Any]]] = []
-    for variable, level in dict.fromkeys((row["variable"], row["level"]) for row in counted):
-        of_level = [row for row in counted if (row["variable"], row["level"]) == (variable, level)]
-        lines += [[row for row in of_level if row["column"] in columns] for columns in partitions]
-    for variable, column in dict.fromkeys((row["variable"], row["column"]) for row in counted):
-        lines.append([row for row in counted if (row["variable"], row["column"]) == (variable, column)])
-    place = {id(row): number for number, row in enumerate(rows)}
-    counts = {number: row["patients"] for number, row in enumerate(rows)}
-    few = [number for number, row in enumerate(rows) if row["hidden"] and row["level"]]
-    for number in with_complements([[place[id(row)] for row in line] for line in lines], counts, few):
-        rows[number] |= _NOTHING | {"patients": 0, "images": 0, "hidden": True}
+    place = {(row["variable"], row["level"], row["column"]): number for number, row in enumerate(rows)}
+    counts = dict(enumerate(patients)) or {n: row["patients"] or int(row["hidden"]) for n, row in enumerate(rows)}
+    few = [number for number, row in enumerate(rows) if row["hidden"]]
+    variables = list(dict.fromkeys(row["variable"] for row in rows))
+    families = [[name for name in variables if name in BY_AGE], *([name] for name in variables if name not in BY_AGE)]
+    found: set[int] = set()
+    for family in families:
+        lines = _lines(rows, place, [name for name in variables if name in family], partitions)
+        mine = [number for number in few if rows[number]["variable"] in family]
+        found |= with_complements(lines, counts, mine, line_by_line=not patients)
+    # The mean of a few patients follows from those of all and of the others.
+    means_told = not any(rows[number]["level"] == "" for number in few)
+    for number in found - set(few):
+        row = rows[number]
+        kept = {name: _rounded(row[name]) for name in _MEANS} if row["level"] == "" and means_told else {}
+        rows[number] = row | _HIDDEN | kept
     return rows
+
+
+def _lines(
+    rows: Sequence[Mapping[str, Any]],
+    place: Mapping[tuple[str, str, str], int],
+    variables: Sequence[str],
+    partitions: Sequence[Sequence[str]],
+) -> list[Line[int]]:
+    mine = [row for row in rows if row["variable"] in variables]
+    columns = list(dict.fromkeys(row["column"] for row in mine))
+    lines = []
+    for variable, level in dict.fromkeys((row["variable"], row["level"]) for row in mine):
+        for partition in partitions:
+            cells = [place[variable, level, each] for each in partition if (variable, level, each) in place]
+            if cells and (variable, level, "all") in place:
+                lines.append(Line(tuple(cells), place[variable, level, "all"]))
+    for column in columns:
+        for variable in variables:
+            cells = [
+                place[row["variable"], row["level"], column]
+                for row in mine
+                if row["variable"] == variable and row["column"] == column and row["level"]
+            ]
+            if cells:
+                lines.append(Line(tuple(cells)))
+        both = [place.get((name, level, column)) for name, level in (("age_years", ""), ("age_band", UNKNOWN))]
+        if both[0] is not None and both[1] is not None:
+            lines.append(Line((both[0], both[1])))
+    return lines
 
 
 def hidden_levels(rows: Sequence[Mapping[str, Any]]) -> set[tuple[str, str, str]]:
@@ -171,57 +231,67 @@ def hidden_levels(rows: Sequence[Mapping[str, Any]]) -> set[tuple[str, str, str]
     }
 
 
-def _levels(values: pl.Series) -> list[str]:
-    counts = values.cast(pl.String).drop_nulls().value_counts(sort=True)
-    names = counts[values.name].to_list()
-    kept = sorted(names[:LEVELS_AT_MOST])
-    if len(names) > LEVELS_AT_MOST:
-        kept.append("all others")
-    if values.null_count():
-        kept.append("not known")
-    return kept
+def _most_frequent(values: pl.Series) -> list[str]:
+    """The levels that have rows of their own, by name; of equally frequent ones the first by name."""
+    counts = values.cast(pl.String).drop_nulls().value_counts(name="count")
+    return sorted(counts.sort("count", values.name, descending=[True, False])[values.name][:LEVELS_AT_MOST].to_list())
 
 
-def _cell(
-    persons: pl.DataFrame, images: pl.DataFrame, name: str, level: str, *, number: bool, least: int
-) -> dict[str, Any]:
-    if number:
-        values = persons[name].drop_nulls().to_numpy()
-        shown = images.filter(pl.col(name).is_not_null())
-        if len(values) < least:
-            return _NOTHING | {"patients": 0, "images": 0, "hidden": True}
-        quarter, median, three_quarters = np.quantile(values, (0.25, 0.5, 0.75))
-        return {
-            "patients": len(values),
-            "images": shown.height,
-            "share": len(values) / persons.height,
-            "mean": float(values.mean()),
-            "deviation": float(values.std(ddof=1)) if len(values) > 1 else None,
-            "median": float(median),
-            "quarter": float(quarter),
-            "three_quarters": float(three_quarters),
-            "hidden": False,
-        }
-    inside = _of_level(name, level, persons)
-    count = persons.filter(inside).height
-    if 0 < count < least:
-        return _NOTHING | {"patients": 0, "images": 0, "hidden": True}
-    return _NOTHING | {
-        "patients": count,
-        "images": images.filter(inside).height,
-        "share": count / persons.height,
+def _level(values: pl.Series, named: Sequence[str]) -> pl.Series:
+    """The row that each value belongs to, (n,) text: every value has one."""
+    text = values.cast(pl.String)
+    frame = pl.DataFrame({"text": text})
+    return frame.select(
+        pl.when(pl.col("text").is_null())
+        .then(pl.lit(UNKNOWN))
+        .when(pl.col("text").is_in(list(named)))
+        .then(pl.col("text"))
+        .otherwise(pl.lit(OTHERS))
+        .alias("level")
+    )["level"]
+
+
+def _levels(of_persons: Iterable[pl.Series], named: Sequence[str]) -> list[str]:
+    """The rows of a variable: a label's column may have a level that the column of all has not."""
+    present = {level for each in of_persons for level in each.unique().to_list()}
+    return [*named, *(level for level in (OTHERS, UNKNOWN) if level in present and level not in named)]
+
+
+def _number(persons: pl.DataFrame, images: pl.DataFrame, name: str, least: int) -> dict[str, Any]:
+    values = persons[name].drop_nulls().to_numpy()
+    if not len(values):
+        return _NOTHING | {"patients": 0, "images": 0, "share": 0.0, "hidden": False}
+    if len(values) < least:
+        return _HIDDEN
+    quarter, median, three_quarters = np.quantile(values, (0.25, 0.5, 0.75))
+    return {
+        "patients": len(values),
+        "images": images[name].len() - images[name].null_count(),
+        "share": len(values) / persons.height,
+        "mean": float(values.mean()),
+        "deviation": float(values.std(ddof=1)) if len(values) > 1 else None,
+        "median": float(median),
+        "quarter": float(quarter),
+        "three_quarters": float(three_quarters),
         "hidden": False,
     }
 
 
-def _of_level(name: str, level: str, persons: pl.DataFrame) -> pl.Expr:
-    column = pl.col(name).cast(pl.String)
-    if level == "not known":
-        return column.is_null()
-    if level == "all others":
-        named = persons[name].cast(pl.String).drop_nulls().value_counts(sort=True)[name].to_list()[:LEVELS_AT_MOST]
-        return column.is_not_null() & ~column.is_in(named)
-    return column == level
+def _count(persons: pl.Series, images: pl.Series, least: int) -> dict[str, Any]:
+    count = int(persons.sum())
+    if 0 < count < least:
+        return _HIDDEN
+    return _NOTHING | {
+        "patients": count,
+        "images": int(images.sum()),
+        "share": count / len(persons),
+        "hidden": False,
+    }
+
+
+def _rounded(value: float | None) -> float | None:
+    """To a tenth: of whole years, a mean with all its digits tells how many were counted."""
+    return None if value is None else round(value, 1)
 
 
 def standardised_difference(
@@ -239,7 +309,18 @@ def standardised_difference(
             return None
         spread = np.sqrt((a.var(ddof=1) + b.var(ddof=1)) / 2)
         return float((a.mean() - b.mean()) / spread) if spread > 0 else None
-    a, b = first[name].cast(pl.String).fill_null("not known"), second[name].cast(pl.String).fill_null("not known")
+    a, b = (each[name].cast(pl.String).fill_null(UNKNOWN) for each in (first, second))
+    return _difference_of_levels(a, b)
+
+
+def _as_one(levels: pl.Series, told: Sequence[str]) -> pl.Series:
+    """Levels (n,) with those that are not told as one, so that their difference tells no more than the table."""
+    return pl.DataFrame({"level": levels}).select(
+        pl.when(pl.col("level").is_in(list(told))).then(pl.col("level")).otherwise(pl.lit("")).alias("level")
+    )["level"]
+
+
+def _difference_of_levels(a: pl.Series, b: pl.Series) -> float | None:
     shared = set(a.unique().to_list()) & set(b.unique().to_list())
     levels = sorted(set(a.unique().to_list()) | set(b.unique().to_list()))[1:]
     if not levels or not shared:

@@ -10,7 +10,7 @@ from xray_mining.evaluation.choice import operating_points
 from xray_mining.evaluation.estimates import probabilities, probabilities_again
 from xray_mining.evaluation.gather import Array, Task
 from xray_mining.evaluation.options import EvaluationOptions
-from xray_mining.evaluation.small_cells import with_complements
+from xray_mining.evaluation.small_cells import Line, with_complements
 from xray_mining.evaluation.subgroups import age_bands, told_cells
 from xray_mining.statistics.auc import roc_curve
 from xray_mining.statistics.calibration import reliability_curve
@@ -238,7 +238,7 @@ def confusion(task: Task, options: EvaluationOptions) -> list[dict[str, Any]]:
                 inside = {predicted: (labels == truth) & (called == predicted) for predicted in classes}
                 patients = {predicted: len(np.unique(owner[cell])) for predicted, cell in inside.items()}
                 few = [predicted for predicted, count in patients.items() if 0 < count < options.least_patients]
-                hidden = with_complements([classes], patients, few)
+                hidden = with_complements([Line(tuple(classes))], patients, few)
                 rows += [
                     {
                         "experiment": model.name,

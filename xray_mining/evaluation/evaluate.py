@@ -161,7 +161,7 @@ class _Written:
                 scored += variants.scores(task, options)
                 self.smallest[task.name] = comparisons.smallest(task, choice)
                 self.answers.append(answer(task, scored, choice, options.confidence, options.least_patients))
-                hidden = cohorts.hidden_levels(self.table_one[task.cohort.digest])
+                hidden = cohorts.hidden_levels(self.table_one[task.cohort.name])
                 cells = by_subgroup(task, options, choice, hidden)
                 rows += scored + cells
                 for audited, judged in (
@@ -209,7 +209,7 @@ class _Written:
                 if cohort is largest:
                     drawn += pictures.averages(store, cohort, self.found.attributes, self.options)
                 for task in self.found.tasks:
-                    if task.cohort.digest == cohort.digest:
+                    if task.cohort.name == cohort.name:
                         drawn += pictures.cases(store, task, choices[task.name], self.options)
             except UserError as error:
                 sentence = f"{cohort.name}: {error}"
@@ -227,30 +227,30 @@ class _Written:
 
     @cached_property
     def table_one(self) -> dict[str, list[dict[str, Any]]]:
-        """Rows of Table 1 by digest of the cohort; subgroups leave out what it does not tell."""
+        """Rows of Table 1 by the cohort's name; subgroups leave out what it does not tell."""
         return {
-            digest: cohorts.table_one(
+            name: cohorts.table_one(
                 cohort,
                 self.found.attributes,
                 self.options.least_patients,
                 self.options.age_band_years,
-                self._rotations(digest),
+                self._rotations(name),
             )
-            for digest, cohort in self.found.cohorts.items()
+            for name, cohort in self.found.cohorts.items()
         }
 
-    def _rotations(self, digest: str) -> int:
-        return max((_rotations(task) for task in self.found.tasks if task.cohort.digest == digest), default=1)
+    def _rotations(self, cohort: str) -> int:
+        return max((_rotations(task) for task in self.found.tasks if task.cohort.name == cohort), default=1)
 
     def cohorts(self) -> None:
         """flow.json, table_one.parquet and the leak gate of every cohort."""
         flows, rows = [], []
-        for digest, cohort in self.found.cohorts.items():
-            names = [name for task in self.found.tasks if task.cohort.digest == digest for name in sorted(task.models)]
+        for name, cohort in self.found.cohorts.items():
+            names = [each for task in self.found.tasks if task.cohort.name == name for each in sorted(task.models)]
             least, width = self.options.least_patients, self.options.age_band_years
-            ages = by_age_and_sex(cohort, self.found.attributes, self.table_one[digest], least, width)
-            flows.append(cohorts.flow(cohort, names, self._rotations(digest)) | {"ages": ages})
-            rows += self.table_one[digest]
+            ages = by_age_and_sex(cohort, self.found.attributes, self.table_one[name], least, width)
+            flows.append(cohorts.flow(cohort, names, self._rotations(name)) | {"ages": ages})
+            rows += self.table_one[name]
             audited, judged = audits.drift_between_splits(cohort, self.found.attributes)
             self.audited += audited
             self.findings += [*gates.leaks(cohort), gates.leakage_gate(self.workspace, cohort), *judged]

@@ -174,7 +174,7 @@ class Gathered:
     tasks_of: dict[str, str] = field(default_factory=dict)
     """Task (COHORT/TARGET) of each experiment of the study file that is not scored."""
     cohorts: dict[str, FrozenCohort] = field(default_factory=dict)
-    """By digest."""
+    """By name: two cohorts of the same members have one digest, and are two all the same."""
     attributes: pl.DataFrame = field(default_factory=pl.DataFrame)
     """ATTRIBUTES of every member of these cohorts, by image_key."""
 
@@ -242,15 +242,17 @@ def gather(
             f"evaluate: study '{study}' has no predictions yet; train its experiments first "
             f"(xray-mining train {study}, or xray-mining run {study})"
         )
-    for digest in sorted({frame["cohort_digest"][0] for frame in frames.values()}):
-        found.cohorts[digest] = _cohort(workspace, digest, study)
-    _set_stale_aside(workspace, frames, found)
+    drawn_from = {
+        name: _cohort(workspace, frame["cohort_digest"][0], str(notes[name].get("cohort") or ""), study)
+        for name, frame in frames.items()
+    }
+    _set_stale_aside(workspace, frames, drawn_from, found)
     found.attributes = attributes(workspace, found.cohorts.values())
     by_task: dict[tuple[str, str], list[str]] = {}
     for name, frame in frames.items():
-        by_task.setdefault((frame["cohort_digest"][0], frame["target"][0]), []).append(name)
-    for (digest, target), members in by_task.items():
-        cohort = found.cohorts[digest]
+        by_task.setdefault((drawn_from[name].name, frame["target"][0]), []).append(name)
+    for (named, target), members in by_task.items():
+        cohort = found.cohorts[named]
         task = _task(
             cohort,
             cohort.target(target),
@@ -273,17 +275,19 @@ def _of_standing(each: Standing) -> dict[str, Any]:
     return finding("EVAL015", "warning", "skipped", title, f"{each.sentence}.", **more)
 
 
-def _set_stale_aside(workspace: Workspace, frames: dict[str, pl.DataFrame], found: Gathered) -> None:
+def _set_stale_aside(
+    workspace: Workspace, frames: dict[str, pl.DataFrame], drawn_from: Mapping[str, FrozenCohort], found: Gathered
+) -> None:
     """Leave out experiments on an earlier freeze of a cohort: tasks go by the cohort's name, of which one digest holds.
 
     Where no experiment has predictions on the last freeze, the earlier one that most have stands, told as such.
     """
     by_name: dict[str, dict[str, list[str]]] = {}
-    for name, frame in frames.items():
-        digest = frame["cohort_digest"][0]
-        by_name.setdefault(found.cohorts[digest].name, {}).setdefault(digest, []).append(name)
-    for cohort, members in by_name.items():
-        latest = _notes(workspace.root / "cohorts" / cohort / "latest.json").get("digest")
+    for name in frames:
+        cohort = drawn_from[name]
+        by_name.setdefault(cohort.name, {}).setdefault(cohort.digest, []).append(name)
+    for named, members in sorted(by_name.items()):
+        latest = _notes(workspace.root / "cohorts" / named / "latest.json").get("digest")
         kept = latest if latest in members else max(members, key=lambda digest: (len(members[digest]), digest))
         stale = sorted(name for digest, names in members.items() if digest != kept for name in names)
         if stale:
@@ -294,11 +298,11 @@ def _set_stale_aside(workspace: Workspace, frames: dict[str, pl.DataFrame], foun
                     "warning",
                     "failed",
                     "experiments on another freeze of the cohort",
-                    f"{', '.join(stale)}: {verb} trained on another freeze of cohort {cohort} than the one that is "
+                    f"{', '.join(stale)}: {verb} trained on another freeze of cohort {named} than the one that is "
                     f"scored ({kept[:12]}) and stands aside; train again.",
                     offenders=len(stale),
                     section="comparison",
-                    about=cohort,
+                    about=named,
                 )
             )
         if kept != latest:
@@ -308,17 +312,16 @@ def _set_stale_aside(workspace: Workspace, frames: dict[str, pl.DataFrame], foun
                     "warning",
                     "failed",
                     "predictions for an earlier freeze of the cohort",
-                    f"{cohort}: all experiments were trained on an earlier freeze ({kept[:12]}) than the last "
+                    f"{named}: all experiments were trained on an earlier freeze ({kept[:12]}) than the last "
                     f"({str(latest)[:12]}); train again.",
                     offenders=len(members[kept]),
                     section="comparison",
-                    about=cohort,
+                    about=named,
                 )
             )
         for name in stale:
             del frames[name]
-        for digest in set(members) - {kept}:
-            del found.cohorts[digest]
+        found.cohorts[named] = drawn_from[members[kept][0]]
 
 
 def _notes(path: Path) -> dict[str, Any]:
@@ -354,14 +357,15 @@ def _one_digest(frame: pl.DataFrame, name: str, notes: Mapping[str, Any], found:
     return kept.filter((pl.col("cohort_digest") == first["cohort_digest"]) & (pl.col("target") == first["target"]))
 
 
-def _cohort(workspace: Workspace, digest: str, study: str) -> FrozenCohort:
+def _cohort(workspace: Workspace, digest: str, name: str, study: str) -> FrozenCohort:
+    """The cohort of an experiment by the `name` that it wrote down; where that is gone, one of the same digest."""
     homes = [path.parent.name for path in (workspace.root / "cohorts").glob(f"*/{digest}") if path.is_dir()]
     if not homes:
         raise UserError(
             f"evaluate: the cohort with digest {digest}, on which '{study}' was trained, is not in the workspace; "
             f"freeze it again with `xray-mining cohort`"
         )
-    own = sorted(homes, key=lambda name: (not name.startswith(f"{study}-"), name))
+    own = sorted(homes, key=lambda each: (each != name, not each.startswith(f"{study}-"), each))
     return FrozenCohort.load(workspace, own[0], digest)
 
 

@@ -5,6 +5,7 @@ from typing import Any
 
 import polars as pl
 
+from xray_mining.catalog.order import latest_first
 from xray_mining.evaluation.subgroups import age_bands, told_cells
 from xray_mining.records.cohort import FrozenCohort
 
@@ -23,8 +24,9 @@ def by_age_and_sex(
     `attributes` are of the members, by image_key; what `table_one` of the cohort does not tell is not told here.
     """
     members = cohort.members().select("image_key", "patient_key")
-    frame = members.join(attributes.select("image_key", "age_years", "patient_sex"), on="image_key", how="left")
-    frame = frame.sort("image_key").unique("patient_key", keep="first", maintain_order=True)
+    told = [name for name in ("patient_sequence", "age_years", "patient_sex") if name in attributes.columns]
+    frame = members.join(attributes.select("image_key", *told), on="image_key", how="left")
+    frame = latest_first(frame).unique("patient_key", keep="first", maintain_order=True)
     frame = frame.with_columns(age_bands(frame["age_years"], width).alias("band"))
     hidden = {
         (row["level"], "" if row["column"] == "all" else row["column"])
@@ -37,14 +39,14 @@ def by_age_and_sex(
             or (row["variable"] == "patient_sex" and row["column"] == "all")
         )
     }
-    told = told_cells(frame["band"], frame["patient_sex"], frame["patient_key"].to_numpy(), least, hidden)
+    shown = told_cells(frame["band"], frame["patient_sex"], frame["patient_key"].to_numpy(), least, hidden)
     ages = frame.drop_nulls("band").sort("age_years")["band"].unique(maintain_order=True).to_list()
     counts = {(band, sex): count for band, sex, count in frame.group_by("band", "patient_sex").len().iter_rows()}
     return [
         {
             "sex": sex,
             "band": band,
-            "patients": count if (count := counts.get((band, sex), 0)) == 0 or (band, sex) in told else None,
+            "patients": count if (count := counts.get((band, sex), 0)) == 0 or (band, sex) in shown else None,
         }
         for sex in DRAWN
         for band in ages

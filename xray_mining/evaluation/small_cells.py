@@ -3,36 +3,137 @@
 Complementary suppression: Hundepool et al., Statistical Disclosure Control, Wiley 2012, chapter 4.
 """
 
-from collections.abc import Collection, Hashable, Iterable, Mapping, Sequence
-from typing import TypeVar
+from collections.abc import Collection, Hashable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+import numpy as np
+from scipy.optimize import linprog
 
 Name = TypeVar("Name", bound=Hashable)
 Cell = tuple[str, str]
 """A level of one attribute and a level of another; '' is everybody."""
 
 
-def with_complements(lines: Sequence[Sequence[Name]], counts: Mapping[Name, int], hidden: Iterable[Name]) -> set[Name]:
-    """`hidden` and, wherever a line whose sum is known has exactly one of these, the smallest other cell of that line.
+@dataclass(frozen=True, slots=True)
+class Line(Generic[Name]):
+    """Cells that add up to another cell, or to a number that is told."""
 
-    `lines` are names of cells that add up to a number that is told, `counts` how many patients each cell has. Cells of
-    nobody stay: they give nothing away.
+    parts: tuple[Name, ...]
+    total: Name | None = None
+    """None: the sum is told, whatever is hidden."""
+
+    def terms(self) -> Iterator[tuple[Name, int]]:
+        """Cells and their signs: the sum over them is a number that is told, or 0."""
+        yield from ((part, 1) for part in self.parts)
+        if self.total is not None:
+            yield self.total, -1
+
+
+def with_complements(
+    lines: Sequence[Line[Name]], counts: Mapping[Name, int], hidden: Iterable[Name], *, line_by_line: bool = False
+) -> set[Name]:
+    """`hidden`, and as many other cells as it takes that no cell of `hidden` follows from what is printed.
+
+    `counts` says how many patients each cell has. First, no line keeps a single hidden part beside printed ones. Then
+    none may follow from all lines together, or from the knowledge that a hidden cell has somebody in it. The smallest
+    printed cell goes first. Cells of nobody stay, unless nothing else is left. `line_by_line` leaves the second out,
+    which needs the counts of hidden cells, too.
     """
+    asked = {name for name in hidden if counts[name] and not line_by_line}
     found = set(hidden)
-    changed = True
-    while changed:
-        changed = False
-        for line in lines:
-            printed = [name for name in line if name not in found and counts[name]]
-            if sum(name in found for name in line) == 1 and printed:
-                found.add(min(printed, key=counts.__getitem__))
-                changed = True
-    return found
+    more: Name | None
+    while True:
+        while (more := _beside_a_single_one(lines, counts, found)) is not None:
+            found.add(more)
+        exposed = _exposed(lines, counts, found, asked)
+        more = next((more for name in exposed if (more := _cover(lines, counts, found, name)) is not None), None)
+        if more is None:
+            return found
+        found.add(more)
+
+
+def _beside_a_single_one(lines: Sequence[Line[Name]], counts: Mapping[Name, int], found: set[Name]) -> Name | None:
+    for line in lines:
+        if sum(name in found for name in line.parts) == 1:
+            more = _smallest(set(line.parts) - found, counts, anybody=True)
+            if more is not None:
+                return more
+    return None
+
+
+def _smallest(names: Iterable[Name], counts: Mapping[Name, int], *, anybody: bool) -> Name | None:
+    """The smallest cell that has somebody in it (or, not `anybody`, of all); of equal ones the first by name."""
+    left = [name for name in names if counts[name] or not anybody]
+    return min(left, key=lambda name: (counts[name], str(name)), default=None)
+
+
+def _cover(lines: Sequence[Line[Name]], counts: Mapping[Name, int], found: set[Name], name: Name) -> Name | None:
+    """A cell to hide as well, from a line of the exposed cell, else from any line that its lines touch."""
+    near, seen = {name}, set[Name]()
+    while near - seen:
+        seen |= near
+        reached = [{each for each, _ in line.terms()} for line in lines]
+        reached = [line for line in reached if line & seen]
+        printed = set[Name]().union(*reached) - found
+        for anybody in (True, False):
+            more = _smallest(printed, counts, anybody=anybody)
+            if more is not None:
+                return more
+        near = set[Name]().union(*reached)
+    return None
+
+
+def _exposed(lines: Sequence[Line[Name]], counts: Mapping[Name, int], found: set[Name], asked: set[Name]) -> list[Name]:
+    """The cells of `asked` for which all lines together leave one number, by linear programming.
+
+    Each hidden cell has at least one patient, for a cell of nobody is printed; where one is hidden nevertheless, none.
+    """
+    names = sorted(found, key=str)
+    place = {name: number for number, name in enumerate(names)}
+    used = [line for line in lines if any(name in place for name, _ in line.terms())]
+    if not used or not asked:
+        return []
+    signs = np.zeros((len(used), len(names)))
+    for row, line in enumerate(used):
+        for name, sign in line.terms():
+            if name in place:
+                signs[row, place[name]] += sign
+    values = np.array([counts[name] for name in names], dtype=np.float64)
+    ends = (0.0 if (values == 0).any() else 1.0, 2 * values.sum() + 1)
+    # Cells that can be another number while those at their least stay as they are need no further look.
+    moved = _free(np.concatenate([signs, np.eye(len(names))[values <= ends[0]]]))
+
+    def look(aim: np.ndarray) -> bool:
+        told = int(moved.sum())
+        other = linprog(aim, A_eq=signs, b_eq=signs @ values, bounds=ends)
+        if other.success:
+            np.logical_or(moved, np.abs(other.x - values) > 1e-6, out=moved)
+        return int(moved.sum()) > told
+
+    mine = np.array([name in asked for name in names])
+    while (mine & ~moved).any() and (look((mine & ~moved) * -1.0) or look((mine & ~moved) * 1.0)):
+        pass
+    exposed = []
+    for name in sorted(asked, key=str):
+        aim = np.eye(len(names))[place[name]]
+        if not moved[place[name]] and not look(-aim) and not look(aim):
+            exposed.append(name)
+    return exposed
+
+
+def _free(signs: np.ndarray) -> np.ndarray:
+    """Which unknowns (n,) of homogeneous equations (m, n) can change while all equations hold."""
+    _, sizes, right = np.linalg.svd(signs)
+    rank = int((sizes > 1e-9 * max(sizes.max(initial=0.0), 1.0)).sum())
+    return np.abs(right[rank:]).max(axis=0, initial=0.0) > 1e-9
 
 
 def hidden_cells(counts: Mapping[Cell, int], least: int, hidden: Collection[Cell] = ()) -> set[Cell]:
     """The cells of a table of two attributes that are not told, with its margins (level, '') and ('', level).
 
-    `hidden` are cells that another table of the same patients does not tell.
+    `hidden` are cells that another table of the same patients does not tell. Margins count as told, for that table may
+    tell them.
     """
     few = {cell for cell, count in counts.items() if 0 < count < least} | {cell for cell in hidden if cell in counts}
     rows: dict[str, list[Cell]] = {}
@@ -42,4 +143,4 @@ def hidden_cells(counts: Mapping[Cell, int], least: int, hidden: Collection[Cell
             rows.setdefault(row, []).append((row, column))
         if row:
             columns.setdefault(column, []).append((row, column))
-    return with_complements([*rows.values(), *columns.values()], counts, few)
+    return with_complements([Line(tuple(cells)) for cells in (*rows.values(), *columns.values())], counts, few)

@@ -120,7 +120,7 @@ class TableOne(Record):
     variable = text("age_years, patient_sex, view_position, manufacturer, archive, study_year, …")
     variable_order = count("order of the variable")
     unit = text("unit of a number; empty where it has none")
-    level = text("the label of a category; empty for a number; 'not known' for missing values")
+    level = text("the label of a category; empty for a number; 'not known' and 'all others' (rarer ones) last")
     level_order = count("order of the level within its variable")
     patients = count("patients in the cell; 0 where it is below the least cell size (see `hidden`)")
     images = count("images in the cell; 0 where it is below the least cell size")
@@ -131,7 +131,7 @@ class TableOne(Record):
     quarter = number("its lower quartile")
     three_quarters = number("its upper quartile")
     standardised_difference = number("between the two labels of the target (or test and the rest), on every row")
-    hidden = dy.Bool(description="the cell has fewer patients than the least cell size, so its figures are left out")
+    hidden = dy.Bool(description="small, or it would tell of a small cell: counts are left out, and of a small one all")
 
 
 class AuditRows(Record):

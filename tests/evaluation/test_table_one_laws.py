@@ -1,0 +1,191 @@
+"""Table 1 of random patients: every patient is in one level, and no hidden cell follows from the printed ones."""
+
+import warnings
+from types import SimpleNamespace
+
+import numpy as np
+import polars as pl
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.optimize import linprog
+from tableone import TableOne
+
+from xray_mining.evaluation.cohorts import LEVELS_AT_MOST, OTHERS, UNKNOWN, table_one
+from xray_mining.records.cohort import Target
+from xray_mining.records.cohort_targets import CohortTargets
+
+ROLES = ("train", "validation", "test")
+LABELS = ("no", "yes")
+
+
+def population(seed, patients, levels, missing, shares, images=1):
+    """Images of patients with skewed levels and missing values; roles and labels are the patient's own."""
+    rng = np.random.default_rng(seed)
+    owner = np.repeat(np.arange(patients), images)
+    count = len(owner)
+    chance = 1 / (1 + np.arange(levels)) ** rng.uniform(0, 2)
+
+    def known(values, share):
+        return pl.Series(values).scatter(np.flatnonzero(rng.random(count) < share), None)
+
+    return pl.DataFrame(
+        {
+            "image_key": [f"00000000-0000-0000-0000-{n:012}" for n in range(count)],
+            "patient_key": [f"00000000-0000-0000-0000-{n:012}" for n in owner],
+            "split": rng.choice(ROLES, patients, p=shares)[owner],
+            "label": rng.choice(LABELS, patients, p=[0.7, 0.3])[owner],
+            "age_years": known(np.round(rng.uniform(20, 60, count)), missing / 2),
+            "patient_sex": known(rng.choice(["F", "M"], count), missing),
+            "study_year": known(2000 + rng.choice(levels, count, p=chance / chance.sum()), missing),
+        }
+    )
+
+
+def described(frame, least, folder):
+    """Rows of Table 1, and how many patients each of its columns has."""
+    targets = frame.select(
+        "image_key",
+        target=pl.lit("finding"),
+        value=(pl.col("label") == "yes").cast(pl.Float64),
+        label=pl.lit(None, pl.String),
+        cohort_digest=pl.lit("0" * 32),
+    )
+    CohortTargets.write(targets, folder / "cohort_targets.parquet")
+    cohort = SimpleNamespace(
+        name="c",
+        digest="0" * 32,
+        folder=folder,
+        members=lambda: frame,
+        targets=(Target("finding", "binary", positive="yes", classes=LABELS),),
+    )
+    rows = table_one(cohort, frame.drop("patient_key", "split", "label"), least=least, width=10)
+    columns = {"all": frame.height and frame["patient_key"].n_unique()}
+    for name, part in [("split", each) for each in ROLES] + [("label", each) for each in LABELS]:
+        columns[part] = frame.filter(pl.col(name) == part)["patient_key"].n_unique()
+    return rows, {name: count for name, count in columns.items() if count}
+
+
+@st.composite
+def populations(draw, most=150):
+    share = draw(st.sampled_from([(0.6, 0.2, 0.2), (0.8, 0.1, 0.1), (0.45, 0.1, 0.45), (0.9, 0.1, 0.0)]))
+    return population(
+        draw(st.integers(0, 10_000)),
+        draw(st.integers(1, most)),
+        draw(st.integers(1, 20)),
+        draw(st.sampled_from([0.0, 0.03, 0.3])),
+        share,
+        draw(st.sampled_from([1, 1, 3])),
+    )
+
+
+@settings(deadline=None, max_examples=40)
+@given(frame=populations())
+def test_in_every_column_the_levels_add_up_to_its_patients(tmp_path_factory, frame):
+    rows, columns = described(frame, 1, tmp_path_factory.getbasetemp())
+    found = pl.DataFrame(rows, infer_schema_length=None)
+    counted = found.filter(pl.col("level") != "").group_by("variable", "column").agg(pl.col("patients").sum())
+    assert counted.height and all(row["patients"] == columns[row["column"]] for row in counted.iter_rows(named=True))
+    assert found.select("variable", "level", "column").is_duplicated().any() is False
+
+
+@settings(deadline=None, max_examples=8)
+@given(frame=populations())
+def test_counts_of_many_levels_are_those_of_tableone(tmp_path_factory, frame):
+    rows, _ = described(frame, 1, tmp_path_factory.getbasetemp())
+    persons = frame.sort("image_key").unique("patient_key", keep="first", maintain_order=True)
+    years = persons["study_year"].cast(pl.String)
+    persons = persons.with_columns(study_year=years.fill_null(UNKNOWN)).to_pandas()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of its own use of pandas
+        table = TableOne(persons, columns=["study_year"], categorical=["study_year"], groupby="split", pval=False)
+    theirs = table.cat_describe.loc["study_year"]["freq"]
+    for split in persons["split"].unique():
+        ours = {
+            row["level"]: row["patients"] for row in rows if (row["variable"], row["column"]) == ("study_year", split)
+        }
+        if not ours:  # nobody's year is known
+            assert set(persons["study_year"]) == {UNKNOWN}
+            continue
+        counts = theirs[split].to_dict()
+        listed = {level: count for level, count in ours.items() if level != OTHERS}
+        assert len(set(listed) - {UNKNOWN}) <= LEVELS_AT_MOST
+        assert listed == {level: counts.get(level, 0) for level in listed}
+        assert ours.get(OTHERS, 0) == sum(count for level, count in counts.items() if level not in listed)
+
+
+def derivable(rows, truth, columns, least):
+    """Small cells of Table 1 for which the printed ones leave one value, by linear programming."""
+    cells = {(row["variable"], row["level"], row["column"]): row for row in rows}
+    told = []
+    for family in {("age_years", "age_band") if name[0] in ("age_years", "age_band") else (name[0],) for name in cells}:
+        names = [name for name in cells if name[0] in family]
+        hidden = [name for name in names if cells[name]["hidden"]]
+        small = [name for name in hidden if 0 < truth[name] < least]
+        if not small:
+            continue
+        place = {name: number for number, name in enumerate(hidden)}
+        equations, sums = [], []
+
+        def add(terms, known, place=place, equations=equations, sums=sums):
+            row = np.zeros(len(place))
+            for name, sign in terms:
+                if name in place:
+                    row[place[name]] += sign
+                else:
+                    known -= sign * cells[name]["patients"]
+            equations.append(row)
+            sums.append(known)
+
+        for column in columns:
+            for variable in family:
+                levels = [name for name in names if name[0] == variable and name[2] == column and name[1]]
+                if levels:
+                    add([(name, 1) for name in levels], columns[column])
+            if ("age_years", "", column) in names:
+                unknown = ("age_band", UNKNOWN, column)
+                both = [("age_years", "", column), *([unknown] if unknown in cells else [])]
+                add([(name, 1) for name in both], columns[column])
+        for variable, level in {name[:2] for name in names}:
+            for parts in (ROLES, LABELS):
+                mine = [(variable, level, part) for part in parts if part in columns]
+                add([(name, 1) for name in mine] + [((variable, level, "all"), -1)], 0)
+        least_of = 0 if any(truth[name] == 0 for name in hidden) else 1
+        for name in small:
+            if all(cells[each]["hidden"] for each in names if each[2] == name[2] and each[0] == name[0]):
+                continue  # nothing of this column is printed, so there is nothing left to hide
+            aim = np.zeros(len(place))
+            aim[place[name]] = 1
+            ends = [
+                linprog(sign * aim, A_eq=np.array(equations), b_eq=sums, bounds=(least_of, None)) for sign in (1, -1)
+            ]
+            assert all(end.success for end in ends), "what is printed contradicts itself"
+            if -ends[1].fun - ends[0].fun < 1e-6:
+                told.append(name)
+    return told
+
+
+def check_small_cells(frame, least, folder):
+    truth = {(row["variable"], row["level"], row["column"]): row["patients"] for row in described(frame, 1, folder)[0]}
+    rows, columns = described(frame, least, folder)
+    for row in rows:
+        count = truth[row["variable"], row["level"], row["column"]]
+        assert row["hidden"] or count == 0 or count >= least
+        assert row["patients"] == (0 if row["hidden"] else count)
+        assert not row["hidden"] or (row["images"], row["share"]) == (0, None)
+    assert derivable(rows, truth, columns, least) == []
+    return rows
+
+
+# One image each: of patients with several, a label's column may have another first image than the column of all, and
+# what adds up for others does not for them.
+@settings(deadline=None, max_examples=12)
+@given(
+    seed=st.integers(0, 10_000),
+    patients=st.integers(12, 150),
+    levels=st.integers(1, 8),
+    missing=st.sampled_from([0.0, 0.03, 0.1, 0.3]),
+    shares=st.sampled_from([(0.6, 0.2, 0.2), (0.8, 0.1, 0.1), (0.45, 0.1, 0.45), (0.9, 0.1, 0.0)]),
+    least=st.sampled_from([2, 5, 10]),
+)
+def test_no_small_cell_follows_from_what_is_printed(tmp_path_factory, seed, patients, levels, missing, shares, least):
+    check_small_cells(population(seed, patients, levels, missing, shares), least, tmp_path_factory.getbasetemp())
