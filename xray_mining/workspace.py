@@ -58,6 +58,7 @@ class ArchiveSettings(BaseModel, extra="forbid", frozen=True):
     domain: str = Field(description="the id space its patient ids belong to")
     adapter: str = Field(description="the adapter that reads it")
     order: int = Field(ge=0, description="order of first ingest: earlier archives keep their copy of a duplicate")
+    patient_id_rule: tuple[str, ...] = Field((), description="which ways to write a patient id are one, by its owner")
 
 
 class WorkspaceSettings(BaseModel, extra="forbid", frozen=True):
@@ -291,6 +292,22 @@ class _YamlLoader(yaml.SafeLoader):
                 raise _StandsTwice(key.value, (first_lines[key.value], line))
             first_lines[key.value] = line
         return super().construct_mapping(node, deep)
+
+
+def read_text(path: Path) -> str:
+    """A text file that somebody wrote: UTF-8, or UTF-16 with its byte order mark; UserError for another encoding."""
+    try:
+        raw = path.read_bytes()
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read ({error.strerror}); check the path") from error
+    marked = raw[:2] in (b"\xff\xfe", b"\xfe\xff")
+    try:
+        return raw.decode("utf-16" if marked else "utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = raw[: error.start].count(b"\n") + 1
+        raise UserError(
+            f"{path}: is not in the encoding {'UTF-16' if marked else 'UTF-8'} (see line {line}); save it as UTF-8"
+        ) from error
 
 
 def load_yaml(path: Path) -> Any:

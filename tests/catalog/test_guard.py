@@ -3,12 +3,13 @@
 import time
 
 import duckdb
+import polars as pl
 import pytest
 
 from xray_mining.catalog import connection
 from xray_mining.catalog.connection import frame, guarded
 from xray_mining.catalog.guard import one_select
-from xray_mining.catalog.query import known_tables, sql
+from xray_mining.catalog.query import known_tables, sql, tables
 from xray_mining.errors import CannotFinish, UserError
 from xray_mining.records.images import Images
 from xray_mining.workspace import Workspace
@@ -239,6 +240,170 @@ def test_what_says_which_rows_it_takes_may_be_a_cohort(query):
 def test_the_nearest_name_is_offered(filled, query, words):
     with pytest.raises(UserError, match=words.replace("(", r"\(")):
         sql(filled, query)
+
+
+@pytest.mark.parametrize(
+    ("query", "words"),
+    [
+        ("select sex from images", "did you mean 'patient_sex'"),
+        ("select images.agee_years from images", "did you mean 'age_years'"),
+        ("select i.view from images as i", "'view_position'"),
+        ("select patient_age from images", "'age_years'"),
+        ("select zzz from vanished_files", "there are archive, file_key, run"),
+        ("with x as (select 1 as apples) select aples from x", "did you mean 'apples'"),
+    ],
+)
+def test_columns_are_offered_by_likeness_and_listed_where_nothing_is_near(filled, query, words):
+    with pytest.raises(UserError, match="is unknown") as refused:
+        sql(filled, query)
+    assert words in str(refused.value)
+    assert "\n" not in str(refused.value)
+
+
+ASKED_FOR_MORE = (
+    "describe select * from read_csv('/etc/passwd')",
+    "describe (select content from read_text('/etc/passwd'))",
+    "describe (select getenv('HOME'))",
+    "describe (select getenv('HOME')) union (select 1)",
+    "describe with x as (select getenv('HOME')) select * from x",
+    "-- a word\ndescribe from read_text('/etc/passwd')",
+    "describe /etc/passwd",
+    "describe '/etc/passwd'",
+    'show "/etc/passwd"',
+    "desc read_csv('/etc/passwd')",
+    "from (show all tables)",
+    "from (describe images)",
+    "select * from (show tables)",
+    "with x as (summarize images) from x",
+    "summarize",
+    "summarize images",
+    "summarize '/etc/passwd'",
+    "summarize select * from read_csv('/etc/passwd')",
+    "show tables from information_schema",
+    "show tables from catalog_file",
+    "show databases",
+    "show create table images",
+    "show tables; select 1",
+    "describe images; select getenv('HOME')",
+    "describe about_merge",
+    "describe catalog_file.about_merge",
+    "describe duckdb_settings()",
+    "describe duckdb_settings",
+    "show memory_limit",
+    "describe select * from duckdb_settings()",
+    "/etc/passwd",
+    "select 1 +",
+    "select from where",
+    "select case when",
+    "select * from images where ; select 2",
+    "select 'a",
+)
+
+
+@pytest.mark.parametrize("query", ASKED_FOR_MORE)
+def test_what_describes_reads_no_file_and_shows_no_setting(filled, query, monkeypatch):
+    monkeypatch.setenv("HOME", "/home/of-nobody-else")
+    with pytest.raises(UserError) as refused:
+        sql(filled, query)
+    sentence = str(refused.value)
+    assert sentence.startswith("query")
+    assert "\n" not in sentence
+    assert len(sentence) < 700
+    for part in ("Token", "sqlglot", "<class", "root:", "of-nobody-else", "\x1b"):
+        assert part not in sentence
+
+
+@pytest.mark.parametrize("query", ["show tables", "SHOW ALL TABLES;", "describe", "-- all\n/* */ show tables ;"])
+def test_tables_are_listed_with_what_a_row_is(filled, query):
+    rows = sql(filled, query)
+    assert {"images", "eligible", "frontal", "predictions"} <= set(rows["table"])
+    assert not {"about_merge", "masks"} & set(rows["table"])
+    assert rows["one_row"].str.len_chars().min() > 10
+    assert rows["columns"].min() > 0
+
+
+@pytest.mark.parametrize(
+    "query", ["describe images", "desc images;", "DESCRIBE TABLE images", 'show "images"', "show columns from images"]
+)
+def test_a_tables_columns_are_listed_with_their_meaning(filled, query):
+    rows = sql(filled, query)
+    assert rows["column"].to_list() == Images.column_names()
+    assert rows["meaning"].str.len_chars().min() > 2
+    age = rows.row(by_predicate=pl.col("column") == "age_years", named=True)
+    assert (age["type"], age["unit"]) == ("double", "years")
+
+
+def test_views_and_queries_are_described_by_the_columns_that_they_pass_on(filled):
+    assert sql(filled, "describe frontal").rows() == sql(filled, "describe images").rows()
+    rows = sql(filled, "describe (select patient_sex, avg(age_years) as mean from images group by all)")
+    assert rows["column"].to_list() == ["patient_sex", "mean"]
+    assert rows["meaning"].to_list() == ["PatientSex; O is other (M, F, O)", ""]
+    assert tables(filled, "images").rows() == sql(filled, "describe images").rows()
+    assert tables(filled).rows() == sql(filled, "show tables").rows()
+    for ask in (lambda: tables(filled, "imagess"), lambda: sql(filled, "describe imagess")):
+        with pytest.raises(UserError, match="did you mean 'images'"):
+            ask()
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        ("interval 1 day", "1 day"),
+        ("age(date '2020-01-01', date '1960-01-01')", "60 years"),
+        ("[interval 1 day]", "[1 day]"),
+        ("'101'::bit", "101"),
+        ("union_value(a := 1)", "1"),
+        ("'12:00:00+01'::timetz", "12:00:00+01"),
+        ("timestamp_ns '2020-01-02 03:04:05'::varchar", "2020-01-02 03:04:05"),
+    ],
+)
+def test_what_has_no_type_elsewhere_is_text(filled, value, text):
+    rows = sql(filled, f"select {value} as x, 1 as y, timestamp_ns '2020-01-02 03:04:05' as z").rows()
+    assert rows[0][:2] == (text, 1)
+
+
+@pytest.mark.parametrize("value", ["'infinity'::date", "'-infinity'::timestamp", "'infinity'::timestamptz"])
+def test_dates_without_end_are_refused_in_a_sentence(filled, value):
+    with pytest.raises(UserError, match="column 'x' holds dates beyond"):
+        sql(filled, f"select {value} as x")
+
+
+@pytest.mark.parametrize(
+    ("raw", "right"),
+    [
+        (b"\xef\xbb\xbfselect 7 as n", True),
+        ("select 7 as n -- Gr\u00f6\u00dfe".encode("utf-16"), True),
+        ("select 7 as n -- Gr\u00f6\u00dfe".encode("latin-1"), False),
+    ],
+)
+def test_files_with_a_mark_are_read_and_other_encodings_named(filled, tmp_path, raw, right):
+    path = tmp_path / "q.sql"
+    path.write_bytes(raw)
+    if right:
+        assert sql(filled, str(path)).rows() == [(7,)]
+    else:
+        with pytest.raises(UserError, match=r"q.sql: is not in the encoding UTF-8 \(see line 1\)"):
+            sql(filled, str(path))
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "select age_years + 'a' from images",
+        "select sum(patient_sex) from images",
+        "select patient_sex, age_years from images group by patient_sex",
+        "select length(1, 2)",
+        "select * from images where age_years = 'x'",
+        "select 1 union select 1, 2",
+        "select images.x.y.z from images",
+    ],
+)
+def test_duckdbs_own_words_are_one_sentence(filled, query):
+    with pytest.raises(UserError) as refused:
+        sql(filled, query)
+    sentence = str(refused.value)
+    assert sentence.startswith("query: ")
+    assert not any(part in sentence for part in ("\n", "\t", "LINE 1", "Error:", "^"))
 
 
 def test_a_parameter_that_is_not_used_is_named(filled):

@@ -2,7 +2,7 @@
 
 import pkgutil
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from importlib import import_module
 from pathlib import Path
 from typing import ClassVar
@@ -116,6 +116,10 @@ class Adapter(ABC):
 
     def prepare(self, files: Sequence[ListedFile]) -> None:  # noqa: B027
         """Look up the rows of a shard's files together, before they are read."""
+
+    def patient_ids(self) -> Iterable[str | None]:
+        """The patient id of each row of the tables, as written; nothing where only the files know."""
+        return ()
 
     def repeated_rows(self) -> int:
         """How many of these name a file that an earlier row has named: the first is taken."""

@@ -1,6 +1,5 @@
 """One DICOM file's bytes → its frames: header texts, encoded pictures and what is needed to show them."""
 
-import os
 import struct
 import warnings
 import zlib
@@ -12,12 +11,15 @@ from typing import Any
 import numpy as np
 import pydicom
 from pydicom import config
+from pydicom.charset import convert_encodings, decode_bytes, python_encoding
+from pydicom.dataelem import DataElement, RawDataElement
 from pydicom.dataset import Dataset
 from pydicom.encaps import generate_frames
 from pydicom.errors import BytesLengthException, InvalidDicomError
 from pydicom.filereader import read_dataset
 from pydicom.multival import MultiValue
 from pydicom.uid import UID
+from pydicom.valuerep import TEXT_VR_DELIMS
 
 from xray_mining.archive.dicom_header import QuickHeader, quick_header
 from xray_mining.archive.radiograph import (
@@ -75,6 +77,12 @@ _TEXTS = (
     "RequestedProcedureDescription",
     "AcquisitionDeviceProcessingDescription",
 )
+_IDS = ("PatientID", "IssuerOfPatientID", "AccessionNumber")
+_NAMES_IN_KEYS = ("InstitutionName", "InstitutionAddress")
+_ASCII_SETS = ("", "ISO_IR 6", "ISO 2022 IR 6")
+"""Character sets of ASCII alone; so has a file that names none."""
+_NUMBERS = ("US", "SS", "UL", "SL", "UV", "SV", "FL", "FD", "AT", "SQ")
+"""Value representations that are no text."""
 _SPACINGS = {
     "pixel_spacing": "PixelSpacing",
     "imager_pixel_spacing": "ImagerPixelSpacing",
@@ -150,6 +158,7 @@ def _frames(data: bytes, with_pixels: bool) -> Iterator[Radiograph]:
         raise Unusable(
             "header", "broken_header", "The DICOM header is damaged: its elements cannot be read."
         ) from error
+    undecoded = _keep_ids(dataset)
     element = _reader(dataset)
     meta = getattr(dataset, "file_meta", None)
     media = str(element("MediaStorageSOPClassUID", meta) or element("SOPClassUID") or "")
@@ -158,8 +167,9 @@ def _frames(data: bytes, with_pixels: bool) -> Iterator[Radiograph]:
     syntax = str(element("TransferSyntaxUID", meta) or "")
     if syntax == DEFLATED:
         dataset, buffer = _inflated(data)
+        undecoded = _keep_ids(dataset)
         element = _reader(dataset)
-    header = header_of(element)
+    header = header_of(element, undecoded)
     if not with_pixels:
         yield Radiograph(header)
         return
@@ -262,6 +272,43 @@ def _inflated(data: bytes) -> tuple[Dataset, BytesIO]:
     return dataset, buffer
 
 
+def _keep_ids(dataset: Dataset) -> bool:
+    """Give ids and names that keys are made of a text that loses nothing, where their character set would lose some.
+
+    pydicom puts one mark for every byte that a character set does not have: two people would become one. Such text is
+    read as UTF-8 where it is that, else as Latin-1, which has a letter for each byte. So is what stands beyond ASCII in
+    a file that names no character set, or one that there is not. True where that was done for an id.
+    """
+    found = False
+    try:
+        stated = dataset.get("SpecificCharacterSet") or ""
+        sets = [str(each).strip() for each in (stated if isinstance(stated, MultiValue | list) else [stated])]
+        known = all(each in python_encoding for each in sets) and not set(sets) <= set(_ASCII_SETS)
+        encodings = convert_encodings(sets) if known else []
+    except BAD_VALUE:
+        encodings = []
+    for keyword in (*_IDS, *_NAMES_IN_KEYS):
+        try:
+            raw = dataset.get_item(keyword)
+            if not isinstance(raw, RawDataElement) or not raw.value or raw.value.isascii() or raw.VR in _NUMBERS:
+                continue
+            if encodings and "\ufffd" not in decode_bytes(raw.value, encodings, TEXT_VR_DELIMS):
+                continue
+            element = DataElement(raw.tag, "LO", _byte_for_byte(raw.value), validation_mode=config.IGNORE)
+        except BAD_VALUE:
+            continue
+        dataset[element.tag] = element
+        found |= keyword in _IDS
+    return found
+
+
+def _byte_for_byte(value: bytes) -> str:
+    try:
+        return value.decode("utf-8")
+    except UnicodeDecodeError:
+        return value.decode("latin-1")
+
+
 def _reader(dataset: Dataset) -> Callable[..., Any]:
     """Elements by keyword: None where they are absent, empty, or not what their VR promises."""
 
@@ -288,6 +335,14 @@ def text(value: Any) -> str | None:
     except BAD_VALUE:
         return None
     return stripped or None
+
+
+def all_of(value: Any) -> str | None:
+    """An identifier as it is written: of several values all, with the backslash between that DICOM has there."""
+    if not isinstance(value, MultiValue | list | tuple):
+        return text(value)
+    values = [text(each) or "" for each in value]
+    return "\\".join(values) if any(values) else None
 
 
 def _whole(value: Any) -> int | None:
@@ -317,8 +372,11 @@ def _class_name(uid: str) -> str:
     return known.name if known.name != uid else "unknown"
 
 
-def header_of(element: Callable[[str], Any]) -> Header:
-    """The header texts of a dataset, through a function that gives elements by keyword."""
+def header_of(element: Callable[[str], Any], undecoded: bool = False) -> Header:
+    """The header texts of a dataset, through a function that gives elements by keyword.
+
+    `undecoded`: the text of an id is not what its character set allows, see `_keep_ids`.
+    """
     codes = []
     for keyword in ("ViewCodeSequence", "AnatomicRegionSequence"):
         try:
@@ -326,7 +384,12 @@ def header_of(element: Callable[[str], Any]) -> Header:
                 codes += [text(item.get("CodeValue")), text(item.get("CodeMeaning"))]
         except BAD_VALUE:
             continue
-    institution = only([text(element("InstitutionName")), text(element("InstitutionAddress"))])
+    institution = only([all_of(element("InstitutionName")), all_of(element("InstitutionAddress"))])
+    patient_id, issuer = all_of(element("PatientID")), all_of(element("IssuerOfPatientID"))
+    accession = all_of(element("AccessionNumber"))
+    flags = ("undecoded_id",) if undecoded else ()
+    if any("\\" in (each or "") for each in (patient_id, issuer, accession)):
+        flags += ("several_ids",)
     spacings = []
     for source, keyword in _SPACINGS.items():
         pair = numbers(element(keyword))
@@ -334,12 +397,13 @@ def header_of(element: Callable[[str], Any]) -> Header:
             spacings.append(Spacing(source, pair[0], pair[1]))
     orientation = element("PatientOrientation")
     return Header(
-        instance_id=text(element("SOPInstanceUID")),
-        study_id=text(element("StudyInstanceUID")),
-        series_id=text(element("SeriesInstanceUID")),
-        patient_id=text(element("PatientID")),
-        patient_id_issuer=text(element("IssuerOfPatientID")),
-        accession=text(element("AccessionNumber")),
+        instance_id=all_of(element("SOPInstanceUID")),
+        study_id=all_of(element("StudyInstanceUID")),
+        series_id=all_of(element("SeriesInstanceUID")),
+        patient_id=patient_id,
+        patient_id_issuer=issuer,
+        accession=accession,
+        id_flags=flags,
         study_date=text(element("StudyDate")) or text(element("AcquisitionDate")) or text(element("SeriesDate")),
         birth_date=text(element("PatientBirthDate")),
         age_text=text(element("PatientAge")),
@@ -520,4 +584,4 @@ class _PixelElement:
 
 def relative_id(path: bytes, member: str) -> str:
     """What stands for an instance that states no id of its own."""
-    return os.fsdecode(path).encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace") + "\x1f" + member
+    return path.decode("utf-8", "surrogateescape") + "\x1f" + member

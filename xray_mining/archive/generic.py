@@ -2,7 +2,7 @@
 
 import os
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from functools import cached_property, lru_cache
 from pathlib import Path
@@ -268,6 +268,11 @@ class Generic(Adapter):
         """Rows that name an image."""
         return int(self._table.column(self.says.columns.image).is_not_null().sum())
 
+    def patient_ids(self) -> Iterable[str | None]:
+        """The column of the table."""
+        column = self.says.columns.patient_id
+        return self._table.column(column).to_list() if column else ()
+
     def repeated_rows(self) -> int:
         """Rows of an image that an earlier row has named."""
         return self.table_files() - len(self._names)
@@ -527,5 +532,5 @@ def _joined(table: Header, dicom: Header) -> Header:
         stated["birth_date"] = table.birth_date
     if table.patient_id is not None:
         # A table knows no issuers: the same person must not become two by a header that names one.
-        stated["patient_id_issuer"] = None
+        stated["patient_id_issuer"], stated["id_flags"] = None, ()
     return replace(dicom, **stated)

@@ -108,6 +108,8 @@ class Header:
     patient_id: str | None = None
     patient_id_issuer: str | None = None
     accession: str | None = None
+    id_flags: tuple[str, ...] = ()
+    """What is amiss with the ids as they are written, in the words of quality_flags."""
     study_date: str | None = None
     birth_date: str | None = None
     day_offset: float | None = None

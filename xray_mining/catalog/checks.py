@@ -82,7 +82,7 @@ def unanswered(con: duckdb.DuckDBPyConnection, workspace: Workspace) -> list[str
 
 def _empty_table(con: duckdb.DuckDBPyConnection, header: Header) -> str:
     """Which table that a check needs holds nothing, as a sentence; empty where there is none."""
-    for table in header.needs:
+    for table in dict.fromkeys(each.partition(".")[0] for each in header.needs):
         # No near-duplicates may be good news: whether it is, the search says.
         if table != NearDuplicates.table and frame(con, f'select 1 as found from "{table}" limit 1').height == 0:
             return f"{table} holds no rows."
@@ -101,6 +101,31 @@ def _unsearched(con: duckdb.DuckDBPyConnection, workspace: Workspace, header: He
     if left or not len(keys):
         return f"near-duplicates were not searched for among {left:,} of {len(keys):,} images."
     return ""
+
+
+def _half_read(con: duckdb.DuckDBPyConnection, workspace: Workspace, header: Header) -> str:
+    """A sentence where a check needs a column that rows of an earlier version lack, or only a part was read anew."""
+    columns = [each.partition(".")[::2] for each in header.needs if "." in each]
+    if not columns:
+        return ""
+    from xray_mining.ingest.ingest import wanted_digest
+    from xray_mining.ingest.parts import counts_of
+
+    lacking = max(
+        frame(con, f'select count(*) as rows from "{table}" where "{column}" is null')["rows"][0]
+        for table, column in columns
+    )
+    partly = []
+    for name in workspace.settings.archives:
+        digests = {each.digest for each in counts_of(workspace, name, None).values()}
+        if digests and digests != {wanted_digest(workspace, name)}:
+            partly.append(name)
+    said = []
+    if lacking:
+        said.append(f"{lacking:,} images were read by an earlier version and could not be compared")
+    if partly:
+        said.append(f"{', '.join(partly)}: only a part was read by today's rules, so one id may have two keys")
+    return f"{'; '.join(said)}; repeat `xray-mining ingest` there." if said else ""
 
 
 def with_members(con: duckdb.DuckDBPyConnection, members: pl.DataFrame) -> None:
@@ -170,15 +195,18 @@ def _run(con: duckdb.DuckDBPyConnection, workspace: Workspace, check: Check, sub
     unmet = _empty_table(con, header)
     rows = frame(con, check.text, where=header.code) if not unmet else pl.DataFrame()
     if rows.height == 0:
-        unmet = unmet or _unsearched(con, workspace, header)
+        unmet = unmet or _unsearched(con, workspace, header) or _half_read(con, workspace, header)
         if unmet:
             return row | {"outcome": "not_applicable", "sentence": f"{header.question}: {unmet}"}
         return row | {"outcome": "passed", "sentence": f"{header.question}: none found.", "offenders": "0"}
-    first = rows.head(EVIDENCE_ROWS).to_dicts()
-    cut = f"; the first {EVIDENCE_ROWS} stand in its evidence" if rows.height > EVIDENCE_ROWS else ""
+    # A check that may find millions counts them itself, and gives the first ones only.
+    found = int(rows["in_all"][0]) if "in_all" in rows.columns else rows.height
+    first = rows.drop("in_all", strict=False).head(EVIDENCE_ROWS).to_dicts()
+    cut = f"; the first {EVIDENCE_ROWS} stand in its evidence" if found > EVIDENCE_ROWS else ""
+    half = _half_read(con, workspace, header)
     return row | {
         "outcome": "failed",
-        "sentence": f"{header.question}: {rows.height:,} found{cut}.",
+        "sentence": f"{header.question}: {found:,} found{cut}." + (f" {half}" if half else ""),
         "evidence": json.dumps(first, default=str),
-        "offenders": str(rows.height),
+        "offenders": str(found),
     }

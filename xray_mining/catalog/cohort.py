@@ -21,7 +21,7 @@ from xray_mining.records.cohort import FlowStep, FrozenCohort, Target
 from xray_mining.records.cohort_members import SPLITS
 from xray_mining.records.cohort_targets import CohortTargets
 from xray_mining.records.ledger import record_run
-from xray_mining.workspace import Workspace, asset, digest_of, digest_of_frame
+from xray_mining.workspace import Workspace, asset, digest_of, digest_of_frame, read_text
 
 if TYPE_CHECKING:
     from xray_mining.catalog.fold_table import FoldTable
@@ -96,10 +96,7 @@ def read_query(query: str) -> CohortQuery:
         if query not in known:
             raise unknown_name("cohort", query, known)
         path = known[query]
-    try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise UserError(f"{path}: cannot be read as a cohort's SQL file; check its path") from error
+    text = read_text(path)
     return CohortQuery(path.stem, text, read_header(text, f"cohort {path.stem}"))
 
 

@@ -1,10 +1,12 @@
 """The only DuckDB connections: over both files, read-only; a trusted one, and a guarded one for users' SQL."""
 
+import difflib
 import re
 import tempfile
 import threading
-from collections.abc import Generator, Mapping
+from collections.abc import Collection, Generator, Mapping
 from contextlib import contextmanager
+from datetime import date, datetime
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -154,6 +156,7 @@ def frame(
         relation = con.sql(text, params=values)
         if relation is None:
             raise UserError(f"{where}: gives no rows; write one SELECT")
+        relation = _as_text(relation)
         reader = relation.to_arrow_reader(BATCH_ROWS)
         schema, batches, size = reader.schema, [], 0
         for batch in reader:
@@ -166,6 +169,8 @@ def frame(
         import pyarrow as pa
 
         found = pl.from_arrow(pa.Table.from_batches(batches, schema))
+        assert isinstance(found, pl.DataFrame)
+        _refuse_endless_dates(found, where)
     except duckdb.InterruptException:
         raise
     except (duckdb.Error, OSError) as error:
@@ -177,10 +182,9 @@ def frame(
                 f"{where}: needs more than {MEMORY_LIMIT} of memory and {SPILL_LIMIT} of disk; select fewer columns or "
                 f"rows"
             ) from error
-        raise UserError(f"{where}: {sentence_of(error)}") from error
+        raise UserError(f"{where}: {sentence_of(error, _columns_of(con, text))}") from error
     except pl.exceptions.DuplicateError as error:
         raise UserError(f"{where}: two columns have one name; name each with `as`") from error
-    assert isinstance(found, pl.DataFrame)
     return found
 
 
@@ -189,22 +193,84 @@ def first_line(error: Exception) -> str:
     return str(error).strip().splitlines()[0]
 
 
-def sentence_of(error: Exception) -> str:
-    """DuckDB's complaint as one sentence that names the nearest known column or table."""
+def sentence_of(error: Exception, columns: Collection[str] = ()) -> str:
+    """DuckDB's complaint as one sentence; of a column that is unknown it names those like it, or all that there are."""
     text = str(error).strip()
-    found = re.search(r'Referenced (?:column|table) "([^"]+)" not found', text)
-    near = re.search(r'Candidate (?:bindings|tables): "([^"]+)"', text)
+    found = re.search(r'Referenced column "([^"]+)" not found|does not have a column named "([^"]+)"', text)
     if found:
-        return f"column '{found[1]}' is unknown" + (f"; did you mean '{near[1]}'?" if near else "; see `dictionary`")
+        return _unknown_column(found[1] or found[2], text, columns)
+    found = re.search(r'Referenced table "([^"]+)" not found', text)
+    near = re.search(r'Candidate tables: "([^"]+)"', text)
+    if found:
+        return f"table '{found[1]}' is not in the query's FROM" + (f"; did you mean '{near[1]}'?" if near else "")
     found = re.search(r"Table with name ([^\s!]+) does not exist", text)
     near = re.search(r'Did you mean "([^"]+)"', text)
     if found:
-        return f"table '{found[1]}' is unknown" + (f"; did you mean '{near[1]}'?" if near else "; see `dictionary`")
+        known = "; `xray-mining sql --tables` lists them"
+        return f"table '{found[1]}' is unknown" + (f"; did you mean '{near[1]}'?" if near else known)
     found = re.search(r"Values were not provided for the following (?:prepared statement )?parameters: (\w+)", text)
     if found:
         return f"parameter '{found[1]}' has no value; give --param {found[1]}=VALUE"
     found = re.search(r"identifiers of the excess parameters: (\w+)", text)
     if found:
         return f"parameter '{found[1]}' is not used by the query; leave it out"
-    words = first_line(error)
-    return re.sub(r"^[\w ]*Error: ", "", words)[:300]
+    # The first line says what is wrong, those below draw where, or list all functions that there are.
+    words = re.sub(r"^[\w ]*Error: ", "", " ".join(first_line(error).split()))
+    return words[:300].rstrip(" .!:")
+
+
+def _unknown_column(name: str, text: str, columns: Collection[str]) -> str:
+    """The sentence about a column that is not there."""
+    listed = re.search(r"Candidate bindings: (.*)", text)
+    known = {each.lower(): each for each in (*re.findall(r'"([^"]+)"', listed[1] if listed else ""), *columns)}
+    close = difflib.get_close_matches(name.lower(), known, n=2)
+    # A name is often known by one of its words: sex of patient_sex, and the age of patient_age in age_years.
+    words = [each for each in known if name.lower().split("_")[-1] in each.split("_")]
+    near = [known[each] for each in dict.fromkeys((*close, *sorted(words)))][:6]
+    if near:
+        return f"column '{name}' is unknown; did you mean {' or '.join(repr(each) for each in near)}?"
+    if columns:
+        return f"column '{name}' is unknown; there are {', '.join(sorted(columns))}"
+    return f"column '{name}' is unknown; `xray-mining sql --tables NAME` lists a table's columns"
+
+
+def _columns_of(con: duckdb.DuckDBPyConnection, text: str) -> list[str]:
+    """Columns of the tables and views that a query names."""
+    words = {each.lower() for each in re.findall(r"\w+", text)}
+    try:
+        rows = con.execute(
+            "select distinct table_name, column_name from duckdb_columns() where database_name in ('memory', 'temp')"
+        ).fetchall()
+    except duckdb.Error:
+        return []
+    return sorted({column for table, column in rows if table.lower() in words})
+
+
+_NO_ARROW = re.compile(r"\b(INTERVAL|BIT|BIGNUM|VARINT|UNION|TIME WITH TIME ZONE)\b")
+"""Types that polars has not, or whose values it would show as bytes."""
+
+
+def _as_text(relation: duckdb.DuckDBPyRelation) -> duckdb.DuckDBPyRelation:
+    """The relation with what has no type in polars (a span of time, a string of bits) as DuckDB writes it."""
+    kinds = [str(kind) for kind in relation.types]
+    names = relation.columns
+    if not any(map(_NO_ARROW.search, kinds)) or len({name.lower() for name in names}) < len(names):
+        return relation
+    quoted = [(kind, '"' + name.replace('"', '""') + '"') for name, kind in zip(names, kinds, strict=True)]
+    columns = [f"cast({name} as varchar) as {name}" if _NO_ARROW.search(kind) else name for kind, name in quoted]
+    return relation.project(", ".join(columns))
+
+
+def _refuse_endless_dates(rows: pl.DataFrame, where: str) -> None:
+    """UserError for dates that Python has not, as 'infinity' is one: nothing could show them."""
+    for name, kind in rows.schema.items():
+        if not rows.height or not kind.is_temporal() or kind in (pl.Time, pl.Duration):
+            continue
+        ends = (date.min, date.max) if kind == pl.Date else (datetime.min, datetime.max)
+        first, last = (pl.Series([end], dtype=pl.Date if kind == pl.Date else pl.Datetime("us")) for end in ends)
+        found = rows[name].drop_nulls()
+        found = found if kind == pl.Date else found.dt.cast_time_unit("us")
+        if not found.to_physical().is_between(first.to_physical()[0], last.to_physical()[0]).all():
+            raise UserError(
+                f"{where}: column '{name}' holds dates beyond the years 1 to 9999, as 'infinity' is; cast it to varchar"
+            )

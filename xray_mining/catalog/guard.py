@@ -184,10 +184,15 @@ def _word(node: exp.Expr) -> str:
 
 
 def _parse_sentence(error: SqlglotError) -> str:
+    """Where the text cannot be read on, in words: the parser's own tell of its insides."""
     found = getattr(error, "errors", None)
-    if found:
-        return f"{found[0]['description'].rstrip('.')}, line {found[0]['line']}"
-    return re.sub(r"\x1b\[[0-9;]*m", "", str(error)).splitlines()[0].rstrip(".")
+    if not found:
+        return "a quote or a bracket does not end"
+    said = str(found[0].get("description") or "")
+    expected = re.match(r"Expecting (\S+)$", said)
+    what = f"'{expected[1]}' is missing" if expected else "it cannot be read on"
+    word = str(found[0].get("highlight") or "").strip()[:30]
+    return f"{what}{f' at {word!r}' if word.isprintable() and word else ''}, line {found[0]['line']}"
 
 
 def _kinds(*names: str) -> tuple[type, ...]:

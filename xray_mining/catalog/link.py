@@ -1,6 +1,7 @@
 """An outside table (ids → group, score, outcome) joined into findings: ids are hashed on the way in, never kept."""
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
@@ -13,7 +14,7 @@ from xray_mining.archive.radiograph import Unread
 from xray_mining.archive.table import need_columns, read_table
 from xray_mining.catalog.connection import connect, frame
 from xray_mining.errors import CheckFailed, UserError, unknown_name
-from xray_mining.ingest.identity import Domain, accession_key_of, open_domain, public_domain
+from xray_mining.ingest.identity import Domain, accession_key_of, open_domain, patient_of, public_domain
 from xray_mining.ingest.shards import accessions, issuers
 from xray_mining.records.findings import Findings
 from xray_mining.records.ledger import record_run
@@ -75,6 +76,8 @@ class LinkSummary:
     broken: int
     """With more cells than columns, or quotes that do not match."""
     findings: int
+    placeholders: int = 0
+    """Ids that stand for nobody, as ANONYMOUS and 0 do: their rows are unmatched."""
     unread_cells: list[UnreadColumn] = field(default_factory=list)
     """Stated cells that became no value."""
     notes: list[str] = field(default_factory=list)
@@ -86,11 +89,15 @@ class LinkSummary:
 
     def lines(self) -> list[str]:
         """The summary for people."""
+        placeholders = (
+            "1 id is a placeholder" if self.placeholders == 1 else f"{self.placeholders:,} ids are placeholders"
+        )
         return [
             f"{self.source}: {self.rows:,} rows: {self.matched:,} matched, {self.unmatched:,} unmatched (no id, or "
             f"nobody of the catalog), {self.ambiguous:,} ambiguous (one id, rows that differ)"
             + (f", {self.broken:,} broken (which cell is which is not known)" if self.broken else "")
             + f"; {self.findings:,} findings",
+            *([f"{placeholders}, which stands for nobody (ANONYMOUS, 0 and such)"] if self.placeholders else []),
             *unread_lines(self.unread_cells),
             *self.notes,
         ]
@@ -118,8 +125,11 @@ def link(workspace: Workspace, table: Path, mapping_file: Path) -> LinkSummary:
     command = f"xray-mining link {mapping.name}"
     with record_run(workspace, "link", mapping.name, command, mapping.model_dump(mode="json")) as notes:
         notes.inputs[mapping.name] = version = digest_of_file(table)
+        ids, rule = rows[id_column].to_list(), _rule(workspace, mapping.domain)
+        keys = [_key(domain, mapping, each, rule) for each in ids]
+        nobodys = {stated(each) for each, key in zip(ids, keys, strict=True) if key is None} - {None}
         keyed = rows.select(
-            pl.Series("key", [_key(domain, mapping, each) for each in rows[id_column].to_list()], dtype=pl.String),
+            pl.Series("key", keys, dtype=pl.String),
             *(_value(rows[each.column], each, table.name, unread) for each in mapping.findings),
         )
         values = [each.name for each in mapping.findings]
@@ -162,6 +172,7 @@ def link(workspace: Workspace, table: Path, mapping_file: Path) -> LinkSummary:
         met.height - matched,
         len(read.broken),
         found.height,
+        len(nobodys),
         [UnreadColumn(str(each["name"]), str(each["reason"]), int(str(each["cells"]))) for each in lost],
         list(read.notes),
     )
@@ -203,7 +214,13 @@ def _domain(workspace: Workspace, name: str) -> Domain:
     return public_domain(name)
 
 
-def _key(domain: Domain, mapping: LinkMapping, cell: str | None) -> str | None:
+def _rule(workspace: Workspace, domain: str) -> tuple[str, ...]:
+    """What the owner said of the domain's patient ids, when its archives were read."""
+    said = [each.patient_id_rule for each in workspace.settings.archives.values() if each.domain == domain]
+    return tuple(dict.fromkeys(each for rule in said for each in rule))
+
+
+def _key(domain: Domain, mapping: LinkMapping, cell: str | None, rule: Sequence[str]) -> str | None:
     text = stated(cell)
     if text is None:
         return None
@@ -211,7 +228,7 @@ def _key(domain: Domain, mapping: LinkMapping, cell: str | None) -> str | None:
         return domain.digest("study", text)
     if mapping.accession is not None:
         return accession_key_of(domain, text)
-    return domain.digest("patient", mapping.patient_id_issuer.strip(), text)
+    return patient_of(domain, text, mapping.patient_id_issuer, rule).key
 
 
 def _value(column: pl.Series, finding: LinkedFinding, table: str, unread: Counter[Unread]) -> pl.Series:

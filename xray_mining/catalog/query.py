@@ -11,8 +11,9 @@ import polars as pl
 from xray_mining.catalog.connection import connect, frame, guarded, reads_results
 from xray_mining.catalog.guard import one_select
 from xray_mining.catalog.header import queries, read_header
+from xray_mining.catalog.shown import column_list, shown, table_list
 from xray_mining.errors import UserError, unknown_name
-from xray_mining.workspace import Workspace, asset
+from xray_mining.workspace import Workspace, asset, read_text
 
 
 def select(workspace: Workspace, name: str, **parameters: Any) -> pl.DataFrame:
@@ -55,13 +56,24 @@ def sql(
         path = Path(query.strip())
         if not path.is_file():
             raise UserError(f"{query}: is not there; name an SQL file, or write the query itself")
-        text, where = path.read_text(encoding="utf-8"), path.name
+        text, where = read_text(path), path.name
     values = dict(parameters or {})
     if text.lstrip().startswith("-- question:"):
         values = read_header(text, where).values(values, where)
     with guarded(workspace, seconds, results=reads_results(text)) as con:
-        one_select(text, where, known_tables(con))
+        known = known_tables(con)
+        words = shown(con, text, where, known)
+        if words is not None:
+            return words
+        one_select(text, where, known)
         return frame(con, text, {name: _value(value) for name, value in values.items()}, where)
+
+
+def tables(workspace: Workspace, name: str = "") -> pl.DataFrame:
+    """Tables and views with what one row is; the columns of one with type, unit and meaning."""
+    with guarded(workspace) as con:
+        known = known_tables(con)
+        return column_list(con, name, "--tables", known) if name else table_list(con, known)
 
 
 def _value(value: Any) -> Any:

@@ -42,8 +42,14 @@ def merge(
 
 @app.command()
 def sql(
-    query: Annotated[str, typer.Argument(metavar="QUERY_OR_FILE", help="one SELECT, or the path of an .sql file")],
     workspace: WorkspaceOption,
+    query: Annotated[
+        str,
+        typer.Argument(metavar="[QUERY_OR_FILE]", help="one SELECT, or the path of an .sql file", show_default=False),
+    ] = "",
+    tables: Annotated[
+        bool, typer.Option("--tables", help="list the tables; with a table's name in place of the query, its columns")
+    ] = False,
     param: ParameterOption = None,
     output: Annotated[str, typer.Option("--format", help="table, csv, json or parquet")] = "table",
     out: Annotated[
@@ -57,10 +63,15 @@ def sql(
     Example: xray-mining sql "select patient_sex, count(*) from images group by all"
     """
     from xray_mining.catalog.query import sql as run_query
+    from xray_mining.catalog.query import tables as list_tables
     from xray_mining.catalog.tables import write_rows
+    from xray_mining.errors import UserError
     from xray_mining.workspace import Workspace
 
-    rows = run_query(Workspace.open(workspace), query, _parameters(param), seconds)
+    if not query and not tables:
+        raise UserError("sql: write one SELECT, or name an SQL file; `xray-mining sql --tables` lists what there is")
+    opened = Workspace.open(workspace)
+    rows = list_tables(opened, query) if tables else run_query(opened, query, _parameters(param), seconds)
     write_rows(rows, "json" if as_json else output, out)
 
 

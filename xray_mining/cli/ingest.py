@@ -41,6 +41,15 @@ def ingest(
             help="hashing key of the domain, from another workspace (default: the workspace's own, made on first use)",
         ),
     ] = None,
+    patient_id_rule: Annotated[
+        str | None,
+        typer.Option(
+            "--patient-id-rule",
+            metavar="A,B",
+            help="which ways to write a patient id are one: ignore_issuer, strip_spaces, fold_forms, fold_case, "
+            "drop_decimals, strip_zeros; keep_zero or zero_is_none; none (default: as before, at first none)",
+        ),
+    ] = None,
     jobs: Annotated[int | None, typer.Option("--jobs", min=1, help="processes (default: one a core)")] = None,
     shards: Annotated[
         str | None, typer.Option("--shards", metavar="A:B", help="only these slices of its list (default: all)")
@@ -62,10 +71,12 @@ def ingest(
     from xray_mining.ingest.ingest import IngestRequest
     from xray_mining.ingest.ingest import ingest as read_archive
     from xray_mining.ingest.options import GreyOptions, IngestOptions
+    from xray_mining.ingest.patient_ids import rules_of
     from xray_mining.ingest.summary import rejected_paths, summary_of
     from xray_mining.workspace import Workspace
 
-    options = IngestOptions(mapping=mapping)
+    rule = rules_of(patient_id_rule) if patient_id_rule is not None else None
+    options = IngestOptions.model_validate({"mapping": mapping, "patient_id_rule": rule})
     if side_px is not None:
         options = options.model_copy(update={"grey": GreyOptions(side_px=side_px)})
     request = IngestRequest(

@@ -5,6 +5,7 @@ import hmac
 import math
 import os
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
 from functools import lru_cache
@@ -15,26 +16,11 @@ from xray_mining.archive.cells import read_day
 from xray_mining.archive.radiograph import Header
 from xray_mining.errors import UserError, disk_error
 from xray_mining.ingest import terms
+from xray_mining.ingest.patient_ids import written_id
 from xray_mining.ingest.stated_age import DAYS_A_YEAR, OLDEST_YEARS, TOPCODED_FROM_YEARS, read_age
 from xray_mining.workspace import Workspace, scratch_of
 
 _EPOCH = date(1900, 1, 1)
-# Ids that stand for "no id": as a patient they would join strangers.
-_NO_ID = {
-    "",
-    "0",
-    "ANONYMOUS",
-    "ANON",
-    "ANONYMIZED",
-    "ANONYMISED",
-    "UNKNOWN",
-    "NONE",
-    "NA",
-    "N/A",
-    "NULL",
-    "PATIENT",
-    "X",
-}
 # Impossible ages are kept as found only where they cannot be a date or a word: up to three digits, a sign, a unit.
 _AGE_TEXT_TO_KEEP = re.compile(r"-?\d{1,3}(\.\d{1,2})?\s?[DWMYdwmy]?")
 
@@ -51,7 +37,7 @@ def _keyed(key: bytes, message: str) -> str:
     """UUID text of the HMAC-SHA-256 of a message."""
     inner, outer = _pads(key)
     inner, outer = inner.copy(), outer.copy()
-    inner.update(message.encode("utf-8", "backslashreplace"))
+    inner.update(message.encode("utf-8", "surrogatepass"))
     outer.update(inner.digest())
     digits = outer.hexdigest()
     return f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:32]}"
@@ -145,19 +131,56 @@ class Identity:
     """Keyed digest of the accession number: for the private folder, not a column."""
 
 
-def identify(header: Header, domain: Domain, own_id: str, frame: int, *, topcode_age: bool, file_key: str) -> Identity:
+@dataclass(frozen=True, slots=True)
+class Patient:
+    """What is left of a patient id."""
+
+    key: str | None
+    """None where there is no id, or one that stands for nobody."""
+    alike_key: str | None
+    """Equal for ids that may be one person's, written another way."""
+    issuer_key: str | None
+    marks: tuple[str, ...]
+    """See `WrittenId`."""
+
+
+def patient_of(domain: Domain, patient_id: str | None, issuer: str | None, rules: Sequence[str] = ()) -> Patient:
+    """Keys of a patient id under the owner's rules: one way for headers, tables and what is linked to them."""
+    written = written_id(patient_id, issuer, tuple(rules))
+    if not written.text:
+        return Patient(None, None, None, written.marks)
+    parts = (written.issuer, written.text)
+    if "\x1f" in "".join(parts):
+        # The mark between the parts of a digest: where it ends is said.
+        parts = (str(len(written.issuer)), *parts)
+    return Patient(
+        domain.digest_again("patient", *parts),
+        domain.digest_again("patient alike", written.alike),
+        domain.digest_again("issuer alike", written.alike_issuer) if written.alike_issuer else None,
+        written.marks,
+    )
+
+
+def identify(
+    header: Header,
+    domain: Domain,
+    own_id: str,
+    frame: int,
+    *,
+    topcode_age: bool,
+    file_key: str,
+    patient_id_rule: Sequence[str] = (),
+) -> Identity:
     """Keys, age, sex, days and known words of one frame's header.
 
     `own_id` stands for the instance where the header states none: the relative path and member.
     """
     instance_id = header.instance_id or own_id
     instance_key = domain.digest("instance", instance_id, frame)
-    patient_id = (header.patient_id or "").strip()
-    if patient_id.upper() in _NO_ID:
+    patient = patient_of(domain, header.patient_id, header.patient_id_issuer, patient_id_rule)
+    patient_key, patient_source = patient.key, "declared"
+    if patient_key is None:
         patient_key, patient_source = domain.digest("nobody", instance_id, frame), "none"
-    else:
-        patient_key = domain.digest_again("patient", (header.patient_id_issuer or "").strip(), patient_id)
-        patient_source = "declared"
     study_date, birth_date = parse_date(header.study_date), parse_date(header.birth_date)
     if header.study_id:
         study_key = domain.digest_again("study", header.study_id)
@@ -178,7 +201,11 @@ def identify(header: Header, domain: Domain, own_id: str, frame: int, *, topcode
         declared = "OTHER" if inferred is None else None
     spacing = header.spacings[0] if header.spacings else None
     burned_in = (header.burned_in or "").strip().upper()
-    flags = []
+    flags = list(header.id_flags)
+    stated_ids = (header.patient_id, header.patient_id_issuer, header.accession)
+    if "undecoded_id" not in flags and any("\ufffd" in each for each in stated_ids if each):
+        # Whoever wrote the file or table has lost letters: the ids of two people may have become one.
+        flags.append("undecoded_id")
     if age.impossible:
         flags.append("impossible_age")
     if age.bounded and age.years is None:
@@ -196,6 +223,9 @@ def identify(header: Header, domain: Domain, own_id: str, frame: int, *, topcode
         "series_key": domain.digest_again("series", header.series_id) if header.series_id else None,
         "patient_key": patient_key,
         "patient_source": patient_source,
+        "patient_alike_key": patient.alike_key or patient_key,
+        "patient_issuer_key": patient.issuer_key,
+        "patient_id_marks": sorted(patient.marks),
         "domain": domain.name,
         "institution_key": domain.digest_again("institution", header.institution) if header.institution else None,
         "file_key": file_key,

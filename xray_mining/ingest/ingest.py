@@ -37,6 +37,7 @@ from xray_mining.ingest.parts import (
     settle,
     stale,
 )
+from xray_mining.ingest.patient_ids import zero_of_numbered
 from xray_mining.ingest.run import ShardTask, rows_digest, run_table, store_name
 from xray_mining.ingest.workers import run_shards
 from xray_mining.progress import Bar, progress
@@ -52,6 +53,8 @@ TABLE_ROWS = 50_000
 _CHANGED = "changed.parquet"
 # Of an archive's private folder: where it lies, and how it was last asked for.
 _ARCHIVE, _ASKED = "archive.json", "asked.json"
+_ABOUT_ZERO = {"keep_zero", "zero_is_none"}
+"""Rules that may differ within a domain: they say what 0 is in one archive."""
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
 
 
@@ -75,6 +78,10 @@ class IngestResult:
     returned: int
     rows_without_file: int
     repeated_rows: int
+    patient_id_rule: tuple[str, ...]
+    """By which it was read: the owner's, and 'keep_zero' where the table shows that 0 is a person's."""
+    other_rule: tuple[str, ...]
+    """Archives of the same domain that were read by another rule: one person has two keys there and here."""
     near_duplicates: int
     """Pairs over all archives of the workspace."""
     bytes_now: int
@@ -114,6 +121,7 @@ def ingest(workspace: Workspace, request: IngestRequest, options: IngestOptions)
     adapter = adapter_for(folder, request.adapter or options.adapter, mapping)
     adapter.check()
     name = _register(workspace, request, folder, adapter, mapping)
+    options = options.model_copy(update={"patient_id_rule": _rule(workspace, name, adapter, options)})
     settings = workspace.settings.archives[name]
     domain = open_domain(workspace, settings.domain, adapter.public, request.key_file)
     store = "" if request.metadata_only else store_name(options.grey)
@@ -259,6 +267,8 @@ def _result(
         returned=events.get("returned", 0),
         rows_without_file=_rows_without_file(workspace, task.archive, adapter),
         repeated_rows=adapter.repeated_rows() if shards.listed_files(workspace, task.archive) else 0,
+        patient_id_rule=tuple(task.options.patient_id_rule or ()),
+        other_rule=_other_rule(workspace, task.archive),
         near_duplicates=0,
         bytes_now=sum(each.bytes for each in finished),
         files_now=sum(each.files for each in finished),
@@ -359,6 +369,44 @@ def _register(
     return name
 
 
+def _rule(workspace: Workspace, name: str, adapter: Adapter, options: IngestOptions) -> tuple[str, ...]:
+    """The rule for the patient ids of an archive, as asked for now or before; all archives of a domain share it.
+
+    Unless the rule says what 0 is, a table decides: see `zero_of_numbered`.
+    """
+    with lock(workspace.private / "settings.lock"):
+        settings = workspace.settings
+        known = settings.archives[name]
+        others = {each: one for each, one in settings.archives.items() if one.domain == known.domain}
+        asked = options.patient_id_rule
+        if asked is not None:
+            rule = asked
+        elif known.patient_id_rule or len(others) == 1:
+            rule = known.patient_id_rule
+        else:
+            rule = next((one.patient_id_rule for one in others.values() if one.patient_id_rule), ())
+        said = {each: rule if asked is not None else one.patient_id_rule for each, one in others.items()}
+        if not {"keep_zero", "zero_is_none"} & set(rule) and zero_of_numbered(adapter.patient_ids()):
+            rule = (*rule, "keep_zero")
+        said[name] = rule
+        changed = {each: others[each].model_copy(update={"patient_id_rule": one}) for each, one in said.items()}
+        if changed != others:
+            workspace.save(settings.model_copy(update={"archives": {**settings.archives, **changed}}))
+    return rule
+
+
+def _other_rule(workspace: Workspace, name: str) -> tuple[str, ...]:
+    """Archives of the same domain whose parts were made by another rule than this archive's."""
+    settings = workspace.settings.archives
+    mine = (_asked(workspace, name) or {}).get("patient_id_rule", [])
+    found = []
+    for each, one in settings.items():
+        asked = _asked(workspace, each) if one.domain == settings[name].domain else None
+        if asked is not None and set(asked.get("patient_id_rule", [])) ^ set(mine) - _ABOUT_ZERO:
+            found.append(each)
+    return tuple(found)
+
+
 def path_of(workspace: Workspace, name: str) -> Path | None:
     """The archive's folder, as the private folder knows it."""
     try:
@@ -372,6 +420,7 @@ def _remember(workspace: Workspace, task: ShardTask) -> None:
     """Keep how the archive was last asked for, so that `status` can tell what the next run would do anew."""
     asked = {
         "topcode_age": task.options.topcode_age,
+        "patient_id_rule": list(task.options.patient_id_rule or ()),
         "mapping": os.fsencode(task.mapping).hex() if task.mapping is not None else "",
         "digest": task.digest,
     }
@@ -390,7 +439,9 @@ def wanted_digest(workspace: Workspace, name: str) -> str | None:
         if folder is None or not folder.is_dir():
             return asked["digest"]
         adapter = adapter_for(folder, workspace.settings.archives[name].adapter, _mapping_in(asked))
-        return rows_digest(IngestOptions(topcode_age=asked["topcode_age"]), adapter)
+        rule = workspace.settings.archives[name].patient_id_rule
+        options = IngestOptions.model_validate({"topcode_age": asked["topcode_age"], "patient_id_rule": rule})
+        return rows_digest(options, adapter)
     except (OSError, ValueError, KeyError):
         return None
     except UserError:

@@ -4,6 +4,17 @@ from typing import Literal
 
 from pydantic import BaseModel, Field
 
+PatientIdRule = Literal[
+    "ignore_issuer",
+    "strip_spaces",
+    "fold_forms",
+    "fold_case",
+    "drop_decimals",
+    "strip_zeros",
+    "keep_zero",
+    "zero_is_none",
+]
+
 
 class GreyOptions(BaseModel, extra="forbid", frozen=True):
     """How stored values become a picture that can be compared with others: its digest names the pixel store."""
@@ -19,6 +30,9 @@ class IngestOptions(BaseModel, extra="forbid", frozen=True):
     grey: GreyOptions = GreyOptions()
     shard_files: int = Field(2000, ge=1, description="files a shard")
     topcode_age: bool = Field(True, description="set ages above 89 to 90")
+    patient_id_rule: tuple[PatientIdRule, ...] | None = Field(
+        None, description="which ways to write a patient id are one; left out: as the archive was read before, or none"
+    )
     adapter: str | None = Field(None, description="name of the adapter; recognised by the folder's layout if left out")
     mapping: str | None = Field(
         None, description="YAML file that says what a table's columns mean, or the name of one that ships"

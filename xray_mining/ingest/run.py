@@ -48,6 +48,8 @@ _AGE_VERSION = 2
 """How ages are read; rows of another version are made again."""
 _CELLS_VERSION = 1
 """How tables, their cells and the names of files in them are read; rows of another version are made again."""
+_IDS_VERSION = 2
+"""How keys are made of ids."""
 # Why a file cannot be read anew, where what was kept of it is no worse for it.
 _CANNOT_BE_READ = ("changed", "gone", "unreadable")
 _CHANGED = "The file changed since it was listed, and nothing read of it before can stand here; --again reads it anew."
@@ -93,7 +95,8 @@ def rows_digest(options: IngestOptions, adapter: Adapter) -> str:
     tables = [digest_of_file(path) if path.is_file() else "" for path in adapter.tables()]
     made_from = {"topcode_age": options.topcode_age, "adapter": adapter.name, "tables": tables, "ages": _AGE_VERSION}
     made_from["cells"] = _CELLS_VERSION
-    return digest_of(made_from | {"pixel_digest": PIXEL_DIGEST})
+    ids = {"rule": sorted(options.patient_id_rule or ()), "version": _IDS_VERSION}
+    return digest_of(made_from | {"pixel_digest": PIXEL_DIGEST, "ids": ids})
 
 
 Report = Callable[[int, int, int, int], None]
@@ -140,8 +143,7 @@ def run_table(task: ShardTask, radiographs: Sequence[Radiograph]) -> ShardCounts
     work = _Work(task, "", None, Reader(task.folder))
     for position, radiograph in enumerate(radiographs):
         own_id = f"row {task.shard} {position}"
-        name = (radiograph.header.instance_id or own_id).encode("utf-8", "backslashreplace")
-        key = file_key_of(task.domain, task.archive, b"", name.decode())
+        key = file_key_of(task.domain, task.archive, b"", radiograph.header.instance_id or own_id)
         try:
             work.frame(position, own_id, key, radiograph, None)
         except Unusable as trouble:
@@ -319,6 +321,7 @@ class _Work:
             radiograph.frame,
             topcode_age=self.task.options.topcode_age,
             file_key=key,
+            patient_id_rule=self.task.options.patient_id_rule or (),
         )
         row = {
             **identity.columns,
@@ -513,9 +516,10 @@ def _column(name: str, values: list[Any], kind: pl.DataType) -> pl.Series:
     if kind != pl.List(pl.String):
         return pl.Series(name, values, dtype=kind)
     # Lists of words are few and come again and again: polars makes each of them but once.
-    places: dict[tuple[str, ...], int] = {}
-    at = [places.setdefault(tuple(words), len(places)) for words in values]
-    return pl.Series(name, [list(words) for words in places], dtype=kind).gather(at)
+    places: dict[tuple[str, ...] | None, int] = {}
+    at = [places.setdefault(None if words is None else tuple(words), len(places)) for words in values]
+    made = [None if words is None else list(words) for words in places]
+    return pl.Series(name, made, dtype=kind).gather(at)
 
 
 def part_of(record: type[Record], rows: Iterable[dict[str, Any]]) -> pl.DataFrame:

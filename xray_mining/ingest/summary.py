@@ -93,6 +93,19 @@ class IngestSummary:
     """Those of them whose age is stated as a bound only, such as <5."""
     unread_sexes: int
     """Kept images whose stated sex is no word that is known."""
+    placeholder_ids: int
+    """Kept images whose patient id stands for nobody (ANONYMOUS, UNKNOWN, zeros): each is a patient of its own."""
+    zero_ids: int
+    """Those of them whose id is 0."""
+    zeros_kept: int
+    """Kept images whose patient id 0 was taken for a person's."""
+    several_ids: int
+    """Kept images with an id that holds several values: all of them are its key."""
+    undecoded_ids: int
+    """Kept images with an id that its character set does not have, or that lost letters before it came here."""
+    patient_id_rule: tuple[str, ...]
+    other_rule: tuple[str, ...]
+    """Archives of the domain that were read by another rule."""
     hint: str
     unread_cells: list[UnreadColumn] = field(default_factory=list)
     """Stated cells of tables and headers that became no value."""
@@ -132,6 +145,7 @@ class IngestSummary:
         # Ages and sexes are told above.
         said += unread_lines([each for each in self.unread_cells if each.name not in ("age", "sex")])
         said += self.notes
+        said += self._ids()
         beside = []
         for count, one, words in (
             (self.ignored, "file", "beside the images (tables, texts)"),
@@ -157,6 +171,44 @@ class IngestSummary:
             said.append(f"{left} still to do: run the same command without --shards")
         if self.hint:
             said.append(self.hint)
+        return said
+
+    def _ids(self) -> list[str]:
+        """What is to be known of patient ids."""
+        said = []
+        if self.placeholder_ids:
+            said.append(
+                f"patient ids: {self.placeholder_ids:,} of {self.kept:,} stand for nobody (ANONYMOUS, UNKNOWN, zeros "
+                f"and such); each of these images is a patient of its own"
+            )
+        if self.zero_ids and "zero_is_none" not in self.patient_id_rule:
+            said.append(
+                f"patient id 0: of {_counted(self.zero_ids, 'image')}, was taken for nobody's; where ids are numbered "
+                f"from 0 it is a person's: say so with --patient-id-rule keep_zero"
+            )
+        if self.zeros_kept:
+            said.append(
+                f"patient id 0: of {_counted(self.zeros_kept, 'image')}, was taken for a person's, as numbered ids "
+                f"stand beside it or the rule says; --patient-id-rule zero_is_none says otherwise"
+            )
+        if self.several_ids:
+            said.append(
+                f"ids: {self.several_ids:,} of {self.kept:,} hold several values; they were kept whole, as ids of "
+                f"their own"
+            )
+        if self.undecoded_ids:
+            said.append(
+                f"ids: {self.undecoded_ids:,} of {self.kept:,} do not fit their character set, or have lost letters "
+                f"before they came here; one person may have two of them, or two people one"
+            )
+        if self.patient_id_rule:
+            said.append(f"patient ids were read by the rule {','.join(self.patient_id_rule)}")
+        if self.other_rule:
+            were = "was" if len(self.other_rule) == 1 else "were"
+            said.append(
+                f"patient ids: {', '.join(self.other_rule)} of the same domain {were} "
+                f"read by another rule; repeat `xray-mining ingest` there, until then one person may have two keys"
+            )
         return said
 
 
@@ -207,6 +259,13 @@ def summary_of(
         unread_ages=int(ages["unread"][0]),
         bounded_ages=int(ages["bounded"][0]),
         unread_sexes=int(ages["unread_sexes"][0]),
+        placeholder_ids=int(ages["placeholders"][0]),
+        zero_ids=int(ages["zeros"][0]),
+        zeros_kept=int(ages["zeros_kept"][0]),
+        several_ids=int(ages["several_ids"][0]),
+        undecoded_ids=int(ages["undecoded_ids"][0]),
+        patient_id_rule=result.patient_id_rule,
+        other_rule=result.other_rule,
         hint=HINTS.get(max(rejected, key=lambda row: row.accounts).reason, "") if rejected else "",
         unread_cells=[UnreadColumn(*row) for row in unread_cells.select("name", "reason", "cells").iter_rows()],
         notes=list(result.notes),

@@ -23,7 +23,19 @@ QUALITY_FLAGS = (
     "impossible_age",
     "bounded_age",
     "unread_sex",
+    "several_ids",
+    "undecoded_id",
     "no_pixels",
+)
+PATIENT_ID_MARKS = (
+    "placeholder",
+    "zero",
+    "ignore_issuer",
+    "strip_spaces",
+    "fold_forms",
+    "fold_case",
+    "drop_decimals",
+    "strip_zeros",
 )
 
 
@@ -38,6 +50,18 @@ class Images(Record):
     series_key = key("keyed digest of SeriesInstanceUID", nullable=True)
     patient_key = key("keyed digest of the patient id with its issuer; the image's own where there is no id")
     patient_source = choice("where the patient id came from", ("declared", "none"))
+    patient_alike_key = key(
+        "equal for patient ids that may be one person's: written with other zeros, spaces, letters, issuer",
+        nullable=True,
+    )
+    patient_issuer_key = key("keyed digest of the issuer of the patient id", nullable=True)
+    patient_id_marks = dy.List(
+        dy.String(regex=one_of(PATIENT_ID_MARKS)),
+        nullable=True,
+        description="what is odd about the patient id: rules of --patient-id-rule that would change it; or it is a "
+        "placeholder, or zero, and stands for nobody",
+        metadata={"allowed": PATIENT_ID_MARKS},
+    )
     archive = text("the archive's given name")
     domain = text("the id space that the patient id belongs to")
     institution_key = key("keyed digest of institution name and address", nullable=True)

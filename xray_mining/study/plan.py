@@ -14,7 +14,7 @@ from xray_mining.evaluation.options import RULES
 from xray_mining.models.options import EmbeddingOptions, ExperimentOptions, FrozenOptions, NetworkOptions
 from xray_mining.records.cohort import FROZEN_FORMAT, Target
 from xray_mining.study.options import Study
-from xray_mining.workspace import asset, digest_of, digest_of_file, versions
+from xray_mining.workspace import asset, digest_of, digest_of_file, read_text, versions
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,4 +174,4 @@ def _threads(experiment: ExperimentOptions) -> int:
 def _text_of(name: str, folder: str, suffix: str) -> str:
     """The text of a file named by path or of one that ships, so that an edit makes its step run again; else empty."""
     path = Path(name) if name.endswith(suffix) else asset(folder) / f"{name}{suffix}"
-    return path.read_text(encoding="utf-8") if path.is_file() else ""
+    return read_text(path) if path.is_file() else ""

@@ -1,0 +1,147 @@
+"""Patient ids as text: which of them stand for nobody, and which may be one person's, written another way.
+
+Ids are never made alike by guess: keys are made of them as they are written, but for the rules that the owner names.
+"""
+
+import re
+import unicodedata
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+
+from xray_mining.errors import UserError, unknown_name
+
+_ENDS = " \0\t\r\n"
+# What software and people write where there is no id, as letters and digits alone, with words around them.
+_NOBODY = re.compile(
+    r"(?:(?:my)?(?:patients?|pat|subject|person|case|id|the)*)"
+    r"(?:anon(?:[yi]m(?:ous|us|e|isch|i[sz]iert|[oa]|i[sz]ed?|i[sz]ado|izzato)?)?|de(?:identified|personali[sz]ed)"
+    r"|unknown|unbekannt|inconnue?|desconocid[oa]|sconosciut[oa]|unidentified|unnamed|unspecified|undefined|unassigned"
+    r"|(?:no|not|non|without|ohne|sans|sin)(?:name|number|available|applicable|known|given|stated|specified|assigned"
+    r"|entered|provided|recorded)?|none|null|nil|nan|na|nd|missing|removed|redacted|deleted|hidden|masked|confidential"
+    r"|default|dummy|blank|empty|leer|test(?:ing)?|x+|匿名|不明|無名|无名)"
+    r"(?:patient(?:en)?|pat|id|s|subject|person|name|number|nr|no)*"
+)
+_PLAIN = re.compile(r"(?:patient|pat|subject|person|id|patientid|patientnumber|pid|mrn|name|patientname)")
+_WHOLE = re.compile(r"(\d+)[.,]0+")
+_ZERO = re.compile(r"(0+)([.,]0+)?")
+_LEADING = re.compile(r"0+(?=.)")
+
+
+def _one_form(text: str) -> str:
+    """Full-width letters, ligatures and letters with loose accents in one form; digits of any script as 0 to 9."""
+    folded = unicodedata.normalize("NFKC", text)
+    if folded.isascii():
+        return folded
+    return "".join(str(unicodedata.digit(each)) if unicodedata.category(each) == "Nd" else each for each in folded)
+
+
+RULES: Mapping[str, str] = {
+    "ignore_issuer": "ids of all issuers are one space: 123 of HOSPITAL is 123",
+    "strip_spaces": "spaces are left out: 12 3 is 123",
+    "fold_forms": "full-width letters, digits of other scripts and loose accents are the usual ones",
+    "fold_case": "small and capital letters are alike",
+    "drop_decimals": "123.0, as spreadsheets write it, is 123",
+    "strip_zeros": "leading zeros are left out: 00123 is 123",
+    "keep_zero": "the id 0 is a person's",
+    "zero_is_none": "the id 0 is nobody's, even among numbered ids",
+}
+"""What the owner of an archive may say of its patient ids."""
+_SPELLINGS: Mapping[str, Callable[[str], str]] = {
+    "strip_spaces": lambda text: "".join(text.split()),
+    "fold_forms": _one_form,
+    "fold_case": lambda text: text.casefold(),
+    "drop_decimals": lambda text: _WHOLE.sub(r"\1", text) if _WHOLE.fullmatch(text) else text,
+    "strip_zeros": lambda text: _LEADING.sub("", text),
+}
+_OF_NUMBERS = ("drop_decimals", "strip_zeros")
+"""Spellings that an issuer's name has not."""
+
+
+def rules_of(text: str) -> tuple[str, ...]:
+    """The rules that `strip_zeros,fold_case` names, in a fixed order; 'none' names none. UserError for others."""
+    named = [each.strip() for each in text.split(",") if each.strip()]
+    for each in named:
+        if each not in RULES and each != "none":
+            raise unknown_name("--patient-id-rule", each, [*RULES, "none"])
+    if "none" in named and len(named) > 1:
+        raise UserError("--patient-id-rule: 'none' stands alone; leave it out, or the other rules")
+    if {"keep_zero", "zero_is_none"} <= set(named):
+        raise UserError("--patient-id-rule: 'keep_zero' and 'zero_is_none' say the opposite; leave one out")
+    return tuple(each for each in RULES if each in named)
+
+
+@dataclass(frozen=True, slots=True)
+class WrittenId:
+    """A patient id as it is written, and what may be made of it."""
+
+    text: str
+    """What the key is made of: as written, but for the owner's rules. Empty: there is none."""
+    issuer: str
+    alike: str
+    """The same for all ways to write one id."""
+    alike_issuer: str
+    marks: tuple[str, ...]
+    """The rules that would change it; or 'placeholder' or 'zero', where it stands for nobody."""
+
+
+@lru_cache(8192)
+def written_id(patient_id: str | None, issuer: str | None, rules: Sequence[str] = ()) -> WrittenId:
+    """A patient id with its issuer under the owner's rules."""
+    text, names = (patient_id or "").strip(_ENDS), (issuer or "").strip(_ENDS)
+    mark = _stands_for_nobody(text)
+    if mark and not (mark == "zero" and "keep_zero" in rules):
+        return WrittenId("", "", "", "", (mark,) if text else ())
+    marks = ([mark] if mark else []) + (["ignore_issuer"] if names else [])
+    alike, alike_issuer = _mended(text), _mended(names)
+    mended = alike != text
+    for rule, spelled in _SPELLINGS.items():
+        of_issuer = spelled if rule not in _OF_NUMBERS else str
+        folded = spelled(alike)
+        if folded != alike or (mended and rule == "fold_forms"):
+            marks.append(rule)
+        alike, alike_issuer = folded, of_issuer(alike_issuer)
+        if rule in rules:
+            text, names = spelled(text), of_issuer(names)
+    if "ignore_issuer" in rules:
+        names = ""
+    return WrittenId(text, names, alike, alike_issuer, tuple(marks))
+
+
+def _mended(text: str) -> str:
+    """UTF-8 that was read as Latin-1, as text; other text as it is."""
+    if text.isascii():
+        return text
+    try:
+        return text.encode("latin-1").decode("utf-8")
+    except UnicodeError:
+        return text
+
+
+def _stands_for_nobody(text: str) -> str:
+    """'placeholder' or 'zero' for what stands in place of an id; empty for an id."""
+    folded = _one_form(text).strip()
+    if _ZERO.fullmatch(folded):
+        return "zero"
+    # Without accents, which word lists forget.
+    bare = unicodedata.normalize("NFKD", folded.casefold())
+    plain = "".join(each for each in bare if each.isalnum())
+    nobody = not plain.strip("0") or _NOBODY.fullmatch(plain) or _PLAIN.fullmatch(plain)
+    return "placeholder" if nobody else ""
+
+
+def zero_of_numbered(ids: Iterable[str | None]) -> bool:
+    """Whether 0 is a person's among these ids, one for each row: the first of a numbered set.
+
+    So it is where zero is written in one way, a number from 1 to 9 stands beside it in that width, and it has no more
+    than three times the rows of the one of them that has most: else it stands for many people.
+    """
+    rows = Counter((each or "").strip(_ENDS) for each in ids)
+    zeros = [each for each in rows if _stands_for_nobody(each) == "zero"]
+    written = _ZERO.fullmatch(zeros[0]) if len(zeros) == 1 else None
+    if written is None:
+        return False
+    names = [str(number).zfill(len(written[1])) + (written[2] or "") for number in range(1, 10)]
+    beside = [rows[name] for name in names if name in rows]
+    return bool(beside) and rows[zeros[0]] <= 3 * max(beside)
