@@ -1,4 +1,4 @@
--- question: what hangs on kept images: pixels, findings, boxes, near-duplicates, events, runs
+-- question: what hangs on kept images: pixels, findings, boxes, masks not taken, duplicates, runs
 -- one row: as in each record
 -- example: run by `xray-mining merge`
 
@@ -35,6 +35,15 @@ semi join images
         raw_boxes.image_key = images.image_key
         and raw_boxes.part_archive = images.archive
         and raw_boxes.part_shard = images.shard;
+
+insert into mask_faults by name
+select raw_mask_faults.* exclude (part_archive, part_shard)
+from raw_mask_faults
+semi join images
+    on
+        raw_mask_faults.image_key = images.image_key
+        and raw_mask_faults.archive = images.archive
+        and raw_mask_faults.shard = images.shard;
 
 insert into near_duplicates by name
 select

@@ -5,7 +5,8 @@ with
 known as (
     select unnest([
         'blank', 'saturated', 'cut_off', 'inverted', 'border', 'not_frontal', 'burned_in',
-        'low_resolution', 'impossible_age', 'bounded_age', 'unread_sex', 'no_pixels'
+        'low_resolution', 'impossible_age', 'bounded_age', 'unread_sex', 'several_ids',
+        'undecoded_id', 'no_pixels'
     ]) as flag
 ),
 
@@ -27,7 +28,8 @@ select
         when
             found.images is not null
             or known.flag in (
-                'not_frontal', 'impossible_age', 'bounded_age', 'unread_sex', 'no_pixels'
+                'not_frontal', 'impossible_age', 'bounded_age', 'unread_sex', 'several_ids',
+                'undecoded_id', 'no_pixels'
             )
             or (known.flag != 'burned_in' and exists (select 1 from pixels))
             -- letters: where the sender or a detector said of some image whether it has any

@@ -1,7 +1,18 @@
--- question: of how many kept images was an age, a sex or a patient id not read as stated
+-- question: of how many kept images was an age, sex, patient id or mask not taken as stated
 -- one row: the archive
 -- parameter: $archive text = ''  the archive's given name
 -- example: shown by `xray-mining ingest`
+with
+-- step: masks that were not taken, by reason
+faults as (
+    select
+        replace(reason, '_', ' ') as reason,
+        count(*) as masks
+    from mask_faults
+    where archive = $archive
+    group by all
+)
+
 select
     count(*) as images,
     count(*) filter (where age_years is null) as without_age,
@@ -22,6 +33,11 @@ select
         where patient_source = 'declared' and list_contains(patient_id_marks, 'zero')
     ) as zeros_kept,
     count(*) filter (where list_contains(quality_flags, 'several_ids')) as several_ids,
-    count(*) filter (where list_contains(quality_flags, 'undecoded_id')) as undecoded_ids
+    count(*) filter (where list_contains(quality_flags, 'undecoded_id')) as undecoded_ids,
+    (select sum(masks) from faults) as mask_faults,
+    (
+        select string_agg(masks || ' ' || reason, ', ' order by masks desc, reason)
+        from faults
+    ) as mask_reasons
 from images
 where archive = $archive

@@ -101,6 +101,7 @@ class MaskMapping(BaseModel, extra="forbid", frozen=True):
     structures: dict[str, dict[Literal["equals", "from", "bits"], int]] = Field(
         description="which values of the mask are which structure, as {right_lung: {equals: 1}}"
     )
+    scaled: bool = Field(False, description="true where the masks were made on pictures of another size, not shape")
 
     @model_validator(mode="after")
     def _known(self) -> "MaskMapping":
@@ -393,7 +394,7 @@ class Generic(Adapter):
                     for structure, rule in each.structures.items()
                     for how, value in rule.items()
                 )
-                masks.append(MaskFile(os.fsencode(path), rules))
+                masks.append(MaskFile(os.fsencode(path), rules, scaled=each.scaled))
         spacings = ()
         spacing = number("spacing_mm", columns.spacing_mm, "mm")
         if spacing is not None and 0 < spacing < 10:

@@ -77,6 +77,8 @@ class MaskFile:
     rules: tuple[MaskRule, ...]
     optional: bool = False
     """It may come later: that it is not there is no fault."""
+    scaled: bool = False
+    """It may have another size than its picture, but not another shape."""
 
 
 @dataclass(frozen=True, slots=True)

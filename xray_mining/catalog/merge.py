@@ -42,7 +42,7 @@ _TYPES: dict[object, str] = {
     pl.Binary: "blob",
 }
 # Tables whose rows say what the archives hold; the others say how and when it was read.
-_DIGESTED = ("images", "duplicates", "rejects", "findings", "boxes", "near_duplicates")
+_DIGESTED = ("images", "duplicates", "rejects", "findings", "boxes", "mask_faults", "near_duplicates")
 
 
 @dataclass(frozen=True, slots=True)
@@ -325,7 +325,7 @@ def _fill_catalog(
     _load(con, by_name["images"], parts["images"], "raw_images")
     _load(con, by_name["file_events"], parts["file_events"], "raw_file_events")
     con.execute(_text("settle"), {"bits": UID_REUSED_BITS})
-    for table in ("pixels", "findings", "boxes"):
+    for table in ("pixels", "findings", "boxes", "mask_faults"):
         record = by_name[table]
         _load(con, record, parts[table], f"raw_{table}", origin=True)
     for table in ("duplicates", "rejects", "near_duplicates", "ingest_runs", "unread_cells"):

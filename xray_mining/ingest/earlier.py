@@ -17,6 +17,7 @@ from xray_mining.pixels.store import raw_shard
 from xray_mining.records.boxes import Boxes
 from xray_mining.records.findings import Findings
 from xray_mining.records.images import Images
+from xray_mining.records.mask_faults import MaskFaults
 from xray_mining.records.masks import Masks
 from xray_mining.records.pixels import Pixels
 from xray_mining.records.record import Record
@@ -44,6 +45,7 @@ class Kept:
     boxes: Sequence[dict[str, Any]]
     masks: Sequence[dict[str, Any]]
     """Those of the store."""
+    mask_faults: Sequence[dict[str, Any]]
     complete: bool
     """A picture in the store, and a pixel digest that copies are found by; headers need neither."""
 
@@ -98,14 +100,22 @@ class Earlier:
             comparable = False
         else:
             comparable = True
-        hangs_on_it: list[list[dict[str, Any]]] = [[], [], []]
+        hangs_on_it: list[list[dict[str, Any]]] = [[], [], [], []]
         if first:
             hangs_on_it = [
-                part.filter(key).to_dicts() for part in (self._part(Findings), self._part(Boxes), self._of_store(Masks))
+                part.filter(key).to_dicts()
+                for part in (
+                    self._part(Findings),
+                    self._part(Boxes),
+                    self._of_store(Masks),
+                    self._part(MaskFaults),
+                )
             ]
-        findings, boxes, masks = hangs_on_it
+        findings, boxes, masks, faults = hangs_on_it
         complete = not self._store or (comparable and picture is not None)
-        return Kept(row, first, pixels if picture is not None else None, picture, findings, boxes, masks, complete)
+        return Kept(
+            row, first, pixels if picture is not None else None, picture, findings, boxes, masks, faults, complete
+        )
 
     def _picture(self, pixels: dict[str, Any]) -> np.ndarray | None:
         kind = np.dtype(pixels["value_type"]).newbyteorder("<")

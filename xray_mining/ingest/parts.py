@@ -20,6 +20,7 @@ from xray_mining.pixels.store import ShardWriter, raw_shard, write_shard
 from xray_mining.records.boxes import Boxes
 from xray_mining.records.findings import Findings
 from xray_mining.records.images import Images
+from xray_mining.records.mask_faults import MaskFaults
 from xray_mining.records.masks import Masks
 from xray_mining.records.pixels import Pixels
 from xray_mining.records.record import Record
@@ -28,7 +29,7 @@ from xray_mining.records.unread_cells import UnreadCells
 from xray_mining.workspace import Workspace, lock, move_durably, write_frame, write_json
 
 # Images last: what hangs on a row is there before it.
-_RECORDS: tuple[type[Record], ...] = (Findings, Boxes, UnreadCells, Rejects, Masks, Pixels, Images)
+_RECORDS: tuple[type[Record], ...] = (Findings, Boxes, UnreadCells, Rejects, Masks, MaskFaults, Pixels, Images)
 _COUNTS = "counts.json"
 FIRST_TABLE_SHARD = 50_000
 """Shards of table rows without pictures are numbered from here: files of the same archive always come before them."""

@@ -19,7 +19,7 @@ _NOBODY = re.compile(
     r"(?:anon(?:[yi]m(?:ous|us|e|isch|i[sz]iert|[oa]|i[sz]ed?|i[sz]ado|izzato)?)?|de(?:identified|personali[sz]ed)"
     r"|unknown|unbekannt|inconnue?|desconocid[oa]|sconosciut[oa]|unidentified|unnamed|unspecified|undefined|unassigned"
     r"|(?:no|not|non|without|ohne|sans|sin)(?:name|number|available|applicable|known|given|stated|specified|assigned"
-    r"|entered|provided|recorded)?|none|null|nil|nan|na|nd|missing|removed|redacted|deleted|hidden|masked|confidential"
+    r"|entered|provided|recorded)?|none|null|nil|nan|na|missing|removed|redacted|deleted|hidden|masked|confidential"
     r"|default|dummy|blank|empty|leer|test(?:ing)?|x+|匿名|不明|無名|无名)"
     r"(?:patient(?:en)?|pat|id|s|subject|person|name|number|nr|no)*"
 )
@@ -34,7 +34,7 @@ def _one_form(text: str) -> str:
     folded = unicodedata.normalize("NFKC", text)
     if folded.isascii():
         return folded
-    return "".join(str(unicodedata.digit(each)) if unicodedata.category(each) == "Nd" else each for each in folded)
+    return "".join(str(unicodedata.decimal(each)) if each.isdecimal() else each for each in folded)
 
 
 RULES: Mapping[str, str] = {

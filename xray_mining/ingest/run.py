@@ -11,8 +11,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import cv2
-import numpy as np
 import polars as pl
 
 from xray_mining.archive import dicom_elements
@@ -20,13 +18,14 @@ from xray_mining.archive.adapter import Adapter, adapter_for
 from xray_mining.archive.cells import read_day, stated
 from xray_mining.archive.dicom_file import relative_id
 from xray_mining.archive.listing import Reader
-from xray_mining.archive.radiograph import Header, ListedFile, MaskFile, MaskRule, Radiograph, Unread, Unusable
+from xray_mining.archive.radiograph import Header, ListedFile, Radiograph, Unread, Unusable
 from xray_mining.ingest import jpeg_lossless, shards, terms
 from xray_mining.ingest.decode import decode
 from xray_mining.ingest.duplicates import PIXEL_DIGEST, perceptual_hash, pixel_digest
 from xray_mining.ingest.earlier import Earlier
 from xray_mining.ingest.grey import Grey, box_into_square, grey, mask_into_square
 from xray_mining.ingest.identity import Domain, file_key_of, identify
+from xray_mining.ingest.masks import MaskFault, structures_of
 from xray_mining.ingest.options import GreyOptions, IngestOptions
 from xray_mining.ingest.parts import ShardCounts, Staging, staged
 from xray_mining.ingest.quality import flags_of
@@ -35,6 +34,7 @@ from xray_mining.pixels.store import ShardWriter
 from xray_mining.records.boxes import Boxes
 from xray_mining.records.findings import Findings
 from xray_mining.records.images import Images
+from xray_mining.records.mask_faults import MaskFaults
 from xray_mining.records.masks import Masks, encode_mask
 from xray_mining.records.pixels import Pixels
 from xray_mining.records.record import Record
@@ -180,6 +180,7 @@ class _Work:
         self.findings: list[dict[str, Any]] = []
         self.boxes: list[dict[str, Any]] = []
         self.masks: list[dict[str, Any]] = []
+        self.mask_faults: list[dict[str, Any]] = []
         self.said: set[str] = set()
         self.unread_cells: list[dict[str, Any]] = []
         """Rows of unread_cells."""
@@ -250,6 +251,7 @@ class _Work:
             self.findings += kept.findings
             self.boxes += kept.boxes
             self.masks += kept.masks
+            self.mask_faults += kept.mask_faults
 
     def counts(self, files: int, seconds: float) -> ShardCounts:
         """The accounts. Raises ArithmeticError (a bug) where a file has none."""
@@ -436,40 +438,40 @@ class _Work:
             )
         outlined_before = set()
         for mask in header.masks:
-            values = self._mask_values(mask)
-            if values is None:
+            path = self.task.folder / os.fsdecode(mask.path)
+            self.mask_files[mask.path] = state = shards.state_of(path)
+            if mask.optional and state[0] < 0:
                 continue
-            for rule in mask.rules:
+            try:
+                structures = structures_of(path, mask, row["rows"], row["columns"])
+            except MaskFault as fault:
+                self.mask_faults.append(
+                    {
+                        "image_key": row["image_key"],
+                        "archive": self.task.archive,
+                        "shard": self.task.shard,
+                        "structures": ", ".join(rule.structure for rule in mask.rules),
+                        "reason": fault.reason,
+                        "sentence": fault.sentence,
+                    }
+                )
+                continue
+            for structure, outlined in structures.items():
                 # Where two mask files outline one structure, the first is taken.
-                if rule.structure in outlined_before:
+                if structure in outlined_before:
                     continue
-                outlined_before.add(rule.structure)
-                outlined = mask_into_square(_outlined(values, rule), seen.placement, side)
+                outlined_before.add(structure)
                 self.masks.append(
                     {
                         "image_key": row["image_key"],
-                        "structure": rule.structure,
+                        "structure": structure,
                         "source": "reference",
                         "set": "reference",
                         "store": self.store,
-                        "run_lengths": encode_mask(outlined),
+                        "run_lengths": encode_mask(mask_into_square(outlined, seen.placement, side)),
                         "quality": 1.0,
                     }
                 )
-
-    def _mask_values(self, mask: MaskFile) -> np.ndarray | None:
-        path = self.task.folder / os.fsdecode(mask.path)
-        self.mask_files[mask.path] = state = shards.state_of(path)
-        if mask.optional and state[0] < 0:
-            return None
-        try:
-            values = cv2.imdecode(np.frombuffer(path.read_bytes(), np.uint8), cv2.IMREAD_UNCHANGED)
-        except (OSError, ValueError, cv2.error):
-            values = None
-        if values is None:
-            print("a mask file is missing or cannot be read", file=sys.stderr)
-            return None
-        return values if values.ndim == 2 else values[..., 0]
 
     def reject(self, position: int, frame: int, key: str, size: int, trouble: Unusable) -> None:
         """The row of what cannot be used."""
@@ -494,6 +496,7 @@ class _Work:
             (Boxes, self.boxes),
             (UnreadCells, self.unread_cells),
             (Rejects, self.rejects),
+            (MaskFaults, self.mask_faults),
         ):
             staging.write(record, record.from_rows(rows))
         for record, rows in ((Masks, self.masks), (Pixels, self.pixels)):
@@ -576,9 +579,3 @@ def admit(header: Header) -> None:
 def _store_spacing(header: Header, rows: int, columns: int, seen: Grey) -> float:
     spacing = header.spacings[0]
     return max(spacing.row * rows, spacing.column * columns) / max(seen.placement.width, seen.placement.height)
-
-
-def _outlined(values: np.ndarray, rule: MaskRule) -> np.ndarray:
-    if rule.how == "bits":
-        return (values & rule.value) > 0
-    return values == rule.value if rule.how == "equals" else values >= rule.value

@@ -103,6 +103,10 @@ class IngestSummary:
     """Kept images with an id that holds several values: all of them are its key."""
     undecoded_ids: int
     """Kept images with an id that its character set does not have, or that lost letters before it came here."""
+    mask_faults: int
+    """Masks of kept images that were not taken."""
+    mask_reasons: str
+    """How many of them for which reason."""
     patient_id_rule: tuple[str, ...]
     other_rule: tuple[str, ...]
     """Archives of the domain that were read by another rule."""
@@ -146,6 +150,11 @@ class IngestSummary:
         said += unread_lines([each for each in self.unread_cells if each.name not in ("age", "sex")])
         said += self.notes
         said += self._ids()
+        if self.mask_faults:
+            said.append(
+                f"masks: {self.mask_faults:,} of kept images not taken ({self.mask_reasons}); the table mask_faults "
+                f"says which and why"
+            )
         beside = []
         for count, one, words in (
             (self.ignored, "file", "beside the images (tables, texts)"),
@@ -264,6 +273,8 @@ def summary_of(
         zeros_kept=int(ages["zeros_kept"][0]),
         several_ids=int(ages["several_ids"][0]),
         undecoded_ids=int(ages["undecoded_ids"][0]),
+        mask_faults=int(ages["mask_faults"][0] or 0),
+        mask_reasons=str(ages["mask_reasons"][0] or ""),
         patient_id_rule=result.patient_id_rule,
         other_rule=result.other_rule,
         hint=HINTS.get(max(rejected, key=lambda row: row.accounts).reason, "") if rejected else "",

@@ -11,6 +11,7 @@ from xray_mining.records.findings import Findings
 from xray_mining.records.images import Images
 from xray_mining.records.ingest_runs import IngestRuns
 from xray_mining.records.ledger import Ledger
+from xray_mining.records.mask_faults import MaskFaults
 from xray_mining.records.masks import Masks
 from xray_mining.records.near_duplicates import NearDuplicates
 from xray_mining.records.pixels import Pixels
@@ -31,6 +32,7 @@ ALL: tuple[type[Record], ...] = (
     Findings,
     Boxes,
     Masks,
+    MaskFaults,
     UnreadCells,
     FeatureSets,
     CohortMembers,

@@ -17,6 +17,8 @@ _FLAGS = {
     "impossible_age": ("impossible age", "the stated age is none"),
     "bounded_age": ("bounded age", "only a bound of the age is stated, such as <5"),
     "unread_sex": ("unread sex", "the stated sex is no word that is known"),
+    "several_ids": ("several ids", "an id holds several values; it was kept whole, as an id of its own"),
+    "undecoded_id": ("undecoded id", "an id does not fit its character set, or had lost letters before"),
     "no_pixels": ("no pixels", "the header came without a picture"),
 }
 

@@ -60,10 +60,23 @@ def build(results: ArchiveResults) -> Section:
             columns.insert(2, ("archive", Column("Archive")))
         words = {"reason": lambda reason: reason.replace("_", " ")}
         blocks.append(listed(results, "rejects", "Rejects by reason", columns, words=words))
+    masks = results.table("mask_faults")
+    if masks.height:
+        columns = [
+            ("reason", Column("Reason")),
+            ("masks", Column("Masks", numeric=True)),
+            ("images", Column("Images", numeric=True)),
+        ]
+        if results.several:
+            columns.insert(1, ("archive", Column("Archive")))
+        words = {"reason": lambda reason: reason.replace("_", " ")}
+        blocks.append(listed(results, "mask_faults", "Masks that were not taken, by reason", columns, words=words))
     rejected = int(outcomes.get("rejected") or 0)
     sentence = (
         f"{rejected:,} could not be used. Each has a row in the table rejects with its stage, reason and sentence."
         if rejected
         else "Every file could be used."
     )
+    if masks.height:
+        sentence += " Masks that could not be read or do not fit their picture were not taken: see mask_faults."
     return Section("accounts", "Files and rejects", sentence, tuple(blocks))
