@@ -48,6 +48,22 @@ def test_a_shortcut_is_found_and_its_share_told(make):
     assert outcome == "failed" and "maker, site, view" in sentence and "% of the best model's" in sentence
 
 
+@pytest.mark.parametrize("word", ["histogram", "metadata"])
+def test_no_share_is_told_of_a_best_model_that_knows_nothing(make, word):
+    made = make(patients=300, pictures=False)
+    rng = np.random.default_rng(11)
+    male = (made.frame["patient_sex"] == "M").to_numpy().astype(float)
+    told = 0.5 + 0.4 * (male - 0.5) + rng.normal(0, 0.2, len(male))
+    made.predict("made", word, "null", "patient_sex", np.clip(told, 0.01, 0.99))
+    made.predict("made", "network", "network", "patient_sex", rng.uniform(0.01, 0.99, len(male)))
+    task = gather(made.workspace, "made").tasks[0]
+    choice = replace(choose(task), best="network")
+    _, judged = audits.shortcuts(task, QUICK, choice)
+    assert judged[0]["outcome"] == ("failed" if word == "metadata" else "not_applicable")
+    assert "% of the best model's" not in judged[0]["sentence"]
+    assert word == "metadata" or "nothing to take a share of" in judged[0]["sentence"]
+
+
 def test_a_shortcut_that_is_always_right_is_found(make):
     made = make(patients=300, pictures=False)
     sex = made.frame["patient_sex"]

@@ -90,7 +90,8 @@ def shortcuts(task: Task, options: EvaluationOptions, choice: Choice) -> tuple[R
     whole = _skill(task, best, options) if best is not None else None
     rows, guilty = [], []
     for (word, model, found), p in zip(measured, adjusted, strict=True):
-        share = found.value / whole.value if whole is not None and whole.value > 0 else float("nan")
+        # Of a best model that is not shown to know anything, any share is noise over noise.
+        share = found.value / whole.value if whole is not None and whole.low > 0 else float("nan")
         told = f", {100 * share:.0f} % of the best model's" if np.isfinite(share) and found.value > 0 else ""
         unit = f" {task.target.unit}" if task.is_number and task.target.unit else ""
         what = "MAE below guessing the centre" if task.is_number else "AUC above 0.5"
@@ -112,20 +113,25 @@ def shortcuts(task: Task, options: EvaluationOptions, choice: Choice) -> tuple[R
                 words=words,
             )
         )
-        if p <= LEVEL and found.value > 0 and not (word in ANATOMY_IN and share < SHARE):
+        if p <= LEVEL and found.value > 0 and (word not in ANATOMY_IN or share >= SHARE):
             guilty.append(words)
-    outcome = "failed" if guilty else "passed"
+    nothing = whole is None or not whole.low > 0
+    outcome = "failed" if guilty else "not_applicable" if nothing else "passed"
     silent = [SHORTCUTS[word] for word, _ in nulls if word not in {each for each, _, _ in measured}]
     unasked = f" Not asked, for want of patients or predictions: {'; '.join(silent)}." if silent else ""
-    sentence = (
-        f"{task.name}: {'; '.join(guilty)}.{unasked}"
-        if guilty
-        else (
+    if guilty:
+        sentence = f"{task.name}: {'; '.join(guilty)}.{unasked}"
+    elif nothing:
+        sentence = (
+            f"{task.name}: the best model is not shown to know more than guessing, so that there is nothing to take a "
+            f"share of; {'; '.join(row['words'] for row in rows)}.{unasked}"
+        )
+    else:
+        sentence = (
             f"{task.name}: metadata are not shown to tell more than chance, nor do grey levels or the border tell more "
             f"and at least {100 * SHARE:.0f} % of what the best model knows. {'; '.join(row['words'] for row in rows)}."
             f"{unasked}"
         )
-    )
     return rows, [finding("SHORT001", "warning", outcome, title, sentence, offenders=len(guilty))]
 
 

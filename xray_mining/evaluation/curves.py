@@ -191,7 +191,7 @@ def calibration(task: Task, options: EvaluationOptions) -> list[dict[str, Any]]:
                 truth, given, task.owner[known], options.confidence, folds=task.folds[known], again=there
             )
             for number, each in enumerate(found):
-                if each.patients < options.least_patients:
+                if each.patients < options.least_patients or not np.isfinite(each.low):
                     continue
                 rows.append(
                     {

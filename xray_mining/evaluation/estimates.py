@@ -17,7 +17,7 @@ from xray_mining.statistics.calibration import calibration_metrics
 from xray_mining.statistics.classification import called_metrics, group_metrics, macro_auc
 from xray_mining.statistics.errors import error_metrics
 from xray_mining.statistics.estimate import Estimate, owners
-from xray_mining.statistics.resampling import patient_sums, proportion_interval
+from xray_mining.statistics.resampling import SCORE, patient_sums, proportion_interval
 
 CALIBRATION = ("brier", "log_loss", "ece", "calibration_slope", "calibration_intercept")
 
@@ -230,7 +230,7 @@ def _within_limits(error: Array, owner: Array, found: Mapping[str, Estimate], op
     inside = (error >= low.value) & (error <= high.value)
     sums = patient_sums(np.stack([inside, np.ones_like(error)], axis=1), owners(owner, len(error)))
     share, share_low, share_high = proportion_interval(sums, options.confidence)
-    return Estimate(share, share_low, share_high, low.patients, low.images, "Wilson, effective size", low.caution)
+    return Estimate(share, share_low, share_high, low.patients, low.images, SCORE, low.caution)
 
 
 def _binary(task: Task, model: Model, known: Array, options: EvaluationOptions) -> dict[str, Estimate]:

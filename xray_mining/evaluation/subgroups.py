@@ -17,7 +17,7 @@ from xray_mining.statistics.auc import auc
 from xray_mining.statistics.comparison import difference_of_areas, difference_of_means, holm
 from xray_mining.statistics.estimate import Estimate, owners
 from xray_mining.statistics.refit import SCALES, filled, refit_of, widened
-from xray_mining.statistics.resampling import linear_interval, patient_sums, proportion_interval
+from xray_mining.statistics.resampling import SCORE, linear_interval, patient_sums, proportion_interval
 
 COLUMNS = ("patient_sex", "age_band", "view_position", "manufacturer", "archive", "institution", "study_year")
 INTERSECTION = ("patient_sex", "age_band")
@@ -272,7 +272,7 @@ def _cell(task: Task, model: Model, members: Array, options: EvaluationOptions) 
                 folds=task.folds[against],
                 again=None if there is None else there[against],
             )
-            each = Estimate(value, low, high, own, int(here.sum()), "Wilson, effective size", "", tested.p_value)
+            each = Estimate(value, low, high, own, int(here.sum()), SCORE, "", tested.p_value)
             each = _for_folds(task, each, right.astype(np.float64), there, here, metric=metric)
             rows.append(row(task, model, metric, each, operating_point=point.name, threshold=point.threshold))
     return rows

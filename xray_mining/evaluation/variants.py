@@ -179,6 +179,8 @@ def _sentence(task: Task, variant: str, found: Estimate, share: float) -> str:
     if value < 0:
         value, low, high = -value, -high, -low
     part = f", {100 * share:.0f} % of what it knows beyond guessing" if share > 0 else ""
+    if share > 1:  # of next to nothing, a number of percent says nothing
+        part = ", more than all that it knows beyond guessing"
     return (
         f"{WORDS.get(variant, variant)}, the {metric} is {value:.3f}{unit} {way} that of the same {found.images:,} "
         f"images unchanged ({low:.3f} to {high:.3f}{part})"

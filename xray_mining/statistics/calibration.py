@@ -165,7 +165,7 @@ def reliability_curve(
     folds: ArrayLike | None = None,
     again: ArrayLike | None = None,
 ) -> list[Bin]:
-    """Mean probability and share of positives in bins with as many units each; Wilson's interval at effective size.
+    """Mean probability and share of positives in bins with as many units each; a score interval clustered by patient.
 
     `folds` (n,) and `again` (n,), probabilities by another fold's fit, widen it for shared training patients, as a unit
     of a bin might have been in another one (see `refit`).

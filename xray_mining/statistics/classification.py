@@ -9,8 +9,8 @@ from scipy import stats
 
 from xray_mining.statistics.auc import areas_over_folds, logit_interval
 from xray_mining.statistics.estimate import Booleans, Estimate, Floats, Integers, binary, finite, owners
-from xray_mining.statistics.refit import Refit, all_widened, filled, refit_of, widened
-from xray_mining.statistics.resampling import interval, patient_sums, proportion_interval
+from xray_mining.statistics.refit import Refit, all_widened, filled, refit_of
+from xray_mining.statistics.resampling import SCORE, interval, patient_sums, proportion_interval, without_interval
 
 PROPORTIONS = {
     "sensitivity": ((0,), (0, 2)),
@@ -70,7 +70,7 @@ def called_metrics(
 ) -> dict[str, Estimate]:
     """Figures of units called positive or not, (n,) bool, against `labels` (n,), by name.
 
-    Proportions with Wilson's interval at their effective size; balanced_accuracy, f1 and mcc by bootstrap of patients.
+    Proportions with a score interval clustered by patient; balanced_accuracy, f1 and mcc by bootstrap of patients.
     nan where a class is not there. `folds` (n,) and `again` (n,), what another fold's fit calls (1, 0, nan where there
     is none), widen the intervals for shared training patients (see `refit`).
     """
@@ -85,7 +85,7 @@ def called_metrics(
         share = proportion_interval(np.stack([sums[:, hits].sum(1), sums[:, units].sum(1)], axis=1), confidence)
         counted = int((sums[:, units].sum(1) > 0).sum())
         images = int(cells[:, units].sum())
-        found[name] = Estimate(*share, counted, images, "Wilson, effective size")
+        found[name] = Estimate(*share, counted, images, SCORE, without_interval(counted))
     value, low, high = interval(sums, _summaries, confidence, draws, seed)
     for i, name in enumerate(SUMMARIES):
         method = "bootstrap of patients, BCa"
@@ -133,12 +133,11 @@ def compare_called(
     folds: ArrayLike | None = None,
     again: tuple[ArrayLike | None, ArrayLike | None] = (None, None),
 ) -> dict[str, Estimate]:
-    """Paired differences (first minus second) of sensitivity and specificity of two calls, with clustered McNemar p.
+    """Paired differences (first minus second) of sensitivity and specificity of two calls, interval and p of one test.
 
     `folds` (n,) and what other folds' fits of both models call, `again`, as in `called_metrics`.
     """
-    from xray_mining.statistics.comparison import mcnemar
-    from xray_mining.statistics.resampling import linear_interval
+    from xray_mining.statistics.comparison import difference_of_pairs
 
     positive = binary(labels)
     a, b = binary(first), binary(second)
@@ -150,21 +149,18 @@ def compare_called(
         if not len(own):
             continue
         apart = good_a.astype(np.float64) - good_b
-        value = float(apart.mean())
-        low, high, _ = linear_interval(value, (apart - value) / len(apart), own, confidence)
-        count = int(own.max()) + 1
-        each = Estimate(value, low, high, count, len(own), "paired, McNemar", "", mcnemar(good_a, good_b, own))
         there = [None if calls is None else np.asarray(calls, dtype=np.float64)[members] for calls in again]
         refit = refit_of(None if folds is None else np.asarray(folds)[members], own, *there, pair=True)
+        factor = 1.0
         if refit is not None:
             calls_a, calls_b = (
                 filled(calls, given[members].astype(np.float64)) > 0.5
                 for calls, given in zip(there, (a, b), strict=True)
             )
             other = (calls_a == right).astype(np.float64) - (calls_b == right)
-            factor = refit.factor_of_units(apart - value, other - other.mean(), own)
-            each = widened(each, factor, "plain", refit.caution)
-        found[name] = each
+            factor = refit.factor_of_units(apart - apart.mean(), other - other.mean(), own)
+        each = difference_of_pairs(good_a, good_b, own, confidence, widening=factor)
+        found[name] = each if refit is None or not refit.caution else each.with_caution(refit.caution)
     return found
 
 

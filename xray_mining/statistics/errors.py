@@ -10,6 +10,7 @@ from xray_mining.statistics.agreement import spearman, spearman_influence
 from xray_mining.statistics.estimate import Estimate, Floats, finite, of_unequal, owners
 from xray_mining.statistics.refit import all_widened, filled, refit_of, widened
 from xray_mining.statistics.resampling import (
+    SCORE,
     interval,
     linear_interval,
     patient_sums,
@@ -127,9 +128,7 @@ def error_metrics(
     for limit in within:
         near = np.stack([distance <= limit, np.ones_like(true)], axis=1)
         share, share_low, share_high = proportion_interval(patient_sums(near, owner), confidence)
-        found[f"within_{limit:g}"] = Estimate(
-            share, share_low, share_high, count, len(true), "Wilson, effective size", caution
-        )
+        found[f"within_{limit:g}"] = Estimate(share, share_low, share_high, count, len(true), SCORE, caution)
     found["spearman"] = spearman(true, given, owner, confidence).with_caution(caution)
     refit = refit_of(folds, owner, again)
     if refit is None:

@@ -150,27 +150,72 @@ def permutation_p(
     return (exceed + 1) / (draws + 1)
 
 
-def proportion_interval(sums: Floats, confidence: float = 0.95) -> tuple[float, float, float]:
-    """Σ hits / Σ units of patients' sums (P, 2: hits, units), with Wilson's interval at its effective size.
+LEAST_FOR_PROPORTIONS = 5
+"""Patients below which no interval of a proportion is given: none was seen to hold."""
+SCORE = "Wilson's score, clustered by patient"
+_ALIKE = 1.0
+"""How many patients with misses the assumption weighs that a patient's images are all alike."""
 
-    The effective size is what independent units would need for the variance seen between patients (Korn & Graubard);
-    at 0 and 1, where no variance is seen, it is the number of patients. nan without units.
+
+def proportion_interval(sums: Floats, confidence: float = 0.95) -> tuple[float, float, float]:
+    """Σ hits / Σ units of patients' sums (P, 2: hits, units), with a score interval clustered by patient.
+
+    Wilson's, at the size that independent units would need for the variance seen between patients (Korn & Graubard,
+    Survey Methodology 24:193, 1998), with Student's quantile where a patient has several units. Few misses tell little
+    of how alike a patient's images are: the variance is drawn towards that of images all alike, and no end lies
+    closer to 1 (or 0) than it would with fewer misses (or hits). nan without units, and nan ends for fewer than
+    LEAST_FOR_PROPORTIONS patients.
     """
     sums = sums[sums[:, 1] > 0]
     if not len(sums):
         return float("nan"), float("nan"), float("nan")
     hits, units = sums.sum(axis=0)
-    share = hits / units
-    patients = len(sums)
-    size = float(patients)
-    if patients > 1 and 0 < share < 1:
-        residual = sums[:, 0] - share * sums[:, 1]
-        variance = (residual**2).sum() / units**2 * patients / (patients - 1)
-        size = min(share * (1 - share) / variance, units) if variance > 0 else patients
-    z = float(special.ndtri(0.5 + confidence / 2))
+    share = float(hits / units)
+    if len(sums) < LEAST_FOR_PROPORTIONS:
+        return share, float("nan"), float("nan")
+    high = _furthest_end(sums[:, 0], sums[:, 1], confidence)
+    low = 1 - _furthest_end(sums[:, 1] - sums[:, 0], sums[:, 1], confidence)
+    return share, min(low, share), max(high, share)
+
+
+def without_interval(patients: int) -> str:
+    """Why a proportion has no interval; empty where it has one."""
+    few = f"no interval for a proportion of fewer than {LEAST_FOR_PROPORTIONS} patients"
+    return few if patients < LEAST_FOR_PROPORTIONS else ""
+
+
+def _furthest_end(events: Floats, units: Floats, confidence: float) -> float:
+    """The upper end of the share of events, the largest of those that fewer of the same patients' events would have."""
+    patients, total = len(units), float(units.sum())
+    order = np.argsort(-events, kind="stable")
+    counts = np.round(events[order]).astype(np.int64)
+    owner = np.repeat(np.arange(patients), counts)
+    nth = np.arange(len(owner)) - (np.cumsum(counts) - counts)[owner] + 1
+    # With 0, 1, 2, … events, those of the patients with most of them first: together they are as alike as can be.
+    seen = np.arange(len(owner) + 1, dtype=np.float64)
+    squares = np.concatenate([[0.0], np.cumsum(2.0 * nth - 1)])
+    crossed = np.concatenate([[0.0], np.cumsum(units[order][owner])])
+    with_some = np.concatenate([[0], owner + 1]).astype(np.float64)
+    share = seen / total
+    apart = squares - 2 * share * crossed + share**2 * float((units**2).sum())
+    alike = float((units**2).sum()) / total
+    design = np.full(len(seen), alike)
+    clustered = bool((units > 1).any())
+    inner = (share > 0) & (share < 1)
+    found = apart[inner] / total * patients / (patients - 1) / (share[inner] * (1 - share[inner]))
+    telling = np.minimum(with_some, patients)[inner]
+    design[inner] = (found * telling + alike * _ALIKE) / (telling + _ALIKE) if clustered else found
+    size = total / np.maximum(design, 1.0)
+    z = quantile_by_patient(confidence, patients, clustered=clustered)
     middle = (share + z**2 / (2 * size)) / (1 + z**2 / size)
     half = z / (1 + z**2 / size) * np.sqrt(share * (1 - share) / size + z**2 / (4 * size**2))
-    return float(share), float(max(0.0, middle - half)), float(min(1.0, middle + half))
+    return float(min(1.0, (middle + half).max()))
+
+
+def quantile_by_patient(confidence: float, patients: int, *, clustered: bool) -> float:
+    """How many standard errors an interval reaches: normal, or Student's where a variance between patients is used."""
+    tail = 0.5 + confidence / 2
+    return float(stats.t.ppf(tail, patients - 1) if clustered else special.ndtri(tail))
 
 
 def linear_interval(
