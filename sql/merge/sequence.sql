@@ -21,6 +21,7 @@ described as (
         raw_images.patient_key,
         raw_images.study_key,
         raw_images.study_day,
+        raw_images.day_offset,
         follow_ups.follow_up,
         raw_images.age_years,
         settled.place

@@ -10,6 +10,8 @@ from functools import lru_cache
 
 import polars as pl
 
+# A column is looked at in pieces: one of millions of cells would take hundreds of megabytes in each process.
+_CELLS_AT_ONCE = 50_000
 _MISSING = frozenset(("", "na", "n/a", "nan", "none", "null", "nat", "<na>", "#n/a", "#na", "n.a.", "nil", "missing"))
 _TRUTHS = {
     **dict.fromkeys(("yes", "true", "y", "t", "ja", "oui", "si", "sí", "wahr"), 1.0),
@@ -87,13 +89,14 @@ def stated(cell: str | None) -> str | None:
 
 def number_style(column: pl.Series) -> NumberStyle:
     """How a text column writes its numbers."""
-    cells = column.drop_nulls().str.strip_chars()
-    numbers = cells.filter(cells.str.contains(_SHOWS_NO_TRUTH))
-    return NumberStyle(
-        comma=bool(numbers.str.contains(_SHOWS_COMMA).any()),
-        dot=bool(numbers.str.contains(_SHOWS_DOT).any()),
-        truths=bool(numbers.str.contains(_ZERO_OR_ONE).all()),
-    )
+    comma, dot, truths = False, False, True
+    for part in column.to_frame().iter_slices(_CELLS_AT_ONCE):
+        cells = part.to_series().drop_nulls().str.strip_chars()
+        numbers = cells.filter(cells.str.contains(_SHOWS_NO_TRUTH))
+        comma = comma or bool(numbers.str.contains(_SHOWS_COMMA).any())
+        dot = dot or bool(numbers.str.contains(_SHOWS_DOT).any())
+        truths = truths and bool(numbers.str.contains(_ZERO_OR_ONE).all())
+    return NumberStyle(comma, dot, truths)
 
 
 def read_number(cell: str | None, style: NumberStyle = NumberStyle(), unit: str = "") -> Number:
@@ -158,6 +161,7 @@ _YEAR_FIRST = re.compile(rf"([0-9]{{4}})([-./])([0-9]{{1,2}})\2([0-9]{{1,2}}){_T
 _YEAR_LAST = re.compile(rf"([0-9]{{1,2}})\s*([-./])\s*([0-9]{{1,2}})\s*\2\s*([0-9]{{4}}){_TIME}")
 _DAY_WORD_YEAR = re.compile(rf"([0-9]{{1,2}})(?:st|nd|rd|th)?[ .\-/]*([^\W\d_]+)[ .,\-/]*([0-9]{{4}}){_TIME}", re.I)
 _WORD_DAY_YEAR = re.compile(rf"([^\W\d_]+)[ .\-/]*([0-9]{{1,2}})(?:st|nd|rd|th)?[ .,\-/]+([0-9]{{4}}){_TIME}", re.I)
+_TWO_AND_YEAR = r"^([0-9]{1,2})\s*[-./]\s*([0-9]{1,2})\s*[-./]\s*[0-9]{4}"
 _PARTIAL = re.compile(r"[0-9]{4}(?:\.0)?|[0-9]{4}[-./][0-9]{1,2}|[0-9]{1,2}[-./][0-9]{4}|[0-9]{6}")
 _MONTHS = {
     word: number
@@ -200,11 +204,13 @@ def day_style(column: pl.Series, stated_format: str | None = None) -> DayStyle:
     """How a text column writes its days, by the format that its owner states, or by days after the twelfth."""
     if stated_format is not None:
         return DayStyle(order_of_format(stated_format) or "")
-    cells = column.drop_nulls().str.strip_chars()
-    pairs = cells.str.extract_groups(r"^([0-9]{1,2})\s*[-./]\s*([0-9]{1,2})\s*[-./]\s*[0-9]{4}").struct.unnest()
-    first, second = (pairs[name].cast(pl.Int64, strict=False) for name in ("1", "2"))
-    day_first = bool(((first > 12) & (second <= 12)).any())
-    month_first = bool(((second > 12) & (first <= 12)).any())
+    day_first, month_first = False, False
+    for part in column.to_frame().iter_slices(_CELLS_AT_ONCE):
+        cells = part.to_series().drop_nulls().str.strip_chars()
+        pairs = cells.str.extract_groups(_TWO_AND_YEAR).struct.unnest()
+        first, second = (pairs[name].cast(pl.Int64, strict=False) for name in ("1", "2"))
+        day_first = day_first or bool(((first > 12) & (second <= 12)).any())
+        month_first = month_first or bool(((second > 12) & (first <= 12)).any())
     if day_first != month_first:
         return DayStyle("dmy" if day_first else "mdy")
     return DayStyle("both" if day_first else "")
