@@ -1,19 +1,23 @@
 -- question: how a chest changes within a patient over the years
 -- one row: one frontal image of a patient with at least two, far enough apart
--- note: time is counted by the days of the studies, or by ages where a patient has none
+-- note: time is counted by the days of the studies, or by their offsets or by ages where a patient
+-- has none
 -- parameter: $least_days integer = 365  days between a patient's first and last image
 -- parameter: $least_images integer = 2  images of a patient
 -- target: age_years number years
 -- made of: age_years
 -- target: years_since_first number years
--- made of: study_day, age_years
+-- made of: study_day, day_offset, age_years
 -- example: xray-mining cohort longitudinal --param least_days=730
 with
 -- step: files that are there, one of each exposure
 present as (
     select
         image_key, study_key, patient_key, patient_source, view_position, age_years,
-        age_topcoded, study_day, patient_sequence
+        age_topcoded, patient_sequence,
+        if(
+            count(study_day) over (partition by patient_key) = 0, day_offset, study_day
+        ) as study_day
     from eligible
 ),
 

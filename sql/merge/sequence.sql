@@ -1,7 +1,8 @@
 -- question: in which order a patient's images were made, and what says so
 -- one row: one kept image of a patient with several, from 1, the earliest
 -- example: run by `xray-mining merge`
--- note: by the day of the study, else the follow-up number, else the age, each where it is known of
+-- note: by the day of the study (or its offset, of a patient without days), else the
+-- follow-up number, else the age, each where it is known of
 -- all of the patient's images; then by what is known of some (unknown before known); then as the
 -- set lists its images, which is an order, but says nothing of time
 create temp table sequenced as
@@ -20,8 +21,12 @@ described as (
         raw_images.rowid as raw_row,
         raw_images.patient_key,
         raw_images.study_key,
-        raw_images.study_day,
-        raw_images.day_offset,
+        -- offsets of one patient count from one day; beside days of the calendar they tell nothing
+        if(
+            count(raw_images.study_day) over (partition by raw_images.patient_key) = 0,
+            raw_images.day_offset,
+            raw_images.study_day
+        ) as study_day,
         follow_ups.follow_up,
         raw_images.age_years,
         settled.place

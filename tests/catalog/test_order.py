@@ -220,3 +220,36 @@ def nih(tmp_path_factory, shared):
     workspace = Workspace.create(parent / "workspace")
     ingest(workspace, IngestRequest(folder=parent / "nih", name="nih", metadata_only=True, jobs=1), IngestOptions())
     return workspace
+
+
+def test_offsets_order_the_images_of_a_patient_without_days(workspace, put, make):
+    offsets, days = [5.5, -2.0, 0.0], [None, 40, 30]
+    rows = [make.image(n, patient=0, study_day=None, day_offset=offsets[n], age_years=50.0) for n in range(3)]
+    # Beside days of the calendar an offset from another day tells nothing.
+    rows += [make.image(10 + n, patient=1, study_day=days[n], day_offset=offsets[n], age_years=50.0) for n in range(3)]
+    put(Images, rows)
+    order = sql(workspace, "select patient_key, day_offset, sequence_by from images order by 1, patient_sequence")
+    by_patient = order.partition_by("patient_key", as_dict=True, maintain_order=True, include_key=False)
+    assert sorted(frame.rows() for frame in by_patient.values()) == [
+        [(-2.0, None), (0.0, "day"), (5.5, "day")],
+        [(5.5, None), (0.0, "unknown"), (-2.0, "day")],
+    ]
+
+
+def test_longitudinal_counts_time_by_offsets_where_there_are_no_days(workspace, put, make):
+    rows = [
+        make.image(
+            2 * patient + n,
+            patient=patient,
+            study_key=make.key("study", 2 * patient + n),
+            study_day=None,
+            day_offset=n * (800.0 if patient % 2 else 10.0),
+            age_years=50.0,
+            view_position="PA",
+        )
+        for patient in range(40)
+        for n in range(2)
+    ]
+    put(Images, rows)
+    members = freeze(workspace, "longitudinal", "years").members()
+    assert members["patient_key"].n_unique() == 20

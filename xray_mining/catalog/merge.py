@@ -23,7 +23,7 @@ from xray_mining.records.tables import ALL
 from xray_mining.records.vectors import FeatureSets
 from xray_mining.workspace import Workspace, asset, digest_of, lock, write_atomically
 
-VERSION = 3
+VERSION = 4
 """Raised whenever merge would make other tables from the same parts."""
 UID_REUSED_BITS = 12
 """Perceptual hashes of 64 bits that differ in more are clearly of different pictures: copies of one exposure in other

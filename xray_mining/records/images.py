@@ -99,7 +99,8 @@ class Images(Record):
         min=1,
     )
     sequence_by = choice(
-        "what tells that the patient's image before it is earlier: day of the study, follow-up number or age; both are "
+        "what tells that the patient's image before it is earlier: day (or offset, of a patient without days) of "
+        "the study, follow-up number or age; both are "
         "of one study; unknown where only one of the two has a day, number or age; or nothing but the order of files",
         SEQUENCES,
         nullable=True,
