@@ -13,7 +13,7 @@ from scipy import stats
 
 from xray_mining.statistics.auc import area_difference, area_estimate, areas_over_folds, average_precision
 from xray_mining.statistics.calibration import calibration_metrics
-from xray_mining.statistics.classification import called_metrics
+from xray_mining.statistics.classification import PROPORTIONS, called_metrics
 from xray_mining.statistics.comparison import difference_of_means, mcnemar
 from xray_mining.statistics.errors import compare_errors, error_metrics
 
@@ -177,7 +177,9 @@ def test_intervals_cover(name):
 def test_intervals_cover_in_ten_thousand_draws(name):
     draws_of["bootstrap"] = 2000
     for metric, held in coverage(CELLS[name](), 10_000).items():
-        assert 0.94 <= held <= 0.96, f"{metric}: {held}"
+        # The score interval of a proportion holds at few patients, and is a little wide elsewhere.
+        most = 0.98 if metric in PROPORTIONS or metric.startswith("within_") else 0.96
+        assert 0.94 <= held <= most, f"{metric}: {held}"
 
 
 def null_p(rng: np.random.Generator, images: int) -> dict[str, float]:
