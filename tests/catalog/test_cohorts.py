@@ -214,10 +214,6 @@ def test_groups_of_few_are_not_counted_out(workspace, put, make):
         (HEADER.replace("number years", "colour") + BODY, "must read like"),
         (HEADER.replace("integer = 20", "integer = twenty") + BODY, "not of type integer"),
         (HEADER.replace("integer", "whole") + BODY, "must read like"),
-        (
-            HEADER + BODY.replace("age_years from everybody", "null::double as age_years from everybody"),
-            "null for every",
-        ),
         (HEADER + BODY.replace("age_years from everybody", "age_years, random() as x from everybody"), "run to run"),
         (HEADER + BODY.replace("age_years from everybody", "age_years, 'middle' as split from everybody"), "'middle'"),
         *(
@@ -226,11 +222,6 @@ def test_groups_of_few_are_not_counted_out(workspace, put, make):
                 "weight",
             )
             for weight in ("-1", "'nan'::double", "'inf'::double", "null::double", "'heavy'")
-        ),
-        (
-            HEADER.replace("age_years number years", "patient_sex binary positive='X'")
-            + BODY.replace("age_years from e", "patient_sex from e").replace("image_key, age_years fro", "* fro"),
-            "two labels",
         ),
     ],
 )

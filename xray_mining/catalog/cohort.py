@@ -138,7 +138,8 @@ def freeze(  # noqa: PLR0917  the joint that a study's stage calls
             counted = (*flow.count(con, tree, values, asked.where, chosen["image_key"]), flow.of_members(members))
             _stop_at(_offenders(con, members), f"cohort {name}")
             sentences = (*_sentences(con, asked, values, members, chosen), *order.sentences(con, asked.text, tree))
-            targets, typed_targets = _targets(chosen, asked)
+            targets, typed_targets, unusable = _targets(chosen, asked)
+            sentences += tuple(f"{asked.where}: {reason}; no experiment can use it" for reason in unusable.values())
             typed_targets = made_of.guessed(con, typed_targets, targets)
             unsaid = [each for each in typed_targets if each.made_of_from != "header"]
             sentences += tuple(f"MADE001: {made_of.sentence(name, each)}" for each in unsaid)
@@ -159,6 +160,7 @@ def freeze(  # noqa: PLR0917  the joint that a study's stage calls
             catalog_digest=about["digest"],
             store=store if needs_pixels else "",
             sentences=sentences,
+            unusable=unusable,
         ).save(
             workspace,
             members.with_columns(pl.lit(name).alias("cohort"), pl.lit(digest).alias("cohort_digest")),
@@ -341,9 +343,17 @@ def _require_pixels(con: duckdb.DuckDBPyConnection, members: pl.DataFrame, store
         )
 
 
-def _targets(chosen: pl.DataFrame, asked: CohortQuery) -> tuple[pl.DataFrame, tuple[Target, ...]]:
-    """CohortTargets without the digest, and the header's targets with their classes."""
+class _Unusable(Exception):
+    """These members leave nothing to learn of a target; whether that matters, experiments say."""
+
+
+def _targets(chosen: pl.DataFrame, asked: CohortQuery) -> tuple[pl.DataFrame, tuple[Target, ...], dict[str, str]]:
+    """CohortTargets without the digest, the header's targets with their classes, and why others cannot be used.
+
+    An archive of one sex has one label of patient_sex: that must not stop a cohort of which only ages are asked.
+    """
     frames, typed_targets = [], []
+    unusable: dict[str, str] = {}
     for target in asked.header.targets:
         if target.name not in chosen.columns:
             raise UserError(
@@ -351,7 +361,11 @@ def _targets(chosen: pl.DataFrame, asked: CohortQuery) -> tuple[pl.DataFrame, tu
                 + str(unknown_name("columns", target.name, chosen.columns))
             )
         column = chosen[target.name]
-        values, labels, classes = _values(column, target, asked.where)
+        try:
+            values, labels, classes = _values(column, target, asked.where)
+        except _Unusable as reason:
+            unusable[target.name] = str(reason)
+            continue
         typed_targets.append(replace(target, classes=classes))
         frames.append(
             pl.DataFrame(
@@ -366,7 +380,7 @@ def _targets(chosen: pl.DataFrame, asked: CohortQuery) -> tuple[pl.DataFrame, tu
         )
     empty = CohortTargets.create_empty().drop("cohort_digest")
     long = pl.concat([empty.select("image_key", "target", "value", "label"), *frames])
-    return long.sort("image_key", "target"), tuple(typed_targets)
+    return long.sort("image_key", "target"), tuple(typed_targets), unusable
 
 
 def _values(
@@ -377,13 +391,13 @@ def _values(
         f"cast it in the last SELECT, or declare another kind"
     )
     if column.null_count() == len(column):
-        raise UserError(f"{where}: target '{target.name}' is null for every member; leave it out, or select who has it")
+        raise _Unusable(f"target '{target.name}' is null for every member")
     if target.kind in ("number", "ordinal"):
         if not column.dtype.is_numeric():
             raise wrong
         values = column.cast(pl.Float64)
         if values.is_nan().any() or values.is_infinite().any():
-            raise UserError(f"{where}: target '{target.name}' is not finite for every member; leave those out")
+            raise _Unusable(f"target '{target.name}' is not finite for every member")
         if target.kind == "ordinal" and (values.drop_nulls() != values.drop_nulls().round()).any():
             raise wrong
         return values, [None] * len(column), ()
@@ -393,13 +407,13 @@ def _values(
     if target.kind == "binary":
         others = [label for label in found if label != target.positive]
         if target.positive not in found or len(others) != 1:
-            raise UserError(
-                f"{where}: target '{target.name}' must have two labels, '{target.positive}' and another; it has "
+            raise _Unusable(
+                f"target '{target.name}' must have two labels, '{target.positive}' and another, and has "
                 f"{', '.join(map(repr, found[:5]))}{', …' if len(found) > 5 else ''}"
             )
         found = [others[0], target.positive]
     if len(found) < 2:
-        raise UserError(f"{where}: target '{target.name}' has one label only, '{found[0]}'; select at least two groups")
+        raise _Unusable(f"target '{target.name}' has one label only, '{found[0]}'")
     return [found.index(label) if label is not None else None for label in column], column, tuple(found)
 
 

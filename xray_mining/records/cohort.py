@@ -73,6 +73,8 @@ class FrozenCohort:
     """The pixel store in which every member is known to be; empty where that was not asked for."""
     sentences: tuple[str, ...] = ()
     """What a reader must know, as cells that could not be filled."""
+    unusable: Mapping[str, str] = field(default_factory=dict)
+    """Targets of the header of which these members leave nothing to learn, each with the reason."""
     folder: Path = field(default=Path(), compare=False)
 
     @classmethod
@@ -126,6 +128,11 @@ class FrozenCohort:
         for each in self.targets:
             if each.name == name:
                 return each
+        if name in self.unusable:
+            raise UserError(
+                f"cohort {self.name}: {self.unusable[name]}; select members who differ in it, or leave out the "
+                f"experiments on it"
+            )
         raise unknown_name(f"cohort {self.name}, target", name, [each.name for each in self.targets])
 
     def rotations(self) -> int:

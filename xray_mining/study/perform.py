@@ -161,6 +161,10 @@ def _cohort(study: Study, workspace: Workspace, keys: tuple[str, ...], job: Job)
     options = study.cohorts[keys[0]]
     name = study.cohort_name(keys[0])
     cohort = freeze(workspace, options.query, name, options.parameters, options.folds, options.salt)
+    for experiment in study.experiments.values():
+        if experiment.cohort == keys[0]:
+            # Refuses a target of which these members leave nothing to learn, before anything is fitted.
+            cohort.target(experiment.target)
     folder = workspace.cohort(name, cohort.digest).relative_to(workspace.root)
     images, patients = cohort.flow[-1].images, cohort.flow[-1].patients
     said = f"{images:,} images of {patients:,} patients"
