@@ -124,6 +124,12 @@ class Workspace:
         with write_atomically(self.root / MARKER) as scratch:
             scratch.write_text(text, encoding="utf-8")
 
+    def private_archives(self) -> list[str]:
+        """Archives whose domain has a key of its own, which all have but public sets."""
+        keys = self.private / "keys"
+        archives = self.settings.archives.items()
+        return sorted(name for name, each in archives if (keys / f"{each.domain}.key").is_file())
+
     @property
     def private(self) -> Path:
         """The folder beside the workspace, mode 700, for keys, paths, logs and real command lines."""

@@ -3,7 +3,8 @@
 -- parameter: $store text = ''  the pixel store
 -- parameter: $least_patients integer = 10  strata of fewer patients are left out
 -- parameter: $pictures integer = 4  of each stratum
--- parameter: $unexamined boolean = false  those too of which nobody said that they bear no letters
+-- parameter: $unexamined boolean = false  those too whose headers do not deny letters
+-- parameter: $private text = ''  archives, with commas between, that show none unless $unexamined
 -- example: read by `xray-mining archive-report`
 with
 fit as (
@@ -22,6 +23,7 @@ fit as (
         and images.age_years is not null
         and (len(images.quality_flags) = 0 or images.quality_flags = ['low_resolution'])
         and coalesce(images.burned_in_text, if($unexamined, 'no', 'not said')) = 'no'
+        and ($unexamined or not list_contains(string_split($private, ','), images.archive))
 ),
 
 one_each as (

@@ -131,6 +131,7 @@ def test_an_average_is_the_mean_of_its_age(study):
 
 def test_flagged_radiographs_and_ones_with_letters_are_no_cases(study):
     from xray_mining.records.images import Images
+    from xray_mining.workspace import ArchiveSettings
 
     made = study(patients=1500)
     path = made.workspace.parts("made", "images") / "00000.parquet"
@@ -150,6 +151,16 @@ def test_flagged_radiographs_and_ones_with_letters_are_no_cases(study):
     cases = Pictures.read([made.workspace.evaluation("made") / "pictures.parquet"]).filter(pl.col("kind") == "case")
     seen = flagged.filter(pl.col("image_key").is_in(cases["image_key"].to_list()))
     assert cases.height and set(seen["patient_sex"]) == {"F"} and set(seen["view_position"]) == {"PA"}
+
+    # A private archive: no picture was examined, so its owner is asked first.
+    known = ArchiveSettings(domain="made", adapter="generic", order=0)
+    made.workspace.save(made.workspace.settings.model_copy(update={"archives": {"made": known}}))
+    (made.workspace.private / "keys").mkdir(exist_ok=True)
+    (made.workspace.private / "keys" / "made.key").write_text("ab" * 32)
+    for asked, shown in ((False, 0), (True, cases.height)):
+        evaluate(made.workspace, "made", QUICK.model_copy(update={"show_unexamined": asked}))
+        frame = Pictures.read([made.workspace.evaluation("made") / "pictures.parquet"])
+        assert frame.filter(pl.col("kind") == "case").height == shown
 
 
 def test_nothing_to_score_is_one_sentence(make):

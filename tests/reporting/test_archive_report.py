@@ -92,6 +92,7 @@ def test_the_page_says_what_the_json_says(words):
         "1 of 245 files or frames shows what an earlier one shows.",
         "1 image is flagged blank.",
         "The list is cut: 0 of 40 rows are shown, the others hold 240 images",
+        "Letters are declared by the header; pictures were not examined.",
         "2 images with a quality flag or letters in them are never shown.",
     ):
         assert sentence in words, sentence
@@ -169,6 +170,19 @@ def test_pictures_that_nobody_examined_for_letters_are_shown_only_where_asked(tm
     assert overview(workspace, unexamined=True).shown.height == 16
     said = archive_report(workspace)
     assert said.pictures == 0 and "--show-unexamined" in Path(said.page).read_text(encoding="utf-8")
+    assert archive_report(workspace, show_unexamined=True).pictures == 16
+
+
+def test_pictures_of_a_private_archive_wait_for_the_owners_word(tmp_path):
+    workspace = EXAMPLE.write_archive(tmp_path / "workspace")
+    keys = workspace.private / "keys"
+    keys.mkdir()
+    for each in workspace.settings.archives.values():
+        (keys / f"{each.domain}.key").write_text("ab" * 32)
+    said = archive_report(workspace)
+    text = Path(said.page).read_text(encoding="utf-8")
+    assert said.pictures == 0
+    assert "private, and letters are declared by the header; pictures were not examined (--show-unexamined" in text
     assert archive_report(workspace, show_unexamined=True).pictures == 16
 
 

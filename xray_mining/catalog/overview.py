@@ -87,7 +87,9 @@ class Overview:
     catalog_digest: str = ""
     has_pictures: bool = False
     unexamined: bool = False
-    """Pictures that nobody looked at for letters may be shown."""
+    """Pictures may be shown whatever their headers say of letters, and those of private archives: none was examined."""
+    private: tuple[str, ...] = ()
+    """Archives that are no public sets."""
     shown: pl.DataFrame = field(default_factory=pl.DataFrame)
     """Which pictures stand for each stratum: patient_sex, age_from, patients, image_key. Never written to a file."""
 
@@ -102,7 +104,7 @@ def overview(
     """Run every archive query, leave out what is too small or too long, and say what is odd.
 
     `least_patients` 1 and `listed_rows` None give everything as it is. `unexamined` lets pictures be shown of which
-    nobody said that they bear no letters: for public sets.
+    no header says that they bear no letters, and those of private archives: no picture was examined.
     """
     names = [name for name in queries(asset("sql/reports")) if name.startswith(PREFIX)]
     store = workspace.settings.store or ""
@@ -114,6 +116,7 @@ def overview(
             "least_patients": max(least_patients, 1),
             "pictures": PICTURES_OF_STRATUM,
             "unexamined": unexamined,
+            "private": ",".join(workspace.private_archives()),
         }
         shown = run_file(con, "reports/pictures_of_strata", asked)
     tables, cut = {}, {}
@@ -154,6 +157,7 @@ def overview(
         read_about(workspace.catalog)["digest"],
         bool(store),
         unexamined,
+        tuple(workspace.private_archives()),
         shown,
     )
 

@@ -33,7 +33,9 @@ def archive_report(
     show_unexamined: Annotated[
         bool,
         typer.Option(
-            "--show-unexamined", help="show pictures that nobody examined for burned-in letters: for public sets"
+            "--show-unexamined",
+            help="show pictures of private archives, and those whose headers do not say that they bear no letters: no "
+            "picture was examined",
         ),
     ] = False,
     as_json: JsonOption = False,

@@ -194,6 +194,7 @@ class _Written:
         """Average radiographs of the largest cohort and cases of every task, where the pixel store is there."""
         rows: list[dict[str, Any]] = []
         # Rows of averages of overlapping cohorts side by side would only confuse.
+        private = self.workspace.private_archives()
         largest = max(self.found.cohorts.values(), key=lambda cohort: cohort.members().height, default=None)
         for cohort in self.found.cohorts.values():
             store = pictures.open_store(self.workspace, cohort)
@@ -210,7 +211,7 @@ class _Written:
                     drawn += pictures.averages(store, cohort, self.found.attributes, self.options)
                 for task in self.found.tasks:
                     if task.cohort.name == cohort.name:
-                        drawn += pictures.cases(store, task, choices[task.name], self.options)
+                        drawn += pictures.cases(store, task, choices[task.name], self.options, private)
             except UserError as error:
                 sentence = f"{cohort.name}: {error}"
                 self.findings.append(finding("EVAL010", "warning", "failed", title, sentence, about=cohort.name))

@@ -27,6 +27,7 @@ class EvaluationOptions(BaseModel, extra="forbid", frozen=True):
     age_band_years: int = Field(10, ge=1, le=50)
     show_unexamined: bool = Field(
         False,
-        description="show single radiographs of which nobody said that they bear no letters, and list suspect labels "
+        description="show single radiographs of private archives, and those whose header does not say that they bear "
+        "no letters (declared by the header; pictures were not examined), and list suspect labels "
         "by the keys of their radiographs: for public sets",
     )

@@ -1,6 +1,6 @@
 """The pictures that the page shows: average radiographs by sex and age, and best, median and worst cases."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 import numpy as np
@@ -112,11 +112,14 @@ def _weighted_mean(store: PixelStore, keys: Sequence[str], weights: Array) -> Ar
     return np.clip(mean / full * 255, 0, 255).round().astype(np.uint8)
 
 
-def cases(store: PixelStore, task: Task, choice: Choice, options: EvaluationOptions) -> list[dict[str, Any]]:
+def cases(
+    store: PixelStore, task: Task, choice: Choice, options: EvaluationOptions, private: Collection[str] = ()
+) -> list[dict[str, Any]]:
     """Rows of pictures: the best model's best, median and worst test radiographs, one a patient.
 
-    Left out: flagged ones, ones with letters or (but for public sets) not looked at for letters, and ones whose
-    patients are rarer than the least cell (sex and age band).
+    Left out: flagged ones, ones with letters or (unless asked for) whose header does not say that they have none and
+    all of `private` archives, as no picture was examined, and ones whose patients are rarer than the least cell (sex
+    and age band).
     """
     model = task.models.get(choice.best)
     if model is None or task.level != "image" or task.target.kind == "group":
@@ -129,7 +132,9 @@ def cases(store: PixelStore, task: Task, choice: Choice, options: EvaluationOpti
     frame = frame.with_columns(pl.col("patient_key").n_unique().over("patient_sex", "_band").alias("_cell"))
     frame = fit_to_show(frame).filter(pl.col("_cell") >= options.least_patients)
     if not options.show_unexamined:
-        frame = frame.filter(pl.col("burned_in_text") == "no")
+        # What a header says of letters is a claim: single pictures of a private archive wait for the owner's word.
+        declared = pl.col("burned_in_text") == "no"
+        frame = frame.filter(declared & ~pl.col("archive").is_in(list(private)))
     frame = frame.sort("_loss", "unit_key").unique("patient_key", keep="last", maintain_order=True)
     frame = frame.sort("_loss", "unit_key")
     frame = frame.filter(pl.Series(store.has(frame["unit_key"].to_list()), dtype=pl.Boolean))

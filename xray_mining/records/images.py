@@ -107,7 +107,11 @@ class Images(Record):
     )
     pixel_spacing_mm = number("distance of pixel centres, both directions alike", "mm", min=0)
     pixel_spacing_source = text("the element that gave it: pixel_spacing, imager_pixel_spacing, …", nullable=True)
-    burned_in_text = choice("BurnedInAnnotation as declared, or found", ("declared", "detected", "no"), nullable=True)
+    burned_in_text = choice(
+        "whether letters are burned in: declared by the header; pictures were not examined",
+        ("declared", "detected", "no"),
+        nullable=True,
+    )
     quality_flags = dy.List(
         dy.String(regex=one_of(QUALITY_FLAGS)),
         description="what is wrong with the picture",

@@ -16,12 +16,22 @@ def build(results: ArchiveResults) -> Section:
     """One gallery a sex, in the order of age."""
     title, least = "Pictures", results.overview.least_patients
     strata = results.table("strata").row(0, named=True)
+    waiting = results.overview.private if not results.overview.unexamined else ()
+    unasked = (
+        f"{', '.join(waiting)}: private, and letters are declared by the header; pictures were not examined "
+        f"(--show-unexamined shows them)"
+        if waiting
+        else ""
+    )
     if not results.pictures:
         if not results.overview.has_pictures:
             why = "the workspace has no pixel store: the archive was ingested with --metadata-only"
+        elif waiting and strata["strata"]:
+            why = unasked
         elif strata["not_looked_at"] and not results.overview.unexamined:
             why = (
-                f"of {strata['not_looked_at']:,} images nobody said that they bear no letters, and no sex and age band "
+                f"of {strata['not_looked_at']:,} images no header says that they bear no letters (pictures were not "
+                f"examined), and no sex and age band "
                 f"holds {least} patients with others (--show-unexamined shows those of a public set)"
             )
         elif not strata["strata"]:
@@ -50,7 +60,10 @@ def build(results: ArchiveResults) -> Section:
     if flagged:
         said.append(f"{flagged:,} images with a quality flag or letters in them are never shown.")
     if unseen and results.overview.unexamined:
-        said.append(f"In {unseen:,} of the others nobody looked for letters.")
+        said.append(f"Of {unseen:,} of the others the header says nothing of letters.")
     elif unseen:
-        said.append(f"{unseen:,} others, of which nobody said that they bear no letters, are not shown.")
+        said.append(f"{unseen:,} others, of which no header says that they bear no letters, are not shown.")
+    if waiting:
+        said.append(f"No picture is shown of {unasked}.")
+    said.append("Letters are declared by the header; pictures were not examined.")
     return Section("gallery", title, " ".join(said), tuple(blocks))

@@ -13,7 +13,7 @@ _FLAGS = {
     "border": ("border", "a frame of one grey around the picture"),
     "low_resolution": ("low resolution", "fewer than 256 pixels on the longer side"),
     "not_frontal": ("not frontal", "neither PA nor AP"),
-    "burned_in": ("burned-in letters", "letters in the picture, declared or found"),
+    "burned_in": ("burned-in letters", "letters in the picture: declared by the header; pictures were not examined"),
     "impossible_age": ("impossible age", "the stated age is none"),
     "bounded_age": ("bounded age", "only a bound of the age is stated, such as <5"),
     "unread_sex": ("unread sex", "the stated sex is no word that is known"),

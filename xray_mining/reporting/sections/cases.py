@@ -22,8 +22,9 @@ def build(results: Results) -> Section:
         return Section(
             "cases",
             title,
-            "No case is shown: there were no pictures, too few test patients, or nobody said that the radiographs bear "
-            "no letters (`show_unexamined: true` under `evaluation` in the study file shows those of a public set).",
+            "No case is shown: there were no pictures, too few test patients, the archive is private or no header "
+            "says that its radiographs bear no letters, which is declared by the header; pictures were not examined "
+            "(`show_unexamined: true` under `evaluation` in the study file shows them all the same).",
         )
     blocks: list[Block] = []
     for task in results.tasks:
@@ -62,4 +63,5 @@ def _left_out(results: Results) -> str:
         return f"{said}."
     said += f", nor are {told['left_out']:,} images with letters or a quality flag other than low resolution"
     unseen = told.get("not_looked_at", 0)
-    return f"{said}; of {unseen:,} images nobody looked for these." if unseen else f"{said}."
+    said += f"; of {unseen:,} images no header tells of letters" if unseen else ""
+    return f"{said}. Letters are declared by the header; pictures were not examined."

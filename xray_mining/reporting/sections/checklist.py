@@ -79,7 +79,7 @@ def _identity(results: Results) -> str:
         for row in rows.sort("level_order").iter_rows(named=True)
     )
     if letters:
-        said += f" Letters in the picture, by patient: {letters}."
+        said += f" Letters in the picture, by patient: {letters} (declared by the header; pictures were not examined)."
     shown = results.pictures.filter(pl.col("kind") == "case").height
     return f"{said} Radiographs of single patients on this page: {shown}."
 
