@@ -10,7 +10,7 @@ from scipy import stats
 from xray_mining.catalog.order import latest_of
 from xray_mining.evaluation.choice import Choice
 from xray_mining.evaluation.comparisons import Smallest
-from xray_mining.evaluation.estimates import probabilities, probabilities_again
+from xray_mining.evaluation.estimates import probabilities
 from xray_mining.evaluation.gather import Array, Model, Task, finding
 from xray_mining.evaluation.options import EvaluationOptions
 from xray_mining.evaluation.rows import number
@@ -20,8 +20,7 @@ from xray_mining.records.cohort import FrozenCohort
 from xray_mining.statistics.auc import area_estimate, areas_over_folds, without_skill
 from xray_mining.statistics.comparison import benjamini_hochberg, difference_of_areas, difference_of_means, holm
 from xray_mining.statistics.errors import compare_errors
-from xray_mining.statistics.estimate import Estimate, owners
-from xray_mining.statistics.refit import filled, refit_of
+from xray_mining.statistics.estimate import Estimate
 
 SHORTCUTS = {
     "metadata": "maker, site, view, year and the like, without the picture",
@@ -415,8 +414,7 @@ def _gap(task: Task, model: Model, first: Array, place: Array, options: Evaluati
     first = first[place]
     if task.is_number:
         error = np.abs(model.values[place] - task.truth[place])
-        again = None if model.again is None else np.abs(model.again[place] - task.truth[place])
-        found = difference_of_means(error, first, owner, options.confidence, folds=task.folds[place], again=again)
+        found = difference_of_means(error, first, owner, options.confidence)
     else:
         found = difference_of_areas(
             task.truth[place],
@@ -424,7 +422,6 @@ def _gap(task: Task, model: Model, first: Array, place: Array, options: Evaluati
             first,
             owner,
             task.folds[place],
-            again=model.again_of(place),
             confidence=options.confidence,
         )
     return found if np.isfinite(found.p_value) else None
@@ -500,15 +497,7 @@ def drift_over_years(task: Task, options: EvaluationOptions, choice: Choice) -> 
     if given is None:
         return [], [finding("DRIFT002", "warning", "not_applicable", title, f"{task.name}: has no probabilities.")]
     loss = np.abs(given - task.truth)[known]
-    there = model.again_of(known) if task.is_number else probabilities_again(task, model, given, known)
-    slope, low, high, p = _slope(
-        years[known],
-        loss,
-        task.owner[known],
-        options.confidence,
-        folds=task.folds[known],
-        again=None if there is None else np.abs(there - task.truth[known]),
-    )
+    slope, low, high, p = _slope(years[known], loss, task.owner[known], options.confidence)
     unit = f" {task.target.unit}" if task.is_number and task.target.unit else ""
     words = f"the absolute error changes by {slope:.3f}{unit} a year ({low:.3f} to {high:.3f})"
     row = _row(
@@ -530,10 +519,11 @@ def drift_over_years(task: Task, options: EvaluationOptions, choice: Choice) -> 
     return [row], [finding("DRIFT002", "warning", outcome, title, f"{task.name}: {words}.", offenders=int(failed))]
 
 
-def _slope(
-    x: Array, y: Array, owner: Array, confidence: float, *, folds: Array | None = None, again: Array | None = None
-) -> tuple[float, float, float, float]:
-    """Least-squares slope of y on x with a Student interval and p, variance by patient; `again` is y by other fits."""
+def _slope(x: Array, y: Array, owner: Array, confidence: float) -> tuple[float, float, float, float]:
+    """Least-squares slope of y on x with a Student interval and p, variance by patient.
+
+    What folds that share training patients add cancels out between early and late, as it does between two groups.
+    """
     centred = x - x.mean()
     square = float((centred**2).sum())
     slope = float((centred * y).sum() / square)
@@ -541,14 +531,6 @@ def _slope(
     sums = np.bincount(owner, influence)
     count = len(np.unique(owner))
     error = float(np.sqrt((sums**2).sum() * count / (count - 1)))
-    own = owners(owner, len(y))
-    refit = refit_of(folds, own, again)
-    if refit is not None:
-        other = filled(again, y)
-        their = float((centred * other).sum() / square)
-        error *= np.sqrt(
-            refit.factor_of_units(influence, centred * (other - other.mean() - their * centred) / square, own)
-        )
     half = float(stats.t.ppf(0.5 + confidence / 2, count - 1)) * error
     p = float(2 * stats.t.sf(abs(slope) / error, count - 1)) if error > 0 else 1.0
     return slope, slope - half, slope + half, p

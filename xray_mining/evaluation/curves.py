@@ -138,7 +138,7 @@ def error_by_age(
                     "hidden": cell not in told,
                 }
                 there = np.full(len(owner), np.nan) if again is None else again[inside]
-                refit = refit_of(task.folds[inside], owner, there)
+                refit = refit_of(task.folds[inside], owner, there, share=count / task.patients)
                 for name, values, others in (
                     ("bias", error[inside], there),
                     ("mae", np.abs(error[inside]), np.abs(there)),

@@ -173,7 +173,7 @@ def _for_folds(
     """The mean of `values` (n,) over units (n,) bool with what shared training patients add; its p has it already."""
     owner = owners(task.owner[units], int(units.sum()))
     there = None if again is None else again[units]
-    refit = refit_of(task.folds[units], owner, there)
+    refit = refit_of(task.folds[units], owner, there, share=(int(owner.max()) + 1) / task.patients)
     if refit is None:
         return found
     first = values[units]
@@ -201,14 +201,7 @@ def _cell(task: Task, model: Model, members: Array, options: EvaluationOptions) 
             others = None if model.again is None else _loss_again(model.again - task.truth, metric)
             p_value = np.nan
             if rest.any():
-                tested = difference_of_means(
-                    values[known],
-                    members[known],
-                    task.owner[known],
-                    options.confidence,
-                    folds=task.folds[known],
-                    again=None if others is None else others[known],
-                )
+                tested = difference_of_means(values[known], members[known], task.owner[known], options.confidence)
                 p_value = tested.p_value
             method = "Student, variance by patient"
             found = Estimate(mean, low, high, count, int(inside.sum()), method, "", p_value)
@@ -226,6 +219,7 @@ def _cell(task: Task, model: Model, members: Array, options: EvaluationOptions) 
             task.folds[inside],
             options.confidence,
             again=model.again_of(inside),
+            share=count / task.patients,
         )
     except ValueError:
         # Both classes are here, but no rotation tested both.
@@ -244,7 +238,6 @@ def _cell(task: Task, model: Model, members: Array, options: EvaluationOptions) 
         members[known],
         task.owner[known],
         task.folds[known],
-        again=model.again_of(known),
         confidence=options.confidence,
     )
     rows = [row(task, model, "auc", found, p_value=None if np.isnan(tested.p_value) else tested.p_value)]
@@ -269,8 +262,6 @@ def _cell(task: Task, model: Model, members: Array, options: EvaluationOptions) 
                 members[against],
                 task.owner[against],
                 options.confidence,
-                folds=task.folds[against],
-                again=None if there is None else there[against],
             )
             each = Estimate(value, low, high, own, int(here.sum()), SCORE, "", tested.p_value)
             each = _for_folds(task, each, right.astype(np.float64), there, here, metric=metric)

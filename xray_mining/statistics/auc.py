@@ -188,7 +188,7 @@ class Areas:
             np.sum([weight * rows[which] for which, weight in weights], axis=0)
             for rows in (self.influence, self.influence_again)
         )
-        refit = Refit(self.refit.folds, self.refit.known, pair=len(weights) > 1)
+        refit = replace(self.refit, pair=len(weights) > 1)
         return float(refit.factor(one, other)[0])
 
     def variance(self, *weights: tuple[int, float]) -> float:
@@ -205,12 +205,15 @@ def areas_over_folds(
     patients: ArrayLike | None = None,
     folds: ArrayLike | None = None,
     again: ArrayLike | None = None,
+    *,
+    share: float = 1.0,
 ) -> Areas:
     """Areas of k scores (k, n), a mean over folds: covariance summed over folds, over the number of folds squared.
 
     Scores of different folds come from different fits and are not compared with one another. A fold without both
     classes is left out, and its patients are not counted; ValueError where no fold has both. `again` (k, n): scores of
-    the same units by another fold's fit, nan where there are none (see `refit`).
+    the same units by another fold's fit, nan where there are none, `share`: what share of the tested patients these
+    are (see `refit`).
     """
     positive = binary(labels)
     rows = np.atleast_2d(np.asarray(scores, dtype=np.float64))
@@ -241,7 +244,7 @@ def areas_over_folds(
         folds=len(parts),
         left_out=left_out,
         caution=of_unequal(owner),
-        refit=refit,
+        refit=None if refit is None else replace(refit, share=share),
         influence=influences[0],
         influence_again=influences[1],
     )
@@ -281,14 +284,15 @@ def auc(
     confidence: float = 0.95,
     *,
     again: ArrayLike | None = None,
+    share: float = 1.0,
 ) -> Estimate:
     """The area that a page prints: patients' images together, mean over folds, interval on the logit scale.
 
     `labels` (n,) of 0 and 1, `scores` (n,), `patients` (n,) any labels, `folds` (n,), `again` (n,) scores of the same
-    units by another fold's fit (see `refit`). `caution` says when even this interval is known not to cover. Raises
-    ValueError where no fold has both classes.
+    units by another fold's fit, `share`: what share of the tested patients these are (see `refit`). `caution` says when
+    even this interval is known not to cover. Raises ValueError where no fold has both classes.
     """
-    areas = areas_over_folds(labels, scores, patients, folds, again)
+    areas = areas_over_folds(labels, scores, patients, folds, again, share=share)
     return area_estimate(areas, 0, confidence)
 
 

@@ -174,7 +174,7 @@ def reliability_curve(
     given = finite("probabilities", probabilities, positive.shape)
     owner = owners(patients, len(given))
     place = _places(given, bins)
-    refit = refit_of(folds, owner, again)
+    refit = refit_of(folds, owner, again, share=1 / max(len(np.unique(place)), 1))
     elsewhere = np.searchsorted(_edges(given, bins), filled(again, given), side="left")
     found = []
     for each in np.unique(place):

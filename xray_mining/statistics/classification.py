@@ -95,7 +95,9 @@ def called_metrics(
         return found
     others = patient_sums(_cells(positive, filled(again, call.astype(np.float64)) > 0.5), owner)
     factors = dict(zip(SUMMARIES, refit.factor_of_sums(sums, others, _summaries).tolist(), strict=True))
-    factors |= dict(zip(PROPORTIONS, refit.factor_of_sums(sums, others, _proportions).tolist(), strict=True))
+    shares = refit.factor_of_sums(sums, others, _proportions)
+    for name, factor in zip(PROPORTIONS, shares.tolist(), strict=True):
+        factors[name] = 1 + (factor - 1) * found[name].patients / len(sums)
     return all_widened(found, factors, refit.caution)
 
 
@@ -150,7 +152,13 @@ def compare_called(
             continue
         apart = good_a.astype(np.float64) - good_b
         there = [None if calls is None else np.asarray(calls, dtype=np.float64)[members] for calls in again]
-        refit = refit_of(None if folds is None else np.asarray(folds)[members], own, *there, pair=True)
+        refit = refit_of(
+            None if folds is None else np.asarray(folds)[members],
+            own,
+            *there,
+            pair=True,
+            share=(int(own.max()) + 1) / (int(owner.max()) + 1),
+        )
         factor = 1.0
         if refit is not None:
             calls_a, calls_b = (

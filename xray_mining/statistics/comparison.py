@@ -6,8 +6,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy import stats
 
-from xray_mining.statistics.estimate import Booleans, Estimate, Floats, Integers, finite, owners
-from xray_mining.statistics.refit import Refit, filled, refit_of, widened
+from xray_mining.statistics.estimate import Booleans, Estimate, Floats, finite, owners
 from xray_mining.statistics.resampling import (
     LEAST_FOR_PROPORTIONS,
     linear_interval,
@@ -139,20 +138,14 @@ def paired_permutation(
 
 
 def difference_of_means(
-    values: ArrayLike,
-    members: ArrayLike,
-    patients: ArrayLike | None = None,
-    confidence: float = 0.95,
-    *,
-    folds: ArrayLike | None = None,
-    again: ArrayLike | None = None,
+    values: ArrayLike, members: ArrayLike, patients: ArrayLike | None = None, confidence: float = 0.95
 ) -> Estimate:
     """Mean of `values` (n,) among `members` (n,) bool minus among the rest, with a Student interval and p.
 
     A patient may have units on both sides; variance is from influences summed per patient. nan where a side is empty.
     p is the larger of two: with each side's own variance, and with that of all units together, for a small side where
-    all values are equal has none. `folds` (n,) and `again` (n,), the values that another fold's fit gives, nan where
-    there are none, widen both for shared training patients (see `refit`).
+    all values are equal has none. What folds that share training patients add cancels out between the sides (see
+    `refit`).
     """
     array, inside = finite("values", values), np.asarray(members, dtype=bool)
     owner = owners(patients, len(array))
@@ -161,24 +154,9 @@ def difference_of_means(
         return Estimate(np.nan, np.nan, np.nan, count, len(array), "difference of means")
     means = array[inside].mean(), array[~inside].mean()
     value = float(means[0] - means[1])
-    influence = _apart(array, inside)
+    influence = np.where(inside, (array - means[0]) / inside.sum(), -(array - means[1]) / (~inside).sum())
     alike = _variance_of_mean(array - array.mean(), owner) * len(array) * (1 / inside.sum() + 1 / (~inside).sum())
-    found = _tested(value, influence, alike, owner, confidence, method="difference of means, variance by patient")
-    refit = refit_of(folds, owner, again)
-    if refit is None:
-        return found
-    return _for_folds(found, refit, influence, _apart(filled(again, array), inside), owner)
-
-
-def _apart(values: Floats, inside: Booleans) -> Floats:
-    """Units' influences (n,) on the mean of those inside minus the mean of the rest."""
-    one, other = values[inside].mean(), values[~inside].mean()
-    return np.where(inside, (values - one) / inside.sum(), -(values - other) / (~inside).sum())
-
-
-def _for_folds(found: Estimate, refit: Refit, influence: Floats, again: Floats, owner: Integers) -> Estimate:
-    """The estimate with what shared training patients add, from units' influences (n,) by both fits."""
-    return widened(found, refit.factor_of_units(influence, again, owner), "plain", refit.caution)
+    return _tested(value, influence, alike, owner, confidence, method="difference of means, variance by patient")
 
 
 def difference_of_areas(
@@ -188,15 +166,14 @@ def difference_of_areas(
     patients: ArrayLike | None = None,
     folds: ArrayLike | None = None,
     *,
-    again: ArrayLike | None = None,
     confidence: float = 0.95,
 ) -> Estimate:
     """AUC among `members` (n,) bool minus AUC among the rest, each a mean over `folds` (n,) as in `areas_over_folds`.
 
     Scores of different folds come from different fits and are not compared; on either side a fold without both classes
     is left out. nan where a side has no fold with both classes. p is the larger of two: with each side's own variance,
-    and with that of all units together, for a small side that is in perfect order has none. `again` (n,): scores of the
-    same units by another fold's fit, nan where there are none (see `refit`).
+    and with that of all units together, for a small side that is in perfect order has none. What folds that share
+    training patients add cancels out between the sides (see `refit`).
     """
     from xray_mining.statistics.auc import auc_influence
 
@@ -205,8 +182,6 @@ def difference_of_areas(
     owner = owners(patients, len(label))
     fold = np.zeros(len(label), dtype=np.int64) if folds is None else np.asarray(folds)
     influence, areas, alike = np.zeros(len(label)), [], 0.0
-    refit = refit_of(folds, owner, again)
-    there, other = np.zeros(len(label)), filled(again, score)
     for side, sign in ((inside, 1.0), (~inside, -1.0)):
         parts = [side & (fold == each) for each in np.unique(fold)]
         parts = [part for part in parts if len(np.unique(label[part])) > 1]
@@ -216,15 +191,12 @@ def difference_of_areas(
         for part in parts:
             area, influences = auc_influence(label[part], score[part])
             influence[part] = sign * influences / len(parts)
-            if refit is not None and refit.measured:
-                there[part] = sign * auc_influence(label[part], other[part])[1] / len(parts)
             own.append(area)
             whole = fold == fold[part][0]
             alike += _variance_as_of_all(label, score, owner, part, whole) / len(parts) ** 2
         areas.append(float(np.mean(own)))
     method = "difference of areas, variance by patient"
-    found = _tested(areas[0] - areas[1], influence, alike, owner, confidence, method=method)
-    return found if refit is None else _for_folds(found, refit, influence, there, owner)
+    return _tested(areas[0] - areas[1], influence, alike, owner, confidence, method=method)
 
 
 _MANY = 200

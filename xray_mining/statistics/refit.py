@@ -4,12 +4,16 @@ Every patient of k folds is tested by a fit that has learned from most of the ot
 have learned from that patient. What two patients do to each other's loss through the fits is alike both ways, so that
 it adds up instead of averaging out, and the variance between patients does not show it (Bengio & Grandvalet, JMLR
 5:1089, 2004: one run of folds has no unbiased estimate). With v the variance between patients and t the part of it that
-other training patients would have changed, the variance is v + t: v alone for a model that always learns the same. It
-is at most v (1 + k / (k - 1)), what Nadeau & Bengio (Machine Learning 52:239, 2003) take for every model.
+other training patients would have changed, the variance is v + t: v alone for a model that always learns the same, 2 v
+for one that learns noise. Nadeau & Bengio (Machine Learning 52:239, 2003) take v (1 + k / (k - 1)) for every model.
 
 t is measured where patients are predicted again, by a fit of another fold that did not learn from them either, as
 validation patients are: from the mean square of how a patient's influence on the figure changes between the two fits.
-Without such predictions a constant stands in, with a caution. Simulated with fitted models in docs/statistics.md.
+Without such predictions a constant stands in, with a caution.
+
+What two patients do to each other is counted once for each pair of patients behind a figure: a figure of a part of the
+tested patients, as a subgroup or the positives, has its share of t, and a difference between two parts, where it
+cancels out, has none. Simulated with fitted models in docs/statistics.md.
 """
 
 from collections.abc import Callable, Mapping
@@ -24,6 +28,8 @@ from xray_mining.statistics.resampling import GROUPS_AT_MOST, Statistic, grouped
 
 WITHOUT_AGAIN = 0.5
 """t / v where no patient is predicted again: between that of errors (0 to 0.3) and of areas (0.2 to 1)."""
+AT_MOST = 1.0
+"""The largest t / v: nothing of what is seen between patients would be the same with other training patients."""
 CAUTION = (
     "folds share training patients, and no patient is predicted again by another fold's model: the variance is "
     "multiplied by a constant"
@@ -41,11 +47,6 @@ def per_change(folds: int) -> float:
     return (folds + 2) / 4
 
 
-def at_most(folds: int) -> float:
-    """The largest t / v: Nadeau and Bengio's."""
-    return folds / (folds - 1)
-
-
 @dataclass(frozen=True, slots=True)
 class Refit:
     """Fits of several folds, and which patients are predicted again."""
@@ -55,6 +56,8 @@ class Refit:
     """(P,) patients all of whose units are predicted again."""
     pair: bool = False
     """The figure is a difference of two models."""
+    share: float = 1.0
+    """Share of the tested patients that the figure is of."""
 
     @property
     def measured(self) -> bool:
@@ -71,7 +74,7 @@ class Refit:
 
         What two models both find hard cancels out of their difference, and how they were fitted remains.
         """
-        return 1 + (at_most(self.folds) if self.pair else WITHOUT_AGAIN)
+        return 1 + self.share * (AT_MOST if self.pair else WITHOUT_AGAIN)
 
     def factor(self, first: Floats, again: Floats) -> Floats:
         """What variances are multiplied by, (m,), from patients' influences (P, m) by the one and the other fit."""
@@ -83,7 +86,8 @@ class Refit:
         whole = (one**2).sum(axis=0)
         with np.errstate(all="ignore"):
             share = per_change(self.folds) * ((one - other) ** 2).sum(axis=0) / whole
-        return np.asarray(1 + np.clip(np.where(whole > 0, share, 0.0), 0, at_most(self.folds)), dtype=np.float64)
+        added = np.clip(np.where(whole > 0, share, 0.0), 0, AT_MOST)
+        return np.asarray(1 + self.share * added, dtype=np.float64)
 
     def factor_of_units(self, first: ArrayLike, again: ArrayLike, owner: Integers) -> float:
         """The same of one figure from units' influences (n,)."""
@@ -100,15 +104,17 @@ class Refit:
         both = grouped(both, GROUPS_AT_MOST, np.random.default_rng([29, len(both)]))
         with np.errstate(all="ignore"):
             one, other = (statistic(part.sum(axis=0) - part) for part in (both[:, :width], both[:, width:]))
-        whole = Refit(self.folds, np.ones(len(both), dtype=bool), self.pair)
+        whole = Refit(self.folds, np.ones(len(both), dtype=bool), self.pair, self.share)
         return np.nan_to_num(whole.factor(one, other), nan=1.0)
 
 
-def refit_of(folds: ArrayLike | None, owner: Integers, *again: ArrayLike | None, pair: bool = False) -> Refit | None:
+def refit_of(
+    folds: ArrayLike | None, owner: Integers, *again: ArrayLike | None, pair: bool = False, share: float = 1.0
+) -> Refit | None:
     """How the rule applies to units of these folds (n,); None for one fold, where nothing is shared.
 
     `again`: predictions of the same units by another fold's fit, (n,) or (n, m), nan where there are none, one for each
-    model; a unit is predicted again where all are there.
+    model; a unit is predicted again where all are there. `share`: what share of the tested patients these are.
     """
     if folds is None:
         return None
@@ -122,7 +128,7 @@ def refit_of(folds: ArrayLike | None, owner: Integers, *again: ArrayLike | None,
         else:
             values = np.asarray(each, dtype=np.float64)
             there &= np.isfinite(values.reshape(len(owner), -1)).all(axis=1)
-    return Refit(count, np.bincount(owner, ~there) == 0, pair)
+    return Refit(count, np.bincount(owner, ~there) == 0, pair, share)
 
 
 def filled(again: ArrayLike | None, first: Floats) -> Floats:
