@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 import re
+import struct
 import sys
 import time
 from collections.abc import Callable, Generator, Iterator, Mapping
@@ -443,6 +444,47 @@ def lock(path: Path, wait: bool = True, alive: Callable[[], None] | None = None)
                 while not _taken(handle, path, _PATIENCE_S):
                     alive()
         yield handle.fileno()
+
+
+_ALL = 1 << 40
+_OWNER = struct.Struct("@hhqqi4x")
+"""Linux's struct flock: type, whence, start, length, process."""
+
+
+@contextmanager
+def lock_slices(path: Path, slices: tuple[int, int] | None, what: str) -> Generator[None]:
+    """Hold slices of work (from the first up to the last, None for all) while the block runs, and no others.
+
+    Waits where another process holds one of them, and says so on standard error: `what` (process N). The lock is the
+    process's own: it goes with it, however it ends.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    first, last = slices or (0, _ALL)
+    # a length of 0 would mean all that follow
+    last = max(last, first + 1)
+    try:
+        handle = path.open("a")
+    except OSError as error:
+        raise disk_error(error, path) from error
+    with handle:
+        try:
+            fcntl.lockf(handle, fcntl.LOCK_EX | fcntl.LOCK_NB, last - first, first)
+        except OSError as error:
+            if error.errno not in (errno.EACCES, errno.EAGAIN):
+                raise disk_error(error, path) from error
+            print(f"{what}{_owner(handle, first, last)}; waiting until it has ended", file=sys.stderr, flush=True)
+            fcntl.lockf(handle, fcntl.LOCK_EX, last - first, first)
+        yield
+
+
+def _owner(handle: IO[str], first: int, last: int) -> str:
+    """Which process holds the slices, as " (process 123)"; empty where the system does not tell."""
+    asked = _OWNER.pack(fcntl.F_WRLCK, os.SEEK_SET, first, last - first, 0)
+    try:
+        kind, _, _, _, process = _OWNER.unpack(fcntl.fcntl(handle, fcntl.F_GETLK, asked))
+    except (OSError, struct.error):
+        return ""
+    return f" (process {process})" if kind != fcntl.F_UNLCK and process > 0 else ""
 
 
 def _taken(handle: IO[str], path: Path, patience_s: float = 0.0) -> bool:

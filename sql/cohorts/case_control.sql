@@ -1,7 +1,7 @@
 -- question: what tells patients with a finding from alike patients without it
 -- one row: one patient's latest frontal image, of a case or of one of its controls
--- note: an image's label goes before its study's, and that before its patient's; a label in doubt (-1),
--- or that two sources contradict, makes neither a case nor a control
+-- note: an image's label goes before its study's, and that before its patient's; a label in doubt
+-- (-1), or that two sources contradict, makes neither a case nor a control
 -- parameter: $finding text  name of the finding that makes a case
 -- parameter: $controls integer = 1  controls for each case
 -- parameter: $age_band_years integer = 5  width of the age bands that are matched

@@ -6,6 +6,7 @@ import shutil
 import signal
 import time
 
+import duckdb
 import polars as pl
 import psutil
 import yaml
@@ -43,6 +44,22 @@ def test_it_ends_with_the_answer_and_a_page(whole):
     page = workspace / "reports/mini.html"
     assert said.stdout.strip().splitlines()[-1] == f"report: {page}"
     assert "Can age be read from a small phantom radiograph?" in page.read_text()
+
+
+def rows_of(workspace, table):
+    """What another program finds in the file of results, which it opens by itself."""
+    with duckdb.connect(str(workspace / "results.duckdb"), read_only=True) as con:
+        return con.execute(f"select count(*) from {table} where study = 'mini'").fetchone()[0]
+
+
+def test_another_program_finds_the_results_in_their_file(whole, call, study_file):
+    workspace, _ = whole
+    for table in ("estimates", "predictions"):
+        assert rows_of(workspace, table) > 0
+    before = rows_of(workspace, "predictions")
+    (workspace / "results.duckdb").unlink()
+    done = call("train", f"{study_file}/age_ridge", "--workspace", workspace)
+    assert done.returncode == 0 and rows_of(workspace, "predictions") == before
 
 
 def test_the_error_lies_between_the_floor_and_the_centre(whole):

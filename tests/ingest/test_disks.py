@@ -20,6 +20,7 @@ from xray_mining.catalog.query import sql
 from xray_mining.errors import CannotFinish
 from xray_mining.ingest.ingest import IngestRequest, ingest
 from xray_mining.ingest.options import GreyOptions, IngestOptions
+from xray_mining.ingest.shards import folder_of
 from xray_mining.pixels.store import PixelStore
 from xray_mining.workspace import Workspace
 
@@ -186,6 +187,46 @@ def test_readers_work_while_an_ingest_runs(archive, tmp_path, make_dicom):
     assert len(seen) > 10
     assert seen == sorted(seen)
     assert (seen[0], seen[-1]) == (20, 60)
+
+
+def test_a_second_ingest_of_an_archive_waits_and_names_the_first(archive, tmp_path):
+    words = [str(XRAY_MINING), "ingest", str(archive), "--name", "a", "--workspace", str(tmp_path / "w")]
+    held = folder_of(Workspace.create(tmp_path / "w"), "a") / "ingest.lock"
+    script = (
+        "import sys, time; from pathlib import Path; from xray_mining.workspace import lock_slices\n"
+        "with lock_slices(Path(sys.argv[1]), None, 'test'): print('held', flush=True); time.sleep(60)"
+    )
+    first = subprocess.Popen([sys.executable, "-c", script, str(held)], stdout=subprocess.PIPE, text=True)
+    assert first.stdout is not None and first.stdout.readline() == "held\n"
+    second = subprocess.Popen([*words, "--jobs", "1"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    assert second.stderr is not None
+    said = second.stderr.readline()
+    assert said == f"archive a: another ingest of it is at work (process {first.pid}); waiting until it has ended\n"
+    assert second.poll() is None
+    first.kill()  # the lock goes with its process
+    first.communicate()
+    out, _ = second.communicate(timeout=60)
+    assert second.returncode == 0 and "20 seen = 20 kept" in out
+
+
+def test_jobs_with_other_shards_work_side_by_side(tmp_path):
+    script = (
+        "import sys; from pathlib import Path; from xray_mining.workspace import lock_slices\n"
+        "first, last = map(int, sys.argv[2:])\n"
+        "with lock_slices(Path(sys.argv[1]), (first, last), 'test'): print('held', flush=True); sys.stdin.read()"
+    )
+
+    def job(first: int, last: int) -> "subprocess.Popen[str]":
+        words = [sys.executable, "-c", script, str(tmp_path / "ingest.lock"), str(first), str(last)]
+        return subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+    jobs = [job(0, 4), job(4, 8)]
+    assert [each.stdout.readline() for each in jobs if each.stdout] == ["held\n", "held\n"]
+    third = job(3, 5)
+    assert third.stderr is not None and "waiting until it has ended" in third.stderr.readline()
+    for each in [*jobs, third]:
+        each.communicate("", timeout=60)
+    assert third.returncode == 0
 
 
 def test_a_second_merge_waits_and_says_so(whole):

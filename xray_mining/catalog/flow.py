@@ -69,7 +69,8 @@ def count(
 ) -> tuple[FlowStep, ...]:
     """Images, studies and patients in the whole catalog and after each step, in one query that runs every step once.
 
-    An image that a step holds several times, as where it joins findings, counts once. That query runs the last SELECT
+    An image that a step holds several times, as where it joins findings, counts once; one without a patient id counts
+    for no patient, as on the archive's page. That query runs the last SELECT
     a second time: where `chosen` gives the image keys of the first time and these are others, UserError.
     """
     named = steps(tree, where)
@@ -129,12 +130,14 @@ def _counting(clause: exp.With, names: Sequence[str], last: exp.Query | None) ->
         f"{own['marks']} as ("
         f"select image_key, bit_or(marks) as marks from ({marked}) as step group by image_key), "
         f"{own['images']} as materialized ("
-        f"select images.study_key, images.patient_key, coalesce(step.marks, 0) | 1 as marks "
+        f"select images.study_key, if(images.patient_source = 'none', null, images.patient_key) as patient_key, "
+        f"coalesce(step.marks, 0) | 1 as marks "
         f"from images left join {own['marks']} as step on images.image_key = step.image_key), "
         f"{own['pairs']} as materialized ("
         f"select study_key, patient_key, bit_or(marks) as marks from {own['images']} group by study_key, patient_key), "
         f"{own['studies']} as (select bit_or(marks) as marks from {own['pairs']} group by study_key), "
-        f"{own['patients']} as (select bit_or(marks) as marks from {own['pairs']} group by patient_key) "
+        f"{own['patients']} as (select bit_or(marks) as marks from {own['pairs']} "
+        f"where patient_key is not null group by patient_key) "
         + " union all ".join(
             f"select '{name}' as what, marks, count(*) as number from {own[name]} group by marks"
             for name in ("images", "studies", "patients")

@@ -336,7 +336,8 @@ def _fill_catalog(
     _group_near_duplicates(con)
     row = con.execute(
         "select (select count(*) from images), (select count(*) from duplicates), (select count(*) from rejects), "
-        "(select count(*) from rejects where reason = 'uid_reused'), (select count(distinct patient_key) from images), "
+        "(select count(*) from rejects where reason = 'uid_reused'), "
+        "(select count(distinct patient_key) from images where patient_source != 'none'), "
         "(select count(*) from findings)"
     ).fetchone()
     assert row is not None

@@ -21,10 +21,13 @@ def evaluate(
 
     Example: xray-mining evaluate demo
     """
+    from xray_mining.catalog.merge import merge
     from xray_mining.study.conduct import stop_at_errors
     from xray_mining.workspace import Workspace
 
     summary = _evaluate(study, workspace)
+    # Other programs read the tables' file as it is.
+    merge(Workspace.open(workspace))
     finish(summary, as_json)
     stop_at_errors(Workspace.open(workspace).evaluation(summary.study))
 

@@ -28,6 +28,7 @@ def run(
 
     Example: xray-mining run demo --archive phantom-archive --workspace workspace
     """
+    from xray_mining.catalog.merge import merge
     from xray_mining.study.conduct import conduct, stop_at_errors
     from xray_mining.study.options import read_study
     from xray_mining.study.perform import archive_state
@@ -48,6 +49,9 @@ def run(
         profile=profile,
         dry_run=dry_run,
     )
+    if not dry_run:
+        # Other programs read the tables' file as it is.
+        merge(place)
     finish(summary, json)
     if not dry_run:
         stop_at_errors(place.evaluation(read.study))

@@ -19,6 +19,7 @@ def train(
 
     Example: xray-mining train demo/age_ridge
     """
+    from xray_mining.catalog.merge import merge
     from xray_mining.models.experiment import TrainSummaries, experiment_order, run
     from xray_mining.study.current import find_study
     from xray_mining.workspace import Workspace
@@ -28,6 +29,8 @@ def train(
     read = find_study(study, place)
     names = [name] if name else experiment_order(read.experiments)
     done = [run(place, read, each) for each in names]
+    # Other programs read the tables' file as it is.
+    merge(place)
     finish(done[0] if name else TrainSummaries(tuple(done)), json)
 
 

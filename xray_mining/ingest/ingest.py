@@ -45,7 +45,7 @@ from xray_mining.records.file_events import FileEvents
 from xray_mining.records.ingest_runs import IngestRuns
 from xray_mining.records.ledger import record_run
 from xray_mining.records.rejects import Rejects
-from xray_mining.workspace import ArchiveSettings, Workspace, asset, lock, sweep, versions, write_json
+from xray_mining.workspace import ArchiveSettings, Workspace, asset, lock, lock_slices, sweep, versions, write_json
 
 # Table rows in one slice under --metadata-only.
 TABLE_ROWS = 50_000
@@ -112,7 +112,6 @@ def ingest(workspace: Workspace, request: IngestRequest, options: IngestOptions)
 
     Raises UserError for a folder that is none or that no adapter reads, CannotFinish where the disk refuses.
     """
-    started, clock = datetime.now(UTC), time.monotonic()
     refuse_no_folder(request.folder)
     folder = request.folder.resolve()
     if folder == workspace.root or workspace.root in folder.parents:
@@ -122,6 +121,24 @@ def ingest(workspace: Workspace, request: IngestRequest, options: IngestOptions)
     adapter.check()
     name = _register(workspace, request, folder, adapter, mapping)
     options = options.model_copy(update={"patient_id_rule": _rule(workspace, name, adapter, options)})
+    # Two that read the same shards would do all of them twice; jobs with other shards work side by side.
+    busy = f"archive {name}: another ingest of it is at work"
+    with lock_slices(shards.folder_of(workspace, name) / "ingest.lock", request.shards, busy):
+        return _ingest(workspace, request, options, name=name, adapter=adapter, mapping=mapping)
+
+
+def _ingest(
+    workspace: Workspace,
+    request: IngestRequest,
+    options: IngestOptions,
+    *,
+    name: str,
+    adapter: Adapter,
+    mapping: Path | None,
+) -> IngestResult:
+    """The same for an archive that is registered, by the one process that is at its shards."""
+    started, clock = datetime.now(UTC), time.monotonic()
+    folder = request.folder.resolve()
     settings = workspace.settings.archives[name]
     domain = open_domain(workspace, settings.domain, adapter.public, request.key_file)
     store = "" if request.metadata_only else store_name(options.grey)

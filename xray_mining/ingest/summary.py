@@ -57,6 +57,8 @@ class Outcome:
     outcome: str
     reason: str
     accounts: int
+    gone: int = 0
+    """Those of them whose file was there once and is no longer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +69,8 @@ class IngestSummary:
     adapter: str
     store: str
     seen: int
+    still_there: int
+    """Those of them whose files the last walk over the archive found."""
     kept: int
     duplicate: int
     rejected: int
@@ -127,7 +131,15 @@ class IngestSummary:
             f"{self.duplicate:,} duplicate + {self.rejected:,} rejected"
         ]
         width = max([len(each.reason) for each in self.outcomes] + [8])
-        said += [f"  {each.outcome:<9}  {each.reason:<{width}}  {each.accounts:>9,}" for each in self.outcomes]
+        said += [
+            f"  {each.outcome:<9}  {each.reason:<{width}}  {each.accounts:>9,}"
+            + (f"  ({each.gone:,} of them vanished)" if each.gone else "")
+            for each in self.outcomes
+        ]
+        if self.still_there < self.seen:
+            said.append(
+                f"{self.still_there:,} of {self.seen:,} seen are still there; new cohorts leave out what vanished"
+            )
         if self.near_duplicates:
             said.append(f"{_counted(self.near_duplicates, 'pair')} of near-duplicates")
         if self.unread_ages:
@@ -233,7 +245,7 @@ def summary_of(
     `outcomes` has a row for each outcome and reason with its accounts; `ages` one row, that of reports/ingest_unread;
     `unread_cells` the rows of reports/ingest_unread_cells.
     """
-    rows = [Outcome(*row) for row in outcomes.select("outcome", "reason", "accounts").iter_rows()]
+    rows = [Outcome(*row) for row in outcomes.select("outcome", "reason", "accounts", "gone").iter_rows()]
     rows = [row for row in rows if row.accounts or row.outcome == "kept"]
 
     def total(outcome: str) -> int:
@@ -246,6 +258,7 @@ def summary_of(
         adapter=result.adapter,
         store=result.store,
         seen=result.seen,
+        still_there=result.seen - sum(row.gone for row in rows),
         kept=total("kept"),
         duplicate=total("duplicate"),
         rejected=total("rejected"),
