@@ -1,12 +1,16 @@
 -- question: how many images carry each quality flag
--- one row: one flag, with 0 images where none carries it, and none where nobody looked
+-- one row: one flag, with 0 images where none carries it, and none where nobody looked; what a
+-- header claimed and the pixel data overruled: only where that was so
 -- example: xray-mining sql sql/reports/archive_quality.sql
 with
 known as (
     select unnest([
         'blank', 'saturated', 'cut_off', 'inverted', 'border', 'not_frontal', 'burned_in',
         'low_resolution', 'impossible_age', 'bounded_age', 'unread_sex', 'several_ids',
-        'undecoded_id', 'no_pixels'
+        'undecoded_id', 'no_pixels',
+        'overruled_bits', 'overruled_sign', 'overruled_samples', 'overruled_colour',
+        'overruled_encoding', 'overruled_frames', 'overruled_rescale', 'overruled_lut',
+        'overruled_window', 'overruled_padding', 'bytes_after_end'
     ]) as flag
 ),
 
@@ -45,4 +49,7 @@ select
     found.patients
 from known
 left join found on known.flag = found.flag
+where
+    found.images is not null
+    or not (known.flag like 'overruled_%' or known.flag = 'bytes_after_end')
 order by images desc nulls last, known.flag

@@ -7,7 +7,11 @@ pictured as (
         patient_sex,
         floor(age_years / 10) as band,
         burned_in_text,
-        (len(quality_flags) = 0 or quality_flags = ['low_resolution'])
+        list_has_all([
+            'low_resolution', 'overruled_bits', 'overruled_sign', 'overruled_samples',
+            'overruled_colour', 'overruled_encoding', 'overruled_frames', 'overruled_rescale',
+            'overruled_lut', 'overruled_window', 'overruled_padding', 'bytes_after_end'
+        ], quality_flags)
         and coalesce(burned_in_text, 'no') = 'no' as fit
     from images
     where

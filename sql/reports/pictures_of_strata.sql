@@ -1,5 +1,6 @@
 -- question: which pictures stand for each sex and ten-year band of age
--- one row: one patient's frontal picture without a quality flag and without letters in it
+-- one row: one patient's frontal picture without a quality flag (but those that say no worse of
+-- it) and without letters in it
 -- parameter: $store text = ''  the pixel store
 -- parameter: $least_patients integer = 10  strata of fewer patients are left out
 -- parameter: $pictures integer = 4  of each stratum
@@ -21,7 +22,11 @@ fit as (
         and images.patient_source != 'none'
         and images.patient_sex in ('F', 'M')
         and images.age_years is not null
-        and (len(images.quality_flags) = 0 or images.quality_flags = ['low_resolution'])
+        and list_has_all([
+            'low_resolution', 'overruled_bits', 'overruled_sign', 'overruled_samples',
+            'overruled_colour', 'overruled_encoding', 'overruled_frames', 'overruled_rescale',
+            'overruled_lut', 'overruled_window', 'overruled_padding', 'bytes_after_end'
+        ], images.quality_flags)
         and coalesce(images.burned_in_text, if($unexamined, 'no', 'not said')) = 'no'
         and ($unexamined or not list_contains(string_split($private, ','), images.archive))
 ),

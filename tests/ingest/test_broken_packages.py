@@ -10,11 +10,13 @@ import numpy as np
 import pytest
 from pydicom.encaps import encapsulate
 
+from xray_mining.archive.claims import JPEG_2000_LOSSLESS, JPEG_LS
+from xray_mining.archive.codestream import stream_of
 from xray_mining.archive.listing import walk
 from xray_mining.archive.radiograph import Encoded, Unusable
 from xray_mining.errors import CannotFinish
 from xray_mining.ingest import workers
-from xray_mining.ingest.decode import JPEG_2000_LOSSLESS, JPEG_LS, codestream_size, decode
+from xray_mining.ingest.decode import decode
 
 
 def tar_of(members: dict[str, bytes]) -> bytes:
@@ -73,7 +75,8 @@ def test_a_codestream_of_another_size_is_not_decoded(syntax, encode, chest_pictu
     picture = chest_picture(1)
     kwargs = {"reversible": True, "level": 0, "codecformat": "j2k"} if encode == "jpeg2k" else {}
     data = bytearray(getattr(imagecodecs, f"{encode}_encode")(picture, **kwargs))
-    assert codestream_size(data) == picture.shape
+    stream = stream_of(data)
+    assert stream is not None and (stream.rows, stream.columns) == picture.shape
     wide = (65000).to_bytes(4 if encode == "jpeg2k" else 2, "big")
     at = 8 if encode == "jpeg2k" else data.index(b"\xff\xf7") + 7
     data[at : at + len(wide)] = wide

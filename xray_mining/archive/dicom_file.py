@@ -4,7 +4,7 @@ import struct
 import warnings
 import zlib
 from collections.abc import Callable, Container, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from io import BytesIO
 from typing import Any
 
@@ -21,6 +21,20 @@ from pydicom.multival import MultiValue
 from pydicom.uid import UID
 from pydicom.valuerep import TEXT_VR_DELIMS
 
+from xray_mining.archive.claims import (
+    BIG_ENDIAN,
+    DEFLATED,
+    ENCODING,
+    EXPLICIT,
+    FRAMES,
+    IMPLICIT,
+    RAW,
+    framed,
+    native,
+    native_bytes,
+    overrule,
+)
+from xray_mining.archive.codestream import stream_of
 from xray_mining.archive.dicom_header import QuickHeader, quick_header
 from xray_mining.archive.radiograph import (
     Encoded,
@@ -56,11 +70,6 @@ BAD_VALUE = (
     BytesLengthException,
 )
 
-IMPLICIT = "1.2.840.10008.1.2"
-EXPLICIT = "1.2.840.10008.1.2.1"
-DEFLATED = "1.2.840.10008.1.2.1.99"
-BIG_ENDIAN = "1.2.840.10008.1.2.2"
-RAW = (IMPLICIT, EXPLICIT, DEFLATED, BIG_ENDIAN)
 _PIXEL_DATA = 0x7FE00010
 # Its tables are long: pydicom reads them.
 _PALETTE = "PALETTE COLOR"
@@ -150,22 +159,30 @@ def kind_of(data: bytes) -> str:
 def _frames(data: bytes, with_pixels: bool) -> Iterator[Radiograph]:
     if not looks_like_dicom(data):
         raise Unusable("open", "not_dicom", f"The file is not DICOM; it is {kind_of(data)}.")
-    buffer = BytesIO(data)
+    written = _Written.of(data)
     try:
-        dataset = pydicom.dcmread(buffer, stop_before_pixels=True, force=True)
-        implicit, little = dataset.original_encoding
+        if written is None or written.as_said:
+            buffer = BytesIO(data)
+            dataset = pydicom.dcmread(buffer, stop_before_pixels=True, force=True)
+            implicit, little = (each is not False for each in dataset.original_encoding)
+        else:
+            implicit, little = written.implicit, written.little
+            dataset, buffer = written.read(data)
     except BAD_VALUE as error:
         raise Unusable(
             "header", "broken_header", "The DICOM header is damaged: its elements cannot be read."
         ) from error
     undecoded = _keep_ids(dataset)
     element = _reader(dataset)
+    as_said = written is None or written.as_said
     meta = getattr(dataset, "file_meta", None)
-    media = str(element("MediaStorageSOPClassUID", meta) or element("SOPClassUID") or "")
+    media, syntax = (str(element(each, meta) or "") for each in ("MediaStorageSOPClassUID", "TransferSyntaxUID"))
+    if written is not None and not as_said:
+        media, syntax = written.media, written.syntax
+    media = media or str(element("SOPClassUID") or "")
     if media == "1.2.840.10008.1.3.10" or "DirectoryRecordSequence" in dataset:
         raise Unusable("header", "dicomdir", "The file is a DICOMDIR index, not a picture.")
-    syntax = str(element("TransferSyntaxUID", meta) or "")
-    if syntax == DEFLATED:
+    if syntax == DEFLATED and as_said:
         dataset, buffer = _inflated(data)
         undecoded = _keep_ids(dataset)
         element = _reader(dataset)
@@ -173,9 +190,93 @@ def _frames(data: bytes, with_pixels: bool) -> Iterator[Radiograph]:
     if not with_pixels:
         yield Radiograph(header)
         return
-    view = buffer.getbuffer() if syntax == DEFLATED else memoryview(data)
-    place = _Place(data, view, buffer.tell(), media, syntax, implicit is not False, little is not False)
+    flags: tuple[str, ...] = ()
+    if not as_said:
+        flags = (ENCODING,)
+        if syntax in RAW:
+            syntax = IMPLICIT if implicit else EXPLICIT if little else BIG_ENDIAN
+    start = buffer.tell()
+    view = memoryview(data) if buffer.getbuffer().nbytes == len(data) else buffer.getbuffer()
+    place = _Place(data, view, start, media, syntax, implicit, little, flags)
     yield from _pictures(place, element, dataset, header)
+
+
+@dataclass(frozen=True, slots=True)
+class _Written:
+    """How a file's elements are written, as its first element behind the file meta shows; and how the file meta says.
+
+    The file meta itself is always explicit little endian (PS3.10 7.1).
+    """
+
+    start: int
+    """Where the elements begin."""
+    syntax: str
+    """The transfer syntax that the file meta states."""
+    media: str
+    implicit: bool
+    little: bool
+    deflated: bool
+
+    @classmethod
+    def of(cls, data: bytes) -> "_Written | None":
+        """None where there is no file meta, or nothing can be told."""
+        if data[128:132] != b"DICM":
+            return None
+        at, found = 132, {}
+        while data[at : at + 2] == b"\x02\x00" and at + 12 <= len(data):
+            tag, vr = data[at : at + 4], data[at + 4 : at + 6]
+            if not (vr.isalpha() and vr.isupper()):
+                return None
+            if vr in (b"OB", b"OW", b"UN", b"SQ", b"UT"):
+                length, start = struct.unpack_from("<I", data, at + 8)[0], at + 12
+            else:
+                length, start = struct.unpack_from("<H", data, at + 6)[0], at + 8
+            found[tag] = data[start : start + length]
+            at = start + length
+        syntax, media = (found.get(tag, b"").decode("latin-1").strip("\0 ") for tag in (b"\2\0\x10\0", b"\2\0\2\0"))
+        if not syntax or at + 8 > len(data):
+            return None
+        first = data[at : at + 8]
+        if not _plausible(first):
+            inflate = zlib.decompressobj(-15)
+            try:
+                plain = inflate.decompress(data[at : at + 4096], 64)
+            except zlib.error:
+                return None
+            return cls(at, syntax, media, False, True, True) if _plausible(plain) else None
+        little = int.from_bytes(first[:2], "little") <= int.from_bytes(first[:2], "big")
+        return cls(at, syntax, media, not (first[4:6].isalpha() and first[4:6].isupper()), little, False)
+
+    @property
+    def as_said(self) -> bool:
+        """Whether the file meta says the same."""
+        said = self.syntax == IMPLICIT, self.syntax != BIG_ENDIAN, self.syntax == DEFLATED
+        return said == (self.implicit, self.little, self.deflated)
+
+    def read(self, data: bytes) -> tuple[Dataset, BytesIO]:
+        """The dataset and its bytes, read up to the pixel data."""
+        if self.deflated:
+            return _inflated(data, self.start)
+        buffer = BytesIO(data)
+        buffer.seek(self.start)
+        return _elements_of(buffer, self.implicit, self.little), buffer
+
+
+def _plausible(first: bytes) -> bool:
+    """Whether the bytes may begin a dataset: its first group is a low one, in one order of bytes or the other."""
+    if len(first) < 8:
+        return False
+    groups = (int.from_bytes(first[:2], order) for order in ("little", "big"))
+    return 4 <= min(groups) <= 0x28
+
+
+def _elements_of(buffer: BytesIO, implicit: bool, little: bool) -> Dataset:
+    return read_dataset(
+        buffer,
+        is_implicit_VR=implicit,
+        is_little_endian=little,
+        stop_when=lambda tag, vr, length: tag == _PIXEL_DATA,
+    )
 
 
 def _quick_frames(data: bytes, quick: QuickHeader, with_pixels: bool) -> Iterator[Radiograph]:
@@ -200,6 +301,8 @@ class _Place:
     syntax: str
     implicit: bool
     little: bool
+    flags: tuple[str, ...] = ()
+    """Of claims of the file meta that the way it is written overrules."""
 
 
 def _pictures(
@@ -218,55 +321,55 @@ def _pictures(
         raise Unusable(
             "header", "too_small", f"The header states {rows} by {columns} pixels, too few for a radiograph."
         )
-    pixels = _PixelElement.at(place.view, place.start, place.implicit, place.little, syntax)
+    pixels = _PixelElement.at(place.view, place.start, place.implicit, place.little)
     if pixels is None:
         has_floats = "FloatPixelData" in elements or "DoubleFloatPixelData" in elements
         reason = "unsupported_bits" if has_floats else "no_pixels"
         raise Unusable("header", reason, "The DICOM object has a header but no pixel data that can be read.")
     if not syntax:
         syntax = pixels.guessed_syntax(place.implicit, place.little)
-    count = _whole(element("NumberOfFrames")) or 1
+    count = max(_whole(element("NumberOfFrames")) or 1, 1)
     if count > _MOST_FRAMES:
         raise Unusable("header", "too_large", f"The header states {count} frames, beyond all recordings.")
     try:
-        picture = _picture(element, rows, columns, syntax)
+        picture = _picture(element, rows, columns, syntax, place.little)
     except BAD_VALUE as error:
         raise Unusable("header", "broken_header", "The header's description of its pixels is damaged.") from error
-    whole_file = place.data if count == 1 and syntax not in RAW else None
-    encoded = pixels.frames(picture, count)
-    for number in range(count):
+    picture = overrule(picture, *place.flags) if place.flags else picture
+    raw = IMPLICIT if place.implicit else EXPLICIT if place.little else BIG_ENDIAN
+    frames = pixels.frames(picture, count, raw)
+    whole_file = place.data if count == 1 and frames.picture.syntax not in RAW and not place.flags else None
+    number = 0
+    while number < frames.count:
         try:
-            piece = next(encoded, None)
+            piece = next(frames.pieces, None)
         except BAD_VALUE:
             piece = None
         if piece is None:
             trouble = Unusable(
                 "decode", "truncated_pixels", "The pixel data are shorter than the header says: the file was cut off."
             )
-            if number == 0 and count > 1:
+            if number == 0 and frames.count > 1:
                 # Frames after a break are not accounts of their own: there is nothing that could be one.
                 raise trouble
             yield Radiograph(header, number, trouble=trouble)
-            if count > 1:
-                return
-        else:
-            yield Radiograph(header, number, Encoded(data=piece, whole_file=whole_file, **picture))
+            return
+        yield Radiograph(header, number, replace(frames.picture, data=piece, whole_file=whole_file))
+        number += 1
 
 
-def _inflated(data: bytes) -> tuple[Dataset, BytesIO]:
+def _inflated(data: bytes, start: int | None = None) -> tuple[Dataset, BytesIO]:
     """A deflated file as if it were explicit little endian: dataset and its bytes up to the pixel data."""
-    start = 132
     try:
-        # The file meta is not deflated (PS3.10 7.1): its own length tells where the rest begins.
-        length = struct.unpack_from("<I", data, start + 8)[0]
+        if start is None:
+            # The file meta is not deflated (PS3.10 7.1): its own length tells where the rest begins.
+            start = 132 + 12 + struct.unpack_from("<I", data, 132 + 8)[0]
         inflate = zlib.decompressobj(-15)
-        plain = inflate.decompress(data[start + 12 + length :], _LARGEST_INFLATED)
+        plain = inflate.decompress(data[start:], _LARGEST_INFLATED)
         if inflate.unconsumed_tail:
             raise Unusable("open", "too_large", "The deflated file grows beyond all bounds when unpacked.")
         buffer = BytesIO(plain)
-        dataset = read_dataset(
-            buffer, is_implicit_VR=False, is_little_endian=True, stop_when=lambda tag, vr, length: tag == _PIXEL_DATA
-        )
+        dataset = _elements_of(buffer, False, True)
     except BAD_VALUE as error:
         raise Unusable("header", "broken_header", "The deflated DICOM file is damaged.") from error
     return dataset, buffer
@@ -424,24 +527,24 @@ def header_of(element: Callable[[str], Any], undecoded: bool = False) -> Header:
     )
 
 
-def _picture(element: Callable[..., Any], rows: int, columns: int, syntax: str) -> dict[str, Any]:
+def _picture(element: Callable[..., Any], rows: int, columns: int, syntax: str, little: bool) -> Encoded:
+    """The picture as the header states it, still without its bytes; `claims` holds it against them."""
     allocated = _whole(element("BitsAllocated")) or 16
-    stored = _whole(element("BitsStored")) or allocated
     if allocated not in (8, 16):
         raise Unusable("header", "unsupported_bits", f"The picture has {allocated} bits a value; 8 and 16 are read.")
+    stored = _whole(element("BitsStored"))
+    stored = allocated if stored is None else stored
+    high_bit = _whole(element("HighBit"))
     samples = _whole(element("SamplesPerPixel")) or 1
     photometric = (text(element("PhotometricInterpretation")) or "MONOCHROME2").upper()
     if samples not in (1, 3):
         raise Unusable("header", "unsupported_samples", f"The picture has {samples} values a pixel; 1 and 3 are read.")
-    if not 1 <= stored <= allocated:
-        stored = allocated
     spacing = numbers(element("PixelSpacing")) or numbers(element("ImagerPixelSpacing"))
     ratio = numbers(element("PixelAspectRatio"))
     pair = spacing if len(spacing) == 2 else ratio
     aspect = pair[0] / pair[1] if len(pair) == 2 and min(pair) > 0 else 1.0
-    slope, intercept = numbers(element("RescaleSlope")), numbers(element("RescaleIntercept"))
-    modality_lut = _look_up_of(element("ModalityLUTSequence"))
-    windows = ()
+    stated_slope, stated_intercept = element("RescaleSlope"), element("RescaleIntercept")
+    slope, intercept = numbers(stated_slope), numbers(stated_intercept)
     centres, widths = numbers(element("WindowCenter")), numbers(element("WindowWidth"))
     function = (text(element("VOILUTFunction")) or "LINEAR").upper()
     windows = tuple(
@@ -454,132 +557,177 @@ def _picture(element: Callable[..., Any], rows: int, columns: int, syntax: str) 
     limit = padding if limit is None else limit
     palette = None
     if photometric == _PALETTE:
-        colours = [_palette_of(element, colour) for colour in ("Red", "Green", "Blue")]
-        if any(each is None for each in colours):
+        red, green, blue = (_palette_of(element, colour, little) for colour in ("Red", "Green", "Blue"))
+        if red is None or green is None or blue is None:
             raise Unusable("header", "broken_header", "The palette picture lacks one of its colour tables.")
-        palette = tuple(colours)
-    high_bit = _whole(element("HighBit"))
-    return {
-        "syntax": syntax,
-        "rows": rows,
-        "columns": columns,
-        "bits_allocated": allocated,
-        "bits_stored": stored,
-        "high_bit": high_bit if high_bit is not None and stored - 1 <= high_bit < allocated else stored - 1,
-        "signed": _whole(element("PixelRepresentation")) == 1,
-        "samples": samples,
-        "planar": _whole(element("PlanarConfiguration")) == 1,
-        "photometric": photometric,
-        "slope": slope[0] if slope and slope[0] != 0 else 1.0,
-        "intercept": intercept[0] if intercept else 0.0,
-        "modality_lut": modality_lut,
-        "voi_lut": _look_up_of(element("VOILUTSequence")),
-        "windows": windows,
-        "padding": None if padding is None or limit is None else (min(padding, limit), max(padding, limit)),
-        "palette": palette,
-        "aspect": aspect if 0.1 < aspect < 10 else 1.0,
-    }
-
-
-def _look_up_of(sequence: Any) -> LookUp | None:
-    if not sequence:
-        return None
-    item = sequence[0]
-    descriptor, data = item.get("LUTDescriptor"), item.get("LUTData")
-    return _look_up(descriptor, data)
-
-
-def _palette_of(element: Callable[..., Any], colour: str) -> LookUp | None:
-    return _look_up(
-        element(f"{colour}PaletteColorLookupTableDescriptor"), element(f"{colour}PaletteColorLookupTableData")
+        palette = red, green, blue
+    return Encoded(
+        data=b"",
+        syntax=syntax,
+        rows=rows,
+        columns=columns,
+        bits_allocated=allocated,
+        bits_stored=stored,
+        high_bit=stored - 1 if high_bit is None else high_bit,
+        signed=_whole(element("PixelRepresentation")) == 1,
+        samples=samples,
+        planar=_whole(element("PlanarConfiguration")) == 1,
+        photometric=photometric,
+        slope=slope[0] if slope and slope[0] != 0 else 1.0,
+        intercept=intercept[0] if intercept else 0.0,
+        modality_lut=_look_up_of(element("ModalityLUTSequence"), little),
+        voi_lut=_look_up_of(element("VOILUTSequence"), little),
+        windows=windows,
+        padding=None if padding is None or limit is None else (min(padding, limit), max(padding, limit)),
+        palette=palette,
+        aspect=aspect if 0.1 < aspect < 10 else 1.0,
+        presentation=(text(element("PresentationLUTShape")) or "").upper(),
+        trouble_with_rescale=(stated_slope is not None and not (slope and slope[0]))
+        or (stated_intercept is not None and not intercept),
+        trouble_with_window=len(windows) < max(len(centres), len(widths)),
     )
 
 
-def _look_up(descriptor: Any, data: Any) -> LookUp | None:
+def _look_up_of(sequence: Any, little: bool) -> LookUp | None:
+    if not sequence:
+        return None
+    item = sequence[0]
+    return _look_up(item.get("LUTDescriptor"), item.get("LUTData"), little)
+
+
+def _palette_of(element: Callable[..., Any], colour: str, little: bool) -> LookUp | None:
+    return _look_up(
+        element(f"{colour}PaletteColorLookupTableDescriptor"),
+        element(f"{colour}PaletteColorLookupTableData"),
+        little,
+    )
+
+
+def _look_up(descriptor: Any, data: Any, little: bool) -> LookUp | None:
     if descriptor is None or data is None or len(descriptor) != 3:
         return None
-    # PS3.3 C.11.1.1: 0 entries stand for 65,536.
-    entries, first, bits = int(descriptor[0]) or 65536, int(descriptor[1]), int(descriptor[2])
+    # PS3.3 C.11.1.1: 0 entries stand for 65,536. The number of entries and of bits is never signed, though some
+    # readers give it the sign of the first value.
+    entries, first, bits = (int(descriptor[0]) & 0xFFFF) or 65536, int(descriptor[1]), int(descriptor[2]) & 0xFFFF
     if isinstance(data, bytes):
-        wide = len(data) >= 2 * entries
-        values = np.frombuffer(data, "<u2" if wide else "u1", count=min(entries, len(data) // (2 if wide else 1)))
+        wide = len(data) >= 2 * entries or bits > 8
+        kind = ("<u2" if little else ">u2") if wide else "u1"
+        values = np.frombuffer(data, kind, count=min(entries, len(data) // (2 if wide else 1)))
     else:
-        values = np.asarray(data, dtype=np.uint16)[:entries]
+        values = (np.asarray(data, dtype=np.int64)[:entries] & 0xFFFF).astype(np.uint16)
     if not len(values):
         return None
-    return LookUp(first, values.astype(np.uint16), min(max(bits, 1), 16))
+    return LookUp(first, values.astype(np.uint16), min(max(bits, 1), 16), lacking=len(values) < entries)
+
+
+_OF_NATIVE = (b"OB", b"OW", b"UN", b"OF")
+"""Value representations of Pixel Data: read as a length, none of them is even, so none is the length of one."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Frames:
+    """The frames of a pixel data element, and the picture that each of them is."""
+
+    picture: Encoded
+    count: int
+    pieces: Iterator[Any]
+    """The encoded bytes of each frame; fewer than `count` where the file was cut off."""
 
 
 class _PixelElement:
     """The Pixel Data element (7FE0,0010): its bytes, found without copying them."""
 
-    def __init__(self, value: memoryview, encapsulated: bool) -> None:
+    def __init__(self, value: memoryview, encapsulated: bool, cut: bool) -> None:
         self.value = value
         self.encapsulated = encapsulated
+        self.cut = cut
+        """The file ends before the element does."""
 
     @classmethod
-    def at(cls, view: memoryview, start: int, implicit: bool, little: bool, syntax: str) -> "_PixelElement | None":
+    def at(cls, view: memoryview, start: int, implicit: bool, little: bool) -> "_PixelElement | None":
         """The element at `start`, where reading the header stopped."""
         order = "<" if little else ">"
         if len(view) < start + 12 or struct.unpack_from(f"{order}HH", view, start) != (0x7FE0, 0x0010):
             return None
-        if implicit and syntax != DEFLATED:
-            length, start = struct.unpack_from(f"{order}I", view, start + 4)[0], start + 8
-        elif bytes(view[start + 4 : start + 6]) in (b"OB", b"OW", b"UN", b"OF"):
+        if bytes(view[start + 4 : start + 6]) in _OF_NATIVE:
             length, start = struct.unpack_from(f"{order}I", view, start + 8)[0], start + 12
+        elif implicit:
+            length, start = struct.unpack_from(f"{order}I", view, start + 4)[0], start + 8
         else:
             length, start = struct.unpack_from(f"{order}H", view, start + 6)[0], start + 8
         if length == 0xFFFFFFFF:
-            return cls(view[start:], True)
-        return cls(
-            view[start : start + length], syntax not in RAW and bytes(view[start : start + 4]) == b"\xfe\xff\x00\xe0"
-        )
+            return cls(view[start:], True, False)
+        begins = bytes(view[start : start + 8])
+        items = begins[:4] == b"\xfe\xff\x00\xe0" and int.from_bytes(begins[4:], "little") < length
+        return cls(view[start : start + length], items, start + length > len(view))
 
     def guessed_syntax(self, implicit: bool, little: bool) -> str:
         """The transfer syntax of a file without file meta, from how its elements and pixels are written."""
         if not self.encapsulated:
             return IMPLICIT if implicit else EXPLICIT if little else BIG_ENDIAN
-        first = bytes(next(self._fragments(), b"")[:4])
+        first = bytes(next(iter(self._fragments()[0]), b"")[:4])
         if first.startswith(b"\xff\x4f\xff\x51"):
             return "1.2.840.10008.1.2.4.90"
         return "1.2.840.10008.1.2.4.50" if first.startswith(b"\xff\xd8") else ""
 
-    def frames(self, picture: dict[str, Any], count: int) -> Iterator[Any]:
-        """The encoded bytes of each frame; fewer than `count` where the data end early."""
-        syntax = picture["syntax"]
-        if syntax in RAW and not self.encapsulated:
-            values = picture["rows"] * picture["columns"] * picture["samples"]
-            if picture["photometric"] == "YBR_FULL_422":
-                values = values // 3 * 2
-            size = values * picture["bits_allocated"] // 8
-            for number in range(count):
-                piece = self.value[number * size : (number + 1) * size]
-                if len(piece) < size:
-                    return
-                yield piece
-        elif not self.encapsulated:
-            raise Unusable("decode", "unencapsulated", "The transfer syntax is compressed, but the pixel data are not.")
-        elif count == 1:
-            pieces = list(self._fragments())
-            if pieces:
-                yield pieces[0] if len(pieces) == 1 else b"".join(pieces)
-        else:
-            yield from generate_frames(bytes(self.value), number_of_frames=count)
+    def frames(self, picture: Encoded, count: int, raw: str) -> _Frames:
+        """The frames as they are there, whatever the header says of their number, length and encoding.
 
-    def _fragments(self) -> Iterator[memoryview]:
-        """The fragments after the offset table (PS3.5 A.4); a last one that is cut off is not given."""
-        at, first = 0, True
+        `raw` is the syntax of uncompressed pixels in a file that is written as this one.
+        """
+        if not self.encapsulated:
+            return self._native_frames(picture, count, raw)
+        fragments, cut = self._fragments()
+        frames = framed(fragments, count)
+        if picture.syntax in RAW:
+            # The codestream says which syntax it is of; `compared` goes by it.
+            picture = overrule(picture, ENCODING, syntax="")
+            whole = b"".join(fragments)
+            if frames is None and len(whole) in (size := native_bytes(picture) * count, size + 1):
+                return self._native_frames(replace(picture, syntax=raw), count, raw, memoryview(whole))
+        if frames is not None and len(frames) != count and not (cut and len(frames) < count):
+            picture, count = overrule(picture, FRAMES), len(frames)
+        if frames is not None:
+            pieces = (each[0] if len(each) == 1 else b"".join(each) for each in frames)
+            return _Frames(picture, count, pieces)
+        if count == 1:
+            return _Frames(picture, 1, iter([b"".join(fragments)] if fragments else []))
+        return _Frames(picture, count, generate_frames(bytes(self.value), number_of_frames=count))
+
+    def _native_frames(self, picture: Encoded, count: int, raw: str, value: memoryview | None = None) -> _Frames:
+        value = self.value if value is None else value
+        if picture.syntax not in RAW:
+            if stream_of(value) is not None:
+                return _Frames(overrule(picture, ENCODING), 1, iter([value]))
+            size = native_bytes(picture) * count
+            if len(value) not in (size, size + 1):
+                raise Unusable(
+                    "decode",
+                    "unencapsulated",
+                    f"The transfer syntax is compressed, but the pixel data are not, and {len(value):,} bytes are not "
+                    f"those of an uncompressed picture ({size:,}).",
+                )
+            picture = overrule(picture, ENCODING, syntax=raw)
+        elif stream_of(value) is not None and len(value) < native_bytes(picture):
+            return _Frames(overrule(picture, ENCODING, syntax=""), 1, iter([value]))
+        picture, count = native(picture, len(value), count, self.cut)
+        size = native_bytes(picture)
+        pieces = (value[at : at + size] for at in range(0, size * count, size) if at + size <= len(value))
+        return _Frames(picture, count, pieces)
+
+    def _fragments(self) -> tuple[list[memoryview], bool]:
+        """The fragments after the offset table (PS3.5 A.4), and whether the last one is cut off; it is not given."""
+        at, found = 0, []
         while at + 8 <= len(self.value):
             group, tag, length = struct.unpack_from("<HHI", self.value, at)
             if (group, tag) != (0xFFFE, 0xE000):
-                return
+                break
             at += 8
             if at + length > len(self.value):
-                return
-            if not first:
-                yield self.value[at : at + length]
-            first = False
+                return found[1:], True
+            found.append(self.value[at : at + length])
             at += length
+        return found[1:], False
 
 
 def relative_id(path: bytes, member: str) -> str:

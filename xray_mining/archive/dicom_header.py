@@ -66,6 +66,7 @@ _KEYWORDS = (
     "PixelRepresentation",
     "PixelSpacing",
     "PlanarConfiguration",
+    "PresentationLUTShape",
     "ProtocolName",
     "RequestedProcedureDescription",
     "RescaleIntercept",

@@ -1,15 +1,24 @@
 """A PNG, JPEG, TIFF or BMP file's bytes → what is needed to decode it."""
 
+import struct
+from collections.abc import Mapping
 from io import BytesIO
 
 from PIL import Image, UnidentifiedImageError
 
+from xray_mining.archive.claims import FRAMES
 from xray_mining.archive.radiograph import Encoded, Unusable
 
 # Sizes are checked here before anything is decoded.
 Image.MAX_IMAGE_PIXELS = None
 _MOST_PIXELS = 150_000_000
 _SYNTAXES = {"PNG": "png", "JPEG": "jpeg", "MPO": "jpeg", "TIFF": "tiff", "BMP": "bmp"}
+_COLUMNS, _ROWS, _BITS, _PHOTOMETRIC, _SAMPLES, _SAMPLE_FORMAT = 256, 257, 258, 262, 277, 339
+_TIFF_NUMBERS = {1: "B", 3: "H", 4: "I"}
+_MOST_NUMBERS = 1_000_000
+_WHITE_IS_ZERO, _SIGNED = 0, 2
+_PIECES = ((273, 279), (324, 325))
+"""Tags of where strips and tiles begin, and how long they are."""
 SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp")
 
 
@@ -18,8 +27,23 @@ def picture_of(data: bytes, photometric: str = "MONOCHROME2") -> Encoded:
     try:
         with Image.open(BytesIO(data)) as image:
             kind, (columns, rows), mode = image.format or "", image.size, image.mode
+            tags = tiff_tags(data) if kind == "TIFF" else {}
+            frames = getattr(image, "n_frames", 1) if kind == "TIFF" else 1
     except (UnidentifiedImageError, OSError, ValueError, SyntaxError, TypeError, EOFError, OverflowError) as error:
-        raise Unusable("open", "not_an_image", "The file is not a PNG, JPEG, TIFF or BMP picture.") from error
+        tags = tiff_tags(data)
+        if not tags:
+            raise Unusable("open", "not_an_image", "The file is not a PNG, JPEG, TIFF or BMP picture.") from error
+        # Pillow does not know all combinations of bits, order of bytes and photometric interpretation.
+        bits, samples = tags.get(_BITS, (1,))[0], tags.get(_SAMPLES, (1,))[0]
+        if (bits, samples) != (16, 1):
+            raise Unusable(
+                "header",
+                "unsupported_bits",
+                f"The TIFF picture has {samples} values a pixel of {bits} bits, with photometric interpretation "
+                f"{tags.get(_PHOTOMETRIC, (1,))[0]}, which is not read; 8 and 16 bits are.",
+            ) from error
+        kind, mode, frames = "TIFF", "I;16", 1
+        columns, rows = (tags.get(each, (0,))[0] for each in (_COLUMNS, _ROWS))
     if kind not in _SYNTAXES:
         raise Unusable("open", "not_an_image", "The picture is of a format that is not read; PNG, JPEG, TIFF, BMP are.")
     if rows * columns > _MOST_PIXELS:
@@ -29,6 +53,14 @@ def picture_of(data: bytes, photometric: str = "MONOCHROME2") -> Encoded:
     if mode.startswith("F"):
         raise Unusable("header", "unsupported_bits", "The picture has fractional values; 8 and 16 bits are read.")
     bits = 16 if mode.startswith("I") else 8
+    if kind == "TIFF":
+        _is_whole(tags, len(data))
+        if tags.get(_PHOTOMETRIC, (1,))[0] == _WHITE_IS_ZERO:
+            # Decoders turn 8 bits round by themselves and leave 16 as they are. The file's own word is asked once:
+            # where a mapping says MONOCHROME1 of the same pictures, it says the same.
+            photometric = "MONOCHROME1" if bits == 16 else "MONOCHROME2"
+    if kind == "BMP" and _bmp_bytes(data, rows, columns) > len(data):
+        raise Unusable("decode", "truncated_pixels", "The BMP picture's data end early: the file was cut off.")
     return Encoded(
         data=data,
         syntax=_SYNTAXES[kind],
@@ -39,4 +71,44 @@ def picture_of(data: bytes, photometric: str = "MONOCHROME2") -> Encoded:
         high_bit=bits - 1,
         samples=1 if mode in ("L", "1", "I", "I;16", "I;16B") else 3,
         photometric=photometric,
+        signed=bits == 16 and tags.get(_SAMPLE_FORMAT, (1,))[0] == _SIGNED,
+        # Pages behind the first are not read: it is said.
+        overruled=(FRAMES,) if frames > 1 else (),
     )
+
+
+def tiff_tags(data: bytes) -> dict[int, tuple[int, ...]]:
+    """Whole numbers of the first page's tags; none where the file is no TIFF, or its tags lie behind its end."""
+    order = {b"II*\0": "<", b"MM\0*": ">"}.get(bytes(data[:4]))
+    if order is None:
+        return {}
+    found = {}
+    try:
+        start = struct.unpack_from(f"{order}I", data, 4)[0]
+        for number in range(struct.unpack_from(f"{order}H", data, start)[0]):
+            at = start + 2 + 12 * number
+            tag, kind, count = struct.unpack_from(f"{order}HHI", data, at)
+            code = _TIFF_NUMBERS.get(kind)
+            if code is not None and count <= _MOST_NUMBERS:
+                size = struct.calcsize(f"{order}{count}{code}")
+                place = at + 8 if size <= 4 else struct.unpack_from(f"{order}I", data, at + 8)[0]
+                found[tag] = struct.unpack_from(f"{order}{count}{code}", data, place)
+    except struct.error:
+        return {}
+    return found
+
+
+def _bmp_bytes(data: bytes, rows: int, columns: int) -> int:
+    """How long an uncompressed BMP of this size must be; 0 where it is compressed or has an older header."""
+    if len(data) < 34 or int.from_bytes(data[14:18], "little") < 40 or any(data[30:34]):
+        return 0
+    start, bits = int.from_bytes(data[10:14], "little"), int.from_bytes(data[28:30], "little")
+    return start + rows * ((bits * columns + 31) // 32) * 4
+
+
+def _is_whole(tags: Mapping[int, tuple[int, ...]], size: int) -> None:
+    """Unusable where strips or tiles of a TIFF lie behind the end of the file."""
+    for places, lengths in _PIECES:
+        for start, length in zip(tags.get(places, ()), tags.get(lengths, ()), strict=False):
+            if start + length > size:
+                raise Unusable("decode", "truncated_pixels", "The TIFF picture's data end early: the file was cut off.")

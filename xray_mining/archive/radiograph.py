@@ -6,6 +6,8 @@ from typing import Any
 
 import numpy as np
 
+from xray_mining.archive.codestream import Codestream
+
 
 class Unusable(Exception):
     """A file or frame that cannot be used: it becomes one row of rejects, and the run goes on.
@@ -149,6 +151,8 @@ class LookUp:
     first: int
     values: np.ndarray
     bits: int
+    lacking: bool = False
+    """The descriptor states more entries than there are."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,6 +193,18 @@ class Encoded:
     """Height of a pixel over its width."""
     whole_file: Any = field(default=None, repr=False)
     """bytes of the DICOM file, for decoders that want it; None for pictures and for all but single frames."""
+    presentation: str = ""
+    """PresentationLUTShape as stated."""
+    trouble_with_rescale: bool = False
+    """RescaleSlope or RescaleIntercept is stated and cannot be used."""
+    trouble_with_window: bool = False
+    """WindowCenter and WindowWidth are stated and cannot be used."""
+    stream: Codestream | None = None
+    """What the codestream in `data` says of itself."""
+    keep_whole: bool = False
+    """Bit patterns of neighbours must not be averaged before their meaning is known: decode every pixel."""
+    overruled: tuple[str, ...] = ()
+    """Quality flags: claims of the header that the content contradicts; these fields say what the content says."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,14 +13,18 @@ from xray_mining.evaluation.gather import Array, Task
 from xray_mining.evaluation.options import EvaluationOptions
 from xray_mining.pixels.store import PixelStore
 from xray_mining.records.cohort import FrozenCohort
+from xray_mining.records.images import OVERRULED_FLAGS
 
 SIDE_PX = 256
 IMAGES_AT_MOST = 200
 """Radiographs behind one average: more do not change it that an eye could see."""
 AGES_AT_MOST = 8
 CASES = 4
-SHOWN_ALL_THE_SAME = ("low_resolution",)
-"""Quality flags that do not keep a radiograph from the page: its pictures have at most SIDE_PX a side."""
+SHOWN_ALL_THE_SAME = ("low_resolution", *OVERRULED_FLAGS)
+"""Quality flags that do not keep a radiograph from the page.
+
+Its pictures have at most SIDE_PX a side, and what a header wrongly claimed is no fault of the picture.
+"""
 SEXES = {"M": "Males", "F": "Females"}
 
 

@@ -7,8 +7,7 @@ JPEG 2000 and HTJ2K at a lower resolution level, baseline JPEG by scaled cosine 
 
 import functools
 import importlib
-import struct
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib import metadata
 from io import BytesIO
@@ -18,30 +17,33 @@ import cv2
 import imagecodecs
 import numpy as np
 
-from xray_mining.archive.dicom_file import BIG_ENDIAN, DEFLATED, EXPLICIT, IMPLICIT
+from xray_mining.archive.claims import (
+    BIG_ENDIAN,
+    DEFLATED,
+    EXPLICIT,
+    HTJ2K,
+    HTJ2K_LOSSLESS,
+    HTJ2K_RPCL,
+    IMPLICIT,
+    JPEG_2000,
+    JPEG_2000_LOSSLESS,
+    JPEG_BASELINE,
+    JPEG_EXTENDED,
+    JPEG_LOSSLESS,
+    JPEG_LOSSLESS_SV1,
+    JPEG_LS,
+    JPEG_LS_NEAR,
+    RLE,
+    compared,
+    other_size,
+)
+from xray_mining.archive.codestream import stream_of
 from xray_mining.archive.radiograph import Encoded, Unusable
 from xray_mining.ingest import jpeg_lossless
-
-RLE = "1.2.840.10008.1.2.5"
-JPEG_BASELINE = "1.2.840.10008.1.2.4.50"
-JPEG_EXTENDED = "1.2.840.10008.1.2.4.51"
-JPEG_LOSSLESS = "1.2.840.10008.1.2.4.57"
-JPEG_LOSSLESS_SV1 = "1.2.840.10008.1.2.4.70"
-JPEG_LS = "1.2.840.10008.1.2.4.80"
-JPEG_LS_NEAR = "1.2.840.10008.1.2.4.81"
-JPEG_2000_LOSSLESS = "1.2.840.10008.1.2.4.90"
-JPEG_2000 = "1.2.840.10008.1.2.4.91"
-HTJ2K_LOSSLESS = "1.2.840.10008.1.2.4.201"
-HTJ2K_RPCL = "1.2.840.10008.1.2.4.202"
-HTJ2K = "1.2.840.10008.1.2.4.203"
 
 _END = b"\xff\xd9"
 _FINISHED = {JPEG_BASELINE, JPEG_EXTENDED, JPEG_LOSSLESS, JPEG_LOSSLESS_SV1, JPEG_LS, JPEG_LS_NEAR, JPEG_2000_LOSSLESS}
 _FINISHED |= {JPEG_2000, HTJ2K, HTJ2K_LOSSLESS, HTJ2K_RPCL, "jpeg"}
-
-
-_HEAD_BYTES = 1 << 16
-"""In which a codestream's size is looked for: other segments may stand before it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,63 +77,38 @@ def decoders(syntax: str) -> list[str]:
     return [package for package, _, _ in _TABLE.get(syntax, [])]
 
 
-def codestream_size(data: Any) -> tuple[int, int] | None:
-    """Rows and columns that a JPEG, JPEG-LS or JPEG 2000 codestream states at its beginning; None where it has none.
-
-    Read before decoding: a codestream of a few bytes may state a picture of gigabytes, whatever the header says.
-    """
-    head = bytes(data[:_HEAD_BYTES])
-    if head[:4] == b"\xff\x4f\xff\x51" and len(head) >= 24:  # JPEG 2000: its start and its size
-        right, bottom, left, top = (int.from_bytes(head[at : at + 4], "big") for at in (8, 12, 16, 20))
-        return bottom - top, right - left
-    if head[:2] != b"\xff\xd8":
-        return None
-    at = 2
-    while at + 9 <= len(head) and head[at] == 0xFF:
-        marker = head[at + 1]
-        if marker == 0xFF:  # padding
-            at += 1
-            continue
-        # Frame headers: SOF0 to SOF15 without DHT, JPG and DAC, and SOF55 of JPEG-LS. 0 rows are told later.
-        if marker == 0xF7 or (0xC0 <= marker <= 0xCF and marker not in (0xC4, 0xC8, 0xCC)):
-            rows, columns = (int.from_bytes(head[at + place : at + place + 2], "big") for place in (5, 7))
-            return (rows, columns) if rows else None
-        at += 2 + int.from_bytes(head[at + 2 : at + 4], "big")
-    return None
-
-
-def _other_size(encoded: Encoded, rows: int, columns: int) -> Unusable:
-    return Unusable(
-        "decode",
-        "size_mismatch",
-        f"The header states {encoded.rows} by {encoded.columns} pixels, the pixel data hold {rows} by {columns}.",
-    )
-
-
 def decode(encoded: Encoded, side_px: int, whole: bool = False) -> Stored:
     """The frame's values, reduced where the codec can to a size that is still at least that of the store.
 
     `whole` asks for all pixels, and so does a padding value: mixed with its neighbours it would pass for grey.
+    What the header states is held against the codestream first (see `claims`).
     Raises Unusable (stage decode) where no decoder can read the bytes.
     """
-    tries = _TABLE.get(encoded.syntax)
-    if tries is None:
+    if encoded.syntax not in _TABLE and stream_of(encoded.data) is None:
         raise Unusable(
             "decode", "unknown_syntax", f"No decoder knows the transfer syntax {_printable(encoded.syntax)}."
         )
-    if encoded.syntax in _FINISHED and _END not in bytes(encoded.data[-256:]):
+    encoded = compared(encoded)
+    tries = _TABLE[encoded.syntax]
+    if encoded.stream is None and encoded.syntax in _FINISHED and _END not in bytes(encoded.data[-256:]):
         raise Unusable(
             "decode", "truncated_pixels", "The compressed pixel data have no end mark: the file was cut off."
         )
-    if encoded.syntax == "png" and b"IEND" not in bytes(encoded.data[-64:]):
-        raise Unusable("decode", "truncated_pixels", "The PNG picture has no end mark: the file was cut off.")
-    stated = codestream_size(encoded.data) if encoded.syntax in _FINISHED - {"jpeg"} else None
-    if stated is not None and stated != (encoded.rows, encoded.columns):
-        raise _other_size(encoded, *stated)
+    whole = whole or encoded.keep_whole
     whole = whole or encoded.padding is not None
     reduction = 0
     while not whole and max(encoded.rows, encoded.columns) >> (reduction + 1) >= side_px and reduction < 5:
         reduction += 1
+    stored = _decoded(encoded, tries, reduction)
+    beyond = encoded.stream is not None and encoded.stream.precision > encoded.high_bit + 1
+    if beyond and len(stored.values) < encoded.rows and stored.values.max() >= 2 << encoded.high_bit:
+        # Bits above the stated ones are there: were they no part of the values, they must not be averaged with them.
+        stored = _decoded(encoded, tries, 0)
+    return stored
+
+
+def _decoded(encoded: Encoded, tries: Sequence[tuple[str, Decode, bool]], reduction: int) -> Stored:
+    """The values by the first decoder that can read the bytes."""
     for package, function, reduces in tries:
         try:
             values = function(encoded, reduction)
@@ -158,7 +135,7 @@ def _stored(values: np.ndarray, encoded: Encoded, package: str, reduction: int) 
     sizes = {(-(-encoded.rows >> step), -(-encoded.columns >> step)): 1 << step for step in range(reduction + 1)}
     factor = sizes.get((height, width))
     if factor is None:
-        raise _other_size(encoded, height, width)
+        raise other_size(encoded, height, width)
     if values.dtype.kind == "i":
         values = values.view(f"u{values.dtype.itemsize}")
     if values.dtype == np.bool_:
@@ -216,10 +193,9 @@ def _lumas_of_ybr(values: np.ndarray, encoded: Encoded) -> np.ndarray:
 
 @_decoder("imagecodecs", RLE)
 def _rle(encoded: Encoded, reduction: int) -> np.ndarray:
-    # Header of an RLE frame, PS3.5 G.5: number of segments, then 15 offsets; one segment a byte plane.
+    # PS3.5 G.2: one segment a byte plane; `claims` has made the header state as many.
     kind = _type(encoded)
-    segments = struct.unpack_from("<I", encoded.data)[0]
-    if segments != encoded.samples * kind.itemsize:
+    if encoded.stream is None or encoded.stream.components != encoded.samples * kind.itemsize:
         raise ValueError("segments")
     values = np.frombuffer(imagecodecs.dicomrle_decode(bytes(encoded.data), kind), kind)
     size = encoded.rows * encoded.columns
@@ -234,8 +210,8 @@ def _rle(encoded: Encoded, reduction: int) -> np.ndarray:
 
 @_decoder("opencv", JPEG_BASELINE, "jpeg", reduces=True)
 def _jpeg_scaled(encoded: Encoded, reduction: int) -> np.ndarray:
-    if encoded.bits_allocated != 8:
-        raise ValueError("only 8 bits")
+    if encoded.bits_allocated != 8 or _unmarked_rgb(encoded):
+        raise ValueError("only 8 bits, and colours that the stream marks as what they are")
     flags = {
         0: cv2.IMREAD_GRAYSCALE,
         1: cv2.IMREAD_REDUCED_GRAYSCALE_2,
@@ -254,8 +230,17 @@ def _jpeg_lossless_grey(encoded: Encoded, reduction: int) -> np.ndarray:
 
 @_decoder("imagecodecs", JPEG_BASELINE, JPEG_EXTENDED, JPEG_LOSSLESS_SV1, JPEG_LOSSLESS, "jpeg")
 def _jpeg(encoded: Encoded, reduction: int) -> np.ndarray:
+    if _unmarked_rgb(encoded):
+        return imagecodecs.jpeg8_decode(encoded.data, colorspace="RGB", outcolorspace="RGB")
     values = imagecodecs.jpeg8_decode(encoded.data)
     return _lumas_of_ybr(values, encoded) if values.ndim == 3 and _is_lossless(encoded) else values
+
+
+def _unmarked_rgb(encoded: Encoded) -> bool:
+    """Whether only the header says that a JPEG holds RGB: by itself a decoder takes it for YBR."""
+    stream = encoded.stream
+    is_rgb = encoded.samples == 3 and encoded.photometric == "RGB"
+    return is_rgb and stream is not None and stream.kind == "jpeg" and not stream.colours and encoded.syntax != "jpeg"
 
 
 def _is_lossless(encoded: Encoded) -> bool:
@@ -282,18 +267,12 @@ def _dicomsdl(encoded: Encoded, reduction: int) -> np.ndarray:
     return values
 
 
-@_decoder("imagecodecs", JPEG_LOSSLESS_SV1, JPEG_LOSSLESS)
-def _jpeg_lossless(encoded: Encoded, reduction: int) -> np.ndarray:
-    return imagecodecs.ljpeg_decode(bytes(encoded.data))
-
-
 @_decoder("pillow", JPEG_2000_LOSSLESS, JPEG_2000, reduces=True)
 def _jpeg_2000_reduced(encoded: Encoded, reduction: int) -> np.ndarray:
     from PIL import Image
 
-    head = bytes(encoded.data[:43])
-    # Size marker of a bare codestream (ISO 15444-1 A.5.1): its bit depth byte has the sign on top.
-    if not head.startswith(b"\xff\x4f\xff\x51") or head[42] & 0x80 or encoded.samples != 1 or not reduction:
+    stream = encoded.stream
+    if stream is None or stream.signed or encoded.samples != 1 or not reduction:
         raise ValueError("whole, signed and coloured pictures are for the next decoder")
     for step in range(reduction, 0, -1):
         try:
@@ -305,38 +284,45 @@ def _jpeg_2000_reduced(encoded: Encoded, reduction: int) -> np.ndarray:
             continue
         values = np.asarray(image)
         # Pillow fills up all bits of its type.
-        return values >> max(8 * values.dtype.itemsize - (head[42] & 0x7F) - 1, 0)
+        return values >> max(8 * values.dtype.itemsize - stream.precision, 0)
     raise ValueError("no lower resolution")
 
 
 @_decoder("imagecodecs", JPEG_2000_LOSSLESS, JPEG_2000)
 def _jpeg_2000(encoded: Encoded, reduction: int) -> np.ndarray:
-    return imagecodecs.jpeg2k_decode(encoded.data)
+    return _lumas_of_ybr_2000(imagecodecs.jpeg2k_decode(encoded.data), encoded)
 
 
 @_decoder("imagecodecs", HTJ2K_LOSSLESS, HTJ2K_RPCL, HTJ2K, reduces=True)
 def _htj2k(encoded: Encoded, reduction: int) -> np.ndarray:
     for step in range(reduction, 0, -1):
         try:
-            return _last_axis(imagecodecs.htj2k_decode(encoded.data, skipres=step))
+            return _lumas_of_ybr_2000(_last_axis(imagecodecs.htj2k_decode(encoded.data, skipres=step)), encoded)
         except RuntimeError:
             continue
-    return _last_axis(imagecodecs.htj2k_decode(encoded.data))
+    return _lumas_of_ybr_2000(_last_axis(imagecodecs.htj2k_decode(encoded.data)), encoded)
+
+
+def _lumas_of_ybr_2000(values: np.ndarray, encoded: Encoded) -> np.ndarray:
+    """The brightness where the stream holds YBR that no transform of its own has made: a decoder leaves it so."""
+    transformed = encoded.stream is None or encoded.stream.transformed
+    return values if values.ndim < 3 or transformed else _lumas_of_ybr(values, encoded)
 
 
 def _last_axis(values: np.ndarray) -> np.ndarray:
     return np.moveaxis(values, 0, -1) if values.ndim == 3 and values.shape[0] == 3 else values
 
 
-@_decoder("pylibjpeg-openjpeg", JPEG_2000_LOSSLESS, JPEG_2000, HTJ2K_LOSSLESS, HTJ2K_RPCL, HTJ2K)
+# Not for HTJ2K: on a damaged one OpenJPEG does not come back.
+@_decoder("pylibjpeg-openjpeg", JPEG_2000_LOSSLESS, JPEG_2000)
 def _openjpeg(encoded: Encoded, reduction: int) -> np.ndarray:
     import openjpeg
 
-    return openjpeg.decode(bytes(encoded.data))
+    return _lumas_of_ybr_2000(openjpeg.decode(bytes(encoded.data)), encoded)
 
 
 @_decoder("pydicom", RLE, JPEG_BASELINE, JPEG_EXTENDED, JPEG_LOSSLESS, JPEG_LOSSLESS_SV1, JPEG_LS, JPEG_LS_NEAR)
-@_decoder("pydicom", JPEG_2000_LOSSLESS, JPEG_2000, HTJ2K_LOSSLESS, HTJ2K_RPCL, HTJ2K)
+@_decoder("pydicom", JPEG_2000_LOSSLESS, JPEG_2000)
 def _pydicom(encoded: Encoded, reduction: int) -> np.ndarray:
     from pydicom.pixels import pixel_array
 

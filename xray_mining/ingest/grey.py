@@ -5,13 +5,15 @@ percentiles) → inversion → resize by area and padding to a square → intege
 table from stored value to grey value, so that each pixel is touched once.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import isqrt
 
 import cv2
 import numpy as np
 
-from xray_mining.archive.radiograph import Encoded, LookUp, Window
+from xray_mining.archive.claims import by_values
+from xray_mining.archive.radiograph import Encoded, Window
+from xray_mining.archive.values import looked_up, modality_values, stored_values, windowed
 from xray_mining.ingest.decode import Stored
 from xray_mining.ingest.options import GreyOptions
 from xray_mining.ingest.shrink import counted, shrunk
@@ -42,12 +44,15 @@ class Grey:
     """voi_lut, window, percentiles or full_range."""
     inverted: bool
     clipped_fraction: float
+    encoded: Encoded
+    """As the values have it: what of the header's claims they overrule is in its flags."""
 
 
 def grey(stored: Stored, encoded: Encoded, options: GreyOptions) -> Grey:
-    """The standardised picture of one frame."""
-    counts = _histogram(stored.values)
-    table, source, clipped = grey_table(counts, stored, encoded, options)
+    """The standardised picture of one frame; what the header states is held against the values first."""
+    believed = by_values(encoded, stored.values, _histogram(stored.values), stored.from_colours)
+    stored, encoded = replace(stored, values=believed.values), believed.encoded
+    table, source, clipped = grey_table(believed.counts, stored, encoded, options)
     placement = place(encoded.rows, encoded.columns, encoded.aspect, options.side_px)
     if _is_smaller(stored.values, placement):
         picture = shrunk(stored.values, table, placement.height, placement.width)
@@ -56,7 +61,7 @@ def grey(stored: Stored, encoded: Encoded, options: GreyOptions) -> Grey:
     square = into_square(picture, placement, options.side_px)
     if options.value_type == "uint8":
         square = cv2.convertScaleAbs(square, alpha=1 / 257)
-    return Grey(square, placement, source, encoded.photometric == "MONOCHROME1", clipped)
+    return Grey(square, placement, source, encoded.photometric == "MONOCHROME1", clipped, encoded)
 
 
 def grey_table(
@@ -85,13 +90,13 @@ def grey_table(
     shown = counts * ~padding
     window = None
     if encoded.voi_lut is not None and not as_seen:
-        fraction, source = _looked_up(values, encoded.voi_lut), "voi_lut"
+        fraction, source = looked_up(values, encoded.voi_lut), "voi_lut"
         first = encoded.voi_lut.first
         outside = (values < first) | (values > first + len(encoded.voi_lut.values) - 1)
     else:
         if encoded.windows and not as_seen:
             window, source = encoded.windows[0], "window"
-        if window is None or _shows_nothing(window, values, shown):
+        else:
             low, high, source = _percentile_range(values, shown, options.clip_percent)
             window = Window((low + high) / 2, max(high - low, 1e-9), "LINEAR_EXACT")
         fraction = windowed(values, window)
@@ -106,59 +111,6 @@ def grey_table(
         fraction = 1 - fraction
     fraction = np.where(padding, 0, fraction)
     return np.rint(np.clip(fraction, 0, 1) * _TOP).astype(np.uint16), source, clipped
-
-
-def stored_values(number: int, bits_stored: int, high_bit: int, signed: bool) -> np.ndarray:
-    """What each bit pattern from 0 to `number` - 1 is as a stored value, (number,) int64.
-
-    Bits above the high bit are not part of the value (old overlays live there), nor are those below its lowest.
-    """
-    bits = min(bits_stored, number.bit_length() - 1)
-    shift = max(min(high_bit, number.bit_length() - 2) - bits + 1, 0)
-    values = (np.arange(number) >> shift) & ((1 << bits) - 1)
-    return np.where(values >= 1 << (bits - 1), values - (1 << bits), values) if signed else values
-
-
-def modality_values(stored: np.ndarray, encoded: Encoded) -> np.ndarray:
-    """Stored values → values of the modality, float64: through its LUT, else by slope and intercept."""
-    if encoded.palette is not None:
-        red, green, blue = (_entries(stored, table).astype(np.float64) for table in encoded.palette)
-        return 0.299 * red + 0.587 * green + 0.114 * blue
-    if encoded.modality_lut is not None:
-        return _entries(stored, encoded.modality_lut).astype(np.float64)
-    return stored * encoded.slope + encoded.intercept
-
-
-def _entries(values: np.ndarray, table: LookUp) -> np.ndarray:
-    # PS3.3 C.11.1.1: values before the first map to the first entry, values behind the last to the last.
-    places = np.clip(np.rint(values).astype(np.int64) - table.first, 0, len(table.values) - 1)
-    return table.values[places]
-
-
-def _looked_up(values: np.ndarray, table: LookUp) -> np.ndarray:
-    # Some writers state fewer bits than their entries have.
-    top = max((1 << table.bits) - 1, int(table.values.max()), 1)
-    return _entries(values, table) / top
-
-
-def windowed(values: np.ndarray, window: Window) -> np.ndarray:
-    """Values through a VOI window, float64 in [0, 1] (PS3.3 C.11.2.1.2 and C.11.2.1.3)."""
-    centre, width = window.centre, window.width
-    if window.function == "SIGMOID":
-        return 1 / (1 + np.exp(np.clip(-4 * (values - centre) / width, -700, 700)))
-    if window.function == "LINEAR_EXACT":
-        return np.clip((values - centre) / width + 0.5, 0, 1)
-    if width <= 1:
-        return (values > centre - 0.5).astype(np.float64)
-    return np.clip((values - (centre - 0.5)) / (width - 1) + 0.5, 0, 1)
-
-
-def _shows_nothing(window: Window, values: np.ndarray, counts: np.ndarray) -> bool:
-    """Whether a window leaves all but a hundredth of the picture black or white: it belongs to other values."""
-    fraction = windowed(values, window)
-    total = counts.sum()
-    within = counts[(fraction > 0.001) & (fraction < 0.999)].sum()
-    return bool(total) and within < 0.01 * total
 
 
 def _percentile_range(values: np.ndarray, counts: np.ndarray, clip_percent: float) -> tuple[float, float, str]:

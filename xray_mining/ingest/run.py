@@ -20,15 +20,14 @@ from xray_mining.archive.dicom_file import relative_id
 from xray_mining.archive.listing import Reader
 from xray_mining.archive.radiograph import Header, ListedFile, Radiograph, Unread, Unusable
 from xray_mining.ingest import jpeg_lossless, shards, terms
-from xray_mining.ingest.decode import decode
 from xray_mining.ingest.duplicates import PIXEL_DIGEST, perceptual_hash, pixel_digest
 from xray_mining.ingest.earlier import Earlier
-from xray_mining.ingest.grey import Grey, box_into_square, grey, mask_into_square
+from xray_mining.ingest.grey import Grey, box_into_square, mask_into_square
 from xray_mining.ingest.identity import Domain, file_key_of, identify
 from xray_mining.ingest.masks import MaskFault, structures_of
 from xray_mining.ingest.options import GreyOptions, IngestOptions
 from xray_mining.ingest.parts import ShardCounts, Staging, staged
-from xray_mining.ingest.quality import flags_of
+from xray_mining.ingest.picture import standardised
 from xray_mining.ingest.shrink import prepare
 from xray_mining.pixels.store import ShardWriter
 from xray_mining.records.boxes import Boxes
@@ -43,7 +42,7 @@ from xray_mining.records.unread_cells import UnreadCells
 from xray_mining.workspace import Workspace, digest_of, digest_of_file
 
 # Raised when the meaning of a stored picture changes: its number is part of the store's name.
-_GREY_VERSION = 2
+_GREY_VERSION = 3
 _AGE_VERSION = 2
 """How ages are read; rows of another version are made again."""
 _CELLS_VERSION = 1
@@ -335,9 +334,9 @@ class _Work:
         encoded = radiograph.encoded
         seen = None
         if encoded is not None:
-            stored = decode(encoded, self.task.options.grey.side_px)
-            seen = grey(stored, encoded, self.task.options.grey)
-            flags += flags_of(seen, encoded.rows, encoded.columns)
+            picture = standardised(encoded, self.task.options.grey)
+            seen, encoded = picture.grey, picture.encoded
+            flags += picture.flags
             row |= {
                 "pixel_digest": pixel_digest(encoded),
                 "perceptual_hash": perceptual_hash(seen.picture, seen.placement),
@@ -367,7 +366,7 @@ class _Work:
                     "window_source": seen.window_source,
                     "inverted": seen.inverted,
                     "clipped_fraction": seen.clipped_fraction,
-                    "decoder": stored.decoder,
+                    "decoder": picture.stored.decoder,
                 }
             )
         else:

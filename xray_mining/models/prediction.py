@@ -14,9 +14,8 @@ from xray_mining.archive.dicom_file import looks_like_dicom, read_dicom
 from xray_mining.archive.picture_file import picture_of
 from xray_mining.archive.radiograph import Encoded, Unusable
 from xray_mining.errors import UserError, unknown_name
-from xray_mining.ingest.decode import decode
-from xray_mining.ingest.grey import grey
 from xray_mining.ingest.options import GreyOptions
+from xray_mining.ingest.picture import standardised
 from xray_mining.ingest.run import admit
 from xray_mining.models.data import PlainBatches, Radiographs, loader, resized
 from xray_mining.models.heads import Range, make_head
@@ -264,7 +263,7 @@ def _pictures_of(path: Path, options: GreyOptions) -> Iterator[tuple[int, np.nda
     try:
         for frame, encoded in _encoded_of(data):
             try:
-                yield frame, grey(decode(encoded, options.side_px), encoded, options).picture, ""
+                yield frame, standardised(encoded, options).grey.picture, ""
             except Unusable as trouble:
                 yield frame, None, trouble.sentence
     except Unusable as trouble:

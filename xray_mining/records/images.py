@@ -11,6 +11,20 @@ VIEW_SOURCES = ("declared", "inferred", "none")
 SEQUENCES = ("unknown", "day", "follow_up", "age", "same_study", "nothing")
 """In this order: what stands first of all steps from one image of a patient to another tells the two apart; unknown and
 nothing do not."""
+OVERRULED_FLAGS = (
+    "overruled_bits",
+    "overruled_sign",
+    "overruled_samples",
+    "overruled_colour",
+    "overruled_encoding",
+    "overruled_frames",
+    "overruled_rescale",
+    "overruled_lut",
+    "overruled_window",
+    "overruled_padding",
+    "bytes_after_end",
+)
+"""Claims of a header that the content contradicts: the picture is made as the content has it."""
 QUALITY_FLAGS = (
     "blank",
     "saturated",
@@ -26,6 +40,7 @@ QUALITY_FLAGS = (
     "several_ids",
     "undecoded_id",
     "no_pixels",
+    *OVERRULED_FLAGS,
 )
 PATIENT_ID_MARKS = (
     "placeholder",

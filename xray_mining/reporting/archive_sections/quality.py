@@ -20,6 +20,23 @@ _FLAGS = {
     "several_ids": ("several ids", "an id holds several values; it was kept whole, as an id of its own"),
     "undecoded_id": ("undecoded id", "an id does not fit its character set, or had lost letters before"),
     "no_pixels": ("no pixels", "the header came without a picture"),
+    "overruled_bits": ("bits of the header overruled", "the pixel data hold other bits a value"),
+    "overruled_sign": ("sign of the header overruled", "signed values called unsigned, or the reverse"),
+    "overruled_samples": (
+        "values a pixel overruled",
+        "grey called colour, or the reverse, or colours in another order",
+    ),
+    "overruled_colour": ("colour model overruled", "the photometric interpretation is not that of the pixel data"),
+    "overruled_encoding": ("encoding overruled", "the transfer syntax is not how the file is written"),
+    "overruled_frames": (
+        "number of frames overruled",
+        "more or fewer pictures than stated, or pages that are not read",
+    ),
+    "overruled_rescale": ("rescale overruled", "a slope of 0, or no number"),
+    "overruled_lut": ("lookup table overruled", "a table that is not for these values, or lacks entries"),
+    "overruled_window": ("window overruled", "the first window of the header does not show these values"),
+    "overruled_padding": ("padding overruled", "a padding value of another sign, or nearly the whole picture"),
+    "bytes_after_end": ("bytes after the end", "after the end of the picture other bytes follow"),
 }
 
 

@@ -1,0 +1,34 @@
+"""One frame → the picture that everything is measured on: the one way, for `ingest` and for `predict`."""
+
+from dataclasses import dataclass
+
+from xray_mining.archive.claims import compared
+from xray_mining.archive.radiograph import Encoded
+from xray_mining.ingest.decode import Stored, decode
+from xray_mining.ingest.grey import Grey, grey
+from xray_mining.ingest.options import GreyOptions
+from xray_mining.ingest.quality import flags_of
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """A standardised picture, and what was believed of its header to get it."""
+
+    grey: Grey
+    stored: Stored
+    encoded: Encoded
+    """As the content has it."""
+    flags: tuple[str, ...]
+    """Quality flags: what can be seen wrong with it, and which claims of the header were overruled."""
+
+
+def standardised(encoded: Encoded, options: GreyOptions) -> Picture:
+    """The standardised picture of one frame, with the header held against the content.
+
+    Raises Unusable where the two contradict each other and neither is certain, and where no decoder reads the bytes.
+    """
+    encoded = compared(encoded)
+    stored = decode(encoded, options.side_px)
+    seen = grey(stored, encoded, options)
+    flags = (*flags_of(seen, seen.encoded.rows, seen.encoded.columns), *seen.encoded.overruled)
+    return Picture(seen, stored, seen.encoded, flags)
