@@ -51,8 +51,29 @@ class OpenWorkspace:
 
         return PixelStore.open(self.workspace).read(list(image_keys))
 
-    def predictions(self, study: str, experiment: str) -> "pl.DataFrame":
-        """Every prediction of one experiment, as the record has it."""
+    def __repr__(self) -> str:
+        archives = ", ".join(self.workspace.settings.archives) or "none"
+        return f"OpenWorkspace({str(self.workspace.root)!r}, archives: {archives})"
+
+    def predictions(
+        self, study: str, experiment: str, split: str | None = "test", variant: str | None = ""
+    ) -> "pl.DataFrame":
+        """Predictions of one experiment: unchanged images that their rotation tested, or what is asked for.
+
+        Args:
+            study: Name of the study.
+            experiment: Name of the experiment in it.
+            split: Role of the image in its rotation, test or validation; None for both.
+            variant: How the image was changed before predicting; "" for unchanged ones, None for all.
+
+        Returns:
+            Rows of the record `all_predictions`.
+
+        Raises:
+            UserError: For an unknown experiment, or a split or variant of which it has no predictions.
+        """
+        import polars as pl
+
         from xray_mining.errors import unknown_name
         from xray_mining.records.predictions import Predictions
 
@@ -61,7 +82,36 @@ class OpenWorkspace:
         if not folder.is_dir():
             known = [f"{path.parent.name}/{path.name}" for path in home.glob("*/*") if path.is_dir()]
             raise unknown_name("experiment", f"{study}/{experiment}", known)
-        return Predictions.read(folder / "predictions")
+        found = Predictions.read(folder / "predictions")
+        for column, wanted in (("split", split), ("variant", variant)):
+            known = sorted(found[column].unique())
+            if wanted is not None and wanted not in known and found.height:
+                raise unknown_name(f"{study}/{experiment}, {column}", wanted, known)
+            found = found if wanted is None else found.filter(pl.col(column) == wanted)
+        return found
+
+    def estimates(self, study: str) -> "pl.DataFrame":
+        """Every figure of a study that was evaluated, with its interval: rows of the record `estimates`."""
+        from xray_mining.errors import unknown_name
+        from xray_mining.records.estimates import Estimates
+
+        path = self.workspace.root / "evaluations" / study / "estimates.parquet"
+        if not path.is_file():
+            known = [each.parent.name for each in path.parent.parent.glob("*/estimates.parquet")]
+            raise unknown_name("evaluated study", study, known)
+        return Estimates.read(path)
+
+    def features(self, name: str) -> "pl.DataFrame":
+        """A set of handcrafted features, by its name in the study: image_key, and a column a number."""
+        from xray_mining.features.sets import frame_of
+
+        return frame_of(self.workspace, "features", name)
+
+    def embeddings(self, name: str) -> "pl.DataFrame":
+        """A set of a frozen network's vectors, by its name in the study: image_key, and `vector` (float32)."""
+        from xray_mining.features.sets import frame_of
+
+        return frame_of(self.workspace, "embeddings", name)
 
 
 def open(workspace: str | Path = "workspace") -> OpenWorkspace:

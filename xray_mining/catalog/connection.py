@@ -68,8 +68,11 @@ def reads_results(text: str) -> bool:
     """Whether a query names a table of results.duckdb; a comment that does so counts too, which does no harm."""
     from xray_mining.records.tables import ALL
 
-    tables = [record.table for record in ALL if record.home == "results"]
-    return re.search(rf"\b({'|'.join(tables)})\b", text, re.IGNORECASE) is not None
+    names = [record.table for record in ALL if record.home == "results"]
+    for file, view in _schema_files():  # views of these tables
+        if any(re.search(rf"\b{name}\b", view) for name in names):
+            names.append(Path(file).stem)
+    return re.search(rf"\b({'|'.join(names)})\b", text, re.IGNORECASE) is not None
 
 
 @contextmanager

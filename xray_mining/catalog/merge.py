@@ -23,7 +23,7 @@ from xray_mining.records.tables import ALL
 from xray_mining.records.vectors import FeatureSets
 from xray_mining.workspace import Workspace, asset, digest_of, lock, write_atomically
 
-VERSION = 4
+VERSION = 5
 """Raised whenever merge would make other tables from the same parts."""
 UID_REUSED_BITS = 12
 """Perceptual hashes of 64 bits that differ in more are clearly of different pictures: copies of one exposure in other
@@ -119,7 +119,7 @@ def part_paths(workspace: Workspace, record: type[Record]) -> list[Path]:
     places = {
         "cohort_members": "cohorts/*/*/cohort_members.parquet",
         "cohort_targets": "cohorts/*/*/cohort_targets.parquet",
-        "predictions": "experiments/*/*/predictions/*.parquet",
+        "all_predictions": "experiments/*/*/predictions/*.parquet",
         "estimates": "evaluations/*/estimates.parquet",
         "ledger": "ledger/*.parquet",
     }

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from xray_mining.errors import UserError
+from xray_mining.errors import UserError, unknown_name
 from xray_mining.features.registry import Column
 from xray_mining.records.images import Images
 from xray_mining.workspace import Workspace, digest_of, write_frame, write_json
@@ -136,6 +136,38 @@ class VectorSet:
 def set_name(key: str, told: object) -> str:
     """NAME-DIGEST of a set: its key, and 12 digits of the digest of options, store and whatever else it hangs on."""
     return f"{key}-{digest_of(told)[:12]}"
+
+
+def frame_of(workspace: Workspace, kind: str, name: str) -> pl.DataFrame:
+    """What a set holds of the pictures that the workspace has now, a row a radiograph.
+
+    Args:
+        workspace: The workspace.
+        kind: features or embeddings.
+        name: The set's name in the study, or NAME-DIGEST where there are several of a name.
+
+    Returns:
+        image_key, and the set's columns, or `vector`; sorted by key.
+
+    Raises:
+        UserError: For an unknown name, or one that several sets have.
+    """
+    home = workspace.root / kind
+    known = sorted(path.parent.name for path in home.glob("*/set.json"))
+    chosen = [each for each in known if name in (each, each.rpartition("-")[0])]
+    if not chosen:
+        raise unknown_name(kind, name, known)
+    if len(chosen) > 1:
+        raise UserError(f"{kind} {name}: there are {len(chosen)} sets of this name; give one of {', '.join(chosen)}")
+    pixels = pixel_digests(workspace)
+    parts = [pl.read_parquet(path) for path in sorted((home / chosen[0] / "parts").glob("*.parquet"))]
+    if not parts:
+        raise UserError(f"{kind} {chosen[0]}: holds no radiograph yet; run the command that fills it again")
+    held = pl.concat(parts, how="diagonal")
+    if "pixel_digest" not in held.columns:
+        held = held.with_columns(pixel_digest=pl.lit("unknown"))
+    held = held.join(pixels, on=["image_key", "pixel_digest"], how="semi").drop("pixel_digest")
+    return held.unique("image_key").sort("image_key")
 
 
 def _read(path: Path, columns: list[str]) -> pl.DataFrame:

@@ -77,6 +77,11 @@ class FrozenCohort:
     """Targets of the header of which these members leave nothing to learn, each with the reason."""
     folder: Path = field(default=Path(), compare=False)
 
+    def __repr__(self) -> str:
+        targets = ", ".join(each.name for each in self.targets) or "none"
+        members = f"{self.flow[-1].images} images, " if self.flow else ""
+        return f"FrozenCohort({self.name!r}, {members}targets: {targets}, digest {self.digest[:12]})"
+
     @classmethod
     def load(cls, workspace: Workspace, name: str, digest: str | None = None) -> "FrozenCohort":
         """The named cohort: the last one frozen under that name, or the one with `digest`."""

@@ -1,4 +1,4 @@
-"""predictions: held-out and validation predictions of every experiment, long."""
+"""all_predictions: held-out and validation predictions of every experiment, long; `predictions` is a view of it."""
 
 import dataframely as dy
 
@@ -12,9 +12,9 @@ LEVELS = ("image", "study", "patient")
 class Predictions(Record):
     """Unique on everything from study to unit_key but model_kind."""
 
-    table = "predictions"
+    table = "all_predictions"
     home = "results"
-    question = "one prediction of one experiment for one unit, under one seed and rotation"
+    question = "one prediction of one experiment for one unit, under one seed and rotation, of any role and variant"
 
     study = text("the study", primary_key=True)
     experiment = text("the experiment", primary_key=True)

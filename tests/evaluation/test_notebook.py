@@ -1,0 +1,99 @@
+"""A notebook's doors to what was predicted and measured: unchanged test rows unless more is asked for."""
+
+import numpy as np
+import polars as pl
+import pytest
+
+import xray_mining
+from xray_mining.errors import UserError
+from xray_mining.evaluation.evaluate import evaluate
+from xray_mining.evaluation.options import EvaluationOptions
+from xray_mining.features.registry import Column
+from xray_mining.features.sets import VectorSet, pixel_digests
+from xray_mining.records.predictions import Predictions
+
+QUICK = EvaluationOptions(bootstraps=200)
+
+
+@pytest.fixture
+def with_changed(study):
+    """The study, with predictions of changed pictures beside those of the ridge that is called embedding."""
+    made = study()
+    (path,) = (made.workspace.experiment("made", "embedding") / "predictions").glob("*.parquet")
+    frame = Predictions.read([path])
+    tested = frame.filter(pl.col("split") == "test")
+    windowed = tested.with_columns(variant=pl.lit("windowed"), value=pl.col("value") + 9)
+    Predictions.write(pl.concat([frame, windowed]), path)
+    return made
+
+
+def mean_error(frame):
+    return (frame["value"] - frame["truth"]).abs().mean()
+
+
+def test_the_view_and_the_notebook_have_the_rows_that_the_page_scores(with_changed):
+    made = with_changed
+    evaluate(made.workspace, "made", QUICK)
+    work = xray_mining.open(made.workspace.root)
+    told = work.estimates("made").filter(experiment="embedding", metric="mae")
+    scored = told["value"].drop_nulls().to_list()
+    mine = mean_error(work.predictions("made", "embedding"))
+    asked = work.sql("select avg(abs(value - truth)) as mae from predictions where experiment = 'embedding'")["mae"][0]
+    everything = work.sql("select avg(abs(value - truth)) as mae from all_predictions where experiment = 'embedding'")
+    assert mine == pytest.approx(asked, rel=1e-12)
+    assert any(value == pytest.approx(mine, rel=1e-12) for value in scored)
+    assert everything["mae"][0] > mine + 0.5
+    whole = work.predictions("made", "embedding", split=None, variant=None)
+    assert mean_error(whole) == pytest.approx(everything["mae"][0], rel=1e-12)
+    assert set(whole["split"]) == {"test", "validation"}
+    assert set(work.predictions("made", "embedding", variant="windowed")["variant"]) == {"windowed"}
+
+
+def test_what_is_not_there_is_one_sentence(with_changed):
+    work = xray_mining.open(with_changed.workspace.root)
+    with pytest.raises(UserError, match=r"made/embedding, split: 'train' is unknown; known are test, validation"):
+        work.predictions("made", "embedding", split="train")
+    with pytest.raises(UserError, match=r"evaluated study: 'made' is unknown; known are none"):
+        work.estimates("made")
+    with pytest.raises(UserError, match=r"features: 'texture' is unknown; known are none"):
+        work.features("texture")
+
+
+def test_features_and_embeddings_are_frames_of_the_pictures_that_are_there(make):
+    made = make(patients=12)
+    pixels = pixel_digests(made.workspace)
+    keys = sorted(pixels["image_key"])
+    columns = (Column("wide", "px"), Column("high", "px"))
+    features = VectorSet(
+        made.workspace.root / "features" / "shape-0123456789ab", "features", "store", columns, {}, pixels
+    )
+    matrix = np.arange(2.0 * len(keys)).reshape(-1, 2)
+    features.write(keys, matrix)
+    features.describe()
+    vectors = VectorSet(
+        made.workspace.root / "embeddings" / "net-0123456789ab", "embeddings", "store", columns, {}, pixels
+    )
+    vectors.write(keys[:5], matrix[:5])
+    vectors.describe()
+    work = xray_mining.open(made.workspace.root)
+    found = work.features("shape")
+    assert found.columns == ["image_key", "wide", "high"] and found["image_key"].to_list() == keys
+    assert np.array_equal(found.select("wide", "high").to_numpy(), matrix)
+    assert np.array_equal(work.embeddings("net-0123456789ab")["vector"].to_numpy(), matrix[:5].astype(np.float32))
+    other = VectorSet(made.workspace.root / "features" / "shape-ba9876543210", "features", "store", columns, {}, pixels)
+    other.describe()
+    with pytest.raises(
+        UserError, match="features shape: there are 2 sets of this name; give one of shape-0123456789ab, "
+    ):
+        work.features("shape")
+    with pytest.raises(UserError, match="features shape-ba9876543210: holds no radiograph yet"):
+        work.features("shape-ba9876543210")
+
+
+def test_reprs_are_short(make):
+    made = make(patients=12)
+    work = xray_mining.open(made.workspace.root)
+    assert repr(work).endswith("archives: made)") and "\n" not in repr(work)
+    assert repr(made.cohort) == (
+        f"FrozenCohort('made-all', 12 images, targets: age_years, patient_sex, digest {made.cohort.digest[:12]})"
+    )
