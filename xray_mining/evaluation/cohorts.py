@@ -9,7 +9,7 @@ import polars as pl
 
 from xray_mining.catalog.order import latest_first
 from xray_mining.evaluation.small_cells import Line, with_complements
-from xray_mining.records.cohort import FrozenCohort
+from xray_mining.records.cohort import FrozenCohort, Target
 from xray_mining.records.cohort_targets import CohortTargets
 
 NUMBERS = {"age_years": "years"}
@@ -71,10 +71,22 @@ _NOTHING = dict.fromkeys(("share", *_MEANS))
 _HIDDEN = _NOTHING | {"patients": 0, "images": 0, "hidden": True}
 
 
+def _labels_of(cohort: FrozenCohort, target: Target) -> pl.DataFrame:
+    """image_key and `label`: the text of the members' class of a target."""
+    rows = CohortTargets.read(cohort.folder / "cohort_targets.parquet").filter(pl.col("target") == target.name)
+    if target.kind != "binary":
+        return rows.select("image_key", "label")
+    other = next((each for each in target.classes if each != target.positive), "")
+    by_value = (
+        pl.when(pl.col("value") == 1).then(pl.lit(target.positive)).when(pl.col("value") == 0).then(pl.lit(other))
+    )
+    return rows.select("image_key", pl.coalesce(pl.col("label"), by_value).alias("label"))
+
+
 def table_one(
     cohort: FrozenCohort, attributes: pl.DataFrame, least: int, width: int, rotations: int = 1
 ) -> list[dict[str, Any]]:
-    """Rows of Table 1 of one cohort: per patient, by role and by the labels of its first target with labels.
+    """Rows of Table 1 of one cohort: per patient, by role and by the labels of each of its targets with labels.
 
     Under several `rotations` every member is trained on, validates and is tested: there is no column by role then, and
     the labels of sex, too, have columns of their own.
@@ -85,24 +97,9 @@ def table_one(
     told = [name for name in ("patient_sequence", *NUMBERS, *CATEGORIES) if name in attributes.columns]
     frame = members.join(attributes.select("image_key", *told), on="image_key", how="left")
     frame = frame.with_columns(age_bands(frame["age_years"], width).alias("age_band"))
-    labelled = next((each for each in cohort.targets if each.kind in ("binary", "group")), None)
-    if labelled is not None:
-        targets = CohortTargets.read(cohort.folder / "cohort_targets.parquet").filter(pl.col("target") == labelled.name)
-        other = next((each for each in labelled.classes if each != labelled.positive), "")
-        label = (
-            pl.coalesce(
-                pl.col("label"),
-                pl.when(pl.col("value") == 1)
-                .then(pl.lit(labelled.positive))
-                .when(pl.col("value") == 0)
-                .then(pl.lit(other)),
-            )
-            if labelled.kind == "binary"
-            else pl.col("label")
-        )
-        frame = frame.join(targets.select("image_key", label.alias("_label")), on="image_key", how="left")
-    else:
-        frame = frame.with_columns(pl.lit(None, pl.String).alias("_label"))
+    labelled = [each for each in cohort.targets if each.kind in ("binary", "group")]
+    for place, target in enumerate(labelled):
+        frame = frame.join(_labels_of(cohort, target).rename({"label": f"_label{place}"}), on="image_key", how="left")
     # the latest image of a patient first, so that it stands for the patient in every column; each column is a copy, so
     # the keys, most of what a frame of millions holds, do not go along
     frame = latest_first(frame).with_columns(pl.col("patient_key").rank("dense")).drop("image_key")
@@ -110,21 +107,32 @@ def table_one(
     roles = ("train", "validation", "test") if rotations == 1 else ()
     for role in roles:
         images[role] = frame.filter(pl.col("split") == role)
-    labels = list(labelled.classes) if labelled is not None else []
-    if labelled is not None and (labelled.name != "patient_sex" or not roles):
-        for each in labels:
-            images[each] = frame.filter(pl.col("_label") == each)
+    columns_of: dict[str, list[str]] = {}
+    for place, target in enumerate(labelled):
+        if target.name == "patient_sex" and roles and len(labelled) == 1:
+            continue
+        for each in target.classes:
+            column = each if each not in images else f"{target.name}: {each}"
+            columns_of.setdefault(target.name, []).append(column)
+            images[column] = frame.filter(pl.col(f"_label{place}") == each)
+    target_of = {column: name for name, columns in columns_of.items() for column in columns}
     parts = {name: part for name, part in images.items() if part.height}
     persons = {name: part.unique("patient_key", keep="first", maintain_order=True) for name, part in parts.items()}
-    pair = (labels[0], labels[1]) if len(labels) == 2 and all(each in persons for each in labels) else ("train", "test")
-    first, second = persons.get(pair[0]), persons.get(pair[1])
+    # Each target's two labels are held against each other; what belongs to no target shows the first of these pairs.
+    pairs = {
+        name: (columns[0], columns[1])
+        for name, columns in columns_of.items()
+        if len(columns) == 2 and all(each in persons for each in columns)
+    }
+    pairs = {"": next(iter(pairs.values()), ("train", "test"))} | pairs
+    sides = {name: (persons.get(first), persons.get(second)) for name, (first, second) in pairs.items()}
     rows: list[dict[str, Any]] = []
     counts: list[int] = []
     for order, name in enumerate([*NUMBERS, *CATEGORIES]):
         number = name in NUMBERS
         if name not in frame.columns or persons["all"][name].null_count() == persons["all"].height:
             continue
-        difference = standardised_difference(first, second, name, number)
+        differences = {key: standardised_difference(*both, name, number) for key, both in sides.items()}
         named = [] if number else _most_frequent(persons["all"][name])
         of_persons = {label: _level(part[name], named) for label, part in persons.items()}
         levels = [""] if number else _levels(of_persons.values(), named)
@@ -141,7 +149,8 @@ def table_one(
                     "unit": NUMBERS.get(name, ""),
                     "level": level,
                     "level_order": place,
-                    "standardised_difference": difference,
+                    "target": target_of.get(label, ""),
+                    "standardised_difference": differences.get(target_of.get(label, "")),
                 }
                 if number:
                     counts.append(part.height - part[name].null_count())
@@ -150,16 +159,19 @@ def table_one(
                     inside = of_persons[label] == level
                     counts.append(int(inside.sum()))
                     rows.append(base | _count(inside, of_images == level, least))
-    rows = hide_what_tells_of_small_cells(rows, (roles, tuple(labels)), counts)
+    rows = hide_what_tells_of_small_cells(rows, (roles, *map(tuple, columns_of.values())), counts)
     for name in {row["variable"] for row in rows if row["hidden"] and row["level"]}:
         mine = [row for row in rows if row["variable"] == name]
-        few = {row["level"] for row in mine if row["hidden"] and row["column"] in pair}
-        if first is not None and second is not None and few:
-            told = [level for level in dict.fromkeys(row["level"] for row in mine) if level not in few]
-            named = _most_frequent(persons["all"][name])
-            difference = _difference_of_levels(*(_as_one(_level(each[name], named), told) for each in (first, second)))
-            for row in mine:
-                row["standardised_difference"] = difference
+        for key, (first, second) in sides.items():
+            few = {row["level"] for row in mine if row["hidden"] and row["column"] in pairs[key]}
+            if first is not None and second is not None and few:
+                told = [level for level in dict.fromkeys(row["level"] for row in mine) if level not in few]
+                named = _most_frequent(persons["all"][name])
+                levels_of = (_as_one(_level(each[name], named), told) for each in (first, second))
+                difference = _difference_of_levels(*levels_of)
+                for row in mine:
+                    if row["target"] == key:
+                        row["standardised_difference"] = difference
     return sorted(rows, key=lambda row: (row["variable_order"], row["level_order"], row["column_order"]))
 
 

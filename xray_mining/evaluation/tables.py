@@ -107,7 +107,7 @@ class Confusion(Record):
 
 
 class TableOne(Record):
-    """Per patient (the patient's first member); `column` is 'all', a role, or a label of the cohort's binary target."""
+    """Per patient (the patient's first member); `column` is 'all', a role, or a label of a target of the cohort."""
 
     table = "table_one"
     home = "files"
@@ -130,7 +130,10 @@ class TableOne(Record):
     median = number("its median")
     quarter = number("its lower quartile")
     three_quarters = number("its upper quartile")
-    standardised_difference = number("between the two labels of the target (or test and the rest), on every row")
+    target = text("the target whose label the column is; empty for all and for roles", nullable=True)
+    standardised_difference = number(
+        "between the two labels of the column's target; of all and of roles that of the first target, or train and test"
+    )
     hidden = dy.Bool(description="small, or it would tell of a small cell: counts are left out, and of a small one all")
 
 

@@ -61,7 +61,11 @@ def build(results: Results) -> Section:
 def _table(results: Results, cohort: str) -> Table:
     rows = results.table_one.filter(pl.col("cohort") == cohort)
     columns = rows.select("column", "column_order").unique().sort("column_order", "column")["column"].to_list()
-    has_difference = rows["standardised_difference"].is_not_null().any()
+    by_target = _columns_by_target(rows)
+    differing = rows.filter(pl.col("standardised_difference").is_not_null())
+    known = set(differing["target"].fill_null("").to_list())
+    # One a target; where no column is of a target, the one of the roles.
+    asked = [target for target in by_target if target in known] or ([""] if "" in known else [])
     lines: list[Row] = []
     keys = rows.select("variable", "variable_order", "unit").unique().sort("variable_order", "variable").rows()
     for variable, _, unit in keys:
@@ -72,18 +76,17 @@ def _table(results: Results, cohort: str) -> Table:
             words = variable_words(variable) + (f", {unit}" if unit else "") + (f": {level}" if level else "")
             line = [Cell(words)]
             line += [cell_of(cells.get(column)) for column in columns]
-            if has_difference:
-                found = [row["standardised_difference"] for row in cells.values()]
+            for target in asked:
+                found = [row["standardised_difference"] for row in cells.values() if (row["target"] or "") == target]
                 value = next((each for each in found if each is not None), None)
                 line.append(Cell(number(value, 2), value=value))
             lines.append(Row(tuple(line)))
     heads = [Column(""), *(Column(column[:1].upper() + column[1:], numeric=True) for column in columns)]
-    if has_difference:
-        heads.append(
-            Column(
-                "SMD", numeric=True, explanation="Standardised mean difference; above 0.1 the groups differ visibly."
-            )
-        )
+    for target in asked:
+        pair = " and ".join(by_target.get(target, ()))
+        title = f"SMD, {variable_words(target).lower()}" if len(asked) > 1 else "SMD"
+        meaning = "Standardised mean difference; above 0.1 the groups differ visibly."
+        heads.append(Column(title, numeric=True, explanation=f"{meaning} Between {pair}." if pair else meaning))
     return Table(
         f"table-one-{slug(cohort)}",
         f"Patients of the cohort {results.cohort_words(cohort)}: mean ± standard deviation, median (quartiles); or "
@@ -92,6 +95,15 @@ def _table(results: Results, cohort: str) -> Table:
         tuple(lines),
         first=FIRST_ROWS,
     )
+
+
+def _columns_by_target(rows: pl.DataFrame) -> dict[str, list[str]]:
+    """The columns that are labels of a target, by target, in their order."""
+    found: dict[str, list[str]] = {}
+    mine = rows.filter(pl.col("target").fill_null("") != "").sort("column_order")
+    for target, column in mine.select("target", "column").unique(maintain_order=True).iter_rows():
+        found.setdefault(target, []).append(column)
+    return found
 
 
 def cell_of(row: dict[str, Any] | None) -> Cell:
