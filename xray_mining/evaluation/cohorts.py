@@ -1,5 +1,6 @@
 """Who is in each cohort, and how it came about: flow.json and table_one.parquet."""
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
@@ -89,7 +90,8 @@ def table_one(
     """Rows of Table 1 of one cohort: per patient, by role and by the labels of each of its targets with labels.
 
     Under several `rotations` every member is trained on, validates and is tested: there is no column by role then, and
-    the labels of sex, too, have columns of their own.
+    the labels of sex, too, have columns of their own. With roles they have them beside another target's, unless the
+    sizes of these columns would tell of a small one.
     """
     from xray_mining.evaluation.subgroups import age_bands
 
@@ -108,11 +110,13 @@ def table_one(
     for role in roles:
         images[role] = frame.filter(pl.col("split") == role)
     columns_of: dict[str, list[str]] = {}
+    shared = Counter(each for target in labelled for each in target.classes)
     for place, target in enumerate(labelled):
-        if target.name == "patient_sex" and roles and len(labelled) == 1:
+        if target.name == "patient_sex" and roles and (len(labelled) == 1 or _a_sex_is_small(frame, least)):
             continue
         for each in target.classes:
-            column = each if each not in images else f"{target.name}: {each}"
+            alone = each not in images and (shared[each] == 1 or target.name == "patient_sex")
+            column = each if alone else f"{target.name}: {each}"
             columns_of.setdefault(target.name, []).append(column)
             images[column] = frame.filter(pl.col(f"_label{place}") == each)
     target_of = {column: name for name, columns in columns_of.items() for column in columns}
@@ -173,6 +177,12 @@ def table_one(
                     if row["target"] == key:
                         row["standardised_difference"] = difference
     return sorted(rows, key=lambda row: (row["variable_order"], row["level_order"], row["column_order"]))
+
+
+def _a_sex_is_small(frame: pl.DataFrame, least: int) -> bool:
+    """Whether the sizes of columns by sex would tell how many are of a sex (or of none) that is too small to print."""
+    persons = frame.unique("patient_key", keep="first", maintain_order=True)
+    return "patient_sex" in frame.columns and bool((persons["patient_sex"].value_counts()["count"] < least).any())
 
 
 def hide_what_tells_of_small_cells(

@@ -115,7 +115,9 @@ class TableOne(Record):
 
     cohort = text("the cohort's name")
     cohort_digest = text("its digest")
-    column = text("all, train, validation, test, or a label of the target")
+    column = text(
+        "all, train, validation, test, or a label of a target (with the name of the target where two share it)"
+    )
     column_order = count("order of the column")
     variable = text("age_years, patient_sex, view_position, manufacturer, archive, study_year, …")
     variable_order = count("order of the variable")

@@ -36,7 +36,7 @@ def applies(results: Results) -> bool:
 
 
 def build(results: Results) -> Section:
-    """One table a cohort: all members, the roles, the labels of its target."""
+    """One table a cohort: all members, the roles, the labels of each of its targets."""
     names = results.table_one["cohort"].unique(maintain_order=True).to_list()
     if not names:
         return Section("table-one", "Who they are", "Nobody is described here: Table 1 has no rows for this study.")
