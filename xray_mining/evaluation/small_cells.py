@@ -117,7 +117,10 @@ def _exposed(lines: Sequence[Line[Name]], counts: Mapping[Name, int], found: set
     exposed = []
     for name in sorted(asked, key=str):
         aim = np.eye(len(names))[place[name]]
-        if not moved[place[name]] and not look(-aim) and not look(aim):
+        for way in (-aim, aim):
+            if not moved[place[name]]:
+                look(way)  # others may move on the way; what counts is whether this one does
+        if not moved[place[name]]:
             exposed.append(name)
     return exposed
 
