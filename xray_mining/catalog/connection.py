@@ -41,8 +41,9 @@ def connect(workspace: Workspace, refresh: bool = True, results: bool = True) ->
     """
     from xray_mining.catalog.merge import merge
 
-    if refresh or not (workspace.catalog.is_file() and workspace.results.is_file()):
-        merge(workspace, results=results or not workspace.results.is_file())
+    usable = _is_of_today(workspace.results)
+    if refresh or not (workspace.catalog.is_file() and usable):
+        merge(workspace, results=results or not usable)
     with tempfile.TemporaryDirectory(prefix="xray-mining-", ignore_cleanup_errors=True) as spill:
         con = duckdb.connect(
             ":memory:",
@@ -62,6 +63,19 @@ def connect(workspace: Workspace, refresh: bool = True, results: bool = True) ->
             yield con
         finally:
             con.close()
+
+
+def _is_of_today(path: Path) -> bool:
+    """A file of results is there and has the table that the views stand on; an earlier version named it otherwise."""
+    if not path.is_file():
+        return False
+    try:
+        with duckdb.connect(str(path), read_only=True) as con:
+            asked = "select 1 from duckdb_tables() where table_name = 'all_predictions'"
+            return con.execute(asked).fetchone() is not None
+    except duckdb.Error:
+        # Attaching it says what is wrong with it.
+        return True
 
 
 def reads_results(text: str) -> bool:

@@ -188,6 +188,8 @@ def _refresh(workspace: Workspace, home: str, force: bool) -> bool:
             digest = _digest(con)
         else:
             counts, digest = _fill_results(con, records, parts), ""
+            # Another program that opens the file finds under this name what `sql` finds.
+            con.execute(asset("sql/schema/predictions.sql").read_text(encoding="utf-8"))
         con.execute("create table about_merge (name varchar, value varchar)")
         about = {"state": state, "digest": digest, "counts": json.dumps(counts)}
         if home == "catalog":

@@ -85,7 +85,8 @@ def _columns_of_query(con: duckdb.DuckDBPyConnection, text: str, where: str, tab
 
 def _in_words(columns: list[tuple[str, str]], tables: list[str]) -> pl.DataFrame:
     """Names and types with unit and meaning, as the tables' own records have them, else the first with that column."""
-    records = sorted(ALL, key=lambda record: record.table not in tables)
+    behind = _with_tables_behind(tables)
+    records = sorted(ALL, key=lambda record: record.table not in behind)
     rows = []
     for name, kind in columns:
         record = next((each for each in records if name in each.columns()), None)
@@ -94,6 +95,19 @@ def _in_words(columns: list[tuple[str, str]], tables: list[str]) -> pl.DataFrame
         rows.append((name, kind.lower(), unit if same else "", meaning if same else ""))
     names = ("column", "type", "unit", "meaning")
     return pl.DataFrame(rows, schema=dict.fromkeys(names, pl.String), orient="row")
+
+
+def _with_tables_behind(tables: list[str]) -> set[str]:
+    """The names, and those of the tables that views among them select from."""
+    views = queries(asset("sql/schema"))
+    found, waiting = set(tables), list(tables)
+    while waiting:
+        path = views.get(waiting.pop())
+        text = path.read_text(encoding="utf-8") if path is not None else ""
+        new = set(re.findall(r"^\s*(?:from|(?:\w+ )?join) (\w+)", text, re.MULTILINE)) - found
+        found |= new
+        waiting += new
+    return found
 
 
 def _unit_and_meaning(record: type[Record], name: str) -> tuple[str, str]:
