@@ -46,7 +46,8 @@ def test_calibration_never_sees_test_patients():
         task = SimpleNamespace(
             study=SimpleNamespace(study="s"), name="n", options=options, cohort=SimpleNamespace(digest="d")
         )
-        rows = _Task.rows(task, fit, Fitted(list(fit.keys), np.stack([1 - given, given], axis=1)), "digest")
+        fitted = Fitted(list(fit.keys), np.stack([1 - given, given], axis=1))
+        rows = _Task.rows(task, fit, fitted, "digest", _Task.calibration(task, fit, fitted))
         told.append(rows.sort("unit_key")["value_calibrated"].to_numpy())
     assert np.isfinite(told[0]).all() and np.abs(told[0] - given).max() > 0.05
     assert np.array_equal(told[0], told[1])

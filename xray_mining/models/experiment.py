@@ -45,12 +45,16 @@ if TYPE_CHECKING:
 
     from xray_mining.catalog.options import CohortOptions
     from xray_mining.features.options import FeatureOptions
+    from xray_mining.models.calibration import CalibrationMap
     from xray_mining.models.fit import Fit, Fitted
 
 # A change of how fits are made that changes their numbers: experiments made before it are made again.
-_VERSION = 4
+_VERSION = 5
 
 NO_SEED = -1
+
+RAW = "raw"
+"""In experiment.json, the calibration of a fit whose values no map is shown to help."""
 
 
 class StudyParts(Protocol):
@@ -285,7 +289,8 @@ class _Task:
         seconds = float(earlier.get("seconds") or 0.0) if earlier.get("digest") == digest else 0.0
         shares: dict[str, Any] = dict(earlier.get("fits") or {}) if earlier.get("digest") == digest else {}
         parts = self.parts()
-        waiting = [part for part in parts if not self.part(*part).is_file()]
+        # A fit that was cut off before its notes were written has lost its calibration map: it is made again.
+        waiting = [part for part in parts if not self.part(*part).is_file() or self.part(*part).stem not in shares]
         for stray in set((self.folder / "predictions").glob("*.parquet")) - {self.part(*part) for part in parts}:
             stray.unlink()
         notes: dict[str, Any] = {
@@ -446,9 +451,23 @@ class _Task:
                     f"'{self.options.target}'; take a larger cohort"
                 )
         fitted, chosen = _FITTERS[kind_of(self.options)](self, one)
-        frames = [self.rows(one, fitted, digest), *self.changed_rows(one, digest)]
+        found = self.calibration(one, fitted)
+        frames = [self.rows(one, fitted, digest, found), *self.changed_rows(one, digest)]
         Predictions.write(pl.concat(frames), self.part(number, seed))
-        return chosen
+        return {**chosen, "calibration": RAW if found is None else found.to_json()}
+
+    def calibration(self, fit: "Fit", fitted: "Fitted") -> "CalibrationMap | None":
+        """The map of the fit's validation patients; None where none is shown to help."""
+        import numpy as np
+
+        from xray_mining.models.calibration import calibration_map
+
+        at, truths = _known(fit, fitted)
+        images = fit.images[at]
+        checked = np.flatnonzero((images["role"].to_numpy() == "validation") & np.isfinite(truths))
+        classes = len(fit.target.classes) if fit.is_classes else 0
+        owners = images["patient_key"].to_numpy()[checked]
+        return calibration_map(fitted.values[checked], truths[checked], classes, owners)
 
     def changed_rows(self, fit: "Fit", digest: str) -> "Iterator[pl.DataFrame]":
         """What the fitted model says of some tested images in another window and sharpened, as rows of the record.
@@ -467,20 +486,16 @@ class _Task:
                     variant=pl.lit(variant), value_calibrated=pl.lit(None, pl.Float64)
                 )
 
-    def rows(self, fit: "Fit", fitted: "Fitted", digest: str) -> pl.DataFrame:
-        """The fit's predictions as rows of the record, with calibrated values."""
+    def rows(
+        self, fit: "Fit", fitted: "Fitted", digest: str, calibration: "CalibrationMap | None" = None
+    ) -> pl.DataFrame:
+        """The fit's predictions as rows of the record, with calibrated values where there is a map."""
         import numpy as np
 
-        from xray_mining.models.calibration import calibrated
-
-        place = {key: row for row, key in enumerate(fit.keys)}
-        at = np.array([place[key] for key in fitted.image_keys], dtype=np.int64)
+        at, truths = _known(fit, fitted)
         images = fit.images[at]
-        truths = fit.truths()[at]
-        checked = np.flatnonzero((images["role"].to_numpy() == "validation") & np.isfinite(truths))
         classes = fit.target.classes if fit.is_classes else ()
-        owners = images["patient_key"].to_numpy()
-        mapped = calibrated(fitted.values, checked, truths[checked], len(classes), owners[checked])
+        mapped = None if calibration is None else calibration.of(fitted.values)
         frames = []
         # Of a binary target the positive class tells everything; of a group, also one of two labels, each has its rows.
         shown = [fit.target.positive] if fit.target.kind == "binary" else list(classes) or [""]
@@ -548,6 +563,15 @@ class _Task:
         import joblib
 
         return joblib.load(self.folder / "models" / f"rotation{fit.number}-seed{fit.seed}.joblib")["predictor"]
+
+
+def _known(fit: "Fit", fitted: "Fitted") -> "tuple[np.ndarray, np.ndarray]":
+    """Row numbers of the fitted images in the fit, (n,), and their truths, NaN where unknown, (n,)."""
+    import numpy as np
+
+    place = {key: row for row, key in enumerate(fit.keys)}
+    at = np.array([place[key] for key in fitted.image_keys], dtype=np.int64)
+    return at, fit.truths()[at]
 
 
 def _column(values: "np.ndarray | None", column: int | None) -> "np.ndarray | None":

@@ -17,7 +17,9 @@ from xray_mining.errors import UserError, unknown_name
 from xray_mining.ingest.options import GreyOptions
 from xray_mining.ingest.picture import standardised
 from xray_mining.ingest.run import admit
+from xray_mining.models.calibration import CalibrationMap
 from xray_mining.models.data import PlainBatches, Radiographs, loader, resized
+from xray_mining.models.freshness import read_notes
 from xray_mining.models.heads import Range, make_head
 from xray_mining.models.module import Network
 from xray_mining.models.options import NetworkOptions
@@ -158,6 +160,8 @@ class PredictSummary:
     """Rotations and seeds whose predictions were averaged."""
     licence: str
     """Licence of the pretrained weights; empty where there were none."""
+    calibrated: int
+    """Models whose values were calibrated, as the page's are; the others' are as they gave them."""
     predictions: tuple[FilePrediction, ...]
     note: str = NOTE
 
@@ -177,7 +181,8 @@ class PredictSummary:
                 told.append(f"{name}  {each.value:.1f}{spread}{unit}")
         read = sum(not each.trouble for each in self.predictions)
         models = "1 model" if self.models == 1 else f"the mean of {self.models} models"
-        closing = f"{self.target} of {read} of {len(self.predictions)} radiographs by {self.model}, {models}."
+        closing = f"{self.target} of {read} of {len(self.predictions)} radiographs by {self.model}, {models}; "
+        closing += f"calibrated on validation patients: {self.calibrated} of {self.models}."
         return [*told, closing, self.note]
 
     def csv(self) -> str:
@@ -228,7 +233,9 @@ def predict_files(root: Path, model: str, files: Sequence[Path]) -> PredictSumma
     Files go through the same decoding and grey steps as those the networks were trained on. One that cannot be read
     is one row with its sentence. Raises UserError where there is no such model or no file.
     """
-    models = [load_model(path) for path in find_models(root, model)]
+    homes = find_models(root, model)
+    models = [load_model(path) for path in homes]
+    maps = [calibration_of(path) for path in homes]
     paths = [each for path in files for each in _files_of(path)]
     if not paths:
         raise UserError("images: no file is named; give DICOM, PNG or JPEG files, or a folder that holds some")
@@ -240,11 +247,26 @@ def predict_files(root: Path, model: str, files: Sequence[Path]) -> PredictSumma
                 if picture is None:
                     rows.append(FilePrediction(str(path), frame, None, None, "", {}, trouble))
                 else:
-                    rows.append(_said(models, str(path), frame, picture))
+                    rows.append(_said(models, maps, str(path), frame, picture))
             bar.advance()
     target = models[0].target
     licences = sorted({str(each.facts["licence"]) for each in models} - {""})
-    return PredictSummary(model, target.name, target.unit, len(models), ", ".join(licences), tuple(rows))
+    mapped = sum(each is not None for each in maps)
+    return PredictSummary(model, target.name, target.unit, len(models), ", ".join(licences), mapped, tuple(rows))
+
+
+def calibration_of(path: Path) -> CalibrationMap | None:
+    """The map of EXPERIMENT/models/rotation<r>-seed<s>/model.pt; None where its values are kept as they are.
+
+    A model file outside its experiment's folder has no map. Raises UserError where the experiment's notes do not say.
+    """
+    fits = read_notes(path.absolute().parents[2]).get("fits") if len(path.absolute().parents) > 2 else None
+    if fits is None:
+        return None
+    found = (fits.get(path.parent.name) or {}).get("calibration")
+    if found is None:
+        raise UserError(f"{path.parent.name}: experiment.json does not say how it is calibrated; train it again")
+    return None if isinstance(found, str) else CalibrationMap.from_json(found)
 
 
 def _files_of(path: Path) -> list[Path]:
@@ -285,10 +307,16 @@ def _encoded_of(data: bytes) -> Iterator[tuple[int, Encoded]]:
         yield radiograph.frame, radiograph.encoded
 
 
-def _said(models: Sequence[SavedModel], file: str, frame: int, picture: np.ndarray) -> FilePrediction:
-    """The mean of the models; the spread is the root of their mean variance and the variance between them."""
+def _said(
+    models: Sequence[SavedModel], maps: Sequence[CalibrationMap | None], file: str, frame: int, picture: np.ndarray
+) -> FilePrediction:
+    """The mean of the models, each calibrated by its map.
+
+    The spread is the root of their mean variance and the variance between them.
+    """
     said = [each.predict(picture[None]) for each in models]
-    values = np.stack([value[0] for value, _ in said])
+    pairs = zip(said, maps, strict=True)
+    values = np.stack([(value if each is None else each.of(value))[0] for (value, _), each in pairs])
     own = [float(spread[0]) ** 2 for _, spread in said if spread is not None]
     classes = models[0].target.classes if values.ndim == 2 else ()
     mean = values.mean(0)
