@@ -8,6 +8,7 @@ import polars as pl
 import pytest
 
 from xray_mining.errors import UserError
+from xray_mining.evaluation.evaluate import _told
 from xray_mining.ingest.summary import locate
 from xray_mining.models import calibration
 from xray_mining.models.calibration import CalibrationMap, Curve
@@ -48,13 +49,14 @@ def test_predict_says_what_the_predictions_table_is_judged_by(
     )
     assert tests["value_calibrated"].null_count() == 0
     judged = tests.with_columns(pl.coalesce("value_calibrated", "value").alias("value"))
-    key, label = judged["unit_key"].min(), judged["class"][0]
+    key, label = judged["unit_key"].sort()[0], judged["class"][0]
     value = judged.filter(pl.col("unit_key") == key)["value"].mean()
-    file = Path(locate(made.workspace, key).path)
+    file = Path(locate(made.workspace, str(key)).path)
     said = predict_files(made.workspace.root, f"{made.study.study}/net", [file])
     (one,) = said.predictions
     assert (one.probabilities[label] if label else one.value) == pytest.approx(value, rel=1e-4)
     assert (said.models, said.calibrated) == (2, 2)
+    assert "calibration" not in _told(json.loads((home / "experiment.json").read_text()))["fits"]["rotation0-seed0"]
     notes = json.loads((home / "experiment.json").read_text())
     for fit in notes["fits"].values():
         del fit["calibration"]

@@ -403,7 +403,7 @@ class _Written:
                 for each in self.found.cohorts.values()
             ],
             "experiments": [
-                {"experiment": model.name, "digest": model.digest} | dict(model.notes) for _, model in models
+                {"experiment": model.name, "digest": model.digest} | _told(model.notes) for _, model in models
             ],
             "licences": licences,
             "seeds": sorted({seed for _, model in models for seed in model.seeds if seed >= 0}),
@@ -454,6 +454,16 @@ def _experiment(task: Task, name: str, choice: Choice) -> dict[str, Any]:
         "validation_score": value,
         "outcome": "done",
     }
+
+
+def _told(notes: Mapping[str, Any]) -> dict[str, Any]:
+    """An experiment's notes without its calibration maps: their steps are shares of few patients, no page's matter."""
+    told = dict(notes)
+    if isinstance(fits := told.get("fits"), Mapping):
+        told["fits"] = {
+            name: {key: value for key, value in fit.items() if key != "calibration"} for name, fit in fits.items()
+        }
+    return told
 
 
 def _licences(notes: Mapping[str, Any]) -> dict[str, str]:
