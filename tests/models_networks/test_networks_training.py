@@ -352,9 +352,16 @@ def test_predict_takes_files_and_names_what_it_cannot_read(drawn, fit_of, networ
     troubles = {each.file: each.trouble for each in summary.predictions if each.trouble}
     assert set(troubles) == {str(tmp_path / name) for name in ("notes.txt", "zero.dcm", "absent.png")}
     assert all(sentence.endswith(".") for sentence in troubles.values())
+    assert troubles[str(tmp_path / "notes.txt")].startswith("The file is neither DICOM nor a PNG, JPEG")
     read = [each for each in summary.predictions if not each.trouble]
     assert len(read) == 4 and all(each.spread is not None for each in read)
     assert summary.csv().splitlines()[0] == "file,frame,age_years,spread,trouble"
+    for name, status in (("notes.txt", 1), (f"{test[0]:03d}.png", 0)):
+        ended = subprocess.run(
+            [sys.executable, "-m", "xray_mining", "predict", str(home), str(tmp_path / name)],
+            capture_output=True, text=True, check=False,
+        )  # fmt: skip
+        assert ended.returncode == status and ("none could be read" in ended.stderr) == bool(status), ended.stderr
     with pytest.raises(UserError, match="did you mean 'drawn/disc'"):
         predict_files(drawn[0].root, "drawn/disk", [tmp_path])
     (home / "models/rotation0-seed0/model.pt").rename(tmp_path / "kept.pt")

@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from xray_mining.cli.app import JsonOption, WorkspaceOption, app, finish
+from xray_mining.errors import CheckFailed
 
 
 class Format(StrEnum):
@@ -26,6 +27,8 @@ def predict(
 ) -> None:
     """Apply a trained network to new radiographs: one value with its spread a picture. Not for diagnosis.
 
+    Ends with status 1 where no file could be read.
+
     Example: xray-mining predict demo/age_network film.dcm other.png --format csv
     """
     from xray_mining.models.prediction import predict_files
@@ -41,3 +44,5 @@ def predict(
         typer.echo(summary.note, err=True)
     else:
         finish(summary, json)
+    if all(each.trouble for each in summary.predictions):
+        raise CheckFailed("images: none could be read, so nothing was predicted; the reasons stand beside the files")

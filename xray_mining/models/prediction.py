@@ -296,7 +296,14 @@ def _encoded_of(data: bytes) -> Iterator[tuple[int, Encoded]]:
     if not data:
         raise Unusable("open", "empty_file", "The file is empty.")
     if not looks_like_dicom(data) and data[:2] != b"\x1f\x8b":
-        yield 0, picture_of(data)
+        try:
+            encoded = picture_of(data)
+        except Unusable as trouble:
+            if trouble.reason != "not_an_image":
+                raise
+            words = "The file is neither DICOM nor a PNG, JPEG, TIFF or BMP picture."
+            raise Unusable(trouble.stage, trouble.reason, words) from trouble
+        yield 0, encoded
         return
     for radiograph in read_dicom(data):
         admit(radiograph.header)
