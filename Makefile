@@ -35,8 +35,9 @@ study: setup ## run STUDY=pipelines/studies/….yaml on ARCHIVE=dir into WORKSPA
 test: setup system ## run all tests
 	$(BIN)/python -m pytest -n 2 --dist loadfile
 
-soak: setup system ## the long versions: many kills, many damaged files, full coverage simulations
+soak: setup system ## the long versions: many kills, damaged files, full coverage simulations, new examples of laws
 	$(BIN)/python -m pytest -n 2 -m soak
+	$(BIN)/python -m pytest -n 2 --dist loadfile --hypothesis-profile=default
 
 bench: setup ## speed as ratios against named rivals, in one run
 	for each in tests/benchmarks/bench_*.py; do $(BIN)/python $$each || exit 1; done

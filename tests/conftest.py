@@ -5,9 +5,17 @@ import shutil
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")
 SHARED = Path(os.environ.get("XRAY_MINING_SHARED") or Path(__file__).parents[2] / "shared")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    # The same examples at every run of one commit, so that a red test is due to a change; `make soak` draws new ones.
+    settings.register_profile("repeatable", derandomize=True)
+    if not config.getoption("--hypothesis-profile"):
+        settings.load_profile("repeatable")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
