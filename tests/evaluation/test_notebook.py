@@ -80,6 +80,10 @@ def test_features_and_embeddings_are_frames_of_the_pictures_that_are_there(make)
     assert found.columns == ["image_key", "wide", "high"] and found["image_key"].to_list() == keys
     assert np.array_equal(found.select("wide", "high").to_numpy(), matrix)
     assert np.array_equal(work.embeddings("net-0123456789ab")["vector"].to_numpy(), matrix[:5].astype(np.float32))
+    (part,) = (vectors.folder / "parts").glob("*.parquet")
+    part.write_bytes(b"cut off")
+    with pytest.raises(UserError, match="is not a readable part of net-0123456789ab"):
+        work.embeddings("net")
     other = VectorSet(made.workspace.root / "features" / "shape-123456789012", "features", "store", columns, {}, pixels)
     other.describe()
     with pytest.raises(

@@ -160,13 +160,12 @@ def frame_of(workspace: Workspace, kind: str, name: str) -> pl.DataFrame:
     if len(chosen) > 1:
         raise UserError(f"{kind} {name}: there are {len(chosen)} sets of this name; give one of {', '.join(chosen)}")
     pixels = pixel_digests(workspace)
-    parts = [pl.read_parquet(path) for path in sorted((home / chosen[0] / "parts").glob("*.parquet"))]
+    described = json.loads((home / chosen[0] / "set.json").read_text(encoding="utf-8"))
+    columns = ["image_key", "pixel_digest", *(described["columns"] if kind == "features" else ["vector"])]
+    parts = [_read(path, columns) for path in sorted((home / chosen[0] / "parts").glob("*.parquet"))]
     if not parts:
         raise UserError(f"{kind} {chosen[0]}: holds no radiograph yet; run the command that fills it again")
-    held = pl.concat(parts, how="diagonal")
-    if "pixel_digest" not in held.columns:
-        held = held.with_columns(pixel_digest=pl.lit("unknown"))
-    held = held.join(pixels, on=["image_key", "pixel_digest"], how="semi").drop("pixel_digest")
+    held = pl.concat(parts).join(pixels, on=["image_key", "pixel_digest"], how="semi").drop("pixel_digest")
     return held.unique("image_key").sort("image_key")
 
 
