@@ -8,7 +8,7 @@ import pytest
 
 from xray_mining.catalog import connection
 from xray_mining.catalog.connection import frame, guarded
-from xray_mining.catalog.guard import one_select
+from xray_mining.catalog.guard import LONGEST_CHARACTERS, one_select
 from xray_mining.catalog.query import known_tables, sql, tables
 from xray_mining.errors import CannotFinish, UserError
 from xray_mining.records.images import Images
@@ -109,7 +109,7 @@ WAYS_OUT = (
     "chose 1",
     "select (",
     "select " + "(" * 3000 + "1" + ")" * 3000,
-    "select '" + "x" * 300_000 + "'",
+    "select '" + "x" * LONGEST_CHARACTERS + "'",
 )
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from xray_mining.errors import UserError
 from xray_mining.models.baselines import Components, Standardised, Steps, Table, fit_baseline, learn, ridge_path
-from xray_mining.models.calibration import CalibrationMap, calibrated, calibration_map
+from xray_mining.models.calibration import CalibrationMap, calibration_map
 from xray_mining.models.ensemble import combine, stack_weights
 from xray_mining.models.fit import Fit, Fitted
 from xray_mining.models.nulls import centre
@@ -190,14 +190,17 @@ def test_calibration_keeps_the_order_and_mends_the_level():
     rng = np.random.default_rng(7)
     truths = rng.normal(50, 10, 100)
     values = 0.5 * (truths - 50) + 70
-    found = calibrated(values, np.arange(100), truths, 0, np.arange(100))
-    assert np.allclose(found, truths)
+    found = calibration_map(values, truths, 0, np.arange(100))
+    assert found is not None and np.allclose(found.of(values), truths)
     labels = rng.integers(0, 2, 100).astype(float)
     high = np.clip(0.5 + 0.1 * (labels - 0.5) + rng.normal(0, 0.05, 100), 0.01, 0.99)
-    shares = calibrated(np.stack([1 - high, high], 1), np.arange(100), labels, 2, np.arange(100))
+    raw = np.stack([1 - high, high], 1)
+    of_classes = calibration_map(raw, labels, 2, np.arange(100))
+    assert of_classes is not None
+    shares = of_classes.of(raw)
     assert np.array_equal(np.argsort(shares[:, 1], kind="stable"), np.argsort(high, kind="stable"))
     assert np.allclose(shares.sum(axis=1), 1)
-    assert calibrated(values[:5], np.arange(5), truths[:5], 0, np.arange(5)) is None
+    assert calibration_map(values[:5], truths[:5], 0, np.arange(5)) is None
 
 
 def test_steps_keep_the_order_and_what_is_missing_and_are_few_enough_to_be_taken_as_they_are():
@@ -266,6 +269,5 @@ def test_a_map_goes_through_a_file_and_gives_the_same_values():
         assert found is not None
         again = CalibrationMap.from_json(json.loads(json.dumps(found.to_json())))
         assert np.array_equal(again.of(raw), found.of(raw))
-        assert np.array_equal(calibrated(raw, np.arange(len(raw)), true, classes, whose), found.of(raw))
         if classes:
             assert np.allclose(found.of(raw).sum(axis=1), 1)

@@ -15,7 +15,7 @@ from sqlglot.errors import SqlglotError
 
 from xray_mining.errors import UserError, unknown_name
 
-LONGEST_CHARACTERS = 200_000
+LONGEST_CHARACTERS = 1_000_000
 
 # Functions that reach files, settings, sessions, logs, sequences or other queries, or that wait.
 _REACHING = re.compile(

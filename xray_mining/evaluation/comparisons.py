@@ -79,16 +79,13 @@ def _differences(
     truth = task.truth[both]
     folds, again = task.folds[both], (model.again_of(both), baseline.again_of(both))
     if task.is_number:
-        found = compare_errors(
+        found = options.bootstrapped(compare_errors)(
             truth,
             model.values[both],
             baseline.values[both],
             owner,
             folds=folds,
             again=again,
-            confidence=options.confidence,
-            draws=options.bootstraps,
-            seed=options.seed,
         )
         return [(metric, each, {}) for metric, each in found.items()]
     if len(np.unique(truth)) < 2:

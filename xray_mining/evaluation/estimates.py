@@ -141,16 +141,13 @@ def _rows(
         return rows
     labels, values = task.labels[known], model.values[known]
     classes = task.target.classes
-    found = group_metrics(
+    found = options.bootstrapped(group_metrics)(
         labels,
         values,
         classes,
         owner,
         folds=folds,
         again=again,
-        confidence=options.confidence,
-        draws=options.bootstraps,
-        seed=options.seed,
     )
     if len(np.unique(labels)) > 1:
         found["auc_macro"] = macro_auc(
@@ -165,15 +162,12 @@ def _rows(
         each = {
             "auc": auc(mine, values[:, i], owner, folds, options.confidence, again=there),
             "average_precision": average_precision(mine, values[:, i], owner, folds, options.confidence, again=there),
-            "brier": calibration_metrics(
+            "brier": options.bootstrapped(calibration_metrics)(
                 mine,
                 np.clip(values[:, i], 0, 1),
                 owner,
                 folds=folds,
                 again=there,
-                confidence=options.confidence,
-                draws=options.bootstraps,
-                seed=options.seed,
             )["brier"],
         }
         rows += rows_of(task, model, each, **{"class": name})
@@ -191,30 +185,25 @@ def _number(
     again: Array | None,
     options: EvaluationOptions,
 ) -> dict[str, Estimate]:
-    found = error_metrics(
+    found = options.bootstrapped(error_metrics)(
         truth,
         values,
         owner,
         guess,
         folds=folds,
         again=again,
-        confidence=options.confidence,
-        draws=options.bootstraps,
-        seed=options.seed,
     )
     found["within_limits"] = _within_limits(values - truth, owner, found, options)
     if task.target.kind == "ordinal":
         steps = np.unique(truth)
         nearest = _nearest(values, steps)
-        found["kappa_quadratic"] = kappa(
+        found["kappa_quadratic"] = options.bootstrapped(kappa)(
             truth,
             nearest,
             owner,
             "quadratic",
             folds=folds,
             again=None if again is None else np.where(np.isfinite(again), _nearest(again, steps), np.nan),
-            confidence=options.confidence,
-            draws=options.bootstraps,
         )
     return found
 
@@ -246,15 +235,12 @@ def _binary(task: Task, model: Model, known: Array, options: EvaluationOptions) 
     }
     given, calibrated = probabilities(model)
     if given is not None:
-        metrics = calibration_metrics(
+        metrics = options.bootstrapped(calibration_metrics)(
             truth,
             given[known],
             owner,
             folds=folds,
             again=probabilities_again(task, model, given, known),
-            confidence=options.confidence,
-            draws=options.bootstraps,
-            seed=options.seed,
         )
         suffix = f"; {_calibrated_words(model)}" if calibrated else "; probabilities as the model gave them"
         found |= {name: replace(each, method=each.method + suffix) for name, each in metrics.items()}
@@ -295,15 +281,12 @@ def _called(
     task: Task, model: Model, point: OperatingPoint, known: Array, options: EvaluationOptions
 ) -> list[dict[str, Any]]:
     called, again = point.called(task, model)[known], point.called_again(task, model)
-    found = called_metrics(
+    found = options.bootstrapped(called_metrics)(
         task.truth[known],
         called,
         task.owner[known],
         folds=task.folds[known],
         again=None if again is None else again[known],
-        confidence=options.confidence,
-        draws=options.bootstraps,
-        seed=options.seed,
     )
     return rows_of(task, model, found, operating_point=point.name, threshold=point.threshold)
 

@@ -1,7 +1,12 @@
 """What a study may say about its evaluation."""
 
+from collections.abc import Callable
+from functools import partial
+from typing import TypeVar
+
 from pydantic import BaseModel, Field
 
+Found = TypeVar("Found")
 RULES = 2
 """Number of the rules by which estimates are made: another one makes `run` evaluate again what it has evaluated.
 
@@ -31,3 +36,7 @@ class EvaluationOptions(BaseModel, extra="forbid", frozen=True):
         "no letters (declared by the header; pictures were not examined), and list suspect labels "
         "by the keys of their radiographs: for public sets",
     )
+
+    def bootstrapped(self, figures: Callable[..., Found]) -> Callable[..., Found]:
+        """A function of `statistics` that draws patients, with this study's confidence, draws and seed."""
+        return partial(figures, confidence=self.confidence, draws=self.bootstraps, seed=self.seed)

@@ -35,13 +35,11 @@ def scores(task: Task, options: EvaluationOptions) -> Rows:
                 continue
             truth = task.truth[both]
             if task.is_number:
-                found = error_metrics(
+                found = options.bootstrapped(error_metrics)(
                     truth,
                     values[both],
                     owner,
                     folds=task.folds[both],
-                    confidence=options.confidence,
-                    draws=options.bootstraps,
                 )
                 rows += rows_of(task, model, {name: found[name] for name in _METRICS}, variant=variant)
             elif len(np.unique(truth)) < 2:

@@ -75,15 +75,6 @@ class CalibrationMap:
         return cls(int(found["classes"]), curves)
 
 
-def calibrated(values: Array, validation: Array, truths: Array, classes: int, patients: Array) -> Array | None:
-    """`values` (n,) or (n, classes) through the map of the validation rows; None where there is none that helps.
-
-    `validation` are row numbers with known `truths` (len(validation),); `patients` their owners.
-    """
-    found = calibration_map(values[validation], truths, classes, patients)
-    return None if found is None else found.of(values)
-
-
 def calibration_map(values: Array, truths: Array, classes: int, patients: Array) -> CalibrationMap | None:
     """The map fitted on validation rows, `values` (m,) or (m, classes); None where it is not shown to help.
 
