@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import Protocol
+from typing import Any, Protocol
 
 from tqdm import tqdm
 
@@ -43,6 +43,29 @@ class _Told(io.StringIO):
         return len(text)
 
 
+class _Tqdm(tqdm):
+    """A bar that says its pace in words: tqdm writes slow work as 107.37s/fits."""
+
+    @property
+    def format_dict(self) -> dict[str, Any]:
+        """What a bar's format may name, `pace` too."""
+        known = super().format_dict
+        done, elapsed = known["n"] - known["initial"], known["elapsed"]
+        rate = known["rate"] or (done / elapsed if elapsed > 0 else 0.0)
+        return {**known, "pace": pace(rate, known["unit"].strip())}
+
+
+def pace(rate: float, unit: str) -> str:
+    """How fast work goes, in words; `unit` is a plural, `rate` how many of it a second."""
+    if rate <= 0:
+        return "pace not known yet"
+    if rate >= 1:
+        return f"{rate:,.0f} {unit} a second"
+    one = f"a {unit.removesuffix('s')}"
+    seconds = 1 / rate
+    return f"{seconds:.0f} s {one}" if seconds < 100 else f"{seconds / 60:.0f} min {one}"
+
+
 @dataclasses.dataclass(slots=True)
 class _Bar:
     bar: tqdm
@@ -61,7 +84,8 @@ def progress(total: int | None, label: str, unit: str = "images", done: int = 0)
     """
     listener = _listener.get()
     told = listener is not None
-    with tqdm(
+    words = "{n_fmt} of {total_fmt}{unit}, {pace}, {remaining} left{postfix}"
+    with _Tqdm(
         total=total,
         desc=label,
         unit=f" {unit}",
@@ -70,7 +94,7 @@ def progress(total: int | None, label: str, unit: str = "images", done: int = 0)
         disable=not (told or sys.stderr.isatty()),
         file=_Told(listener) if listener else sys.stderr,
         mininterval=TOLD_SECONDS if told else 0.2,
-        bar_format="{n_fmt} of {total_fmt}{unit}, {rate_fmt}, {remaining} left{postfix}" if told else None,
+        bar_format=words if told else "{l_bar}{bar}| " + words,
     ) as bar:
         yield _Bar(bar)
 

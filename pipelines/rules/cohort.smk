@@ -6,5 +6,6 @@ rule cohort:
     params:
         step=lambda wildcards: f"cohort/{wildcards.key}",
         digest=lambda wildcards: STEPS[f"cohort/{wildcards.key}"].digest,
+    priority: lambda wildcards: urgency(f"cohort/{wildcards.key}")
     shell:
         CALL

@@ -7,6 +7,7 @@ rule features:
         step=lambda wildcards: f"features/{wildcards.key}",
         digest=lambda wildcards: STEPS[f"features/{wildcards.key}"].digest,
     threads: 2
+    priority: lambda wildcards: urgency(f"features/{wildcards.key}")
     shell:
         CALL
 
@@ -20,5 +21,6 @@ rule embed:
         step=lambda wildcards: f"embed/{wildcards.key}",
         digest=lambda wildcards: STEPS[f"embed/{wildcards.key}"].digest,
     threads: 2
+    priority: lambda wildcards: urgency(f"embed/{wildcards.key}")
     shell:
         CALL

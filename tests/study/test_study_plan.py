@@ -22,6 +22,8 @@ from xray_mining.study import conduct
 from xray_mining.study.conduct import _follow, forget_lost, stop_at_errors
 from xray_mining.study.options import read_study
 from xray_mining.study.plan import plan, refuse_unknown_names
+from xray_mining.study.remaining import Remaining
+from xray_mining.study.work import Extent
 from xray_mining.workspace import ArchiveSettings, Workspace, write_json
 
 STUDY = {
@@ -181,10 +183,18 @@ def test_a_failed_check_of_severity_error_is_no_success(tmp_path):
         stop_at_errors(tmp_path)
 
 
-def test_a_line_that_comes_in_pieces_is_read_whole(tmp_path, capsys):
+@pytest.fixture
+def nothing_known(written, tmp_path):
+    """What is left of a run of which only the study is known."""
+    study = read_study(str(written()))
+    return Remaining.of(study, plan(study), lambda: Extent(0, 0.0, 0), tmp_path / "times.jsonl")
+
+
+def test_a_line_that_comes_in_pieces_is_read_whole(tmp_path, capsys, nothing_known):
     events = tmp_path / "events.jsonl"
     events.write_text("")
-    line = json.dumps({"step": "ingest", "event": "done", "status": 0, "sentence": "10 seen", "seconds": 1.0}) + "\n"
+    fields = {"step": "ingest", "event": "done", "status": 0, "sentence": "10 seen", "seconds": 1.0, "whole": True}
+    line = json.dumps(fields) + "\n"
 
     class Process:
         ended = False
@@ -203,24 +213,29 @@ def test_a_line_that_comes_in_pieces_is_read_whole(tmp_path, capsys):
 
     writer = threading.Thread(target=write)
     writer.start()
-    failures, done = _follow(process, events)
+    failures, done = _follow(process, events, nothing_known)
     writer.join()
     assert (failures, done) == ([], 2)
     assert capsys.readouterr().err.count("10 seen") == 2
 
 
-def test_a_step_that_takes_long_says_how_far_it_is(tmp_path, capsys, monkeypatch):
+def test_a_step_that_takes_long_says_how_far_it_is(tmp_path, capsys, monkeypatch, nothing_known):
     monkeypatch.setattr(conduct, "TOLD_SECONDS", 0.0)
     events = tmp_path / "events.jsonl"
-    going = {"step": "train/net", "event": "going", "status": 0, "sentence": "3 of 9 images, 1.5 images/s, 00:04 left"}
+    going = {
+        "step": "train/ridge",
+        "event": "going",
+        "status": 0,
+        "sentence": "3 of 9 images, 2 images a second, 00:04 left",
+    }
     events.write_text("".join(json.dumps(each) + "\n" for each in (going | {"event": "started"}, going)))
 
     class Process:
         def poll(self):
             return 0
 
-    assert _follow(Process(), events) == ([], 0)
-    assert "train/net: 3 of 9 images, 1.5 images/s, 00:04 left" in capsys.readouterr().err
+    assert _follow(Process(), events, nothing_known) == ([], 0)
+    assert "train/ridge: 3 of 9 images, 2 images a second, 00:04 left; " in capsys.readouterr().err
 
 
 def test_a_listener_hears_of_work_in_place_of_the_bar(capsys, monkeypatch):
@@ -234,6 +249,20 @@ def test_a_listener_hears_of_work_in_place_of_the_bar(capsys, monkeypatch):
         progress.tell(None)
     assert any(each.startswith("3 of 4 fits") and each.endswith("left, epoch=7") for each in heard)
     assert capsys.readouterr().err == ""
+
+
+@pytest.mark.parametrize(
+    ("rate", "unit", "words"),
+    [
+        (0.0, "fits", "pace not known yet"),
+        (1234.5, "images", "1,234 images a second"),
+        (1 / 107.37, "fits", "2 min a fit"),
+        (1 / 40, "fits", "40 s a fit"),
+        (0.5, "look-ups", "2 s a look-up"),
+    ],
+)
+def test_the_pace_of_slow_work_is_told_in_words(rate, unit, words):
+    assert progress.pace(rate, unit) == words
 
 
 def test_ingest_is_taken_up_again_where_the_catalog_is_not_the_one_it_left(written, tmp_path):

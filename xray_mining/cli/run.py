@@ -21,10 +21,14 @@ def run(
     profile: Annotated[
         str, typer.Option(help="a profile that ships, or a folder with Snakemake's config.yaml")
     ] = "local",
-    dry_run: Annotated[bool, typer.Option("--dry-run", "-n", help="show the steps that would run, and end")] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", "-n", help="show the steps that would run and how long they may take, and end")
+    ] = False,
     json: JsonOption = False,
 ) -> None:
     """Run a whole study: ingest, cohorts, features, models, evaluation, report. What is done already is kept.
+
+    Steps whose answers come soonest go first, networks last; how long the rest may take is said as a rough guess.
 
     Example: xray-mining run demo --archive phantom-archive --workspace workspace
     """

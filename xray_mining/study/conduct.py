@@ -13,9 +13,12 @@ from pathlib import Path
 from typing import Any
 
 from xray_mining.errors import CannotFinish, CheckFailed, UserError
+from xray_mining.study.expected import cores, rough, together
 from xray_mining.study.options import Study
-from xray_mining.study.perform import own_process
+from xray_mining.study.perform import ArchiveState, own_process
 from xray_mining.study.plan import Step, plan, refuse_unknown_names
+from xray_mining.study.remaining import Remaining
+from xray_mining.study.work import Extent, extent_of
 from xray_mining.workspace import Workspace, asset, lock, sweep, write_json
 
 TOLD_SECONDS = 60.0
@@ -47,6 +50,40 @@ class RunSummary:
         return ["", *answer_lines(self.checks, self.answers), "", f"{self.study}: {counts}", f"report: {self.report}"]
 
 
+@dataclass(frozen=True, slots=True)
+class PlannedStep:
+    """A step that would be done."""
+
+    step: str
+    seconds: float
+    """What it may take, a rough guess."""
+
+
+@dataclass(frozen=True, slots=True)
+class PlanSummary:
+    """What `run --dry-run` says."""
+
+    study: str
+    steps: tuple[PlannedStep, ...]
+    """In the order in which they would be done, where one is done at a time."""
+    steps_kept: int
+    seconds: float
+    """What all of them may take on this machine, a rough guess."""
+    report: str
+    """The page; it is not written by this."""
+
+    def lines(self) -> list[str]:
+        """A step a line, its name last, and the sum of their times; one sentence where nothing is to be done."""
+        if not self.steps:
+            return [f"{self.study}: nothing to do, all {self.steps_kept} steps are done; the page is {self.report}"]
+        count = f"{len(self.steps)} {'step' if len(self.steps) == 1 else 'steps'} to do"
+        return [
+            *(f"would do  {rough(each.seconds):<14}  {each.step}" for each in self.steps),
+            f"{self.study}: {count}, {self.steps_kept} kept from an earlier run; {rough(self.seconds)} in all, a rough "
+            f"guess for this machine",
+        ]
+
+
 def conduct(
     study: Study,
     *,
@@ -54,16 +91,16 @@ def conduct(
     workspace: Workspace,
     archive: Path | None,
     name: str,
-    archive_state: str,
+    archive_state: ArchiveState,
     profile: str,
     dry_run: bool,
-) -> RunSummary:
+) -> RunSummary | PlanSummary:
     """Run every step of the study that is not done yet; UserError or CannotFinish with the sentence of one that fails.
 
-    `study_file` is the name or path the study was read from; `archive_state` a digest of the archive's file list.
+    `study_file` is the name or path the study was read from; `archive_state` what a walk over the archive found.
     """
     refuse_unknown_names(study)
-    steps = plan(study, archive_state)
+    steps = plan(study, archive_state.digest)
     private = workspace.private
     home = private / "snakemake" / study.study
     home.mkdir(parents=True, exist_ok=True)
@@ -74,13 +111,20 @@ def conduct(
         events.write_text("", encoding="utf-8")
         log = home / "log.txt"
         told = home / "config.json"
+
+        def look() -> Extent:
+            given = _given_name(workspace, archive, name)
+            return extent_of(workspace, study, steps, archive_state, given)
+
+        remaining = Remaining.of(study, steps, look, private / "step_times.jsonl")
         configuration = {
             "told": str(told),
             "study": study_file,
             "archive": str(archive or ""),
             "name": name,
             "workspace": str(workspace.root),
-            "archive_state": archive_state,
+            "archive_state": archive_state.digest,
+            "priorities": remaining.expected.priorities(),
             "events": str(events),
             "python": sys.executable,
             "cwd": str(Path.cwd()),
@@ -102,7 +146,7 @@ def conduct(
         ]
         environment = {**os.environ, "PYTHONWARNINGS": "ignore"}
         if dry_run:
-            return _plan_only(study, steps, command, environment, log)
+            return _planned(study, remaining, _outputs(command, environment, log), str(workspace.report(study.study)))
         with log.open("w", encoding="utf-8") as output:
             process = subprocess.Popen(
                 command,
@@ -113,7 +157,7 @@ def conduct(
                 pass_fds=(held,),
             )
             try:
-                failures, done = _follow(process, events)
+                failures, done = _follow(process, events, remaining)
             except KeyboardInterrupt:
                 _interrupt(process)
                 raise
@@ -191,24 +235,42 @@ def _profile(name: str) -> Path:
     return shipped / name
 
 
-def _plan_only(
-    study: Study, steps: tuple[Step, ...], command: list[str], environment: dict[str, str], log: Path
-) -> RunSummary:
-    """Print which steps would run, and in what order."""
+def _given_name(workspace: Workspace, archive: Path | None, name: str) -> str:
+    """The name under which the workspace knows the archive; empty where it does not know it yet, or there is none."""
+    from xray_mining.ingest.ingest import path_of
+
+    if name or archive is None:
+        return name
+    return next((each for each in workspace.settings.archives if path_of(workspace, each) == archive), "")
+
+
+def _outputs(command: list[str], environment: dict[str, str], log: Path) -> set[str]:
+    """Paths of the summaries that Snakemake would make."""
     result = subprocess.run([*command, "--dry-run"], capture_output=True, text=True, env=environment, check=False)
     log.write_text(result.stdout + result.stderr, encoding="utf-8")
     if result.returncode != 0:
         raise _failure([], log)
-    ends = tuple(f"/steps/{study.study}/{step.name}.json" for step in steps)
-    outputs = {line.split("output:", 1)[1].strip() for line in result.stdout.splitlines() if "output:" in line}
-    waiting = [step for step, end in zip(steps, ends, strict=True) if any(each.endswith(end) for each in outputs)]
-    for step in waiting:
-        print(f"would do  {step.name}")
-    return RunSummary(study.study, 0, len(steps) - len(waiting), 0.0, [], [], "not written: this was a dry run")
+    return {line.split("output:", 1)[1].strip() for line in result.stdout.splitlines() if "output:" in line}
 
 
-def _follow(process: "subprocess.Popen[bytes]", events: Path) -> tuple[list[dict[str, str]], int]:
-    """Print each step's start and end until Snakemake ends; the failed ones, and how many were done.
+def _planned(study: Study, remaining: Remaining, outputs: set[str], page: str) -> PlanSummary:
+    """Which steps would run, in what order, and how long they may take."""
+    waiting = {
+        step.name: remaining.expected.seconds[step.name]
+        for step in remaining.steps
+        if any(each.endswith(f"/steps/{study.study}/{step.name}.json") for each in outputs)
+    }
+    return PlanSummary(
+        study.study,
+        tuple(PlannedStep(name, round(waiting[name])) for name in remaining.expected.order if name in waiting),
+        len(remaining.steps) - len(waiting),
+        round(together(waiting, remaining.steps, cores())),
+        page,
+    )
+
+
+def _follow(process: "subprocess.Popen[bytes]", events: Path, remaining: Remaining) -> tuple[list[dict[str, str]], int]:
+    """Print each step's start and end, and what is left, until Snakemake ends; the failed ones, and how many were done.
 
     How far a step is stands on one line that is written over, where standard error is a terminal; elsewhere a line a
     minute tells.
@@ -228,18 +290,24 @@ def _follow(process: "subprocess.Popen[bytes]", events: Path) -> tuple[list[dict
             # A line that is still being written is taken up where it broke off.
             *complete, rest = (rest + lines.read()).split("\n")
             for event in map(json.loads, complete):
+                if event["event"] == "planned":
+                    if plan_told := remaining.plan(event["steps"]):
+                        say(plan_told)
+                    continue
                 step = event["step"]
                 if event["event"] == "started":
                     told[step] = time.monotonic()
-                    say(f"   …  {step}")
+                    say(f"   …  {step:<38} {remaining.start(step)}")
                 elif event["event"] == "going":
+                    text = f"   …  {step}: {event['sentence']}; {remaining.left()} left in all"
                     if terminal:
-                        say(_cut(f"   …  {step}: {event['sentence']}"), end="")
+                        say(_cut(text), end="")
                     elif time.monotonic() - told.get(step, 0.0) >= TOLD_SECONDS:
                         told[step] = time.monotonic()
-                        say(f"   …  {step}: {event['sentence']}")
+                        say(text)
                 elif event["event"] == "done":
                     done += 1
+                    remaining.end(step, float(event["seconds"]), event["whole"])
                     said = f"{float(event['seconds']):6.1f} s  {event['sentence']}"
                     say(f"{done:4d}  {step:<38} {said}")
                 else:

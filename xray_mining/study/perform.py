@@ -17,6 +17,7 @@ from xray_mining import progress
 from xray_mining.errors import UserError, unknown_name
 from xray_mining.records.cohort import FrozenCohort
 from xray_mining.records.predictions import Predictions
+from xray_mining.study.events import tell
 from xray_mining.study.options import Study, read_study
 from xray_mining.study.plan import plan
 from xray_mining.workspace import Workspace, digest_of, digest_of_file, digest_of_frame, write_json
@@ -29,6 +30,8 @@ class Done:
     digest: str
     files: tuple[str, ...]
     sentence: str
+    whole: bool = True
+    """Nothing of its work was done before: its time tells what such a step takes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +76,7 @@ def perform(told: Path, name: str, jobs: int) -> None:
         raise
     summary = {"step": name, "digest": done.digest, "files": list(done.files)}
     write_json(summary, workspace.root / "steps" / study.study / f"{name}.json")
-    say("done", 0, done.sentence, time.monotonic() - started)
+    say("done", 0, done.sentence, time.monotonic() - started, done.whole)
 
 
 def own_process() -> dict[str, Any]:
@@ -106,35 +109,36 @@ def _end_with(run: dict[str, Any]) -> None:
 
 
 def _teller(events: Path, step: str) -> Callable[..., None]:
-    def say(event: str, status: int, sentence: str, seconds: float = 0.0) -> None:
-        line = json.dumps(
-            {"step": step, "event": event, "status": status, "sentence": sentence, "seconds": seconds},
-            ensure_ascii=False,
-        )
-        # One write of one line: jobs side by side do not mix their lines.
-        handle = os.open(events, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
-        try:
-            os.write(handle, (line + "\n").encode())
-        finally:
-            os.close(handle)
+    def say(event: str, status: int, sentence: str, seconds: float = 0.0, whole: bool = True) -> None:
+        tell(events, event, step=step, status=status, sentence=sentence, seconds=seconds, whole=whole)
 
     return say
 
 
-def archive_state(archive: Path | None) -> str:
-    """Digest of an archive's file list (names, sizes, times of change); empty without an archive.
+@dataclass(frozen=True, slots=True)
+class ArchiveState:
+    """What a walk over an archive tells without opening a file."""
 
-    Raises UserError where `archive` is no folder.
-    """
+    digest: str
+    """Of its file list (names, sizes, times of change); empty without an archive."""
+    files: int = 0
+    bytes: int = 0
+
+
+def archive_state(archive: Path | None) -> ArchiveState:
+    """The state of an archive's files; UserError where `archive` is no folder."""
     if archive is None:
-        return ""
+        return ArchiveState("")
     from xray_mining.archive.listing import refuse_no_folder, walk
 
     refuse_no_folder(archive)
     total = hashlib.sha256()
+    files = size = 0
     for file in walk(archive):
         total.update(repr(file).encode())
-    return total.hexdigest()[:32]
+        files += 1
+        size += max(file.bytes, 0)
+    return ArchiveState(total.hexdigest()[:32], files, size)
 
 
 def _ingest(study: Study, workspace: Workspace, keys: tuple[str, ...], job: Job) -> Done:
@@ -146,13 +150,13 @@ def _ingest(study: Study, workspace: Workspace, keys: tuple[str, ...], job: Job)
             raise UserError("the workspace holds no archive; name one with --archive")
         merge(workspace)
         about = read_about(workspace.catalog)
-        return Done(about["digest"], ("catalog.duckdb",), "the archives of the workspace, as they are")
+        return Done(about["digest"], ("catalog.duckdb",), "the archives of the workspace, as they are", whole=False)
     request = IngestRequest(folder=job.archive, name=job.given_name or None, jobs=job.jobs)
     result = ingest(workspace, request, study.ingest)
     merge(workspace)
     about = read_about(workspace.catalog)
     said = f"{result.seen:,} seen, {result.kept:,} kept, {result.rejected:,} rejected"
-    return Done(about["digest"], ("catalog.duckdb",), said)
+    return Done(about["digest"], ("catalog.duckdb",), said, whole=result.files_now > 0)
 
 
 def _cohort(study: Study, workspace: Workspace, keys: tuple[str, ...], job: Job) -> Done:
@@ -178,7 +182,9 @@ def _features(study: Study, workspace: Workspace, keys: tuple[str, ...], job: Jo
 
     cohort = FrozenCohort.load(workspace, study.cohort_name(keys[1]))
     made = extract(workspace, cohort, keys[0], study.features[keys[0]], jobs=job.jobs)
-    return Done(digest_of([made.set, cohort.digest]), (f"features/{made.set}/set.json",), made.lines()[0])
+    return Done(
+        digest_of([made.set, cohort.digest]), (f"features/{made.set}/set.json",), made.lines()[0], whole=not made.kept
+    )
 
 
 def _embed(study: Study, workspace: Workspace, keys: tuple[str, ...], job: Job) -> Done:
@@ -186,7 +192,9 @@ def _embed(study: Study, workspace: Workspace, keys: tuple[str, ...], job: Job) 
 
     cohort = FrozenCohort.load(workspace, study.cohort_name(keys[1]))
     made = embed(workspace, cohort, keys[0], study.embeddings[keys[0]])
-    return Done(digest_of([made.set, cohort.digest]), (f"embeddings/{made.set}/set.json",), made.lines()[0])
+    return Done(
+        digest_of([made.set, cohort.digest]), (f"embeddings/{made.set}/set.json",), made.lines()[0], whole=not made.kept
+    )
 
 
 def _train(study: Study, workspace: Workspace, keys: tuple[str, ...], job: Job) -> Done:
@@ -200,7 +208,7 @@ def _train(study: Study, workspace: Workspace, keys: tuple[str, ...], job: Job) 
     said = (
         made[0].lines()[0] if len(made) == 1 else f"{len(made)} null models, {sum(each.fitted for each in made)} fits"
     )
-    return Done(digest_of(digests), files, said)
+    return Done(digest_of(digests), files, said, whole=not any(each.kept for each in made))
 
 
 def _evaluate(study: Study, workspace: Workspace, keys: tuple[str, ...], job: Job) -> Done:
