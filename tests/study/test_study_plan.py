@@ -235,7 +235,8 @@ def test_a_step_that_takes_long_says_how_far_it_is(tmp_path, capsys, monkeypatch
             return 0
 
     assert _follow(Process(), events, nothing_known) == ([], 0)
-    assert "train/ridge: 3 of 9 images, 2 images a second, 00:04 left; " in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert "train/ridge (a few seconds left in all): 3 of 9 images, 2 images a second, 00:04 left" in said
 
 
 def test_a_listener_hears_of_work_in_place_of_the_bar(capsys, monkeypatch):

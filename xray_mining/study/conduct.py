@@ -299,7 +299,8 @@ def _follow(process: "subprocess.Popen[bytes]", events: Path, remaining: Remaini
                     told[step] = time.monotonic()
                     say(f"   …  {step:<38} {remaining.start(step)}")
                 elif event["event"] == "going":
-                    text = f"   …  {step}: {event['sentence']}; {remaining.left()} left in all"
+                    # What all take comes first: a narrow terminal cuts the end off.
+                    text = f"   …  {step} ({remaining.left()} left in all): {event['sentence']}"
                     if terminal:
                         say(_cut(text), end="")
                     elif time.monotonic() - told.get(step, 0.0) >= TOLD_SECONDS:
