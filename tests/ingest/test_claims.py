@@ -162,6 +162,18 @@ def tiff(values: np.ndarray, photometric: int = 1, order: str = "<", pages: int 
     return out + data
 
 
+def big_tiff(values: np.ndarray, photometric: int = 1, order: str = "<") -> bytes:
+    """The same with places of 64 bits (version 43), of one page."""
+    data = values.astype(values.dtype.newbyteorder(order)).tobytes()
+    entries = [(256, values.shape[1]), (257, values.shape[0]), (258, 8 * values.dtype.itemsize), (259, 1)]
+    entries += [(262, photometric), (273, 16 + 8 + 20 * 9 + 8), (277, 1), (278, values.shape[0]), (279, len(data))]
+    out = (b"II" if order == "<" else b"MM") + struct.pack(f"{order}HHHQQ", 43, 8, 0, 16, len(entries))
+    for tag, value in entries:
+        kind = 16 if tag in (273, 279) else 3
+        out += struct.pack(f"{order}HHQ", tag, kind, 1) + struct.pack(f"{order}{'Q' if kind == 16 else 'H6x'}", value)
+    return out + struct.pack(f"{order}Q", 0) + data
+
+
 def png(values: np.ndarray) -> bytes:
     return cv2.imencode(".png", values)[1].tobytes()
 
@@ -242,6 +254,13 @@ CODES = {SV1: lossless, LS: ls, J2K: j2k, HT: ht, RLE: rle16}
 NAMES = {SV1: "jpeg lossless", LS: "jpeg-ls", J2K: "jpeg 2000", HT: "htj2k", RLE: "rle", BASELINE: "jpeg"}
 
 
+def laid_over(bit: int, top: int, bottom: int, left: int, right: int) -> np.ndarray:
+    """The film with one bit set in a rectangle: an overlay as older files keep it."""
+    values = FILM.copy()
+    values[top:bottom, left:right] |= np.uint16(1 << bit)
+    return values
+
+
 def padded_signed() -> bytes:
     """Signed values whose padding is written as an unsigned 16-bit number."""
     values = np.where(FILM < 900, -2000, SIGNED).astype(np.int16)
@@ -280,6 +299,17 @@ CLAIMS: list[Claim] = [
     right("BitsStored HighBit", "bits of overlays above", lambda: dicom(OVERLAID)),
     right("BitsStored HighBit", "bits of overlays above, in jpeg-ls", lambda: dicom(OVERLAID, LS, ls(OVERLAID))),
     right("BitsStored HighBit", "overlays in jpeg 2000", lambda: dicom(OVERLAID, J2K, j2k(OVERLAID, 16))),
+    *(
+        right(
+            "BitsStored HighBit", f"an overlay of one piece, {about}", lambda bit=bit, at=at: dicom(laid_over(bit, *at))
+        )
+        for about, bit, at in (
+            ("in bit 15", 15, (20, 40, 20, 40)),
+            ("in bit 12", 12, (20, 40, 20, 40)),
+            ("over half of the picture", 12, (0, ROWS, 0, COLUMNS // 2)),
+            ("in a corner", 13, (0, 3, 0, 3)),
+        )
+    ),
     right("HighBit", "values at the upper end", lambda: dicom(FILM << 4, HighBit=15)),
     right("HighBit", "upper end in jpeg-ls", lambda: dicom(FILM << 4, LS, ls(FILM << 4), HighBit=15)),
     over("bits", "HighBit", "15 said, values at the lower end", lambda: dicom(FILM, HighBit=15)),
@@ -623,6 +653,14 @@ CLAIMS: list[Claim] = [
         lambda: dicom(FILM, raw=FILM.tobytes()[:9000]),
     ),
     bad("truncated_pixels: cut off", "PixelData", "native cut off", lambda: cut(dicom(FILM))),
+    *(
+        right(
+            "PixelData",
+            f"jpeg 2000, whole but for its end mark{' and filled up' if fill else ''}",
+            lambda fill=fill: dicom(FILM, J2K, j2k(FILM)[:-2] + fill),
+        )
+        for fill in (b"", b"\0")
+    ),
     *(
         bad(
             "truncated_pixels: cut off",
@@ -977,6 +1015,19 @@ CLAIMS: list[Claim] = [
         for white in (False, True)
         for order in "<>"
     ),
+    *(
+        right(
+            "TIFF PhotometricInterpretation",
+            f"{'White' if white else 'Black'}IsZero in a BigTIFF, {order}",
+            lambda white=white, order=order: big_tiff(
+                65535 - FILM * 16 if white else FILM * 16, 0 if white else 1, order
+            ),
+            inverted=white,
+        )
+        for white in (False, True)
+        for order in "<>"
+    ),
+    bad("truncated_pixels: TIFF", "TIFF StripByteCounts", "of a BigTIFF", lambda: cut(big_tiff(FILM))),
     right("TIFF SampleFormat", "signed", lambda: tiff(SIGNED * 8, form=2)),
     right("TIFF SamplesPerPixel", "colours", lambda: tiff(COLOURED, 2)),
     over("frames", "TIFF pages", "two", lambda: tiff(EIGHT, pages=2)),

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from xray_mining.archive.codestream import Codestream, end_of, png_end, stream_of
+from xray_mining.archive.codestream import END, Codestream, end_of, png_end, stream_of
 from xray_mining.archive.radiograph import Encoded, LookUp, Unusable, Window
 from xray_mining.archive.values import looked_up, modality_values, stored_values, windowed
 
@@ -59,6 +59,8 @@ _BEGINNINGS = (b"\xff\xd8\xff", b"\xff\x4f\xff\x51", b"\x00\x00\x00\x0cjP  ")
 _MOST_PRECISION = 16
 _CLEARLY_SMOOTHER = 0.5
 """A reading of the values is believed against the header where it is so much smoother."""
+_LIKE_NOISE = 0.7
+"""Roughness from which neighbours hardly resemble each other; independent ones have about 1.1."""
 _MUCH_LIKER = 0.1
 """The order of colours is believed against the header where they are so much more alike: the picture is grey."""
 _SAMPLED_ROWS = 64
@@ -236,6 +238,9 @@ def _ended(encoded: Encoded, stream: Codestream) -> Encoded:
         )
     if end + 1 < len(data):
         encoded = overrule(encoded, AFTER_END)
+    if stream.is_jpeg_2000 and bytes(data[end - 2 : end]) != END:
+        # Decoders want the mark, though nothing else is missing.
+        return replace(encoded, data=bytes(data[stream.start : end]) + END, whole_file=None)
     return replace(encoded, data=data[stream.start : end]) if stream.start or end < len(data) else encoded
 
 
@@ -422,9 +427,19 @@ def _bits(encoded: Encoded, values: np.ndarray, counts: np.ndarray) -> tuple[Enc
     stated = stored_values(number, encoded.bits_stored, encoded.high_bit, encoded.signed)[rows]
     bits = number.bit_length() - 1 if stream is None or not stream.precision else stream.precision
     whole = stored_values(number, bits, bits - 1, encoded.signed)[rows]
-    if _roughness(whole) < _roughness(stated):
+    if _roughness(whole) < _roughness(stated) and not _laid_over(stated, whole):
         return overrule(encoded, BITS, bits_stored=bits, high_bit=bits - 1), values, counts
     return encoded, values, counts
+
+
+def _laid_over(stated: np.ndarray, whole: np.ndarray) -> bool:
+    """Whether bits above the stated ones are a drawing of their own, as overlays are, and no part of the values.
+
+    A drawing adds steps to a picture that is smooth without it. Values whose upper bits were cut off are torn instead:
+    the steps between neighbours are larger than in the whole values, or like noise.
+    """
+    adds_steps = _roughness(whole, scaled=False) >= _roughness(stated, scaled=False)
+    return adds_steps and _roughness(stated) < _LIKE_NOISE
 
 
 def _low_bits_vary(counts: np.ndarray, shift: int) -> bool:

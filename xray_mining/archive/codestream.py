@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 _JPEG, _JPEG_2000, _JP2 = b"\xff\xd8", b"\xff\x4f\xff\x51", b"\x00\x00\x00\x0cjP  "
-_END = b"\xff\xd9"
+END = b"\xff\xd9"
 _MOST_SEGMENTS = 1000
 """Before the first scan; a damaged stream may hold far more."""
 _SOF_NOT = (0xC4, 0xC8, 0xCC)
@@ -76,14 +76,17 @@ def end_of(data: Any, stream: Codestream) -> int | None:
     """Where the stream ends, behind its end mark; None where it has none: it was cut off. RLE has no marks."""
     if stream.kind == "rle":
         return len(data)
-    if bytes(data[-2:]) == _END:
+    if bytes(data[-2:]) == END:
         return len(data)
-    if bytes(data[-3:]) == _END + b"\0":
+    if bytes(data[-3:]) == END + b"\0":
         return len(data) - 1
     whole = bytes(data)
     at = _behind_tiles(whole, stream.body) if stream.is_jpeg_2000 else stream.body
+    if stream.is_jpeg_2000 and at >= 0 and whole[at:] in (b"", b"\0"):
+        # Every tile part states its length and is there: only the mark was left out.
+        return at
     # Within coded pixels the byte 0xFF never has 0xD9 after it.
-    found = whole.find(_END, at) if at >= 0 else -1
+    found = whole.find(END, at) if at >= 0 else -1
     return None if found < 0 else found + 2
 
 
@@ -201,7 +204,7 @@ def _behind_tiles(data: bytes, at: int) -> int:
             # 0: the last part goes on to the end mark.
             return at + 12
         at += length
-    return at if at + 2 <= len(data) else -1
+    return at if at <= len(data) else -1
 
 
 def _rle(data: Any) -> Codestream | None:

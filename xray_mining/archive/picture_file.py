@@ -14,7 +14,8 @@ Image.MAX_IMAGE_PIXELS = None
 _MOST_PIXELS = 150_000_000
 _SYNTAXES = {"PNG": "png", "JPEG": "jpeg", "MPO": "jpeg", "TIFF": "tiff", "BMP": "bmp"}
 _COLUMNS, _ROWS, _BITS, _PHOTOMETRIC, _SAMPLES, _SAMPLE_FORMAT = 256, 257, 258, 262, 277, 339
-_TIFF_NUMBERS = {1: "B", 3: "H", 4: "I"}
+_TIFF_NUMBERS = {1: "B", 3: "H", 4: "I", 16: "Q"}
+_MOST_TAGS = 65535
 _MOST_NUMBERS = 1_000_000
 _WHITE_IS_ZERO, _SIGNED = 0, 2
 _PIECES = ((273, 279), (324, 325))
@@ -79,21 +80,27 @@ def picture_of(data: bytes, photometric: str = "MONOCHROME2") -> Encoded:
 
 def tiff_tags(data: bytes) -> dict[int, tuple[int, ...]]:
     """Whole numbers of the first page's tags; none where the file is no TIFF, or its tags lie behind its end."""
-    order = {b"II*\0": "<", b"MM\0*": ">"}.get(bytes(data[:4]))
-    if order is None:
+    order = {b"II": "<", b"MM": ">"}.get(bytes(data[:2]))
+    big = {b"*\0": False, b"\0*": False, b"+\0": True, b"\0+": True}.get(bytes(data[2:4]))
+    if order is None or big is None:
         return {}
+    # BigTIFF has the same tags with longer counts and places.
+    word, entries, size_of_entry, size_of_value = ("Q", "Q", 20, 8) if big else ("I", "H", 12, 4)
     found = {}
     try:
-        start = struct.unpack_from(f"{order}I", data, 4)[0]
-        for number in range(struct.unpack_from(f"{order}H", data, start)[0]):
-            at = start + 2 + 12 * number
-            tag, kind, count = struct.unpack_from(f"{order}HHI", data, at)
+        start = struct.unpack_from(f"{order}{word}", data, 8 if big else 4)[0]
+        first = start + struct.calcsize(f"{order}{entries}")
+        for number in range(min(struct.unpack_from(f"{order}{entries}", data, start)[0], _MOST_TAGS)):
+            at = first + size_of_entry * number
+            tag, kind, count = struct.unpack_from(f"{order}HH{word}", data, at)
             code = _TIFF_NUMBERS.get(kind)
             if code is not None and count <= _MOST_NUMBERS:
                 size = struct.calcsize(f"{order}{count}{code}")
-                place = at + 8 if size <= 4 else struct.unpack_from(f"{order}I", data, at + 8)[0]
+                place = value = at + size_of_entry - size_of_value
+                if size > size_of_value:
+                    place = struct.unpack_from(f"{order}{word}", data, value)[0]
                 found[tag] = struct.unpack_from(f"{order}{count}{code}", data, place)
-    except struct.error:
+    except (struct.error, OverflowError):
         return {}
     return found
 

@@ -87,33 +87,58 @@ class RowNames:
         )
         names = names.filter(pl.col("path") != "").with_columns(_name(pl.col("path")).alias("name"))
         names = names.with_columns(pl.col("name").str.replace(_ENDING, "").alias("stem"))
-        ours = (pl.col(each).is_in(names[each].drop_nulls().unique().implode()) for each in ("path", "name", "stem"))
-        rows = self.lazy.filter(pl.any_horizontal(ours)).collect()
-        exact = names.join(rows, on="path", how="inner").sort("file", "order")
+        exact = names.join(self._rows_of("path", names["path"]), on="path", how="inner").sort("file", "order")
         exact = exact.unique("file", keep="first", maintain_order=True)
-        exact = exact.select("file", "row", pl.lit(EXACT, pl.Int64).alias("level"))
+        found = [
+            exact.select("file", "row", pl.lit(EXACT, pl.Int64).alias("level"), pl.lit(value=False).alias("rivals"))
+        ]
         left = names.join(exact, on="file", how="anti")
-        ones = rows.rename({"path": "row_path"})
-        by_name = left.join(ones.drop("stem"), on="name", how="inner")
-        ends = pl.concat_str(pl.lit("/"), "path").str.ends_with(pl.concat_str(pl.lit("/"), "row_path")) | pl.concat_str(
-            pl.lit("/"), "row_path"
-        ).str.ends_with(pl.concat_str(pl.lit("/"), "path"))
-        # A row without a folder is at the end of every path, which says no more than its name.
-        deep = pl.col("row_path").str.contains("/", literal=True) & pl.col("path").str.contains("/", literal=True)
-        by_name = by_name.select(
-            "file", "row", pl.when(ends & deep).then(BY_PATH_END).otherwise(BY_NAME).cast(pl.Int64).alias("level")
-        )
-        by_stem = left.join(ones.drop("name"), on="stem", how="inner").select(
-            "file", "row", pl.lit(BY_STEM, pl.Int64).alias("level")
-        )
-        found = pl.concat([exact, by_name, by_stem])
-        best = found.filter(pl.col("level") == pl.col("level").min().over("file")).unique(["file", "row"])
-        return (
-            best.group_by("file")
-            .agg(pl.col("row").min(), pl.col("level").first(), (pl.len() > 1).alias("rivals"))
-            .sort("file")
-            .select(list(CLAIMS_SCHEMA))
-        )
+        for level, find in ((BY_PATH_END, self._by_path_end), (BY_NAME, self._by_name), (BY_STEM, self._by_stem)):
+            if left.is_empty():
+                break
+            # A row may be found by two of a file's paths; several rows of one name are rivals.
+            rivals = ((pl.col("row").n_unique() > 1) | (pl.col("rows") > 1).any()).alias("rivals")
+            claimed = find(left).group_by("file").agg(pl.col("row").min(), rivals)
+            found.append(claimed.select("file", "row", pl.lit(level, pl.Int64).alias("level"), "rivals"))
+            left = left.join(claimed, on="file", how="anti")
+        return pl.concat(found).sort("file").select(list(CLAIMS_SCHEMA))
+
+    def _rows_of(self, column: str, wanted: pl.Series) -> pl.DataFrame:
+        """Rows whose path, name or stem is one of these: the first, and how many rows have it.
+
+        In a set that calls every picture view1_frontal.jpg the pairs of files and rows of one name would be billions.
+        """
+        same = self.lazy.filter(pl.col(column).is_in(wanted.drop_nulls().unique().implode()))
+        return same.group_by(column).agg(pl.col("row").min(), pl.len().alias("rows")).collect()
+
+    def _by_name(self, left: pl.DataFrame) -> pl.DataFrame:
+        return left.unique(["file", "name"]).join(self._rows_of("name", left["name"]), on="name", how="inner")
+
+    def _by_stem(self, left: pl.DataFrame) -> pl.DataFrame:
+        return left.unique(["file", "stem"]).join(self._rows_of("stem", left["stem"]), on="stem", how="inner")
+
+    def _by_path_end(self, left: pl.DataFrame) -> pl.DataFrame:
+        """Rows whose path is the end of the file's, or ends in it; a name without a folder says no more than a name."""
+        left = left.select("file", "path", pl.col("path").str.count_matches("/").alias("folders"))
+        left = left.filter(pl.col("folders") > 0)
+        found = []
+        for folders in range(1, max(left["folders"], default=0)):
+            ends = left.filter(pl.col("folders") > folders).with_columns(_end_of("path", folders))
+            found.append(ends.join(self._rows_of("path", ends["end"]), left_on="end", right_on="path", how="inner"))
+        for folders in left["folders"].unique().sort():
+            mine = left.filter(pl.col("folders") == folders)
+            longer = self.lazy.with_columns(_end_of("path", folders)).filter(
+                pl.col("end").is_in(mine["path"].unique().implode()) & (pl.col("end") != pl.col("path"))
+            )
+            ends = longer.group_by("end").agg(pl.col("row").min(), pl.len().alias("rows")).collect()
+            found.append(mine.join(ends, left_on="path", right_on="end", how="inner"))
+        empty = pl.DataFrame(schema={"file": pl.Int64, "row": pl.Int64, "rows": pl.UInt32})
+        return pl.concat([empty, *(each.select("file", "row", "rows") for each in found)])
+
+
+def _end_of(path: str, folders: int) -> pl.Expr:
+    """The last name of a path with so many folders before it, as `end`; null where it has fewer."""
+    return pl.col(path).str.extract(rf"((?:[^/]+/){{{folders}}}[^/]+)$").alias("end")
 
 
 def contested(claims: pl.DataFrame) -> pl.DataFrame:

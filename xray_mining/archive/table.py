@@ -330,7 +330,15 @@ def _first_line(file: IO[str]) -> str:
 
 def _separator_of(line: str) -> str:
     """The one that splits the line of names into most, quoted ones left whole."""
-    return max(_SEPARATORS, key=lambda each: len(next(csv.reader([line], delimiter=each), [])))
+
+    def columns(separator: str) -> int:
+        try:
+            return len(next(csv.reader([line], delimiter=separator), []))
+        except csv.Error:
+            # Longer than any name of a column: the file is no table, and says so where columns are asked for.
+            return 1
+
+    return max(_SEPARATORS, key=columns)
 
 
 def _encoding_of(path: Path, stated: str | None, glance: bool = False) -> str:

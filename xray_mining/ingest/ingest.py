@@ -415,13 +415,14 @@ def _rule(workspace: Workspace, name: str, adapter: Adapter, options: IngestOpti
 def _other_rule(workspace: Workspace, name: str) -> tuple[str, ...]:
     """Archives of the same domain whose parts were made by another rule than this archive's."""
     settings = workspace.settings.archives
-    mine = (_asked(workspace, name) or {}).get("patient_id_rule", [])
-    found = []
-    for each, one in settings.items():
-        asked = _asked(workspace, each) if one.domain == settings[name].domain else None
-        if asked is not None and set(asked.get("patient_id_rule", [])) ^ set(mine) - _ABOUT_ZERO:
-            found.append(each)
-    return tuple(found)
+
+    def rule_of(archive: str) -> set[str] | None:
+        asked = _asked(workspace, archive)
+        return None if asked is None else set(asked.get("patient_id_rule", [])) - _ABOUT_ZERO
+
+    mine = rule_of(name) or set()
+    domain = settings[name].domain
+    return tuple(each for each, one in settings.items() if one.domain == domain and rule_of(each) not in (None, mine))
 
 
 def path_of(workspace: Workspace, name: str) -> Path | None:
