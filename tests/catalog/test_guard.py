@@ -362,6 +362,13 @@ def test_what_has_no_type_elsewhere_is_text(filled, value, text):
     assert rows[0][:2] == (text, 1)
 
 
+def test_spans_of_time_under_names_that_differ_in_capitals_alone(filled):
+    rows = sql(filled, 'select interval 1 day as "a b", 2 as y, interval 3 day as "A B"')
+    assert rows.to_dicts() == [{"a b": "1 day", "y": 2, "A B": "3 days"}]
+    with pytest.raises(UserError, match="two columns have one name"):
+        sql(filled, "select interval 1 day as a, interval 2 day as a")
+
+
 @pytest.mark.parametrize("value", ["'infinity'::date", "'-infinity'::timestamp", "'infinity'::timestamptz"])
 def test_dates_without_end_are_refused_in_a_sentence(filled, value):
     with pytest.raises(UserError, match="column 'x' holds dates beyond"):

@@ -119,6 +119,8 @@ def test_the_mark_between_the_parts_of_a_digest_joins_nobody():
         (("123", None), ("１２３", None), "fold_forms"),
         (("123", None), ("١٢٣", None), "fold_forms"),
         (("M\u00fcller", None), ("Mu\u0308ller", None), "fold_forms"),
+        (("123", None), ("\ufeff123", None), "fold_forms"),
+        (("123", None), ("12\u200b3", None), "fold_forms"),
         (("1", "A"), ("1", "a"), "fold_case"),
     ],
 )

@@ -270,11 +270,13 @@ _NO_ARROW = re.compile(r"\b(INTERVAL|BIT|BIGNUM|VARINT|UNION|TIME WITH TIME ZONE
 def _as_text(relation: duckdb.DuckDBPyRelation) -> duckdb.DuckDBPyRelation:
     """The relation with what has no type in polars (a span of time, a string of bits) as DuckDB writes it."""
     kinds = [str(kind) for kind in relation.types]
-    names = relation.columns
-    if not any(map(_NO_ARROW.search, kinds)) or len({name.lower() for name in names}) < len(names):
+    if not any(map(_NO_ARROW.search, kinds)):
         return relation
-    quoted = [(kind, '"' + name.replace('"', '""') + '"') for name, kind in zip(names, kinds, strict=True)]
-    columns = [f"cast({name} as varchar) as {name}" if _NO_ARROW.search(kind) else name for kind, name in quoted]
+    columns = []
+    for place, (name, kind) in enumerate(zip(relation.columns, kinds, strict=True), start=1):
+        # By their places: names that differ in capitals alone are one name to DuckDB.
+        shown = f"cast(#{place} as varchar)" if _NO_ARROW.search(kind) else f"#{place}"
+        columns.append(f"{shown} as " + '"' + name.replace('"', '""') + '"')
     return relation.project(", ".join(columns))
 
 

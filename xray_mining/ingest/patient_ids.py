@@ -30,17 +30,21 @@ _LEADING = re.compile(r"0+(?=.)")
 
 
 def _one_form(text: str) -> str:
-    """Full-width letters, ligatures and letters with loose accents in one form; digits of any script as 0 to 9."""
+    """Full-width letters, ligatures and letters with loose accents in one form; digits of any script as 0 to 9.
+
+    Without letters that nobody sees, as a byte order mark or a mark of direction that came along when it was copied.
+    """
     folded = unicodedata.normalize("NFKC", text)
     if folded.isascii():
         return folded
-    return "".join(str(unicodedata.decimal(each)) if each.isdecimal() else each for each in folded)
+    seen = (each for each in folded if unicodedata.category(each) != "Cf")
+    return "".join(str(unicodedata.decimal(each)) if each.isdecimal() else each for each in seen)
 
 
 RULES: Mapping[str, str] = {
     "ignore_issuer": "ids of all issuers are one space: 123 of HOSPITAL is 123",
     "strip_spaces": "spaces are left out: 12 3 is 123",
-    "fold_forms": "full-width letters, digits of other scripts and loose accents are the usual ones",
+    "fold_forms": "full-width letters, digits of other scripts and loose accents are the usual ones, unseen marks none",
     "fold_case": "small and capital letters are alike",
     "drop_decimals": "123.0, as spreadsheets write it, is 123",
     "strip_zeros": "leading zeros are left out: 00123 is 123",
