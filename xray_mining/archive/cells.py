@@ -4,6 +4,7 @@ What a cell means may hang on its column: 1,250 is a decimal among 3,5 and 0,75,
 """
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
 from functools import lru_cache
@@ -85,6 +86,18 @@ class DayStyle:
 def stated(cell: str | None) -> str | None:
     """The cell, None where it is empty or says that it is missing (NA, nan, None, N/A, …)."""
     return None if cell is None or cell.strip().lower() in _MISSING else cell
+
+
+def numbers_for_texts(values: Mapping[str, float]) -> dict[str, float]:
+    """What a mapping says that texts stand for, by the texts in small letters.
+
+    Raises ValueError where texts that differ in capitals alone stand for two numbers.
+    """
+    found: dict[str, float] = {}
+    for text, number in values.items():
+        if found.setdefault(text.strip().casefold(), number) != number:
+            raise ValueError(f"'{text}' stands for two numbers, as capitals make no difference; keep one")
+    return found
 
 
 def number_style(column: pl.Series) -> NumberStyle:

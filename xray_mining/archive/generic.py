@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Literal
 
 import polars as pl
-from pydantic import BaseModel, Field, field_validator, model_validator
+from pydantic import BaseModel, Field, FiniteFloat, field_validator, model_validator
 
 from xray_mining.archive import cells
 from xray_mining.archive.adapter import Adapter
@@ -79,7 +79,7 @@ class FindingMapping(BaseModel, extra="forbid", frozen=True):
     )
     unit: str = ""
     separator: str = Field("|", description="between the labels of one cell")
-    values: dict[str, float] = Field(
+    values: dict[str, FiniteFloat] = Field(
         default={}, description="numbers for texts, as {yes: 1, no: 0, maybe: -1}; capitals or not is the same"
     )
 
@@ -87,11 +87,7 @@ class FindingMapping(BaseModel, extra="forbid", frozen=True):
     @classmethod
     def _alike_only_once(cls, values: dict[str, float]) -> dict[str, float]:
         """By texts in small letters."""
-        found: dict[str, float] = {}
-        for text, number in values.items():
-            if found.setdefault(text.strip().casefold(), number) != number:
-                raise ValueError(f"'{text}' stands for two numbers, as capitals make no difference; keep one")
-        return found
+        return cells.numbers_for_texts(values)
 
 
 class MaskMapping(BaseModel, extra="forbid", frozen=True):

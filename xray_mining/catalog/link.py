@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Literal
 
 import polars as pl
-from pydantic import BaseModel, Field, field_validator
+from pydantic import BaseModel, Field, FiniteFloat, field_validator
 
-from xray_mining.archive.cells import Number, number_style, read_number, stated
+from xray_mining.archive.cells import Number, number_style, numbers_for_texts, read_number, stated
 from xray_mining.archive.radiograph import Unread
 from xray_mining.archive.table import need_columns, read_table
 from xray_mining.catalog.connection import connect, frame
@@ -33,9 +33,15 @@ class LinkedFinding(BaseModel, extra="forbid", frozen=True):
     column: str = Field(description="the table's column")
     kind: Literal["number", "label"] = "number"
     unit: str = ""
-    values: dict[str, float] = Field(
+    values: dict[str, FiniteFloat] = Field(
         default={}, description="numbers for texts, as {yes: 1, no: 0, maybe: -1}; capitals or not is the same"
     )
+
+    @field_validator("values")
+    @classmethod
+    def _alike_only_once(cls, values: dict[str, float]) -> dict[str, float]:
+        """By texts in small letters."""
+        return numbers_for_texts(values)
 
 
 class LinkMapping(BaseModel, extra="forbid", frozen=True):
@@ -236,7 +242,7 @@ def _value(column: pl.Series, finding: LinkedFinding, table: str, unread: Counte
     if finding.kind == "label":
         return pl.Series(finding.name, [stated(cell) for cell in column.to_list()], dtype=pl.String)
     style = number_style(column)
-    values = {text.strip().casefold(): number for text, number in finding.values.items()}
+    values = finding.values
     style = replace(style, truths=style.truths and not values)
     read = [
         Number(values[cell.casefold()])
