@@ -23,7 +23,7 @@ for (const table of document.querySelectorAll(".table table")) {
         const word = (row) => row.cells[place].textContent.trim();
         const number = (row) => Number.parseFloat(row.cells[place].dataset.value);
         const numeric = rows.some((row) => !Number.isNaN(number(row)));
-        // In a column of numbers a word ("few", a dash) is a number that is not printed: it has no place among them.
+        // In a column of numbers a word ("hidden", a dash) is a number that is not printed: it has no place among them.
         const empty = (row) => (numeric ? Number.isNaN(number(row)) : word(row) === "–" || word(row) === "");
         rows.sort((a, b) => {
           if (empty(a) !== empty(b)) return empty(a) ? 1 : -1;

@@ -42,7 +42,7 @@ def test_its_tables_sort(open_page) -> None:
     table = tab.locator("#archive-quality table")
 
     def values():
-        """The counts in the order of the rows; None for a dash or 'few', whose number is not printed."""
+        """The counts in the order of the rows; None for a dash or 'hidden', whose number is not printed."""
         said = [
             text.split("\n")[0].replace(",", "") for text in table.locator("tbody td:nth-child(2)").all_inner_texts()
         ]

@@ -106,6 +106,19 @@ def test_a_cohort_is_frozen_with_all_it_came_from(workspace, population):
     assert json.dumps(summary_of(cohort).splits)
 
 
+def test_every_rotation_tests_another_fold_validates_on_the_next_and_trains_on_the_rest(workspace, population):
+    cohort = freeze(workspace, "frontal_adults", "adults", folds=4)
+    fold = dict(cohort.members().select("image_key", "fold").iter_rows())
+    assert cohort.rotations() == 4
+    for number in range(4):
+        roles = cohort.rotation(number, "age_years")
+        assert roles.height == len(fold)
+        wanted = {number: "test", (number + 1) % 4: "validation"}
+        for key, role in roles.select("image_key", "role").iter_rows():
+            assert role == wanted.get(fold[key], "train"), number
+        assert roles.group_by("patient_key").agg(pl.col("role").n_unique())["role"].max() == 1
+
+
 def test_the_same_members_give_the_same_digest_elsewhere(workspace, put, population, tmp_path):
     first = freeze(workspace, "frontal_adults", "adults")
     other = Workspace.create(tmp_path / "elsewhere")

@@ -305,7 +305,7 @@ def test_labels_and_linked_tables_are_counted_by_patient(labelled):
     answers = ("Present", "Absent", "Uncertain", "Unknown")
     assert [str(labels["effusion"][each]) for each in answers] == ["25.0", "75.0", "0.0", "20.0"]
     # Four patients with a nodule are too few, and their number is not to be had from the others' either.
-    assert [str(labels["nodule"][each]) for each in answers] == ["few", "few", "0.0", "70.0"]
+    assert [str(labels["nodule"][each]) for each in answers] == ["hidden", "hidden", "0.0", "70.0"]
     (number,) = tables["archive-findings-numbers"].iter_rows(named=True)
     assert (number["Number"], number["Source"], number["Unit"], number["Known"]) == ("score", "outcomes", "points", 120)
     groups = tables["archive-findings-groups"]
@@ -348,4 +348,4 @@ def test_a_hidden_band_is_hatched_and_no_empty_one():
     wide, narrow = (
         bars("b", [("a", most), ("b", None)], label="", caption="", alternative="").svg for most in (9, 900)
     )
-    assert "pattern" in wide and "few" in wide and "pattern" in narrow
+    assert "pattern" in wide and "hidden" in wide and "pattern" in narrow

@@ -252,4 +252,4 @@ def test_flows_stand_side_by_side_and_folded(sections: list[Section]):
     (figures,) = folded.blocks
     assert [each.name for each in figures.figures] == ["flow-example-age", "flow-example-g2-vs-g3"]
     (people,) = (block for block in flow.blocks if isinstance(block, Figures))
-    assert "pattern" in people.figures[0].svg and "70 to 79: few and few" in people.figures[0].alternative
+    assert "pattern" in people.figures[0].svg and "70 to 79: hidden and hidden" in people.figures[0].alternative

@@ -22,7 +22,7 @@ class FoldTable:
     columns: tuple[str, ...]
     """The folds, or the splits."""
     rows: tuple[tuple[str, tuple[int | None, ...]], ...]
-    """What is counted, and patients of each column; None where they are too few to be told of."""
+    """What is counted, and patients of each column; None where the number is hidden."""
     sentences: tuple[str, ...]
 
     def lines(self) -> list[str]:
@@ -31,7 +31,7 @@ class FoldTable:
         wide = max(8, *(len(name) + 1 for name in self.columns))
         head = "".join(f"{name:>{wide}}" for name in self.columns)
         body = [
-            f"  {words:<{width}}" + "".join(f"{'few' if each is None else f'{each:,}':>{wide}}" for each in counts)
+            f"  {words:<{width}}" + "".join(f"{'hidden' if each is None else f'{each:,}':>{wide}}" for each in counts)
             for words, counts in self.rows
         ]
         return [f"  {'':<{width}}{head}", *body, *self.sentences]
@@ -62,6 +62,8 @@ def fold_table(workspace: Workspace, cohort: FrozenCohort, least_patients: int =
             words = variable if variable == "patients" else f"{variable} {level}"
             rows.append((words, tuple(cells.get((variable, level, fold), 0) for fold in columns)))
     if any(each is None for _, counts in rows for each in counts):
-        sentences.append(f"few: fewer than {least_patients} patients, or what would give such a number away")
+        sentences.append(
+            f"hidden: fewer than {least_patients} patients, or a number from which such a one could be worked out"
+        )
     kind = "" if cohort.split_given else "fold "
     return FoldTable(tuple(f"{kind}{name}" for name in columns), tuple(rows), tuple(sentences))

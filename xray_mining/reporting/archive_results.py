@@ -9,7 +9,7 @@ import polars as pl
 from xray_mining.catalog.overview import FOLDED, TOPCODED, Overview
 from xray_mining.catalog.overview_change import Changes
 from xray_mining.reporting.metrics import number
-from xray_mining.reporting.section import Cell, Column, Row, Table
+from xray_mining.reporting.section import HIDDEN, Cell, Column, Row, Table, hidden_note
 
 SEXES = {"F": "Women", "M": "Men", "O": "Other", "unknown": "Not stated"}
 
@@ -66,8 +66,8 @@ def listed(
 ) -> Table:
     """A table of the overview with these of its columns; `words` say how a column's values are read.
 
-    With `share_of` a count in the column `images` says its share. Cells of too few patients read 'few'; a table that
-    is cut says so below, as does one that hides some cells.
+    With `share_of` a count in the column `images` says its share. Counts of too few patients read 'hidden', and so do
+    those from which they would follow; a table that is cut says so below, as does one with hidden counts.
     """
     frame = results.table(table)
     rows = []
@@ -81,8 +81,8 @@ def listed(
     cut = results.overview.cut.get(table)
     if cut:
         notes.append(cut_note(results, table))
-    if "few" in frame.columns and frame["few"].any():
-        notes.append(few_note(results))
+    if any(HIDDEN in row.cells for row in rows):
+        notes.append(hidden_note_of(results))
     return Table(
         f"archive-{table.replace('_', '-')}",
         caption,
@@ -98,22 +98,20 @@ def cut_note(results: ArchiveResults, table: str) -> str:
         results.overview.cut[table],
         {"duplicates": "files", "rejects": "files or frames"}.get(table, "images"),
     )
+    left_out = (
+        f"{counted} of fewer than {results.overview.least_patients} patients"
+        if cut.left_out is None
+        else f"{cut.left_out:,} {counted}"
+    )
     small = (
         f"; a row of fewer than {results.overview.least_patients} patients is never shown" if table in FOLDED else ""
     )
-    return (
-        f"The list is cut: {cut.listed:,} of {cut.rows:,} rows are shown, the others hold "
-        f"{'few' if cut.left_out is None else f'{cut.left_out:,}'} "
-        f"{counted}{small}."
-    )
+    return f"The list is cut: {cut.listed:,} of {cut.rows:,} rows are shown, the others hold {left_out}{small}."
 
 
-def few_note(results: ArchiveResults) -> str:
-    """Why some cells read 'few'."""
-    return (
-        f"'few': fewer than {results.overview.least_patients} patients with an id, or the next smallest cells where "
-        f"those alone could be worked out from the total."
-    )
+def hidden_note_of(results: ArchiveResults) -> str:
+    """Why some cells read 'hidden'."""
+    return hidden_note(results.overview.least_patients, "patients with an id")
 
 
 def _cell(
@@ -128,7 +126,7 @@ def _cell(
     if value is None:
         if not head.numeric:
             return Cell("not stated")
-        return Cell("few", "not printed") if row.get("few") else Cell("–")
+        return HIDDEN if row.get("few") else Cell("–")
     if isinstance(value, bool) or not isinstance(value, int | float):
         return Cell(str(value))
     detail = number(value / share_of, 1, percent=True) if share_of else ""
@@ -147,6 +145,6 @@ def summed(frame: pl.DataFrame, key: str, counted: str = "images") -> list[tuple
 
 def said(rows: Sequence[tuple[str, float | None]], limit: int = 12) -> str:
     """Rows of a drawing in words, for who cannot see it."""
-    shown = [f"{words} {'few' if value is None else f'{value:,.0f}'}" for words, value in rows[:limit]]
+    shown = [f"{words} {'hidden' if value is None else f'{value:,.0f}'}" for words, value in rows[:limit]]
     more = f"; and {len(rows) - limit:,} more" if len(rows) > limit else ""
     return "; ".join(shown) + more

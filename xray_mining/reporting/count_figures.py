@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from xray_mining.reporting.figures import COLOURS, drawing, finished
-from xray_mining.reporting.section import Figure
+from xray_mining.reporting.section import HIDDEN, Figure
 
 DRAWN_BARS = 15
 _LONGEST = 34
@@ -39,7 +39,7 @@ def bars(
     percent: bool = False,
     signed: bool = False,
 ) -> Figure:
-    """One horizontal bar a row, from the top down; a row whose value is None has a hatched bar and says 'few'.
+    """One horizontal bar a row, from the top down; a row whose value is None has a hatched bar and says 'hidden'.
 
     At most DRAWN_BARS are drawn, and the caption says so. `percent`: values are shares; `signed`: they may be negative.
     """
@@ -56,7 +56,7 @@ def bars(
             shade = COLOURS["vermilion" if signed and length < 0 else colour]
             if value is None:
                 hatched(axes, y=place, width=length, height=0.68)
-                words = "few"
+                words = HIDDEN.text
             elif percent:
                 words = f"{length:+.1f}" if signed else f"{length:.1f} %"
             else:

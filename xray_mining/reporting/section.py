@@ -24,6 +24,22 @@ class Cell:
     """best, failed, passed, right, digest, quiet, or empty."""
 
 
+HIDDEN = Cell("hidden", "not printed")
+"""A count that is not printed. The word is the same for a small count and for one that protects it.
+
+Beside a known total the word would give counts away: of two hidden cells that add up to 11, "fewer than 10" and "10 or
+more" can only be 1 and 10.
+"""
+
+
+def hidden_note(least: int, patients: str = "patients") -> str:
+    """The legend of tables with hidden counts; `least` is the smallest count that is printed."""
+    return (
+        f"hidden: fewer than {least} {patients}, or a count by which such a number could be worked out from a sum. "
+        f"Which of the two is not said: that alone could give the number away."
+    )
+
+
 @dataclass(frozen=True, slots=True)
 class Column:
     """One column's head."""

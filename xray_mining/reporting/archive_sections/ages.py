@@ -3,7 +3,7 @@
 from xray_mining.reporting.archive_results import ArchiveResults, listed, said
 from xray_mining.reporting.count_figures import bars
 from xray_mining.reporting.metrics import number
-from xray_mining.reporting.section import Block, Cell, Column, Figures, Section
+from xray_mining.reporting.section import HIDDEN, Block, Cell, Column, Figures, Section
 
 ORDER = 15
 _SOURCES = {
@@ -19,8 +19,8 @@ def applies(results: ArchiveResults) -> bool:
     return True
 
 
-def _few(count: int | None) -> Cell:
-    return Cell("few", "not printed") if count is None else Cell(number(count, 0), value=float(count))
+def _topcoded(count: int | None) -> Cell:
+    return HIDDEN if count is None else Cell(number(count, 0), value=float(count))
 
 
 def build(results: ArchiveResults) -> Section:
@@ -70,7 +70,7 @@ def build(results: ArchiveResults) -> Section:
                     Column("95 %, years", numeric=True, explanation="One image in twenty is of an older patient."),
                 ),
             ),
-            words={"age_source": lambda source: _SOURCES.get(source, source), "topcoded": _few},
+            words={"age_source": lambda source: _SOURCES.get(source, source), "topcoded": _topcoded},
             share_of=results.totals["images"],
         ),
     ]

@@ -3,10 +3,10 @@
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from xray_mining.reporting.archive_results import ArchiveResults, few_note, said
+from xray_mining.reporting.archive_results import ArchiveResults, hidden_note_of, said
 from xray_mining.reporting.count_figures import bars
 from xray_mining.reporting.metrics import number
-from xray_mining.reporting.section import Block, Cell, Column, Figures, Row, Section, Table
+from xray_mining.reporting.section import HIDDEN, Block, Cell, Column, Figures, Row, Section, Table
 
 ORDER = 17
 Finding = tuple[str, str]
@@ -34,7 +34,7 @@ def build(results: ArchiveResults) -> Section:
         kinds[row["kind"]].setdefault((row["source"], row["name"]), {})[row["answer"]] = row
 
     def note(kind: str) -> str:
-        return few_note(results) if frame.filter(kind=kind)["few"].any() else ""
+        return hidden_note_of(results) if frame.filter(kind=kind)["few"].any() else ""
 
     blocks: list[Block] = []
     if kinds["label"]:
@@ -75,7 +75,7 @@ def _count(row: Mapping[str, Any] | None) -> Cell:
     if row is None:
         return Cell("0", value=0.0)
     if row["patients"] is None:
-        return Cell("few", "not printed")
+        return HIDDEN
     images = f"{row['images']:,} images" if row["images"] else ""
     return Cell(number(row["patients"], 0), images, float(row["patients"]))
 

@@ -29,7 +29,9 @@ def build(results: ArchiveResults) -> Section:
         across="images of a patient",
         caption=f"Patients by their number of images; {TOP} stands for {TOP} and more.",
         alternative="Patients by number of images: "
-        + "; ".join(f"{count} images {'few' if patients is None else f'{patients:,}'}" for count, patients in counts),
+        + "; ".join(
+            f"{count} images {'hidden' if patients is None else f'{patients:,}'}" for count, patients in counts
+        ),
     )
     table = listed(
         results,

@@ -2,10 +2,10 @@
 
 import polars as pl
 
-from xray_mining.reporting.archive_results import SEXES, ArchiveResults, band_words, few_note
+from xray_mining.reporting.archive_results import SEXES, ArchiveResults, band_words, hidden_note_of
 from xray_mining.reporting.count_figures import pyramid
 from xray_mining.reporting.metrics import number
-from xray_mining.reporting.section import Block, Cell, Column, Figures, Row, Section, Table
+from xray_mining.reporting.section import HIDDEN, Block, Cell, Column, Figures, Row, Section, Table
 
 ORDER = 10
 BAND_YEARS = 5
@@ -41,7 +41,7 @@ def build(results: ArchiveResults) -> Section:
             else ""
         )
         hidden = (
-            " Hatched: somebody is there, and how many is not printed ('few' below); all are of one length."
+            " Hatched: somebody is there, and how many is not printed ('hidden' below); all are of one length."
             if frame["few"].any()
             else ""
         )
@@ -59,7 +59,7 @@ def build(results: ArchiveResults) -> Section:
         for age in [*ages, *([None] if any(age is None for _, age in cells) else [])]
     ]
     heads = (Column("Age, years"), *(Column(SEXES[sex], numeric=True) for sex in sexes))
-    note = few_note(results) if frame["few"].any() else ""
+    note = hidden_note_of(results) if frame["few"].any() else ""
     caption = "Patients, and their images, by sex and age"
     blocks.append(Table("archive-pyramid", caption, heads, tuple(rows), note))
     return Section(
@@ -74,5 +74,5 @@ def _cell(row: dict[str, int | None] | None) -> Cell:
     if row is None:
         return Cell("0", value=0.0)
     if row["patients"] is None or row["images"] is None:
-        return Cell("few", "not printed")
+        return HIDDEN
     return Cell(number(row["patients"], 0), f"{row['images']:,} images", float(row["patients"]))

@@ -75,7 +75,7 @@ def _identity(results: Results) -> str:
     said = "Ingest (see the ledger) wrote keyed digests in the place of identifiers."
     rows = results.table_one.filter((pl.col("variable") == "burned_in_text") & (pl.col("column") == "all"))
     letters = ", ".join(
-        f"{row['level']} {'few' if row['hidden'] else format(row['patients'], ',')}"
+        f"{row['level']} {'hidden' if row['hidden'] else format(row['patients'], ',')}"
         for row in rows.sort("level_order").iter_rows(named=True)
     )
     if letters:

@@ -9,7 +9,7 @@ from xray_mining.reporting import figures
 from xray_mining.reporting.layout import by_task
 from xray_mining.reporting.metrics import interval, metric_of
 from xray_mining.reporting.results import Results, Task
-from xray_mining.reporting.section import Block, Cell, Column, Figure, Figures, Row, Section, Table
+from xray_mining.reporting.section import HIDDEN, Block, Cell, Column, Figure, Figures, Row, Section, Table, hidden_note
 
 ORDER = 50
 
@@ -103,7 +103,7 @@ def _table(results: Results, task: Task, overall: pl.DataFrame) -> Table:
     for row in overall.iter_rows(named=True):
         cells = [Cell(f"{row['age_low']:g} to {row['age_high']:g}", value=row["age"])]
         counted = not row["hidden"]
-        cells.append(Cell(f"{row['patients']:,}", value=row["patients"]) if counted else Cell("–", "not printed"))
+        cells.append(Cell(f"{row['patients']:,}", value=row["patients"]) if counted else HIDDEN)
         for metric in ("mae", "bias"):
             low, high = row[f"{metric}_low"], row[f"{metric}_high"]
             cells.append(interval(row[metric], low, high, metric_of(metric), sign=metric == "bias"))
@@ -118,4 +118,5 @@ def _table(results: Results, task: Task, overall: pl.DataFrame) -> Table:
             Column(f"Bias, {task.unit}", numeric=True),
         ),
         tuple(rows),
+        hidden_note(results.notes.get("least_patients", 10)) if any(HIDDEN in row.cells for row in rows) else "",
     )

@@ -7,7 +7,7 @@ from typing import Any
 from xray_mining.reporting.count_figures import pyramid
 from xray_mining.reporting.flow_figure import flow_diagram
 from xray_mining.reporting.results import Results, slug
-from xray_mining.reporting.section import Block, Code, Figure, Figures, Folded, Part, Points, Section
+from xray_mining.reporting.section import Block, Code, Figure, Figures, Folded, Part, Points, Section, hidden_note
 
 ORDER = 10
 
@@ -75,7 +75,7 @@ def _people(cohort: Mapping[str, Any], words: str, least: int) -> Figure:
     women, men = ([cells.get((sex, band), 0) for band in bands] for sex in ("F", "M"))
     hidden = None in women or None in men
     told = "; ".join(
-        f"{band}: {' and '.join('few' if one is None else f'{one:,}' for one in pair)}"
+        f"{band}: {' and '.join('hidden' if one is None else f'{one:,}' for one in pair)}"
         for band, *pair in zip(bands, women, men, strict=True)
     )
     return pyramid(
@@ -84,7 +84,7 @@ def _people(cohort: Mapping[str, Any], words: str, least: int) -> Figure:
         women,
         men,
         caption=f"{words[:1].upper()}{words[1:]}: members by sex and age, each patient once."
-        + (f" Hatched: fewer than {least}, or what would give such a number away." if hidden else ""),
+        + (f" Hatched bars are {hidden_note(least)}" if hidden else ""),
         alternative=f"Women and men of the cohort {words} by age: {told}.",
     )
 

@@ -5,7 +5,7 @@ import polars as pl
 from xray_mining.reporting.layout import Cautions, by_task, metric_columns, model_cell
 from xray_mining.reporting.metrics import number
 from xray_mining.reporting.results import Results, Task, slug
-from xray_mining.reporting.section import Block, Cell, Column, Row, Section, Table
+from xray_mining.reporting.section import HIDDEN, Block, Cell, Column, Row, Section, Table, hidden_note
 
 ORDER = 60
 METRICS = (
@@ -83,13 +83,13 @@ def _confusion(results: Results, task: Task, point: str, frame: pl.DataFrame) ->
     for truth in classes:
         of_truth = frame.filter(pl.col("truth") == truth)
         own = dict(of_truth.select("predicted", "images").rows())
-        few = set(of_truth.filter(pl.col("hidden").fill_null(False))["predicted"])
+        hidden = set(of_truth.filter(pl.col("hidden").fill_null(False))["predicted"])
         # Beside a hidden cell a share would give the class's size away, and with it the cell.
-        total = 0 if few else sum(own.values())
+        total = 0 if hidden else sum(own.values())
         cells = [Cell(f"truly {truth}")]
         for predicted in classes:
-            if predicted in few:
-                cells.append(Cell("few", "not printed"))
+            if predicted in hidden:
+                cells.append(HIDDEN)
                 continue
             images = own.get(predicted, 0)
             share = number(images / total, 1, percent=True) if total else ""
@@ -97,9 +97,9 @@ def _confusion(results: Results, task: Task, point: str, frame: pl.DataFrame) ->
         rows.append(Row(tuple(cells)))
     least = results.notes.get("least_patients", 10)
     note = (
-        f"few: fewer than {least} patients, or what would give such a number away by the sum of its row. "
+        f"{hidden_note(least)} "
         f"Sensitivity and specificity above are rates of whole classes, and are printed however few are called wrong."
-        if any(cell.text == "few" for row in rows for cell in row.cells)
+        if any(HIDDEN in row.cells for row in rows)
         else ""
     )
     return Table(

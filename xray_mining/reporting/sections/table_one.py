@@ -6,7 +6,7 @@ import polars as pl
 
 from xray_mining.reporting.metrics import number
 from xray_mining.reporting.results import Results, slug
-from xray_mining.reporting.section import Block, Cell, Column, Part, Row, Section, Table
+from xray_mining.reporting.section import HIDDEN, Block, Cell, Column, Part, Row, Section, Table, hidden_note
 
 ORDER = 20
 FIRST_ROWS = 8
@@ -93,6 +93,7 @@ def _table(results: Results, cohort: str) -> Table:
         "number, share",
         tuple(heads),
         tuple(lines),
+        hidden_note(results.notes.get("least_patients", 10)) if any(HIDDEN in line.cells for line in lines) else "",
         first=FIRST_ROWS,
     )
 
@@ -107,11 +108,11 @@ def _columns_by_target(rows: pl.DataFrame) -> dict[str, list[str]]:
 
 
 def cell_of(row: dict[str, Any] | None) -> Cell:
-    """One cell of Table 1; a dash where the level does not occur, 'few' where it must not be printed."""
+    """One cell of Table 1; a dash where the level does not occur, 'hidden' where it must not be printed."""
     if row is None:
         return Cell("–")
     if row["hidden"] and row["mean"] is None:  # a mean may be told where its count is not
-        return Cell("few", "not printed")
+        return HIDDEN
     if row["mean"] is not None:
         text = number(row["mean"], 1) + (f" ± {number(row['deviation'], 1)}" if row["deviation"] is not None else "")
         quarters = ""
