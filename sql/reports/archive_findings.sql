@@ -10,7 +10,7 @@ people as (
     where patient_source != 'none'
 ),
 
-told as (
+kinds_known as (
     select
         source,
         name,
@@ -41,7 +41,7 @@ answers as (
             when value = 0 then 'absent'
             when value = -1 then 'uncertain'
         end as answer
-    from told
+    from kinds_known
 ),
 
 spoken_of as (

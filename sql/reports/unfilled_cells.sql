@@ -39,7 +39,7 @@ short as (
     where members < $per_cell
 ),
 
--- years of age that follow one another and are told in the same words
+-- years of age that follow one another and have the same count
 runs as (
     select
         patient_sex,
@@ -61,7 +61,7 @@ runs as (
     group by patient_sex, words, run
 ),
 
-told as (
+described as (
     select
         patient_sex,
         count(*) as runs,
@@ -100,5 +100,5 @@ select
         || coalesce(', ' || few_years || ' of them under 10', '')
     )
     || '.' as sentence
-from told
+from described
 order by sentence

@@ -2,6 +2,7 @@
 
 import io
 import json
+import re
 
 import polars as pl
 import pytest
@@ -35,6 +36,33 @@ def test_the_dictionary_names_every_column(call):
         assert f"## {record.table}" in text
         for name in record.columns():
             assert f"| {name} |" in text
+
+
+def test_the_dictionary_names_every_view_with_its_columns(call, population):
+    views = json.loads(call("dictionary", "--json").stdout)["views"]
+    assert {each["name"] for each in views} == {path.stem for path in (asset("sql") / "schema").glob("*.sql")}
+    for each in views:
+        listed = json.loads(call("sql", f"describe {each['name']}", "--json").stdout)
+        columns = [row["column"] for row in listed]
+        if each["columns"].startswith("all of "):
+            behind = json.loads(call("sql", f"describe {each['columns'].removeprefix('all of ')}", "--json").stdout)
+            assert columns == [row["column"] for row in behind]
+        else:
+            assert columns == each["columns"].split(", ")
+        assert f"| {each['name']} | {each['question']} |" in call("dictionary").stdout
+
+
+def test_every_code_of_a_check_is_in_the_documentation():
+    """A page, the command line and answer.json name codes: a reader must find what each asks."""
+    root = asset("sql").parent
+    files = [*root.glob("xray_mining/**/*.py"), *root.glob("sql/**/*.sql")]
+    codes = {
+        code for path in files for code in re.findall(r"\b[A-Z]{3,5}00[0-9]\b|\bEVAL0[0-9]{2}\b", path.read_text())
+    }
+    documents = "\n".join(path.read_text(encoding="utf-8") for path in root.glob("docs/*.md"))
+    # LEAK001 to LEAK005 and the like: both ends are named.
+    assert len(codes) > 40
+    assert sorted(code for code in codes if code not in documents) == []
 
 
 def test_queries_come_out_in_every_format(call, population, tmp_path):

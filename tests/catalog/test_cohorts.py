@@ -106,6 +106,15 @@ def test_a_cohort_is_frozen_with_all_it_came_from(workspace, population):
     assert json.dumps(summary_of(cohort).splits)
 
 
+def test_the_salt_that_was_asked_for_gives_the_folds_and_is_kept(workspace, population):
+    found = [freeze(workspace, "frontal_adults", "adults", salt=salt) for salt in ("xray-mining", "another")]
+    assert [cohort.salt for cohort in found] == ["xray-mining", "another"]
+    folds = [dict(cohort.members().select("patient_key", "fold").iter_rows()) for cohort in found]
+    assert folds[0] != folds[1]
+    for cohort, of_patient in zip(found, folds, strict=True):
+        assert all(fold == fold_of(cohort.salt, patient, 5) for patient, fold in of_patient.items())
+
+
 def test_every_rotation_tests_another_fold_validates_on_the_next_and_trains_on_the_rest(workspace, population):
     cohort = freeze(workspace, "frontal_adults", "adults", folds=4)
     fold = dict(cohort.members().select("image_key", "fold").iter_rows())

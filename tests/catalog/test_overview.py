@@ -5,6 +5,8 @@ import gzip
 import polars as pl
 import pytest
 
+from xray_mining.catalog.cohort import freeze
+from xray_mining.catalog.merge import merge
 from xray_mining.catalog.overview import overview
 from xray_mining.records.images import Images
 from xray_mining.records.pixels import Pixels
@@ -45,6 +47,20 @@ def test_every_table_adds_up_to_the_images(workspace, put, make):
     assert "1 of 42 files or frames shows what an earlier one shows" in sentences
     assert "1 image is flagged blank" in sentences
     assert {alert.table for alert in found.alerts} <= set(found.tables)
+
+
+def test_page_merge_flow_and_query_give_one_count_of_patients_where_some_images_have_no_id(workspace, put, make):
+    # 30 patients of two images each; 7 images without an id, which have keys of their own
+    rows = [make.image(n, patient=n // 2) for n in range(60)]
+    rows += [make.image(n, patient_source="none") for n in range(100, 107)]
+    put(Images, rows)
+    totals = overview(workspace).tables["totals"].row(0, named=True)
+    assert (totals["images"], totals["patients"], totals["images_without_patient"]) == (67, 30, 7)
+    assert merge(workspace).patients == 30
+    flow = {step.step: step for step in freeze(workspace, "frontal_adults", "adults").flow}
+    assert (flow["images"].images, flow["images"].patients) == (67, 30)
+    assert (flow["identified"].images, flow["identified"].patients) == (60, 30)
+    assert flow["members"].patients == 30
 
 
 def test_checks_that_fail_are_alerts_and_few_are_not_counted(workspace, put, make):

@@ -94,6 +94,14 @@ def test_inner_folds_hold_every_class(model, positives):
     assert np.allclose(learned.out_of_fold.sum(axis=1), 1)
 
 
+def test_inner_folds_share_out_a_rare_class():
+    """Folds by patient alone leave some without a positive: their loss would be that of the other class."""
+    for seed in range(20):
+        truths = (np.random.default_rng(seed).permutation(60) < 10).astype(float)
+        table = Table(np.zeros((120, 1)), np.repeat(truths, 2), np.repeat(np.arange(60), 2), np.ones(120), 2)
+        assert [table.truths[held].sum() for _, held in table.folds()] == [4] * 5
+
+
 @pytest.mark.parametrize(
     ("kind", "options", "sentence"),
     [

@@ -219,7 +219,7 @@ class _Written:
 
     @classmethod
     def of(cls, data: bytes) -> "_Written | None":
-        """None where there is no file meta, or nothing can be told."""
+        """None where there is no file meta, or nothing shows it."""
         if data[128:132] != b"DICM":
             return None
         at, found = 132, {}

@@ -168,7 +168,7 @@ class Places:
         order = np.lexsort((rows, late, hashes))
         first = np.ones(len(order), bool)
         hashes, rows = hashes[order], rows[order]
-        # Names of one hash are told apart where they are asked for; rows of one name keep the first.
+        # Names of one hash are compared whole where they are asked for; rows of one name keep the first.
         same = hashes[1:] == hashes[:-1]
         if same.any():
             near = names.gather(rows)

@@ -172,7 +172,7 @@ def freeze(  # noqa: PLR0917  the joint that a study's stage calls
 
 
 def _digested(targets: Sequence[Target]) -> list[dict[str, Any]]:
-    """Targets as a cohort's digest takes them: what they are made of changes no model but those that are told it."""
+    """Targets as a cohort's digest takes them: what they are made of changes no model but those that read it."""
     return [
         {name: value for name, value in asdict(each).items() if name not in ("made_of", "made_of_from")}
         for each in targets

@@ -29,7 +29,7 @@ RESULT_BYTES = 1 << 30
 BATCH_ROWS = 2048
 """Rows that are read at once: the size of a result is looked at after so many."""
 REPEAT_SECONDS = 0.05
-"""How often a query that takes too long is told to end: an interrupt before it has begun is lost."""
+"""How often a query that takes too long is interrupted: an interrupt before it has begun is lost."""
 
 
 @contextmanager

@@ -2,13 +2,16 @@
 
 from dataclasses import dataclass
 
+from sqlglot import exp
+
 from xray_mining.catalog import flow
 from xray_mining.catalog.cohort import known_cohorts, read_query
 from xray_mining.catalog.guard import parsed_select
-from xray_mining.catalog.header import Parameter
+from xray_mining.catalog.header import Parameter, queries, read_header
 from xray_mining.catalog.merge import column_type
 from xray_mining.records.record import Record
 from xray_mining.records.tables import ALL
+from xray_mining.workspace import asset
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,10 +58,25 @@ class CohortDescription:
 
 
 @dataclass(frozen=True, slots=True)
+class View:
+    """A query of sql/schema, which SQL names like a table."""
+
+    name: str
+    question: str
+    one_row: str
+    columns: str
+    """Their names, or the table of which it has all."""
+    example: str
+
+
+@dataclass(frozen=True, slots=True)
 class DataDictionary:
-    """Every record's columns, with type, unit and meaning."""
+    """Every record's columns, with type, unit and meaning, the views on them, and the checks."""
 
     tables: tuple[tuple[str, str, str, tuple[tuple[str, str, str, str], ...]], ...]
+    views: tuple[View, ...]
+    checks: tuple[tuple[str, str, str, str], ...]
+    """Code, severity, what is looked at (archive or cohort), and the question."""
 
     def lines(self) -> list[str]:
         """The dictionary as Markdown."""
@@ -71,6 +89,25 @@ class DataDictionary:
             found += ["", f"## {table}", "", f"One row: {question}. Kept in {home}.", ""]
             found += ["| column | type | unit | meaning |", "|---|---|---|---|"]
             found += [f"| {name} | {kind} | {unit} | {meaning} |" for name, kind, unit, meaning in columns]
+        found += [
+            "",
+            "## Views",
+            "",
+            "Queries that SQL names like tables; `describe VIEW` gives the columns' meaning.",
+            "",
+        ]
+        found += ["| view | answers | one row | columns | example |", "|---|---|---|---|---|"]
+        found += [
+            f"| {each.name} | {each.question} | {each.one_row} | {each.columns} | `{each.example}` |"
+            for each in self.views
+        ]
+        found += ["", "## Checks", ""]
+        found += [
+            "`xray-mining check` asks those of the archive, `xray-mining check COHORT` those of a cohort; codes of"
+        ]
+        found += ["evaluations are in [evaluation_files.md](evaluation_files.md).", ""]
+        found += ["| code | severity | of | asks |", "|---|---|---|---|"]
+        found += [f"| {' | '.join(each)} |" for each in self.checks]
         return found
 
 
@@ -109,10 +146,27 @@ _HOMES = {"catalog": "catalog.duckdb", "results": "results.duckdb", "files": "Pa
 
 
 def data_dictionary() -> DataDictionary:
-    """Every record of the toolkit."""
+    """Every record of the toolkit, every view and every check."""
+    from xray_mining.catalog.checks import all_checks
+
+    headers = (each.header for each in all_checks())
+    views = (_view(name, path.read_text(encoding="utf-8")) for name, path in queries(asset("sql/schema")).items())
     return DataDictionary(
-        tuple((record.table, record.question, _HOMES[record.home], _columns(record)) for record in ALL)
+        tuple((record.table, record.question, _HOMES[record.home], _columns(record)) for record in ALL),
+        tuple(views),
+        tuple((each.code, each.severity, each.scope, each.question) for each in headers),
     )
+
+
+def _view(name: str, text: str) -> View:
+    header = read_header(text, f"sql/schema/{name}.sql")
+    # The text begins with `create or replace view NAME as`.
+    selected = parsed_select(text.partition(f"view {name} as\n")[2], f"view {name}").find(exp.Select)
+    if selected is None:
+        raise ValueError(f"view {name} selects nothing")
+    behind = selected.args.get("from_") or selected.args["from"]
+    columns = f"all of {behind.name}" if selected.is_star else ", ".join(selected.named_selects)
+    return View(name, header.question, header.one_row, columns, header.example)
 
 
 def _columns(record: type[Record]) -> tuple[tuple[str, str, str, str], ...]:

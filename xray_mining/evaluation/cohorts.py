@@ -336,7 +336,7 @@ def standardised_difference(
 
 
 def _as_one(levels: pl.Series, told: Sequence[str]) -> pl.Series:
-    """Levels (n,) with those that are not told as one, so that their difference tells no more than the table."""
+    """Levels (n,) with those that are hidden as one, so that their difference says no more than the table."""
     return pl.DataFrame({"level": levels}).select(
         pl.when(pl.col("level").is_in(list(told))).then(pl.col("level")).otherwise(pl.lit("")).alias("level")
     )["level"]

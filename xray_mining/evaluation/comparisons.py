@@ -154,7 +154,7 @@ class Smallest:
     difference: float
     """Shown with a probability of 80 %, in the task's metric."""
     rival: str
-    """The experiment that the best model is told apart from."""
+    """The experiment that the best model is compared with."""
     role: str
     """best_baseline, frozen or best_null."""
 

@@ -83,9 +83,9 @@ def evaluate(
     """Score every experiment of `study` and write evaluations/STUDY (docs/evaluation_files.md).
 
     `question`, `statements` and `study_file` (the whole study as JSON) are passed on to the page; `experiments` are
-    the names that the study has, so that absent ones are told. Experiments that `standings` calls stale are not scored:
-    a failed check names each. Trains nothing, draws nothing by itself but resamples. Raises UserError where there is
-    nothing to score.
+    the names that the study has: those without predictions are named. Experiments that `standings` calls stale are
+    not scored: a failed check names each. Trains nothing, draws nothing by itself but resamples. Raises UserError
+    where there is nothing to score.
     """
     options = options or EvaluationOptions()
     clock = time.monotonic()

@@ -280,7 +280,7 @@ def _set_stale_aside(
 ) -> None:
     """Leave out experiments on an earlier freeze of a cohort: tasks go by the cohort's name, of which one digest holds.
 
-    Where no experiment has predictions on the last freeze, the earlier one that most have stands, told as such.
+    Where no experiment has predictions on the last freeze, the earlier one that most have is scored: EVAL013.
     """
     by_name: dict[str, dict[str, list[str]]] = {}
     for name in frames:

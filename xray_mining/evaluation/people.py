@@ -19,9 +19,9 @@ def by_age_and_sex(
     least: int,
     width: int,
 ) -> list[dict[str, Any]]:
-    """Rows of `sex`, `band` and `patients` (None: not told), bands in order; each patient counts once, as in Table 1.
+    """Rows of `sex`, `band` and `patients` (None: hidden), bands in order; each patient counts once, as in Table 1.
 
-    `attributes` are of the members, by image_key; what `table_one` of the cohort does not tell is not told here.
+    `attributes` are of the members, by image_key; what `table_one` of the cohort hides is hidden here.
     """
     members = cohort.members().select("image_key", "patient_key")
     told = [name for name in ("patient_sequence", "age_years", "patient_sex") if name in attributes.columns]

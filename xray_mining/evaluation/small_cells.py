@@ -1,4 +1,4 @@
-"""Which cells of a table of patients are not told: small ones, and those by whose sums a small one would be known.
+"""Which cells of a table of patients are hidden: small ones, and those by whose sums a small one would be known.
 
 Complementary suppression: Hundepool et al., Statistical Disclosure Control, Wiley 2012, chapter 4.
 """
@@ -17,14 +17,14 @@ Cell = tuple[str, str]
 
 @dataclass(frozen=True, slots=True)
 class Line(Generic[Name]):
-    """Cells that add up to another cell, or to a number that is told."""
+    """Cells that add up to another cell, or to a number that is printed."""
 
     parts: tuple[Name, ...]
     total: Name | None = None
-    """None: the sum is told, whatever is hidden."""
+    """None: the sum is printed, whatever is hidden."""
 
     def terms(self) -> Iterator[tuple[Name, int]]:
-        """Cells and their signs: the sum over them is a number that is told, or 0."""
+        """Cells and their signs: the sum over them is a number that is printed, or 0."""
         yield from ((part, 1) for part in self.parts)
         if self.total is not None:
             yield self.total, -1
@@ -133,10 +133,10 @@ def _free(signs: np.ndarray) -> np.ndarray:
 
 
 def hidden_cells(counts: Mapping[Cell, int], least: int, hidden: Collection[Cell] = ()) -> set[Cell]:
-    """The cells of a table of two attributes that are not told, with its margins (level, '') and ('', level).
+    """The cells of a table of two attributes that are hidden, with its margins (level, '') and ('', level).
 
-    `hidden` are cells that another table of the same patients does not tell. Margins count as told, for that table may
-    tell them.
+    `hidden` are cells that another table of the same patients hides. Margins count as printed, for that table may
+    print them.
     """
     few = {cell for cell, count in counts.items() if 0 < count < least} | {cell for cell in hidden if cell in counts}
     rows: dict[str, list[Cell]] = {}

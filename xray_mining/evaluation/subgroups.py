@@ -57,7 +57,7 @@ def columns(task: Task, width: int) -> pl.DataFrame:
 def cells(
     table: pl.DataFrame, owner: Array, least: int, hidden: Collection[tuple[str, str, str]] = ()
 ) -> Iterator[tuple[str, str, Array]]:
-    """(family, subgroup, which units) of every cell that may be told; one-level columns are left out.
+    """(family, subgroup, which units) of every cell that may be printed; one-level columns are left out.
 
     Left out are cells of fewer than `least` patients, those whose sums would tell of one, and what Table 1 does not
     tell: `hidden`, of (column, level, sex), sex '' for both together.
@@ -93,7 +93,7 @@ def cells(
 def told_cells(
     first: pl.Series, second: pl.Series, owner: Array, least: int, hidden: Collection[tuple[str, str]]
 ) -> set[tuple[str, str]]:
-    """The cells of two columns and their margins that may be told; who is not known is a level, and not told."""
+    """The cells of two columns and their margins that may be printed; 'unknown' is a level, and is not printed."""
     frame = pl.DataFrame({"first": first.fill_null(UNKNOWN), "second": second.fill_null(UNKNOWN), "owner": owner})
     count = pl.col("owner").n_unique()
     counts: dict[tuple[str, str], int] = {}

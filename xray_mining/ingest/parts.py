@@ -135,7 +135,7 @@ def outdate(workspace: Workspace, archive: str, shards_to_do: Iterable[int], sto
 
 
 def name_digests(workspace: Workspace, archive: str, done: Iterable[ShardCounts], pixel_digest: str) -> None:
-    """Note the kind of digests in counts of before they told it: what `done` was made from names today's."""
+    """Write the kind of digests into those counts of `done` that an earlier version left without one."""
     for counts in done:
         if not counts.pixel_digest:
             path = counts_path(workspace, archive, counts.shard, counts.store)

@@ -53,7 +53,7 @@ def read_age(text: str) -> StatedAge:
     """Days, weeks, months or years, alone or together ('4 years 3 months'); a number without a unit is years.
 
     '>89', '89+', '≥90', '90 and over' and the like are how tables top-code: they read TOPCODED_FROM_YEARS. Any other
-    bound or range is told apart from what is no age.
+    bound or range is kept apart from what is no age.
     """
     text = " ".join(text.upper().split())
     if found := _PLAIN.fullmatch(text):

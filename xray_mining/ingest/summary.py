@@ -158,7 +158,7 @@ class IngestSummary:
                 f"sexes: {self.unread_sexes:,} of {self.kept:,} are stated in no word that is known (M, F, O and such "
                 f"are); these images have none"
             )
-        # Ages and sexes are told above.
+        # Ages and sexes are counted above.
         said += unread_lines([each for each in self.unread_cells if each.name not in ("age", "sex")])
         said += self.notes
         said += self._ids()

@@ -268,7 +268,7 @@ def view_in(texts: tuple[str, ...]) -> str | None:
 
 
 def view_by_orientation(orientation: str | None) -> str | None:
-    """LATERAL where rows run from front to back (PatientOrientation, PS3.3 C.7.6.1.1.1); frontal views are not told."""
+    """LATERAL where rows run from front to back (PatientOrientation, PS3.3 C.7.6.1.1.1); never PA or AP."""
     if orientation and orientation.upper()[:1] in ("A", "P") and "\\" in orientation:
         return "LATERAL"
     return None

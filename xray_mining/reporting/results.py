@@ -99,7 +99,7 @@ class Task:
     """The experiment that `smallest_difference` is from."""
     smallest_rival_role: str = ""
     chosen: str = ""
-    """How the best model was chosen: apart, pooled or within (docs/evaluation_files.md); empty where it is not told."""
+    """How the best model was chosen: apart, pooled or within (docs/evaluation_files.md); empty where not stated."""
     unanswered: Mapping[str, int] | None = None
     """Members without a known value of the target, by role."""
     undrawn: int = 0

@@ -20,7 +20,7 @@ Pair = tuple[Results, Task]
 def head_and_sections(studies: Sequence[Results]) -> tuple[dict[str, Any], list[dict[str, str]], list[Section]]:
     """What the page of several studies is made of: its head, the failed checks of all, its sections.
 
-    Raises UserError where a study is named twice: its rows could not be told apart.
+    Raises UserError where a study is named twice: its rows could not be distinguished.
     """
     names = [results.study for results in studies]
     if len(set(names)) < len(names):

@@ -18,7 +18,7 @@ def build(results: ArchiveResults) -> Section:
     if frame.is_empty() and "makers" in results.overview.cut:
         return Section("makers", "Makers and models", cut_note(results, "makers"))
     if frame.is_empty() or set(frame["manufacturer"]) == {"unknown"}:
-        return Section("makers", "Makers and models", "No maker is stated by images of enough patients to be told.")
+        return Section("makers", "Makers and models", "No maker is stated by images of enough patients to be printed.")
     counts = [
         (_model(row["manufacturer"], row["manufacturer_model_name"]), row["images"])
         for row in frame.iter_rows(named=True)

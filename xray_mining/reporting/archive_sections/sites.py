@@ -19,7 +19,7 @@ def build(results: ArchiveResults) -> Section:
     if frame.is_empty() and "institutions" in results.overview.cut:
         return Section("sites", "Sites", cut_note(results, "institutions"))
     if frame["institution_key"].drop_nulls().is_empty():
-        return Section("sites", "Sites", "No institution is stated by images of enough patients to be told.")
+        return Section("sites", "Sites", "No institution is stated by images of enough patients to be printed.")
     counts = [(_site(row["institution_key"]), row["images"]) for row in frame.iter_rows(named=True)]
     cut = " Not all are drawn: see the note of the table." if "institutions" in results.overview.cut else ""
     figure = bars(

@@ -56,7 +56,7 @@ def subgroup_words(subgroup: str) -> str:
             said.append(f"age {level}")
         else:
             words = variable_words(name).lower()
-            # A site's key is told as 'site 1' already.
+            # A site's key is printed as 'site 1' already.
             said.append(level if level.startswith(f"{words} ") else f"{words} {level}")
     return ", ".join(said)
 

@@ -111,7 +111,7 @@ def cell_of(row: dict[str, Any] | None) -> Cell:
     """One cell of Table 1; a dash where the level does not occur, 'hidden' where it must not be printed."""
     if row is None:
         return Cell("–")
-    if row["hidden"] and row["mean"] is None:  # a mean may be told where its count is not
+    if row["hidden"] and row["mean"] is None:  # a mean may be printed where its count is not
         return HIDDEN
     if row["mean"] is not None:
         text = number(row["mean"], 1) + (f" ± {number(row['deviation'], 1)}" if row["deviation"] is not None else "")
