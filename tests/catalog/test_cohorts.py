@@ -231,6 +231,13 @@ def test_groups_of_few_are_not_counted_out(workspace, put, make):
             "image_key",
         ),
         (HEADER + BODY + " union all select image_key, age_years from everybody", "more than once"),
+        (
+            HEADER
+            + BODY.replace(
+                "select image_key, age_years from everybody", "select null::uuid as image_key, age_years from everybody"
+            ),
+            "240 rows have no image_key; leave them out",
+        ),
         (HEADER.replace("age_years number", "age_yeers number") + BODY, "did you mean 'age_years'"),
         (HEADER.replace("number years", "binary positive='M'") + BODY, "declared binary"),
         (HEADER.replace("number years", "colour") + BODY, "must read like"),

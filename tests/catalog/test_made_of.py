@@ -2,11 +2,13 @@
 
 import json
 
+import polars as pl
 import pytest
 
 from xray_mining.catalog.cohort import freeze, known_cohorts, read_query, summary_of
 from xray_mining.catalog.describe import cohort_description
 from xray_mining.catalog.header import read_header
+from xray_mining.catalog.made_of import determines
 from xray_mining.errors import UserError
 from xray_mining.models.nulls import left_out_of
 from xray_mining.records.cohort import FrozenCohort, Target
@@ -60,6 +62,7 @@ def test_every_shipped_cohort_says_what_its_targets_are_made_of(name):
     assert all("(made of " in each for each in cohort_description(name).targets)
 
 
+FIRST_SITE = "institution_key = (select min(institution_key) from images)"
 THIRDS = "(fold_of('x', image_key, 3))::varchar"
 GUESSED = {
     "the other sex": ("binary positive='yes'", "if(patient_sex = 'F', 'yes', 'no')", ("patient_sex",)),
@@ -73,6 +76,9 @@ GUESSED = {
     "year": ("number", "study_year * 2.0", ()),  # five years are too few to say so
     "called like sex, but none": ("number points", "fold_of('x', image_key, 97) + if(patient_sex = 'M', 50, 0)", ()),
     "years, but no age": ("number years", "(fold_of('x', image_key, 97)) / 7", ()),
+    "years left": ("number years", "100 - age_years", ("age_years",)),
+    "grows with age": ("number", "exp(age_years / 8)", ("age_years",)),
+    "one of three sites": ("binary positive='1'", f"({FIRST_SITE})::int::text", ("institution_key",)),
     "by chance": ("binary positive='1'", "(fold_of('x', image_key, 2))::varchar", ()),
 }  # fmt: skip
 
@@ -96,6 +102,21 @@ def test_a_column_of_ever_new_values_is_no_source(workspace, put, make, tmp_path
     file = tmp_path / "mine.sql"
     file.write_text(f"{TOP}-- target: told group\n{END}{BODY.format(column=THIRDS)}")
     assert freeze(workspace, str(file), "mine").target("told").made_of == ()
+
+
+def test_too_few_or_lacking_labels_show_no_source():
+    """With a label missing among the members that are looked at, or on a handful of them, nothing is concluded."""
+    three = Target("told", "group", classes=("a", "b", "c"))
+    two = Target("told", "group", classes=("a", "b"))
+    levels, labels = pl.Series(["x"] * 20 + ["y"] * 20), pl.Series(["a"] * 20 + ["b"] * 20)
+    none = pl.Series([None] * 40, dtype=pl.Float64)
+    assert determines(levels, two, none, labels)
+    assert not determines(levels, three, none, labels)
+    ages = pl.Series([30.0 + n for n in range(40)])
+    assert determines(ages, two, none, labels)
+    assert not determines(ages, two, none, pl.Series(["a"] * 4 + ["b"] * 36))
+    # Each label has a range, and the ranges overlap.
+    assert not determines(ages, two, none, pl.Series(["a"] * 15 + ["b", "a"] * 5 + ["b"] * 15))
 
 
 def test_the_line_changes_no_cohort_but_what_is_said_of_it(workspace, population, tmp_path):

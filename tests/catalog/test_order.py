@@ -8,6 +8,7 @@ import pytest
 
 from xray_mining.catalog.checks import check
 from xray_mining.catalog.cohort import freeze, known_cohorts, read_query
+from xray_mining.catalog.order import _few, latest_of
 from xray_mining.catalog.query import sql
 from xray_mining.ingest.ingest import IngestRequest, ingest
 from xray_mining.ingest.options import IngestOptions
@@ -143,14 +144,40 @@ def test_between_two_images_the_strongest_step_counts(workspace, put, make):
     assert cohort.sentences[-1].endswith("of 20 patients with several: by the day of the study 20.")
 
 
-def test_a_file_that_goes_by_days_that_are_not_there_is_told(workspace, put, make, tmp_path):
-    put(Images, [make.image(n, patient=n // 2, study_day=None) for n in range(60)])
+def test_the_latest_image_in_a_frame_is_the_last_of_the_sequence():
+    rows = [
+        ("a", "p", 1),
+        ("b", "p", 3),
+        ("c", "p", 2),
+        ("d", "q", None),
+        ("e", "q", 1),
+        ("g", "r", None),
+        ("f", "r", None),
+    ]
+    images = pl.DataFrame(rows, schema=["image_key", "patient_key", "patient_sequence"], orient="row")
+    assert latest_of(images)["image_key"].to_list() == ["b", "e", "f"]
+    # Without a sequence (an earlier catalog) the first key stands for the patient, the same at every run.
+    assert latest_of(images.drop("patient_sequence").reverse())["image_key"].to_list() == ["a", "d", "f"]
+
+
+def test_ten_patients_are_counted_and_nine_are_not():
+    assert (_few(10), _few(9), _few(1_234)) == ("10", "fewer than 10", "1,234")
+
+
+@pytest.mark.parametrize(
+    "latest",
+    [
+        "select image_key from frontal\nqualify row_number() over (partition by patient_key order by study_day desc, "
+        "image_key) = 1",
+        "select arg_max(image_key, study_day) as image_key from frontal group by patient_key",
+    ],
+)
+def test_a_file_that_goes_by_days_that_are_not_there_is_told(latest, workspace, put, make, tmp_path):
+    put(Images, [make.image(n, patient=n // 2, study_day=None if n < 60 and n % 2 else n) for n in range(100)])
     file = tmp_path / "mine.sql"
     file.write_text(
         "-- question: q\n-- one row: r\n-- example: e\nwith\n-- step: latest\nlatest as (\n"
-        "select image_key from frontal\n"
-        "qualify row_number() over (partition by patient_key order by study_day desc, image_key) = 1\n)\n"
-        "select image_key from latest\n"
+        f"{latest}\n)\nselect image_key from latest\n"
     )
     assert freeze(workspace, str(file), "mine").sentences == (
         "COH002: the file orders images by study_day, but 30 of its patients have images without one; order by "

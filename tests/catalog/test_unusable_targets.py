@@ -38,6 +38,11 @@ def write(tmp_path):
         ("t number years", "'inf'::double", "target 't' is not finite for every member"),
         ("t group", "'one'", "target 't' has one label only, 'one'"),
         ("t binary positive='X'", "patient_sex", "target 't' must have two labels, 'X' and another, and has 'F', 'M'"),
+        (
+            "t binary positive='M'",
+            "if(age_years < 30, 'O', patient_sex)",
+            "target 't' must have two labels, 'M' and another, and has 'F', 'M', 'O'",
+        ),
         ("t ordinal", "null::integer", "target 't' is null for every member"),
     ],
 )

@@ -59,6 +59,7 @@ def test_what_does_not_fit_is_named_and_never_stretched(tmp_path, what):
         (fitting(), True),
         (np.dstack([fitting()] * 3), True),
         (np.dstack([fitting()] * 4), True),
+        (np.dstack([*[fitting()] * 3, np.full((40, 48), 200, np.uint8)]), True),
         (fitting().astype(np.uint16), True),
         (fitting(48, 40), False),
         (fitting(40, 49), False),
@@ -82,6 +83,7 @@ def test_a_mask_of_its_pictures_size_is_taken_as_it_is(tmp_path, values, fits):
         ((20, 24), True),
         ((256, 307), True),
         ((256, 308), True),
+        ((256, 316), False),
         ((256, 330), False),
         ((48, 40), False),
     ],
@@ -95,6 +97,20 @@ def test_a_mask_that_may_be_scaled_has_its_pictures_shape(tmp_path, size, fits):
     else:
         with pytest.raises(MaskFault, match="other_shape"):
             structures_of(path, mask, 40, 48)
+
+
+@pytest.mark.parametrize(
+    ("how", "value", "outlined"),
+    [("from", 2, [False, False, True, True]), ("equals", 2, [False, False, True, False]), ("bits", 3, [0, 1, 1, 1])],
+)
+def test_what_a_rule_says_of_values(tmp_path, how, value, outlined):
+    path = tmp_path / "mask.png"
+    path.write_bytes(png(np.tile(np.arange(4, dtype=np.uint8), (4, 1))))
+    # The second structure is on no pixel: that is no fault as long as the first is.
+    rules = (MaskRule("lungs", how, value), MaskRule("heart", "equals", 99))
+    found = structures_of(path, MaskFile(b"", rules), 4, 4)
+    assert found["lungs"][0].tolist() == [bool(each) for each in outlined]
+    assert not found["heart"].any()
 
 
 def test_a_palette_of_greys_is_read(tmp_path):

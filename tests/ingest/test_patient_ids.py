@@ -134,7 +134,22 @@ def test_two_ways_to_write_an_id_are_two_patients_that_are_alike_until_the_owner
         assert key(*one, rules=(wrong,)) != key(*other, rules=(wrong,))
 
 
+@pytest.mark.parametrize(
+    ("one", "other", "same"),
+    [
+        (("00A7", None), ("A7", None), True),
+        (("100", None), ("1", None), False),
+        (("1", "007"), ("1", "7"), False),
+        (("00", None), ("0", None), True),
+    ],
+)
+def test_zeros_are_stripped_in_front_of_an_id_alone(one, other, same):
+    rules = ("strip_zeros", "keep_zero")
+    assert (key(*one, rules=rules) == key(*other, rules=rules)) is same
+
+
 def test_a_name_read_by_another_character_set_is_alike():
+    assert key("Müller") != key("MÃ¼ller"), "and nobody makes them one"
     assert patient_of(DOMAIN, "Müller", None).alike_key == patient_of(DOMAIN, "MÃ¼ller", None).alike_key
 
 
@@ -147,6 +162,9 @@ def test_rules_are_named_once_for_options_marks_and_the_command():
     assert set(RULES) == set(PatientIdRule.__args__)
     assert set(PATIENT_ID_MARKS) == (set(RULES) | {"placeholder", "zero"}) - {"keep_zero", "zero_is_none"}
     assert rules_of("fold_case, strip_zeros") == ("fold_case", "strip_zeros")
+    assert rules_of("strip_zeros,fold_case") == ("fold_case", "strip_zeros"), (
+        "one order, so that keys do not hang on it"
+    )
     assert rules_of("none") == ()
     for wrong, words in (("strip_zero", "did you mean 'strip_zeros'"), ("none,fold_case", "alone")):
         with pytest.raises(UserError, match=words):

@@ -1,18 +1,22 @@
 """Predictions that were made by other options than today's study file says are not scored, and are named."""
 
 import json
+import shutil
 from types import SimpleNamespace
 
 import pytest
 
 from xray_mining.catalog.cohort import freeze
+from xray_mining.catalog.options import CohortOptions
 from xray_mining.errors import CheckFailed, UserError
 from xray_mining.evaluation.answer import failed_checks
 from xray_mining.features.extract import extract
+from xray_mining.models import experiment
 from xray_mining.models.experiment import run, standings
+from xray_mining.models.freshness import cohort_differences
 from xray_mining.records.predictions import Predictions
 from xray_mining.study.current import find_study, refuse_old_evaluation, refuse_stale_model
-from xray_mining.workspace import write_json
+from xray_mining.workspace import digest_of, write_json
 
 EXPERIMENTS = {
     "alpha": {"model": "ridge", "features": ["f"]},
@@ -108,6 +112,59 @@ def test_a_cohort_that_is_selected_otherwise_is_named_and_not_trained_on(trained
     assert "cohort: frozen again with other members, folds or targets" in outcomes(other)["alpha"].sentence
     other.train("alpha", "beta", "both")
     assert {each.outcome for each in outcomes(other).values()} == {"fresh"}
+
+
+SELECTION = "-- question: q\n-- one row: r\n-- parameter: $youngest integer = 20  years\n-- example: e\nselect 1"
+
+
+@pytest.mark.parametrize(
+    ("text", "options", "said"),
+    [
+        (SELECTION, {}, []),
+        (SELECTION, {"parameters": {"youngest": 20}}, []),
+        (f"{SELECTION} + 1", {}, ["cohorts.c.query: the SQL of mine is another than that of mine then"]),
+        (SELECTION, {"parameters": {"youngest": 30}}, ["cohorts.c.parameters.youngest: 20 then, 30 now"]),
+        (SELECTION, {"folds": 4}, ["cohorts.c.folds: 5 then, 4 now"]),
+        (SELECTION, {"salt": "other"}, ["cohorts.c.salt: xray-mining then, other now"]),
+    ],
+)
+def test_each_part_of_a_cohorts_selection_is_compared(tmp_path, text, options, said):
+    path = tmp_path / "mine.sql"
+    path.write_text(text)
+    frozen = SimpleNamespace(sql=SELECTION, query="mine", parameters={"youngest": 20}, folds=5, salt="xray-mining")
+    assert list(cohort_differences(frozen, CohortOptions(query=str(path), **options), "c")) == said
+
+
+def test_an_ensemble_without_a_member_and_other_packages_are_stale(trained):
+    home = trained.workspace.experiment(trained.study.study, "alpha")
+    notes = json.loads((home / "experiment.json").read_text())
+    identity = notes["identity"]
+    package = next(iter(identity["versions"]))
+    told = identity | {"versions": identity["versions"] | {package: "0.0.1"}}
+    write_json(notes | {"identity": told, "digest": digest_of(told)}, home / "experiment.json")
+    found = outcomes(trained)["alpha"]
+    assert found.outcome == "stale" and f"version of {package}: 0.0.1 then, " in found.sentence
+    shutil.rmtree(home / "predictions")
+    found = outcomes(trained)
+    assert found["alpha"].outcome == "absent"
+    assert found["both"].outcome == "stale" and "its member alpha has no predictions" in found["both"].sentence
+
+
+def test_what_cannot_be_compared_is_scored_and_a_check_says_so(trained, monkeypatch):
+    identity = experiment._Task.identity
+
+    def without_weights(task):
+        if task.name == "alpha":
+            raise UserError("weights.pth: is not there; name a file")
+        return identity(task)
+
+    monkeypatch.setattr(experiment._Task, "identity", without_weights)
+    assert {name: each.outcome for name, each in outcomes(trained).items()}["alpha"] == "unchecked"
+    made, checks = trained.evaluate()
+    [row] = checks.filter(checks["code"] == "EVAL015").rows(named=True)
+    assert (row["about"], row["severity"], row["outcome"]) == ("alpha", "warning", "skipped")
+    assert "its options cannot be checked: weights.pth: is not there" in row["sentence"]
+    assert made.experiments == 3, "it is scored all the same"
 
 
 def test_nothing_is_scored_where_all_is_old(trained):

@@ -94,6 +94,22 @@ def test_inner_folds_hold_every_class(model, positives):
     assert np.allclose(learned.out_of_fold.sum(axis=1), 1)
 
 
+@pytest.mark.parametrize("classes", [(2, 2), (2, 3), (3, 3, 2), (4, 30)])
+def test_every_inner_fold_of_small_classes_holds_somebody(classes):
+    truths = np.repeat(np.arange(len(classes)), classes).astype(float)
+    table = Table(np.zeros((len(truths), 1)), truths, np.arange(len(truths)), np.ones(len(truths)), len(classes))
+    sizes = [len(held) for _, held in table.folds()]
+    assert max(sizes) - min(sizes) <= 1 and min(sizes) >= 1
+
+
+def test_patients_of_both_classes_are_dealt_out_with_the_rarer_one():
+    """Ten patients with a negative image each; patients 0 and 5 have a positive one too."""
+    patients = np.array([*range(10), 0, 5])
+    table = Table(np.zeros((12, 1)), (np.arange(12) >= 10).astype(float), patients, np.ones(12), 2)
+    assert not table.lacking()
+    assert all(table.truths[fitted].sum() >= 1 for fitted, _ in table.folds())
+
+
 def test_inner_folds_share_out_a_rare_class():
     """Folds by patient alone leave some without a positive: their loss would be that of the other class."""
     for seed in range(20):

@@ -250,14 +250,14 @@ def _members(
     where = asked.where
     if "image_key" not in chosen.columns:
         raise UserError(f"{where}: its last SELECT gives no column image_key; add it")
+    if chosen["image_key"].null_count():
+        raise UserError(f"{where}: {chosen['image_key'].null_count():,} rows have no image_key; leave them out")
     twice = chosen.filter(pl.col("image_key").is_duplicated())["image_key"].unique().sort()
     if len(twice):
         raise UserError(
             f"{where}: {len(twice):,} image_key values come more than once (first: {twice[0]}); group or qualify its "
             f"steps"
         )
-    if chosen["image_key"].null_count():
-        raise UserError(f"{where}: {chosen['image_key'].null_count():,} rows have no image_key; leave them out")
     wanted = [name for name in _OWN_COLUMNS if name in chosen.columns]
     if "split" in wanted and chosen.schema["split"] != pl.String:
         raise UserError(f"{where}: column split is not text; give 'train', 'validation' or 'test'")
