@@ -282,7 +282,8 @@ def _day_of(year: int, month: int, day: int) -> Day:
     return Day(found) if EARLIEST <= found < LATEST else Day(reason="impossible_date")
 
 
-_AGE_BY_COMMA = re.compile(r"([0-9]{1,3}),([0-9]{1,2})(?![0-9])")
+# Three digits after a comma may be thousands (of days), which a point would turn into years; they are not read.
+_AGE_BY_COMMA = re.compile(r"([0-9]{1,3}),([0-9]{1,2}|[0-9]{4,})(?![0-9])")
 
 
 def age_text(cell: str | None) -> str | None:

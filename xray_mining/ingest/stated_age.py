@@ -22,7 +22,8 @@ _WORDS = {
 # How many of a smaller unit can follow a larger one: '4 years 15 months' is two ages or a slip, and not read.
 _AT_MOST = {"M": 12, "W": 53, "D": 366}
 _UNIT = "|".join(re.escape(word) for word in sorted(_WORDS, key=len, reverse=True))
-_NUMBER = r"\d{1,3}(?:\.\d{1,6})?|\.\d{1,6}"
+# Ages that a program has computed have as many decimals as it prints: 30.142857142857142.
+_NUMBER = r"\d{1,3}(?:\.\d+)?|\.\d+"
 _PART = re.compile(rf"({_NUMBER})\s*({_UNIT})")
 _PLAIN = re.compile(rf"({_NUMBER})(?:\s*({_UNIT}))?")
 _SEVERAL = re.compile(rf"\d{{1,3}}\s*(?:{_UNIT})(?:(?:\s|,|AND|UND)*\d{{1,3}}\s*(?:{_UNIT}))+")
