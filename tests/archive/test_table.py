@@ -10,6 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from xray_mining.archive.generic import Generic
 from xray_mining.archive.table import Places, Table, first_names, keep_table, need_columns, read_table
 from xray_mining.errors import UserError
 
@@ -164,6 +165,25 @@ def test_a_large_table_is_kept_for_other_processes(tmp_path):
     assert (again.height, again.broken, again.columns) == (table.height, {50_000}, ("a", "b"))
     path.write_text("a,b\n1,2\n")
     assert read_table(path, kept=tmp_path / "kept").frame.rows() == [("1", "2")]
+
+
+def test_what_is_kept_beside_a_table_is_there_for_other_jobs_all_the_time(tmp_path, monkeypatch):
+    folder, kept = tmp_path / "a", tmp_path / "kept"
+    folder.mkdir()
+    (folder / "t.csv").write_text("f,p\n" + "".join(f"{number}.png,1\n" for number in range(50_000)))
+    (folder / "mapping.yaml").write_text("table: t.csv\ncolumns: {image: f, patient_id: p}\n")
+    Generic(folder).keep_tables(kept)
+    first = set(kept.iterdir())
+    assert {each.suffix for each in first} == {".parquet", ".json", ".names"}
+    (kept / "older.names").touch()
+    gone = []
+    unlink = Path.unlink
+    monkeypatch.setattr(
+        Path, "unlink", lambda self, *rest, **more: (gone.append(self.name), unlink(self, *rest, **more))
+    )
+    Generic(folder).keep_tables(kept)
+    assert [each for each in gone if not each.endswith(".partial")] == ["older.names"]
+    assert set(kept.iterdir()) == first
 
 
 @given(

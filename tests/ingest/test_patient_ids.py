@@ -233,6 +233,15 @@ def test_an_id_of_a_header_is_read_without_loss(make_dicom, tmp_path, charset, o
     assert set(flags) <= set(found.flags)
 
 
+def test_an_id_of_a_kind_that_there_is_not_is_an_id(make_dicom, tmp_path):
+    make_dicom(tmp_path / "a.dcm", PatientID="QQQQ")
+    data = (tmp_path / "a.dcm").read_bytes()
+    at = data.index(b"LO\4\0QQQQ")
+    for text, flags in ((rb"P 12", ()), (rb"A\01", ("several_ids",)), ("Mül".encode(), ("undecoded_id",))):
+        header = next(read_dicom(data[:at] + b"XX\4\0" + text + data[at + 8 :], with_pixels=False)).header
+        assert (header.patient_id, header.id_flags) == (text.decode(), flags)
+
+
 @pytest.mark.parametrize("keyword", ["AccessionNumber", "IssuerOfPatientID", "InstitutionName", "StudyInstanceUID"])
 def test_every_key_is_made_of_all_values(keyword):
     field = {

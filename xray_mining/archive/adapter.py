@@ -99,12 +99,18 @@ class Adapter(ABC):
     def keep_tables(self, folder: Path) -> None:
         """Keep what was read of large tables in a private folder, from where workers read single rows."""
         self.kept = folder
-        left = set(folder.glob("*"))
+        # Names with a point first are files that another job is writing.
+        left = {each for each in folder.glob("*") if not each.name.startswith(".")}
         for path, table in self._tables.items():
             self._tables[path], files = keep_table(table, folder)
             left -= files
+        # What an adapter kept beside a table has the table's name; another job may be reading it.
+        tables = {
+            each.stem for table in self._tables.values() if (each := folder / f"{table.read_from}.parquet").is_file()
+        }
         for each in left:
-            each.unlink(missing_ok=True)
+            if each.stem not in tables:
+                each.unlink(missing_ok=True)
 
     def notes(self) -> list[str]:
         """What the owner should know of how the tables were read: a sentence each."""

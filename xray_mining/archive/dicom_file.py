@@ -19,7 +19,7 @@ from pydicom.errors import BytesLengthException, InvalidDicomError
 from pydicom.filereader import read_dataset
 from pydicom.multival import MultiValue
 from pydicom.uid import UID
-from pydicom.valuerep import TEXT_VR_DELIMS
+from pydicom.valuerep import TEXT_VR_DELIMS, VR
 
 from xray_mining.archive.claims import (
     BIG_ENDIAN,
@@ -92,6 +92,8 @@ _ASCII_SETS = ("", "ISO_IR 6", "ISO 2022 IR 6")
 """Character sets of ASCII alone; so has a file that names none."""
 _NUMBERS = ("US", "SS", "UL", "SL", "UV", "SV", "FL", "FD", "AT", "SQ")
 """Value representations that are no text."""
+_KINDS = frozenset(str(each) for each in VR)
+"""All that there are."""
 _SPACINGS = {
     "pixel_spacing": "PixelSpacing",
     "imager_pixel_spacing": "ImagerPixelSpacing",
@@ -393,7 +395,14 @@ def _keep_ids(dataset: Dataset) -> bool:
     for keyword in (*_IDS, *_NAMES_IN_KEYS):
         try:
             raw = dataset.get_item(keyword)
-            if not isinstance(raw, RawDataElement) or not raw.value or raw.value.isascii() or raw.VR in _NUMBERS:
+            if not isinstance(raw, RawDataElement) or not raw.value or raw.VR in _NUMBERS:
+                continue
+            if raw.VR is not None and raw.VR not in _KINDS:
+                # Of a kind that there is not: pydicom gives no value, and the patient would be nobody.
+                dataset[raw.tag] = DataElement(raw.tag, "LO", _byte_for_byte(raw.value), validation_mode=config.IGNORE)
+                found |= keyword in _IDS and not raw.value.isascii()
+                continue
+            if raw.value.isascii():
                 continue
             if encodings and "\ufffd" not in decode_bytes(raw.value, encodings, TEXT_VR_DELIMS):
                 continue
