@@ -241,6 +241,11 @@ def bad(reject: str, elements: str, about: str, make: Callable[[], bytes]) -> Cl
 RGB_MARKS = {"colorspace": "RGB", "outcolorspace": "RGB"}
 BITS16 = {"BitsStored": 16, "HighBit": 15}
 OVERLAID = np.where((np.add.outer(np.arange(ROWS), np.arange(COLUMNS)) % 17) == 0, FILM | 0x8000, FILM)
+NOISY = np.where(
+    np.arange(COLUMNS) < COLUMNS // 2,
+    0,
+    np.clip(WIDE + np.random.default_rng(5).normal(0, 2000, WIDE.shape), 0, 65535),
+).astype(np.uint16)
 WRAPPED = (SIGNED & 0xFFF).astype(np.uint16)
 TABLE = [int(each) for each in np.linspace(0, 4095, 4096)]
 ALL_WAYS = {
@@ -296,6 +301,7 @@ CLAIMS: list[Claim] = [
     ),
     over("bits", "BitsStored", "16 said, 12 in jpeg 2000", lambda: dicom(FILM, J2K, j2k(FILM), **BITS16)),
     over("bits", "BitsStored", "16 said, 12 in jpeg lossless", lambda: dicom(FILM, SV1, lossless(FILM), **BITS16)),
+    over("bits", "BitsStored HighBit", "12 said, 16 of noise beside black", lambda: dicom(NOISY), truth=NOISY),
     right("BitsStored HighBit", "bits of overlays above", lambda: dicom(OVERLAID)),
     right("BitsStored HighBit", "bits of overlays above, in jpeg-ls", lambda: dicom(OVERLAID, LS, ls(OVERLAID))),
     right("BitsStored HighBit", "overlays in jpeg 2000", lambda: dicom(OVERLAID, J2K, j2k(OVERLAID, 16))),
@@ -307,6 +313,7 @@ CLAIMS: list[Claim] = [
             ("in bit 15", 15, (20, 40, 20, 40)),
             ("in bit 12", 12, (20, 40, 20, 40)),
             ("over half of the picture", 12, (0, ROWS, 0, COLUMNS // 2)),
+            ("of whole rows", 12, (0, ROWS // 2, 0, COLUMNS)),
             ("in a corner", 13, (0, 3, 0, 3)),
         )
     ),

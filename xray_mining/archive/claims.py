@@ -59,8 +59,8 @@ _BEGINNINGS = (b"\xff\xd8\xff", b"\xff\x4f\xff\x51", b"\x00\x00\x00\x0cjP  ")
 _MOST_PRECISION = 16
 _CLEARLY_SMOOTHER = 0.5
 """A reading of the values is believed against the header where it is so much smoother."""
-_LIKE_NOISE = 0.7
-"""Roughness from which neighbours hardly resemble each other; independent ones have about 1.1."""
+_SMALL_STEP = 0.15
+"""Of their range: torn values jump by a third of it and more, neighbours in a picture differ by far less."""
 _MUCH_LIKER = 0.1
 """The order of colours is believed against the header where they are so much more alike: the picture is grey."""
 _SAMPLED_ROWS = 64
@@ -424,22 +424,28 @@ def _bits(encoded: Encoded, values: np.ndarray, counts: np.ndarray) -> tuple[Enc
         if not (turned >= above).any() and _roughness(turned) < _CLEARLY_SMOOTHER * _roughness(rows):
             order = np.arange(number, dtype=np.uint16).byteswap()
             return overrule(encoded, ENCODING), values.byteswap(), counts[order]
-    stated = stored_values(number, encoded.bits_stored, encoded.high_bit, encoded.signed)[rows]
+    meaning = stored_values(number, encoded.bits_stored, encoded.high_bit, encoded.signed)
+    if _laid_over(values, encoded, meaning):
+        return encoded, values, counts
     bits = number.bit_length() - 1 if stream is None or not stream.precision else stream.precision
     whole = stored_values(number, bits, bits - 1, encoded.signed)[rows]
-    if _roughness(whole) < _roughness(stated) and not _laid_over(stated, whole):
+    if _roughness(whole) < _roughness(meaning[rows]):
         return overrule(encoded, BITS, bits_stored=bits, high_bit=bits - 1), values, counts
     return encoded, values, counts
 
 
-def _laid_over(stated: np.ndarray, whole: np.ndarray) -> bool:
+def _laid_over(values: np.ndarray, encoded: Encoded, meaning: np.ndarray) -> bool:
     """Whether bits above the stated ones are a drawing of their own, as overlays are, and no part of the values.
 
-    A drawing adds steps to a picture that is smooth without it. Values whose upper bits were cut off are torn instead:
-    the steps between neighbours are larger than in the whole values, or like noise.
+    Where a drawing begins or ends, the values go on as elsewhere. Values whose upper bits were cut off are torn where
+    these bits change: there they jump from one end of their range to the other or, in noise, anywhere.
     """
-    adds_steps = _roughness(whole, scaled=False) >= _roughness(stated, scaled=False)
-    return adds_steps and _roughness(stated) < _LIKE_NOISE
+    steps = []
+    for lines in (_sample(values), _sample(values.T)):
+        changes = np.diff(lines >> (encoded.high_bit + 1), axis=1) != 0
+        steps.append(np.abs(np.diff(meaning[lines], axis=1))[changes])
+    jumps = np.concatenate(steps)
+    return not len(jumps) or float(jumps.mean()) < _SMALL_STEP * (1 << encoded.bits_stored)
 
 
 def _low_bits_vary(counts: np.ndarray, shift: int) -> bool:
