@@ -81,6 +81,8 @@ WAYS_OUT = (
     "select * from catalog_file.main.about_merge",
     "select * from information_schema.tables",
     "select * from about_merge",
+    "with tables as (select 1 as a) select * from information_schema.tables",
+    "with tables as (select 1 as a) select t.* from tables, catalog_file.main.tables as t",
     "select * from (select map {{#1: (select string_agg(path, ' ') from duckdb_databases()) || "
     "current_setting('temp_directory')}} as m from images limit 1) t cross join (select u.a from "
     "(select image_key from images) u -- #}}\n (a))",

@@ -249,6 +249,8 @@ def test_a_model_that_is_as_good_as_guessing_is_not_called_worse(study):
     assert check["outcome"].to_list() == ["failed"] and check["offenders"].to_list() == ["1"]
     assert "turned has an area under the ROC curve of 0.000" in sentence
     assert "Not shown to be better than guessing: noise." in sentence
+    (answer,) = json.loads((made.workspace.evaluation("coin") / "answer.json").read_text())["answers"]
+    assert "; it is not shown to be better than guessing, which has 0.5" in answer["text"]
 
 
 def test_no_answer_is_given_on_few_patients(study):
@@ -259,6 +261,9 @@ def test_no_answer_is_given_on_few_patients(study):
     assert all(
         "is not answered: 40 patients are tested, and on fewer than 41 no answer" in each["text"] for each in answers
     )
+    evaluate(made.workspace, "made", EvaluationOptions(bootstraps=100, least_patients=40))
+    answers = json.loads((made.workspace.evaluation("made") / "answer.json").read_text())["answers"]
+    assert [len(each["sentences"]) for each in answers] == [2, 2]
 
 
 def test_the_thumbnail_is_no_model_without_anatomy_and_nulls_have_short_names(study):

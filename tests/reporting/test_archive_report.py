@@ -285,11 +285,20 @@ def _finding(number: int, name: str, **more):
 def labelled(tmp_path_factory):
     """The first 100 patients have an effusion or none, four of 50 a nodule; all have a score and a group."""
     workspace = EXAMPLE.write_archive(tmp_path_factory.mktemp("labelled") / "workspace", pictures=False)
-    rows = []
+    # Of nobody: these are findings of images without a patient id, and count for no patient.
+    unknown = [EXAMPLE.image(2000 + n, patient=1000 + n, shard=1, patient_source="none") for n in range(15)]
+    Images.write(Images.from_rows(unknown), workspace.parts("first", "images") / "00001.parquet")
+    rows = [
+        _finding(2 * patient, "effusion", value=1.0) | {"image_key": row["image_key"], "study_key": row["study_key"]}
+        for patient, row in enumerate(unknown, start=1000)
+    ]
     for number in range(0, 240, 2):
         patient = number // 2
         if patient < 100:
             rows.append(_finding(number, "effusion", value=float(patient % 4 == 0)))
+            # The patient's second image says the same: it is one patient all the same.
+            rows.append(_finding(number + 1, "effusion", value=float(patient % 4 == 0)))
+            rows.append(_finding(number, "edema", value=(-1.0, 0.0, 1.0)[patient % 3]))
         if patient < 50:
             rows.append(_finding(number, "nodule", value=float(patient < 4)))
         label = "case" if patient < 60 else "control" if patient < 114 else f"<b>{EXAMPLE.SECRET}</b>"
@@ -306,6 +315,7 @@ def test_labels_and_linked_tables_are_counted_by_patient(labelled):
     assert [str(labels["effusion"][each]) for each in answers] == ["25.0", "75.0", "0.0", "20.0"]
     # Four patients with a nodule are too few, and their number is not to be had from the others' either.
     assert [str(labels["nodule"][each]) for each in answers] == ["hidden", "hidden", "0.0", "70.0"]
+    assert [str(labels["edema"][each]) for each in answers] == ["33.0", "33.0", "34.0", "20.0"]
     (number,) = tables["archive-findings-numbers"].iter_rows(named=True)
     assert (number["Number"], number["Source"], number["Unit"], number["Known"]) == ("score", "outcomes", "points", 120)
     groups = tables["archive-findings-groups"]

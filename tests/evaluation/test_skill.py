@@ -1,0 +1,94 @@
+"""What a score says beside guessing, and in which order failed checks stand before the answers that they touch."""
+
+from types import SimpleNamespace
+
+import pytest
+
+from xray_mining.evaluation.answer import answer_lines, failed_checks
+from xray_mining.evaluation.skill import Skill, skill_of, worse_than_guessing
+from xray_mining.records.cohort import Target
+
+
+@pytest.mark.parametrize(
+    ("value", "low", "high", "is_number", "worse", "unproven"),
+    [
+        (1.20, 1.01, 1.40, True, True, False),
+        (1.05, 0.90, 1.20, True, False, True),
+        (0.90, 0.80, 1.00, True, False, True),
+        (0.80, 0.70, 0.95, True, False, False),
+        (0.40, 0.30, 0.49, False, True, False),
+        (0.45, 0.38, 0.52, False, False, True),
+        (0.55, 0.50, 0.60, False, False, True),
+        (0.60, 0.55, 0.70, False, False, False),
+    ],
+)
+def test_the_whole_interval_says_whether_a_model_is_worse_than_guessing(value, low, high, is_number, worse, unproven):
+    skill = Skill(value, low, high, is_number)
+    assert (skill.worse, skill.unproven) == (worse, unproven)
+
+
+def task_of(**kinds):
+    models = {name: SimpleNamespace(kind=kind) for name, kind in kinds.items()}
+    target = Target("age_years", "number", "years")
+    return SimpleNamespace(
+        name="c/age_years", is_number=True, metric="mae", level="image", target=target, models=models
+    )
+
+
+def row(experiment, value, **more):
+    return {
+        "experiment": experiment, "metric": "rmae", "baseline": "", "subgroup": "all", "split": "test", "variant": "",
+        "level": "image", "class": "", "target": "age_years", "value": value, "low": value - 0.1, "high": value + 0.1,
+    } | more  # fmt: skip
+
+
+def test_the_score_is_that_of_unchanged_test_units_of_the_tasks_level():
+    others = ({"level": "patient"}, {"split": "validation"}, {"variant": "window"}, {"subgroup": "patient_sex=F"})
+    others += ({"baseline": "centre"}, {"metric": "mae"}, {"target": "other"})
+    rows = [*(row("a", 9.0, **other) for other in others), row("a", 0.5)]
+    assert skill_of(task_of(a="network"), rows, "a").value == 0.5
+    assert skill_of(task_of(a="network"), rows[:-1], "a") is None
+    assert skill_of(task_of(a="network"), [row("a", 0.5, low=None)], "a") is None
+
+
+def test_nulls_are_not_called_worse_than_guessing():
+    task = task_of(border="null", ridge="baseline", oracle="oracle")
+    [found] = worse_than_guessing(task, [row("border", 1.5), row("ridge", 0.5), row("oracle", 1.0)])
+    assert found["outcome"] == "passed" and "none of 1 models" in found["sentence"]
+    [found] = worse_than_guessing(task, [row("border", 1.5), row("ridge", 1.5), row("oracle", 1.0)])
+    assert (found["outcome"], found["offenders"]) == ("failed", "1") and "ridge has 1.50 times" in found["sentence"]
+    [found] = worse_than_guessing(task_of(border="null"), [row("border", 1.5)])
+    assert found["outcome"] == "not_applicable"
+
+
+def test_errors_stand_first_and_each_check_once_before_the_first_answer_that_it_touches():
+    def check(code, severity, about, outcome="failed"):
+        return {"code": code, "severity": severity, "about": about, "outcome": outcome, "title": "t", "sentence": code}
+
+    tasks = {
+        name: SimpleNamespace(models={name[-1]: None}, cohort=SimpleNamespace(name="c")) for name in ("c/a", "c/b")
+    }
+    rows = [
+        check("AAA001", "note", "c"),
+        check("BBB001", "warning", "c/b"),
+        check("DDD001", "error", "c"),
+        check("EEE001", "error", "a", "passed"),
+        check("FFF001", "warning", "nothing"),
+        check("GGG001", "error", "a", "skipped"),
+    ]
+    answers = [{"task": name, "text": f"answer {name}"} for name in tasks]
+    general, found = failed_checks(answers, tasks, rows)
+    assert [each["code"] for each in general] == ["FFF001"]
+    assert [[check["code"] for check in each["checks"]] for each in found] == [
+        ["DDD001", "AAA001"],
+        ["DDD001", "BBB001", "AAA001"],
+    ]
+    lines = answer_lines(general, found)
+    assert [line.split(": ")[-1] for line in lines] == [
+        "FFF001",
+        "DDD001",
+        "AAA001",
+        "answer c/a",
+        "BBB001",
+        "answer c/b",
+    ]
