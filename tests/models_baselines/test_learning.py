@@ -253,6 +253,14 @@ def test_patients_with_many_images_do_not_judge_their_own_map():
     assert used <= 3
 
 
+def test_a_few_patients_with_most_of_the_images_are_too_few_for_a_map():
+    values, labels, owner = miscalibrated(60, 1, 4.0, 5)
+    assert calibration_map(values, labels, 2, owner) is not None
+    # Five of them have forty images each: as good as six patients with equally many.
+    times = np.where(owner < 5, 40, 1)
+    assert calibration_map(np.repeat(values, times, 0), np.repeat(labels, times), 2, np.repeat(owner, times)) is None
+
+
 def test_a_map_goes_through_a_file_and_gives_the_same_values():
     values, labels, owner = miscalibrated(200, 2, 4.0, 1)
     rng = np.random.default_rng(8)

@@ -3,6 +3,7 @@
 import polars as pl
 
 from xray_mining.reporting.layout import Cautions
+from xray_mining.statistics.measured import MEASURED
 
 
 def row(metric, value=0.9, low=0.8, high=0.95, caution=""):
@@ -21,7 +22,8 @@ def test_each_reason_has_a_number_and_only_shown_cells_speak():
     assert told.metric(rows, "auc").text == "0.900 ¹ ²"
     assert told.metric(rows, "sensitivity").text == "90.0 %"
     assert told.cell(row("auc", caution="the area is near its end")).text == "0.900 ²"
-    assert told.note == "¹ Few patients in a class. ² The area is near its end."
+    few, near = MEASURED["few patients in a class"], MEASURED["the area is near its end"]
+    assert told.note == f"¹ Few patients in a class: {few.words}. ² The area is near its end: {near.words}."
 
 
 def test_an_estimate_without_an_interval_says_so():
@@ -50,3 +52,26 @@ def test_a_subgroup_without_an_interval_is_not_drawn(example, tmp_path):
     assert "Not drawn: 1 without an interval" in figure.caption
     (cells,) = (line.cells for line in section.tables[0].rows if line.cells[0].text == "age 20 to 29")
     assert cells[2].detail == "–"
+
+
+def test_differences_say_their_cautions_with_what_was_measured(example, tmp_path):
+    import shutil
+
+    from xray_mining.reporting.results import Results
+    from xray_mining.reporting.sections import comparison
+
+    copy = tmp_path / "example"
+    shutil.copytree(example, copy)
+    estimates = pl.read_parquet(copy / "estimates.parquet").with_columns(
+        pl.when((pl.col("baseline") != "") & (pl.col("metric") == "mae"))
+        .then(pl.lit("a few patients have most of the images"))
+        .otherwise(pl.col("caution"))
+        .alias("caution")
+    )
+    estimates.write_parquet(copy / "estimates.parquet")
+    section = comparison.build(Results.load(copy))
+    table = next(each for each in section.tables if each.name.startswith("differences-") and "MAE" in each.caption)
+    counted = MEASURED["a few patients have most of the images"].words
+    assert f"¹ A few patients have most of the images: {counted}." in table.note
+    marked = [cell.text for line in table.rows for cell in line.cells[1::2] if cell.text != "–"]
+    assert marked and all(text.endswith(" ¹") for text in marked)

@@ -7,10 +7,11 @@ from typing import TypeVar
 from pydantic import BaseModel, Field
 
 Found = TypeVar("Found")
-RULES = 2
+RULES = 3
 """Number of the rules by which estimates are made: another one makes `run` evaluate again what it has evaluated.
 
 2: folds that share training patients widen intervals; patients of folds that are left out are not counted.
+3: they widen those of squared errors and of the rarer class's rate further; gaps between groups have DeLong's variance.
 """
 
 SMALL_CELLS = (

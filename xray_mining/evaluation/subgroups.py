@@ -16,7 +16,7 @@ from xray_mining.evaluation.small_cells import hidden_cells
 from xray_mining.statistics.auc import auc
 from xray_mining.statistics.comparison import difference_of_areas, difference_of_means, holm
 from xray_mining.statistics.estimate import Estimate, owners
-from xray_mining.statistics.refit import SCALES, filled, refit_of, widened
+from xray_mining.statistics.refit import SCALES, filled, refit_of, share_of_class, widened
 from xray_mining.statistics.resampling import SCORE, linear_interval, patient_sums, proportion_interval
 
 COLUMNS = ("patient_sex", "age_band", "view_position", "manufacturer", "archive", "institution", "study_year")
@@ -168,12 +168,17 @@ def _loss_again(error: Array, metric: str) -> Array:
 
 
 def _for_folds(
-    task: Task, found: Estimate, values: Array, again: Array | None, units: Array, *, metric: str
+    task: Task, found: Estimate, values: Array, again: Array | None, units: Array, *, metric: str, among: Array
 ) -> Estimate:
-    """The mean of `values` (n,) over units (n,) bool with what shared training patients add; its p has it already."""
+    """The mean of `values` (n,) over units (n,) bool with what shared training patients add; its p has it already.
+
+    `among` (n,) bool: all units that the metric is about, of which `units` are the subgroup's.
+    """
     owner = owners(task.owner[units], int(units.sum()))
     there = None if again is None else again[units]
-    refit = refit_of(task.folds[units], owner, there, share=(int(owner.max()) + 1) / task.patients)
+    share = (int(owner.max()) + 1) / len(np.unique(task.owner[among]))
+    share *= 1.0 if among.all() else share_of_class(among)
+    refit = refit_of(task.folds[units], owner, there, share=share)
     if refit is None:
         return found
     first = values[units]
@@ -205,7 +210,8 @@ def _cell(task: Task, model: Model, members: Array, options: EvaluationOptions) 
                 p_value = tested.p_value
             method = "Student, variance by patient"
             found = Estimate(mean, low, high, count, int(inside.sum()), method, "", p_value)
-            found = _for_folds(task, found, values, others, inside, metric=metric)
+            everybody = np.ones(len(members), dtype=bool)
+            found = _for_folds(task, found, values, others, inside, metric=metric, among=everybody)
             rows.append(row(task, model, metric, found))
         return rows
     truth = task.truth
@@ -264,6 +270,6 @@ def _cell(task: Task, model: Model, members: Array, options: EvaluationOptions) 
                 options.confidence,
             )
             each = Estimate(value, low, high, own, int(here.sum()), SCORE, "", tested.p_value)
-            each = _for_folds(task, each, right.astype(np.float64), there, here, metric=metric)
+            each = _for_folds(task, each, right.astype(np.float64), there, here, metric=metric, among=side)
             rows.append(row(task, model, metric, each, operating_point=point.name, threshold=point.threshold))
     return rows

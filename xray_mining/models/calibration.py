@@ -9,9 +9,13 @@ from typing import Any
 
 import numpy as np
 
+from xray_mining.statistics.estimate import effective_patients
+
 Array = np.ndarray[Any, Any]
 
-# Below this many validation patients, or this many of the rarer class, a map would be noise.
+# Below as good as this many validation patients with equally many images, or this many patients of the rarer class, a
+# map would be noise: of 105 fits to 210 real patients with up to 66 images 8 had a map when patients were merely
+# counted, and it made 7 of them worse.
 _LEAST = 20
 _LEAST_OF_CLASS = 5
 _ISOTONIC_FROM = 1000
@@ -83,7 +87,7 @@ def calibration_map(values: Array, truths: Array, classes: int, patients: Array)
     patients make the squared error of the other fifth smaller, all in all by more than half a standard error.
     """
     owner = np.unique(patients, return_inverse=True)[1]
-    if owner.size == 0 or owner.max() + 1 < _LEAST:
+    if owner.size == 0 or effective_patients(owner) < _LEAST:
         return None
     if any(
         min(np.unique(owner[truths == number]).size, np.unique(owner[truths != number]).size) < _LEAST_OF_CLASS

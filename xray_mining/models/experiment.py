@@ -49,7 +49,7 @@ if TYPE_CHECKING:
     from xray_mining.models.fit import Fit, Fitted
 
 # A change of how fits are made that changes their numbers: experiments made before it are made again.
-_VERSION = 5
+_VERSION = 6
 
 NO_SEED = -1
 

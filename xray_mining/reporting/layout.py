@@ -9,6 +9,7 @@ import polars as pl
 from xray_mining.reporting.metrics import KIND_WORDS, interval, metric_of
 from xray_mining.reporting.results import ExperimentNote, Results, Task
 from xray_mining.reporting.section import Block, Cell, Column, Part, Text
+from xray_mining.statistics.measured import told
 
 
 def by_task(
@@ -88,9 +89,10 @@ class Cautions:
 
     @property
     def note(self) -> str:
-        """One sentence a number; empty where no cell is marked."""
+        """One sentence a number, with what simulations counted; empty where no cell is marked."""
         return " ".join(
-            f"{_raised(number)} {reason[:1].upper()}{reason[1:]}." for reason, number in self._numbers.items()
+            f"{_raised(number)} {reason[:1].upper()}{reason[1:]}."
+            for reason, number in zip(map(told, self._numbers), self._numbers.values(), strict=True)
         )
 
 

@@ -11,11 +11,12 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy import optimize, stats
 
+from xray_mining.statistics import measured
 from xray_mining.statistics.estimate import Booleans, Estimate, Floats, Integers, binary, finite, of_unequal, owners
 from xray_mining.statistics.refit import Refit, filled, refit_of
 
-# Below this many patients in a class, or above this area, even the logit interval does not hold its 95 %: see the
-# coverage table in docs/statistics.md.
+# Below this many patients in a class, or above this area, even the logit interval does not hold its 95 %: see
+# `measured`.
 FEW_IN_CLASS = 50
 HIGH_AUC = 0.97
 
@@ -302,9 +303,9 @@ def area_estimate(areas: Areas, which: int, confidence: float = 0.95) -> Estimat
     low, high = logit_interval(value, variance, areas.positives, areas.negatives, confidence)
     cautions = []
     if min(areas.positives, areas.negatives) < FEW_IN_CLASS:
-        cautions.append("few patients in a class")
+        cautions.append(measured.FEW_IN_CLASS)
     if max(value, 1 - value) > HIGH_AUC:
-        cautions.append("the area is near its end")
+        cautions.append(measured.NEAR_END)
     if areas.left_out:
         cautions.append("a fold without both classes was left out")
     if areas.caution:
@@ -387,7 +388,7 @@ def average_precision(
     # Student's quantile by the number of patients with a hit: the influences of few positives carry the variance.
     upper = (1 + confidence) / 2
     wide = (stats.t.ppf(upper, max(positives - 1, 1)) / stats.norm.ppf(upper)) ** 2
-    caution = "few patients in a class" if min(positives, count - positives) < FEW_IN_CLASS else ""
+    caution = measured.FEW_IN_CLASS if min(positives, count - positives) < FEW_IN_CLASS else ""
     method = "infinitesimal jackknife, logit scale" + (f", mean over {len(numbers)} folds" if len(numbers) > 1 else "")
     found = Estimate(value, np.nan, np.nan, count, len(values), method, caution)
     other = None if again is None else np.asarray(again, dtype=np.float64)[behind]

@@ -73,7 +73,8 @@ def calibration_metrics(
     if refit is None:
         return found
     others = _losses(positive, np.clip(filled(again, given), 0, 1))
-    brier, log_loss = refit.factor_of_sums(patient_sums(units, owner), patient_sums(others, owner), statistic)
+    names = ("brier", "log_loss")
+    brier, log_loss = refit.factor_of_sums(patient_sums(units, owner), patient_sums(others, owner), statistic, names)
     slopes = dict.fromkeys(("calibration_slope", "calibration_intercept"), float(log_loss))
     found = all_widened(found, {"brier": float(brier), "log_loss": float(log_loss)} | slopes, refit.caution)
     for name in slopes:

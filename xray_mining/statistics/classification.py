@@ -9,7 +9,7 @@ from scipy import stats
 
 from xray_mining.statistics.auc import areas_over_folds, logit_interval
 from xray_mining.statistics.estimate import Booleans, Estimate, Floats, Integers, binary, finite, owners
-from xray_mining.statistics.refit import Refit, all_widened, filled, refit_of
+from xray_mining.statistics.refit import Refit, all_widened, filled, refit_of, share_of_class
 from xray_mining.statistics.resampling import SCORE, interval, patient_sums, proportion_interval, without_interval
 
 PROPORTIONS = {
@@ -96,8 +96,10 @@ def called_metrics(
     others = patient_sums(_cells(positive, filled(again, call.astype(np.float64)) > 0.5), owner)
     factors = dict(zip(SUMMARIES, refit.factor_of_sums(sums, others, _summaries).tolist(), strict=True))
     shares = refit.factor_of_sums(sums, others, _proportions)
+    of_pairs = {name: found[name].patients / len(sums) for name in PROPORTIONS}
+    of_pairs |= {"sensitivity": share_of_class(positive), "specificity": share_of_class(~positive)}
     for name, factor in zip(PROPORTIONS, shares.tolist(), strict=True):
-        factors[name] = 1 + (factor - 1) * found[name].patients / len(sums)
+        factors[name] = 1 + (factor - 1) * of_pairs[name]
     return all_widened(found, factors, refit.caution)
 
 
@@ -157,7 +159,7 @@ def compare_called(
             own,
             *there,
             pair=True,
-            share=(int(own.max()) + 1) / (int(owner.max()) + 1),
+            share=share_of_class(members),
         )
         factor = 1.0
         if refit is not None:

@@ -190,13 +190,26 @@ def difference_of_areas(
         own = []
         for part in parts:
             area, influences = auc_influence(label[part], score[part])
-            influence[part] = sign * influences / len(parts)
+            influence[part] = sign * influences * _few(label[part], owner[part]) / len(parts)
             own.append(area)
             whole = fold == fold[part][0]
             alike += _variance_as_of_all(label, score, owner, part, whole) / len(parts) ** 2
         areas.append(float(np.mean(own)))
     method = "difference of areas, variance by patient"
     return _tested(areas[0] - areas[1], influence, alike, owner, confidence, method=method)
+
+
+def _few(label: np.ndarray, owner: np.ndarray) -> Floats:
+    """What influences (n,) are multiplied by, so that their squares are not too small where a class has few patients.
+
+    A class's own mean is taken off them; DeLong divides by its size less one for the same reason.
+    """
+    wider = np.ones(len(label))
+    for each in np.unique(label):
+        same = label == each
+        patients = len(np.unique(owner[same]))
+        wider[same] = np.sqrt(patients / max(patients - 1, 1))
+    return wider
 
 
 _MANY = 200

@@ -139,7 +139,7 @@ def error_metrics(
         zip(
             METRICS,
             refit.factor_of_sums(
-                patient_sums(units, owner), patient_sums(sums_of(true, other, guess), owner), from_sums(shift)
+                patient_sums(units, owner), patient_sums(sums_of(true, other, guess), owner), from_sums(shift), METRICS
             ).tolist(),
             strict=True,
         )
@@ -253,7 +253,7 @@ def compare_errors(
     if refit is None:
         return found
     others = patient_sums(_pair_units(true, filled(again[0], given[0]), filled(again[1], given[1])), owner)
-    factors = refit.factor_of_sums(sums, others, _differences)
+    factors = refit.factor_of_sums(sums, others, _differences, DIFFERENCES)
     return {
         name: widened(each, float(factor), "ratio" if name == "mae_ratio" else "plain", refit.caution)
         for (name, each), factor in zip(found.items(), factors, strict=True)

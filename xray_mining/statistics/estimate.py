@@ -5,6 +5,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from xray_mining.statistics.measured import UNEQUAL
+
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
 Booleans = NDArray[np.bool_]
@@ -58,11 +60,11 @@ def effective_patients(owner: Integers) -> float:
 def of_unequal(owner: Integers) -> str:
     """The caution of an interval that rests on a few patients with most of the images; empty elsewhere.
 
-    On the sizes of a real archive (210 patients with up to 66 images, as good as 43 equal ones) intervals of errors
-    held the truth in 90 to 93 of 100 studies, not 95 (docs/statistics.md).
+    What they hold on the sizes of a real archive (210 patients with up to 66 images, as good as 43 equal ones) is in
+    `measured`.
     """
     few = effective_patients(owner) < min(LEAST_EFFECTIVE, 0.8 * len(np.unique(owner)))
-    return "a few patients have most of the images" if few else ""
+    return UNEQUAL if few else ""
 
 
 def finite(name: str, values: ArrayLike, shape: tuple[int, ...] | None = None) -> Floats:

@@ -5,9 +5,10 @@ import polars as pl
 from xray_mining.evaluation.comparisons import OTHER_NULLS
 from xray_mining.reporting.figures import forest
 from xray_mining.reporting.layout import Cautions, by_task, metric_columns, model_cell
-from xray_mining.reporting.metrics import interval, metric_of, number, p_value
+from xray_mining.reporting.metrics import metric_of, number, p_value
 from xray_mining.reporting.results import Results, Task
 from xray_mining.reporting.section import Block, Cell, Column, Figure, Row, Section, Table, Text
+from xray_mining.statistics.measured import outside
 
 ORDER = 30
 
@@ -112,7 +113,8 @@ def _learnt_from(results: Results) -> list[Block]:
 
 SHARED = (
     "Fits of several rotations share training patients: intervals and p values are widened by how much a patient's "
-    "part in a figure changes when a fit of another rotation predicts it."
+    "part in a figure changes when a fit of another rotation predicts it. They are made to hold the truth in 95 of 100 "
+    f"studies; simulated with fitted models, these held it less often or more often: {outside()}."
 )
 
 
@@ -219,7 +221,7 @@ def _differences(results: Results, task: Task, scores: pl.DataFrame) -> list[Blo
         role = f" ({roles[name]})" if name in roles else ""
         columns.append(Column(f"against {words}{role}", numeric=True))
         columns.append(Column("p", numeric=True, explanation="Two-sided p of no difference."))
-    rows = []
+    rows, told = [], Cautions()
     for note in results.members(task):
         own = pairs.filter(pl.col("experiment") == note.experiment)
         if own.is_empty():
@@ -231,7 +233,7 @@ def _differences(results: Results, task: Task, scores: pl.DataFrame) -> list[Blo
                 cells += [Cell("–"), Cell("–")]
                 continue
             adjusted = row["p_adjusted"] if row["p_adjusted"] is not None else row["p_value"]
-            cells += [interval(row["value"], row["low"], row["high"], metric, sign=True), p_value(adjusted)]
+            cells += [told.cell(row, sign=True), p_value(adjusted)]
         rows.append(Row(tuple(cells), kind=note.model_kind or "model"))
     unit = f" in {task.unit}" if task.is_number and task.unit else ""
     direction = "below zero: the model errs less" if metric.better == "lower" else "above zero: the model is better"
@@ -241,12 +243,12 @@ def _differences(results: Results, task: Task, scores: pl.DataFrame) -> list[Blo
             f"Difference of {metric.title}{unit} on the same patients ({direction})",
             tuple(columns),
             tuple(rows),
-            adjusted_words(pairs),
+            " ".join(each for each in (adjusted_words(pairs), told.note) if each),
         )
     ]
-    told = results.told_apart(task)
-    if told:
-        blocks.append(Text(f"{told[0].upper()}{told[1:]}."))
+    apart = results.told_apart(task)
+    if apart:
+        blocks.append(Text(f"{apart[0].upper()}{apart[1:]}."))
     return blocks
 
 
