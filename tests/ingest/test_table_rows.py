@@ -60,6 +60,15 @@ WANTED = {
 }
 
 
+def test_days_before_1900_are_days_of_images_and_of_what_is_found_on_them(archive, tmp_path, run_ingest):
+    write_table(archive, "0.png;A;61;03.05.1899;;;1", "1.png;B;60;31.12.1850;;;2")
+    workspace, _ = run_ingest(archive, tmp_path / "w", metadata_only=True)
+    days = sql(workspace, "select study_day from images order by study_day")["study_day"].to_list()
+    assert days == [-17898, -243]
+    found = sql(workspace, "select study_day from findings order by study_day")["study_day"].to_list()
+    assert found == days
+
+
 @pytest.mark.parametrize("metadata_only", [False, True])
 def test_each_stated_cell_becomes_a_value_or_is_counted(archive, tmp_path, run_ingest, metadata_only):
     workspace, summary = run_ingest(archive, tmp_path / "w", metadata_only=metadata_only)

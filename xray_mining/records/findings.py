@@ -16,6 +16,6 @@ class Findings(Record):
     value = number("the value; for a label 1 present, 0 absent, -1 uncertain, null unknown")
     label = text("text of a group, where the finding is one", nullable=True)
     unit = text("unit of the value; empty where it has none")
-    study_day = count("day of the finding, shifted like the patient's studies", "days", nullable=True)
+    study_day = count("day of the finding, shifted like the patient's studies", "days", nullable=True, min=None)
     source = text("who says so: adapter name, link name, 'phantom_truth'")
     source_version = text("version or release of the source")
