@@ -60,6 +60,19 @@ WANTED = {
 }
 
 
+def test_a_spacing_is_one_of_the_picture_as_it_is_here_or_none(archive, tmp_path, run_ingest):
+    mapping = MAPPING.replace("spacing_mm: px", "spacing_mm: px, image_columns: offset").replace(
+        "day_offset: offset, ", ""
+    )
+    (archive / "mapping.yaml").write_text(mapping)
+    rows = ["0.png;A;61;;64;0,143;1", "1.png;B;62;;1e12;0,143;1", "2.png;C;63;;wide;0,143;1", "3.png;D;64;;;0,143;1"]
+    write_table(archive, *rows)
+    workspace, summary = run_ingest(archive, tmp_path / "w")
+    found = sql(workspace, "select pixel_spacing_mm from images order by age_years")["pixel_spacing_mm"].to_list()
+    assert found == [pytest.approx(0.286), None, None, 0.143]
+    assert unread(summary) == {("image_columns", "out_of_range"): 1, ("image_columns", "not_a_number"): 1}
+
+
 def test_days_before_1900_are_days_of_images_and_of_what_is_found_on_them(archive, tmp_path, run_ingest):
     write_table(archive, "0.png;A;61;03.05.1899;;;1", "1.png;B;60;31.12.1850;;;2")
     workspace, _ = run_ingest(archive, tmp_path / "w", metadata_only=True)

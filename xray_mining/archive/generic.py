@@ -39,6 +39,7 @@ _SHIPPED = "mapping.yaml"
 _DICOM_SUFFIXES = (".dcm", ".dicom", ".dic", ".dc3", ".ima")
 # Larger ones are dates, which would leave the archive as they are.
 _LARGEST_OFFSET_DAYS = 45_000
+_LARGEST_SPACING_MM = 10
 _NUMBER = re.compile(r"\.[0-9]+")
 
 
@@ -393,7 +394,7 @@ class Generic(Adapter):
                 masks.append(MaskFile(os.fsencode(path), rules, scaled=each.scaled))
         spacings = ()
         spacing = number("spacing_mm", columns.spacing_mm, "mm")
-        if spacing is not None and 0 < spacing < 10:
+        if spacing is not None and 0 < spacing < _LARGEST_SPACING_MM:
             spacings = (Spacing("table", spacing, spacing),)
         elif spacing is not None:
             unread.append(Unread("spacing_mm", "out_of_range"))
@@ -438,11 +439,13 @@ class Generic(Adapter):
         column = self.says.columns.image_columns
         if column is not None and spacings:
             original = cells.read_number(row[column], self._number_style(column), "px")
-            if original.value is not None and original.value > 0:
-                factor = original.value / columns
+            factor = (original.value or 0.0) / columns
+            if 0 < max(each.row for each in spacings) * factor < _LARGEST_SPACING_MM:
                 spacings = tuple(replace(each, row=each.row * factor, column=each.column * factor) for each in spacings)
             elif cells.stated(row[column]) is not None:
+                # Of a picture of another width nobody knows what the stated spacing is here.
                 unread.append(Unread("image_columns", original.reason or "out_of_range"))
+                spacings = ()
         return replace(header, boxes=boxes, spacings=spacings, unread=tuple(unread))
 
     def _findings(self, row: dict[str, str | None], unread: list[Unread]) -> Iterator[Finding]:
