@@ -106,13 +106,13 @@ def test_a_bomb_in_a_codestream_is_one_reject(tmp_path, make_dicom, run_ingest, 
 
 def test_a_worker_lost_while_it_writes_blames_no_file():
     said = [-2 - 8, 7, 1, 100, 0]
-    losses, waiting = {3: workers._Losses()}, []
+    losses, waiting = {"here": workers._Losses()}, []
 
     def lost() -> None:
         process = SimpleNamespace(kill=lambda: None, join=lambda: None)
         pipe = SimpleNamespace(close=lambda: None)
         worker = workers._Worker(process, pipe, said)
-        worker.task = SimpleNamespace(shard=3, archive="here", refused={})
+        worker.task = SimpleNamespace(title="here", refused={})
         workers._lose(worker, [worker], waiting, losses, hung=False)
 
     lost()

@@ -55,11 +55,11 @@ class Killed(BaseException):
 def _in_this_process():
     """Workers cost seconds each to start; what they do is `run_shard`."""
 
-    def run_shards(tasks, *_: object):
+    def run_tasks(tasks, *_: object):
         return [run.run_shard(task, lambda *_: None) for task in tasks]
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("xray_mining.ingest.ingest.run_shards", run_shards)
+        patch.setattr("xray_mining.ingest.ingest.run_tasks", run_tasks)
         yield
 
 

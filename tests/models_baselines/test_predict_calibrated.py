@@ -11,8 +11,8 @@ from xray_mining.errors import UserError
 from xray_mining.evaluation.evaluate import _told
 from xray_mining.ingest.summary import locate
 from xray_mining.models import calibration
+from xray_mining.models.applying.files import predict_files
 from xray_mining.models.calibration import CalibrationMap, Curve
-from xray_mining.models.prediction import predict_files
 from xray_mining.records.predictions import Predictions
 
 NETWORK = {

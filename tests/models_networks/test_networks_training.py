@@ -18,6 +18,7 @@ from pytorch_lightning.plugins.precision import MixedPrecision
 
 from xray_mining.errors import CannotFinish, UserError
 from xray_mining.models import course, device, training
+from xray_mining.models.applying.files import predict_files
 from xray_mining.models.data import BatchNumbers, Radiographs, Schedule
 from xray_mining.models.device import workers_of
 from xray_mining.models.embedding import Embedder, embed
@@ -25,7 +26,7 @@ from xray_mining.models.heads import Range
 from xray_mining.models.losses import find_loss
 from xray_mining.models.module import Learner, make_network
 from xray_mining.models.options import EmbeddingOptions
-from xray_mining.models.prediction import load_model, predict_files
+from xray_mining.models.prediction import load_model
 from xray_mining.models.registry import loss
 from xray_mining.models.training import fit_network
 from xray_mining.records.cohort import Target
@@ -355,7 +356,7 @@ def test_predict_takes_files_and_names_what_it_cannot_read(drawn, fit_of, networ
     assert troubles[str(tmp_path / "notes.txt")].startswith("The file is neither DICOM nor a PNG, JPEG")
     read = [each for each in summary.predictions if not each.trouble]
     assert len(read) == 4 and all(each.spread is not None for each in read)
-    assert summary.csv().splitlines()[0] == "file,frame,age_years,spread,trouble"
+    assert summary.csv().splitlines()[0] == "file,frame,age_years,spread,flags,reason,trouble"
     for name, status in (("notes.txt", 1), (f"{test[0]:03d}.png", 0)):
         ended = subprocess.run(
             [sys.executable, "-m", "xray_mining", "predict", str(home), str(tmp_path / name)],

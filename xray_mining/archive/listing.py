@@ -92,6 +92,22 @@ def walk(folder: Path, skip: tuple[str, ...] = (), packed: bool = True) -> Itera
         waiting.extend(reversed(folders))
 
 
+def named(path: Path) -> Iterator[ListedFile]:
+    """One file within its folder, or the members of a packed one; one that is not there is listed all the same."""
+    name = os.fsencode(path.name)
+    try:
+        status = path.stat()
+    except OSError:
+        yield ListedFile(name, "", 0, 0)
+        return
+    if not stat.S_ISREG(status.st_mode):
+        yield ListedFile(name, "", -1, status.st_mtime_ns)
+    elif name.lower().endswith(PACKED):
+        yield from _members(os.fsencode(path.parent), name, status)
+    else:
+        yield ListedFile(name, "", status.st_size, status.st_mtime_ns)
+
+
 def _members(root: bytes, path: bytes, status: os.stat_result) -> Iterator[ListedFile]:
     full = os.fsdecode(_full(root, path))
     found: list[tuple[str, int]] = []

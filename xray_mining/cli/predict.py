@@ -1,4 +1,4 @@
-"""predict: a finished experiment's networks applied to new radiographs."""
+"""predict: a finished experiment's models applied to new radiographs."""
 
 from enum import StrEnum
 from pathlib import Path
@@ -19,26 +19,40 @@ class Format(StrEnum):
 
 @app.command()
 def predict(
-    model: Annotated[str, typer.Argument(help="STUDY/EXPERIMENT of a network, or its folder")],
+    model: Annotated[
+        str, typer.Argument(help="STUDY/EXPERIMENT, an experiment's folder, or a fit's file (model.pt, .joblib)")
+    ],
     images: Annotated[list[Path], typer.Argument(help="DICOM, PNG or JPEG files, or folders of them")],
     workspace: WorkspaceOption,
     format: Annotated[Format, typer.Option(help="how the predictions are printed")] = Format.table,
+    weights: Annotated[
+        list[Path] | None,
+        typer.Option(
+            metavar="FILE",
+            help="weights file of a frozen network; may be repeated (default: as the study says)",
+        ),
+    ] = None,
     json: JsonOption = False,
 ) -> None:
-    """Apply a trained network to new radiographs: one value with its spread a picture. Not for diagnosis.
+    """Apply a fitted model to new radiographs: one value with its spread a picture. Not for diagnosis.
 
-    Ends with status 1 where no file could be read.
+    Takes networks, frozen networks, handcrafted baselines, picture nulls (thumbnail, histogram, border) and ensembles.
+    A .joblib file is a Python pickle, and loading it runs what it says: give only models that you or people you trust
+    made. Ends with status 1 where no file could be read.
 
     Example: xray-mining predict demo/age_network film.dcm other.png --format csv
     """
-    from xray_mining.models.prediction import predict_files
-    from xray_mining.study.current import refuse_stale_model
+    from xray_mining.models.applying.files import predict_files
+    from xray_mining.study.current import refuse_stale_model, weights_files
     from xray_mining.workspace import MARKER, Workspace
 
     study, _, experiment = model.rpartition("/")
-    if (workspace / MARKER).is_file() and not Path(model).exists():
-        refuse_stale_model(study, experiment, Workspace.open(workspace))
-    summary = predict_files(workspace, model, images)
+    files = list(weights or [])
+    if (workspace / MARKER).is_file():
+        if not Path(model).exists():
+            refuse_stale_model(study, experiment, Workspace.open(workspace))
+        files += weights_files(model, Workspace.open(workspace))
+    summary = predict_files(workspace, model, images, weights=files)
     if format is Format.csv and not json:
         typer.echo(summary.csv(), nl=False)
         typer.echo(summary.note, err=True)

@@ -39,7 +39,7 @@ from xray_mining.ingest.parts import (
 )
 from xray_mining.ingest.patient_ids import zero_of_numbered
 from xray_mining.ingest.run import ShardTask, rows_digest, run_table, store_name
-from xray_mining.ingest.workers import run_shards
+from xray_mining.ingest.workers import run_tasks
 from xray_mining.progress import Bar, progress
 from xray_mining.records.file_events import FileEvents
 from xray_mining.records.ingest_runs import IngestRuns
@@ -577,7 +577,7 @@ def _run(
     finished: list[ShardCounts] = []
     with progress(files, f"ingest {name}", unit="files") as bar:
         said = _Said(bar)
-        finished += run_shards(tasks, jobs, options.file_limit_s, log, said.now)
+        finished += run_tasks(tasks, jobs, options.file_limit_s, log, said.now)
     return finished
 
 

@@ -6,7 +6,7 @@ import time
 import traceback
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -29,6 +29,7 @@ from xray_mining.ingest.options import GreyOptions, IngestOptions
 from xray_mining.ingest.parts import ShardCounts, Staging, staged
 from xray_mining.ingest.picture import standardised
 from xray_mining.ingest.shrink import prepare
+from xray_mining.ingest.workers import Report, Task
 from xray_mining.pixels.store import ShardWriter
 from xray_mining.records.boxes import Boxes
 from xray_mining.records.findings import Findings
@@ -61,8 +62,8 @@ def store_name(options: GreyOptions) -> str:
     return f"grey{options.side_px}-{digest_of({'grey': options.model_dump(), 'version': _GREY_VERSION})[:12]}"
 
 
-@dataclass(frozen=True, slots=True)
-class ShardTask:
+@dataclass(frozen=True)
+class ShardTask(Task[ShardCounts]):
     """All that a worker needs to do one shard; may be pickled."""
 
     root: Path
@@ -76,14 +77,25 @@ class ShardTask:
     headers_only: bool = False
     digest: str = ""
     """Of what rows are made from beside the files; see `rows_digest`."""
-    refused: Mapping[int, tuple[str, str]] = field(default_factory=dict)
-    """Positions that took workers down before: reason and sentence of their rejection."""
-    suspects: tuple[int, ...] = ()
-    """Positions to do first, because a worker was lost on them once."""
     vanished: frozenset[int] = frozenset()
     """Positions of files that the last walk did not find."""
     changed: frozenset[int] = frozenset()
     """Positions of files that the last walk found changed since they were read: what was kept of them stays."""
+
+    @property
+    def title(self) -> str:
+        """The shard of its archive."""
+        return f"archive {self.archive}, shard {self.shard}"
+
+    def do(self, report: Report, kept: dict[Any, Any]) -> ShardCounts:
+        """Do the shard with the adapter and the reader of the shard before.
+
+        A worker's shards come in their order: each worker goes through a compressed package once, from front to end.
+        """
+        which = (self.adapter, self.folder, self.mapping)
+        if which not in kept:
+            kept[which] = adapter_for(self.folder, self.adapter, self.mapping), Reader(self.folder)
+        return run_shard(self, report, *kept[which])
 
 
 def rows_digest(options: IngestOptions, adapter: Adapter) -> str:
@@ -96,10 +108,6 @@ def rows_digest(options: IngestOptions, adapter: Adapter) -> str:
     made_from["cells"] = _CELLS_VERSION
     ids = {"rule": sorted(options.patient_id_rule or ()), "version": _IDS_VERSION}
     return digest_of(made_from | {"pixel_digest": PIXEL_DIGEST, "ids": ids})
-
-
-Report = Callable[[int, int, int, int], None]
-"""Called before each file with its position, and kept, rejected and bytes so far."""
 
 
 def run_shard(

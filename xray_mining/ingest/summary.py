@@ -45,6 +45,18 @@ HINTS = {
     "linked_folder": "Links to folders are not followed: read the folders they lead to, or mount them in their place.",
     "not_in_table": "Images without a row in the table were left out; add their rows, then run with --again.",
     "size_mismatch": "Headers and pixel data state different sizes; the sender's export is at fault.",
+    "length_mismatch": "Pixel data are shorter or longer than their headers state, and nothing says which is right: "
+    "copy or export the files again, then run with --again.",
+    "samples_mismatch": "Headers and pixel data state different colours, and nothing says which is right; the sender's "
+    "export is at fault.",
+    "unencapsulated": "Headers state a compressed transfer syntax, the pixel data are raw and of another length: "
+    "export the files again, then run with --again.",
+    "unsupported_bits": "Their values have other bits than 8 or 16, or fractions; convert them, then run with --again.",
+    "unsupported_samples": "Their pixels have 2, or more than 3, values each; convert them to grey, then --again.",
+    "too_large": "They are larger than any film, or grow too much when unpacked; convert them if they are radiographs.",
+    "too_small": "Pictures of a few pixels, such as icons, stand among the radiographs; nothing needs to be done.",
+    "not_a_file": "Pipes, devices and dangling links stand among the files; mend the links, then run again.",
+    "dicomdir": "DICOMDIR files stand among the radiographs; they list them, and nothing needs to be done.",
     "broken_header": "Headers are damaged: copy the files again, then run with --again.",
     "unexpected": "The log in the private folder says what was met; please report it with a file that may be shared.",
 }

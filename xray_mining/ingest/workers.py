@@ -1,7 +1,7 @@
-"""Shards over processes of their own: a decoder that crashes or hangs takes its worker down, never the run.
+"""Files in processes of their own: a decoder that crashes or hangs takes its worker down, never the run.
 
-The file it was lost on is tried once more, first of all, by the next worker; lost again, it is rejected and the rest of
-the shard is done without it.
+`ingest` gives workers its shards, `predict` the files that it was given. The file a worker was lost on is tried once
+more, first of all, by the next worker; lost again, it is refused and the rest of the task is done without it.
 """
 
 import ctypes
@@ -12,19 +12,18 @@ import signal
 import sys
 import time
 import traceback
-from collections.abc import Callable, Generator, Iterator, Sequence
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
-from typing import Any
+from typing import Any, Generic, Protocol, TypeVar
 
 from xray_mining.errors import CannotFinish
-from xray_mining.ingest.parts import ShardCounts
-from xray_mining.ingest.run import ShardTask, run_shard
 
-# A worker is replaced after so many shards: what decoders leak does not add up.
-_SHARDS_A_WORKER = 50
+# A worker is replaced after so many tasks: what decoders leak does not add up.
+_TASKS_A_WORKER = 50
 # A worker's start (imports, tables of 400,000 rows) is no file that hangs.
 _START_S = 600.0
 _OBJECTS_BETWEEN_LOOKS = 50_000
@@ -36,6 +35,60 @@ _DONE, _DISK, _BUG = range(3)
 # the parent busy where files are small, and the last word of one that crashed is there all the same.
 _POSITION, _SINCE_NS = 0, 4
 
+Report = Callable[[int, int, int, int], None]
+"""Called before each file with its position, and kept, rejected and bytes so far; see `Task.do`."""
+
+
+class Done(Protocol):
+    """What a task gives back, with its accounts; it is pickled."""
+
+    @property
+    def files(self) -> int:
+        """Files of the task."""
+        ...
+
+    @property
+    def kept(self) -> int:
+        """Frames of them that can be used."""
+        ...
+
+    @property
+    def rejected(self) -> int:
+        """Frames or files that cannot."""
+        ...
+
+    @property
+    def bytes(self) -> int:
+        """Bytes of the files."""
+        ...
+
+
+Result = TypeVar("Result", bound=Done)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Task(ABC, Generic[Result]):
+    """Some files that one worker reads one after the other; it is pickled."""
+
+    refused: Mapping[int, tuple[str, str]] = field(default_factory=dict)
+    """Positions that took workers down before: reason and sentence of their rejection."""
+    suspects: tuple[int, ...] = ()
+    """Positions to do first, because a worker was lost on them once."""
+
+    @property
+    @abstractmethod
+    def title(self) -> str:
+        """What it is in a sentence, and no other task is."""
+
+    @abstractmethod
+    def do(self, report: Report, kept: dict[Any, Any]) -> Result:
+        """Read the files, suspects first for their effect alone, without the refused ones.
+
+        Args:
+            report: Called before each file; with position -1 before the first, with -2 - files after the last.
+            kept: What the worker has at hand from the tasks before, by any key.
+        """
+
 
 @dataclass(slots=True)
 class _Worker:
@@ -43,8 +96,8 @@ class _Worker:
     pipe: Connection
     said: Any
     """Position, kept, rejected, bytes, and the clock in nanoseconds when it began with the file."""
-    task: ShardTask | None = None
-    shards: int = 0
+    task: "Task[Any] | None" = None
+    tasks: int = 0
 
     @property
     def position(self) -> int:
@@ -58,7 +111,7 @@ class _Worker:
 
     @property
     def done(self) -> tuple[int, int, int, int]:
-        """Files, kept, rejected, bytes of its shard."""
+        """Files, kept, rejected, bytes of its task."""
         position, kept, rejected, size = self.said[:_SINCE_NS]
         # Below -1 the files are done, -2 - position of them, and what they gave is being written.
         return position if position >= 0 else max(-2 - position, 0), kept, rejected, size
@@ -66,25 +119,26 @@ class _Worker:
 
 @dataclass(slots=True)
 class _Losses:
-    """Positions of one shard on which workers were lost, and how often."""
+    """Positions of one task on which workers were lost, and how often."""
 
     times: dict[int, int] = field(default_factory=dict)
 
 
 Progress = Callable[[int, int, int, int], None]
-"""Called with files, kept, rejected and bytes done so far, over all shards of this run."""
+"""Called with files, kept, rejected and bytes done so far, over all tasks of this run."""
 
 
-def run_shards(
-    tasks: Sequence[ShardTask], jobs: int, file_limit_s: float, log: Path, progress: Progress
-) -> Iterator[ShardCounts]:
-    """Do the shards in up to `jobs` processes and give the counts of each as it ends, in the order of ending.
+def run_tasks(
+    tasks: Sequence[Task[Result]], jobs: int, file_limit_s: float, log: Path | None, progress: Progress
+) -> Iterator[Result]:
+    """Do the tasks in up to `jobs` processes and give the result of each as it ends, in the order of ending.
 
-    Raises CannotFinish where the disk refuses; what was finished is kept.
+    `log` is the private folder for what decoders write to standard error; None: nowhere. Raises CannotFinish where the
+    disk refuses; what was finished is kept.
     """
     context = multiprocessing.get_context("spawn")
     waiting = list(reversed(tasks))
-    losses: dict[int, _Losses] = {task.shard: _Losses() for task in tasks}
+    losses = {task.title: _Losses() for task in tasks}
     workers: list[_Worker] = []
     finished = [0, 0, 0, 0]
     try:
@@ -140,7 +194,7 @@ def keep_memory() -> None:
         mallopt(_TRIM_THRESHOLD, _KEPT)
 
 
-def _start(context: Any, log: Path, number: int) -> _Worker:
+def _start(context: Any, log: Path | None, number: int) -> _Worker:
     here, there = context.Pipe()
     said = context.RawArray("q", 5)
     process = context.Process(target=_serve, args=(there, said, log, number, os.getpid()), daemon=True)
@@ -149,7 +203,7 @@ def _start(context: Any, log: Path, number: int) -> _Worker:
     return _Worker(process, here, said)
 
 
-def _give(worker: _Worker, task: ShardTask) -> None:
+def _give(worker: _Worker, task: Task[Any]) -> None:
     worker.task, worker.said[:] = task, (-1, 0, 0, 0, time.monotonic_ns())
     # A worker that died in between is met where its pipe is read.
     with suppress(OSError):
@@ -164,10 +218,10 @@ def _with_news(workers: list[_Worker]) -> list[_Worker]:
 def _hear(
     worker: _Worker,
     workers: list[_Worker],
-    waiting: list[ShardTask],
-    losses: dict[int, _Losses],
+    waiting: list[Any],
+    losses: dict[str, _Losses],
     finished: list[int],
-) -> Iterator[ShardCounts]:
+) -> Iterator[Any]:
     try:
         kind, value = worker.pipe.recv()
     except (EOFError, OSError):
@@ -175,10 +229,10 @@ def _hear(
         return
     if kind == _DONE:
         worker.task = None
-        worker.shards += 1
+        worker.tasks += 1
         for index, count in enumerate((value.files, value.kept, value.rejected, value.bytes)):
             finished[index] += count
-        if worker.shards >= _SHARDS_A_WORKER:
+        if worker.tasks >= _TASKS_A_WORKER:
             worker.process.kill()
             worker.process.join()
             worker.pipe.close()
@@ -190,10 +244,8 @@ def _hear(
         raise RuntimeError(value)
 
 
-def _lose(
-    worker: _Worker, workers: list[_Worker], waiting: list[ShardTask], losses: dict[int, _Losses], hung: bool
-) -> None:
-    """A worker crashed or hangs: its shard is done again, without the file that did it twice."""
+def _lose(worker: _Worker, workers: list[_Worker], waiting: list[Any], losses: dict[str, _Losses], hung: bool) -> None:
+    """A worker crashed or hangs: its task is done again, without the file that did it twice."""
     worker.process.kill()
     worker.process.join()
     worker.pipe.close()
@@ -201,7 +253,7 @@ def _lose(
     task, position = worker.task, worker.position
     if task is None:
         return
-    mine = losses[task.shard]
+    mine = losses[task.title]
     mine.times[position] = mine.times.get(position, 0) + 1
     if mine.times[position] == 1 and position >= 0:
         waiting.append(replace(task, suspects=(position,)))
@@ -210,8 +262,8 @@ def _lose(
         if mine.times[position] > 2:
             when = "before it met a file" if position == -1 else "while it wrote what the files had given"
             raise CannotFinish(
-                f"archive {task.archive}, shard {task.shard}: its worker was lost three times {when} (memory, a disk "
-                f"that does not answer?); try fewer --jobs and see the log in the private folder"
+                f"{task.title}: its worker was lost three times {when} (memory, a disk that does not answer?); try "
+                f"fewer --jobs and see the log in the private folder"
             )
         waiting.append(task)
         return
@@ -222,23 +274,22 @@ def _lose(
     waiting.append(replace(task, suspects=(), refused={**task.refused, position: verdict}))
 
 
-def _serve(pipe: Connection, said: Any, log: Path, number: int, parent: int) -> None:
-    """A worker's life: take a shard, do it, say so; until the pipe or the parent ends."""
+def _serve(pipe: Connection, said: Any, log: Path | None, number: int, parent: int) -> None:
+    """A worker's life: take a task, do it, say so; until the pipe or the parent ends."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    log.mkdir(parents=True, exist_ok=True)
     # Decoders write to standard error what may name a file: it goes to the private log.
-    handle = os.open(log / f"worker-{number}.log", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    if log is not None:
+        log.mkdir(parents=True, exist_ok=True)
+    place = Path(os.devnull) if log is None else log / f"worker-{number}.log"
+    handle = os.open(place, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
     os.dup2(handle, sys.stderr.fileno() if sys.stderr is not None else 2)
     os.dup2(handle, 2)
     import cv2
 
     cv2.setNumThreads(1)
     keep_memory()
-    from xray_mining.archive.adapter import Adapter, adapter_for
-    from xray_mining.archive.listing import Reader
 
-    # A worker's shards come in their order: each worker goes through a compressed package once, from front to end.
-    kept: dict[tuple[str, Path, Path | None], tuple[Adapter, Reader]] = {}
+    kept: dict[Any, Any] = {}
 
     def report(position: int, kept: int, rejected: int, size: int) -> None:
         if os.getppid() != parent:
@@ -249,18 +300,15 @@ def _serve(pipe: Connection, said: Any, log: Path, number: int, parent: int) -> 
 
     while True:
         try:
-            task: ShardTask = pipe.recv()
+            task: Task[Any] = pipe.recv()
         except (EOFError, OSError):
             return
-        which = (task.adapter, task.folder, task.mapping)
         try:
-            if which not in kept:
-                kept[which] = adapter_for(task.folder, task.adapter, task.mapping), Reader(task.folder)
-            answer: tuple[int, Any] = (_DONE, run_shard(task, report, *kept[which]))
+            answer: tuple[int, Any] = (_DONE, task.do(report, kept))
         except CannotFinish as error:
             answer = (_DISK, str(error))
         except OSError as error:
-            answer = (_DISK, f"shard {task.shard}: {error.strerror or error}; free the disk or its rights and repeat")
+            answer = (_DISK, f"{task.title}: {error.strerror or error}; free the disk or its rights and repeat")
         except Exception:
             answer = (_BUG, traceback.format_exc())
         pipe.send(answer)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import polars as pl
 
 from xray_mining.errors import CheckFailed, UserError, unknown_name
-from xray_mining.models.freshness import Standing, read_notes, refuse_other_cohort, standing
+from xray_mining.models.freshness import Standing, digest_of_predictions, read_notes, refuse_other_cohort, standing
 from xray_mining.models.options import (
     BaselineOptions,
     DesignOptions,
@@ -24,6 +24,7 @@ from xray_mining.models.options import (
     OracleOptions,
     shown_options,
 )
+from xray_mining.pixels.store import store_options
 from xray_mining.pixels.variants import VARIANTS
 from xray_mining.progress import progress
 from xray_mining.records.cohort import FrozenCohort
@@ -32,7 +33,6 @@ from xray_mining.records.predictions import Predictions
 from xray_mining.workspace import (
     Workspace,
     digest_of,
-    digest_of_file,
     digest_of_frame,
     sweep,
     versions,
@@ -435,9 +435,7 @@ class _Task:
                 f"`xray-mining train {self.study.study}/{member}` first"
             )
         self.licences |= notes.get("licences") or {}
-        # A member that has got more seeds or rotations keeps its own digest.
-        parts = {path.name: digest_of_file(path) for path in (folder / "predictions").glob("*.parquet")}
-        return digest_of([notes["digest"], parts])
+        return digest_of_predictions(folder, notes["digest"])
 
     def fit(self, number: int, seed: int, digest: str) -> dict[str, Any]:
         """One rotation under one seed: fit, calibrate, write the part; what was chosen, for experiment.json."""
@@ -556,7 +554,9 @@ class _Task:
 
         path = self.folder / "models" / f"rotation{fit.number}-seed{fit.seed}.joblib"
         with write_atomically(path) as scratch:
-            joblib.dump({"format": 1, "target": fit.target, "store": self.store, **model}, scratch, compress=3)
+            told = {"format": 1, "target": fit.target, "store": self.store}
+            told["grey"] = store_options(self.workspace, self.store)
+            joblib.dump(told | model, scratch, compress=3)
 
     def saved(self, fit: "Fit") -> Any:
         """The predictor that `save` kept."""
@@ -602,6 +602,9 @@ def _fit_null(task: _Task, fit: "Fit") -> "tuple[Fitted, dict[str, Any]]":
         # A null that cannot learn knows no more than the centre; refusing would stop studies whose own models can.
         return centre(fit), {}
     fitted, learned = fit_baseline("logistic" if fit.is_classes else "ridge", matrix, fit)
+    if picture is not None:
+        sets = {"features": {f"null_{model}": shown_options(picture)}}
+        task.save(fit, {"predictor": learned.predictor, **sets})
     return fitted, learned.chosen
 
 
@@ -641,7 +644,12 @@ def _fit_table(
     fitted, learned = fit_baseline(model, matrix, fit, components)
     options, study = task.options, task.study
     if isinstance(options, FrozenOptions):
-        sets = {"embeddings": {key: shown_options(study.embeddings[key]) for key in options.embeddings}}
+        from xray_mining.models.weights import find_weights
+
+        chosen = {key: study.embeddings[key] for key in options.embeddings}
+        found = {key: find_weights(each.backbone, each.weights, each.weights_licence) for key, each in chosen.items()}
+        sets = {"embeddings": {key: shown_options(each) for key, each in chosen.items()}}
+        sets["weights"] = {key: each.digest for key, each in found.items()}
     else:
         assert isinstance(options, BaselineOptions)
         sets = {"features": {key: shown_options(study.features[key]) for key in options.features}}

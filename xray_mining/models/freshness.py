@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from xray_mining.errors import CheckFailed, UserError
 from xray_mining.models.options import EnsembleOptions
-from xray_mining.workspace import digest_of
+from xray_mining.workspace import digest_of, digest_of_file
 
 if TYPE_CHECKING:
     from xray_mining.catalog.options import CohortOptions
@@ -90,6 +90,11 @@ def read_notes(folder: Path) -> dict[str, Any]:
     except (OSError, ValueError):
         return {}
     return found if isinstance(found, dict) else {}
+
+
+def digest_of_predictions(folder: Path, digest: str) -> str:
+    """Digest of an experiment's predictions: one that has got more seeds or rotations keeps its own `digest`."""
+    return digest_of([digest, {path.name: digest_of_file(path) for path in (folder / "predictions").glob("*.parquet")}])
 
 
 def _members_that_differ(task: "_Task") -> list[str]:

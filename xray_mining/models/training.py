@@ -1,7 +1,6 @@
 """One fit of a network: train, go on after an interruption, keep the best, predict."""
 
 import contextlib
-import json
 import logging
 import signal
 import threading
@@ -28,7 +27,7 @@ from xray_mining.models.module import Learner, Network, make_network
 from xray_mining.models.options import NetworkOptions, shown_options
 from xray_mining.models.prediction import load_model, predict_dataset, save_model
 from xray_mining.models.weights import find_weights
-from xray_mining.pixels.store import PixelStore
+from xray_mining.pixels.store import PixelStore, store_options
 from xray_mining.pixels.variants import changed
 from xray_mining.progress import progress
 from xray_mining.workspace import Workspace, digest_of, digest_of_frame, sweep, versions, write_json
@@ -143,11 +142,9 @@ def predict_changed(
 
 
 def _grey_options(workspace: Workspace, store: PixelStore) -> dict[str, Any]:
-    """What made the store's pictures, so that new ones are made alike: the content of its store.json."""
-    try:
-        return dict(json.loads((workspace.store(store.name) / "store.json").read_text(encoding="utf-8"))["grey"])
-    except (OSError, ValueError, KeyError):
-        return {"side_px": store.side_px, "value_type": store.value_type}
+    """What made the store's pictures, so that new ones are made alike."""
+    known = store_options(workspace, store.name)
+    return known or {"side_px": store.side_px, "value_type": store.value_type}
 
 
 def _training_rows(fit: Fit) -> np.ndarray:

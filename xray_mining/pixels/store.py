@@ -1,5 +1,6 @@
 """The packed pixel store: append a picture, read by key at random; raw bytes, no torch, no lock."""
 
+import json
 import os
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager
@@ -21,6 +22,14 @@ _OPEN_FILES = 128
 def raw_shard(workspace: Workspace, store: str, archive: str, shard: int) -> Path:
     """The raw file of one shard of one archive: pictures of side × side values one after another."""
     return workspace.store(store) / f"{archive}-{shard:05d}.raw"
+
+
+def store_options(workspace: Workspace, store: str) -> dict[str, Any]:
+    """The grey options that made a store's pictures, as its store.json has them; none where it does not say."""
+    try:
+        return dict(json.loads((workspace.store(store) / "store.json").read_text(encoding="utf-8"))["grey"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return {}
 
 
 class StoreReplaced(UserError):

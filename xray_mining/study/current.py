@@ -56,6 +56,16 @@ def refuse_stale_model(study: str, experiment: str, workspace: Workspace) -> Non
             )
 
 
+def weights_files(model: str, workspace: Workspace) -> tuple[Path, ...]:
+    """Where the study file of a model, STUDY/EXPERIMENT or its folder, says that weights of frozen networks lie."""
+    study = str(read_notes(Path(model)).get("study") or model.rpartition("/")[0])
+    try:
+        embeddings = find_study(study, workspace).embeddings.values()
+    except UserError:
+        return ()
+    return tuple(Path(each.weights) for each in embeddings if Path(each.weights).suffix)
+
+
 def _standings(study: str, workspace: Workspace) -> tuple[Standing, ...]:
     """Of the study by this name, where its file is known."""
     try:

@@ -1,0 +1,168 @@
+"""Which kinds of model can be applied to pictures, and how: found by file name, each kind registers itself."""
+
+import pkgutil
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from importlib import import_module
+from pathlib import Path
+from typing import Any, Protocol, TypeVar
+
+import numpy as np
+
+from xray_mining.errors import UserError, unknown_name
+from xray_mining.ingest.options import GreyOptions
+from xray_mining.models.freshness import read_notes
+from xray_mining.records.cohort import Target
+
+Array = np.ndarray[Any, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Pictures:
+    """Pictures that several models are applied to: what two of them measure alike is measured once."""
+
+    values: Array
+    """(n, side, side) uint8 or uint16 as in the pixel store, bright = dense."""
+    boxes: Array
+    """(n, 4) float64: left, top, width, height of each radiograph within the square."""
+    _made: dict[str, Array] = field(default_factory=dict, compare=False, repr=False)
+
+    def once(self, name: str, make: Callable[[], Array]) -> Array:
+        """What `make` gives, (n, …), made for the first who asks by this name."""
+        if name not in self._made:
+            self._made[name] = make()
+        return self._made[name]
+
+
+class Applied(Protocol):
+    """One fit that can be applied."""
+
+    @property
+    def target(self) -> Target:
+        """What it predicts."""
+        ...
+
+    @property
+    def grey(self) -> GreyOptions:
+        """How pictures are standardised for it."""
+        ...
+
+    @property
+    def licences(self) -> tuple[str, ...]:
+        """Licences of the pretrained weights that it rests on."""
+        ...
+
+    def of(self, pictures: Pictures) -> tuple[Array, Array | None]:
+        """(n,) numbers or (n, classes) probabilities, before calibration, and its own spread (n,) if it gives one."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Means:
+    """What appliers may need beside a model's own files."""
+
+    root: Path | None = None
+    """The workspace whose pixel stores are asked for their options where a model does not say them."""
+    weights: Sequence[Path] = ()
+    """Weights files of networks that are not trained here: a model knows them by name and digest."""
+    loaded: dict[str, Any] = field(default_factory=dict, compare=False, repr=False)
+    """Networks that several fits share."""
+
+
+@dataclass(frozen=True, slots=True)
+class Experiment:
+    """An experiment by its folder."""
+
+    name: str
+    """As sentences call it."""
+    folder: Path
+    notes: Mapping[str, Any]
+    """Its experiment.json."""
+
+    @classmethod
+    def at(cls, folder: Path, name: str) -> "Experiment | None":
+        """The experiment in a folder; None where there is no experiment.json that can be read."""
+        notes = read_notes(folder)
+        return cls(name, folder, notes) if notes else None
+
+    @property
+    def model(self) -> str:
+        """Its kind, as the study file names it."""
+        return str((self.notes.get("options") or {}).get("model", ""))
+
+    @property
+    def fits(self) -> list[str]:
+        """rotation<r>-seed<s> of each fit whose predictions are kept; of all that are noted where none are."""
+        kept = sorted(path.stem for path in (self.folder / "predictions").glob("*.parquet"))
+        return kept or sorted(self.notes.get("fits") or {})
+
+
+FromExperiment = Callable[[Experiment, Means], dict[str, Applied]]
+"""Gives each fit of an experiment by its name. Raises UserError where it cannot be applied."""
+FromFile = Callable[[Path, Means], Applied]
+"""Gives the fit that a file holds. Raises UserError where it cannot be applied."""
+
+_KINDS: dict[str, FromExperiment] = {}
+_FILES: dict[str, FromFile] = {}
+_Registered = TypeVar("_Registered", bound=Callable[..., Any])
+
+
+def applies(*models: str) -> Callable[[_Registered], _Registered]:
+    """Register the decorated function as what gives the fits of these kinds of model."""
+    return _registering(_KINDS, models)
+
+
+def reads(suffix: str) -> Callable[[_Registered], _Registered]:
+    """Register the decorated function as what reads a fit's file of this suffix."""
+    return _registering(_FILES, (suffix,))
+
+
+def _registering(known: dict[str, Any], names: Sequence[str]) -> Callable[[_Registered], _Registered]:
+    def register(function: _Registered) -> _Registered:
+        for name in names:
+            if name in known:
+                raise ValueError(f"two functions apply {name}")
+            known[name] = function
+        return function
+
+    return register
+
+
+def kinds() -> Mapping[str, FromExperiment]:
+    """All kinds of model that are known here, those that cannot be applied among them."""
+    _import_all()
+    return _KINDS
+
+
+def file_kinds() -> Mapping[str, FromFile]:
+    """What reads a fit's file, by its suffix."""
+    _import_all()
+    return _FILES
+
+
+def fits_of(experiment: Experiment, means: Means) -> dict[str, Applied]:
+    """Every fit of an experiment, by its name. UserError where it has none, or its kind cannot be applied."""
+    if experiment.model not in kinds():
+        raise unknown_name(f"{experiment.name}: kind of model", experiment.model, kinds())
+    found = kinds()[experiment.model](experiment, means)
+    if not found:
+        raise UserError(f"{experiment.name}: has no finished fit; `xray-mining train` makes them")
+    return found
+
+
+def kept_file(experiment: Experiment, path: Path) -> Path:
+    """A fit's file; UserError where it is not there."""
+    if not path.is_file():
+        raise UserError(
+            f"{experiment.name}: no model of {path.relative_to(experiment.folder)} is kept (an earlier version kept "
+            f"none of this kind, or it had too few patients to learn from); remove its folder and train it again"
+        )
+    return path
+
+
+def _import_all() -> None:
+    from xray_mining.models import applying as room
+
+    for module in pkgutil.iter_modules(room.__path__):
+        if module.name not in ("kinds", "files"):
+            import_module(f"{room.__name__}.{module.name}")

@@ -1,0 +1,199 @@
+"""scikit-learn models on numbers of a picture: handcrafted features, vectors of a frozen network, picture nulls.
+
+Their files, models/rotation<r>-seed<s>.joblib, are Python pickles: who loads one runs what it says.
+"""
+
+import warnings
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from pydantic import ValidationError
+
+from xray_mining.errors import UserError
+from xray_mining.features.options import FeatureOptions
+from xray_mining.ingest.options import GreyOptions
+from xray_mining.models.applying.kinds import Applied, Array, Experiment, Means, Pictures, applies, kept_file, reads
+from xray_mining.models.options import EmbeddingOptions
+from xray_mining.pixels.store import store_options
+from xray_mining.records.cohort import Target
+from xray_mining.workspace import Workspace, digest_of
+
+if TYPE_CHECKING:
+    from xray_mining.models.embedding import Embedder
+
+TABLE_FORMAT = 1
+
+
+@dataclass(frozen=True, slots=True)
+class _Numbers:
+    """One set of numbers of pictures: a feature set or an embedding set."""
+
+    name: str
+    """Sets of one name give the same numbers."""
+    measure: Callable[[Pictures], Array]
+    licence: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class _Table:
+    where: str
+    predictor: Any
+    target: Target
+    grey: GreyOptions
+    sets: tuple[_Numbers, ...]
+
+    @property
+    def licences(self) -> tuple[str, ...]:
+        """Of the frozen networks."""
+        return tuple(sorted({each.licence for each in self.sets} - {""}))
+
+    def of(self, pictures: Pictures) -> tuple[Array, Array | None]:
+        """The predictor on the sets side by side; it gives no spread."""
+        from xray_mining.models.baselines import predicted
+
+        matrix = np.concatenate([pictures.once(each.name, partial(each.measure, pictures)) for each in self.sets], 1)
+        try:
+            return predicted(self.predictor, matrix), None
+        except (ValueError, IndexError) as error:
+            raise UserError(
+                f"{self.where}: does not take the {matrix.shape[1]} numbers that this version of xray-mining measures; "
+                f"train its experiment again"
+            ) from error
+
+
+@reads(".joblib")
+def table(path: Path, means: Means) -> Applied:
+    """The model in a file that `train` wrote: a pickle, so that loading it runs code."""
+    content = _content(path)
+    try:
+        sets = [
+            _SETS[kind](f"{path.name}, {kind} {key}", options, str(content.get("weights", {}).get(key, "")), means)
+            for kind in _SETS
+            for key, options in (content.get(kind) or {}).items()
+        ]
+        grey = _grey(path, content, means)
+    except ValidationError as error:
+        place = ".".join(str(each) for each in error.errors()[0]["loc"])
+        raise UserError(
+            f"{path.name}: its options are of another version of xray-mining ({place}: {error.errors()[0]['msg']}); "
+            f"train its experiment again"
+        ) from error
+    return _Table(path.name, content["predictor"], content["target"], grey, tuple(sets))
+
+
+@applies("ridge", "boosting", "logistic", "support_vectors", "frozen", "histogram", "thumbnail", "border")
+def tables(experiment: Experiment, means: Means) -> dict[str, Applied]:
+    """One predictor a rotation."""
+    home = experiment.folder / "models"
+    return {fit: table(kept_file(experiment, home / f"{fit}.joblib"), means) for fit in experiment.fits}
+
+
+def _content(path: Path) -> Mapping[str, Any]:
+    import joblib
+    from sklearn.exceptions import InconsistentVersionWarning
+
+    try:
+        with warnings.catch_warnings():
+            # Another version's estimators may load and give other numbers without a word.
+            warnings.simplefilter("error", InconsistentVersionWarning)
+            content = joblib.load(path)
+        version = content["format"]
+        if not content.keys() >= {"predictor", "target", "store"}:
+            raise KeyError("predictor")
+    except InconsistentVersionWarning as error:
+        raise UserError(
+            f"{path.name}: was fitted with scikit-learn {error.original_sklearn_version}, here is "
+            f"{error.current_sklearn_version}, which may read it otherwise; train its experiment again"
+        ) from error
+    except Exception as error:
+        # What unpickling raises on damaged or foreign bytes has no common class.
+        raise UserError(
+            f"{path.name}: is not a model file that can be read ({type(error).__name__}); train its experiment again"
+        ) from error
+    if version != TABLE_FORMAT:
+        raise UserError(f"{path.name}: has format {version}, this xray-mining reads {TABLE_FORMAT}; train it again")
+    return content
+
+
+def _grey(path: Path, content: Mapping[str, Any], means: Means) -> GreyOptions:
+    """How the pictures were made that it learned from: as it says, or as its pixel store does (of earlier versions)."""
+    own = path.absolute().parents
+    roots = [*own[4:5], *([means.root] if means.root is not None else [])]
+    known = [content.get("grey"), *(store_options(Workspace(root), content["store"]) for root in roots)]
+    found = next((each for each in known if each), None)
+    if found is None:
+        raise UserError(
+            f"{path.name}: does not say how its pictures were made, and pixel store {content['store']} is not here; "
+            f"name its workspace with --workspace"
+        )
+    return GreyOptions.model_validate(found)
+
+
+def _features(where: str, options: Mapping[str, Any], weights: str, means: Means) -> _Numbers:
+    from xray_mining.features.extract import measure
+
+    chosen = FeatureOptions.model_validate(options)
+
+    def measured(pictures: Pictures) -> Array:
+        pairs = zip(pictures.values, pictures.boxes, strict=True)
+        return np.stack([measure(picture, box, chosen) for picture, box in pairs])
+
+    return _Numbers(digest_of({"features": chosen.model_dump(mode="json")}), measured)
+
+
+def _vectors(where: str, options: Mapping[str, Any], weights: str, means: Means) -> _Numbers:
+    from xray_mining.models.weights import find_weights
+
+    chosen = EmbeddingOptions.model_validate(options)
+    if Path(chosen.weights).suffix:
+        chosen = chosen.model_copy(update={"weights": str(_weights_file(where, chosen.weights, weights, means))})
+    source = find_weights(chosen.backbone, chosen.weights, chosen.weights_licence)
+    if weights and source.digest != weights:
+        raise UserError(
+            f"{where}: the weights of {chosen.backbone} here are others than those that it was trained with; install "
+            f"those, or train its experiment again"
+        )
+    name = digest_of({"embeddings": chosen.model_dump(mode="json"), "weights": source.digest})
+
+    def measured(pictures: Pictures) -> Array:
+        from xray_mining.models.device import enough_memory
+
+        with enough_memory(chosen):
+            embedder = _embedder(name, chosen, means)
+            starts = range(0, len(pictures.values), chosen.batch_size)
+            found = [embedder.vectors(pictures.values[at : at + chosen.batch_size]) for at in starts]
+        # As a set holds them.
+        return np.concatenate(found).astype(np.float32).astype(np.float64)
+
+    return _Numbers(name, measured, source.licence)
+
+
+def _embedder(name: str, options: EmbeddingOptions, means: Means) -> "Embedder":
+    from xray_mining.models.embedding import Embedder
+
+    if name not in means.loaded:
+        means.loaded[name] = Embedder(options)
+    return means.loaded[name]
+
+
+def _weights_file(where: str, name: str, digest: str, means: Means) -> Path:
+    """The file of frozen weights: a model knows its name and digest, not where it lies."""
+    from xray_mining.workspace import digest_of_file
+
+    named = [path for path in means.weights if path.name == Path(name).name and path.is_file()]
+    found = [path for path in named if not digest or digest_of_file(path) == digest]
+    if found:
+        return found[0]
+    what = "is another file than the one it was trained with" if named else "is not found"
+    raise UserError(f"{where}: its weights file {Path(name).name} {what}; name it with --weights FILE")
+
+
+_SETS: dict[str, Callable[[str, Mapping[str, Any], str, Means], _Numbers]] = {
+    "features": _features,
+    "embeddings": _vectors,
+}
+"""What a table's columns are measured by, by the key under which a model file has the options of its sets."""
