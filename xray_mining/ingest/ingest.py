@@ -27,6 +27,7 @@ from xray_mining.ingest.parts import (
     FIRST_TABLE_SHARD,
     ShardCounts,
     accounts_of,
+    counts_by_shard,
     counts_of,
     forget,
     has_parts,
@@ -38,7 +39,8 @@ from xray_mining.ingest.parts import (
     stale,
 )
 from xray_mining.ingest.patient_ids import zero_of_numbered
-from xray_mining.ingest.run import ShardTask, rows_digest, run_table, store_name
+from xray_mining.ingest.run import ShardTask, rows_digest, rows_made_from, run_table, store_name
+from xray_mining.ingest.why_again import why_again, why_rows
 from xray_mining.ingest.workers import run_tasks
 from xray_mining.progress import Bar, progress
 from xray_mining.records.file_events import FileEvents
@@ -55,6 +57,7 @@ _CHANGED = "changed.parquet"
 _ARCHIVE, _ASKED = "archive.json", "asked.json"
 _ABOUT_ZERO = {"keep_zero", "zero_is_none"}
 """Rules that may differ within a domain: they say what 0 is in one archive."""
+_ASKED_AGAIN = "--again asked for it"
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
 
 
@@ -88,7 +91,7 @@ class IngestResult:
     files_now: int
     seconds: float
     notes: tuple[str, ...] = ()
-    """What its owner should know of how the tables were read."""
+    """What its owner should know of how the tables were read, and why shards were read once more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,6 +152,8 @@ def _ingest(
         for place in (workspace.root / "parts" / name, workspace.root / "pixels", private):
             if place.is_dir():
                 sweep(place)
+        made_from = rows_made_from(options, adapter)
+        rows_differ = why_rows((_asked(workspace, name) or {}).get("made_from"), made_from)
         task = ShardTask(
             root=workspace.root,
             archive=name,
@@ -159,15 +164,20 @@ def _ingest(
             shard=0,
             options=options,
             headers_only=request.metadata_only,
-            digest=rows_digest(options, adapter),
+            digest=rows_digest(made_from),
         )
-        _remember(workspace, task)
+        _remember(workspace, task, made_from)
         rows = adapter.rows() if request.metadata_only else None
         if rows is not None:
+            earlier = {number: [each] for number, each in counts_of(workspace, name, "").items()}
             finished = _table_rows(workspace, task, adapter, rows, request.again)
             result = _result(workspace, task, store, finished=finished, listing=None, events={}, adapter=adapter)
             # Where the pictures lie nobody looked, but what the adapter does not read is said.
             result = replace(result, ignored=adapter.ignored())
+            earlier = {each.shard: earlier[each.shard] for each in finished if each.shard in earlier}
+            known = {_ASKED_AGAIN: earlier if request.again else ()}
+            said = why_again(workspace, earlier, task.digest, options.grey, rows=rows_differ, known=known)
+            result = replace(result, notes=(*result.notes, *filter(None, (said,))))
             result = replace(result, shards=result.shards_done, seconds=round(time.monotonic() - clock, 3))
             run = f"{started:%Y%m%dT%H%M%S}-{uuid.uuid4().hex[:8]}"
             _write_run(workspace, run, result, finished, options, started=started)
@@ -192,12 +202,20 @@ def _ingest(
         done = counts_of(workspace, name, any_store, task.digest)
         name_digests(workspace, name, done.values(), PIXEL_DIGEST)
         mine = [done[each] for each in chosen if each in done]
-        to_do = stale(workspace, name, [each.shard for each in mine], store, folder)
-        to_do |= readable_again(workspace, name, mine, folder)
-        to_do |= shards.contest(workspace, name, adapter) & {each.shard for each in mine}
+        because = {
+            _ASKED_AGAIN: set(before) if request.again else set(),
+            "a mask file came, went or changed": stale(workspace, name, [each.shard for each in mine], store, folder),
+            "a file can be read that could not be read then": readable_again(workspace, name, mine, folder),
+            "files and rows of the table claim one another otherwise": shards.contest(workspace, name, adapter)
+            & {each.shard for each in mine},
+        }
+        to_do = set().union(*because.values()) & {each.shard for each in mine}
+        earlier = counts_by_shard(workspace, name)
         outdate(workspace, name, to_do, any_store)
         states = shards.states_of(workspace, name)
         tasks = [_with_states(task, each, states) for each in chosen if each not in done or each in to_do]
+        earlier = {task.shard: earlier.get(task.shard, []) for task in tasks if has_parts(workspace, name, task.shard)}
+        said = why_again(workspace, earlier, task.digest, options.grey, rows=rows_differ, known=because)
         finished = _run(workspace, name, tasks, request.jobs, options)
         _reject_changed(workspace, name, domain)
         if store and workspace.settings.store != store:
@@ -212,7 +230,7 @@ def _ingest(
         if store and options.near_duplicates:
             pairs = near_duplicates.find(workspace, store)
         result = _result(workspace, task, store, finished=finished, listing=listing, events=events, adapter=adapter)
-        result = replace(result, near_duplicates=pairs)
+        result = replace(result, near_duplicates=pairs, notes=(*result.notes, *filter(None, (said,))))
         result = replace(result, shards=len(known), seconds=round(time.monotonic() - clock, 3))
         notes.outputs["store"] = store
         _write_run(workspace, run, result, finished, options, started=started)
@@ -434,13 +452,14 @@ def path_of(workspace: Workspace, name: str) -> Path | None:
         return None
 
 
-def _remember(workspace: Workspace, task: ShardTask) -> None:
+def _remember(workspace: Workspace, task: ShardTask, made_from: Mapping[str, Any]) -> None:
     """Keep how the archive was last asked for, so that `status` can tell what the next run would do anew."""
     asked = {
         "topcode_age": task.options.topcode_age,
         "patient_id_rule": list(task.options.patient_id_rule or ()),
         "mapping": os.fsencode(task.mapping).hex() if task.mapping is not None else "",
         "digest": task.digest,
+        "made_from": dict(made_from),
     }
     path = shards.folder_of(workspace, task.archive) / _ASKED
     if not path.is_file() or json.loads(path.read_text(encoding="utf-8")) != asked:
@@ -459,7 +478,7 @@ def wanted_digest(workspace: Workspace, name: str) -> str | None:
         adapter = adapter_for(folder, workspace.settings.archives[name].adapter, _mapping_in(asked))
         rule = workspace.settings.archives[name].patient_id_rule
         options = IngestOptions.model_validate({"topcode_age": asked["topcode_age"], "patient_id_rule": rule})
-        return rows_digest(options, adapter)
+        return rows_digest(rows_made_from(options, adapter))
     except (OSError, ValueError, KeyError):
         return None
     except UserError:

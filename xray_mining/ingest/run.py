@@ -98,16 +98,27 @@ class ShardTask(Task[ShardCounts]):
         return run_shard(self, report, *kept[which])
 
 
-def rows_digest(options: IngestOptions, adapter: Adapter) -> str:
-    """Digest of all that rows are made from beside the files: options, mapping, tables, the kind of pixel digests.
+def rows_made_from(options: IngestOptions, adapter: Adapter) -> dict[str, Any]:
+    """All that rows are made from beside the files, as JSON: options, mapping, tables, the kind of pixel digests.
 
     Mask files are asked shard by shard (`stale`), so that one that changed costs its own shard only.
     """
-    tables = [digest_of_file(path) if path.is_file() else "" for path in adapter.tables()]
-    made_from = {"topcode_age": options.topcode_age, "adapter": adapter.name, "tables": tables, "ages": _AGE_VERSION}
-    made_from["cells"] = _CELLS_VERSION
-    ids = {"rule": sorted(options.patient_id_rule or ()), "version": _IDS_VERSION}
-    return digest_of(made_from | {"pixel_digest": PIXEL_DIGEST, "ids": ids})
+    return {
+        "topcode_age": options.topcode_age,
+        "adapter": adapter.name,
+        "tables": [digest_of_file(path) if path.is_file() else "" for path in adapter.tables()],
+        "ages": _AGE_VERSION,
+        "cells": _CELLS_VERSION,
+        "pixel_digest": PIXEL_DIGEST,
+        "rule": sorted(options.patient_id_rule or ()),
+        "ids_version": _IDS_VERSION,
+    }
+
+
+def rows_digest(made_from: Mapping[str, Any]) -> str:
+    """Digest of what `rows_made_from` says; a shard of another one is not done."""
+    others = {name: value for name, value in made_from.items() if name not in ("rule", "ids_version")}
+    return digest_of(others | {"ids": {"rule": made_from["rule"], "version": made_from["ids_version"]}})
 
 
 def run_shard(

@@ -130,7 +130,7 @@ class IngestSummary:
     unread_cells: list[UnreadColumn] = field(default_factory=list)
     """Stated cells of tables and headers that became no value."""
     notes: list[str] = field(default_factory=list)
-    """What the owner should know of how the tables were read."""
+    """What the owner should know of how the tables were read, and why shards were read once more."""
 
     def __post_init__(self) -> None:
         if self.seen != self.kept + self.duplicate + self.rejected:
