@@ -47,6 +47,7 @@ def film(seed: int = 0, rows: int = ROWS, columns: int = COLUMNS, top: int = 409
 
 
 FILM = film()
+DARK = film(top=255)
 EIGHT = (FILM >> 4).astype(np.uint8)
 WIDE = film(top=65535)
 SIGNED = FILM.astype(np.int16) - 2048
@@ -318,6 +319,7 @@ CLAIMS: list[Claim] = [
         )
     ),
     right("HighBit", "values at the upper end", lambda: dicom(FILM << 4, HighBit=15)),
+    right("HighBit", "dark values at the upper end", lambda: dicom(DARK << 4, HighBit=15), truth=DARK),
     right("HighBit", "upper end in jpeg-ls", lambda: dicom(FILM << 4, LS, ls(FILM << 4), HighBit=15)),
     over("bits", "HighBit", "15 said, values at the lower end", lambda: dicom(FILM, HighBit=15)),
     over("bits", "HighBit", "15 said, jpeg 2000 of 12", lambda: dicom(FILM, J2K, j2k(FILM), HighBit=15)),
@@ -536,6 +538,13 @@ CLAIMS: list[Claim] = [
     ),
     right(
         "PhotometricInterpretation",
+        "YBR_ICT in jpeg 2000",
+        lambda: dicom(
+            COLOURED, J2K_LOSSY, j2k(COLOURED, 8, mct=True, reversible=False), PhotometricInterpretation="YBR_ICT"
+        ),
+    ),
+    right(
+        "PhotometricInterpretation",
         "YBR_RCT in jpeg 2000",
         lambda: dicom(COLOURED, J2K, j2k(COLOURED, 8, mct=True), PhotometricInterpretation="YBR_RCT"),
     ),
@@ -644,6 +653,13 @@ CLAIMS: list[Claim] = [
         lambda: dicom(EIGHT[:95, :79], raw=EIGHT[:95, :79].tobytes() + b"\0"),
         truth=EIGHT[:95, :79],
     ),
+    over(
+        "bytes_after_end",
+        "PixelData",
+        "four bytes after the end mark of jpeg",
+        lambda: dicom(EIGHT, BASELINE, jpeg(EIGHT) + b"\1\2\3\4"),
+    ),
+    right("PixelData", "one byte after the end mark of jpeg", lambda: dicom(EIGHT, BASELINE, jpeg(EIGHT) + b"\0")),
     over(
         "bytes_after_end", "PixelData", "512 zeros after native", lambda: dicom(FILM, raw=FILM.tobytes() + bytes(512))
     ),
@@ -798,6 +814,16 @@ CLAIMS: list[Claim] = [
         lambda: dicom(FILM, WindowCenter=["30000", "2048"], WindowWidth=["1000", "4096"]),
     ),
     over("window", "WindowWidth", "0", lambda: dicom(FILM, WindowCenter="2048", WindowWidth="0")),
+    over(
+        "window", "WindowCenter WindowWidth", "of one value", lambda: dicom(FILM, WindowCenter="2048", WindowWidth="1")
+    ),
+    over(
+        "bits window",
+        "WindowCenter BitsStored",
+        "of 14 bits said, 16 native",
+        lambda: dicom(WIDE, BitsStored=14, HighBit=13, WindowCenter="8192", WindowWidth="16384"),
+        truth=WIDE,
+    ),
     over("window", "WindowWidth", "negative", lambda: dicom(FILM, WindowCenter="2048", WindowWidth="-4096")),
     over(
         "window",
@@ -1084,6 +1110,16 @@ def test_content_wins_or_the_two_are_named(claim):
         assert agreement(each.grey.picture, FILM if claim.truth is None else claim.truth) > 0.99
         assert {flag for flag in each.flags if flag not in ("low_resolution", "border", "saturated")} == claim.flags
         assert each.grey.inverted == claim.inverted
+
+
+@pytest.mark.parametrize(("syntax", "code"), [(J2K, j2k), (HT, ht)], ids=["jpeg 2000", "htj2k"])
+def test_values_whose_sign_the_stream_does_not_know_are_not_averaged_before_it_is_known(syntax, code):
+    """A large picture is decoded at reduced size; two's complement would be torn where it passes zero."""
+    large = film(rows=8 * ROWS, columns=8 * COLUMNS).astype(np.int16) - 2048
+    wrapped = (large & 0xFFF).astype(np.uint16)
+    [signed] = frames_of(dicom(large, syntax, code(wrapped)))
+    [native] = frames_of(dicom(large))
+    assert np.abs(signed.grey.picture.astype(int) - native.grey.picture.astype(int)).max() <= 1
 
 
 def test_every_element_that_the_reader_asks_for_is_listed():
