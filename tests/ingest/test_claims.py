@@ -540,7 +540,10 @@ CLAIMS: list[Claim] = [
         "PhotometricInterpretation",
         "YBR_ICT in jpeg 2000",
         lambda: dicom(
-            COLOURED, J2K_LOSSY, j2k(COLOURED, 8, mct=True, reversible=False), PhotometricInterpretation="YBR_ICT"
+            COLOURED,
+            J2K_LOSSY,
+            j2k(COLOURED, 8, mct=True, reversible=False, codecformat="jp2"),
+            PhotometricInterpretation="YBR_ICT",
         ),
     ),
     right(
