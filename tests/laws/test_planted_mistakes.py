@@ -6,8 +6,10 @@ import numpy as np
 import polars as pl
 import pytest
 
+from xray_mining.archive.radiograph import Header, Unread
 from xray_mining.evaluation.choice import OperatingPoint
 from xray_mining.evaluation.gather import _aligned, _validation
+from xray_mining.ingest.run import _Work
 from xray_mining.models.ensemble import combine
 from xray_mining.models.experiment import _Task
 from xray_mining.models.fit import Fit, Fitted
@@ -133,3 +135,15 @@ def test_the_smallest_permutation_p_is_one_draw_of_all():
     sums = [np.stack([np.ones(60), each], axis=1) for each in (first, second)]
     p = permutation_p(*sums, lambda s: (s[..., 1] / s[..., 0])[..., None], draws=99)
     assert p[0] == pytest.approx(1 / 100)
+
+
+def test_two_unread_cells_of_one_kind_count_twice():
+    work = SimpleNamespace(unread_cells=[], task=SimpleNamespace(archive="a", adapter="generic", shard=3))
+    row = dict.fromkeys(("age_years", "patient_sex", "laterality", "manufacturer_model_name", "licence"))
+    row |= {"position": 7, "quality_flags": [], "age_raw": None}
+    header = Header(unread=(Unread("score", "bound"), Unread("score", "bound"), Unread("score", "not_a_number")))
+    _Work._count_unread(work, header, row)
+    assert [(each["name"], each["reason"], each["cells"]) for each in work.unread_cells] == [
+        ("score", "bound", 2),
+        ("score", "not_a_number", 1),
+    ]
