@@ -9,7 +9,7 @@ import pytest
 from xray_mining.archive.radiograph import Header, Unread
 from xray_mining.evaluation.choice import OperatingPoint
 from xray_mining.evaluation.gather import _aligned, _validation
-from xray_mining.ingest.run import _Work
+from xray_mining.ingest.run import _Work, unread_of
 from xray_mining.models.ensemble import combine
 from xray_mining.models.experiment import _Task
 from xray_mining.models.fit import Fit, Fitted
@@ -137,12 +137,33 @@ def test_the_smallest_permutation_p_is_one_draw_of_all():
     assert p[0] == pytest.approx(1 / 100)
 
 
+NO_VALUES = dict.fromkeys(("age_years", "age_raw", "patient_sex", "laterality", "manufacturer_model_name", "licence"))
+NO_VALUES |= {"position": 7, "quality_flags": []}
+
+
+@pytest.mark.parametrize(
+    ("stated", "row", "wanted"),
+    [
+        ({"birth_date": "spring"}, {}, ("birth_date", "not_a_date")),
+        ({"study_date": "2015-13-45"}, {}, ("study_date", "impossible_date")),
+        ({"age_text": "old"}, {}, ("age", "not_an_age")),
+        ({"age_text": "<5"}, {"quality_flags": ["bounded_age"], "age_raw": "<5"}, ("age", "bound")),
+        ({"age_text": "411Y"}, {"age_raw": "411Y"}, ("age", "impossible_age")),
+        ({"sex": "boy-ish"}, {}, ("sex", "unknown_word")),
+        ({"laterality": "both?"}, {}, ("laterality", "unknown_word")),
+        ({"age_text": "411Y"}, {"age_years": 41.0}, None),
+        ({"birth_date": "NA", "age_text": "nan", "laterality": "None"}, {}, None),
+    ],
+)
+def test_what_a_header_states_and_no_column_has_is_counted_with_its_reason(stated, row, wanted):
+    found = unread_of(Header(**stated), NO_VALUES | row)
+    assert found == ([] if wanted is None else [Unread(*wanted)])
+
+
 def test_two_unread_cells_of_one_kind_count_twice():
     work = SimpleNamespace(unread_cells=[], task=SimpleNamespace(archive="a", adapter="generic", shard=3))
-    row = dict.fromkeys(("age_years", "patient_sex", "laterality", "manufacturer_model_name", "licence"))
-    row |= {"position": 7, "quality_flags": [], "age_raw": None}
     header = Header(unread=(Unread("score", "bound"), Unread("score", "bound"), Unread("score", "not_a_number")))
-    _Work._count_unread(work, header, row)
+    _Work._count_unread(work, header, NO_VALUES)
     assert [(each["name"], each["reason"], each["cells"]) for each in work.unread_cells] == [
         ("score", "bound", 2),
         ("score", "not_a_number", 1),
