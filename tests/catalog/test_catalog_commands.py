@@ -8,6 +8,7 @@ import polars as pl
 import pytest
 from typer.testing import CliRunner
 
+from xray_mining.catalog import tables
 from xray_mining.catalog.describe import data_dictionary
 from xray_mining.cli import catalog as _commands  # noqa: F401  registers them
 from xray_mining.cli.app import app
@@ -75,6 +76,38 @@ def test_queries_come_out_in_every_format(call, population, tmp_path):
     call("sql", query, "--format", "parquet", "--out", str(out))
     assert pl.read_parquet(out).height == 3
     assert isinstance(call("sql", query, "--format", "csw").exception, UserError)
+
+
+def test_the_name_of_the_file_says_the_format(call, population, tmp_path):
+    query = "select image_key, age_years from images order by image_key limit 3"
+    for name, read in (("a.csv", pl.read_csv), ("b.parquet", pl.read_parquet), ("c.JSON", pl.read_json)):
+        said = call("sql", query, "--out", str(tmp_path / name)).stdout
+        assert read(tmp_path / name).shape == (3, 2)
+        assert said == f"{tmp_path / name}: 3 rows, {name[2:].lower()}\n"
+    call("sql", query, "--out", str(tmp_path / "rows.txt"))
+    assert (tmp_path / "rows.txt").read_text(encoding="utf-8").startswith("┌")
+    refused = call("sql", query, "--out", str(tmp_path / "d.csv"), "--format", "parquet").exception
+    assert str(refused).endswith("d.csv: its name says csv, and --format says parquet; change one of the two")
+    assert not (tmp_path / "d.csv").exists()
+
+
+@pytest.mark.parametrize("width", [60, 120, 200])
+def test_a_table_is_as_wide_as_the_terminal_and_cuts_no_sentence(width):
+    sentence = "what it means, in more words than fit, " * 9
+    text = tables._for_people(pl.DataFrame({"column": ["a", "b"], "meaning": ["short", sentence]}), width)
+    assert max(map(len, text.splitlines())) <= width
+    assert sum(text.count(word) for word in ("means,", "than")) == 18
+    lines = tables._for_people(pl.DataFrame({"meaning": [sentence]}), None).splitlines()
+    assert sentence in lines[-2]
+
+
+def test_a_row_of_too_many_columns_is_written_below_itself():
+    rows = pl.DataFrame({f"column_{each}": range(20) for each in range(44)})
+    text = tables._for_people(rows, 120)
+    assert text.splitlines()[:2] == ["column_0   0", "column_1   0"]
+    assert text.count("column_43") == 5
+    assert text.endswith("20 rows, of which 5 are shown; --format csv gives all\n")
+    assert tables._for_people(rows, None).startswith("┌")
 
 
 def test_parameters_are_bound(call, population):

@@ -19,6 +19,8 @@ _ASKS = re.compile(r"(show|describe|desc|summarize)\b\s*(.*)", re.IGNORECASE | r
 _TABLES = re.compile(r"(all\s+)?(tables|views)", re.IGNORECASE)
 _TABLE = re.compile(r"""(?:table\s+|columns\s+(?:from|in)\s+)?("[^"]*"|'[^']*'|[^\s"'();]+)""", re.IGNORECASE)
 _QUERY = re.compile(r"[\s(]*(select|with|from)\b", re.IGNORECASE)
+# The databases of the files hold the same tables once more.
+_VISIBLE = "database_name in ('memory', 'temp')"
 # Tables that merge makes of others.
 _MADE = {"near_duplicate_groups": "one image of a group of near-duplicates"}
 
@@ -51,7 +53,11 @@ def table_list(con: duckdb.DuckDBPyConnection, tables: set[str]) -> pl.DataFrame
     words = {record.table: record.question for record in ALL} | _MADE
     for name, path in queries(asset("sql/schema")).items():
         words[name] = read_header(path.read_text(encoding="utf-8"), path.name).one_row
-    kinds = dict(con.execute("select table_name, count(*) from duckdb_columns() group by table_name").fetchall())
+    kinds = dict(
+        con.execute(
+            f"select table_name, count(*) from duckdb_columns() where {_VISIBLE} group by table_name"
+        ).fetchall()
+    )
     order = [*words, *sorted(tables - set(words))]
     rows = [(name, kinds.get(name), words.get(name, "")) for name in order if name in tables]
     return pl.DataFrame(rows, schema={"table": pl.String, "columns": pl.Int64, "one_row": pl.String}, orient="row")
@@ -62,8 +68,8 @@ def column_list(con: duckdb.DuckDBPyConnection, table: str, where: str, tables: 
     if table.lower() not in tables:
         raise unknown_name(f"{where}, tables", table[:80], tables)
     found = con.execute(
-        "select column_name, data_type from duckdb_columns() where table_name = ? and database_name in "
-        "('memory', 'temp') order by column_index",
+        f"select column_name, data_type from duckdb_columns() where table_name = ? and {_VISIBLE} "
+        "order by column_index",
         [table.lower()],
     ).fetchall()
     return _in_words(found, [table.lower()])

@@ -1,23 +1,40 @@
 """Rows of a query on standard output or in a file: a table for people, CSV, JSON or Parquet for programs."""
 
+import shutil
 import sys
 from io import BytesIO
 from pathlib import Path
 
 import polars as pl
 
-from xray_mining.errors import unknown_name
+from xray_mining.errors import UserError, unknown_name
 from xray_mining.workspace import write_atomically
 
 FORMATS = ("table", "csv", "json", "parquet")
 TABLE_ROWS = 50
+"""Rows of a table for people; of one that is written below each other, RECORD_ROWS."""
+RECORD_ROWS = 5
+_NARROW = 12
+"""Characters below which a wrapped column cannot be read."""
+_TEXT = 600
+"""Characters of a cell that a table for people has; the longest meaning of a column fits."""
+_SUFFIXES = {".csv": "csv", ".json": "json", ".parquet": "parquet"}
+
+
+def format_of(output: str, out: Path | None) -> str:
+    """What `--format` asks for; without one, what the file's name says, and a table where it says none."""
+    if output and output not in FORMATS:
+        raise unknown_name("--format", output, FORMATS)
+    by_name = _SUFFIXES.get(out.suffix.lower(), "") if out is not None else ""
+    if output and by_name and output != by_name:
+        raise UserError(f"--out {out}: its name says {by_name}, and --format says {output}; change one of the two")
+    return output or by_name or "table"
 
 
 def write_rows(rows: pl.DataFrame, output: str, out: Path | None = None) -> None:
     """Write `rows` in one of FORMATS to `out`, or to standard output."""
-    if output not in FORMATS:
-        raise unknown_name("--format", output, FORMATS)
-    content = _encoded(rows, output)
+    width = shutil.get_terminal_size().columns if out is None and sys.stdout.isatty() else None
+    content = _encoded(rows, output, width)
     if out is not None:
         with write_atomically(out) as scratch:
             scratch.write_bytes(content)
@@ -26,15 +43,9 @@ def write_rows(rows: pl.DataFrame, output: str, out: Path | None = None) -> None
         sys.stdout.flush()
 
 
-def _encoded(rows: pl.DataFrame, output: str) -> bytes:
+def _encoded(rows: pl.DataFrame, output: str, width: int | None) -> bytes:
     if output == "table":
-        with pl.Config(
-            tbl_rows=TABLE_ROWS, tbl_cols=-1, fmt_str_lengths=60, tbl_hide_dataframe_shape=True, tbl_width_chars=-1
-        ):
-            text = str(rows) + "\n"
-        if rows.height > TABLE_ROWS:
-            text += f"{rows.height:,} rows, of which {TABLE_ROWS} are shown; --format csv gives all\n"
-        return text.encode()
+        return _for_people(rows, width).encode()
     if output == "json":
         return (rows.write_json() + "\n").encode()
     buffer = BytesIO()
@@ -44,3 +55,31 @@ def _encoded(rows: pl.DataFrame, output: str) -> bytes:
     else:
         rows.write_parquet(buffer, compression="zstd")
     return buffer.getvalue()
+
+
+def _for_people(rows: pl.DataFrame, width: int | None) -> str:
+    """A table no wider than the terminal; where its columns would be too narrow to read, name and value in lines.
+
+    Without a terminal a row is one line, however long.
+    """
+    narrow = width is not None and rows.width * _NARROW > width
+    shown = min(rows.height, RECORD_ROWS if narrow else TABLE_ROWS)
+    if narrow:
+        text = "\n".join(_record(row) for row in rows.head(shown).iter_rows(named=True))
+    else:
+        with pl.Config(
+            tbl_rows=TABLE_ROWS,
+            tbl_cols=-1,
+            fmt_str_lengths=_TEXT,
+            tbl_hide_dataframe_shape=True,
+            tbl_width_chars=width or -1,
+        ):
+            text = str(rows) + "\n"
+    if rows.height > shown:
+        text += f"{rows.height:,} rows, of which {shown} are shown; --format csv gives all\n"
+    return text
+
+
+def _record(row: dict[str, object]) -> str:
+    longest = max(map(len, row))
+    return "".join(f"{name:<{longest}}  {'null' if value is None else value}\n" for name, value in row.items())

@@ -51,7 +51,10 @@ def sql(
         bool, typer.Option("--tables", help="list the tables; with a table's name in place of the query, its columns")
     ] = False,
     param: ParameterOption = None,
-    output: Annotated[str, typer.Option("--format", help="table, csv, json or parquet")] = "table",
+    output: Annotated[
+        str,
+        typer.Option("--format", help="table, csv, json or parquet (default: as --out is named, else table)"),
+    ] = "",
     out: Annotated[
         Path | None, typer.Option("--out", metavar="FILE", help="write to this file (default: print)")
     ] = None,
@@ -64,15 +67,18 @@ def sql(
     """
     from xray_mining.catalog.query import sql as run_query
     from xray_mining.catalog.query import tables as list_tables
-    from xray_mining.catalog.tables import write_rows
+    from xray_mining.catalog.tables import format_of, write_rows
     from xray_mining.errors import UserError
     from xray_mining.workspace import Workspace
 
     if not query and not tables:
         raise UserError("sql: write one SELECT, or name an SQL file; `xray-mining sql --tables` lists what there is")
+    form = format_of("json" if as_json else output, out)
     opened = Workspace.open(workspace)
     rows = list_tables(opened, query) if tables else run_query(opened, query, _parameters(param), seconds)
-    write_rows(rows, "json" if as_json else output, out)
+    write_rows(rows, form, out)
+    if out is not None:
+        typer.echo(f"{out}: {rows.height:,} rows, {form}")
 
 
 @app.command()
