@@ -129,6 +129,29 @@ def test_a_second_run_does_nothing_and_a_changed_option_only_its_own_part(whole,
     assert would == ["train/noise_logistic", "evaluate", "report"]
 
 
+def test_a_copy_of_the_study_folder_has_nothing_to_do(whole, call, archive, study_file, tmp_path):
+    workspace, _ = whole
+    home, elsewhere = tmp_path / "Kopie der Größe 1", tmp_path / "elsewhere"
+    home.mkdir()
+    elsewhere.mkdir()
+    study = yaml.safe_load(study_file.read_text())
+    # Another way to say the same path: it lies beside the copy.
+    study["cohorts"]["permuted"]["query"] = "permuted_age.sql"
+    (home / "mini.yaml").write_text(yaml.safe_dump(study))
+    shutil.copy(study_file.with_name("permuted_age.sql"), home)
+
+    def planned():
+        words = ("run", home / "mini.yaml", "--archive", archive, "--workspace", workspace, "--dry-run")
+        plan = call(*words, cwd=elsewhere)
+        assert plan.returncode == 0, plan.stderr
+        return [line.split()[-1] for line in plan.stdout.splitlines() if line.startswith("would do")]
+
+    assert planned() == []
+    with (home / "permuted_age.sql").open("a") as file:
+        file.write("-- edited\n")
+    assert planned()[0] == "cohort/permuted"
+
+
 def test_a_lost_page_is_laid_out_again(whole, call, archive, study_file):
     workspace, _ = whole
     page = workspace / "reports/mini.html"

@@ -105,7 +105,7 @@ def test_other_weights_in_the_same_file_and_other_cohort_options_are_seen(writte
     assert steps(path) == first
     file.write_bytes(b"other")
     other = steps(path)
-    assert {name for name in first if first[name] != other[name]} == {"embed/vectors.all"}
+    assert {name for name in first if first[name] != other[name]} == {"embed/vectors.all", "evaluate"}
     changed = steps(
         written(embeddings={"vectors": {"weights": str(file)}}, cohorts={"all": {"query": "frontal_aged", "folds": 4}})
     )

@@ -1,12 +1,18 @@
 """What a study may say about a cohort."""
 
+from typing import Annotated
+
 from pydantic import BaseModel, Field
+
+from xray_mining.stated_files import StatedFile
 
 
 class CohortOptions(BaseModel, extra="forbid", frozen=True):
     """One cohort of a study."""
 
-    query: str = Field(description="name of a file in sql/cohorts, or the path of one")
+    query: Annotated[str, StatedFile((".sql",), "sql/cohorts")] = Field(
+        description="name of a file in sql/cohorts, or the path of one"
+    )
     parameters: dict[str, str | int | float | bool | list[str] | list[int]] = Field(
         default={}, description="values for the parameters that the file's header declares"
     )

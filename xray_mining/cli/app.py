@@ -2,6 +2,7 @@
 
 import os
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NoReturn
 
@@ -66,6 +67,12 @@ def finish(summary: "Summary", as_json: bool = False) -> None:
     from xray_mining.progress import say
 
     say(summary, as_json)
+
+
+def say_notes(notes: Iterable[str]) -> None:
+    """Say on standard error what its owner should know of a study file before the work begins."""
+    for each in notes:
+        print(f"xray-mining: note: {each}", file=sys.stderr)
 
 
 ORDER_OF_USE = (
@@ -134,4 +141,4 @@ def _stop(sentence: str, status: int) -> NoReturn:
     sys.exit(status)
 
 
-__all__ = ["JsonOption", "WorkspaceOption", "app", "finish", "run"]
+__all__ = ["JsonOption", "WorkspaceOption", "app", "finish", "run", "say_notes"]

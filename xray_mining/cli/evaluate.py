@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from xray_mining.cli.app import JsonOption, WorkspaceOption, app, finish
+from xray_mining.cli.app import JsonOption, WorkspaceOption, app, finish, say_notes
 
 if TYPE_CHECKING:
     from xray_mining.evaluation.evaluate import EvaluateSummary
@@ -54,6 +54,7 @@ def _evaluate(name: str, root: Path) -> "EvaluateSummary":
         if not told:
             return evaluate(workspace, name)
         study = checked(Study, told, f"evaluations/{name}/provenance.json")
+    say_notes(study.notes)
     return evaluate(
         workspace,
         study.study,

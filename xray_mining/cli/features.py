@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from xray_mining.cli.app import JsonOption, WorkspaceOption, app, finish
+from xray_mining.cli.app import JsonOption, WorkspaceOption, app, finish, say_notes
 
 CohortArgument = Annotated[str, typer.Argument(help="name of a frozen cohort, or STUDY/KEY of a study's")]
 StudyOption = Annotated[
@@ -72,10 +72,16 @@ def _opened(workspace: Path, cohort: str, study: str, key: str, kind: str):  # n
 
     place = Workspace.open(workspace)
     frozen = FrozenCohort.load(place, cohort.replace("/", "-"))
-    sets = dict(getattr(find_study(study, place), kind)) if study else {}
+    read = find_study(study, place) if study else None
+    sets = dict(getattr(read, kind)) if read else {}
     if key and key not in sets:
         raise unknown_name(f"study {study or '(none given)'}, {kind}", key, sets)
-    return place, frozen, {key: sets[key]} if key else sets
+    wanted = {key: sets[key]} if key else sets
+    if read:
+        say_notes(read.notes)
+        for each in wanted:
+            read.refuse_missing(f"{kind}.{each}")
+    return place, frozen, wanted
 
 
 def _range(text: str) -> tuple[int, int] | None:

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from xray_mining.cli.app import JsonOption, WorkspaceOption, app, finish
+from xray_mining.cli.app import JsonOption, WorkspaceOption, app, finish, say_notes
 
 
 @app.command()
@@ -39,9 +39,11 @@ def run(
     from xray_mining.workspace import Workspace
 
     read = read_study(study)
+    say_notes(read.notes)
     state = archive_state(archive)
     place = Workspace.create(workspace)
-    source = study if not Path(study).suffix else str(Path(study).resolve())
+    # Not resolved: what lies beside a link to a study file is beside it for every job, too.
+    source = study if not Path(study).suffix else str(Path(study).absolute())
     where = archive.resolve() if archive else None
     summary = conduct(
         read,

@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from xray_mining.cli.app import JsonOption, WorkspaceOption, app, finish
+from xray_mining.cli.app import JsonOption, WorkspaceOption, app, finish, say_notes
 
 
 @app.command()
@@ -27,7 +27,10 @@ def train(
     study, name = _parted(experiment)
     place = Workspace.open(workspace)
     read = find_study(study, place)
+    say_notes(read.notes)
     names = [name] if name else experiment_order(read.experiments)
+    for each in names:
+        read.refuse_missing_of(each)
     done = [run(place, read, each) for each in names]
     # Other programs read the tables' file as it is.
     merge(place)

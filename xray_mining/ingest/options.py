@@ -1,8 +1,10 @@
 """What a study or a command may say about reading an archive."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, Field
+
+from xray_mining.stated_files import StatedFile
 
 PatientIdRule = Literal[
     "ignore_issuer",
@@ -34,7 +36,7 @@ class IngestOptions(BaseModel, extra="forbid", frozen=True):
         None, description="which ways to write a patient id are one; left out: as the archive was read before, or none"
     )
     adapter: str | None = Field(None, description="name of the adapter; recognised by the folder's layout if left out")
-    mapping: str | None = Field(
+    mapping: Annotated[str | None, StatedFile((".yaml", ".yml"), "pipelines/mappings")] = Field(
         None, description="YAML file that says what a table's columns mean, or the name of one that ships"
     )
     near_duplicates: bool = Field(True, description="search all archives of the workspace for near-duplicates")

@@ -4,6 +4,7 @@ import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from shlex import quote
 from typing import TYPE_CHECKING, Any, Literal
 
 from xray_mining.errors import CheckFailed, UserError
@@ -50,7 +51,10 @@ def standing(task: "_Task") -> Standing:
                 differs = list(_differences(task.workspace, notes, now)) or [_EARLIER]
         differs += _fits_that_differ(task)
     except UserError as error:
-        return Standing(task.name, where, "unchecked", f"{task.name}: its options cannot be checked: {error}")
+        # The page prints it, and a file's folders are nobody's business.
+        query = task.study.cohorts[task.options.cohort].query
+        said = str(error).replace(query, Path(query).name)
+        return Standing(task.name, where, "unchecked", f"{task.name}: its options cannot be checked: {said}")
     if not differs:
         return Standing(task.name, where, "fresh")
     named = "; ".join(differs[:_SHOWN]) + (f"; and {len(differs) - _SHOWN} more" if len(differs) > _SHOWN else "")
@@ -65,7 +69,7 @@ def refuse_other_cohort(cohort: "FrozenCohort", options: "CohortOptions", key: s
     if differs:
         raise CheckFailed(
             f"cohort {cohort.name}: is not the one of today's study file ({'; '.join(differs[:_SHOWN])}); freeze it "
-            f"again with `xray-mining cohort {options.query} --as {cohort.name}` or `xray-mining run`"
+            f"again with `xray-mining cohort {quote(options.query)} --as {cohort.name}` or `xray-mining run`"
         )
 
 

@@ -1,9 +1,13 @@
 """What a study may say about an experiment; read without torch."""
 
-from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, Field
+
+from xray_mining.models.weights import SUFFIXES
+from xray_mining.stated_files import StatedFile, placeless
+
+WeightsFile = Annotated[str, StatedFile(SUFFIXES)]
 
 
 class Options(BaseModel, extra="forbid", frozen=True):
@@ -55,7 +59,7 @@ class NetworkOptions(Options):
 
     model: Literal["network"]
     backbone: str = Field(description="a timm name, or 'googlenet'")
-    weights: str = Field("none", description="'none', 'timm', 'package', or a file with a state dict")
+    weights: WeightsFile = Field("none", description="'none', 'timm', 'package', or a file with a state dict")
     weights_licence: str = Field("", description="licence of a weights file; known for 'package' and 'timm'")
     side_px: int = Field(224, ge=32, le=2048)
     epochs: int = Field(20, ge=1)
@@ -109,7 +113,7 @@ class EmbeddingOptions(BaseModel, extra="forbid", frozen=True):
     """Vectors of a network that is not trained here."""
 
     backbone: str = Field("tf_efficientnet_lite0", description="a timm name, or 'googlenet'")
-    weights: str = Field("package", description="'none', 'timm', 'package', or a file with a state dict")
+    weights: WeightsFile = Field("package", description="'none', 'timm', 'package', or a file with a state dict")
     weights_licence: str = Field("", description="licence of a weights file; known for 'package' and 'timm'")
     side_px: int = Field(320, ge=32, le=2048)
     stages: list[int] = Field(default=[-1], description="feature stages that are pooled, counted from the last: -1")
@@ -135,7 +139,4 @@ class DesignOptions(BaseModel, extra="forbid", frozen=True):
 
 def shown_options(options: BaseModel) -> dict[str, Any]:
     """Options as they may be written down: a weights file is known by its name and its digest, not by where it lies."""
-    shown = options.model_dump(mode="json")
-    if "weights" in shown:
-        shown["weights"] = Path(shown["weights"]).name
-    return shown
+    return placeless(options)

@@ -99,6 +99,7 @@ def conduct(
 
     `study_file` is the name or path the study was read from; `archive_state` what a walk over the archive found.
     """
+    study.refuse_missing()
     refuse_unknown_names(study)
     steps = plan(study, archive_state.digest)
     private = workspace.private

@@ -14,14 +14,14 @@ def find_study(name_or_path: str, workspace: Workspace) -> Study:
     """A study by the path of its YAML file, by the name under which it was run in this workspace, or a shipped one."""
     if Path(name_or_path).suffix in (".yaml", ".yml"):
         return read_study(name_or_path)
-    source = _file_run(name_or_path, workspace)
+    source, folder = _file_run(name_or_path, workspace)
     if not source:
         return read_study(name_or_path)
     if Path(source).suffix and not Path(source).is_file():
         raise UserError(
             f"study {name_or_path}: its file {source}, by which it was run, is no longer there; name its file"
         )
-    return read_study(source)
+    return read_study(source, [Path(folder), Path.cwd()] if folder else [])
 
 
 def refuse_old_evaluation(study: str, workspace: Workspace) -> None:
@@ -74,10 +74,11 @@ def _standings(study: str, workspace: Workspace) -> tuple[Standing, ...]:
         return ()
 
 
-def _file_run(study: str, workspace: Workspace) -> str:
-    """The name or path by which `run` was given the study of this name; empty where it was not run here."""
+def _file_run(study: str, workspace: Workspace) -> tuple[str, str]:
+    """The name or path by which `run` was given the study of this name, and in which folder; empty if not run here."""
     told = workspace.root.with_name(f"{workspace.root.name}.private") / "snakemake" / study / "config.json"
     try:
-        return str(json.loads(told.read_text(encoding="utf-8"))["study"])
-    except (OSError, ValueError, KeyError, TypeError):
-        return ""
+        asked = json.loads(told.read_text(encoding="utf-8"))
+        return str(asked["study"]), str(asked.get("cwd", ""))
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return "", ""

@@ -1,6 +1,6 @@
 """The study file: one YAML that composes the rooms' options."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from pydantic import BaseModel, Field, PrivateAttr, model_validator
@@ -18,6 +18,7 @@ from xray_mining.models.options import (
     NetworkOptions,
 )
 from xray_mining.models.weights import missing_package
+from xray_mining.stated_files import contents, find_files, placeless
 from xray_mining.workspace import asset, digest_of, read_yaml
 
 _NAME = r"^[a-z][a-z0-9_]*$"
@@ -47,6 +48,8 @@ class Study(BaseModel, extra="forbid", frozen=True):
     evaluation: EvaluationOptions = EvaluationOptions()
     statements: Statements = Statements()
     _absent: dict[str, str] = PrivateAttr({})
+    _missing: dict[str, str] = PrivateAttr({})
+    _notes: tuple[str, ...] = PrivateAttr(())
 
     @model_validator(mode="after")
     def _names_are_known(self) -> "Study":
@@ -60,13 +63,33 @@ class Study(BaseModel, extra="forbid", frozen=True):
 
     @property
     def digest(self) -> str:
-        """Digest of everything the study file says."""
-        return digest_of(self.model_dump(mode="json"))
+        """Digest of everything the study file says and of what is in its files, wherever they lie."""
+        told = placeless(self)
+        files = contents(self)
+        return digest_of([told, files] if files else told)
 
     @property
     def absent(self) -> dict[str, str]:
         """Experiments that were taken out because a package with weights is not installed, each with the reason."""
         return self._absent
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """Sentences on files of its own that may be another one than was meant."""
+        return self._notes
+
+    def refuse_missing(self, *sections: str) -> None:
+        """UserError for the first file that is nowhere, of these sections (as experiments.NAME), or of all of them."""
+        for key, sentence in self._missing.items():
+            if not sections or key.startswith(tuple(f"{each}." for each in sections)):
+                raise UserError(sentence)
+
+    def refuse_missing_of(self, experiment: str) -> None:
+        """The same for all that an experiment is made from; nothing for a name that is none of its experiments."""
+        options = self.experiments.get(experiment)
+        if options is not None:
+            sets = [f"embeddings.{key}" for key in getattr(options, "embeddings", [])]
+            self.refuse_missing(f"experiments.{experiment}", f"cohorts.{options.cohort}", *sets)
 
     def said(self) -> dict[str, str]:
         """What its authors state, and which rows are absent and why."""
@@ -121,8 +144,12 @@ def _known(where: str, names: list[str], known: Iterable[str]) -> None:
             raise ValueError(str(unknown_name(where, name, known)))
 
 
-def read_study(name_or_path: str) -> Study:
-    """A study by the name of one that ships, or by the path of its YAML file."""
+def read_study(name_or_path: str, folders: Sequence[Path] = ()) -> Study:
+    """A study by the name of one that ships, or by the path of its YAML file.
+
+    Paths in it are looked for beside it first, then in `folders`, which are the current folder where none is given. One
+    that is found nowhere is refused by those who need it: see `Study.refuse_missing`.
+    """
     path = Path(name_or_path)
     if path.suffix not in (".yaml", ".yml"):
         shipped = asset("pipelines/studies")
@@ -132,4 +159,8 @@ def read_study(name_or_path: str) -> Study:
         path = known[name_or_path]
     if not path.is_file():
         raise UserError(f"{path}: is not there; name a study file, or one that ships (see pipelines/studies)")
-    return read_yaml(Study, path).that_can_run()
+    # A link to a study file may lie beside its other files, or lead to where they are.
+    beside = dict.fromkeys((path.absolute().parent, path.resolve().parent))
+    study, search = find_files(read_yaml(Study, path), [*beside, *(folders or [Path.cwd()])])
+    study._missing, study._notes = search.missing, search.notes
+    return study.that_can_run()

@@ -51,7 +51,7 @@ def perform(told: Path, name: str, jobs: int) -> None:
     The summary holds digests and no times, so that a step which gave the same again makes no later step run.
     """
     given = json.loads(told.read_text(encoding="utf-8"))
-    study = read_study(given["study"])
+    study = read_study(given["study"], [Path(given["cwd"])])
     workspace = Workspace.open(Path(given["workspace"]))
     job = Job(Path(given["archive"]) if given["archive"] else None, given["name"], jobs)
     step = {each.name: each for each in plan(study)}.get(name)

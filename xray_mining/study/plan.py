@@ -13,8 +13,9 @@ from xray_mining.errors import UserError, unknown_name
 from xray_mining.evaluation.options import RULES
 from xray_mining.models.options import EmbeddingOptions, ExperimentOptions, FrozenOptions, NetworkOptions
 from xray_mining.records.cohort import FROZEN_FORMAT, Target
+from xray_mining.stated_files import contents, placeless, text_of
 from xray_mining.study.options import Study
-from xray_mining.workspace import asset, digest_of, digest_of_file, read_text, versions
+from xray_mining.workspace import digest_of, versions
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,13 +43,13 @@ def plan(study: Study, archive_state: str = "") -> tuple[Step, ...]:
     made_by = dict(versions())
 
     def digest(*values: object) -> str:
-        told = [each.model_dump(mode="json") if isinstance(each, BaseModel) else each for each in values]
+        told = [placeless(each) if isinstance(each, BaseModel) else each for each in values]
         return digest_of([told, made_by])
 
-    mapping = _text_of(study.ingest.mapping or "", "pipelines/mappings", ".yaml")
+    mapping = text_of(study.ingest, "mapping")
     steps = [Step("ingest", "ingest", (), (), digest(study.ingest, archive_state, mapping), threads=2)]
     for key, cohort in study.cohorts.items():
-        text = _text_of(cohort.query, "sql/cohorts", ".sql")
+        text = text_of(cohort, "query")
         steps.append(Step(f"cohort/{key}", "cohort", (key,), ("ingest",), digest(cohort, text, FROZEN_FORMAT)))
     trains = []
     for name, experiment in study.experiments.items():
@@ -59,10 +60,10 @@ def plan(study: Study, archive_state: str = "") -> tuple[Step, ...]:
                 after.append(step)
                 if step not in {each.name for each in steps}:
                     need = (f"cohort/{experiment.cohort}",)
-                    told = digest(sets[key], _weights_of(sets[key]))
+                    told = digest(sets[key], contents(sets[key]).get("weights", ""))
                     steps.append(Step(step, kind, (key, experiment.cohort), need, told, threads=2))
         after += [f"train/{member}" for member in getattr(experiment, "members", [])]
-        told = digest(experiment, study.design, _weights_of(experiment))
+        told = digest(experiment, study.design, contents(experiment).get("weights", ""))
         trains.append(Step(f"train/{name}", "train", (name,), tuple(after), told, threads=_threads(experiment)))
     # The nulls that every cohort and target gets by itself are small: one job fits all five, where five would spend
     # their time on starting.
@@ -161,17 +162,5 @@ def _own(module: str) -> tuple[Path, ...]:
     return (Path(models.__file__).with_name(f"{module}.py"),)
 
 
-def _weights_of(options: object) -> str:
-    """Digest of the file that holds an experiment's or an embedding's weights; empty where they are no file."""
-    path = Path(getattr(options, "weights", ""))
-    return digest_of_file(path) if path.suffix and path.is_file() else ""
-
-
 def _threads(experiment: ExperimentOptions) -> int:
     return 2 if experiment.model in ("network", "boosting") else 1
-
-
-def _text_of(name: str, folder: str, suffix: str) -> str:
-    """The text of a file named by path or of one that ships, so that an edit makes its step run again; else empty."""
-    path = Path(name) if name.endswith(suffix) else asset(folder) / f"{name}{suffix}"
-    return read_text(path) if path.is_file() else ""

@@ -1,0 +1,192 @@
+"""Files that a study states by their paths: where they are looked for, and how they are told without their place."""
+
+import filecmp
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+from pydantic import BaseModel
+
+from xray_mining.workspace import asset, digest_of_file, read_text
+
+Options = TypeVar("Options", bound=BaseModel)
+
+
+@dataclass(frozen=True, slots=True)
+class StatedFile:
+    """Marks an option that may hold a file's path: `Annotated[str, StatedFile((".sql",), "sql/cohorts")]`."""
+
+    suffixes: tuple[str, ...]
+    """A value with one of these is a path; any other is a word, or the name of a file that ships."""
+    shipped: str = ""
+    """Folder of the files that ship, which are named without their suffix; empty where none does."""
+
+    def is_path(self, value: str) -> bool:
+        """Whether the value is a file's path."""
+        return Path(value).suffix in self.suffixes
+
+    def file(self, value: str) -> Path | None:
+        """The file that a value means, given by its path or the name of one that ships; None where there is none."""
+        if not value:
+            return None
+        places = [Path(value)]
+        if not self.is_path(value):
+            places = [asset(self.shipped) / f"{value}{each}" for each in self.suffixes] if self.shipped else []
+        return next((each for each in places if _is_file(each)), None)
+
+
+@dataclass(frozen=True, slots=True)
+class Stated:
+    """One option of a study that may hold a file's path."""
+
+    key: str
+    """Its place in the study file, as cohorts.age.query."""
+    value: str
+    kind: StatedFile
+
+
+@dataclass(frozen=True, slots=True)
+class Search:
+    """What was found of the paths in some options."""
+
+    missing: dict[str, str]
+    """Key of each option whose file is nowhere → a sentence that names the folders looked in."""
+    notes: tuple[str, ...]
+    """Files of which there are two, with other content."""
+
+
+def find_files(options: Options, folders: Sequence[Path]) -> tuple[Options, Search]:
+    """The options with the full path of each file they state, looked for in the folders, the first of them first.
+
+    A path that is found nowhere stays as it is written, with a sentence in what is missing: who needs the file says it.
+    """
+    missing: dict[str, str] = {}
+    notes: list[str] = []
+
+    def full(stated: Stated) -> str:
+        if not stated.kind.is_path(stated.value):
+            if unnamed := _without_suffix(stated, folders[0]):
+                missing[stated.key] = unnamed
+            return stated.value
+        wanted = _of_home(stated.value)
+        # An absolute path is itself in whatever folder it is looked for.
+        found = [path for path in dict.fromkeys(folder / wanted for folder in folders) if _is_file(path)]
+        if not found:
+            missing[stated.key] = _nowhere(stated, wanted, folders)
+            return stated.value
+        notes.extend(
+            f"{stated.key}: takes {found[0]}; {other} is another file of this name and is left alone"
+            for other in found[1:]
+            if _differ(found[0], other)
+        )
+        return str(found[0])
+
+    return _replaced(options, full), Search(missing, tuple(notes))
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except (OSError, ValueError):
+        # A folder that may not be entered holds no file for us.
+        return False
+
+
+def _without_suffix(stated: Stated, beside: Path) -> str:
+    """Why a name that no file that ships has is not that of a file beside the study; empty where there is none."""
+    if not stated.kind.shipped or stated.kind.file(stated.value) is not None:
+        return ""
+    meant = next(
+        (f"{stated.value}{each}" for each in stated.kind.suffixes if _is_file(beside / f"{stated.value}{each}")), ""
+    )
+    return (
+        f"{stated.key}: '{stated.value}' names none that ships; for the file beside the study write '{meant}'"
+        if meant
+        else ""
+    )
+
+
+def _of_home(value: str) -> Path:
+    """The path, with the user's folder for a ~ at its start."""
+    path = Path(value)
+    try:
+        return path.expanduser()
+    except RuntimeError:
+        # Nobody of this name: the path is looked for as it is written.
+        return path
+
+
+def _differ(one: Path, other: Path) -> bool:
+    try:
+        return not filecmp.cmp(one, other, shallow=False)
+    except OSError:
+        # Where the first cannot be read, its reader says so.
+        return False
+
+
+def _nowhere(stated: Stated, wanted: Path, folders: Sequence[Path]) -> str:
+    if "\\" in stated.value:
+        slashed = stated.value.replace("\\", "/")
+        instead = "its name alone, and put it beside the study file" if ":" in slashed else f"'{slashed}'"
+        return (
+            f"{stated.key}: '{stated.value}' is written with backslashes, which part no folders here; write {instead}"
+        )
+    if wanted.is_absolute():
+        return f"{stated.key}: there is no file {wanted}; check the path"
+    or_name = "" if not stated.kind.shipped else ", or give the name of one that ships, without its suffix"
+    return (
+        f"{stated.key}: there is no file '{stated.value}' in {' nor in '.join(map(str, dict.fromkeys(folders)))}; put "
+        f"it beside the study file{or_name}"
+    )
+
+
+def placeless(options: BaseModel) -> dict[str, Any]:
+    """The options as JSON, each file by its name alone: what digests are made of and what may be written down."""
+    return _replaced(options, lambda each: Path(each.value).name).model_dump(mode="json")
+
+
+def stated_in(options: BaseModel) -> list[Stated]:
+    """The options that may hold a file's path and hold something, at any depth."""
+    found: list[Stated] = []
+
+    def keep(stated: Stated) -> str:
+        found.append(stated)
+        return stated.value
+
+    _replaced(options, keep)
+    return found
+
+
+def contents(options: BaseModel) -> dict[str, str]:
+    """Key of each option that names a file by its path → digest of the file; without those that are not there."""
+    paths = {each.key: Path(each.value) for each in stated_in(options) if each.kind.is_path(each.value)}
+    return {key: digest_of_file(path) for key, path in paths.items() if _is_file(path)}
+
+
+def text_of(options: BaseModel, key: str) -> str:
+    """The text of the file that an option names, by its path or as one that ships; empty where there is none."""
+    file = next((each.kind.file(each.value) for each in stated_in(options) if each.key == key), None)
+    return read_text(file) if file is not None else ""
+
+
+def _replaced(options: Options, change: Callable[[Stated], str], where: str = "") -> Options:
+    """The options with each value that may be a file's path changed, at any depth."""
+    changes: dict[str, Any] = {}
+    for name, value in _fields(options):
+        key = f"{where}{name}"
+        kind = next((each for each in type(options).model_fields[name].metadata if isinstance(each, StatedFile)), None)
+        if kind is not None:
+            changed: Any = change(Stated(key, value, kind)) if value else value
+        elif isinstance(value, BaseModel):
+            changed = _replaced(value, change, f"{key}.")
+        elif isinstance(value, dict) and all(isinstance(each, BaseModel) for each in value.values()):
+            changed = {each: _replaced(one, change, f"{key}.{each}.") for each, one in value.items()}
+        else:
+            continue
+        changes[name] = changed
+    return options.model_copy(update=changes)
+
+
+def _fields(options: BaseModel) -> Iterator[tuple[str, Any]]:
+    return ((name, getattr(options, name)) for name in type(options).model_fields)
