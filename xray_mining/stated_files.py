@@ -136,7 +136,7 @@ def _nowhere(stated: Stated, wanted: Path, folders: Sequence[Path]) -> str:
         return f"{stated.key}: there is no file {wanted}; check the path"
     or_name = "" if not stated.kind.shipped else ", or give the name of one that ships, without its suffix"
     return (
-        f"{stated.key}: there is no file '{stated.value}' in {' nor in '.join(map(str, dict.fromkeys(folders)))}; put "
+        f"{stated.key}: there is no file '{stated.value}' in {' nor in '.join(map(str, folders))}; put "
         f"it beside the study file{or_name}"
     )
 

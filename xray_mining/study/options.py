@@ -160,7 +160,7 @@ def read_study(name_or_path: str, folders: Sequence[Path] = ()) -> Study:
     if not path.is_file():
         raise UserError(f"{path}: is not there; name a study file, or one that ships (see pipelines/studies)")
     # A link to a study file may lie beside its other files, or lead to where they are.
-    beside = dict.fromkeys((path.absolute().parent, path.resolve().parent))
-    study, search = find_files(read_yaml(Study, path), [*beside, *(folders or [Path.cwd()])])
+    places = (path.parent, path.resolve().parent, *(folders or [Path.cwd()]))
+    study, search = find_files(read_yaml(Study, path), list(dict.fromkeys(each.resolve() for each in places)))
     study._missing, study._notes = search.missing, search.notes
     return study.that_can_run()
