@@ -377,13 +377,13 @@ def write_atomically(target: Path) -> Generator[Path]:
         scratch.unlink(missing_ok=True)
 
 
-def write_frame(frame: "pl.DataFrame", target: Path) -> None:
-    """Write a polars frame as one Parquet part, whole or not at all."""
+def write_frame(frame: "pl.DataFrame", target: Path, group_rows: int | None = None) -> None:
+    """Write a polars frame as one Parquet part, whole or not at all; in groups of so many rows, if that is said."""
     import polars as pl
 
     with write_atomically(target) as scratch:
         try:
-            frame.write_parquet(scratch, compression="zstd")
+            frame.write_parquet(scratch, compression="zstd", row_group_size=group_rows)
         except pl.exceptions.ComputeError as error:
             # polars names the system's error in words only.
             code = re.search(r"os error (\d+)", str(error))
@@ -392,7 +392,7 @@ def write_frame(frame: "pl.DataFrame", target: Path) -> None:
             # A disk that is full at the file's very end is an error of the format in polars' words: the same bytes,
             # written by Python, tell what it is.
             whole = BytesIO()
-            frame.write_parquet(whole, compression="zstd")
+            frame.write_parquet(whole, compression="zstd", row_group_size=group_rows)
             scratch.write_bytes(whole.getbuffer())
 
 

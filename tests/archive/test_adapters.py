@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from xray_mining.archive import table
 from xray_mining.archive.adapter import adapter_for, adapters
 from xray_mining.archive.listing import Reader, walk
 from xray_mining.archive.radiograph import Unusable
@@ -134,16 +135,48 @@ def test_every_adapter_reads_its_own_example(name, tmp_path):
 def test_of_rows_that_name_one_image_the_first_is_taken_and_the_others_are_counted(name, request):
     folder = request.getfixturevalue(SETS[name])
     assert adapter_for(folder, name).repeated_rows() == 0
-    table = adapter_for(folder, name).tables()[0]
-    opened = gzip.open if table.suffix == ".gz" else open
-    with opened(table, "rt", encoding="utf-8") as file:
+    path = adapter_for(folder, name).tables()[0]
+    opened = gzip.open if path.suffix == ".gz" else open
+    with opened(path, "rt", encoding="utf-8") as file:
         header, *rows = file.read().splitlines()
-    with opened(table, "wt", encoding="utf-8") as file:
+    with opened(path, "wt", encoding="utf-8") as file:
         file.write("\n".join([header, *rows, *reversed(rows)]) + "\n")
     adapter = adapter_for(folder, name)
     assert adapter.repeated_rows() == len(rows)
-    places = adapter._places._rows  # ty: ignore[unresolved-attribute]
+    places = adapter._named._places._rows  # ty: ignore[unresolved-attribute]
     assert max(places) < adapter.table_files() - len(rows)
+
+
+@pytest.mark.parametrize("name", SETS)
+def test_a_worker_reads_its_rows_from_kept_tables_and_never_a_whole_one(name, request, tmp_path, monkeypatch):
+    if name == "nih":
+        # Its real table takes long to read.
+        folder = tmp_path / "archive"
+        adapters()[name].example(folder)
+    else:
+        folder = request.getfixturevalue(SETS[name])
+    monkeypatch.setattr(table, "_KEPT_FROM_ROWS", 1)
+    first = adapter_for(folder, name)
+    [file] = (file for file in first.files() if not first.ignores(file))
+    data = Reader(folder).read(file)
+    in_memory = [each.header for each in first.read(file, data)]
+    kept = tmp_path / "kept of the archive"
+    first.keep_tables(kept)
+    assert len(list(kept.glob("*.parquet"))) == len(first.tables())
+
+    def whole(self):
+        raise AssertionError("a worker holds a table as a whole")
+
+    monkeypatch.setattr(table, "_read_csv", whole)
+    worker = adapter_for(folder, name)
+    worker.kept = kept
+    monkeypatch.setattr(table.Table, "frame", property(whole))
+    assert [each.header for each in worker.read(file, data)] == in_memory
+    worker.prepare([file])
+    assert [each.header for each in worker.read(file, data)] == in_memory
+    # What was prepared is the shard's alone.
+    worker.prepare([])
+    assert not worker._named._found  # ty: ignore[unresolved-attribute]
 
 
 def test_every_adapter_but_the_general_ones_is_tested_here():

@@ -5,13 +5,23 @@ import csv
 import gzip
 from pathlib import Path
 
+import duckdb
 import polars as pl
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from xray_mining.archive.generic import Generic
-from xray_mining.archive.table import Places, Table, first_names, keep_table, need_columns, read_table
+from xray_mining.archive.table import (
+    NamedRow,
+    Places,
+    RowsByName,
+    Table,
+    first_names,
+    keep_table,
+    need_columns,
+    read_table,
+)
 from xray_mining.errors import UserError
 
 ROWS = [("Müller1", "61", "Grün"), ("Möller1", None, "a;b,c\td|e")]
@@ -162,6 +172,11 @@ def test_a_large_table_is_kept_for_other_processes(tmp_path):
     assert files == set((tmp_path / "kept").iterdir())
     again = read_table(path, kept=tmp_path / "kept")
     assert again.rows([3, 49_999]) == {3: {"a": "3", "b": "x"}, 49_999: {"a": "49999", "b": "x"}}
+    assert again.rows([]) == {}
+    # Who wants some rows has a group of them in memory, not the table.
+    [path_kept] = (tmp_path / "kept").glob("*.parquet")
+    groups = f"select count(distinct row_group_id) from parquet_metadata('{path_kept}')"
+    assert duckdb.sql(groups).fetchall() == [(6,)]
     assert (again.height, again.broken, again.columns) == (table.height, {50_000}, ("a", "b"))
     path.write_text("a,b\n1,2\n")
     assert read_table(path, kept=tmp_path / "kept").frame.rows() == [("1", "2")]
@@ -204,6 +219,17 @@ def test_what_python_writes_is_read(tmp_path, rows):
     table = read_table(path)
     assert [list(row) for row in table.frame.rows()] == newlines
     assert not table.broken
+
+
+def test_rows_by_name_are_those_prepared_and_others_on_asking():
+    table = Table.of(pl.DataFrame({"a": ["x", "y", "x", None], "b": ["1", "2", "3", "4"]}), broken=[1])
+    rows = RowsByName(table, table.column("a"))
+    assert len(rows) == 2
+    for prepared in ([], ["x", "y", "z", None]):
+        rows.prepare(prepared)
+        assert rows.get("x") == NamedRow({"a": "x", "b": "1"}, broken=False)
+        assert rows.get("y") == NamedRow({"a": "y", "b": "2"}, broken=True)
+        assert rows.get("z") is None and rows.get(None) is None
 
 
 def test_the_place_of_a_name_is_that_of_its_first_whole_row():

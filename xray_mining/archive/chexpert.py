@@ -2,7 +2,7 @@
 
 import os
 import re
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 
@@ -15,7 +15,7 @@ from xray_mining.archive.generic import broken_row, snake_case
 from xray_mining.archive.listing import walk
 from xray_mining.archive.picture_file import SUFFIXES, picture_of
 from xray_mining.archive.radiograph import Finding, Header, ListedFile, Radiograph, Unread, Unusable
-from xray_mining.archive.table import Places, Table, find_table, first_names, need_columns
+from xray_mining.archive.table import RowsByName, Table, find_table, first_names, need_columns
 from xray_mining.errors import UserError
 
 _TABLES = ("train.csv", "valid.csv", "test.csv")
@@ -62,19 +62,22 @@ class Chexpert(Adapter):
         """What is no picture."""
         return not (file.member or os.fsdecode(file.path)).lower().endswith(SUFFIXES)
 
+    def prepare(self, files: Sequence[ListedFile]) -> None:
+        """The rows of a shard's files, in one look."""
+        self._named.prepare(map(_name_of, files))
+
     def read(self, file: ListedFile, data: bytes) -> Iterator[Radiograph]:
         """The picture with its row."""
-        found = _PATH.search(file.member or os.fsdecode(file.path))
-        place = self._places.get(found[0]) if found else None
-        if place is None:
+        row = self._named.get(_name_of(file))
+        if row is None:
             raise Unusable("header", "not_in_table", "The tables have no row for this image.")
-        if place in self._table.broken:
+        if row.broken:
             raise broken_row()
-        yield Radiograph(self._header(self._frame.row(place, named=True)), encoded=picture_of(data))
+        yield Radiograph(self._header(row.cells), encoded=picture_of(data))
 
     def rows(self) -> Iterator[Radiograph]:
         """Every row of the tables."""
-        for number, row in enumerate(self._frame.iter_rows(named=True)):
+        for number, row in enumerate(self._table.frame.iter_rows(named=True)):
             yield Radiograph(self._header(row), trouble=broken_row() if number in self._table.broken else None)
 
     def tables(self) -> list[Path]:
@@ -87,7 +90,7 @@ class Chexpert(Adapter):
 
     def repeated_rows(self) -> int:
         """Rows of an image that an earlier row has named."""
-        return self._paths.drop_nulls().len() - len(self._places)
+        return self._paths().drop_nulls().len() - len(self._named)
 
     @cached_property
     def _table(self) -> Table:
@@ -101,19 +104,17 @@ class Chexpert(Adapter):
             need_columns(table, _NEEDED, path.name)
             broken |= {height + number for number in table.broken}
             height += table.height
-        return Table.of(pl.concat([table.frame for table in tables], how="diagonal"), broken)
+        columns = tuple(dict.fromkeys(name for table in tables for name in table.columns))
+        lazy = pl.concat([table.lazy for table in tables], how="diagonal")
+        return Table(lazy, columns, height, frozenset(broken))
 
-    @cached_property
-    def _frame(self) -> pl.DataFrame:
-        return self._table.frame
-
-    @cached_property
     def _paths(self) -> pl.Series:
-        return self._frame["Path"].str.replace_all("\\", "/", literal=True).str.extract(f"({_PATH.pattern})")
+        stated = self._table.column("Path").str.replace_all("\\", "/", literal=True)
+        return stated.str.extract(f"({_PATH.pattern})")
 
     @cached_property
-    def _places(self) -> Places:
-        return Places(self._paths, self._table.broken)
+    def _named(self) -> RowsByName:
+        return RowsByName(self._table, self._paths())
 
     def _header(self, row: dict[str, str | None]) -> Header:
         path = (row["Path"] or "").replace("\\", "/")
@@ -137,6 +138,11 @@ class Chexpert(Adapter):
             findings=findings,
             unread=unread,
         )
+
+
+def _name_of(file: ListedFile) -> str | None:
+    found = _PATH.search(file.member or os.fsdecode(file.path))
+    return found[0] if found else None
 
 
 def labels_of(

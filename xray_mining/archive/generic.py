@@ -30,7 +30,7 @@ from xray_mining.archive.radiograph import (
     Unusable,
 )
 from xray_mining.archive.row_names import FileName, RowNames, RowOf, contested, path_texts, settled
-from xray_mining.archive.table import Places, Table, need_columns
+from xray_mining.archive.table import GROUP_ROWS, Places, Table, need_columns
 from xray_mining.errors import UserError
 from xray_mining.records.masks import STRUCTURES
 from xray_mining.workspace import read_yaml, write_frame
@@ -288,7 +288,7 @@ class Generic(Adapter):
         super().keep_tables(folder)
         # Only large tables are kept.
         if (folder / f"{self._table.read_from}.parquet").is_file():
-            write_frame(names.lazy.collect(), self._kept_names(folder))
+            write_frame(names.lazy.collect(), self._kept_names(folder), group_rows=GROUP_ROWS)
 
     def _kept_names(self, folder: Path) -> Path:
         return folder / f"{self._table.read_from}.names"

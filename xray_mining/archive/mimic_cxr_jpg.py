@@ -1,12 +1,10 @@
 """MIMIC-CXR-JPG: files/p10/p10000032/s50414267/DICOM_ID.jpg and its gzip tables."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any
-
-import polars as pl
 
 from xray_mining.archive import cells
 from xray_mining.archive.adapter import Adapter
@@ -16,7 +14,7 @@ from xray_mining.archive.generic import broken_row
 from xray_mining.archive.listing import walk
 from xray_mining.archive.picture_file import SUFFIXES, picture_of
 from xray_mining.archive.radiograph import Finding, Header, ListedFile, Radiograph, Unread, Unusable, only
-from xray_mining.archive.table import Places, Table, find_table, need_columns
+from xray_mining.archive.table import GROUP_ROWS, RowsByName, Table, find_table, need_columns
 from xray_mining.errors import UserError
 
 _METADATA = "mimic-cxr-2.0.0-metadata.csv"
@@ -58,20 +56,30 @@ class MimicCxrJpg(Adapter):
         """What is no picture."""
         return not (file.member or os.fsdecode(file.path)).lower().endswith(SUFFIXES)
 
+    def prepare(self, files: Sequence[ListedFile]) -> None:
+        """The rows of a shard's files in all tables, in one look each."""
+        names = [_name_of(file) for file in files]
+        self._named.prepare(names)
+        self._prepare_others([row.cells for name in names if (row := self._named.get(name)) is not None])
+
     def read(self, file: ListedFile, data: bytes) -> Iterator[Radiograph]:
         """The picture with its rows."""
-        name = (file.member or os.fsdecode(file.path)).rsplit("/", 1)[-1].rsplit(".", 1)[0]
-        place = self._places.get(name)
-        if place is None:
+        row = self._named.get(_name_of(file))
+        if row is None:
             raise Unusable("header", "not_in_table", "The metadata table has no row for this image.")
-        if place in self._table.broken:
+        if row.broken:
             raise broken_row()
-        yield Radiograph(self._header(self._frame.row(place, named=True)), encoded=picture_of(data))
+        yield Radiograph(self._header(row.cells), encoded=picture_of(data))
 
     def rows(self) -> Iterator[Radiograph]:
         """Every row of the metadata table."""
-        for number, row in enumerate(self._frame.iter_rows(named=True)):
-            yield Radiograph(self._header(row), trouble=broken_row() if number in self._table.broken else None)
+        number = 0
+        for some in self._table.frame.iter_slices(GROUP_ROWS):
+            rows = some.rows(named=True)
+            self._prepare_others(rows)
+            for row in rows:
+                yield Radiograph(self._header(row), trouble=broken_row() if number in self._table.broken else None)
+                number += 1
 
     def tables(self) -> list[Path]:
         """Metadata, labels, splits and patients."""
@@ -84,7 +92,14 @@ class MimicCxrJpg(Adapter):
 
     def repeated_rows(self) -> int:
         """Rows of an image that an earlier row has named."""
-        return self._frame["dicom_id"].drop_nulls().len() - len(self._places)
+        return self._table.column("dicom_id").drop_nulls().len() - len(self._named)
+
+    def keep_tables(self, folder: Path) -> None:
+        """The tables beside the metadata, too, so that they are read here and not by every worker."""
+        self.kept = folder
+        for name in (*_LABELS, _SPLIT, _PATIENTS):
+            self._read(name)
+        super().keep_tables(folder)
 
     def _read(self, name: str) -> Table | None:
         path = find_table(self.folder, name)
@@ -99,52 +114,54 @@ class MimicCxrJpg(Adapter):
         return table
 
     @cached_property
-    def _frame(self) -> pl.DataFrame:
-        return self._table.frame
-
-    @cached_property
-    def _places(self) -> Places:
-        return Places(self._frame["dicom_id"], self._table.broken)
+    def _named(self) -> RowsByName:
+        return RowsByName(self._table, self._table.column("dicom_id"))
 
     @cached_property
     def _day_style(self) -> cells.DayStyle:
-        return cells.day_style(self._frame["StudyDate"])
+        return cells.day_style(self._table.column("StudyDate"))
 
     @cached_property
-    def _labels(self) -> list[tuple[str, pl.DataFrame, Places]]:
-        """Of each labeller its name, its rows, and where the studies are in them."""
+    def _labels(self) -> list[tuple[str, RowsByName]]:
+        """Of each labeller its name and its rows, by their studies."""
         found = []
         for name in _LABELS:
             table = self._read(name)
             if table is not None:
                 need_columns(table, ("study_id",), name)
                 labeller = name.removesuffix(".csv").rsplit("-", 1)[-1]
-                frame = table.frame
-                found.append((labeller, frame, Places(frame["study_id"], table.broken)))
+                found.append((labeller, RowsByName(table, table.column("study_id"))))
         return found
 
-    @cached_property
-    def _splits(self) -> dict[str, str]:
-        table = self._read(_SPLIT)
-        if table is None or not {"dicom_id", "split"} <= set(table.columns):
-            return {}
-        return dict(table.frame.select("dicom_id", "split").drop_nulls().iter_rows())
+    def _by_name(self, name: str, *columns: str) -> RowsByName | None:
+        """The rows of a table by the first of these columns; None where it is not there or lacks one of them."""
+        table = self._read(name)
+        if table is None or not set(columns) <= set(table.columns):
+            return None
+        return RowsByName(table, table.column(columns[0]))
+
+    def _prepare_others(self, rows: Sequence[Mapping[str, str | None]]) -> None:
+        """Look up what the other tables say of rows of the metadata, before they are read."""
+        others = [("study_id", each) for _, each in self._labels]
+        for column, each in (*others, ("dicom_id", self._splits), ("subject_id", self._patients)):
+            if each is not None:
+                each.prepare({row[column] for row in rows})
 
     @cached_property
-    def _patients(self) -> dict[str, tuple[str | None, str | None, str | None]]:
+    def _splits(self) -> RowsByName | None:
+        return self._by_name(_SPLIT, "dicom_id", "split")
+
+    @cached_property
+    def _patients(self) -> RowsByName | None:
         """Sex, age and year of the anchor as they are stated, of each patient."""
-        table = self._read(_PATIENTS)
-        if table is None or not {"subject_id", "gender", "anchor_age", "anchor_year"} <= set(table.columns):
-            return {}
-        rows = table.frame.select("subject_id", "gender", "anchor_age", "anchor_year").iter_rows()
-        return {subject: (sex, age, year) for subject, sex, age, year in rows if subject is not None}
+        return self._by_name(_PATIENTS, "subject_id", "gender", "anchor_age", "anchor_year")
 
     def _header(self, row: dict[str, Any]) -> Header:
         subject = cells.stated(row["subject_id"])
         day = cells.read_day(row["StudyDate"], self._day_style)
         unread = [Unread("study_date", day.reason)] if day.reason else []
-        sex, stated_age, stated_year = self._patients.get(subject or "", (None, None, None))
-        anchor_age, anchor_year = cells.read_number(stated_age), cells.read_number(stated_year)
+        patient = _cells(self._patients, subject)
+        anchor_age, anchor_year = (cells.read_number(patient.get(name)) for name in ("anchor_age", "anchor_year"))
         for name, cell in (("anchor_age", anchor_age), ("anchor_year", anchor_year)):
             if cell.reason:
                 unread.append(Unread(name, cell.reason))
@@ -152,18 +169,12 @@ class MimicCxrJpg(Adapter):
         if day.value is not None and anchor_age.value is not None and anchor_year.value is not None:
             age = f"{max(anchor_age.value + day.value.year - anchor_year.value, 0):.0f}"
         findings: tuple[Finding, ...] = ()
-        for labeller, frame, places in self._labels:
-            place = places.get(row["study_id"])
-            if place is not None:
-                labels, none = labels_of(
-                    frame.row(place, named=True),
-                    ("subject_id", "study_id"),
-                    f"mimic_cxr_jpg {labeller}",
-                    "2.0.0",
-                )
-                findings += labels
-                unread += none
-        split = self._splits.get(row["dicom_id"])
+        for labeller, rows in self._labels:
+            stated = _cells(rows, row["study_id"])
+            labels, none = labels_of(stated, ("subject_id", "study_id"), f"mimic_cxr_jpg {labeller}", "2.0.0")
+            findings += labels
+            unread += none
+        split = _cells(self._splits, row["dicom_id"]).get("split")
         if split:
             findings = (*findings, Finding("official_split", label=split, version="2.0.0"))
         return Header(
@@ -173,7 +184,7 @@ class MimicCxrJpg(Adapter):
             study_date=day.text,
             age_text=age,
             age_stands_in="table",
-            sex=cells.stated(sex),
+            sex=cells.stated(patient.get("gender")),
             view=cells.stated(row["ViewPosition"]),
             view_texts=only([row.get("ViewCodeSequence_CodeMeaning"), row.get("PerformedProcedureStepDescription")]),
             licence="PhysioNet Credentialed Health Data License 1.5.0",
@@ -181,3 +192,13 @@ class MimicCxrJpg(Adapter):
             findings=findings,
             unread=tuple(unread),
         )
+
+
+def _name_of(file: ListedFile) -> str:
+    return (file.member or os.fsdecode(file.path)).rsplit("/", 1)[-1].rsplit(".", 1)[0]
+
+
+def _cells(rows: RowsByName | None, name: str | None) -> Mapping[str, str | None]:
+    """The cells of a row that was looked up; none where there is no such row."""
+    row = rows.get(name) if rows is not None else None
+    return row.cells if row is not None else {}

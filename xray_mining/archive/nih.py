@@ -1,11 +1,9 @@
 """NIH ChestX-ray14: images_*/images/*.png, Data_Entry_2017*.csv, BBox_List_2017.csv."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
-
-import polars as pl
 
 from xray_mining.archive import cells
 from xray_mining.archive.adapter import Adapter
@@ -14,7 +12,7 @@ from xray_mining.archive.generic import broken_row, snake_case
 from xray_mining.archive.listing import walk
 from xray_mining.archive.picture_file import SUFFIXES, picture_of
 from xray_mining.archive.radiograph import Box, Finding, Header, ListedFile, Radiograph, Spacing, Unread, Unusable
-from xray_mining.archive.table import Places, Table, first_names, need_columns
+from xray_mining.archive.table import RowsByName, Table, first_names, need_columns
 from xray_mining.errors import UserError
 
 _LICENCE = "NIH Clinical Center: no restrictions on use; attribution required"
@@ -89,21 +87,23 @@ class Nih(Adapter):
         """What is no picture."""
         return not (file.member or os.fsdecode(file.path)).lower().endswith(SUFFIXES)
 
+    def prepare(self, files: Sequence[ListedFile]) -> None:
+        """The rows of a shard's files, in one look."""
+        self._named.prepare(map(_name_of, files))
+
     def read(self, file: ListedFile, data: bytes) -> Iterator[Radiograph]:
         """The picture with its row."""
-        name = (file.member or os.fsdecode(file.path)).rsplit("/", 1)[-1]
-        place = self._places.get(name)
-        if place is None:
+        row = self._named.get(_name_of(file))
+        if row is None:
             raise Unusable("header", "not_in_table", "The table has no row for this image.")
-        if place in self._table.broken:
+        if row.broken:
             raise broken_row()
         encoded = picture_of(data)
-        row = self._frame.row(place, named=True)
-        yield Radiograph(self._header(row, max(encoded.columns, encoded.rows)), encoded=encoded)
+        yield Radiograph(self._header(row.cells, max(encoded.columns, encoded.rows)), encoded=encoded)
 
     def rows(self) -> Iterator[Radiograph]:
         """Every row of the table."""
-        for number, row in enumerate(self._frame.iter_rows(named=True)):
+        for number, row in enumerate(self._table.frame.iter_rows(named=True)):
             yield Radiograph(self._header(row, 0), trouble=broken_row() if number in self._table.broken else None)
 
     def tables(self) -> list[Path]:
@@ -118,7 +118,7 @@ class Nih(Adapter):
 
     def repeated_rows(self) -> int:
         """Rows of an image that an earlier row has named."""
-        return self._frame["Image Index"].drop_nulls().len() - len(self._places)
+        return self._table.column("Image Index").drop_nulls().len() - len(self._named)
 
     @cached_property
     def _table(self) -> Table:
@@ -131,18 +131,13 @@ class Nih(Adapter):
         return table
 
     @cached_property
-    def _frame(self) -> pl.DataFrame:
-        return self._table.frame
-
-    @cached_property
-    def _places(self) -> Places:
-        return Places(self._frame["Image Index"], self._table.broken)
+    def _named(self) -> RowsByName:
+        return RowsByName(self._table, self._table.column("Image Index"))
 
     @cached_property
     def _styles(self) -> dict[str, cells.NumberStyle]:
-        return {
-            name: cells.number_style(self._frame[name]) for name in _HEADER[2:3] + _HEADER[7:] if name in self._frame
-        }
+        names = [name for name in _HEADER[2:3] + _HEADER[7:] if name in self._table.columns]
+        return {name: cells.number_style(self._table.column(name)) for name in names}
 
     @cached_property
     def _boxes(self) -> dict[str, tuple[list[Box], list[Unread]]]:
@@ -204,6 +199,10 @@ class Nih(Adapter):
             boxes=tuple(boxes),
             unread=tuple(unread),
         )
+
+
+def _name_of(file: ListedFile) -> str:
+    return (file.member or os.fsdecode(file.path)).rsplit("/", 1)[-1]
 
 
 def _table_of(folder: Path) -> Path | None:

@@ -2,12 +2,10 @@
 
 import ast
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any
-
-import polars as pl
 
 from xray_mining.archive import cells
 from xray_mining.archive.adapter import Adapter
@@ -16,7 +14,7 @@ from xray_mining.archive.generic import broken_row, snake_case
 from xray_mining.archive.listing import walk
 from xray_mining.archive.picture_file import SUFFIXES, picture_of
 from xray_mining.archive.radiograph import Finding, Header, ListedFile, Radiograph, Unread, Unusable
-from xray_mining.archive.table import Places, Table, need_columns
+from xray_mining.archive.table import RowsByName, Table, need_columns
 from xray_mining.errors import UserError
 
 _NEEDED = ("ImageID", "StudyID", "PatientID", "PatientBirth", "PatientSex_DICOM", "StudyDate_DICOM", "Projection")
@@ -58,21 +56,24 @@ class Padchest(Adapter):
         """What is no picture."""
         return not (file.member or os.fsdecode(file.path)).lower().endswith((*SUFFIXES, ".zip", ".tar"))
 
+    def prepare(self, files: Sequence[ListedFile]) -> None:
+        """The rows of a shard's files, in one look."""
+        self._named.prepare(map(_name_of, files))
+
     def read(self, file: ListedFile, data: bytes) -> Iterator[Radiograph]:
         """The picture with its row."""
-        name = (file.member or os.fsdecode(file.path)).rsplit("/", 1)[-1]
-        place = self._places.get(name)
-        if place is None:
+        row = self._named.get(_name_of(file))
+        if row is None:
             raise Unusable("header", "not_in_table", "The table has no row for this image.")
-        if place in self._table.broken:
+        if row.broken:
             raise broken_row()
-        row = self._frame.row(place, named=True)
-        photometric = "MONOCHROME1" if row.get("PhotometricInterpretation_DICOM") == "MONOCHROME1" else "MONOCHROME2"
-        yield Radiograph(self._header(row), encoded=picture_of(data, photometric))
+        inverted = row.cells.get("PhotometricInterpretation_DICOM") == "MONOCHROME1"
+        encoded = picture_of(data, "MONOCHROME1" if inverted else "MONOCHROME2")
+        yield Radiograph(self._header(row.cells), encoded=encoded)
 
     def rows(self) -> Iterator[Radiograph]:
         """Every row of the table."""
-        for number, row in enumerate(self._frame.iter_rows(named=True)):
+        for number, row in enumerate(self._table.frame.iter_rows(named=True)):
             yield Radiograph(self._header(row), trouble=broken_row() if number in self._table.broken else None)
 
     def tables(self) -> list[Path]:
@@ -86,7 +87,7 @@ class Padchest(Adapter):
 
     def repeated_rows(self) -> int:
         """Rows of an image that an earlier row has named."""
-        return self._frame["ImageID"].drop_nulls().len() - len(self._places)
+        return self._table.column("ImageID").drop_nulls().len() - len(self._named)
 
     @cached_property
     def _table(self) -> Table:
@@ -98,16 +99,12 @@ class Padchest(Adapter):
         return table
 
     @cached_property
-    def _frame(self) -> pl.DataFrame:
-        return self._table.frame
-
-    @cached_property
-    def _places(self) -> Places:
-        return Places(self._frame["ImageID"], self._table.broken)
+    def _named(self) -> RowsByName:
+        return RowsByName(self._table, self._table.column("ImageID"))
 
     @cached_property
     def _day_style(self) -> cells.DayStyle:
-        return cells.day_style(self._frame["StudyDate_DICOM"])
+        return cells.day_style(self._table.column("StudyDate_DICOM"))
 
     def _header(self, row: dict[str, Any]) -> Header:
         unread = []
@@ -157,6 +154,10 @@ def _labels(text: str | None) -> list[str] | None:
         return None
     words = [str(each).strip() for each in found if str(each).strip()]
     return list(dict.fromkeys(words))
+
+
+def _name_of(file: ListedFile) -> str:
+    return (file.member or os.fsdecode(file.path)).rsplit("/", 1)[-1]
 
 
 def _table_of(folder: Path) -> Path | None:

@@ -42,6 +42,10 @@ _SPREADSHEETS = (".xlsx", ".xlsm", ".xls", ".xlsb", ".ods")
 _ROWS_AT_ONCE = 50_000
 # Smaller tables are read anew by each process.
 _KEPT_FROM_ROWS = 50_000
+# Of a kept table: a process that wants some rows has the groups in memory that they are in, one after the other.
+GROUP_ROWS = 10_000
+_NUMBER = "\x1frow"
+"""A column that no table has: the row's number."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,9 +79,12 @@ class Table:
 
     def rows(self, numbers: Iterable[int]) -> dict[int, dict[str, str | None]]:
         """Some rows by their numbers, from 0; the others are not kept in memory."""
-        wanted = pl.Series(sorted(set(numbers)), dtype=pl.Int64)
-        row = pl.int_range(pl.len(), dtype=pl.Int64)
-        found = self.lazy.filter(row.is_in(wanted.implode())).collect()
+        wanted = pl.Series(sorted(set(numbers)), dtype=pl.UInt32)
+        if wanted.is_empty():
+            return {}
+        # By an index that is made while the file is read: only a filter by such lets go of each group of rows.
+        numbered = self.lazy.with_row_index(_NUMBER)
+        found = numbered.filter(pl.col(_NUMBER).cast(pl.UInt32).is_in(wanted.implode())).drop(_NUMBER).collect()
         return dict(zip(wanted, found.iter_rows(named=True), strict=True))
 
 
@@ -180,15 +187,65 @@ class Places:
 
     def get(self, name: str | None) -> int | None:
         """The row of a name; None where no row has it."""
-        if name is None:
-            return None
-        wanted = pl.Series([name], dtype=pl.String).hash(seed=0)[0]
-        at = int(np.searchsorted(self._hashes, np.uint64(wanted)))
-        while at < len(self._hashes) and self._hashes[at] == wanted:
+        return None if name is None else self.of([name])[name]
+
+    def of(self, names: Iterable[str | None]) -> dict[str, int | None]:
+        """The row of each of these names; None where no row has it."""
+        asked = list(dict.fromkeys(name for name in names if name is not None))
+        hashes = pl.Series(asked, dtype=pl.String).hash(seed=0).to_numpy()
+        starts = np.searchsorted(self._hashes, hashes).tolist()
+        return {name: self._at(start, name) for name, start in zip(asked, starts, strict=True)}
+
+    def _at(self, start: int, name: str) -> int | None:
+        """The row of a name among those of its hash, which are in one piece."""
+        for at in range(start, len(self._hashes)):
+            if self._hashes[at] != self._hashes[start]:
+                break
             if self._names[int(self._rows[at])] == name:
                 return int(self._rows[at])
-            at += 1
         return None
+
+
+@dataclass(frozen=True, slots=True)
+class NamedRow:
+    """A row that was found by a name."""
+
+    cells: dict[str, str | None]
+    broken: bool
+    """It has more cells than there are columns, or quotes that do not match."""
+
+
+class RowsByName:
+    """The rows of a table by the names in one column, the first row of each: in memory are the names, and some rows."""
+
+    def __init__(self, table: Table, names: pl.Series) -> None:
+        """Broken rows count only where no whole one has their name."""
+        self._table = table
+        self._places = Places(names, table.broken)
+        self._found: dict[str, NamedRow | None] = {}
+
+    def __len__(self) -> int:
+        return len(self._places)
+
+    def prepare(self, names: Iterable[str | None]) -> None:
+        """Read the rows of these names together; those of names before are forgotten."""
+        self._found = self._read(names)
+
+    def _read(self, names: Iterable[str | None]) -> dict[str, NamedRow | None]:
+        places = self._places.of(names)
+        rows = self._table.rows(place for place in places.values() if place is not None)
+        return {
+            name: None if place is None else NamedRow(rows[place], place in self._table.broken)
+            for name, place in places.items()
+        }
+
+    def get(self, name: str | None) -> NamedRow | None:
+        """The row of a name; None where no row has it."""
+        if name is None:
+            return None
+        if name not in self._found:
+            self._found |= self._read([name])
+        return self._found[name]
 
 
 def _read_csv(path: Path, header: list[str] | None, encoding: str | None) -> Table:
@@ -452,7 +509,7 @@ def _state_of(path: Path, header: list[str] | None, encoding: str | None) -> str
         return ""
     # The time of change of its status too: a copy may keep size and time of content.
     state = (status.st_size, status.st_mtime_ns, status.st_ctime_ns)
-    return digest_of([str(path), state, header, encoding, _VERSION, pl.__version__])
+    return digest_of([str(path), state, header, encoding, _VERSION, GROUP_ROWS, pl.__version__])
 
 
 def keep_table(table: Table, folder: Path) -> tuple[Table, set[Path]]:
@@ -463,7 +520,7 @@ def keep_table(table: Table, folder: Path) -> tuple[Table, set[Path]]:
     found = _read_kept(folder, table.read_from)
     if found is None:
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        write_frame(table.frame, folder / f"{table.read_from}.parquet")
+        write_frame(table.frame, folder / f"{table.read_from}.parquet", group_rows=GROUP_ROWS)
         about = {"broken": sorted(table.broken), "notes": table.notes, "height": table.height}
         write_json(about | {"columns": table.columns}, folder / f"{table.read_from}.json")
         found = _read_kept(folder, table.read_from)
