@@ -238,3 +238,9 @@ def test_the_attribute_that_the_target_leans_on_is_named(make):
     frame.with_columns(maker.alias("manufacturer")).write_parquet(images)
     outcome, sentence = outcomes(made)["SHORT003"]
     assert outcome == "failed" and sentence.startswith("made-all/age_years: manufacturer explains 7")
+
+
+def test_drift_over_years_says_that_years_are_shifted(make):
+    made = make(patients=300, pictures=False)
+    predicted(made, trend=0.5)
+    assert "shifted by up to a year" in outcomes(made)["DRIFT002"][1]

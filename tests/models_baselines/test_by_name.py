@@ -66,3 +66,11 @@ def test_features_takes_a_study_that_was_run_by_its_name(was_run, say):
 def test_a_name_that_was_not_run_here_is_unknown(was_run, say):
     status, said = say("train", f"{was_run.study.study}x/beta", "--workspace", was_run.workspace.root)
     assert status == 2 and f"'{was_run.study.study}x' is unknown" in said
+
+
+def test_run_takes_a_study_that_was_run_by_its_name(was_run, say):
+    name, workspace = was_run.study.study, was_run.workspace.root
+    status, said = say("run", name, "--workspace", workspace, "--dry-run")
+    assert status == 0 and said["study"] == name
+    status, said = say("run", f"{name}x", "--workspace", workspace, "--dry-run")
+    assert status == 2 and f"'{name}x' is unknown" in said

@@ -79,3 +79,19 @@ def test_what_does_not_fit_is_one_sentence():
     two = pl.DataFrame({"truth": [1.0, 0.0], "value": [0.2, 0.1], "class": ["a", "b"]})
     with pytest.raises(UserError, match="several of class"):
         estimate("auc", two)
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"predicted": np.zeros(50)}, "lengths are truth 200, predicted 50"),
+        ({"truth": ["a", "b"] * 100}, "truth must be numbers"),
+        ({"patients": np.zeros(3)}, "patients 3"),
+        ({"predicted": np.zeros((200, 2))}, "predicted must be one number a row"),
+    ],
+)
+@pytest.mark.parametrize("metric", ["auc", "mae", "brier"])
+def test_arrays_that_do_not_fit_are_one_sentence(metric, change, words):
+    label, score, patient, _, _ = made()
+    with pytest.raises(UserError, match=words):
+        estimate(metric, **({"truth": label, "predicted": score, "patients": patient} | change))

@@ -10,14 +10,17 @@ from xray_mining.cli.app import JsonOption, WorkspaceOption, app, finish, say_no
 
 @app.command()
 def run(
-    study: Annotated[str, typer.Argument(help="a study that ships (demo, nih_sample, …) or the path of a YAML file")],
+    study: Annotated[
+        str,
+        typer.Argument(
+            help="a study that ships (demo, nih_sample, …), the path of a YAML file, or the name of one run here before"
+        ),
+    ],
     workspace: WorkspaceOption,
     archive: Annotated[
         Path | None, typer.Option("--archive", "-a", help="folder of the archive; without it the workspace's own data")
     ] = None,
-    name: Annotated[
-        str, typer.Option(help="name of the archive in tables and pages (default: its folder's name)")
-    ] = "",
+    name: Annotated[str, typer.Option(help="name of the archive in tables and pages (default: its adapter's)")] = "",
     profile: Annotated[
         str, typer.Option(help="a profile that ships, or a folder with Snakemake's config.yaml")
     ] = "local",
@@ -34,10 +37,14 @@ def run(
     """
     from xray_mining.catalog.merge import merge
     from xray_mining.study.conduct import conduct, stop_at_errors
+    from xray_mining.study.current import file_run
     from xray_mining.study.options import read_study
     from xray_mining.study.perform import archive_state
     from xray_mining.workspace import Workspace
 
+    if not Path(study).suffix:
+        # The page's own command names a study, not its file.
+        study = file_run(study, workspace)
     read = read_study(study)
     say_notes(read.notes)
     state = archive_state(archive)

@@ -17,6 +17,7 @@ from xray_mining.evaluation.rows import number
 from xray_mining.evaluation.subgroups import age_bands
 from xray_mining.evaluation.variants import hanging
 from xray_mining.records.cohort import FrozenCohort
+from xray_mining.records.images import YEARS_ARE_SHIFTED
 from xray_mining.statistics.auc import area_estimate, areas_over_folds, without_skill
 from xray_mining.statistics.comparison import benjamini_hochberg, difference_of_areas, difference_of_means, holm
 from xray_mining.statistics.errors import compare_errors
@@ -516,7 +517,8 @@ def drift_over_years(task: Task, options: EvaluationOptions, choice: Choice) -> 
     )
     failed = bool(p <= LEVEL)
     outcome = "failed" if failed else "passed"
-    return [row], [finding("DRIFT002", "warning", outcome, title, f"{task.name}: {words}.", offenders=int(failed))]
+    sentence = f"{task.name}: {words}. {YEARS_ARE_SHIFTED}"
+    return [row], [finding("DRIFT002", "warning", outcome, title, sentence, offenders=int(failed))]
 
 
 def _slope(x: Array, y: Array, owner: Array, confidence: float) -> tuple[float, float, float, float]:

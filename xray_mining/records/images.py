@@ -6,6 +6,10 @@ import polars as pl
 from xray_mining.records.record import Record, choice, count, key, number, one_of, text
 
 AGE_SOURCES = ("dates", "age_string", "table", "none")
+YEARS_ARE_SHIFTED = (
+    "Outside public sets a patient's days are shifted by up to a year, so a year is right to within one."
+)
+"""What stands beside every figure by year of study."""
 VIEWS = ("PA", "AP", "LATERAL", "OTHER")
 VIEW_SOURCES = ("declared", "inferred", "none")
 SEQUENCES = ("unknown", "day", "follow_up", "age", "same_study", "nothing")

@@ -54,7 +54,8 @@ def estimate(
         Estimate with value, low, high, patients, images, method, caution.
 
     Raises:
-        UserError: For an unknown metric, or a frame or threshold that does not fit.
+        UserError: For an unknown metric, a frame or threshold that does not fit, values that are no numbers, or
+            arrays of different lengths.
         ValueError: For values that are not finite, or a class that is missing.
 
     Example:
@@ -67,6 +68,12 @@ def estimate(
         if not hasattr(truth, "columns"):
             raise UserError("estimate: give truth and predicted, or a frame with the columns truth and value")
         truth, predicted, patients, folds, again = _of_frame(truth)
+    truth, predicted = (_numbers(name, values) for name, values in (("truth", truth), ("predicted", predicted)))
+    rows = {"truth": truth, "predicted": predicted, "patients": patients, "folds": folds, "again": again}
+    lengths = {name: np.size(values) for name, values in rows.items() if values is not None}
+    if len(set(lengths.values())) > 1:
+        said = ", ".join(f"{name} {length:,}" for name, length in lengths.items())
+        raise UserError(f"estimate: all must have a value a row, but their lengths are {said}")
     if metric in AREAS:
         return AREAS[metric](truth, predicted, patients, folds, confidence, again=again)
     if metric in ERRORS:
@@ -92,6 +99,16 @@ def estimate(
             seed=seed,
         )
     return found[metric]
+
+
+def _numbers(name: str, values: Any) -> NDArray[Any]:
+    try:
+        found = np.asarray(values, dtype=np.float64)
+    except (TypeError, ValueError):
+        raise UserError(f"estimate: {name} must be numbers; of a class, 1 for the positive one and 0") from None
+    if found.ndim != 1:
+        raise UserError(f"estimate: {name} must be one number a row; it has {found.ndim} dimensions")
+    return found
 
 
 Columns = tuple[NDArray[Any], NDArray[Any], NDArray[Any] | None, NDArray[Any] | None, NDArray[Any] | None]

@@ -74,9 +74,20 @@ def _standings(study: str, workspace: Workspace) -> tuple[Standing, ...]:
         return ()
 
 
+def file_run(study: str, workspace: Path) -> str:
+    """The file by which a study of this name was run in a workspace's folder; the name itself where there is none."""
+    root = workspace.resolve()
+    source = _stated(study, root)[0] if root.name else ""
+    return source if Path(source).suffix and Path(source).is_file() else study
+
+
 def _file_run(study: str, workspace: Workspace) -> tuple[str, str]:
     """The name or path by which `run` was given the study of this name, and in which folder; empty if not run here."""
-    told = workspace.root.with_name(f"{workspace.root.name}.private") / "snakemake" / study / "config.json"
+    return _stated(study, workspace.root)
+
+
+def _stated(study: str, root: Path) -> tuple[str, str]:
+    told = root.with_name(f"{root.name}.private") / "snakemake" / study / "config.json"
     try:
         asked = json.loads(told.read_text(encoding="utf-8"))
         return str(asked["study"]), str(asked.get("cwd", ""))

@@ -1,5 +1,6 @@
 """Years of the studies."""
 
+from xray_mining.records.images import YEARS_ARE_SHIFTED
 from xray_mining.reporting.archive_results import ArchiveResults, listed, said
 from xray_mining.reporting.count_figures import columns
 from xray_mining.reporting.section import Cell, Column, Figures, Section
@@ -52,6 +53,6 @@ def build(results: ArchiveResults) -> Section:
     return Section(
         "years",
         "Years",
-        "Outside public sets a patient's days are shifted by up to a year, so a year is right to within one.",
+        YEARS_ARE_SHIFTED,
         (Figures((figure,)), table),
     )

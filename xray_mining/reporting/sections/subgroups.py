@@ -4,6 +4,7 @@ import re
 
 import polars as pl
 
+from xray_mining.records.images import YEARS_ARE_SHIFTED
 from xray_mining.reporting.figures import forest
 from xray_mining.reporting.layout import Cautions, by_task, metric_columns
 from xray_mining.reporting.metrics import metric_of, number, p_value
@@ -112,6 +113,7 @@ def _task(results: Results, task: Task) -> tuple[list[Block], str]:
         reference=reference,
         reference_words="everybody",
     )
+    years = YEARS_ARE_SHIFTED if any("study_year=" in group for group in groups) else ""
     heads = (
         Column("Group"),
         Column("Patients", numeric=True),
@@ -120,7 +122,7 @@ def _task(results: Results, task: Task) -> tuple[list[Block], str]:
     )
     return [
         Figures((figure,)),
-        Table(f"subgroups-{task.anchor}", f"{model}: by subgroup", heads, tuple(table), told.note),
+        Table(f"subgroups-{task.anchor}", f"{model}: by subgroup", heads, tuple(table), f"{told.note} {years}".strip()),
     ], ""
 
 

@@ -4,6 +4,7 @@ from typing import Any
 
 import polars as pl
 
+from xray_mining.records.images import YEARS_ARE_SHIFTED
 from xray_mining.reporting.metrics import number
 from xray_mining.reporting.results import Results, slug
 from xray_mining.reporting.section import HIDDEN, Block, Cell, Column, Part, Row, Section, Table, hidden_note
@@ -87,13 +88,17 @@ def _table(results: Results, cohort: str) -> Table:
         title = f"SMD, {variable_words(target).lower()}" if len(asked) > 1 else "SMD"
         meaning = "Standardised mean difference; above 0.1 the groups differ visibly."
         heads.append(Column(title, numeric=True, explanation=f"{meaning} Between {pair}." if pair else meaning))
+    notes = (
+        [hidden_note(results.notes.get("least_patients", 10))] if any(HIDDEN in line.cells for line in lines) else []
+    )
+    notes += [YEARS_ARE_SHIFTED] if any(variable == "study_year" for variable, _, _ in keys) else []
     return Table(
         f"table-one-{slug(cohort)}",
         f"Patients of the cohort {results.cohort_words(cohort)}: mean ± standard deviation, median (quartiles); or "
         "number, share",
         tuple(heads),
         tuple(lines),
-        hidden_note(results.notes.get("least_patients", 10)) if any(HIDDEN in line.cells for line in lines) else "",
+        " ".join(notes),
         first=FIRST_ROWS,
     )
 
