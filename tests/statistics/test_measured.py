@@ -5,11 +5,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from xray_mining.reporting.sections.comparison import SHARED
 from xray_mining.statistics.auc import auc, auc_delong
 from xray_mining.statistics.classification import called_metrics, compare_called
 from xray_mining.statistics.comparison import difference_of_areas
 from xray_mining.statistics.errors import error_metrics
 from xray_mining.statistics.measured import (
+    FALSE_ALARMS,
     FEW_IN_CLASS,
     MEASURED,
     NEAR_END,
@@ -56,6 +58,28 @@ def test_what_the_page_says_of_folds_is_what_the_tables_of_the_docs_hold():
     assert named == set(OVER_FOLDS)
     alone = [value for words, row in cells.items() if "not predicted again" in words for value in row.values()]
     assert (min(alone), max(alone)) == (MEASURED[NOT_AGAIN].least, MEASURED[NOT_AGAIN].most)
+
+
+def test_false_alarms_are_those_of_the_tables():
+    counts = {"two models": [], "a group and the rest": []}
+    names = []
+    for line in DOCS.read_text(encoding="utf-8").splitlines():
+        parts = [each.strip() for each in line.strip("|").split("|")]
+        if parts[0] == "fitted model":
+            names = parts
+        elif names and line.startswith("| ") and "not predicted again" not in line:
+            for name, cell in zip(names, parts, strict=True):
+                if ";" in cell:
+                    pair = "a group and the rest" if "rest" in name else "two models"
+                    counts[pair].append(float(cell.split(";")[1]))
+        elif not line.startswith("|"):
+            names = []
+    assert {pair: (each.least, each.most) for pair, each in FALSE_ALARMS.items()} == {
+        pair: (min(held), max(held)) for pair, held in counts.items()
+    }
+    assert all(
+        f"{each.least:g} to {each.most:g} of 100 between {pair}" in SHARED for pair, each in FALSE_ALARMS.items()
+    )
 
 
 def test_what_is_measured_lies_outside_93_to_97():

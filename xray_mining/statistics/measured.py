@@ -60,6 +60,19 @@ OVER_FOLDS: Mapping[str, Measured] = {
 """By figure: the least and the most in the tables of docs/statistics.md, without the rows that a caution speaks of."""
 
 
+FALSE_ALARMS: Mapping[str, Measured] = {
+    "two models": Measured(0, 7),
+    "a group and the rest": Measured(2.5, 7.8),
+}
+"""How many of 100 p values were up to 0.05 where the two do not differ, the least and the most in these tables."""
+
+
+def false_alarms() -> str:
+    """The same for people: '0 to 7 of 100 between two models, …'."""
+    named = [f"{each.least:g} to {each.most:g} of 100 between {pair}" for pair, each in FALSE_ALARMS.items()]
+    return ", ".join(named)
+
+
 def outside() -> str:
     """The figures over folds that leave 93 to 97, for people: 'AUC 95 to 98'."""
     named = [
