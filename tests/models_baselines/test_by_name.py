@@ -8,7 +8,7 @@ import yaml
 
 from xray_mining.cli.main import main
 from xray_mining.models.experiment import standings
-from xray_mining.workspace import write_json
+from xray_mining.workspace import asset, write_json
 
 EXPERIMENTS = {"alpha": {"model": "ridge", "features": ["f"]}, "beta": {"model": "ridge", "features": ["g"]}}
 
@@ -74,3 +74,13 @@ def test_run_takes_a_study_that_was_run_by_its_name(was_run, say):
     assert status == 0 and said["study"] == name
     status, said = say("run", f"{name}x", "--workspace", workspace, "--dry-run")
     assert status == 2 and f"'{name}x' is unknown" in said
+
+
+def test_a_dry_run_leaves_no_workspace_and_refuses_a_misspelt_word_at_once(say, tmp_path):
+    status, said = say("run", "template", "--workspace", tmp_path / "new", "--dry-run")
+    assert status == 0 and said["study"] == "template" and list(tmp_path.iterdir()) == []
+    file = tmp_path / "mine.yaml"
+    text = asset("pipelines/studies/template.yaml").read_text()
+    file.write_text(text.replace("weights: package", "weights: packge"))
+    status, said = say("run", file, "--workspace", tmp_path / "new", "--dry-run")
+    assert status == 2 and "'packge' is none of none, timm, package nor a file that ends in .pth" in said

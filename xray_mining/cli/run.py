@@ -1,6 +1,8 @@
 """run: the whole study through Snakemake; step: one of its jobs."""
 
+from contextlib import ExitStack
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Annotated
 
 import typer
@@ -48,26 +50,30 @@ def run(
     read = read_study(study)
     say_notes(read.notes)
     state = archive_state(archive)
-    place = Workspace.create(workspace)
-    # Not resolved: what lies beside a link to a study file is beside it for every job, too.
-    source = study if not Path(study).suffix else str(Path(study).absolute())
-    where = archive.resolve() if archive else None
-    summary = conduct(
-        read,
-        study_file=source,
-        workspace=place,
-        archive=where,
-        name=name,
-        archive_state=state,
-        profile=profile,
-        dry_run=dry_run,
-    )
-    if not dry_run:
-        # Other programs read the tables' file as it is.
-        merge(place)
-    finish(summary, json)
-    if not dry_run:
-        stop_at_errors(place.evaluation(read.study))
+    with ExitStack() as apart:
+        # A dry run leaves nothing behind: where there is no workspace yet, it looks at an empty one.
+        if dry_run and not workspace.exists():
+            workspace = Path(apart.enter_context(TemporaryDirectory())) / workspace.name
+        place = Workspace.create(workspace)
+        # Not resolved: what lies beside a link to a study file is beside it for every job, too.
+        source = study if not Path(study).suffix else str(Path(study).absolute())
+        where = archive.resolve() if archive else None
+        summary = conduct(
+            read,
+            study_file=source,
+            workspace=place,
+            archive=where,
+            name=name,
+            archive_state=state,
+            profile=profile,
+            dry_run=dry_run,
+        )
+        if not dry_run:
+            # Other programs read the tables' file as it is.
+            merge(place)
+        finish(summary, json)
+        if not dry_run:
+            stop_at_errors(place.evaluation(read.study))
 
 
 @app.command()

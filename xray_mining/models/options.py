@@ -1,13 +1,22 @@
 """What a study may say about an experiment; read without torch."""
 
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, Field
+from pydantic import AfterValidator, BaseModel, Field
 
-from xray_mining.models.weights import SUFFIXES
+from xray_mining.models.weights import SUFFIXES, WORDS
 from xray_mining.stated_files import StatedFile, placeless
 
-WeightsFile = Annotated[str, StatedFile(SUFFIXES)]
+
+def _known_weights(weights: str) -> str:
+    """Refuses a misspelt word as the study is read, not hours later, when its step begins."""
+    if weights in WORDS or Path(weights).suffix:
+        return weights
+    raise ValueError(f"'{weights}' is none of {', '.join(WORDS)} nor a file that ends in {', '.join(SUFFIXES)}")
+
+
+WeightsFile = Annotated[str, StatedFile(SUFFIXES), AfterValidator(_known_weights)]
 
 
 class Options(BaseModel, extra="forbid", frozen=True):

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     import torch
 
 SUFFIXES = (".pth", ".pt", ".safetensors")
+WORDS = ("none", "timm", "package")
+"""What may stand in place of a file."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +61,7 @@ def find_weights(backbone: str, weights: str, licence: str = "") -> WeightsSourc
     path = Path(weights)
     if path.suffix not in SUFFIXES:
         raise UserError(
-            f"weights: '{weights}' is none of 'none', 'timm', 'package' nor a file that ends in {', '.join(SUFFIXES)}; "
+            f"weights: '{weights}' is none of {', '.join(WORDS)} nor a file that ends in {', '.join(SUFFIXES)}; "
             f"name one of these"
         )
     if not path.is_file():
