@@ -9,6 +9,7 @@ import pytest
 
 from xray_mining.evaluation import audits
 from xray_mining.evaluation.choice import choose
+from xray_mining.evaluation.comparisons import Smallest
 from xray_mining.evaluation.evaluate import evaluate
 from xray_mining.evaluation.gather import gather
 from xray_mining.evaluation.options import EvaluationOptions
@@ -244,3 +245,13 @@ def test_drift_over_years_says_that_years_are_shifted(make):
     made = make(patients=300, pictures=False)
     predicted(made, trend=0.5)
     assert "shifted by up to a year" in outcomes(made)["DRIFT002"][1]
+
+
+def test_the_size_of_the_test_set_names_a_null_by_its_kind(make):
+    made = make(patients=100, pictures=False)
+    long = "null_thumbnail_made_age_years"
+    made.predict("made", long, "null", "age_years", np.full(len(made.frame), 50.0), model="thumbnail")
+    task = gather(made.workspace, "made").tasks[0]
+    (row,), (judged,) = audits.adequacy(task, Smallest(1.0, long, "best_null"))
+    assert "from thumbnail below 1.000" in row["words"] and "from thumbnail below" in judged["sentence"]
+    assert row["attribute"] == long, "the table keeps the experiment's own name"

@@ -477,9 +477,8 @@ def label_noise(task: Task, choice: Choice) -> tuple[Rows, Rows]:
         for i in first
     ]
     total = int(suspect.sum())
-    sentence = (
-        f"{task.name}: {total:,} of {int(known.sum()):,} labels are contradicted with confidence by {model.name}."
-    )
+    who = task.words(model.name)
+    sentence = f"{task.name}: {total:,} of {int(known.sum()):,} labels are contradicted with confidence by {who}."
     return rows, [finding("NOISE001", "note", "passed", title, sentence, rows=listed, offenders=total)]
 
 
@@ -611,8 +610,9 @@ def adequacy(task: Task, smallest: Smallest | None) -> tuple[Rows, Rows]:
         sentence = f"{task.name}: there is no pair of models to tell apart."
         return [], [finding("SIZE002", "note", "not_applicable", title, sentence)]
     unit = f" {task.target.unit}" if task.is_number and task.target.unit else ""
+    rival = task.words(smallest.rival)
     words = (
-        f"true differences in {task.metric} from {smallest.rival} below {smallest.difference:.3f}{unit} would be "
+        f"true differences in {task.metric} from {rival} below {smallest.difference:.3f}{unit} would be "
         f"missed in more than 2 of 10 repetitions by a test of this pair alone at 5 %"
     )
     row = _row(

@@ -251,6 +251,11 @@ class Results:
             & (pl.col("level") == task.level)
         )
 
+    def experiment_words(self, name: str) -> str:
+        """An experiment as people call it; any other name without its underscores."""
+        note = self.experiments.get(name)
+        return name.replace("_", " ") if note is None else note.words
+
     def about_words(self, about: str | None) -> str:
         """What a check is about, as people call it: a task, a cohort or an experiment; empty for the whole study."""
         task = next((task for task in self.tasks if task.task == about), None)

@@ -7,7 +7,7 @@ from typing import Any
 import polars as pl
 
 from xray_mining.records.check_results import words
-from xray_mining.reporting.metrics import number, p_value
+from xray_mining.reporting.metrics import METRICS, number, p_value
 from xray_mining.reporting.results import Results
 from xray_mining.reporting.section import Block, Cell, Code, Column, Row, Section, Table, Text
 
@@ -20,6 +20,19 @@ _OUTCOMES = {
     "not_applicable": ("not applicable", "quiet"),
     "skipped": ("skipped", "quiet"),
 }
+_METRICS = {
+    "auc_above_half": "AUC above 0.5",
+    "mae_gained": "MAE below guessing the centre",
+    "error_per_year": "error a year",
+}
+"""Names of the audits' own figures that underscores alone do not make readable."""
+
+
+def _metric_words(name: str) -> str:
+    base = name.removesuffix("_lost")
+    if name in _METRICS or base not in METRICS:
+        return _METRICS.get(name, name.replace("_", " "))
+    return METRICS[base].title + (" lost" if base != name else "")
 
 
 def applies(results: Results) -> bool:
@@ -106,13 +119,14 @@ def _figures(results: Results) -> list[Block]:
             )
             adjusted = row["p_adjusted"] if row["p_adjusted"] is not None else row["p_value"]
             value = Cell(number(row["value"]), ends, row["value"], row["low"], row["high"])
-            what = row["attribute"].replace("_", " ") + (f": {row['label']}" if row["label"] else "")
+            named = results.experiment_words(row["attribute"])
+            what = ": ".join(each for each in (named, row["label"]) if each)
             rows.append(
                 Row(
                     (
                         Cell(what, row["code"]),
-                        Cell(row["experiment"].replace("_", " "), row["target"].replace("_", " ")),
-                        Cell(row["metric"].replace("_", " ")),
+                        Cell(results.experiment_words(row["experiment"]), row["target"].replace("_", " ")),
+                        Cell(_metric_words(row["metric"])),
                         value,
                         Cell(f"{row['patients']:,}", value=row["patients"]),
                         p_value(adjusted),
