@@ -15,7 +15,7 @@ from xray_mining.models import experiment
 from xray_mining.models.fit import Fit
 from xray_mining.models.options import EmbeddingOptions, EnsembleOptions, NullOptions, OracleOptions, shown_options
 from xray_mining.records.cohort import FrozenCohort, Target
-from xray_mining.workspace import ArchiveSettings, Workspace, write_frame, write_json
+from xray_mining.workspace import ArchiveSettings, Workspace, digest_of_file, write_frame, write_json
 
 KEYS = [str(UUID(int=number + 1)) for number in range(6)]
 COLUMNS = ["image_key", "pixel_digest"]
@@ -128,8 +128,11 @@ def test_a_member_with_more_seeds_is_another_input(workspace):
     assert after["experiments/b"] != before["experiments/b"]
 
 
-def test_a_kept_model_does_not_say_where_its_weights_lay(workspace, monkeypatch):
-    options = EmbeddingOptions(weights="/somewhere/private/net.pth")
+def test_a_kept_model_does_not_say_where_its_weights_lay(workspace, monkeypatch, tmp_path):
+    file = tmp_path / "private/net.pth"
+    file.parent.mkdir()
+    file.write_bytes(b"weights")  # known by their digest, and not read
+    options = EmbeddingOptions(weights=str(file))
     assert shown_options(options)["weights"] == "net.pth"
     assert shown_options(EmbeddingOptions())["weights"] == "package"
     from xray_mining.models.options import FrozenOptions
@@ -153,5 +156,6 @@ def test_a_kept_model_does_not_say_where_its_weights_lay(workspace, monkeypatch)
     )
     experiment._fit_frozen(one, Fit(0, -1, one.cohort.target("age_years"), images))
     [path] = one.folder.rglob("*.joblib")
-    assert joblib.load(path)["embeddings"]["e"]["weights"] == "net.pth"
+    kept = joblib.load(path)
+    assert (kept["embeddings"]["e"]["weights"], kept["weights"]["e"]) == ("net.pth", digest_of_file(file))
     assert b"private" not in repr(joblib.load(path)).encode()
