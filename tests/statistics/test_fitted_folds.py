@@ -218,7 +218,8 @@ def study(rng: np.random.Generator, kind: Kind) -> Study:
 def simulate(kind: Kind, seed: int = 1, crowd_size: int = 0) -> Iterator[tuple[Study, dict[str, list[float]]]]:
     """One study after the other, with what both models reach on new patients, by figure."""
     rng = np.random.default_rng([kind.patients, int(kind.worth * 10), kind.binary, kind.columns, seed])
-    crowd, views = people(np.random.default_rng(99), kind, crowd_size or CROWD)
+    # One crowd for all studies: where it is not far larger than a study, its own chance lies beside every interval.
+    crowd, views = people(np.random.default_rng(99), kind, crowd_size or max(CROWD, 40 * kind.patients))
     while True:
         made = study(rng, kind)
         each = [
