@@ -81,6 +81,6 @@ def test_a_dry_run_leaves_no_workspace_and_refuses_a_misspelt_word_at_once(say, 
     assert status == 0 and said["study"] == "template" and list(tmp_path.iterdir()) == []
     file = tmp_path / "mine.yaml"
     text = asset("pipelines/studies/template.yaml").read_text()
-    file.write_text(text.replace("weights: package", "weights: packge"))
+    file.write_text(text.replace("weights: package", "weights: bundle"))
     status, said = say("run", file, "--workspace", tmp_path / "new", "--dry-run")
-    assert status == 2 and "'packge' is none of none, timm, package nor a file that ends in .pth" in said
+    assert status == 2 and "'bundle' is none of none, timm, package nor a file that ends in .pth" in said
