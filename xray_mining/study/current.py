@@ -14,7 +14,7 @@ def find_study(name_or_path: str, workspace: Workspace) -> Study:
     """A study by the path of its YAML file, by the name under which it was run in this workspace, or a shipped one."""
     if Path(name_or_path).suffix in (".yaml", ".yml"):
         return read_study(name_or_path)
-    source, folder = _file_run(name_or_path, workspace)
+    source, folder = _as_run(name_or_path, workspace.root)
     if not source:
         return read_study(name_or_path)
     if Path(source).suffix and not Path(source).is_file():
@@ -77,16 +77,12 @@ def _standings(study: str, workspace: Workspace) -> tuple[Standing, ...]:
 def file_run(study: str, workspace: Path) -> str:
     """The file by which a study of this name was run in a workspace's folder; the name itself where there is none."""
     root = workspace.resolve()
-    source = _stated(study, root)[0] if root.name else ""
+    source = _as_run(study, root)[0] if root.name else ""
     return source if Path(source).suffix and Path(source).is_file() else study
 
 
-def _file_run(study: str, workspace: Workspace) -> tuple[str, str]:
+def _as_run(study: str, root: Path) -> tuple[str, str]:
     """The name or path by which `run` was given the study of this name, and in which folder; empty if not run here."""
-    return _stated(study, workspace.root)
-
-
-def _stated(study: str, root: Path) -> tuple[str, str]:
     told = root.with_name(f"{root.name}.private") / "snakemake" / study / "config.json"
     try:
         asked = json.loads(told.read_text(encoding="utf-8"))
