@@ -557,6 +557,8 @@ def drift_between_splits(cohort: FrozenCohort, attributes: pl.DataFrame) -> tupl
                 .len()
                 .pivot("split", index=name, values="len")
                 .fill_null(0)
+                # A sum in another order has another last bit.
+                .sort(name)
             )
             counts = table.select("train", "test").to_numpy() if {"train", "test"} <= set(table.columns) else None
             if counts is None:

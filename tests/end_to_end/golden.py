@@ -1,0 +1,89 @@
+"""What a run of the mini study must give again: digests, predictions and the tables of its evaluation.
+
+    python tests/end_to_end/golden.py WORKSPACE FOLDER
+
+writes the golden values of a workspace into a folder.
+"""
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from xray_mining.records.predictions import Predictions
+from xray_mining.workspace import digest_of_frame
+
+WORDS = ("method", "caution", "words", "title", "sentence", "evidence", "section", "subject", "label", "text")
+"""Columns of tables that are sentences for people: they may be written more plainly."""
+DIGESTS = ("experiment_digest", "cohort_digest")
+"""Compared by `digests.json` alone."""
+KEYS = {
+    "audits": [],
+    "calibration": [],
+    "check_results": ["code", "severity", "outcome", "about", "offenders"],
+    "confusion": [],
+    "error_by_age": [],
+    "estimates": [],
+    "roc": [],
+    "table_one": [],
+}
+"""Tables of an evaluation, each with the columns that are compared; none named: all but WORDS and DIGESTS."""
+
+
+def tables_of(workspace: Path) -> dict[str, pl.DataFrame]:
+    """The tables of an evaluation without their sentences, sorted by every column that is not a number."""
+    found = {}
+    for name, columns in KEYS.items():
+        frame = pl.read_parquet(workspace / "evaluations/mini" / f"{name}.parquet")
+        words = [each for each in WORDS if (name, each) not in (("audits", "label"),)]
+        frame = frame.select(columns or [each for each in frame.columns if each not in (*words, *DIGESTS)])
+        exact = [each for each, kind in frame.schema.items() if not kind.is_float()]
+        found[name] = frame.sort([*exact, *(each for each in frame.columns if each not in exact)], nulls_last=True)
+    return found
+
+
+def digests_of(workspace: Path) -> dict[str, dict[str, str]]:
+    """Digests of the cohorts, of the sets of numbers and of the experiments."""
+    experiments = sorted((workspace / "experiments/mini").glob("*/experiment.json"))
+    latest = sorted((workspace / "cohorts").glob("*/latest.json"))
+    sets = sorted(
+        path.parent.name for room in ("features", "embeddings") for path in (workspace / room).glob("*/set.json")
+    )
+    return {
+        "cohorts": {path.parent.name: json.loads(path.read_text())["digest"] for path in latest},
+        "sets": {name.rpartition("-")[0]: name.rpartition("-")[2] for name in sets},
+        "experiments": {path.parent.name: json.loads(path.read_text())["digest"] for path in experiments},
+    }
+
+
+def predictions_of(workspace: Path) -> dict[str, dict[str, Any]]:
+    """Of each experiment: rows, sums of its predictions, and a digest of every bit of them."""
+    found = {}
+    for folder in sorted((workspace / "experiments/mini").glob("*/predictions")):
+        frame = Predictions.read(sorted(folder.glob("*.parquet")))
+        keys = ["target", "class", "seed", "fold", "split", "variant", "level", "unit_key", "patient_key"]
+        frame = frame.select(*keys, "truth", "value", "value_calibrated", "spread").sort(keys)
+        found[folder.parent.name] = {
+            "rows": frame.height,
+            "digest": digest_of_frame(frame),
+            "calibrated": frame["value_calibrated"].count(),
+            **{f"mean_{name}": frame[name].mean() for name in ("truth", "value", "value_calibrated", "spread")},
+            **{f"deviation_{name}": frame[name].std() for name in ("truth", "value", "value_calibrated", "spread")},
+        }
+    return found
+
+
+def main() -> None:
+    """Write the golden values."""
+    workspace, folder = Path(sys.argv[1]), Path(sys.argv[2])
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "digests.json").write_text(json.dumps(digests_of(workspace), indent=1) + "\n")
+    (folder / "predictions.json").write_text(json.dumps(predictions_of(workspace), indent=1) + "\n")
+    for name, frame in tables_of(workspace).items():
+        frame.write_parquet(folder / f"{name}.parquet", compression="zstd", compression_level=19)
+
+
+if __name__ == "__main__":
+    main()
