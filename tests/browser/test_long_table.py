@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from xray_mining.evaluation.tables import TableOne
+from xray_mining.records.evaluation_tables import TableOne
 from xray_mining.reporting.page import write
 from xray_mining.reporting.sections.table_one import FIRST_ROWS
 

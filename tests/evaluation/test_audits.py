@@ -157,8 +157,8 @@ def test_clean_predictions_alarm_at_the_nominal_rate(make: Callable):
 
 
 def test_audits_stand_in_the_tables(study):
-    from xray_mining.evaluation.tables import AuditRows
     from xray_mining.records.check_results import CheckResults
+    from xray_mining.records.evaluation_tables import AuditRows
 
     made = study(patients=300)
     evaluate(made.workspace, "made", QUICK)

@@ -5,9 +5,9 @@ import shutil
 
 import polars as pl
 
-from xray_mining.evaluation import tables
 from xray_mining.evaluation.evaluate import evaluate
 from xray_mining.evaluation.options import EvaluationOptions
+from xray_mining.records import evaluation_tables as tables
 
 
 def test_two_cohorts_of_the_same_members_are_described_and_scored_apart(make):

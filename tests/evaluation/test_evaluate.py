@@ -7,9 +7,9 @@ import polars as pl
 import pytest
 
 from xray_mining.errors import UserError
-from xray_mining.evaluation import tables
 from xray_mining.evaluation.evaluate import evaluate
 from xray_mining.evaluation.options import EvaluationOptions
+from xray_mining.records import evaluation_tables as tables
 from xray_mining.records.check_results import CheckResults
 from xray_mining.records.estimates import Estimates, Pictures
 from xray_mining.records.ledger import Ledger

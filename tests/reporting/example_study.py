@@ -10,7 +10,7 @@ import numpy as np
 import polars as pl
 from PIL import Image
 
-from xray_mining.evaluation import tables
+from xray_mining.records import evaluation_tables as tables
 from xray_mining.records.check_results import CheckResults
 from xray_mining.records.estimates import Estimates, Pictures
 from xray_mining.records.ledger import Ledger

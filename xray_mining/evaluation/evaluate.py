@@ -14,7 +14,7 @@ from typing import Any
 import polars as pl
 
 from xray_mining.errors import UserError
-from xray_mining.evaluation import audits, cohorts, comparisons, curves, gates, pictures, tables, variants
+from xray_mining.evaluation import audits, cohorts, comparisons, curves, gates, pictures, variants
 from xray_mining.evaluation.answer import answer, answer_lines, failed_checks
 from xray_mining.evaluation.choice import Choice, choose
 from xray_mining.evaluation.comparisons import Smallest
@@ -26,6 +26,7 @@ from xray_mining.evaluation.skill import worse_than_guessing
 from xray_mining.evaluation.subgroups import by_subgroup
 from xray_mining.models.freshness import Standing
 from xray_mining.progress import progress
+from xray_mining.records import evaluation_tables as tables
 from xray_mining.records.check_results import CheckResults
 from xray_mining.records.cohort_targets import CohortTargets
 from xray_mining.records.estimates import Estimates, Pictures
