@@ -5,6 +5,7 @@ import os
 import sys
 from pathlib import Path
 
+import numpy as np
 import polars as pl
 import pytest
 
@@ -41,8 +42,8 @@ def test_predictions(workspace):
         if EXACT:
             assert each == want, name
         for key in (key for key in want if key.startswith(("mean", "deviation"))):
-            close = pytest.approx(want[key], rel=tolerance(name), abs=0) if want[key] is not None else None
-            assert each[key] == close, (name, key)
+            mine, theirs = (np.nan if one[key] is None else one[key] for one in (each, want))
+            np.testing.assert_allclose(mine, theirs, rtol=tolerance(name), err_msg=f"{name}.{key}")
 
 
 @pytest.mark.parametrize("name", KEYS)
@@ -62,5 +63,5 @@ def test_table(workspace, name):
     )
     for rows, limit in ((~trained, 1e-6), (trained, 2e-2)):
         for column in numbers:
-            mine, theirs = found.filter(rows)[column].to_list(), want.filter(rows)[column].to_list()
-            assert mine == pytest.approx(theirs, rel=limit, abs=limit, nan_ok=True), (name, column)
+            mine, theirs = (frame.filter(rows)[column].to_numpy() for frame in (found, want))
+            np.testing.assert_allclose(mine, theirs, rtol=limit, atol=limit, err_msg=f"{name}.{column}")
