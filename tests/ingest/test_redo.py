@@ -571,7 +571,7 @@ def test_a_process_that_wants_a_shard_that_another_is_at_waits(archive, tmp_path
 
 def test_a_worker_that_waits_for_another_at_its_shard_says_that_it_is_alive(archive, tmp_path, run_ingest, monkeypatch):
     workspace, _ = run_ingest(archive.folder, tmp_path / "w", SMALL, name="a")
-    monkeypatch.setattr("xray_mining.workspace._PATIENCE_S", 0.01)
+    monkeypatch.setattr("xray_mining.workspace.locks.PATIENCE_S", 0.01)
     counts = parts.counts_of_shard(workspace, "a", 0)[0]
     said: list[int] = []
     asked_thrice = threading.Event()

@@ -1,0 +1,34 @@
+"""The workspace: its folders, files that are written whole or not at all, digests, locks and shipped files."""
+
+from xray_mining.workspace.assets import asset
+from xray_mining.workspace.digests import digest_of, digest_of_file, digest_of_frame, versions
+from xray_mining.workspace.files import move_durably, scratch_of, sweep, write_atomically, write_frame, write_json
+from xray_mining.workspace.folders import FORMAT_VERSION, MARKER, ArchiveSettings, Workspace, WorkspaceSettings
+from xray_mining.workspace.locks import lock, lock_slices
+from xray_mining.workspace.yaml_files import checked, load_yaml, read_text, read_yaml, sentence_of
+
+__all__ = [
+    "FORMAT_VERSION",
+    "MARKER",
+    "ArchiveSettings",
+    "Workspace",
+    "WorkspaceSettings",
+    "asset",
+    "checked",
+    "digest_of",
+    "digest_of_file",
+    "digest_of_frame",
+    "load_yaml",
+    "lock",
+    "lock_slices",
+    "move_durably",
+    "read_text",
+    "read_yaml",
+    "scratch_of",
+    "sentence_of",
+    "sweep",
+    "versions",
+    "write_atomically",
+    "write_frame",
+    "write_json",
+]

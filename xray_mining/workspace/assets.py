@@ -1,0 +1,14 @@
+"""Files that ship with the toolkit."""
+
+from pathlib import Path
+
+from xray_mining.errors import UserError
+
+
+def asset(relative: str) -> Path:
+    """A file that ships with the toolkit (sql/…, reports/…, pipelines/…), in a checkout or in an installed wheel."""
+    package = Path(__file__).resolve().parents[1]
+    for base in (package.parent, package / "_assets"):
+        if (base / relative).exists():
+            return base / relative
+    raise UserError(f"{relative}: does not ship with this xray-mining; check the name, or install it again")

@@ -1,0 +1,88 @@
+"""Files that are written whole or not at all."""
+
+import hashlib
+import json
+import os
+import re
+from collections.abc import Generator
+from contextlib import contextmanager
+from io import BytesIO
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from xray_mining.errors import disk_error
+
+if TYPE_CHECKING:
+    import polars as pl
+
+
+def move_durably(source: Path, target: Path) -> None:
+    """Rename a file over `target`, and have the disk know of it before anything that comes after."""
+    source.replace(target)
+    folder = os.open(target.parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
+
+
+@contextmanager
+def write_atomically(target: Path) -> Generator[Path]:
+    """A scratch path to write to; synced and renamed over `target` when the block ends well, removed when not.
+
+    Raises CannotFinish where the disk refuses, so that what was there before stays as it was.
+    """
+    scratch = scratch_of(target)
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        yield scratch
+        with scratch.open("rb+") as file:
+            os.fsync(file.fileno())
+        move_durably(scratch, target)
+    except OSError as error:
+        raise disk_error(error, target) from error
+    finally:
+        scratch.unlink(missing_ok=True)
+
+
+def write_frame(frame: "pl.DataFrame", target: Path, group_rows: int | None = None) -> None:
+    """Write a polars frame as one Parquet part, whole or not at all; in groups of so many rows, if that is said."""
+    import polars as pl
+
+    with write_atomically(target) as scratch:
+        try:
+            frame.write_parquet(scratch, compression="zstd", row_group_size=group_rows)
+        except pl.exceptions.ComputeError as error:
+            # polars names the system's error in words only.
+            code = re.search(r"os error (\d+)", str(error))
+            if code is not None:
+                raise OSError(int(code[1]), os.strerror(int(code[1]))) from error
+            # A disk that is full at the file's very end is an error of the format in polars' words: the same bytes,
+            # written by Python, tell what it is.
+            whole = BytesIO()
+            frame.write_parquet(whole, compression="zstd", row_group_size=group_rows)
+            scratch.write_bytes(whole.getbuffer())
+
+
+def write_json(value: object, target: Path) -> None:
+    """Write a JSON file with sorted keys, whole or not at all."""
+    with write_atomically(target) as scratch:
+        scratch.write_text(json.dumps(value, indent=2, sort_keys=True, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def scratch_of(target: Path) -> Path:
+    """Where this process writes before it renames over `target`: named by a digest of its machine and its number."""
+    return target.with_name(f".{target.name}.{_machine()}.{os.getpid()}.partial")
+
+
+def _machine() -> str:
+    # A digest: the machine's name is nobody's business where a killed run leaves the file.
+    return hashlib.sha256(os.uname().nodename.encode()).hexdigest()[:8]
+
+
+def sweep(folder: Path) -> None:
+    """Remove scratch files that a killed run of this machine left in `folder`; another machine's may be in use."""
+    for scratch in folder.rglob(f".*.{_machine()}.*.partial"):
+        process = scratch.name.split(".")[-2]
+        if not (process.isdigit() and Path(f"/proc/{process}").exists()):
+            scratch.unlink(missing_ok=True)

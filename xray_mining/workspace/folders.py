@@ -1,0 +1,153 @@
+"""The workspace's folders and its settings."""
+
+from pathlib import Path
+
+import yaml
+from pydantic import BaseModel, Field
+
+from xray_mining.errors import CannotFinish, UserError, disk_error
+from xray_mining.workspace.files import write_atomically
+from xray_mining.workspace.yaml_files import checked, load_yaml
+
+FORMAT_VERSION = 1
+MARKER = "workspace.yaml"
+
+
+class ArchiveSettings(BaseModel, extra="forbid", frozen=True):
+    """What the workspace remembers of one archive; never its path, which is private."""
+
+    domain: str = Field(description="the id space its patient ids belong to")
+    adapter: str = Field(description="the adapter that reads it")
+    order: int = Field(ge=0, description="order of first ingest: earlier archives keep their copy of a duplicate")
+    patient_id_rule: tuple[str, ...] = Field((), description="which ways to write a patient id are one, by its owner")
+
+
+class WorkspaceSettings(BaseModel, extra="forbid", frozen=True):
+    """The content of workspace.yaml."""
+
+    format_version: int = FORMAT_VERSION
+    store: str | None = Field(None, description="name of the pixel store that commands use unless told otherwise")
+    archives: dict[str, ArchiveSettings] = {}
+
+
+class Workspace:
+    """One folder that holds everything made from one or several archives, and a private folder beside it."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root.resolve()
+
+    @classmethod
+    def open(cls, root: Path) -> "Workspace":
+        """The workspace in `root`; UserError where there is none or it is of another format."""
+        workspace = cls(root)
+        if not (workspace.root / MARKER).is_file():
+            raise UserError(
+                f"{root}: is not a workspace (it has no {MARKER}); make one with `xray-mining ingest ARCHIVE "
+                f"--workspace {root}`, or name another with --workspace"
+            )
+        _ = workspace.settings
+        return workspace
+
+    @classmethod
+    def create(cls, root: Path) -> "Workspace":
+        """The workspace in `root`, made where there is none; UserError where the folder holds something else."""
+        workspace = cls(root)
+        if (workspace.root / MARKER).is_file():
+            return cls.open(root)
+        if workspace.root.exists() and (not workspace.root.is_dir() or any(workspace.root.iterdir())):
+            raise UserError(f"{root}: exists, is not empty and is not a workspace; name an empty or a new folder")
+        try:
+            workspace.root.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise CannotFinish(
+                f"{root}: the workspace cannot be made there ({error.strerror}); name another folder with --workspace, "
+                f"or mend the disk or its rights and repeat"
+            ) from error
+        workspace.save(WorkspaceSettings())
+        return workspace
+
+    @property
+    def settings(self) -> WorkspaceSettings:
+        """workspace.yaml as it stands now."""
+        path = self.root / MARKER
+        raw = load_yaml(path)
+        version = raw.get("format_version") if isinstance(raw, dict) else None
+        if version != FORMAT_VERSION:
+            raise UserError(
+                f"{path}: the workspace has format version {version}, this xray-mining reads {FORMAT_VERSION}; "
+                f"use the version that made it, or ingest into a new workspace"
+            )
+        return checked(WorkspaceSettings, raw, str(path))
+
+    def save(self, settings: WorkspaceSettings) -> None:
+        """Replace workspace.yaml, whole or not at all."""
+        text = yaml.safe_dump(settings.model_dump(), sort_keys=False, allow_unicode=True)
+        with write_atomically(self.root / MARKER) as scratch:
+            scratch.write_text(text, encoding="utf-8")
+
+    def private_archives(self) -> list[str]:
+        """Archives whose domain has a key of its own, which all have but public sets."""
+        keys = self.private / "keys"
+        archives = self.settings.archives.items()
+        return sorted(name for name, each in archives if (keys / f"{each.domain}.key").is_file())
+
+    @property
+    def private(self) -> Path:
+        """The folder beside the workspace, mode 700, for keys, paths, logs and real command lines."""
+        folder = self.root.with_name(self.root.name + ".private")
+        try:
+            folder.mkdir(mode=0o700, exist_ok=True)
+        except OSError as error:
+            raise disk_error(error, folder) from error
+        return folder
+
+    @property
+    def catalog(self) -> Path:
+        """DuckDB file with what the archives hold."""
+        return self.root / "catalog.duckdb"
+
+    @property
+    def results(self) -> Path:
+        """DuckDB file with cohorts, predictions, estimates and checks."""
+        return self.root / "results.duckdb"
+
+    def parts(self, archive: str, table: str) -> Path:
+        """Folder of an archive's parts of one record: one Parquet file a shard, named 00017.parquet."""
+        return self.root / "parts" / archive / table
+
+    def store(self, name: str) -> Path:
+        """Folder of a pixel store's raw shards."""
+        return self.root / "pixels" / name
+
+    def cohort(self, name: str, digest: str) -> Path:
+        """Folder of one frozen cohort."""
+        return self.root / "cohorts" / name / digest
+
+    def features(self, set_name: str) -> Path:
+        """Folder of a feature set: set.json and Parquet parts."""
+        return self.root / "features" / set_name
+
+    def embeddings(self, set_name: str) -> Path:
+        """Folder of an embedding set: set.json and Parquet parts."""
+        return self.root / "embeddings" / set_name
+
+    def masks(self, set_name: str) -> Path:
+        """Folder of a set of computed masks (reference masks are parts of their archive)."""
+        return self.root / "masks" / set_name
+
+    def experiment(self, study: str, name: str) -> Path:
+        """Folder of one experiment: its options, models and predictions/*.parquet."""
+        return self.root / "experiments" / study / name
+
+    def evaluation(self, study: str) -> Path:
+        """Folder of a study's estimates, check results and pictures."""
+        return self.root / "evaluations" / study
+
+    def report(self, study: str) -> Path:
+        """The study's HTML page."""
+        return self.root / "reports" / f"{study}.html"
+
+    @property
+    def ledger(self) -> Path:
+        """Folder of the ledger's parts, one a run of a stage."""
+        return self.root / "ledger"
