@@ -18,11 +18,11 @@ from xray_mining.models import calibration
 from xray_mining.models.applying import files as applying
 from xray_mining.models.applying.files import calibration_of, predict_files
 from xray_mining.models.applying.kinds import Experiment, Means, Pictures, fits_of, kinds
-from xray_mining.models.backbones import load_backbone
 from xray_mining.models.calibration import CalibrationMap, Curve
 from xray_mining.models.embedding import embed
 from xray_mining.models.experiment import with_nulls
 from xray_mining.models.options import ExperimentOptions
+from xray_mining.networks.backbones import load_backbone
 from xray_mining.pixels.store import store_options
 from xray_mining.records.cohort import FrozenCohort
 from xray_mining.records.predictions import Predictions

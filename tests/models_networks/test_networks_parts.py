@@ -10,16 +10,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from xray_mining.errors import UserError
-from xray_mining.models import heads, losses  # noqa: F401  (they register)
-from xray_mining.models.augment import Augmenter
-from xray_mining.models.backbones import load_backbone
-from xray_mining.models.course import joined, validation_error
-from xray_mining.models.data import PlainBatches, Radiographs, Schedule, TrainingSteps, loader, resized
-from xray_mining.models.heads import Range, make_head
-from xray_mining.models.losses import DEFAULTS, find_loss
-from xray_mining.models.options import AugmentOptions
-from xray_mining.models.registry import backbone, head, loss
-from xray_mining.models.weights import fit_in_order
+from xray_mining.networks import heads, losses  # noqa: F401  (they register)
+from xray_mining.networks.augment import Augmenter
+from xray_mining.networks.backbones import load_backbone
+from xray_mining.networks.course import joined, validation_error
+from xray_mining.networks.data import PlainBatches, Radiographs, Schedule, TrainingSteps, loader, resized
+from xray_mining.networks.heads import Range, make_head
+from xray_mining.networks.losses import DEFAULTS, find_loss
+from xray_mining.networks.options import AugmentOptions
+from xray_mining.networks.registry import backbone, head, loss
+from xray_mining.networks.weights import fit_in_order
 from xray_mining.records.cohort import Target
 
 KNOWN = Range(50.0, 15.0, 20.0, 80.0)

@@ -17,18 +17,19 @@ import torch
 from pytorch_lightning.plugins.precision import MixedPrecision
 
 from xray_mining.errors import CannotFinish, UserError
-from xray_mining.models import course, device, training
+from xray_mining.models import training
 from xray_mining.models.applying.files import predict_files
-from xray_mining.models.data import BatchNumbers, Radiographs, Schedule
-from xray_mining.models.device import workers_of
 from xray_mining.models.embedding import Embedder, embed
-from xray_mining.models.heads import Range
-from xray_mining.models.losses import find_loss
-from xray_mining.models.module import Learner, make_network
 from xray_mining.models.options import EmbeddingOptions
-from xray_mining.models.prediction import load_model
-from xray_mining.models.registry import loss
 from xray_mining.models.training import fit_network
+from xray_mining.networks import course, device
+from xray_mining.networks.data import BatchNumbers, Radiographs, Schedule
+from xray_mining.networks.device import workers_of
+from xray_mining.networks.heads import Range
+from xray_mining.networks.losses import find_loss
+from xray_mining.networks.module import Learner, make_network
+from xray_mining.networks.prediction import load_model
+from xray_mining.networks.registry import loss
 from xray_mining.records.cohort import Target
 
 KINDS = [(name, loss.find(name)().kinds[0]) for name in loss.names()]
@@ -39,7 +40,8 @@ spec = importlib.util.spec_from_file_location("drawn", sys.argv[1])
 drawn = importlib.util.module_from_spec(spec)
 spec.loader.exec_module(drawn)
 import albumentations, timm
-from xray_mining.models import module, training
+from xray_mining.models import training
+from xray_mining.networks import module
 from xray_mining.workspace import Workspace
 root, homes = pathlib.Path(sys.argv[2]), pathlib.Path(sys.argv[3])
 step = module.Learner.training_step
@@ -102,7 +104,7 @@ def test_a_finished_fit_leaves_one_model_that_says_the_same_again(
 
 
 def test_no_file_of_a_fit_says_where_its_weights_lay(drawn, network_options, fit_of, tmp_path):
-    from xray_mining.models.backbones import load_backbone
+    from xray_mining.networks.backbones import load_backbone
 
     weights = tmp_path / "private_place/net.pth"
     weights.parent.mkdir()
@@ -188,7 +190,7 @@ def test_a_held_backbone_keeps_its_weights(drawn, fit_of, network_options, tmp_p
     options = network_options(epochs=2, backbone_learning_rate_factor=0)
     fit_network(drawn[0], options, fit_of("binary"), tmp_path)
     saved = load_model(tmp_path / "rotation0-seed0/model.pt")
-    from xray_mining.models.backbones import load_backbone
+    from xray_mining.networks.backbones import load_backbone
 
     fresh = load_backbone("test_resnet", side_px=32, seed=0).state_dict()
     assert all(torch.equal(tensor, fresh[name]) for name, tensor in saved.network.backbone.state_dict().items())

@@ -10,7 +10,7 @@ import yaml
 
 from xray_mining.errors import UserError
 from xray_mining.evaluation.evaluate import FILES
-from xray_mining.models.weights import find_weights
+from xray_mining.networks.weights import find_weights
 from xray_mining.stated_files import placeless, stated_in
 from xray_mining.study.current import find_study
 from xray_mining.study.options import Study, read_study

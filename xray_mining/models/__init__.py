@@ -1,1 +1,1 @@
-"""Baselines, frozen networks and trained networks; the only room that knows torch."""
+"""Baselines, frozen networks and trained networks; fitted to frozen cohorts."""

@@ -14,7 +14,7 @@ from xray_mining.features.extract import VectorSummary, in_shards
 from xray_mining.features.registry import Column
 from xray_mining.features.sets import VectorSet, pixel_digests, set_name
 from xray_mining.models.options import EmbeddingOptions
-from xray_mining.models.weights import WeightsSource, find_weights
+from xray_mining.networks.weights import WeightsSource, find_weights
 from xray_mining.pixels.store import PixelStore
 from xray_mining.pixels.variants import changed
 from xray_mining.progress import progress
@@ -25,7 +25,7 @@ from xray_mining.workspace import Workspace, sweep
 if TYPE_CHECKING:
     import torch
 
-    from xray_mining.models.backbones import Backbone
+    from xray_mining.networks.backbones import Backbone
 
 Array = np.ndarray[Any, Any]
 
@@ -148,12 +148,16 @@ def _fill(
     if not missing and (folder / "set.json").is_file():
         columns = len(json.loads((folder / "set.json").read_text(encoding="utf-8"))["columns"])
         return VectorSummary(folder.name, "embeddings", len(keys), 0, kept, columns, monotonic() - started)
-    from xray_mining.models.device import enough_memory
+    from xray_mining.networks.device import enough_memory
 
-    with enough_memory(options):
+    sizes = (options.backbone, options.batch_size, options.side_px)
+    with enough_memory(*sizes):
         embedder = Embedder(options)
     made = replace(known, columns=embedder.columns)
-    with progress(len(keys), f"embeddings {made.name}", done=kept) as bar, enough_memory(options):
+    with (
+        progress(len(keys), f"embeddings {made.name}", done=kept) as bar,
+        enough_memory(options.backbone, options.batch_size, options.side_px),
+    ):
         for first in range(0, len(missing), _PART_IMAGES):
             part = missing[first : first + _PART_IMAGES]
             vectors = []
@@ -175,7 +179,7 @@ class Embedder:
     def __init__(self, options: EmbeddingOptions) -> None:
         import torch
 
-        from xray_mining.models.backbones import load_backbone
+        from xray_mining.networks.backbones import load_backbone
 
         self.options = options
         side = options.side_px
@@ -190,8 +194,8 @@ class Embedder:
         """(n, side, side) uint8 or uint16, bright = dense → (n, columns) float32."""
         import torch
 
-        from xray_mining.models.data import resized
-        from xray_mining.models.device import full_precision
+        from xray_mining.networks.data import resized
+        from xray_mining.networks.device import full_precision
 
         small = resized(pictures, self.options.side_px)
         with torch.inference_mode(), full_precision():

@@ -373,7 +373,7 @@ class _Task:
                 ).name
         elif isinstance(options, FrozenOptions):
             from xray_mining.models.embedding import embedding_folder
-            from xray_mining.models.weights import find_weights
+            from xray_mining.networks.weights import find_weights
 
             for key in options.embeddings:
                 each = self.study.embeddings[key]
@@ -382,7 +382,7 @@ class _Task:
                 if source.licence:
                     self.licences[each.backbone] = source.licence
         elif isinstance(options, NetworkOptions):
-            from xray_mining.models.weights import find_weights
+            from xray_mining.networks.weights import find_weights
 
             source = find_weights(options.backbone, options.weights, options.weights_licence)
             found["store"] = self.store
@@ -644,7 +644,7 @@ def _fit_table(
     fitted, learned = fit_baseline(model, matrix, fit, components)
     options, study = task.options, task.study
     if isinstance(options, FrozenOptions):
-        from xray_mining.models.weights import find_weights
+        from xray_mining.networks.weights import find_weights
 
         chosen = {key: study.embeddings[key] for key in options.embeddings}
         found = {key: find_weights(each.backbone, each.weights, each.weights_licence) for key, each in chosen.items()}

@@ -16,17 +16,17 @@ import torch
 from pytorch_lightning.utilities.exceptions import SIGTERMException
 
 from xray_mining.errors import CannotFinish, UserError
-from xray_mining.models.augment import Augmenter
-from xray_mining.models.course import Course, Watch
-from xray_mining.models.data import Radiographs, Schedule, TrainingSteps, loader
-from xray_mining.models.device import enough_memory, full_precision, workers_of
 from xray_mining.models.fit import Fit, Fitted
-from xray_mining.models.heads import Range
-from xray_mining.models.losses import Loss, find_loss
-from xray_mining.models.module import Learner, Network, make_network
 from xray_mining.models.options import NetworkOptions, shown_options
-from xray_mining.models.prediction import load_model, predict_dataset, save_model
-from xray_mining.models.weights import find_weights
+from xray_mining.networks.augment import Augmenter
+from xray_mining.networks.course import Course, Watch
+from xray_mining.networks.data import Radiographs, Schedule, TrainingSteps, loader
+from xray_mining.networks.device import enough_memory, full_precision, workers_of
+from xray_mining.networks.heads import Range
+from xray_mining.networks.losses import Loss, find_loss
+from xray_mining.networks.module import Learner, Network, make_network
+from xray_mining.networks.prediction import load_model, predict_dataset, save_model
+from xray_mining.networks.weights import find_weights
 from xray_mining.pixels.store import PixelStore, store_options
 from xray_mining.pixels.variants import changed
 from xray_mining.progress import progress
@@ -117,7 +117,7 @@ def fit_network(
     for leftover in ("last.ckpt", "best.ckpt"):
         (home / leftover).unlink(missing_ok=True)
     rows = fit.rows("validation", "test")
-    with enough_memory(options), full_precision():
+    with enough_memory(options.backbone, options.batch_size, options.side_px), full_precision():
         _, values, spread = predict_dataset(
             network.to(device), job.dataset(rows), options.batch_size, device, workers=options.workers or 0
         )
@@ -130,7 +130,7 @@ def predict_changed(
     """What the finished fit in `home` says of radiographs after a change of their pictures, as SavedModel.predict."""
     saved = load_model(home / "model.pt")
     values, spreads = [], []
-    with enough_memory(options), full_precision():
+    with enough_memory(options.backbone, options.batch_size, options.side_px), full_precision():
         saved.network.to(_device(options))
         for first in range(0, len(image_keys), options.batch_size):
             keys = image_keys[first : first + options.batch_size]
@@ -228,7 +228,10 @@ def _train(network: Network, loss: Loss, job: _Job) -> Course:
         batches = loader(training, steps, workers_of(options, device), pinned=device.type == "cuda")
         label = f"rotation {fit.number}, seed {fit.seed}"
         done = round(learner.step * schedule.images / schedule.steps_an_epoch)
-        with progress(schedule.epochs * schedule.images, label, done=done) as bar, enough_memory(options):
+        with (
+            progress(schedule.epochs * schedule.images, label, done=done) as bar,
+            enough_memory(options.backbone, options.batch_size, options.side_px),
+        ):
             watch.bar = bar
             with _interruptible():
                 trainer.fit(learner, batches)

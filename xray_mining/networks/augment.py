@@ -6,7 +6,7 @@ from uuid import UUID
 
 import numpy as np
 
-from xray_mining.models.options import AugmentOptions
+from xray_mining.networks.options import AugmentOptions
 
 
 def rng_for(seed: int, epoch: int, image_key: str) -> np.random.Generator:

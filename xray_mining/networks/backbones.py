@@ -12,8 +12,8 @@ import torch
 from torch import Tensor, nn
 
 from xray_mining.errors import UserError
-from xray_mining.models.registry import backbone
-from xray_mining.models.weights import (
+from xray_mining.networks.registry import backbone
+from xray_mining.networks.weights import (
     PACKAGES,
     WeightsSource,
     digest_of_state,

@@ -12,10 +12,10 @@ import pytorch_lightning as lightning
 import torch
 
 from xray_mining.errors import CannotFinish
-from xray_mining.models.data import Radiographs
-from xray_mining.models.device import full_precision
-from xray_mining.models.module import Learner
-from xray_mining.models.prediction import predict_dataset, save_tensors
+from xray_mining.networks.data import Radiographs
+from xray_mining.networks.device import full_precision
+from xray_mining.networks.module import Learner
+from xray_mining.networks.prediction import predict_dataset, save_tensors
 from xray_mining.progress import Bar
 
 

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
 
-from xray_mining.models.augment import Augmenter
+from xray_mining.networks.augment import Augmenter
 from xray_mining.pixels.store import PixelStore
 
 # Resized pictures of one fit are kept in memory up to this size, in bytes: 2,000 of 512 pixels a side.

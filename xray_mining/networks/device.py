@@ -8,7 +8,7 @@ from collections.abc import Generator
 import torch
 
 from xray_mining.errors import CannotFinish
-from xray_mining.models.options import EmbeddingOptions, NetworkOptions
+from xray_mining.networks.options import TrainingOptions
 
 # Measured on one GPU with 16 cores: they change 5,300 pictures of 224 pixels a second and 1,600 of 512, as one process
 # changes 1,100 and 370; a resnet18 trains on 2,700 and 1,800.
@@ -17,7 +17,7 @@ _MOST_WORKERS = 8
 _BATCHES_OF_A_WORKER = 3
 
 
-def workers_of(options: NetworkOptions, device: torch.device) -> int:
+def workers_of(options: TrainingOptions, device: torch.device) -> int:
     """Processes that make batches: as the study says, else one a core up to eight for a GPU, and none for a CPU.
 
     On a CPU the network itself takes the cores. A GPU would wait for one process that changes pictures by chance. Their
@@ -48,12 +48,12 @@ def full_precision() -> Generator[None]:
 
 
 @contextlib.contextmanager
-def enough_memory(options: NetworkOptions | EmbeddingOptions) -> Generator[None]:
-    """Memory that ends on a GPU is one sentence: CannotFinish."""
+def enough_memory(backbone: str, batch_size: int, side_px: int) -> Generator[None]:
+    """Turns running out of GPU memory into one sentence: CannotFinish."""
     try:
         yield
     except torch.cuda.OutOfMemoryError as error:
         raise CannotFinish(
-            f"backbone {options.backbone}: the GPU has too little memory for batches of {options.batch_size} images of "
-            f"{options.side_px} pixels; lower batch_size or side_px"
+            f"backbone {backbone}: the GPU has too little memory for batches of {batch_size} images of "
+            f"{side_px} pixels; lower batch_size or side_px"
         ) from error

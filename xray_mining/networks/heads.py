@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from xray_mining.models.registry import head
+from xray_mining.networks.registry import head
 from xray_mining.records.cohort import Target
 
 BINS = 64

@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from xray_mining.errors import UserError
-from xray_mining.models.registry import loss
+from xray_mining.networks.registry import loss
 from xray_mining.records.cohort import Target
 
 NUMBERS = ("number", "ordinal")

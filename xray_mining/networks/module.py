@@ -9,11 +9,11 @@ import pytorch_lightning as lightning
 import torch
 from torch import Tensor, nn
 
-from xray_mining.models.backbones import Backbone, load_backbone
-from xray_mining.models.data import Batch, Schedule
-from xray_mining.models.heads import Head, Range, make_head
-from xray_mining.models.losses import Loss
-from xray_mining.models.options import NetworkOptions
+from xray_mining.networks.backbones import Backbone, load_backbone
+from xray_mining.networks.data import Batch, Schedule
+from xray_mining.networks.heads import Head, Range, make_head
+from xray_mining.networks.losses import Loss
+from xray_mining.networks.options import TrainingOptions
 from xray_mining.records.cohort import Target
 
 
@@ -37,7 +37,7 @@ class Network(nn.Module):
         return values.double().cpu().numpy(), None if spread is None else spread.double().cpu().numpy()
 
 
-def make_network(options: NetworkOptions, head: str, target: Target, known: Range, seed: int) -> Network:
+def make_network(options: TrainingOptions, head: str, target: Target, known: Range, seed: int) -> Network:
     """The network of an experiment, its weights loaded and its head drawn by `seed`."""
     backbone = load_backbone(options.backbone, options.weights, options.weights_licence, options.side_px, seed)
     with torch.random.fork_rng(devices=[]):
@@ -48,7 +48,7 @@ def make_network(options: NetworkOptions, head: str, target: Target, known: Rang
 class Learner(lightning.LightningModule):
     """Trains a network. Learning rate, dropout's chance and what is frozen follow from the step's number alone."""
 
-    def __init__(self, network: Network, loss: Loss, options: NetworkOptions, schedule: Schedule) -> None:
+    def __init__(self, network: Network, loss: Loss, options: TrainingOptions, schedule: Schedule) -> None:
         super().__init__()
         self.network = network
         self.loss = loss

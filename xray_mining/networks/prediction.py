@@ -9,10 +9,10 @@ import numpy as np
 import torch
 
 from xray_mining.errors import UserError
-from xray_mining.models.data import PlainBatches, Radiographs, loader, resized
-from xray_mining.models.heads import Range, make_head
-from xray_mining.models.module import Network
-from xray_mining.models.options import NetworkOptions
+from xray_mining.networks.data import PlainBatches, Radiographs, loader, resized
+from xray_mining.networks.heads import Range, make_head
+from xray_mining.networks.module import Network
+from xray_mining.networks.options import TrainingOptions
 from xray_mining.records.cohort import Target
 from xray_mining.workspace import write_atomically
 
@@ -58,9 +58,9 @@ class SavedModel:
         return _target(self.facts["target"])
 
     @property
-    def options(self) -> NetworkOptions:
+    def options(self) -> TrainingOptions:
         """How it was trained."""
-        return NetworkOptions.model_validate(self.facts["options"])
+        return TrainingOptions.of(self.facts["options"])
 
     def predict(self, pictures: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
         """(n, side, side) uint8 or uint16 as in the pixel store → values and spread, as Network.predict."""
@@ -96,8 +96,8 @@ def save_tensors(path: Path, content: Mapping[str, Any]) -> None:
 
 def load_model(path: Path) -> SavedModel:
     """A model file; UserError where it is not one or of another format. No code in the file is run."""
-    from xray_mining.models.backbones import load_backbone
-    from xray_mining.models.weights import fit_in
+    from xray_mining.networks.backbones import load_backbone
+    from xray_mining.networks.weights import fit_in
 
     try:
         facts = torch.load(path, map_location="cpu", weights_only=True)
@@ -108,7 +108,7 @@ def load_model(path: Path) -> SavedModel:
         ) from error
     if version != MODEL_FORMAT:
         raise UserError(f"{path.name}: has format {version}, this xray-mining reads {MODEL_FORMAT}; train it again")
-    options = NetworkOptions.model_validate(facts["options"])
+    options = TrainingOptions.of(facts["options"])
     target = _target(facts["target"])
     backbone = load_backbone(options.backbone, "none", "", options.side_px, channels=facts["channels"])
     head = make_head(facts["head"], backbone.width, target, Range(**facts["known"]))

@@ -17,7 +17,7 @@ from xray_mining.models.options import (
     ExperimentOptions,
     NetworkOptions,
 )
-from xray_mining.models.weights import missing_package
+from xray_mining.networks.weights import missing_package
 from xray_mining.stated_files import contents, find_files, placeless
 from xray_mining.workspace import asset, digest_of, read_yaml
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from pydantic import BaseModel
 
-from xray_mining import models
+from xray_mining import networks
 from xray_mining.errors import UserError, unknown_name
 from xray_mining.evaluation.options import RULES
 from xray_mining.models.options import EmbeddingOptions, ExperimentOptions, FrozenOptions, NetworkOptions
@@ -132,14 +132,14 @@ def _refuse_unknown_backbone(name: str) -> None:
     if name.partition(".")[0] not in _defined("register_model", _timm_files()) | _defined(
         "backbone", _own("backbones")
     ):
-        from xray_mining.models.backbones import refuse_unknown
+        from xray_mining.networks.backbones import refuse_unknown
 
         refuse_unknown(name)
 
 
 def _refuse_unknown_loss(name: str) -> None:
     if name != "auto" and name not in _defined("loss", _own("losses")):
-        from xray_mining.models.losses import loss
+        from xray_mining.networks.losses import loss
 
         loss.find(name, also=["auto"])
 
@@ -159,7 +159,7 @@ def _timm_files() -> tuple[Path, ...]:
 
 
 def _own(module: str) -> tuple[Path, ...]:
-    return (Path(models.__file__).with_name(f"{module}.py"),)
+    return (Path(networks.__file__).with_name(f"{module}.py"),)
 
 
 def _threads(experiment: ExperimentOptions) -> int:

@@ -9,7 +9,7 @@ from xray_mining.models.applying.kinds import Applied, Array, Experiment, Means,
 from xray_mining.records.cohort import Target
 
 if TYPE_CHECKING:
-    from xray_mining.models.prediction import SavedModel
+    from xray_mining.networks.prediction import SavedModel
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +27,7 @@ class _Network:
 @reads(".pt")
 def network(path: Path, means: Means) -> Applied:
     """The network in a file. No code in it is run."""
-    from xray_mining.models.prediction import load_model
+    from xray_mining.networks.prediction import load_model
 
     saved = load_model(path)
     licence = str(saved.facts.get("licence") or "")

@@ -146,7 +146,7 @@ def _features(where: str, options: Mapping[str, Any], weights: str, means: Means
 
 
 def _vectors(where: str, options: Mapping[str, Any], weights: str, means: Means) -> _Numbers:
-    from xray_mining.models.weights import find_weights
+    from xray_mining.networks.weights import find_weights
 
     chosen = EmbeddingOptions.model_validate(options)
     if Path(chosen.weights).suffix:
@@ -160,9 +160,9 @@ def _vectors(where: str, options: Mapping[str, Any], weights: str, means: Means)
     name = digest_of({"embeddings": chosen.model_dump(mode="json"), "weights": source.digest})
 
     def measured(pictures: Pictures) -> Array:
-        from xray_mining.models.device import enough_memory
+        from xray_mining.networks.device import enough_memory
 
-        with enough_memory(chosen):
+        with enough_memory(chosen.backbone, chosen.batch_size, chosen.side_px):
             embedder = _embedder(name, chosen, means)
             starts = range(0, len(pictures.values), chosen.batch_size)
             found = [embedder.vectors(pictures.values[at : at + chosen.batch_size]) for at in starts]
