@@ -17,17 +17,16 @@ import torch
 from pytorch_lightning.plugins.precision import MixedPrecision
 
 from xray_mining.errors import CannotFinish, UserError
-from xray_mining.models import training
 from xray_mining.models.applying.files import predict_files
 from xray_mining.models.embedding import Embedder, embed
 from xray_mining.models.options import EmbeddingOptions
 from xray_mining.models.training import fit_network
-from xray_mining.networks import course, device
+from xray_mining.networks import course, device, training
 from xray_mining.networks.data import BatchNumbers, Radiographs, Schedule
 from xray_mining.networks.device import workers_of
 from xray_mining.networks.heads import Range
 from xray_mining.networks.losses import find_loss
-from xray_mining.networks.module import Learner, make_network
+from xray_mining.networks.module import Learner, Supervised, make_network
 from xray_mining.networks.prediction import load_model
 from xray_mining.networks.registry import loss
 from xray_mining.records.cohort import Target
@@ -264,14 +263,14 @@ def test_the_loss_is_in_single_precision(drawn_store, network_options):
         loss = learner.training_step(batch, 0)
         raw = learner.network(batch.images)
     assert raw.dtype == torch.bfloat16
-    alone = (learner.loss.compute(raw.float(), batch.truths, learner.network.head) * batch.shares).sum()
+    alone = (learner.objective.loss.compute(raw.float(), batch.truths, learner.network.head) * batch.shares).sum()
     assert loss.dtype == torch.float32 and torch.equal(loss, alone)
 
 
 def _learner(options):
     _, chosen = find_loss("auto", Target("age_years", "number", "years"))
     network = make_network(options, chosen.head, Target("age_years", "number"), Range(51.3, 15.0, 20.0, 80.0), 0)
-    return Learner(network, chosen, options, Schedule(8, 8, 1, 0))
+    return Learner(network, Supervised(chosen), options, Schedule(8, 8, 1, 0))
 
 
 def test_a_process_told_to_end_says_so(drawn, fit_of, network_options, tmp_path, monkeypatch):

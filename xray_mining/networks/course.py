@@ -2,7 +2,7 @@
 
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,9 @@ from xray_mining.networks.device import full_precision
 from xray_mining.networks.module import Learner
 from xray_mining.networks.prediction import predict_dataset, save_tensors
 from xray_mining.progress import Bar
+
+ValidationError = Callable[[np.ndarray, np.ndarray, np.ndarray], float]
+"""(values, truths, weights), a row an image → the error that chooses the epoch; inf where values are not finite."""
 
 
 @dataclass(slots=True)
@@ -50,10 +53,10 @@ class Watch(lightning.Callback):
     """Judges each epoch on the validation images, keeps the best network and everything needed to go on."""
 
     def __init__(
-        self, validation: Radiographs, is_classes: bool, home: Path, identity: str, checkpoint_seconds: float
+        self, validation: Radiographs, error: ValidationError, home: Path, identity: str, checkpoint_seconds: float
     ) -> None:
         self.validation = validation
-        self.is_classes = is_classes
+        self.error = error
         self.home = home
         self.identity = identity
         self.checkpoint_seconds = checkpoint_seconds
@@ -151,7 +154,7 @@ class Watch(lightning.Callback):
             gathered: list[Any] = [None] * ranks
             torch.distributed.all_gather_object(gathered, (rows, values))
             rows, values = joined(gathered)
-        return validation_error(values, self.validation.truths[rows], self.validation.weights[rows], self.is_classes)
+        return self.error(values, self.validation.truths[rows], self.validation.weights[rows])
 
     def _save(self, trainer: lightning.Trainer, learner: Learner) -> None:
         if trainer.is_global_zero:

@@ -1,7 +1,9 @@
-"""The LightningModule: one network, one loss, and everything that is a function of the step's number."""
+"""The LightningModule: one network, one objective, and everything that is a function of the step's number."""
 
 import copy
 import math
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -45,13 +47,34 @@ def make_network(options: TrainingOptions, head: str, target: Target, known: Ran
         return Network(backbone, make_head(head, backbone.width, target, known), options.dropout)
 
 
-class Learner(lightning.LightningModule):
-    """Trains a network. Learning rate, dropout's chance and what is frozen follow from the step's number alone."""
+Objective = Callable[[Network, Batch], Tensor]
+"""(network, batch) → what training makes smaller, a scalar."""
 
-    def __init__(self, network: Network, loss: Loss, options: TrainingOptions, schedule: Schedule) -> None:
+
+@dataclass(frozen=True, slots=True)
+class Supervised:
+    """The objective of learning from truths: the weighted mean loss of a batch."""
+
+    loss: Loss
+
+    def __call__(self, network: Network, batch: Batch) -> Tensor:
+        """The mean of the images' losses, each by its share."""
+        raw = network(batch.images)
+        # In half precision an age would be known to a quarter of a year, and a number above 65,504 not at all.
+        with torch.autocast(raw.device.type, enabled=False):
+            return (self.loss.compute(raw.float(), batch.truths, network.head) * batch.shares).sum()
+
+
+class Learner(lightning.LightningModule):
+    """Trains a network by an objective.
+
+    Learning rate, dropout's random numbers and what is frozen are functions of the step's number alone.
+    """
+
+    def __init__(self, network: Network, objective: Objective, options: TrainingOptions, schedule: Schedule) -> None:
         super().__init__()
         self.network = network
-        self.loss = loss
+        self.objective = objective
         self.options = options
         self.schedule = schedule
         self.step = 0
@@ -117,11 +140,8 @@ class Learner(lightning.LightningModule):
         self.prepare_step()
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
-        """The weighted mean loss of a batch."""
-        raw = self.network(batch.images)
-        # In half precision an age would be known to a quarter of a year, and a number above 65,504 not at all.
-        with torch.autocast(raw.device.type, enabled=False):
-            return (self.loss.compute(raw.float(), batch.truths, self.network.head) * batch.shares).sum()
+        """The objective of a batch."""
+        return self.objective(self.network, batch)
 
     def finish_step(self) -> None:
         """Average the weights and count the step."""

@@ -5,7 +5,7 @@ import logging
 import signal
 import threading
 import warnings
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -16,21 +16,22 @@ import torch
 from pytorch_lightning.utilities.exceptions import SIGTERMException
 
 from xray_mining.errors import CannotFinish, UserError
-from xray_mining.models.fit import Fit, Fitted
-from xray_mining.models.options import NetworkOptions, shown_options
 from xray_mining.networks.augment import Augmenter
-from xray_mining.networks.course import Course, Watch
+from xray_mining.networks.course import Course, ValidationError, Watch
 from xray_mining.networks.data import Radiographs, Schedule, TrainingSteps, loader
 from xray_mining.networks.device import enough_memory, full_precision, workers_of
 from xray_mining.networks.heads import Range
-from xray_mining.networks.losses import Loss, find_loss
-from xray_mining.networks.module import Learner, Network, make_network
+from xray_mining.networks.losses import Loss
+from xray_mining.networks.module import Learner, Network, Supervised, make_network
+from xray_mining.networks.options import TrainingOptions
 from xray_mining.networks.prediction import load_model, predict_dataset, save_model
 from xray_mining.networks.weights import find_weights
-from xray_mining.pixels.store import PixelStore, store_options
+from xray_mining.pixels.store import PixelStore
 from xray_mining.pixels.variants import changed
 from xray_mining.progress import progress
-from xray_mining.workspace import Workspace, digest_of, digest_of_frame, sweep, versions, write_json
+from xray_mining.records.cohort import Target
+from xray_mining.stated_files import placeless
+from xray_mining.workspace import digest_of, sweep, versions, write_json
 
 # A killed fit loses this much work at most, apart from one step.
 CHECKPOINT_SECONDS = 30.0
@@ -39,93 +40,138 @@ CLIP_NORM = 1.0
 
 
 @dataclass(frozen=True, slots=True)
+class TrainingData:
+    """What one network is trained for and on, as keys and arrays; rows number the images from 0."""
+
+    target: Target
+    loss_name: str
+    loss: Loss
+    error: ValidationError
+    """How wrong predictions of the validation images are: the epoch with the smallest error is kept."""
+    image_keys: Sequence[str]
+    truths: np.ndarray
+    """One truth an image, (n,) or (n, labels); nan where it is unknown."""
+    weights: np.ndarray
+    """(n,) share of each image in losses and errors."""
+    training: np.ndarray
+    """Rows to train on, int64."""
+    validation: np.ndarray
+    """Rows with known truths that choose the epoch; may be empty."""
+    predicted: np.ndarray
+    """Rows to predict at the end."""
+    digest: str
+    """Digest of the images, their truths and roles."""
+    rotation: int
+    seed: int
+
+
+@dataclass(frozen=True, slots=True)
 class _Job:
     """What all steps of one fit need to know."""
 
-    options: NetworkOptions
-    fit: Fit
+    options: TrainingOptions
+    data: TrainingData
     store: PixelStore
     home: Path
     identity: str
     checkpoint_seconds: float
 
     def dataset(self, rows: np.ndarray, augmenter: Augmenter | None = None) -> Radiographs:
-        """Rows of the fit's images with truths and weights."""
-        keys = self.fit.images["image_key"].gather(rows).to_list()
-        truths = np.nan_to_num(self.fit.truths())[rows]
-        weights = self.fit.images["weight"].to_numpy()[rows]
+        """These rows of the images with their truths and weights."""
+        data = self.data
+        keys = [data.image_keys[row] for row in rows]
+        truths, weights = data.truths[rows], data.weights[rows]
         return Radiographs(self.store, keys, truths, weights, self.options.side_px, augmenter=augmenter)
 
 
-def fit_network(
-    workspace: Workspace,
-    options: NetworkOptions,
-    fit: Fit,
+def train(
+    options: TrainingOptions,
+    data: TrainingData,
+    store: PixelStore,
+    grey: Mapping[str, Any],
     folder: Path,
     *,
-    store: PixelStore | None = None,
     checkpoint_seconds: float = CHECKPOINT_SECONDS,
-) -> Fitted:
-    """Train on the fit's training images, stop early by its validation images, predict validation and test images.
+) -> tuple[np.ndarray, np.ndarray | None]:
+    """Train on the training rows, stop early by the validation rows, and predict.
 
     Files of the fit are in `folder`/rotation<r>-seed<s>: last.ckpt and best.ckpt while it trains, model.pt (for
-    `predict`) and model.json when it is done. Called again after a kill it goes on from last.ckpt, on a CPU to the
-    same bits; after the end it only predicts. Raises UserError where data or options cannot be trained on, and
-    CannotFinish where training diverges, memory ends or the disk refuses.
+    `predict`) and model.json when it is done. Called again after a kill it continues from last.ckpt, on a CPU to the
+    same bits; after the end it only predicts.
+
+    Args:
+        options: The network and how it is trained.
+        data: What it is trained for and on.
+        store: Where the pictures are.
+        grey: The options that made the store's pictures; kept in the model file, so that new ones are made alike.
+        folder: Where the fit's own folder is made.
+        checkpoint_seconds: Time between checkpoints.
+
+    Returns:
+        Values of the predicted rows, (n,) in the target's unit or (n, classes) probabilities, and their spread, (n,)
+        or None.
+
+    Raises:
+        UserError: If options or data cannot be trained on.
+        CannotFinish: If training diverges, memory ends or the disk refuses.
     """
-    home = folder / f"rotation{fit.number}-seed{fit.seed}"
+    home = folder / f"rotation{data.rotation}-seed{data.seed}"
     home.mkdir(parents=True, exist_ok=True)
     sweep(home)
-    store = store or PixelStore.open(workspace)
     device = _device(options)
-    loss_name, loss = find_loss(options.loss, fit.target)
-    identity = _identity(options, fit, store)
-    job = _Job(options, fit, store, home, identity, checkpoint_seconds)
+    identity = _identity(options, data, store)
+    job = _Job(options, data, store, home, identity, checkpoint_seconds)
     network = _finished(home / "model.pt", identity)
     if network is None:
-        known = Range.of(fit.truths()[_training_rows(fit)])
-        network = make_network(options, loss.head, fit.target, known, fit.seed)
-        facts = {
-            "identity": identity,
-            "options": shown_options(options),
-            "target": {**asdict(fit.target), "classes": list(fit.target.classes)},
-            "loss": loss_name,
-            "head": loss.head,
-            "known": known.as_dict(),
-            "channels": network.backbone.channels,
-            "mean": list(network.backbone.mean),
-            "std": list(network.backbone.std),
-            "licence": network.backbone.licence,
-            "weights_digest": network.backbone.digest,
-            "store": store.name,
-            "grey": _grey_options(workspace, store),
-            "rotation": fit.number,
-            "seed": fit.seed,
-            "versions": dict(versions()),
-        }
-        course = _train(network, loss, job)
-        if not (home / "best.ckpt").is_file():
-            raise CannotFinish(
-                f"rotation {fit.number}, seed {fit.seed}: no epoch gave finite predictions of the validation images; "
-                f"lower learning_rate, or set precision to 32-true"
-            )
-        best = torch.load(home / "best.ckpt", map_location="cpu", weights_only=True)
-        network.load_state_dict(best["state"])
-        facts["course"] = asdict(course)
-        save_model(home / "model.pt", network, facts)
-        write_json(facts, home / "model.json")
+        network = _trained(job, grey)
     for leftover in ("last.ckpt", "best.ckpt"):
         (home / leftover).unlink(missing_ok=True)
-    rows = fit.rows("validation", "test")
     with enough_memory(options.backbone, options.batch_size, options.side_px), full_precision():
         _, values, spread = predict_dataset(
-            network.to(device), job.dataset(rows), options.batch_size, device, workers=options.workers or 0
+            network.to(device), job.dataset(data.predicted), options.batch_size, device, workers=options.workers or 0
         )
-    return Fitted(fit.images["image_key"].gather(rows).to_list(), values, spread)
+    return values, spread
+
+
+def _trained(job: _Job, grey: Mapping[str, Any]) -> Network:
+    """The trained network with the weights of its best epoch; model.pt and model.json are written."""
+    options, data, home = job.options, job.data, job.home
+    known = Range.of(data.truths[data.training])
+    network = make_network(options, data.loss.head, data.target, known, data.seed)
+    facts = {
+        "identity": job.identity,
+        "options": placeless(options),
+        "target": {**asdict(data.target), "classes": list(data.target.classes)},
+        "loss": data.loss_name,
+        "head": data.loss.head,
+        "known": known.as_dict(),
+        "channels": network.backbone.channels,
+        "mean": list(network.backbone.mean),
+        "std": list(network.backbone.std),
+        "licence": network.backbone.licence,
+        "weights_digest": network.backbone.digest,
+        "store": job.store.name,
+        "grey": grey,
+        "rotation": data.rotation,
+        "seed": data.seed,
+        "versions": dict(versions()),
+    }
+    course = _train(network, job)
+    if not (home / "best.ckpt").is_file():
+        raise CannotFinish(
+            f"rotation {data.rotation}, seed {data.seed}: no epoch gave finite predictions of the validation images; "
+            f"lower learning_rate, or set precision to 32-true"
+        )
+    best = torch.load(home / "best.ckpt", map_location="cpu", weights_only=True)
+    network.load_state_dict(best["state"])
+    facts["course"] = asdict(course)
+    save_model(home / "model.pt", network, facts)
+    write_json(facts, home / "model.json")
+    return network
 
 
 def predict_changed(
-    home: Path, options: NetworkOptions, store: PixelStore, image_keys: Sequence[str], variant: str
+    home: Path, options: TrainingOptions, store: PixelStore, image_keys: Sequence[str], variant: str
 ) -> tuple[np.ndarray, np.ndarray | None]:
     """What the finished fit in `home` says of radiographs after a change of their pictures, as SavedModel.predict."""
     saved = load_model(home / "model.pt")
@@ -141,28 +187,7 @@ def predict_changed(
     return np.concatenate(values), np.concatenate(known) if known else None
 
 
-def _grey_options(workspace: Workspace, store: PixelStore) -> dict[str, Any]:
-    """What made the store's pictures, so that new ones are made alike."""
-    known = store_options(workspace, store.name)
-    return known or {"side_px": store.side_px, "value_type": store.value_type}
-
-
-def _training_rows(fit: Fit) -> np.ndarray:
-    """Rows to train on; UserError where there is nothing to learn from."""
-    rows = fit.rows("train", labelled=True)
-    if len(rows) < 2:
-        raise UserError(
-            f"target {fit.target.name}: rotation {fit.number} has {len(rows)} training images with a known truth; a "
-            f"network needs two or more: widen the cohort"
-        )
-    if fit.is_classes and len(np.unique(fit.truths()[rows])) < 2:
-        raise UserError(
-            f"target {fit.target.name}: all training images of rotation {fit.number} are of one class; widen the cohort"
-        )
-    return rows
-
-
-def _identity(options: NetworkOptions, fit: Fit, store: PixelStore) -> str:
+def _identity(options: TrainingOptions, data: TrainingData, store: PixelStore) -> str:
     """Digest of everything that decides the result; how many processes help is no part of it."""
     source = find_weights(options.backbone, options.weights, options.weights_licence)
     chosen = options.model_dump(mode="json", exclude={"accelerator", "devices", "workers", "weights_licence"})
@@ -172,10 +197,10 @@ def _identity(options: NetworkOptions, fit: Fit, store: PixelStore) -> str:
         {
             "options": chosen,
             "weights": source.digest,
-            "target": asdict(fit.target),
-            "rotation": fit.number,
-            "seed": fit.seed,
-            "images": digest_of_frame(fit.images),
+            "target": asdict(data.target),
+            "rotation": data.rotation,
+            "seed": data.seed,
+            "images": data.digest,
             "store": store.name,
         }
     )
@@ -192,7 +217,7 @@ def _finished(path: Path, identity: str) -> Network | None:
     return saved.network if saved.facts.get("identity") == identity else None
 
 
-def _device(options: NetworkOptions) -> torch.device:
+def _device(options: TrainingOptions) -> torch.device:
     """Where a single process computes; UserError where the machine has not what was asked for."""
     gpus = torch.cuda.device_count() if torch.cuda.is_available() else 0
     if options.accelerator == "gpu" and not gpus:
@@ -205,20 +230,20 @@ def _device(options: NetworkOptions) -> torch.device:
     return torch.device("cuda" if on_gpu else "cpu")
 
 
-def _train(network: Network, loss: Loss, job: _Job) -> Course:
+def _train(network: Network, job: _Job) -> Course:
     """Train to the end; best.ckpt is there afterwards."""
-    options, fit = job.options, job.fit
-    training = job.dataset(_training_rows(fit), Augmenter(options.augment, fit.seed))
-    validation = job.dataset(fit.rows("validation", labelled=True))
-    schedule = Schedule(len(training), options.batch_size, options.epochs, fit.seed)
+    options, data = job.options, job.data
+    training = job.dataset(data.training, Augmenter(options.augment, data.seed))
+    validation = job.dataset(data.validation)
+    schedule = Schedule(len(training), options.batch_size, options.epochs, data.seed)
     if options.devices > schedule.images // schedule.steps_an_epoch:
         raise UserError(
             f"devices: {options.devices} cannot share {schedule.images} training images in batches of "
             f"{options.batch_size}: one would have none; lower devices"
         )
-    watch = Watch(validation, fit.is_classes, job.home, job.identity, job.checkpoint_seconds)
+    watch = Watch(validation, data.error, job.home, job.identity, job.checkpoint_seconds)
     with _quiet_lightning(), torch.random.fork_rng():
-        learner = Learner(network, loss, options, schedule)
+        learner = Learner(network, Supervised(data.loss), options, schedule)
         if watch.resume(learner) and watch.course.ended:
             return watch.course
         trainer = _trainer(options, watch)
@@ -226,7 +251,7 @@ def _train(network: Network, loss: Loss, job: _Job) -> Course:
         steps = TrainingSteps(schedule, learner.step, trainer.global_rank, ranks)
         device = _device(options)
         batches = loader(training, steps, workers_of(options, device), pinned=device.type == "cuda")
-        label = f"rotation {fit.number}, seed {fit.seed}"
+        label = f"rotation {data.rotation}, seed {data.seed}"
         done = round(learner.step * schedule.images / schedule.steps_an_epoch)
         with (
             progress(schedule.epochs * schedule.images, label, done=done) as bar,
@@ -242,7 +267,7 @@ def _train(network: Network, loss: Loss, job: _Job) -> Course:
     return watch.course
 
 
-def _trainer(options: NetworkOptions, watch: Watch) -> lightning.Trainer:
+def _trainer(options: TrainingOptions, watch: Watch) -> lightning.Trainer:
     """A Trainer that only trains: epochs, validation and checkpoints are arithmetic over steps (see `course`)."""
     on_gpu = _device(options).type == "cuda"
     several = options.devices > 1
