@@ -1,0 +1,76 @@
+"""A fit of a network: the rows of a frozen cohort as the keys and arrays that training takes."""
+
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from xray_mining.errors import UserError
+from xray_mining.models.fit import Fit, Fitted
+from xray_mining.models.options import NetworkOptions
+from xray_mining.networks.course import validation_error
+from xray_mining.networks.losses import find_loss
+from xray_mining.networks.training import CHECKPOINT_SECONDS, TrainingData, predict_changed, train
+from xray_mining.pixels.store import PixelStore, store_options
+from xray_mining.workspace import Workspace, digest_of_frame
+
+__all__ = ["fit_network", "predict_changed"]
+
+
+def fit_network(
+    workspace: Workspace,
+    options: NetworkOptions,
+    fit: Fit,
+    folder: Path,
+    *,
+    store: PixelStore | None = None,
+    checkpoint_seconds: float = CHECKPOINT_SECONDS,
+) -> Fitted:
+    """Train on the fit's training images, stop early by its validation images, predict validation and test images.
+
+    Files are kept as `networks.training.train` says, which raises the same errors. UserError too where there is
+    nothing to learn from.
+    """
+    store = store or PixelStore.open(workspace)
+    loss_name, loss = find_loss(options.loss, fit.target)
+    predicted = fit.rows("validation", "test")
+    data = TrainingData(
+        target=fit.target,
+        loss_name=loss_name,
+        loss=loss,
+        error=partial(validation_error, is_classes=fit.is_classes),
+        image_keys=fit.keys,
+        truths=fit.truths(),
+        weights=fit.images["weight"].to_numpy(),
+        training=_training_rows(fit),
+        validation=fit.rows("validation", labelled=True),
+        predicted=predicted,
+        digest=digest_of_frame(fit.images),
+        rotation=fit.number,
+        seed=fit.seed,
+    )
+    grey = _grey_options(workspace, store)
+    values, spread = train(options, data, store, grey, folder, checkpoint_seconds=checkpoint_seconds)
+    return Fitted([data.image_keys[row] for row in predicted], values, spread)
+
+
+def _grey_options(workspace: Workspace, store: PixelStore) -> dict[str, Any]:
+    """What made the store's pictures, so that new ones are made alike."""
+    known = store_options(workspace, store.name)
+    return known or {"side_px": store.side_px, "value_type": store.value_type}
+
+
+def _training_rows(fit: Fit) -> np.ndarray:
+    """Rows to train on; UserError where there is nothing to learn from."""
+    rows = fit.rows("train", labelled=True)
+    if len(rows) < 2:
+        raise UserError(
+            f"target {fit.target.name}: rotation {fit.number} has {len(rows)} training images with a known truth; a "
+            f"network needs two or more: widen the cohort"
+        )
+    if fit.is_classes and len(np.unique(fit.truths()[rows])) < 2:
+        raise UserError(
+            f"target {fit.target.name}: all training images of rotation {fit.number} are of one class; widen the cohort"
+        )
+    return rows

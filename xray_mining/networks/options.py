@@ -1,0 +1,71 @@
+"""How a network is made and trained, as a study may state it; read without torch."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import AfterValidator, BaseModel, Field
+
+from xray_mining.networks.weights import SUFFIXES, WORDS
+from xray_mining.stated_files import StatedFile
+
+
+def _known_weights(weights: str) -> str:
+    """Refuses a misspelt word as the study is read, not hours later, when its step begins."""
+    if weights in WORDS or Path(weights).suffix:
+        return weights
+    raise ValueError(f"'{weights}' is none of {', '.join(WORDS)} nor a file that ends in {', '.join(SUFFIXES)}")
+
+
+WeightsFile = Annotated[str, StatedFile(SUFFIXES), AfterValidator(_known_weights)]
+
+
+class AugmentOptions(BaseModel, extra="forbid", frozen=True):
+    """Random changes of training images; zero switches one off."""
+
+    rotate_degrees: float = Field(7.0, ge=0, le=180)
+    shift_fraction: float = Field(0.05, ge=0, le=0.5)
+    scale_fraction: float = Field(0.08, ge=0, le=0.5)
+    brightness: float = Field(0.1, ge=0, le=1)
+    contrast: float = Field(0.1, ge=0, le=1)
+    gamma: float = Field(0.1, ge=0, lt=1)
+    blur_probability: float = Field(0.1, ge=0, le=1)
+    noise_sigma: float = Field(0.02, ge=0, le=1, description="of the grey range")
+    erase_probability: float = Field(0.1, ge=0, le=1)
+    flip_probability: float = Field(0.0, ge=0, le=1, description="left-right; it destroys the heart's side")
+
+
+class TrainingOptions(BaseModel, extra="forbid", frozen=True):
+    """A network and its training; what it is trained for is stated elsewhere."""
+
+    backbone: str = Field(description="a timm name, or 'googlenet'")
+    weights: WeightsFile = Field("none", description="'none', 'timm', 'package', or a file with a state dict")
+    weights_licence: str = Field("", description="licence of a weights file; known for 'package' and 'timm'")
+    side_px: int = Field(224, ge=32, le=2048)
+    epochs: int = Field(20, ge=1)
+    batch_size: int = Field(32, ge=1)
+    learning_rate: float = Field(1e-3, gt=0)
+    backbone_learning_rate_factor: float = Field(1.0, ge=0, description="0 keeps the backbone as it is")
+    weight_decay: float = Field(0.01, ge=0)
+    warmup_epochs: float = Field(1.0, ge=0)
+    frozen_epochs: int = Field(0, ge=0, description="epochs in which only the head learns, at first")
+    patience: int = Field(6, ge=1, description="epochs without a better validation loss before stopping")
+    dropout: float = Field(0.2, ge=0, lt=1)
+    loss: str = Field("auto", description="name of a registered loss; 'auto' takes the target's default")
+    average_weights: float = Field(0.0, ge=0, lt=1, description="decay of an exponential moving average; 0: none")
+    augment: AugmentOptions = AugmentOptions()
+    accelerator: Literal["auto", "cpu", "gpu"] = "auto"
+    devices: int = Field(1, ge=1)
+    precision: Literal["32-true", "16-mixed", "bf16-mixed"] = Field(
+        "32-true",
+        description="of training on a GPU (32-true convolves in TF32 there); predictions, and the validation that "
+        "chooses the epoch, are always in full",
+    )
+    workers: int | None = Field(
+        None, ge=0, description="processes that make batches; left out: none on a CPU, one a core up to 8 on a GPU"
+    )
+
+    @classmethod
+    def of(cls, stated: Mapping[str, Any]) -> Self:
+        """The training options among `stated`, which may hold more (the cohort, the target)."""
+        return cls.model_validate({name: stated[name] for name in cls.model_fields if name in stated})
