@@ -10,13 +10,13 @@ import polars as pl
 import pytest
 import torch
 
+from xray_mining.application import predict as applying
+from xray_mining.application.predict import calibration_of, predict_files
 from xray_mining.errors import UserError
 from xray_mining.ingest.files import files_at, read_files
 from xray_mining.ingest.options import GreyOptions
 from xray_mining.ingest.summary import locate
 from xray_mining.models import calibration
-from xray_mining.models.applying import files as applying
-from xray_mining.models.applying.files import calibration_of, predict_files
 from xray_mining.models.applying.kinds import Experiment, Means, Pictures, fits_of, kinds
 from xray_mining.models.calibration import CalibrationMap, Curve
 from xray_mining.models.embedding import embed

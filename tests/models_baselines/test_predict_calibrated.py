@@ -7,11 +7,11 @@ from pathlib import Path
 import polars as pl
 import pytest
 
+from xray_mining.application.predict import predict_files
 from xray_mining.errors import UserError
 from xray_mining.evaluation.evaluate import _told
 from xray_mining.ingest.summary import locate
 from xray_mining.models import calibration
-from xray_mining.models.applying.files import predict_files
 from xray_mining.models.calibration import CalibrationMap, Curve
 from xray_mining.records.predictions import Predictions
 

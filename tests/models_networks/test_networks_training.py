@@ -16,8 +16,8 @@ import pytest
 import torch
 from pytorch_lightning.plugins.precision import MixedPrecision
 
+from xray_mining.application.predict import predict_files
 from xray_mining.errors import CannotFinish, UserError
-from xray_mining.models.applying.files import predict_files
 from xray_mining.models.embedding import Embedder, embed
 from xray_mining.models.options import EmbeddingOptions
 from xray_mining.models.training import fit_network

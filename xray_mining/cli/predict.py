@@ -42,7 +42,7 @@ def predict(
 
     Example: xray-mining predict demo/age_network film.dcm other.png --format csv
     """
-    from xray_mining.models.applying.files import predict_files
+    from xray_mining.application.predict import predict_files
     from xray_mining.study.current import refuse_stale_model, weights_files
     from xray_mining.workspace import MARKER, Workspace
 

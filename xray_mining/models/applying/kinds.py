@@ -164,5 +164,5 @@ def _import_all() -> None:
     from xray_mining.models import applying as room
 
     for module in pkgutil.iter_modules(room.__path__):
-        if module.name not in ("kinds", "files"):
+        if module.name != "kinds":
             import_module(f"{room.__name__}.{module.name}")

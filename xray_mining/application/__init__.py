@@ -1,0 +1,1 @@
+"""What a program calls: an open workspace, and predictions for new files."""
