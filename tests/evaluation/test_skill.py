@@ -6,24 +6,25 @@ import pytest
 
 from xray_mining.evaluation.answer import answer_lines, failed_checks
 from xray_mining.evaluation.skill import Skill, skill_of, worse_than_guessing
+from xray_mining.evaluation.task import KINDS
 from xray_mining.records.cohort import Target
 
 
 @pytest.mark.parametrize(
-    ("value", "low", "high", "is_number", "worse", "unproven"),
+    ("value", "low", "high", "kind", "worse", "unproven"),
     [
-        (1.20, 1.01, 1.40, True, True, False),
-        (1.05, 0.90, 1.20, True, False, True),
-        (0.90, 0.80, 1.00, True, False, True),
-        (0.80, 0.70, 0.95, True, False, False),
-        (0.40, 0.30, 0.49, False, True, False),
-        (0.45, 0.38, 0.52, False, False, True),
-        (0.55, 0.50, 0.60, False, False, True),
-        (0.60, 0.55, 0.70, False, False, False),
+        (1.20, 1.01, 1.40, "number", True, False),
+        (1.05, 0.90, 1.20, "number", False, True),
+        (0.90, 0.80, 1.00, "number", False, True),
+        (0.80, 0.70, 0.95, "number", False, False),
+        (0.40, 0.30, 0.49, "binary", True, False),
+        (0.45, 0.38, 0.52, "binary", False, True),
+        (0.55, 0.50, 0.60, "binary", False, True),
+        (0.60, 0.55, 0.70, "binary", False, False),
     ],
 )
-def test_the_whole_interval_says_whether_a_model_is_worse_than_guessing(value, low, high, is_number, worse, unproven):
-    skill = Skill(value, low, high, is_number)
+def test_the_whole_interval_says_whether_a_model_is_worse_than_guessing(value, low, high, kind, worse, unproven):
+    skill = Skill(value, low, high, KINDS.find(kind))
     assert (skill.worse, skill.unproven) == (worse, unproven)
 
 
@@ -31,7 +32,7 @@ def task_of(**kinds):
     models = {name: SimpleNamespace(kind=kind) for name, kind in kinds.items()}
     target = Target("age_years", "number", "years")
     return SimpleNamespace(
-        name="c/age_years", is_number=True, metric="mae", level="image", target=target, models=models
+        name="c/age_years", kind=KINDS.find("number"), metric="mae", level="image", target=target, models=models
     )
 
 

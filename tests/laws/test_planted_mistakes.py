@@ -7,8 +7,8 @@ import polars as pl
 import pytest
 
 from xray_mining.archive.radiograph import Header, Unread
-from xray_mining.evaluation.choice import OperatingPoint
 from xray_mining.evaluation.gather import _aligned, _validation
+from xray_mining.evaluation.operating_points import OperatingPoint
 from xray_mining.ingest.run import _Work, unread_of
 from xray_mining.models.ensemble import combine
 from xray_mining.models.experiment import _Task

@@ -4,17 +4,12 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from xray_mining.evaluation.choice import Choice
-from xray_mining.evaluation.gather import Task
 from xray_mining.evaluation.skill import skill_of
+from xray_mining.evaluation.task import Task
 from xray_mining.records.check_results import words
 
 CHOSEN = "the model chosen on validation patients"
 READS = {"age_years": "age", "patient_sex": "sex"}
-METRICS = {
-    "mae": "mean absolute error",
-    "auc": "area under the ROC curve",
-    "auc_macro": "mean area under the ROC curve",
-}
 
 
 def answer(
@@ -105,27 +100,17 @@ def _sentences(
     patients = f"{best['patients']:,} patients"
     images = f" ({best['images']:,} radiographs)" if best["images"] != best["patients"] else ""
     percent = f"{100 * confidence:g} %"
-    if metric == "mae":
-        first = (
-            f"On {patients}{images} {CHOSEN} ({task.words(name)}) reads {what} with a mean absolute error of "
-            f"{_with_interval(best, percent, task.target.unit)}"
-        )
-        rmae = _find(rows, task, name, "rmae")
-        if rmae is not None:
-            ends = "" if rmae["low"] is None else f" ({rmae['low']:.2f} to {rmae['high']:.2f})"
-            first += f", {rmae['value']:.2f}{ends} of the error of guessing the centre"
-    else:
-        told = f"{task.target.positive} from {_other(task)}" if task.target.kind == "binary" else what
-        first = (
-            f"On {patients}{images} {CHOSEN} ({task.words(name)}) tells {told} with "
-            f"{'an' if metric == 'auc' else 'a'} {METRICS[metric]} of {_with_interval(best, percent, '')}"
-        )
+    interval = _with_interval(best, percent, task.unit.strip())
+    first = f"On {patients}{images} {CHOSEN} ({task.words(name)}) {task.kind.reads(task, what)} {interval}"
+    rmae = _find(rows, task, name, "rmae")
+    if rmae is not None:
+        ends = "" if rmae["low"] is None else f" ({rmae['low']:.2f} to {rmae['high']:.2f})"
+        first += f", {rmae['value']:.2f}{ends} of the error of guessing the centre"
     whole = _find(rows, task, name, metric, "patient") if images and task.level != "patient" else None
     if whole is not None:
-        digits = 2 if metric == "mae" else 3
-        first += f"; {whole['value']:.{digits}f} where a patient's images are averaged"
+        first += f"; {whole['value']:.{task.kind.digits}f} where a patient's images are averaged"
     skill = skill_of(task, rows, name)
-    guessing = "guessing the centre" if metric == "mae" else "guessing, which has 0.5"
+    guessing = task.kind.guess_words
     if skill is not None and skill.worse:
         first += f"; it is worse than {guessing}"
     elif skill is not None and skill.unproven:
@@ -145,8 +130,7 @@ def _second(
     choice: Choice,
     confidence: float,
 ) -> str:
-    metric = task.metric
-    unit = task.target.unit if metric == "mae" else ""
+    unit = task.unit.strip()
     rival = choice.best_baseline
     kind = "The best handcrafted model"
     if rival not in main or rival == choice.best:
@@ -217,7 +201,7 @@ def _better(
     task: Task, main: Mapping[str, Mapping[str, Any]], choice: Choice, best: Mapping[str, Any]
 ) -> Mapping[str, Any] | None:
     """The model that tested best, where it lies beyond the chosen one's interval: the choice was then a poor one."""
-    sign = 1 if task.metric == "mae" else -1
+    sign = 1 if task.kind.less_is_better else -1
     rivals = [
         each
         for name, each in main.items()
@@ -264,7 +248,3 @@ def _signed(value: float, digits: int) -> str:
 
 def _p(value: float) -> str:
     return "below 0.001" if value < 0.001 else f"{value:.3f}"
-
-
-def _other(task: Task) -> str:
-    return next((each for each in task.target.classes if each != task.target.positive), "the rest")

@@ -10,6 +10,7 @@ import polars as pl
 
 from xray_mining.catalog.order import latest_first
 from xray_mining.evaluation.small_cells import Line, with_complements
+from xray_mining.evaluation.task import KINDS
 from xray_mining.records.cohort import FrozenCohort, Target
 from xray_mining.records.cohort_targets import CohortTargets
 
@@ -75,13 +76,7 @@ _HIDDEN = _NOTHING | {"patients": 0, "images": 0, "hidden": True}
 def _labels_of(cohort: FrozenCohort, target: Target) -> pl.DataFrame:
     """image_key and `label`: the text of the members' class of a target."""
     rows = CohortTargets.read(cohort.folder / "cohort_targets.parquet").filter(pl.col("target") == target.name)
-    if target.kind != "binary":
-        return rows.select("image_key", "label")
-    other = next((each for each in target.classes if each != target.positive), "")
-    by_value = (
-        pl.when(pl.col("value") == 1).then(pl.lit(target.positive)).when(pl.col("value") == 0).then(pl.lit(other))
-    )
-    return rows.select("image_key", pl.coalesce(pl.col("label"), by_value).alias("label"))
+    return KINDS.find(target.kind).table_labels(rows, target)
 
 
 def table_one(
@@ -99,7 +94,7 @@ def table_one(
     told = [name for name in ("patient_sequence", *NUMBERS, *CATEGORIES) if name in attributes.columns]
     frame = members.join(attributes.select("image_key", *told), on="image_key", how="left")
     frame = frame.with_columns(age_bands(frame["age_years"], width).alias("age_band"))
-    labelled = [each for each in cohort.targets if each.kind in ("binary", "group")]
+    labelled = [each for each in cohort.targets if KINDS.find(each.kind).has_labels]
     for place, target in enumerate(labelled):
         frame = frame.join(_labels_of(cohort, target).rename({"label": f"_label{place}"}), on="image_key", how="left")
     # the latest image of a patient first, so that it stands for the patient in every column; each column is a copy, so

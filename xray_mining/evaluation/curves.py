@@ -6,12 +6,10 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from xray_mining.evaluation.choice import operating_points
-from xray_mining.evaluation.estimates import probabilities, probabilities_again
-from xray_mining.evaluation.gather import Array, Task
 from xray_mining.evaluation.options import EvaluationOptions
 from xray_mining.evaluation.small_cells import Line, with_complements
 from xray_mining.evaluation.subgroups import age_bands, told_cells
+from xray_mining.evaluation.task import Array, Task
 from xray_mining.statistics.auc import roc_curve
 from xray_mining.statistics.calibration import reliability_curve
 from xray_mining.statistics.estimate import Estimate, owners
@@ -24,32 +22,25 @@ BAND_WIDTHS = (1, 2, 5, 10)
 
 
 def roc(task: Task, options: EvaluationOptions) -> list[dict[str, Any]]:
-    """Rows of roc: a curve for each experiment, and for each class of a group."""
-    if task.is_number:
-        return []
-    classes = [""] if task.target.kind == "binary" else list(task.target.classes)
+    """Rows of roc: a curve for each experiment, and for each class where there are several."""
     rows = []
     for model in task.models.values():
-        known = model.known
-        for i, name in enumerate(classes):
-            positive = task.truth[known] == 1 if name == "" else task.labels[known] == name
-            values = model.values[known] if name == "" else model.values[known][:, i]
-            again = model.again_of(known) if name == "" or model.again is None else model.again[known][:, i]
+        for side in task.kind.sides(task, model):
             try:
                 points = roc_curve(
-                    positive,
-                    values,
-                    task.owner[known],
-                    task.folds[known],
+                    side.positive,
+                    side.values,
+                    task.owner[side.units],
+                    task.folds[side.units],
                     confidence=options.confidence,
                     seed=options.seed,
-                    again=again,
+                    again=side.again,
                 )
             except ValueError:
                 continue
             names = ("false_positive_rate", "sensitivity", "low", "high")
             rows += [
-                {"experiment": model.name, "target": task.target.name, "class": name}
+                {"experiment": model.name, "target": task.target.name, "class": side.class_}
                 | dict(zip(names, point, strict=True))
                 for point in points.tolist()
             ]
@@ -71,7 +62,7 @@ def drawable(task: Task, options: EvaluationOptions) -> Array:
 
 def scatter(task: Task, options: EvaluationOptions) -> pl.DataFrame | None:
     """Rows of scatter: the same draw of test units for every experiment of a task."""
-    if task.target.kind == "group":
+    if not task.kind.one_value:
         return None
     rng = np.random.default_rng([options.seed, 31])
     shown = np.flatnonzero(drawable(task, options))
@@ -166,29 +157,19 @@ def _filled(task: Task, width: int, least: int) -> bool:
 
 
 def calibration(task: Task, options: EvaluationOptions) -> list[dict[str, Any]]:
-    """Rows of calibration, for binary targets whose scores are probabilities, and for each class of a group."""
-    if task.is_number:
-        return []
+    """Rows of calibration, for each class that has probabilities; bins of too few patients are left out."""
     rows = []
     for model in task.models.values():
-        known = model.known
-        if not known.any():
+        if not model.known.any():
             continue
-        parts = []
-        if task.target.kind == "binary":
-            given, calibrated = probabilities(model)
-            if given is not None:
-                parts.append(
-                    ("", task.truth[known], given[known], probabilities_again(task, model, given, known), calibrated)
-                )
-        else:
-            for i, name in enumerate(task.target.classes):
-                there = None if model.again is None else np.clip(model.again[known][:, i], 0, 1)
-                given = np.clip(model.values[known][:, i], 0, 1)
-                parts.append((name, task.labels[known] == name, given, there, False))
-        for name, truth, given, there, calibrated in parts:
+        for side in task.kind.probabilities(task, model):
             found = reliability_curve(
-                truth, given, task.owner[known], options.confidence, folds=task.folds[known], again=there
+                side.positive,
+                side.values,
+                task.owner[side.units],
+                options.confidence,
+                folds=task.folds[side.units],
+                again=side.again,
             )
             for number, each in enumerate(found):
                 if each.patients < options.least_patients or not np.isfinite(each.low):
@@ -197,8 +178,8 @@ def calibration(task: Task, options: EvaluationOptions) -> list[dict[str, Any]]:
                     {
                         "experiment": model.name,
                         "target": task.target.name,
-                        "class": name,
-                        "calibrated": calibrated,
+                        "class": side.class_,
+                        "calibrated": side.calibrated,
                         "bin": number,
                         "predicted": each.predicted,
                         "observed": each.observed,
@@ -212,45 +193,32 @@ def calibration(task: Task, options: EvaluationOptions) -> list[dict[str, Any]]:
 
 
 def confusion(task: Task, options: EvaluationOptions) -> list[dict[str, Any]]:
-    """Rows of confusion at every operating point; of a group, with the largest probability called.
+    """Rows of confusion at every operating point; without thresholds, of the class with most probability.
 
     Cells of too few patients are hidden, and where a class has one such cell, its smallest other one with it.
     """
-    if task.is_number:
-        return []
     rows = []
     for model in task.models.values():
-        known = model.known
-        if not known.any():
+        if not model.known.any():
             continue
-        labels, owner = task.labels[known], task.owner[known]
-        classes = list(task.target.classes) or sorted(np.unique(labels).tolist())
-        if task.target.kind == "binary":
-            other = next((each for each in classes if each != task.target.positive), f"not {task.target.positive}")
-            calls = [
-                (point.name, point.threshold, np.where(point.called(task, model)[known], task.target.positive, other))
-                for point in operating_points(model, options.sensitivity_targets)
-            ]
-        else:
-            calls = [("largest", None, np.array(classes)[model.values[known].argmax(axis=1)])]
-        for point, threshold, called in calls:
-            for truth in classes:
-                inside = {predicted: (labels == truth) & (called == predicted) for predicted in classes}
-                patients = {predicted: len(np.unique(owner[cell])) for predicted, cell in inside.items()}
-                few = [predicted for predicted, count in patients.items() if 0 < count < options.least_patients]
-                hidden = with_complements([Line(tuple(classes))], patients, few)
+        for calls in task.kind.calls(task, model, options):
+            for truth in calls.classes:
+                inside = {name: (calls.truth == truth) & (calls.called == name) for name in calls.classes}
+                patients = {name: len(np.unique(calls.owner[cell])) for name, cell in inside.items()}
+                few = [name for name, count in patients.items() if 0 < count < options.least_patients]
+                hidden = with_complements([Line(calls.classes)], patients, few)
                 rows += [
                     {
                         "experiment": model.name,
                         "target": task.target.name,
-                        "operating_point": point,
-                        "threshold": threshold,
+                        "operating_point": calls.operating_point,
+                        "threshold": calls.threshold,
                         "truth": truth,
-                        "predicted": predicted,
-                        "images": 0 if predicted in hidden else int(inside[predicted].sum()),
-                        "patients": 0 if predicted in hidden else patients[predicted],
-                        "hidden": predicted in hidden,
+                        "predicted": name,
+                        "images": 0 if name in hidden else int(inside[name].sum()),
+                        "patients": 0 if name in hidden else patients[name],
+                        "hidden": name in hidden,
                     }
-                    for predicted in classes
+                    for name in calls.classes
                 ]
     return rows

@@ -18,12 +18,13 @@ from xray_mining.evaluation import audits, cohorts, comparisons, curves, gates, 
 from xray_mining.evaluation.answer import answer, answer_lines, failed_checks
 from xray_mining.evaluation.choice import Choice, choose
 from xray_mining.evaluation.comparisons import Smallest
-from xray_mining.evaluation.estimates import probabilities, score
-from xray_mining.evaluation.gather import Gathered, Task, finding, gather
+from xray_mining.evaluation.estimates import score
+from xray_mining.evaluation.gather import Gathered, finding, gather
 from xray_mining.evaluation.options import EvaluationOptions
 from xray_mining.evaluation.people import by_age_and_sex
 from xray_mining.evaluation.skill import worse_than_guessing
 from xray_mining.evaluation.subgroups import by_subgroup
+from xray_mining.evaluation.task import Model, Task
 from xray_mining.models.freshness import Standing
 from xray_mining.progress import progress
 from xray_mining.records import evaluation_tables as tables
@@ -434,6 +435,10 @@ def _rotations(task: Task) -> int:
     return max((len(model.rotations) for model in task.models.values()), default=1)
 
 
+def _is_calibrated(task: Task, model: Model) -> bool:
+    return any(side.calibrated for side in task.kind.probabilities(task, model))
+
+
 def _experiment(task: Task, name: str, choice: Choice) -> dict[str, Any]:
     model = task.models[name]
     value = choice.scores.get(name)
@@ -447,7 +452,7 @@ def _experiment(task: Task, name: str, choice: Choice) -> dict[str, Any]:
         "digest": model.digest,
         "seeds": list(model.seeds),
         "rotations": list(model.rotations),
-        "calibrated_fits": model.calibrated_fits if probabilities(model)[1] else 0,
+        "calibrated_fits": model.calibrated_fits if _is_calibrated(task, model) else 0,
         "fits": model.fits,
         "licences": _licences(model.notes),
         "members": list(model.options.get("members") or []),

@@ -3,15 +3,14 @@
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import polars as pl
 
 from xray_mining.catalog.order import latest_of, sequences
 from xray_mining.errors import CheckFailed, UserError
+from xray_mining.evaluation.task import KINDS, Array, Model, Task
 from xray_mining.models.freshness import Standing
 from xray_mining.records.cohort import FrozenCohort, Target
 from xray_mining.records.images import Images
@@ -40,124 +39,6 @@ ATTRIBUTES = (
     "burned_in_text",
 )
 """Columns of images that subgroups, audits and Table 1 look at."""
-
-Array = np.ndarray[Any, Any]
-
-
-@dataclass(frozen=True)
-class Model:
-    """One experiment's predictions of one task."""
-
-    name: str
-    kind: str
-    digest: str
-    options: Mapping[str, Any]
-    notes: Mapping[str, Any]
-    """experiment.json."""
-    level: str
-    seeds: tuple[int, ...]
-    rotations: tuple[int, ...]
-    files: int
-    values: Array
-    """(n,) or (n, classes) in the order of the task's units; nan where the experiment did not predict the unit."""
-    calibrated: Array | None
-    """The same with the fits' calibrated values where they have some; None where no fit has."""
-    spread: Array | None
-    validation: pl.DataFrame
-    """unit_key, patient_key, fold, truth, label, value (a list for several classes); mean over seeds, by rotation."""
-    calibrated_fits: int = 0
-    """How many of its `fits` (rotation and seed) have calibrated values: the map helped on validation patients."""
-    fits: int = 1
-    again: Array | None = None
-    """The test units as another rotation's fit predicted them when they were its validation units, as `values`."""
-    variants: Mapping[str, Array] = field(default_factory=dict)
-    """Predictions of changed test images by the variant's name, as `values`."""
-
-    def again_of(self, units: Array) -> Array | None:
-        """`again` of these units; None where no unit is predicted again."""
-        return None if self.again is None else self.again[units]
-
-    @property
-    def architecture(self) -> str:
-        """What kind of model the study file asked for: centre, metadata, ridge, network, …."""
-        return str(self.options.get("model") or self.name)
-
-    @cached_property
-    def known(self) -> Array:
-        """Which units it predicted, (n,) bool."""
-        columns = self.values.reshape(len(self.values), -1)
-        return np.asarray(np.isfinite(columns).all(axis=1))
-
-
-@dataclass(frozen=True)
-class Task:
-    """One target of one cohort."""
-
-    cohort: FrozenCohort
-    target: Target
-    level: str
-    units: pl.DataFrame
-    """unit_key, patient_key, fold, truth, label and ATTRIBUTES; sorted by unit_key; every truth is known."""
-    models: Mapping[str, Model]
-
-    @property
-    def name(self) -> str:
-        """COHORT/TARGET."""
-        return f"{self.cohort.name}/{self.target.name}"
-
-    @property
-    def is_number(self) -> bool:
-        """Scored by errors."""
-        return self.target.kind in ("number", "ordinal")
-
-    @property
-    def metric(self) -> str:
-        """The metric that models are chosen by."""
-        return {"binary": "auc", "group": "auc_macro"}.get(self.target.kind, "mae")
-
-    @cached_property
-    def truth(self) -> Array:
-        """(n,) float64: the number, or 1 for the positive label."""
-        return self.units["truth"].to_numpy()
-
-    @cached_property
-    def labels(self) -> Array:
-        """(n,) text: the true class; empty for a number."""
-        return self.units["label"].fill_null("").to_numpy()
-
-    @cached_property
-    def owner(self) -> Array:
-        """(n,) number of the unit's patient."""
-        return self.units["patient_key"].rank("dense").to_numpy().astype(np.int64) - 1
-
-    @cached_property
-    def folds(self) -> Array:
-        """(n,) the rotation that tested the unit; -1 where several did."""
-        return self.units["fold"].to_numpy()
-
-    @cached_property
-    def latest(self) -> Array:
-        """(patients,) place of each patient's latest unit, by patient_sequence: what stands for the patient."""
-        order = np.argsort(-self.units["patient_sequence"].fill_null(0).to_numpy(), kind="stable")
-        return np.asarray(order[np.unique(self.owner[order], return_index=True)[1]])
-
-    @property
-    def patients(self) -> int:
-        """How many patients are tested."""
-        return int(self.owner.max()) + 1 if len(self.owner) else 0
-
-    def words(self, name: str) -> str:
-        """An experiment's name for people: a null model is called by its kind where the task has one of that kind."""
-        model = self.models.get(name)
-        if model is not None and model.kind == "null":
-            same = [each for each in self.models.values() if each.kind == "null"]
-            if sum(each.architecture == model.architecture for each in same) == 1:
-                return model.architecture.replace("_", " ")
-        return name.replace("_", " ")
-
-    def of_architecture(self, name: str) -> str:
-        """The first experiment of this architecture, or ''."""
-        return next((each.name for each in self.models.values() if each.architecture == name), "")
 
 
 @dataclass(slots=True)
@@ -466,45 +347,26 @@ def _checked(frame: pl.DataFrame, name: str, target: Target, members: pl.DataFra
         frame = frame.join(
             broken.select("unit_key", "fold", "split").unique(), on=["unit_key", "fold", "split"], how="anti"
         )
-    if target.kind == "binary" and frame["class"].n_unique() > 1:
-        frame = frame.filter(pl.col("class") == target.positive)
-    if target.kind == "group":
-        missing = sorted(set(target.classes) - set(frame["class"].unique().to_list()))
-        if missing and frame.height:
-            found.findings.append(
-                finding(
-                    "EVAL004",
-                    "error",
-                    "failed",
-                    "every class of the target is predicted",
-                    f"{name}: has no probabilities for {', '.join(missing)}; the experiment is not scored.",
-                    offenders=len(missing),
-                    about=name,
-                )
+    if not frame.height:
+        return frame
+    frame, missing = KINDS.find(target.kind).kept(frame, target)
+    if missing:
+        found.findings.append(
+            finding(
+                "EVAL004",
+                "error",
+                "failed",
+                "every class of the target is predicted",
+                f"{name}: has no probabilities for {', '.join(missing)}; the experiment is not scored.",
+                offenders=len(missing),
+                about=name,
             )
-            return frame.clear()
+        )
     return frame
 
 
 def _units(rows: pl.DataFrame, cohort: FrozenCohort, target: Target, known: pl.DataFrame, level: str) -> pl.DataFrame:
-    if target.kind == "group":
-        labelled = (
-            rows.filter(pl.col("truth") == 1)
-            .group_by("unit_key")
-            .agg(pl.col("class").first().alias("label"), pl.len().alias("_"))
-            .drop("_")
-        )
-        place = pl.DataFrame({"label": list(target.classes), "truth": np.arange(len(target.classes), dtype=np.float64)})
-        truth = labelled.join(place, on="label", how="inner")
-    else:
-        truth = rows.group_by("unit_key").agg(pl.col("truth").first())
-        if target.kind == "binary":
-            other = next((each for each in target.classes if each != target.positive), f"not {target.positive}")
-            truth = truth.with_columns(
-                pl.when(pl.col("truth") == 1).then(pl.lit(target.positive)).otherwise(pl.lit(other)).alias("label")
-            )
-        else:
-            truth = truth.with_columns(pl.lit("").alias("label"))
+    truth = KINDS.find(target.kind).truths(rows, target)
     folds = rows.group_by("unit_key").agg(
         pl.col("patient_key").first(),
         pl.when(pl.col("fold").n_unique() == 1).then(pl.col("fold").first()).otherwise(-1).alias("fold"),
@@ -531,9 +393,6 @@ def _model(
     if mapped.height:
         mixed = plain.with_columns(pl.coalesce("value_calibrated", "value"))
         calibrated = _aligned(mixed, "value_calibrated", units, target)
-    spread = None
-    if plain["spread"].null_count() < plain.height and target.kind in ("number", "ordinal"):
-        spread = _aligned(plain, "spread", units, target)
     checked = frame.filter(
         (pl.col("split") == "validation") & (pl.col("variant") == "") & pl.col("truth").is_not_null()
     )
@@ -549,7 +408,6 @@ def _model(
         files=files,
         values=_aligned(plain, "value", units, target),
         calibrated=calibrated,
-        spread=spread,
         validation=_validation(checked, target),
         again=_aligned(checked, "value", units, target) if checked["fold"].n_unique() > 1 else None,
         calibrated_fits=mapped.select("seed", "fold").n_unique() if mapped.height else 0,
@@ -566,41 +424,15 @@ def _aligned(frame: pl.DataFrame, column: str, units: pl.DataFrame, target: Targ
     """Mean over seeds, then over rotations, in the order of `units`: (n,) or (n, classes), nan where absent."""
     means = (
         frame.group_by("unit_key", "class", "fold")
-        .agg(pl.col(column).mean())
+        .agg(pl.col(column).mean().alias("value"))
         .group_by("unit_key", "class")
-        .agg(pl.col(column).mean())
+        .agg(pl.col("value").mean())
     )
-    keys = units.select("unit_key")
-    if target.kind != "group":
-        means = means.drop("class")
-        return keys.join(means, on="unit_key", how="left", maintain_order="left")[column].fill_null(np.nan).to_numpy()
-    columns = [
-        keys.join(
-            means.filter(pl.col("class") == each).drop("class"), on="unit_key", how="left", maintain_order="left"
-        )[column]
-        .fill_null(np.nan)
-        .to_numpy()
-        for each in target.classes
-    ]
-    return np.stack(columns, axis=1)
+    return KINDS.find(target.kind).aligned(means, units.select("unit_key"), target)
 
 
 def _validation(frame: pl.DataFrame, target: Target) -> pl.DataFrame:
     means = frame.group_by("fold", "unit_key", "class").agg(
         pl.col("patient_key").first(), pl.col("truth").first(), pl.col("value").mean()
     )
-    if target.kind != "group":
-        return means.drop("class").with_columns(pl.lit("").alias("label")).sort("fold", "unit_key")
-    place = {label: i for i, label in enumerate(target.classes)}
-    return (
-        means.filter(pl.col("class").is_in(list(target.classes)))
-        .with_columns(pl.col("class").replace_strict(place, return_dtype=pl.Int64).alias("_place"))
-        .sort("fold", "unit_key", "_place")
-        .group_by("fold", "unit_key", maintain_order=True)
-        .agg(
-            pl.col("patient_key").first(),
-            pl.col("class").filter(pl.col("truth") == 1).first().alias("label"),
-            pl.col("value"),
-        )
-        .filter((pl.col("value").list.len() == len(place)) & pl.col("label").is_not_null())
-    )
+    return KINDS.find(target.kind).validation(means, target)

@@ -9,8 +9,8 @@ import polars as pl
 from xray_mining.catalog.order import latest_of
 from xray_mining.errors import UserError
 from xray_mining.evaluation.choice import Choice
-from xray_mining.evaluation.gather import Array, Task
 from xray_mining.evaluation.options import EvaluationOptions
+from xray_mining.evaluation.task import Array, Task
 from xray_mining.pixels.store import PixelStore
 from xray_mining.records.cohort import FrozenCohort
 from xray_mining.records.images import OVERRULED_FLAGS
@@ -126,7 +126,7 @@ def cases(
     and age band).
     """
     model = task.models.get(choice.best)
-    if model is None or task.level != "image" or task.target.kind == "group":
+    if model is None or task.level != "image" or not task.kind.one_value:
         return []
     error = model.values - task.truth
     loss = np.abs(error)
@@ -158,7 +158,7 @@ def cases(
             rows.append(
                 {
                     "kind": "case",
-                    "label": f"{word}: {_caption(task, unit)}",
+                    "label": f"{word}: {task.kind.caption(task, unit)}",
                     "section": "cases",
                     "order": len(rows),
                     "experiment": model.name,
@@ -168,12 +168,6 @@ def cases(
                 }
             )
     return rows
-
-
-def _caption(task: Task, unit: dict[str, Any]) -> str:
-    if task.is_number:
-        return f"true {unit['truth']:.0f}, predicted {unit['_value']:.0f}"
-    return f"true {unit['label']}, probability of {task.target.positive} {unit['_value']:.2f}"
 
 
 def open_store(workspace: Any, cohort: FrozenCohort) -> PixelStore | None:

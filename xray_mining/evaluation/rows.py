@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from xray_mining.evaluation.gather import Model, Task
+from xray_mining.evaluation.task import Model, Scored, Task
 from xray_mining.statistics.estimate import Estimate
 
 UNITLESS = {
@@ -25,7 +25,7 @@ def row(task: Task, model: Model, metric: str, estimate: Estimate, **more: Any) 
 
     The caution keeps the estimate's, and says when there are too few patients for an interval.
     """
-    unit = task.target.unit if task.is_number and metric not in UNITLESS else ""
+    unit = task.target.unit if task.kind.has_unit and metric not in UNITLESS else ""
     caution = estimate.caution
     if not math.isfinite(estimate.value):
         caution = caution or "not defined for these predictions"
@@ -57,6 +57,12 @@ def row(task: Task, model: Model, metric: str, estimate: Estimate, **more: Any) 
         "caution": caution or None,
     }
     return found | more
+
+
+def scored_row(task: Task, model: Model, scored: Scored, **more: Any) -> dict[str, Any]:
+    """One row of what a kind of target scored."""
+    about = {"class": scored.class_, "operating_point": scored.operating_point, "threshold": scored.threshold}
+    return row(task, model, scored.metric, scored.found, **about | more)
 
 
 def rows_of(task: Task, model: Model, estimates: Mapping[str, Estimate], **more: Any) -> list[dict[str, Any]]:

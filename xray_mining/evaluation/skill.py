@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from xray_mining.evaluation.choice import CANDIDATES
-from xray_mining.evaluation.gather import Task, finding
+from xray_mining.evaluation.gather import finding
+from xray_mining.evaluation.task import TargetKind, Task
 
 Rows = Sequence[Mapping[str, Any]]
 
@@ -17,39 +18,33 @@ class Skill:
     value: float
     low: float
     high: float
-    is_number: bool
+    kind: TargetKind
 
     @property
     def worse(self) -> bool:
         """The whole interval is on the wrong side of guessing."""
-        return self.low > 1 if self.is_number else self.high < 0.5
+        return self.low > self.kind.guess if self.kind.less_is_better else self.high < self.kind.guess
 
     @property
     def unproven(self) -> bool:
-        """Guessing lies within the interval."""
-        return not self.worse and (self.high >= 1 if self.is_number else self.low <= 0.5)
+        """Guessing is within the interval."""
+        beyond = self.high < self.kind.guess if self.kind.less_is_better else self.low > self.kind.guess
+        return not self.worse and not beyond
 
     @property
     def words(self) -> str:
         """The score and what it is held against."""
-        if self.is_number:
-            times = f"{self.value:.2f} times ({self.low:.2f} to {self.high:.2f})"
-            return f"{times} the error of guessing the centre"
-        return (
-            f"an area under the ROC curve of {self.value:.3f} ({self.low:.3f} to {self.high:.3f}), where guessing "
-            f"has 0.5"
-        )
+        return self.kind.skill_words(self.value, self.low, self.high)
 
 
 def skill_of(task: Task, rows: Rows, name: str) -> Skill | None:
     """What an experiment's rows of estimates say of it; None without an interval, or without a centre to compare to."""
-    metric = "rmae" if task.is_number else task.metric
     found = next(
         (
             each
             for each in rows
             if each["experiment"] == name
-            and each["metric"] == metric
+            and each["metric"] == task.kind.skill_metric
             and (each["baseline"], each["subgroup"], each["split"], each["variant"]) == ("", "all", "test", "")
             and each["level"] == task.level
             and each["class"] == ""
@@ -59,7 +54,7 @@ def skill_of(task: Task, rows: Rows, name: str) -> Skill | None:
     )
     if found is None or found["value"] is None or found["low"] is None or found["high"] is None:
         return None
-    return Skill(found["value"], found["low"], found["high"], task.is_number)
+    return Skill(found["value"], found["low"], found["high"], task.kind)
 
 
 def worse_than_guessing(task: Task, rows: Rows) -> list[dict[str, Any]]:
