@@ -3,7 +3,7 @@
 import itertools
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +16,7 @@ from xray_mining.catalog.guard import one_select
 from xray_mining.catalog.header import Header, queries, read_header
 from xray_mining.catalog.merge import read_about
 from xray_mining.catalog.query import known_tables, run_file, shipped
+from xray_mining.catalog.targets import TARGETS, Unusable
 from xray_mining.errors import CheckFailed, UserError, unknown_name
 from xray_mining.records.cohort import FlowStep, FrozenCohort, Target
 from xray_mining.records.cohort_members import SPLITS
@@ -343,10 +344,6 @@ def _require_pixels(con: duckdb.DuckDBPyConnection, members: pl.DataFrame, store
         )
 
 
-class _Unusable(Exception):
-    """These members leave nothing to learn of a target; whether that matters, experiments say."""
-
-
 def _targets(chosen: pl.DataFrame, asked: CohortQuery) -> tuple[pl.DataFrame, tuple[Target, ...], dict[str, str]]:
     """CohortTargets without the digest, the header's targets with their classes, and why others cannot be used.
 
@@ -355,66 +352,16 @@ def _targets(chosen: pl.DataFrame, asked: CohortQuery) -> tuple[pl.DataFrame, tu
     frames, typed_targets = [], []
     unusable: dict[str, str] = {}
     for target in asked.header.targets:
-        if target.name not in chosen.columns:
-            raise UserError(
-                f"{asked.where}: target '{target.name}' is not a column of its last SELECT; "
-                + str(unknown_name("columns", target.name, chosen.columns))
-            )
-        column = chosen[target.name]
         try:
-            values, labels, classes = _values(column, target, asked.where)
-        except _Unusable as reason:
+            frozen = TARGETS.find(target.kind).frozen(chosen, target, asked.where)
+        except Unusable as reason:
             unusable[target.name] = str(reason)
             continue
-        typed_targets.append(replace(target, classes=classes))
-        frames.append(
-            pl.DataFrame(
-                {
-                    "image_key": chosen["image_key"],
-                    "target": [target.name] * len(column),
-                    "value": values,
-                    "label": labels,
-                },
-                schema={"image_key": pl.String, "target": pl.String, "value": pl.Float64, "label": pl.String},
-            )
-        )
+        typed_targets.append(frozen.target)
+        frames.append(frozen.rows)
     empty = CohortTargets.create_empty().drop("cohort_digest")
     long = pl.concat([empty.select("image_key", "target", "value", "label"), *frames])
     return long.sort("image_key", "target"), tuple(typed_targets), unusable
-
-
-def _values(
-    column: pl.Series, target: Target, where: str
-) -> tuple[pl.Series | list[float | None], pl.Series | list[None], tuple[str, ...]]:
-    wrong = UserError(
-        f"{where}: target '{target.name}' is declared {target.kind}, but its column is {str(column.dtype).lower()}; "
-        f"cast it in the last SELECT, or declare another kind"
-    )
-    if column.null_count() == len(column):
-        raise _Unusable(f"target '{target.name}' is null for every member")
-    if target.kind in ("number", "ordinal"):
-        if not column.dtype.is_numeric():
-            raise wrong
-        values = column.cast(pl.Float64)
-        if values.is_nan().any() or values.is_infinite().any():
-            raise _Unusable(f"target '{target.name}' is not finite for every member")
-        if target.kind == "ordinal" and (values.drop_nulls() != values.drop_nulls().round()).any():
-            raise wrong
-        return values, [None] * len(column), ()
-    if column.dtype != pl.String:
-        raise wrong
-    found = sorted(column.drop_nulls().unique().to_list())
-    if target.kind == "binary":
-        others = [label for label in found if label != target.positive]
-        if target.positive not in found or len(others) != 1:
-            raise _Unusable(
-                f"target '{target.name}' must have two labels, '{target.positive}' and another, and has "
-                f"{', '.join(map(repr, found[:5]))}{', …' if len(found) > 5 else ''}"
-            )
-        found = [others[0], target.positive]
-    if len(found) < 2:
-        raise _Unusable(f"target '{target.name}' has one label only, '{found[0]}'")
-    return [found.index(label) if label is not None else None for label in column], column, tuple(found)
 
 
 def _sentences(

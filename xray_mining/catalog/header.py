@@ -6,13 +6,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from xray_mining.catalog.targets import TARGETS
 from xray_mining.errors import UserError, unknown_name
-from xray_mining.records.cohort import TARGET_KINDS, Target
+from xray_mining.records.cohort import Target
 from xray_mining.records.images import Images
 
 PARAMETER_TYPES = ("integer", "number", "text", "boolean", "integers", "texts")
 _PARAMETER = re.compile(r"^\$(?P<name>[a-z_]\w*)\s+(?P<kind>\w+)(?:\s*=\s*(?P<default>'[^']*'|\S+))?\s*(?P<words>.*)$")
-_TARGET = re.compile(r"^(?P<name>[a-z_]\w*)\s+(?P<kind>\w+)\s*(?:positive='(?P<positive>[^']*)')?\s*(?P<unit>.*)$")
+_TARGET = re.compile(r"^(?P<name>[a-z_]\w*)\s+(?P<kind>\w+)\s*(?P<words>.*)$")
 _SHORT = {"age": "age_years", "sex": "patient_sex"}
 """Short words of a `-- made of:` line."""
 _MADE_OF_OTHERS = ("findings", "none")
@@ -176,14 +177,12 @@ def _parameter(content: str, where: str) -> Parameter:
 
 def _target(content: str, where: str) -> Target:
     matched = _TARGET.match(content)
-    if not matched or matched["kind"] not in TARGET_KINDS:
+    if not matched or matched["kind"] not in TARGETS.names():
+        shown = " or ".join(f"'-- target: {TARGETS.find(kind).example}'" for kind in ("number", "binary"))
         raise UserError(
-            f"{where}: '-- target: {content}' must read like '-- target: age_years number years' or '-- target: group "
-            f"binary positive='G3'', with a kind among {', '.join(TARGET_KINDS)}"
+            f"{where}: '-- target: {content}' must read like {shown}, with a kind among {', '.join(TARGETS.names())}"
         )
-    if (matched["kind"] == "binary") != bool(matched["positive"]):
-        raise UserError(f"{where}: target '{matched['name']}' must say positive='…' if, and only if, it is binary")
-    return Target(matched["name"], matched["kind"], matched["unit"].strip(), matched["positive"] or "")
+    return TARGETS.find(matched["kind"]).declared(matched["name"], matched["words"], where)
 
 
 def _made_of(target: Target, content: str, where: str) -> Target:

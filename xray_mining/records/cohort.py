@@ -15,7 +15,6 @@ from xray_mining.workspace import Workspace, write_json
 
 FROZEN_FORMAT = 2
 """Raised whenever cohort.json holds more than before, so that a study freezes its cohorts again."""
-TARGET_KINDS = ("number", "binary", "group", "ordinal")
 
 
 @dataclass(frozen=True, slots=True)
