@@ -7,11 +7,12 @@ import polars as pl
 import pytest
 
 from xray_mining.errors import UserError
-from xray_mining.models.baselines import Components, Standardised, Steps, Table, fit_baseline, learn, ridge_path
+from xray_mining.models.baselines import Components, Standardised, Steps, Table, fit_baseline, ridge_path
 from xray_mining.models.calibration import CalibrationMap, calibration_map
 from xray_mining.models.ensemble import combine, stack_weights
 from xray_mining.models.fit import Fit, Fitted
 from xray_mining.models.nulls import centre
+from xray_mining.models.targets import TARGETS
 from xray_mining.records.cohort import Target
 
 AGE = Target("age_years", "number", "years")
@@ -108,7 +109,7 @@ def test_noise_is_not_learned_out_of_fold_even_when_patients_repeat():
     patients = np.repeat(np.arange(40), 5)
     matrix = rng.normal(size=(40, 400))[patients] + rng.normal(0, 0.05, (200, 400))
     truths = rng.normal(size=40)[patients]
-    learned = learn("ridge", Table(matrix, truths, patients, np.ones(200)))
+    learned = Table(matrix, truths, patients, np.ones(200)).learn("ridge")
     assert np.corrcoef(learned.out_of_fold, truths)[0, 1] < 0.4
     assert np.abs(learned.values(matrix) - truths).mean() < learned.loss
 
@@ -143,12 +144,15 @@ def test_missing_numbers_take_the_median_and_empty_columns_say_nothing():
 
 
 def test_one_patient_or_a_missing_class_is_refused():
-    with pytest.raises(UserError, match="one patient"):
-        learn("ridge", Table(np.ones((3, 2)), np.arange(3.0), np.zeros(3), np.ones(3)))
+    matrix, ages = np.ones((5, 2)), [1.0, 2.0, 50.0, 60.0, 90.0]
+    roles = ["test", "test", "validation", "train", "train"]
+    same = fit_of(AGE, ages, roles, patients=[0, 1, 2, 2, 2])
+    with pytest.raises(UserError, match="target age_years, rotation 0: has one patient"):
+        fit_baseline("ridge", matrix, same)
     with pytest.raises(UserError, match="a class has no patient"):
-        learn("logistic", Table(np.ones((3, 2)), np.zeros(3), np.arange(3), np.ones(3), 2))
-    with pytest.raises(UserError, match="take 'ridge'"):
-        learn("logistic", Table(np.ones((3, 2)), np.arange(3.0), np.arange(3), np.ones(3)))
+        fit_baseline("logistic", matrix, fit_of(SEX, [0.0] * 5, roles))
+    with pytest.raises(UserError, match="logistic does not predict numbers; take one of ridge"):
+        fit_baseline("logistic", matrix, fit_of(AGE, ages, roles))
 
 
 def test_the_centre_is_the_median_and_the_shares():
@@ -181,7 +185,7 @@ def test_an_ensemble_never_looks_at_the_test_truths():
 def test_stack_weights_stand_on_the_simplex():
     rng = np.random.default_rng(6)
     truths = rng.normal(size=50)
-    weights = stack_weights(np.stack([truths, -truths, rng.normal(size=50)]), truths, False)
+    weights = stack_weights(np.stack([truths, -truths, rng.normal(size=50)]), truths, TARGETS.find("number"))
     assert weights.min() >= 0
     assert weights.sum() == pytest.approx(1)
 

@@ -5,7 +5,7 @@ import polars as pl
 import pytest
 
 from xray_mining.errors import UserError
-from xray_mining.models.baselines import Table, learn
+from xray_mining.models.baselines import Table
 from xray_mining.models.experiment import with_nulls
 from xray_mining.records.estimates import Estimates
 from xray_mining.records.predictions import Predictions
@@ -90,7 +90,7 @@ def test_inner_folds_hold_every_class(model, positives):
     assert held.tolist() == list(range(48))
     for fitted, out in table.folds():
         assert not set(table.patients[fitted]) & set(table.patients[out])
-    learned = learn(model, table)
+    learned = table.learn(model)
     assert np.allclose(learned.out_of_fold.sum(axis=1), 1)
 
 
@@ -121,16 +121,16 @@ def test_inner_folds_share_out_a_rare_class():
 @pytest.mark.parametrize(
     ("kind", "options", "sentence"),
     [
-        ("group", RIDGE, r"experiments\.one\.model: ridge predicts numbers, and target t is group; take 'logistic'"),
+        ("group", RIDGE, r"experiments\.one\.model: ridge does not predict target t, which is group; take 'logistic'"),
         (
             "number",
             LOGISTIC,
-            r"experiments\.one\.model: logistic predicts groups, and target t is number; take 'ridge'",
+            r"experiments\.one\.model: logistic does not predict target t, which is number; take 'ridge'",
         ),
         (
             "binary positive='yes'",
             {"model": "frozen", "embeddings": ["e"], "head": "ridge"},
-            r"experiments\.one\.head: ridge predicts numbers",
+            r"experiments\.one\.head: ridge does not predict target t",
         ),
     ],
 )

@@ -10,13 +10,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from xray_mining.errors import UserError
+from xray_mining.models.targets import TARGETS as KINDS
 from xray_mining.networks import heads, losses  # noqa: F401  (they register)
 from xray_mining.networks.augment import Augmenter
 from xray_mining.networks.backbones import load_backbone
 from xray_mining.networks.course import joined, validation_error
 from xray_mining.networks.data import PlainBatches, Radiographs, Schedule, TrainingSteps, loader, resized
 from xray_mining.networks.heads import Range, make_head
-from xray_mining.networks.losses import DEFAULTS, find_loss
+from xray_mining.networks.losses import find_loss
 from xray_mining.networks.options import AugmentOptions
 from xray_mining.networks.registry import backbone, head, loss
 from xray_mining.networks.weights import fit_in_order
@@ -29,7 +30,17 @@ TARGETS = {
     "binary": Target("group", "binary", "", "b", ("a", "b")),
     "group": Target("third", "group", "", "", ("a", "b", "c")),
 }
-USES = [(name, kind) for name in loss.names() for kind in loss.find(name)().kinds]
+USES = [
+    (name, kind)
+    for name in loss.names()
+    for kind, each in KINDS.every().items()
+    if loss.find(name)().head in each.heads
+]
+
+
+def found_loss(name, kind):
+    """The named loss, as a target of this kind gets it."""
+    return find_loss(name, KINDS.find(kind).loss, KINDS.find(kind).heads, f"a {kind} target")
 
 
 @pytest.mark.parametrize("name", head.names())
@@ -50,7 +61,7 @@ def test_a_head_gives_values_and_spreads_of_their_shapes(name):
 @pytest.mark.parametrize(("name", "kind"), USES)
 def test_a_loss_falls_to_its_least_at_the_truth(name, kind):
     target = TARGETS[kind]
-    _, found = find_loss(name, target)
+    _, found = found_loss(name, kind)
     torch.manual_seed(0)
     made = make_head(found.head, 4, target, KNOWN)
     count = 6
@@ -72,15 +83,16 @@ def test_a_loss_falls_to_its_least_at_the_truth(name, kind):
 
 
 def test_every_kind_of_target_has_a_default_loss():
-    for kind, name in DEFAULTS.items():
-        assert find_loss("auto", TARGETS[kind])[0] == name
+    assert KINDS.names() == sorted(TARGETS)
+    for kind, each in KINDS.every().items():
+        assert found_loss("auto", kind)[0] == each.loss
 
 
 def test_unknown_names_offer_the_nearest():
     with pytest.raises(UserError, match="did you mean 'smooth_l1'"):
-        find_loss("smoth_l1", TARGETS["number"])
+        found_loss("smoth_l1", "number")
     with pytest.raises(UserError, match="take one of binary_cross_entropy"):
-        find_loss("l1", TARGETS["binary"])
+        found_loss("l1", "binary")
     with pytest.raises(UserError, match="did you mean 'resnet18'"):
         load_backbone("resnet19")
     with pytest.raises(UserError, match="did you mean 'googlenet'"):
@@ -255,12 +267,14 @@ def test_resizing_keeps_the_mean_and_takes_both_types():
 
 def test_validation_error_is_read_from_the_whole_table():
     values, truths = np.array([1.0, 2.0, 5.0]), np.array([1.0, 3.0, 3.0])
-    assert validation_error(values, truths, np.array([1.0, 1.0, 2.0]), False) == pytest.approx(5 / 4)
+    assert validation_error(values, truths, np.array([1.0, 1.0, 2.0]), KINDS.find("number").errors) == pytest.approx(
+        5 / 4
+    )
     shares = np.array([[0.9, 0.1], [0.5, 0.5]])
-    assert validation_error(shares, np.array([0.0, 1.0]), np.ones(2), True) == pytest.approx(
+    assert validation_error(shares, np.array([0.0, 1.0]), np.ones(2), KINDS.find("binary").errors) == pytest.approx(
         -(np.log(0.9) + np.log(0.5)) / 2
     )
-    assert validation_error(np.array([np.nan]), np.array([1.0]), np.ones(1), False) == np.inf
+    assert validation_error(np.array([np.nan]), np.array([1.0]), np.ones(1), KINDS.find("number").errors) == np.inf
 
 
 def test_a_rank_without_validation_images_is_left_out_of_the_whole():

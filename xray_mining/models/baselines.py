@@ -23,6 +23,7 @@ from threadpoolctl import threadpool_limits
 
 from xray_mining.errors import UserError
 from xray_mining.models.fit import Fit, Fitted
+from xray_mining.models.targets import Lesson, Teachable
 
 Array = np.ndarray[Any, Any]
 
@@ -115,6 +116,19 @@ class Table:
             )
         return ""
 
+    def learn(self, model: str, components: int = 0, seed: int = 0) -> Learned:
+        """The named model with the hyperparameters that are best over patient-grouped inner folds.
+
+        `model`: ridge (numbers), logistic (classes), boosting, support_vectors. `components` > 0 keeps that many
+        principal components; boosting takes the columns as they are.
+        """
+        # These matrices are small: more threads than one wait for each other, and stages run side by side anyhow.
+        with warnings.catch_warnings(), threadpool_limits(1):
+            # At extreme grid values the solver may not converge; ignore the warning, because the inner folds score
+            # the result anyway.
+            warnings.simplefilter("ignore", ConvergenceWarning)
+            return _LEARNERS[model](self, components, seed)
+
     @property
     def shares(self) -> Array:
         """Weights in fits, mean 1: an image counts less the more images its patient has.
@@ -142,13 +156,19 @@ def _mean_one(weights: Array) -> Array:
 def fit_baseline(model: str, matrix: Array, fit: Fit, components: int = 0) -> tuple[Fitted, Learned]:
     """Learn from a rotation's training and validation patients; predict validation out of fold, and test.
 
-    `matrix` is (rows of fit.images, columns), nan where something could not be measured. Raises UserError where a
-    rotation has too few patients or classes to learn from.
+    `matrix` is (rows of fit.images, columns), nan where something could not be measured; an empty `model` is the plain
+    one of the target's kind. Raises UserError where a rotation has too few patients or classes to learn from.
     """
     known = fit.rows("train", "validation", labelled=True)
     where = f"target {fit.target.name}, rotation {fit.number}"
     table = table_of(matrix, fit)
-    learned = learn(model, table, components, max(fit.seed, 0), where)
+    if reason := table.lacking():
+        raise UserError(f"{where}: {reason}")
+    if model and model not in fit.kind.table_models:
+        raise UserError(
+            f"{where}: {model} does not predict {fit.kind.predicts}; take one of {', '.join(fit.kind.table_models)}"
+        )
+    learned = table.learn(model or fit.kind.table_models[0], components, max(fit.seed, 0))
     test = fit.rows("test")
     validation = fit.images["role"].to_numpy()[known] == "validation"
     keys = [fit.keys[row] for row in (*known[validation], *test)]
@@ -156,31 +176,12 @@ def fit_baseline(model: str, matrix: Array, fit: Fit, components: int = 0) -> tu
     return Fitted(keys, np.concatenate([learned.out_of_fold[validation], tested])), learned
 
 
-def table_of(matrix: Array, fit: Fit) -> Table:
+def table_of(matrix: Array, fit: Fit) -> Teachable:
     """What a rotation's training and validation patients with known truths teach; `matrix` as for fit_baseline."""
     known = fit.rows("train", "validation", labelled=True)
     patients = fit.images["patient_key"].to_numpy()[known]
     weights = fit.images["weight"].to_numpy().astype(np.float64)[known]
-    classes = len(fit.target.classes) if fit.is_classes else 0
-    return Table(matrix[known], fit.truths()[known], patients, weights, classes)
-
-
-def learn(model: str, table: Table, components: int = 0, seed: int = 0, where: str = "the fit") -> Learned:
-    """The named model with the hyperparameters that are best over patient-grouped inner folds.
-
-    `model`: ridge, logistic, boosting, support_vectors. `components` > 0 keeps that many principal components;
-    boosting takes the columns as they are. Raises UserError, begun with `where`, for too few patients or classes.
-    """
-    if reason := table.lacking():
-        raise UserError(f"{where}: {reason}")
-    if model == ("ridge" if table.classes else "logistic"):
-        wanted = "a number; take 'logistic'" if table.classes else "a group; take 'ridge'"
-        raise UserError(f"{where}: {model} predicts {wanted}")
-    # These matrices are small: more threads than one wait for each other, and stages run side by side anyhow.
-    with warnings.catch_warnings(), threadpool_limits(1):
-        # A grid has ends where a solver does not converge; the inner folds judge what it gave.
-        warnings.simplefilter("ignore", ConvergenceWarning)
-        return _LEARNERS[model](table, components, seed)
+    return fit.kind.table(Lesson(matrix[known], fit.truths()[known], patients, weights), fit.target)
 
 
 class Standardised(TransformerMixin, BaseEstimator):

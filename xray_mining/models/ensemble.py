@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from xray_mining.models.fit import Fit, Fitted
+from xray_mining.models.targets import ModelTarget
 
 Array = np.ndarray[Any, Any]
 
@@ -34,22 +35,22 @@ def combine(rule: str, members: dict[str, Fitted], fit: Fit) -> Combined:
     place = {key: row for row, key in enumerate(fit.keys)}
     rows = np.array([place[key] for key in keys], dtype=np.int64)
     truths = fit.truths()[rows]
-    validation = np.flatnonzero((fit.images["role"].to_numpy()[rows] == "validation") & np.isfinite(truths))
+    validation = np.flatnonzero((fit.images["role"].to_numpy()[rows] == "validation") & fit.kind.known(truths))
     patients = fit.images["patient_key"].to_numpy()[rows][validation]
     known = truths[validation]
     if rule == "mean" or not len(validation):
         weights = np.full(len(names), 1 / len(names))
     elif rule == "best":
-        losses = [_loss(each[validation], known, fit.is_classes) for each in stacked]
+        losses = [float(fit.kind.errors(each[validation], known).mean()) for each in stacked]
         weights = np.eye(len(names))[int(np.argmin(losses))]
     else:
-        weights = stack_weights(stacked[:, validation], known, fit.is_classes)
+        weights = stack_weights(stacked[:, validation], known, fit.kind)
     values = _weighed(stacked, weights)
     if rule == "stack" and np.unique(patients).size >= INNER_FOLDS:
         from sklearn.model_selection import GroupKFold
 
         for others, held in GroupKFold(INNER_FOLDS).split(known, known, patients):
-            own = stack_weights(stacked[:, validation[others]], known[others], fit.is_classes)
+            own = stack_weights(stacked[:, validation[others]], known[others], fit.kind)
             values[validation[held]] = _weighed(stacked[:, validation[held]], own)
     return Combined(Fitted(keys, values), dict(zip(names, weights.tolist(), strict=True)))
 
@@ -62,26 +63,19 @@ def put_together(members: dict[str, Fitted], weights: dict[str, float]) -> Fitte
     return Fitted(keys, _weighed(np.stack([_in_order(members[name], keys) for name in names]), shares))
 
 
-def stack_weights(predictions: Array, truths: Array, is_classes: bool) -> Array:
-    """(members, n, …) predictions and (n,) truths → (members,) weights, zero or more, that sum to one.
+def stack_weights(predictions: Array, truths: Array, kind: ModelTarget) -> Array:
+    """(members, n, …) predictions and (n, …) truths → (members,) weights, zero or more, that sum to one.
 
-    Least squares for numbers, log loss for classes, drawn towards equal weights by a penalty: a validation fold has few
-    patients, and equal weights are hard to beat there.
+    The target kind's loss is drawn towards equal weights by a penalty: a validation fold has few patients, and equal
+    weights are hard to beat there.
     """
     from scipy.optimize import minimize
 
     members = len(predictions)
     equal = np.full(members, 1 / members)
-    scale = max(float(np.var(truths)), 1e-12)
 
     def loss(weights: Array) -> float:
-        mixed = _weighed(predictions, weights)
-        if is_classes:
-            own = mixed[np.arange(len(truths)), truths.astype(int)]
-            fitted = float(-np.log(np.clip(own, 1e-7, 1)).mean())
-        else:
-            fitted = float(((mixed - truths) ** 2).mean()) / scale
-        return fitted + 0.05 * float(((weights - equal) ** 2).sum())
+        return kind.stack_loss(_weighed(predictions, weights), truths) + 0.05 * float(((weights - equal) ** 2).sum())
 
     found = minimize(
         loss,
@@ -101,9 +95,3 @@ def _weighed(stacked: Array, weights: Array) -> Array:
 def _in_order(fitted: Fitted, keys: list[str]) -> Array:
     place = {key: row for row, key in enumerate(fitted.image_keys)}
     return fitted.values[[place[key] for key in keys]]
-
-
-def _loss(values: Array, truths: Array, is_classes: bool) -> float:
-    if not is_classes:
-        return float(np.abs(values - truths).mean())
-    return float(-np.log(np.clip(values[np.arange(len(truths)), truths.astype(int)], 1e-7, 1)).mean())

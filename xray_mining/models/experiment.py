@@ -458,14 +458,11 @@ class _Task:
         """The map of the fit's validation patients; None where none is shown to help."""
         import numpy as np
 
-        from xray_mining.models.calibration import calibration_map
-
         at, truths = _known(fit, fitted)
         images = fit.images[at]
-        checked = np.flatnonzero((images["role"].to_numpy() == "validation") & np.isfinite(truths))
-        classes = len(fit.target.classes) if fit.is_classes else 0
+        checked = np.flatnonzero((images["role"].to_numpy() == "validation") & fit.kind.known(truths))
         owners = images["patient_key"].to_numpy()[checked]
-        return calibration_map(fitted.values[checked], truths[checked], classes, owners)
+        return fit.kind.calibration(fitted.values[checked], truths[checked], fit.target, owners)
 
     def changed_rows(self, fit: "Fit", digest: str) -> "Iterator[pl.DataFrame]":
         """What the fitted model says of some tested images in another window and sharpened, as rows of the record.
@@ -488,35 +485,25 @@ class _Task:
         self, fit: "Fit", fitted: "Fitted", digest: str, calibration: "CalibrationMap | None" = None
     ) -> pl.DataFrame:
         """The fit's predictions as rows of the record, with calibrated values where there is a map."""
-        import numpy as np
-
         at, truths = _known(fit, fitted)
         images = fit.images[at]
-        classes = fit.target.classes if fit.is_classes else ()
         mapped = None if calibration is None else calibration.of(fitted.values)
-        frames = []
-        # Of a binary target the positive class tells everything; of a group, also one of two labels, each has its rows.
-        shown = [fit.target.positive] if fit.target.kind == "binary" else list(classes) or [""]
-        for label in shown:
-            column = classes.index(label) if label else None
-            own = truths
-            if label:
-                own = np.where(np.isfinite(truths), truths == classes.index(label), np.nan)
-            frames.append(
-                pl.DataFrame(
-                    {
-                        "class": [label] * len(at),
-                        "split": images["role"],
-                        "unit_key": fitted.image_keys,
-                        "patient_key": images["patient_key"],
-                        "truth": pl.Series(own.astype(float)).fill_nan(None),
-                        "value": _column(fitted.values, column),
-                        "value_calibrated": _column(mapped, column),
-                        "spread": _column(fitted.spread, None) if not label else None,
-                    },
-                    schema_overrides={"value_calibrated": pl.Float64, "spread": pl.Float64},
-                )
+        frames = [
+            pl.DataFrame(
+                {
+                    "class": [column.name] * len(at),
+                    "split": images["role"],
+                    "unit_key": fitted.image_keys,
+                    "patient_key": images["patient_key"],
+                    "truth": pl.Series(column.truth.astype(float)).fill_nan(None),
+                    "value": column.value,
+                    "value_calibrated": column.calibrated,
+                    "spread": fitted.spread if column.has_spread else None,
+                },
+                schema_overrides={"value_calibrated": pl.Float64, "spread": pl.Float64},
             )
+            for column in fit.kind.columns(fitted.values, mapped, truths, fit.target)
+        ]
         return pl.concat(frames).with_columns(
             study=pl.lit(self.study.study),
             experiment=pl.lit(self.name),
@@ -532,21 +519,13 @@ class _Task:
 
     def score(self) -> tuple[float | None, str]:
         """The validation score over the parts that are there."""
-        from sklearn.metrics import roc_auc_score
+        from xray_mining.models.targets import TARGETS
 
         target = self.cohort.target(self.options.target)
+        kind = TARGETS.find(target.kind)
         frame = Predictions.read([path for part in self.parts() if (path := self.part(*part)).is_file()])
-        frame = frame.filter((pl.col("split") == "validation") & pl.col("truth").is_not_null())
-        if target.kind not in ("binary", "group"):
-            metric = "MAE" + (f" in {target.unit}" if target.unit else "")
-            error = (frame["value"] - frame["truth"]).abs().mean()
-            return (float(error) if isinstance(error, float) else None), metric
-        areas = [
-            roc_auc_score(group["truth"], group["value"])
-            for _, group in frame.group_by("fold", "seed", "class", maintain_order=True)
-            if group["truth"].n_unique() == 2
-        ]
-        return (float(sum(areas) / len(areas)) if areas else None), "AUC"
+        kept = frame.filter((pl.col("split") == "validation") & pl.col("truth").is_not_null())
+        return kind.score(kept), kind.metric(target)
 
     def save(self, fit: "Fit", model: dict[str, Any]) -> None:
         """Keep a scikit-learn model for `predict`, whole or not at all."""
@@ -574,12 +553,6 @@ def _known(fit: "Fit", fitted: "Fitted") -> "tuple[np.ndarray, np.ndarray]":
     return at, fit.truths()[at]
 
 
-def _column(values: "np.ndarray | None", column: int | None) -> "np.ndarray | None":
-    if values is None:
-        return None
-    return values if column is None else values[:, column]
-
-
 def _fit_null(task: _Task, fit: "Fit") -> "tuple[Fitted, dict[str, Any]]":
     from xray_mining.features.extract import extract, load
     from xray_mining.models.baselines import fit_baseline, table_of
@@ -601,7 +574,7 @@ def _fit_null(task: _Task, fit: "Fit") -> "tuple[Fitted, dict[str, Any]]":
     if table_of(matrix, fit).lacking():
         # A null that cannot learn knows no more than the centre; refusing would stop studies whose own models can.
         return centre(fit), {}
-    fitted, learned = fit_baseline("logistic" if fit.is_classes else "ridge", matrix, fit)
+    fitted, learned = fit_baseline("", matrix, fit)
     if picture is not None:
         sets = {"features": {f"null_{model}": shown_options(picture)}}
         task.save(fit, {"predictor": learned.predictor, **sets})
@@ -679,8 +652,6 @@ def _fit_ensemble(task: _Task, fit: "Fit") -> "tuple[Fitted, dict[str, Any]]":
 
 def _predictions_of(task: _Task, member: str, fit: "Fit", variant: str = "") -> "Fitted":
     """A member's predictions in one rotation (of images changed as `variant` says), the mean over its seeds."""
-    import numpy as np
-
     from xray_mining.models.fit import Fitted
 
     folder = task.workspace.experiment(task.study.study, member) / "predictions"
@@ -692,19 +663,7 @@ def _predictions_of(task: _Task, member: str, fit: "Fit", variant: str = "") -> 
         )
     frame = Predictions.read(parts).filter(pl.col("variant") == variant)
     means = frame.group_by("unit_key", "class").agg(pl.col("value").mean())
-    if not fit.is_classes:
-        means = means.sort("unit_key")
-        return Fitted(means["unit_key"].to_list(), means["value"].to_numpy())
-    wide = means.pivot("class", index="unit_key", values="value").sort("unit_key")
-    if not wide.height:
-        return Fitted([], np.empty((0, len(fit.target.classes))))
-    if fit.target.kind == "binary":
-        positive = wide[fit.target.positive].to_numpy()
-        shares = {fit.target.positive: positive}
-        values = np.stack([shares.get(label, 1 - positive) for label in fit.target.classes], axis=1)
-    else:
-        values = wide.select(fit.target.classes).to_numpy()
-    return Fitted(wide["unit_key"].to_list(), values)
+    return Fitted(*fit.kind.values(means, fit.target))
 
 
 def _fit_oracle(task: _Task, fit: "Fit") -> "tuple[Fitted, dict[str, Any]]":
@@ -715,7 +674,7 @@ def _fit_oracle(task: _Task, fit: "Fit") -> "tuple[Fitted, dict[str, Any]]":
     options = task.options
     assert isinstance(options, OracleOptions)
     matrix, _ = truths(task.catalog_rows(TRUTHS), task.catalog_rows(METADATA), fit, options.truths)
-    fitted, learned = fit_baseline("logistic" if fit.is_classes else "ridge", matrix, fit)
+    fitted, learned = fit_baseline("", matrix, fit)
     return fitted, learned.chosen
 
 

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from xray_mining.models.targets import TARGETS, ModelTarget
 from xray_mining.records.cohort import FrozenCohort, Target
 
 
@@ -26,17 +27,17 @@ class Fit:
         """The fit of a frozen cohort's rotation."""
         return cls(number, seed, cohort.target(target), cohort.rotation(number, target))
 
+    @property
+    def kind(self) -> ModelTarget:
+        """How models learn this kind of target."""
+        return TARGETS.find(self.target.kind)
+
     def rows(self, *roles: str, labelled: bool = False) -> np.ndarray[Any, Any]:
         """Row numbers of `images` with one of these roles, (n,) int64; only those with a known truth if `labelled`."""
         wanted = self.images["role"].is_in(roles).to_numpy()
         if labelled:
-            wanted = wanted & np.isfinite(self.truths())
+            wanted = wanted & self.kind.known(self.truths())
         return np.flatnonzero(wanted)
-
-    @property
-    def is_classes(self) -> bool:
-        """The target is a group (of two or more); else it is a number (ordinal ones are taken as numbers)."""
-        return self.target.kind in ("binary", "group")
 
     @property
     def keys(self) -> list[str]:
@@ -44,15 +45,8 @@ class Fit:
         return self.images["image_key"].to_list()
 
     def truths(self) -> np.ndarray[Any, Any]:
-        """The truth of every row, (n,) float64: the number, or the class's position in target.classes; nan: unknown."""
-        if not self.is_classes:
-            return self.images["truth"].cast(pl.Float64).fill_null(float("nan")).to_numpy()
-        if self.target.kind == "binary":
-            value = self.images["truth"].cast(pl.Float64)
-            from_label = self.images["label"].eq(self.target.positive).cast(pl.Float64)
-            return value.fill_null(from_label).fill_null(float("nan")).to_numpy()
-        place = {label: float(i) for i, label in enumerate(self.target.classes)}
-        return np.array([place.get(label, np.nan) for label in self.images["label"].to_list()], dtype=np.float64)
+        """The truth of every row as its kind of target gives it, float64 with a row an image; nan: unknown."""
+        return self.kind.truths(self.images, self.target)
 
 
 @dataclass(frozen=True, slots=True)

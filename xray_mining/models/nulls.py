@@ -42,15 +42,11 @@ def picture_options(model: str) -> FeatureOptions | None:
 def centre(fit: Fit) -> Fitted:
     """The median of what is to be learned (the best guess by absolute error), or the share of each class."""
     known = fit.rows("train", "validation", labelled=True)
-    truths = fit.truths()[known]
     weights = fit.images["weight"].to_numpy().astype(np.float64)[known]
     weights = weights if weights.sum() > 0 else np.ones_like(weights)
+    said = fit.kind.centre(fit.truths()[known], weights, fit.target)
     rows = fit.rows("validation", "test")
-    keys = [fit.keys[row] for row in rows]
-    if fit.is_classes:
-        shares = np.bincount(truths.astype(int), weights, minlength=len(fit.target.classes))
-        return Fitted(keys, np.tile(shares / shares.sum(), (len(keys), 1)))
-    return Fitted(keys, np.full(len(keys), _weighted_median(truths, weights)))
+    return Fitted([fit.keys[row] for row in rows], np.repeat(said[None], len(rows), axis=0))
 
 
 def left_out_of(target: Target) -> tuple[str, ...]:
@@ -65,15 +61,6 @@ def left_out_of(target: Target) -> tuple[str, ...]:
         )
     made_of = set(target.made_of)
     return tuple(sorted(made_of | {name for name, others in _TOLD_BY.items() if others & made_of}))
-
-
-def _weighted_median(values: Array, weights: Array) -> float:
-    order = np.argsort(values, kind="stable")
-    below = np.cumsum(weights[order]) / weights.sum()
-    at = int(np.searchsorted(below, 0.5))
-    if at + 1 < len(values) and np.isclose(below[at], 0.5):
-        return float((values[order][at] + values[order][at + 1]) / 2)
-    return float(values[order][at])
 
 
 def metadata(rows: pl.DataFrame, fit: Fit) -> tuple[Array, list[str]]:

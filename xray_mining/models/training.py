@@ -33,13 +33,15 @@ def fit_network(
     nothing to learn from.
     """
     store = store or PixelStore.open(workspace)
-    loss_name, loss = find_loss(options.loss, fit.target)
+    loss_name, loss = find_loss(
+        options.loss, fit.kind.loss, fit.kind.heads, f"the {fit.target.kind} target {fit.target.name}"
+    )
     predicted = fit.rows("validation", "test")
     data = TrainingData(
         target=fit.target,
         loss_name=loss_name,
         loss=loss,
-        error=partial(validation_error, is_classes=fit.is_classes),
+        error=partial(validation_error, errors=fit.kind.errors),
         image_keys=fit.keys,
         truths=fit.truths(),
         weights=fit.images["weight"].to_numpy(),
@@ -69,8 +71,8 @@ def _training_rows(fit: Fit) -> np.ndarray:
             f"target {fit.target.name}: rotation {fit.number} has {len(rows)} training images with a known truth; a "
             f"network needs two or more: widen the cohort"
         )
-    if fit.is_classes and len(np.unique(fit.truths()[rows])) < 2:
+    if reason := fit.kind.untrainable(fit.truths()[rows]):
         raise UserError(
-            f"target {fit.target.name}: all training images of rotation {fit.number} are of one class; widen the cohort"
+            f"target {fit.target.name}: all training images of rotation {fit.number} {reason}; widen the cohort"
         )
     return rows

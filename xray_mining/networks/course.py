@@ -35,17 +35,16 @@ class Course:
     """One row an epoch: epoch, training_loss, validation_error, learning_rate."""
 
 
-def validation_error(values: np.ndarray, truths: np.ndarray, weights: np.ndarray, is_classes: bool) -> float:
-    """Weighted mean absolute error of numbers (n,), or mean log loss of probabilities (n, classes); inf if not finite.
+Errors = Callable[[np.ndarray, np.ndarray], np.ndarray]
+"""Values and truths of n images → how wrong each is, (n,)."""
+
+
+def validation_error(values: np.ndarray, truths: np.ndarray, weights: np.ndarray, errors: Errors) -> float:
+    """The weighted mean of `errors`; inf if it is not finite.
 
     From the whole table of predictions, never from means of ranks or batches.
     """
-    if is_classes:
-        chosen = values[np.arange(len(values)), truths.astype(int)]
-        errors = -np.log(np.clip(chosen, 1e-7, 1.0))
-    else:
-        errors = np.abs(values - truths)
-    error = float(np.average(errors, weights=weights if weights.sum() > 0 else None))
+    error = float(np.average(errors(values, truths), weights=weights if weights.sum() > 0 else None))
     return error if math.isfinite(error) else math.inf
 
 

@@ -1,6 +1,6 @@
-"""Losses: one value an image from raw outputs and truths; each says which head and which targets it is for."""
+"""Losses: one value an image from raw outputs and truths; each says which head it reads."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,9 +10,7 @@ from torch.nn import functional
 
 from xray_mining.errors import UserError
 from xray_mining.networks.registry import loss
-from xray_mining.records.cohort import Target
 
-NUMBERS = ("number", "ordinal")
 SMOOTHING = 0.1
 
 
@@ -22,37 +20,35 @@ class Loss:
 
     head: str
     """Name of the registered head whose outputs it reads."""
-    kinds: tuple[str, ...]
-    """Kinds of target it is for."""
     compute: Callable[[Tensor, Tensor, Any], Tensor]
     """(raw outputs (n, outputs), truths (n,), the head) → (n,), one value an image."""
 
 
-DEFAULTS = {
-    "number": "soft_labels",
-    "ordinal": "soft_labels",
-    "binary": "binary_cross_entropy",
-    "group": "cross_entropy",
-}
+def find_loss(name: str, default: str, heads: Sequence[str], what: str) -> tuple[str, Loss]:
+    """The named loss and its name.
 
+    Args:
+        name: Name of a registered loss; 'auto' takes `default`.
+        default: The loss of this kind of target.
+        heads: Heads that give values of this kind of target.
+        what: What is predicted, for the error: "the number target age_years".
 
-def find_loss(name: str, target: Target) -> tuple[str, Loss]:
-    """The named loss ('auto': the target kind's own) and its name; UserError where it is not for such a target."""
+    Raises:
+        UserError: If there is no such loss, or it needs another head.
+    """
     if name == "auto":
-        name = DEFAULTS[target.kind]
+        name = default
     made: Loss = loss.find(name, also=["auto"])()
-    if target.kind not in made.kinds:
-        fitting = [each for each in loss.names() if target.kind in loss.find(each)().kinds]
-        raise UserError(
-            f"loss: '{name}' is not for the {target.kind} target {target.name}; take one of {', '.join(fitting)}"
-        )
+    if made.head not in heads:
+        fitting = [each for each in loss.names() if loss.find(each)().head in heads]
+        raise UserError(f"loss: '{name}' is not for {what}; take one of {', '.join(fitting)}")
     return name, made
 
 
 @loss
 def l1() -> Loss:
     """Absolute error of the standardised number."""
-    return Loss("number", NUMBERS, lambda raw, truth, head: (raw[:, 0] - head.standardised(truth)).abs())
+    return Loss("number", lambda raw, truth, head: (raw[:, 0] - head.standardised(truth)).abs())
 
 
 @loss
@@ -60,7 +56,6 @@ def smooth_l1() -> Loss:
     """Huber's error of the standardised number: squared below half a deviation, absolute above."""
     return Loss(
         "number",
-        NUMBERS,
         lambda raw, truth, head: functional.smooth_l1_loss(
             raw[:, 0], head.standardised(truth), beta=0.5, reduction="none"
         ),
@@ -70,13 +65,13 @@ def smooth_l1() -> Loss:
 @loss
 def mse() -> Loss:
     """Squared error of the standardised number."""
-    return Loss("number", NUMBERS, lambda raw, truth, head: (raw[:, 0] - head.standardised(truth)) ** 2)
+    return Loss("number", lambda raw, truth, head: (raw[:, 0] - head.standardised(truth)) ** 2)
 
 
 @loss
 def soft_labels() -> Loss:
     """Cross entropy with the truth's soft label, and the absolute error of the distribution's mean (DLDL-v2)."""
-    return Loss("distribution", NUMBERS, _soft_labels)
+    return Loss("distribution", _soft_labels)
 
 
 def _soft_labels(raw: Tensor, truth: Tensor, head: Any) -> Tensor:
@@ -88,13 +83,13 @@ def _soft_labels(raw: Tensor, truth: Tensor, head: Any) -> Tensor:
 @loss
 def binary_cross_entropy() -> Loss:
     """Log loss of two labels."""
-    return Loss("binary", ("binary",), lambda raw, truth, head: _binary(raw, truth, 0.0))
+    return Loss("binary", lambda raw, truth, head: _binary(raw, truth, 0.0))
 
 
 @loss
 def smoothed_binary_cross_entropy() -> Loss:
     """Log loss of two labels, a tenth of the label spread over both."""
-    return Loss("binary", ("binary",), lambda raw, truth, head: _binary(raw, truth, SMOOTHING))
+    return Loss("binary", lambda raw, truth, head: _binary(raw, truth, SMOOTHING))
 
 
 def _binary(raw: Tensor, truth: Tensor, smoothing: float) -> Tensor:
@@ -105,13 +100,13 @@ def _binary(raw: Tensor, truth: Tensor, smoothing: float) -> Tensor:
 @loss
 def cross_entropy() -> Loss:
     """Log loss of several labels."""
-    return Loss("group", ("binary", "group"), lambda raw, truth, head: _several(raw, truth, 0.0))
+    return Loss("group", lambda raw, truth, head: _several(raw, truth, 0.0))
 
 
 @loss
 def smoothed_cross_entropy() -> Loss:
     """Log loss of several labels, a tenth of the label spread over all."""
-    return Loss("group", ("binary", "group"), lambda raw, truth, head: _several(raw, truth, SMOOTHING))
+    return Loss("group", lambda raw, truth, head: _several(raw, truth, SMOOTHING))
 
 
 def _several(raw: Tensor, truth: Tensor, smoothing: float) -> Tensor:

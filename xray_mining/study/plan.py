@@ -12,6 +12,7 @@ from xray_mining import networks
 from xray_mining.errors import UserError, unknown_name
 from xray_mining.evaluation.options import RULES
 from xray_mining.models.options import EmbeddingOptions, ExperimentOptions, FrozenOptions, NetworkOptions
+from xray_mining.models.targets import TARGETS
 from xray_mining.records.cohort import FROZEN_FORMAT, Target
 from xray_mining.stated_files import contents, placeless, text_of
 from xray_mining.study.options import Study
@@ -115,15 +116,13 @@ def refuse_unknown_names(study: Study) -> None:
 
 
 def _refuse_other_kind(name: str, experiment: ExperimentOptions, target: Target) -> None:
-    """UserError where the model predicts numbers and the target is a group, or the reverse."""
+    """UserError where a scikit-learn model does not predict the target's kind, as ridge a group."""
     key, model = ("head", experiment.head) if isinstance(experiment, FrozenOptions) else ("model", experiment.model)
-    is_classes = target.kind in ("binary", "group")
-    if model == ("ridge" if is_classes else "logistic"):
-        other = "logistic" if is_classes else "ridge"
-        predicts = "numbers" if is_classes else "groups"
+    fitting = TARGETS.find(target.kind).table_models
+    if model not in fitting and any(model in kind.table_models for kind in TARGETS.every().values()):
         raise UserError(
-            f"experiments.{name}.{key}: {model} predicts {predicts}, and target {target.name} is {target.kind}; take "
-            f"'{other}'"
+            f"experiments.{name}.{key}: {model} does not predict target {target.name}, which is {target.kind}; take "
+            f"'{fitting[0]}'"
         )
 
 

@@ -1,0 +1,150 @@
+"""Kinds of target as models learn them: truths as arrays, losses, tables for scikit-learn, calibration, predictions.
+
+A kind is a file here with an object `KIND`; files of the same name in `catalog/targets`, `evaluation/targets` and
+`reporting/targets` say how it is frozen, scored and shown. Importing a kind imports neither torch nor scikit-learn.
+
+Shapes: values and truths have n rows, one an image. Values are (n,) for a number and (n, k) for k classes or labels.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+import polars as pl
+
+from xray_mining.records.cohort import Target
+from xray_mining.registry import Kinds
+
+if TYPE_CHECKING:
+    from xray_mining.models.baselines import Learned
+    from xray_mining.models.calibration import CalibrationMap
+
+Array = np.ndarray[Any, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Lesson:
+    """The rows that a model on a table of numbers learns from: training and validation images with a known truth."""
+
+    matrix: Array
+    """(n, columns) float64, nan where something could not be measured."""
+    truths: Array
+    """As `ModelTarget.truths` gives them."""
+    patients: Array
+    """(n,) the patient of each row: a patient's rows stay together."""
+    weights: Array
+    """(n,) float64."""
+
+
+class Teachable(Protocol):
+    """A lesson that scikit-learn models can be fitted to."""
+
+    def lacking(self) -> str:
+        """Why no model can be fitted with inner folds; empty where one can."""
+        ...
+
+    def learn(self, model: str, components: int, seed: int) -> "Learned":
+        """The named model with the hyperparameters that are best over patient-grouped inner folds."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """Predictions of one class, or of a number, as rows of the record of predictions; (n,) arrays."""
+
+    name: str
+    """The `class` of the rows; empty for a number."""
+    truth: Array
+    """nan where unknown."""
+    value: Array
+    calibrated: Array | None
+    """None where no calibration map is shown to help."""
+    has_spread: bool = False
+    """The model's own spread belongs to these rows."""
+
+
+class ModelTarget(Protocol):
+    """One kind of target for all kinds of model."""
+
+    loss: str
+    """The loss of a network whose options say 'auto'."""
+    heads: tuple[str, ...]
+    """Heads of networks whose decoded outputs are values of this kind."""
+    table_models: tuple[str, ...]
+    """scikit-learn models that predict this kind; nulls and the oracle take the first one."""
+    predicts: str
+    """What these models predict, in words: numbers, groups."""
+
+    def metric(self, target: Target) -> str:
+        """Name of the validation score, as 'MAE in years'."""
+        ...
+
+    def truths(self, images: pl.DataFrame, target: Target) -> Array:
+        """Truths of rows of FrozenCohort.rotation(), float64; nan: unknown."""
+        ...
+
+    def known(self, truths: Array) -> Array:
+        """Rows with a truth that can be learned or scored, (n,) bool."""
+        ...
+
+    def untrainable(self, truths: Array) -> str:
+        """Why a network cannot learn from these known training truths; empty where it can."""
+        ...
+
+    def centre(self, truths: Array, weights: Array, target: Target) -> Array:
+        """The best constant prediction, () or (k,): what is said of everybody without a look at a picture."""
+        ...
+
+    def errors(self, values: Array, truths: Array) -> Array:
+        """How wrong each row is, (n,): absolute error or log loss. Every row has a known truth."""
+        ...
+
+    def stack_loss(self, values: Array, truths: Array) -> float:
+        """What the weights of a stacked ensemble minimise, without a unit."""
+        ...
+
+    def table(self, lesson: Lesson, target: Target) -> Teachable:
+        """The lesson as scikit-learn models take it."""
+        ...
+
+    def calibration(self, values: Array, truths: Array, target: Target, patients: Array) -> "CalibrationMap | None":
+        """The map fitted on validation rows with known truths; None where it is not shown to help."""
+        ...
+
+    def columns(self, values: Array, calibrated: Array | None, truths: Array, target: Target) -> list[Column]:
+        """Predictions as the record keeps them."""
+        ...
+
+    def values(self, kept: pl.DataFrame, target: Target) -> tuple[list[str], Array]:
+        """The reverse of `columns`: image keys, sorted, and values of rows unit_key, class, value."""
+        ...
+
+    def score(self, kept: pl.DataFrame) -> float | None:
+        """The validation score over rows of predictions with known truths; None where there is none."""
+        ...
+
+
+TARGETS: Kinds[ModelTarget] = Kinds(__name__, "target kind")
+
+
+def weighted_median(values: Array, weights: Array) -> float:
+    """The weighted median of (n,) values; halfway between two where the weights are split evenly there."""
+    order = np.argsort(values, kind="stable")
+    below = np.cumsum(weights[order]) / weights.sum()
+    at = int(np.searchsorted(below, 0.5))
+    if at + 1 < len(values) and np.isclose(below[at], 0.5):
+        return float((values[order][at] + values[order][at + 1]) / 2)
+    return float(values[order][at])
+
+
+def mean_area(kept: pl.DataFrame, by: Sequence[str] = ("fold", "seed", "class")) -> float | None:
+    """Mean area under the ROC curve over groups of rows with truth 0 or 1; None where no group has both."""
+    from sklearn.metrics import roc_auc_score
+
+    areas = [
+        roc_auc_score(group["truth"], group["value"])
+        for _, group in kept.group_by(*by, maintain_order=True)
+        if group["truth"].n_unique() == 2
+    ]
+    return float(sum(areas) / len(areas)) if areas else None

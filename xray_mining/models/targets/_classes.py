@@ -1,0 +1,77 @@
+"""What kinds with classes that exclude one another share: one row of probabilities an image, judged by log loss."""
+
+import numpy as np
+import polars as pl
+
+from xray_mining.models import calibration as maps
+from xray_mining.models.targets import Array, Column, Lesson, Teachable, mean_area
+from xray_mining.records.cohort import Target
+
+
+class Classes:
+    """Values (n, classes) are probabilities in the order of target.classes; truths (n,) are positions there."""
+
+    table_models: tuple[str, ...] = ("logistic", "boosting", "support_vectors")
+    predicts = "groups"
+
+    def metric(self, target: Target) -> str:
+        """Area under the ROC curve."""
+        return "AUC"
+
+    def truths(self, images: pl.DataFrame, target: Target) -> Array:
+        """The position of the column `label` among the classes."""
+        place = {label: float(i) for i, label in enumerate(target.classes)}
+        return np.array([place.get(label, np.nan) for label in images["label"].to_list()], dtype=np.float64)
+
+    def known(self, truths: Array) -> Array:
+        """Finite ones."""
+        return np.isfinite(truths)
+
+    def untrainable(self, truths: Array) -> str:
+        """Two classes must occur."""
+        return "are of one class" if len(np.unique(truths)) < 2 else ""
+
+    def centre(self, truths: Array, weights: Array, target: Target) -> Array:
+        """The share of each class."""
+        shares = np.bincount(truths.astype(int), weights, minlength=len(target.classes))
+        return shares / shares.sum()
+
+    def errors(self, values: Array, truths: Array) -> Array:
+        """Log loss of each row."""
+        return -np.log(np.clip(values[np.arange(len(values)), truths.astype(int)], 1e-7, 1))
+
+    def stack_loss(self, values: Array, truths: Array) -> float:
+        """Mean log loss."""
+        return float(self.errors(values, truths).mean())
+
+    def table(self, lesson: Lesson, target: Target) -> Teachable:
+        """A table for classification."""
+        from xray_mining.models.baselines import Table
+
+        return Table(lesson.matrix, lesson.truths, lesson.patients, lesson.weights, len(target.classes))
+
+    def calibration(self, values: Array, truths: Array, target: Target, patients: Array) -> maps.CalibrationMap | None:
+        """A map of each class's probability, then shares of one."""
+        return maps.calibration_map(values, truths, len(target.classes), patients)
+
+    def columns(self, values: Array, calibrated: Array | None, truths: Array, target: Target) -> list[Column]:
+        """One row an image and class."""
+        return [column_of(label, values, calibrated, truths, target) for label in target.classes]
+
+    def values(self, kept: pl.DataFrame, target: Target) -> tuple[list[str], Array]:
+        """The classes side by side."""
+        wide = kept.pivot("class", index="unit_key", values="value").sort("unit_key")
+        if not wide.height:
+            return [], np.empty((0, len(target.classes)))
+        return wide["unit_key"].to_list(), wide.select(target.classes).to_numpy()
+
+    def score(self, kept: pl.DataFrame) -> float | None:
+        """The mean over rotations, seeds and classes."""
+        return mean_area(kept)
+
+
+def column_of(label: str, values: Array, calibrated: Array | None, truths: Array, target: Target) -> Column:
+    """One class's probabilities, with truth 1 for its own images and 0 for the others'."""
+    place = target.classes.index(label)
+    own = np.where(np.isfinite(truths), truths == place, np.nan)
+    return Column(label, own, values[:, place], None if calibrated is None else calibrated[:, place])

@@ -1,0 +1,13 @@
+"""One of two or more labels without an order."""
+
+from xray_mining.models.targets._classes import Classes
+
+
+class Group(Classes):
+    """Probabilities of all classes, each with rows of its own."""
+
+    loss = "cross_entropy"
+    heads: tuple[str, ...] = ("group",)
+
+
+KIND = Group()

@@ -1,0 +1,5 @@
+"""Whole numbers in an order, learned as numbers."""
+
+from xray_mining.models.targets.number import Number
+
+KIND = Number()
