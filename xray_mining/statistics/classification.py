@@ -1,5 +1,6 @@
 """Classes called by a threshold: thresholds are set on validation units, figures are computed on test units."""
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -174,6 +175,28 @@ def compare_called(
     return found
 
 
+def _of_table(sums: Floats) -> Floats:
+    """Accuracy, balanced accuracy, macro F1 and kappa (..., 4) from tables of truth by call (..., classes squared)."""
+    width = math.isqrt(sums.shape[-1])
+    table = sums.reshape(*sums.shape[:-1], width, width)
+    right = np.diagonal(table, axis1=-2, axis2=-1)
+    in_truth, in_call = table.sum(axis=-1), table.sum(axis=-2)
+    total = table.sum(axis=(-1, -2))
+    recall = right / np.where(in_truth > 0, in_truth, np.nan)
+    f1 = np.where(in_truth + in_call > 0, 2 * right / np.maximum(in_truth + in_call, 1e-300), np.nan)
+    seen = right.sum(axis=-1) / total
+    chance = (in_truth * in_call).sum(axis=-1) / total**2
+    return np.stack(
+        [
+            seen,
+            np.nanmean(recall, axis=-1),
+            np.nanmean(f1, axis=-1),
+            (seen - chance) / np.where(chance < 1, 1 - chance, np.nan),
+        ],
+        axis=-1,
+    )
+
+
 def group_metrics(
     truth: Sequence[str] | ArrayLike,
     probabilities: ArrayLike,
@@ -204,27 +227,8 @@ def group_metrics(
         called[np.arange(size), true * width + given.argmax(axis=1)] = 1
         return patient_sums(called, owner)
 
-    def statistic(sums: Floats) -> Floats:
-        table = sums.reshape(*sums.shape[:-1], width, width)
-        right = np.diagonal(table, axis1=-2, axis2=-1)
-        in_truth, in_call = table.sum(axis=-1), table.sum(axis=-2)
-        total = table.sum(axis=(-1, -2))
-        recall = right / np.where(in_truth > 0, in_truth, np.nan)
-        f1 = np.where(in_truth + in_call > 0, 2 * right / np.maximum(in_truth + in_call, 1e-300), np.nan)
-        seen = right.sum(axis=-1) / total
-        chance = (in_truth * in_call).sum(axis=-1) / total**2
-        return np.stack(
-            [
-                seen,
-                np.nanmean(recall, axis=-1),
-                np.nanmean(f1, axis=-1),
-                (seen - chance) / np.where(chance < 1, 1 - chance, np.nan),
-            ],
-            axis=-1,
-        )
-
     sums = cells(values)
-    value, low, high = interval(sums, statistic, confidence, draws, seed)
+    value, low, high = interval(sums, _of_table, confidence, draws, seed)
     count = int(owner.max()) + 1
     names_of = ("accuracy", "balanced_accuracy", "f1_macro", "kappa")
     found = {
@@ -234,7 +238,7 @@ def group_metrics(
     refit = refit_of(folds, owner, again)
     if refit is None:
         return found
-    factors = refit.factor_of_sums(sums, cells(filled(again, values)), statistic)
+    factors = refit.factor_of_sums(sums, cells(filled(again, values)), _of_table)
     return all_widened(found, dict(zip(names_of, factors.tolist(), strict=True)), refit.caution)
 
 

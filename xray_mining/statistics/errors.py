@@ -7,8 +7,8 @@ from numpy.typing import ArrayLike
 from scipy import stats
 
 from xray_mining.statistics.agreement import spearman, spearman_influence
-from xray_mining.statistics.estimate import Estimate, Floats, finite, of_unequal, owners
-from xray_mining.statistics.refit import all_widened, filled, refit_of, widened
+from xray_mining.statistics.estimate import Estimate, Floats, Integers, finite, of_unequal, owners
+from xray_mining.statistics.refit import Refit, all_widened, filled, refit_of, widened
 from xray_mining.statistics.resampling import (
     SCORE,
     interval,
@@ -133,29 +133,40 @@ def error_metrics(
     refit = refit_of(folds, owner, again)
     if refit is None:
         return found
-    other = filled(again, given)
-    shift = float(true.mean())
-    factors = dict(
-        zip(
-            METRICS,
-            refit.factor_of_sums(
-                patient_sums(units, owner), patient_sums(sums_of(true, other, guess), owner), from_sums(shift), METRICS
-            ).tolist(),
-            strict=True,
-        )
-    )
-    apart = np.abs(other - true)
-    median = float(np.median(distance))
-    factors["median_error"] = refit.factor_of_units((distance <= median) - 0.5, (apart <= median) - 0.5, owner)
-    for limit in within:
-        factors[f"within_{limit:g}"] = refit.factor_of_units(
-            (distance <= limit) - np.mean(distance <= limit), (apart <= limit) - np.mean(apart <= limit), owner
-        )
-    factors["spearman"] = refit.factor_of_units(spearman_influence(true, given), spearman_influence(true, other), owner)
+    factors = _factors(refit, true, given, filled(again, given), owner=owner, guess=guess, within=within)
     found = all_widened(found, factors, refit.caution)
     for name in POOLED:
         found[name] = found[name].with_caution(POOLED_CAUTION)
     return found
+
+
+def _factors(
+    refit: Refit,
+    true: Floats,
+    given: Floats,
+    other: Floats,
+    *,
+    owner: Integers,
+    guess: Floats | None,
+    within: Sequence[float],
+) -> dict[str, float]:
+    """How much wider each metric's interval becomes because the folds share training patients.
+
+    `other` (n,) are the predictions of the same units by another fold's fit.
+    """
+    first, second = (patient_sums(sums_of(true, each, guess), owner) for each in (given, other))
+    of_sums = refit.factor_of_sums(first, second, from_sums(float(true.mean())), METRICS)
+    factors = dict(zip(METRICS, of_sums.tolist(), strict=True))
+    distance, apart = np.abs(given - true), np.abs(other - true)
+    median = float(np.median(distance))
+    factors["median_error"] = refit.factor_of_units((distance <= median) - 0.5, (apart <= median) - 0.5, owner)
+    for limit in within:
+        share = np.mean(distance <= limit)
+        factors[f"within_{limit:g}"] = refit.factor_of_units(
+            (distance <= limit) - share, (apart <= limit) - share, owner
+        )
+    factors["spearman"] = refit.factor_of_units(spearman_influence(true, given), spearman_influence(true, other), owner)
+    return factors
 
 
 POOLED = ("r2", "pearson", "spearman", "ccc", "calibration_slope", "calibration_intercept", "slope_on_truth")

@@ -19,6 +19,14 @@ CALLED = (*PROPORTIONS, *SUMMARIES)
 AREAS: Mapping[str, Callable[..., Estimate]] = {"auc": auc, "average_precision": average_precision}
 
 
+def _refuse_lengths(**rows: ArrayLike | None) -> None:
+    """UserError where the arrays that are given differ in length."""
+    lengths = {name: np.size(values) for name, values in rows.items() if values is not None}
+    if len(set(lengths.values())) > 1:
+        said = ", ".join(f"{name} {length:,}" for name, length in lengths.items())
+        raise UserError(f"estimate: all must have a value a row, but their lengths are {said}")
+
+
 def estimate(
     metric: str,
     truth: Any,
@@ -69,36 +77,20 @@ def estimate(
             raise UserError("estimate: give truth and predicted, or a frame with the columns truth and value")
         truth, predicted, patients, folds, again = _of_frame(truth)
     truth, predicted = (_numbers(name, values) for name, values in (("truth", truth), ("predicted", predicted)))
-    rows = {"truth": truth, "predicted": predicted, "patients": patients, "folds": folds, "again": again}
-    lengths = {name: np.size(values) for name, values in rows.items() if values is not None}
-    if len(set(lengths.values())) > 1:
-        said = ", ".join(f"{name} {length:,}" for name, length in lengths.items())
-        raise UserError(f"estimate: all must have a value a row, but their lengths are {said}")
+    _refuse_lengths(truth=truth, predicted=predicted, patients=patients, folds=folds, again=again)
     if metric in AREAS:
         return AREAS[metric](truth, predicted, patients, folds, confidence, again=again)
-    if metric in ERRORS:
-        found = error_metrics(
-            truth, predicted, patients, folds=folds, again=again, confidence=confidence, draws=draws, seed=seed
-        )
-    elif metric in PROBABILITIES:
-        found = calibration_metrics(
-            truth, predicted, patients, folds=folds, again=again, confidence=confidence, draws=draws, seed=seed
-        )
-    elif threshold is None:
-        raise UserError(f"estimate: {metric} needs a threshold, at or above which a row is called positive")
-    else:
+    resampled: dict[str, Any] = {"folds": folds, "confidence": confidence, "draws": draws, "seed": seed}
+    if metric in CALLED:
+        if threshold is None:
+            raise UserError(f"estimate: {metric} needs a threshold, at or above which a row is called positive")
+        # A row that no other fold predicts has no call either, so that it counts as missing there.
         other = None if again is None else np.asarray(again, dtype=np.float64)
-        found = called_metrics(
-            truth,
-            np.asarray(predicted, dtype=np.float64) >= threshold,
-            patients,
-            folds=folds,
-            again=None if other is None else np.where(np.isfinite(other), other >= threshold, np.nan),
-            confidence=confidence,
-            draws=draws,
-            seed=seed,
-        )
-    return found[metric]
+        again = None if other is None else np.where(np.isfinite(other), other >= threshold, np.nan)
+        called = np.asarray(predicted, dtype=np.float64) >= threshold
+        return called_metrics(truth, called, patients, again=again, **resampled)[metric]
+    metrics = error_metrics if metric in ERRORS else calibration_metrics
+    return metrics(truth, predicted, patients, again=again, **resampled)[metric]
 
 
 def _numbers(name: str, values: Any) -> NDArray[Any]:
