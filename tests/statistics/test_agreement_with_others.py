@@ -6,7 +6,7 @@ from scipy import stats
 from sklearn import metrics
 
 from xray_mining.statistics.agreement import bland_altman, kappa, spearman
-from xray_mining.statistics.auc import auc, auc_covariance, average_precision, roc_curve
+from xray_mining.statistics.auc import auc, auc_covariance, average_precision
 from xray_mining.statistics.calibration import calibration_metrics, logistic_fit, reliability_curve
 from xray_mining.statistics.classification import (
     called_metrics,
@@ -18,6 +18,7 @@ from xray_mining.statistics.classification import (
 from xray_mining.statistics.comparison import benjamini_hochberg, difference_of_means, holm, mcnemar, paired_permutation
 from xray_mining.statistics.errors import error_metrics
 from xray_mining.statistics.resampling import proportion_interval
+from xray_mining.statistics.roc import roc_curve
 
 
 @pytest.fixture(scope="module")

@@ -10,11 +10,11 @@ from xray_mining.evaluation.options import EvaluationOptions
 from xray_mining.evaluation.small_cells import Line, with_complements
 from xray_mining.evaluation.subgroups import age_bands, told_cells
 from xray_mining.evaluation.task import Array, Task
-from xray_mining.statistics.auc import roc_curve
 from xray_mining.statistics.calibration import reliability_curve
 from xray_mining.statistics.estimate import Estimate, owners
 from xray_mining.statistics.refit import filled, refit_of, widened
 from xray_mining.statistics.resampling import linear_interval
+from xray_mining.statistics.roc import roc_curve
 
 SCATTER_AT_MOST = 5000
 BAND_WIDTHS = (1, 2, 5, 10)

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy import stats
 
-from xray_mining.statistics.estimate import Estimate, Floats, Integers, finite, owners
+from xray_mining.statistics.estimate import NORMAL_95, Estimate, Floats, Integers, finite, owners
 from xray_mining.statistics.refit import filled, refit_of, widened
 from xray_mining.statistics.resampling import interval, linear_interval, patient_sums
 
@@ -65,6 +65,10 @@ def _mean_above(x: Floats, weights: Floats) -> Floats:
     return (tail[left] + tail[right]) / 2 / len(x)
 
 
+LIMITS = 1.96
+"""Limits of agreement in standard deviations, rounded as in Bland & Altman's paper, so that its examples agree."""
+
+
 @dataclass(frozen=True, slots=True)
 class BlandAltman:
     """Mean difference and limits of agreement (mean ∓ 1.96 standard deviations), each with its interval."""
@@ -96,9 +100,9 @@ def bland_altman(
         t = float(stats.t.ppf(0.5 + confidence / 2, size - 1))
         halves = (
             t * spread / np.sqrt(size),
-            t * spread * np.sqrt(1 / size + 1.959963984540054**2 / (2 * (size - 1))),
+            t * spread * np.sqrt(1 / size + NORMAL_95**2 / (2 * (size - 1))),
         )
-        points = ((mean, halves[0]), (mean - 1.96 * spread, halves[1]), (mean + 1.96 * spread, halves[1]))
+        points = ((mean, halves[0]), (mean - LIMITS * spread, halves[1]), (mean + LIMITS * spread, halves[1]))
         found = [Estimate(point, point - half, point + half, count, size, "Bland-Altman") for point, half in points]
     else:
         sums = patient_sums(np.stack([np.ones(size), apart, apart**2], axis=1), owner)
@@ -114,7 +118,7 @@ def _limits(sums: Floats) -> Floats:
     count = sums[..., 0]
     mean = sums[..., 1] / count
     spread = np.sqrt(np.maximum(sums[..., 2] / count - mean**2, 0) * count / (count - 1))
-    return np.stack([mean, mean - 1.96 * spread, mean + 1.96 * spread], axis=-1)
+    return np.stack([mean, mean - LIMITS * spread, mean + LIMITS * spread], axis=-1)
 
 
 def kappa(

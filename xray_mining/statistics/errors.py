@@ -7,7 +7,7 @@ from numpy.typing import ArrayLike
 from scipy import stats
 
 from xray_mining.statistics.agreement import spearman, spearman_influence
-from xray_mining.statistics.estimate import Estimate, Floats, Integers, finite, of_unequal, owners
+from xray_mining.statistics.estimate import NORMAL_95, Estimate, Floats, Integers, finite, of_unequal, owners
 from xray_mining.statistics.refit import Refit, all_widened, filled, refit_of, widened
 from xray_mining.statistics.resampling import (
     SCORE,
@@ -75,8 +75,8 @@ class _FromSums:
                 slope,
                 true + self.shift - slope * (given + self.shift),
                 cross / var_true_or_nan,
-                bias - 1.959963984540054 * spread,
-                bias + 1.959963984540054 * spread,
+                bias - NORMAL_95 * spread,
+                bias + NORMAL_95 * spread,
                 spread,
             ],
             axis=-1,

@@ -11,6 +11,9 @@ Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
 Booleans = NDArray[np.bool_]
 
+NORMAL_95 = 1.959963984540054
+"""Half width of the central 95 % of a normal distribution, in standard deviations."""
+
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
