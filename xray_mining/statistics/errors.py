@@ -161,10 +161,8 @@ def _factors(
     median = float(np.median(distance))
     factors["median_error"] = refit.factor_of_units((distance <= median) - 0.5, (apart <= median) - 0.5, owner)
     for limit in within:
-        share = np.mean(distance <= limit)
-        factors[f"within_{limit:g}"] = refit.factor_of_units(
-            (distance <= limit) - share, (apart <= limit) - share, owner
-        )
+        near, near_again = distance <= limit, apart <= limit
+        factors[f"within_{limit:g}"] = refit.factor_of_units(near - near.mean(), near_again - near_again.mean(), owner)
     factors["spearman"] = refit.factor_of_units(spearman_influence(true, given), spearman_influence(true, other), owner)
     return factors
 
