@@ -27,6 +27,13 @@ select * exclude (part_archive, part_shard)
 from raw_findings
 where image_key is null;
 
+-- findings of an image that a linked table names by its file: they come from no archive's part
+insert into findings by name
+select raw_findings.* exclude (part_archive, part_shard)
+from raw_findings
+semi join images on raw_findings.image_key = images.image_key
+where raw_findings.part_archive = '_links';
+
 insert into boxes by name
 select raw_boxes.* exclude (part_archive, part_shard)
 from raw_boxes

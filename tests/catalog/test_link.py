@@ -7,7 +7,7 @@ from xray_mining.catalog.link import link
 from xray_mining.catalog.query import sql
 from xray_mining.errors import CheckFailed, UserError
 from xray_mining.ingest.identity import accession_key_of, public_domain
-from xray_mining.ingest.shards import accessions_frame, accessions_path, issuers_frame, issuers_path
+from xray_mining.ingest.shards import accessions_frame, accessions_path, folder_of, issuers_frame, issuers_path
 from xray_mining.records.images import Images
 from xray_mining.workspace import write_frame
 
@@ -182,3 +182,50 @@ def test_who_finds_nobody_is_told_of_issuers_and_domains(linked, workspace):
         linked(mapping=MAPPING.replace("patient_id: ", "patient_id_issuer: B\npatient_id: "))
     assert refused.value.exit_status == 1
     assert not any(number in str(refused.value) for number in ("007", "008", "999"))
+
+
+FILES = ["x.png"] * 7 + ["images/a.png", "images/b.png", "more/b.jpeg", "pack.zip", "c.dcm"]
+"""Of the archive's one shard: images 7 to 11 are a.png, two of stem b, a member of a package and c.dcm."""
+
+
+@pytest.fixture
+def by_file(linked, workspace):
+    """Links `rows` of file, score, group by the column `file`."""
+    listed = pl.DataFrame(
+        {
+            "path": [name.encode() for name in FILES],
+            "member": ["deep/d.dcm" if name == "pack.zip" else "" for name in FILES],
+            "bytes": [1] * len(FILES),
+            "modified_ns": [1] * len(FILES),
+        }
+    )
+    write_frame(listed, folder_of(workspace, "here") / "shards/00000.parquet")
+    mapping = MAPPING.replace("patient_id: PatientID", "file: file")
+    return lambda rows: linked("file,score,group\n" + rows, mapping)
+
+
+@pytest.mark.parametrize(
+    ("cell", "number"),
+    [("images/a.png", 7), ("a.png", 7), ("a", 7), ("a.jpg", 7), ("b.png", 8), ("more/b", 9), ("d.dcm", 10), ("c", 11)],
+)
+def test_a_cell_names_an_image_by_its_file(by_file, workspace, make, cell, number):
+    summary = by_file(f"{cell},3,A\n")
+    assert (summary.matched, summary.unmatched, summary.ambiguous) == (1, 0, 0)
+    found = sql(workspace, "select image_key::varchar as key, value from findings where name = 'severity'")
+    assert found.rows() == [(make.key("image", number), 3.0)]
+
+
+def test_files_that_are_not_there_or_not_one_are_counted(by_file):
+    summary = by_file("a.png,3,A\nb,1,A\nnone.png,1,A\nother/a.png,1,A\n,2,B\n")
+    assert (summary.rows, summary.matched, summary.unmatched, summary.ambiguous) == (5, 1, 3, 1)
+    assert summary.placeholders == 0
+
+
+def test_one_file_with_two_scores_is_ambiguous(by_file):
+    summary = by_file("a.png,3,A\na.png,4,A\nc.dcm,1,B\n")
+    assert (summary.matched, summary.unmatched, summary.ambiguous) == (1, 0, 2)
+
+
+def test_no_list_of_files_is_one_sentence(linked):
+    with pytest.raises(UserError, match="lists no files of its archives"):
+        linked("file,score,group\na.png,3,A\n", MAPPING.replace("patient_id: PatientID", "file: file"))

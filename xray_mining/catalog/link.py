@@ -1,7 +1,7 @@
 """An outside table (ids → group, score, outcome) joined into findings: ids are hashed on the way in, never kept."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
@@ -13,6 +13,7 @@ from xray_mining.archive.cells import Number, number_style, numbers_for_texts, r
 from xray_mining.archive.radiograph import Unread
 from xray_mining.archive.table import need_columns, read_table
 from xray_mining.catalog.connection import connect, frame
+from xray_mining.catalog.link_files import by_file
 from xray_mining.errors import CheckFailed, UserError, unknown_name
 from xray_mining.ingest.identity import Domain, accession_key_of, open_domain, patient_of, public_domain
 from xray_mining.ingest.shards import accessions, issuers
@@ -53,6 +54,11 @@ class LinkMapping(BaseModel, extra="forbid", frozen=True):
     patient_id_issuer: str = Field("", description="issuer of the patient ids, where the images state one")
     study_uid: str | None = Field(None, description="column with StudyInstanceUID, in place of the patient id")
     accession: str | None = Field(None, description="column with the accession number, in place of the patient id")
+    file: str | None = Field(
+        None,
+        description="column with the image's file, in place of the patient id: its path below the archive's folder, or "
+        "its name, with or without the ending",
+    )
     encoding: str | None = Field(
         None, description="encoding of the table; left out: by its mark, else UTF-8, else Windows-1252, which is said"
     )
@@ -109,16 +115,32 @@ class LinkSummary:
         ]
 
 
+@dataclass(frozen=True, slots=True)
+class _Named:
+    """What the rows of a table name: a key a row, None where it names nothing, and who has these keys."""
+
+    keys: list[str | None]
+    known: pl.DataFrame
+    """key, image_key, study_key, patient_key; a key of several rows is ambiguous."""
+
+
 def link(workspace: Workspace, table: Path, mapping_file: Path) -> LinkSummary:
-    """Join a CSV, Parquet or Excel table into findings; linking under the same name replaces what was there."""
+    """Join a table into findings; linking under the same name replaces what was there.
+
+    Args:
+        workspace: Whose catalog is searched for the patients, studies or images.
+        table: CSV, Parquet or Excel.
+        mapping_file: YAML of LinkMapping: the column with the ids, and the columns that become findings.
+
+    Returns:
+        How many rows are matched, unmatched, ambiguous and broken; they add up to the table's rows.
+
+    Raises:
+        UserError: If the mapping or the table cannot be read, or lacks a column.
+        CheckFailed: If no row is matched; what was linked before is kept.
+    """
     mapping = read_yaml(LinkMapping, mapping_file)
-    named = [each for each in (mapping.patient_id, mapping.study_uid, mapping.accession) if each is not None]
-    if len(named) != 1:
-        raise UserError(
-            f"{mapping_file.name}: give either 'patient_id' or 'study_uid' or 'accession': the column that holds the "
-            f"ids"
-        )
-    id_column = named[0]
+    id_column = _id_column(mapping, mapping_file.name)
     read = read_table(table, encoding=mapping.encoding)
     need_columns(read, (id_column, *(each.column for each in mapping.findings)), table.name)
     whole = pl.Series(range(read.height), dtype=pl.Int64).is_in(sorted(read.broken)).not_()
@@ -127,61 +149,82 @@ def link(workspace: Workspace, table: Path, mapping_file: Path) -> LinkSummary:
     domains = {each.domain for each in workspace.settings.archives.values()}
     if mapping.domain not in domains:
         raise unknown_name(f"{mapping_file.name}, domain", mapping.domain, domains)
-    domain = _domain(workspace, mapping.domain)
     command = f"xray-mining link {mapping.name}"
     with record_run(workspace, "link", mapping.name, command, mapping.model_dump(mode="json")) as notes:
         notes.inputs[mapping.name] = version = digest_of_file(table)
-        ids, rule = rows[id_column].to_list(), _rule(workspace, mapping.domain)
-        keys = [_key(domain, mapping, each, rule) for each in ids]
-        nobodys = {stated(each) for each, key in zip(ids, keys, strict=True) if key is None} - {None}
+        ids = rows[id_column].to_list()
+        named = _named(workspace, mapping, ids)
+        placeholders = {stated(each) for each, key in zip(ids, named.keys, strict=True) if key is None} - {None}
         keyed = rows.select(
-            pl.Series("key", keys, dtype=pl.String),
+            pl.Series("key", named.keys, dtype=pl.String),
             *(_value(rows[each.column], each, table.name, unread) for each in mapping.findings),
         )
-        values = [each.name for each in mapping.findings]
-        known = _known(workspace, by_patient=mapping.patient_id is not None)
-        if mapping.accession is not None:
-            known = _by_accession(workspace, mapping, known)
-        # an accession of several studies names none of them
-        several = known.filter(pl.col("key").is_duplicated())["key"].unique()
-        met = keyed.join(known.unique("key", keep="first", maintain_order=True), on="key", how="inner")
-        # rows that say the same of one id are one statement; rows that differ are nobody's to choose between
-        settled = met.unique(["key", *values], maintain_order=True)
-        clear = settled.filter(~pl.col("key").is_duplicated() & ~pl.col("key").is_in(several.implode()))
+        met, clear = _clear(keyed, named.known, [each.name for each in mapping.findings])
         matched = met.filter(pl.col("key").is_in(clear["key"].implode())).height
-        target = workspace.parts(LINKS, "findings") / f"{mapping.name}.parquet"
         if not matched:
             raise CheckFailed(_nobody(workspace, mapping, table.name, keyed, met.height))
-        parts = [_findings(clear, each, mapping, version[:12]) for each in mapping.findings]
-        found = pl.concat(parts)
-        Findings.write(found, target)
-        lost = [
-            {
-                "archive": mapping.name,
-                "source": "link",
-                "shard": 0,
-                "position": 0,
-                "name": each.name,
-                "reason": each.reason,
-                "cells": cells,
-            }
-            for each, cells in sorted(unread.items(), key=lambda item: (item[0].name, item[0].reason))
-        ]
-        UnreadCells.write(
-            UnreadCells.from_rows(lost), workspace.parts(LINKS, "unread_cells") / f"{mapping.name}.parquet"
-        )
+        found = pl.concat([_findings(clear, each, mapping, version[:12]) for each in mapping.findings])
+        Findings.write(found, workspace.parts(LINKS, "findings") / f"{mapping.name}.parquet")
+        lost = _write_unread(workspace, mapping.name, unread)
     return LinkSummary(
-        mapping.name,
-        read.height,
-        matched,
-        rows.height - met.height,
-        met.height - matched,
-        len(read.broken),
-        found.height,
-        len(nobodys),
-        [UnreadColumn(str(each["name"]), str(each["reason"]), int(str(each["cells"]))) for each in lost],
-        list(read.notes),
+        source=mapping.name,
+        rows=read.height,
+        matched=matched,
+        unmatched=rows.height - met.height,
+        ambiguous=met.height - matched,
+        broken=len(read.broken),
+        findings=found.height,
+        placeholders=len(placeholders),
+        unread_cells=lost,
+        notes=list(read.notes),
     )
+
+
+def _id_column(mapping: LinkMapping, where: str) -> str:
+    """The one column that holds the ids."""
+    named = [mapping.patient_id, mapping.study_uid, mapping.accession, mapping.file]
+    stated_ones = [each for each in named if each is not None]
+    if len(stated_ones) != 1:
+        raise UserError(
+            f"{where}: give either 'patient_id' or 'study_uid' or 'accession' or 'file': the column that holds the ids"
+        )
+    return stated_ones[0]
+
+
+def _named(workspace: Workspace, mapping: LinkMapping, ids: Sequence[str | None]) -> _Named:
+    """Who the cells of the id column name."""
+    if mapping.file is not None:
+        return _Named(*by_file(workspace, mapping.domain, ids))
+    domain, rule = _domain(workspace, mapping.domain), _rule(workspace, mapping.domain)
+    known = _known(workspace, by_patient=mapping.patient_id is not None)
+    if mapping.accession is not None:
+        known = _by_accession(workspace, mapping, known)
+    return _Named([_key(domain, mapping, each, rule) for each in ids], known)
+
+
+def _clear(keyed: pl.DataFrame, known: pl.DataFrame, values: Sequence[str]) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Rows that name somebody of the catalog, and those of them that say one thing of one patient, study or image."""
+    # An accession number of several studies, or a file name of several images, names none of them.
+    several = known.filter(pl.col("key").is_duplicated())["key"].unique()
+    met = keyed.join(known.unique("key", keep="first", maintain_order=True), on="key", how="inner")
+    # Rows that say the same of one id are one statement. Of rows that differ, no rule says which is right.
+    settled = met.unique(["key", *values], maintain_order=True)
+    return met, settled.filter(~pl.col("key").is_duplicated() & ~pl.col("key").is_in(several.implode()))
+
+
+def _write_unread(workspace: Workspace, name: str, unread: Mapping[Unread, int]) -> list[UnreadColumn]:
+    """Keep the counts of stated cells that became no value, by column and reason."""
+    found = [
+        UnreadColumn(each.name, each.reason, cells)
+        for each, cells in sorted(unread.items(), key=lambda item: (item[0].name, item[0].reason))
+    ]
+    rows = [
+        {"archive": name, "source": "link", "shard": 0, "position": 0}
+        | {"name": each.name, "reason": each.reason, "cells": each.cells}
+        for each in found
+    ]
+    UnreadCells.write(UnreadCells.from_rows(rows), workspace.parts(LINKS, "unread_cells") / f"{name}.parquet")
+    return found
 
 
 def _nobody(workspace: Workspace, mapping: LinkMapping, table: str, keyed: pl.DataFrame, found: int) -> str:
@@ -199,9 +242,8 @@ def _nobody(workspace: Workspace, mapping: LinkMapping, table: str, keyed: pl.Da
     others = sorted({each.domain for each in workspace.settings.archives.values()} - {mapping.domain})
     elsewhere = f"; other domains are {', '.join(others)}" if others else ""
     if mapping.patient_id is None:
-        return (
-            f"{start}{where} has none of its {ids:,} studies{elsewhere}; check the column and how its ids are written"
-        )
+        what = "studies" if mapping.file is None else "files"
+        return f"{start}{where} has none of its {ids:,} {what}{elsewhere}; check the column and how its ids are written"
     stated_issuer = (
         f"issuer '{mapping.patient_id_issuer.strip()}'" if mapping.patient_id_issuer.strip() else "no issuer"
     )
@@ -262,9 +304,10 @@ def _value(column: pl.Series, finding: LinkedFinding, table: str, unread: Counte
 
 def _known(workspace: Workspace, by_patient: bool) -> pl.DataFrame:
     text = (
-        "select distinct patient_key as key, null::uuid as study_key, patient_key from images"
+        "select distinct patient_key as key, null::uuid as image_key, null::uuid as study_key, patient_key from images"
         if by_patient
-        else "select study_key as key, study_key, min(patient_key) as patient_key from images group by study_key"
+        else "select study_key as key, null::uuid as image_key, study_key, min(patient_key) as patient_key from images "
+        "group by study_key"
     )
     with connect(workspace, results=False) as con:
         return frame(con, text)
@@ -281,7 +324,7 @@ def _by_accession(workspace: Workspace, mapping: LinkMapping, studies: pl.DataFr
         )
     studies = studies.with_columns(pl.col("study_key").cast(pl.String))
     joined = pairs.join(studies.drop("key"), on="study_key", how="inner")
-    return joined.select(pl.col("accession_key").alias("key"), "study_key", "patient_key")
+    return joined.select(pl.col("accession_key").alias("key"), "image_key", "study_key", "patient_key")
 
 
 def _findings(clear: pl.DataFrame, finding: LinkedFinding, mapping: LinkMapping, version: str) -> pl.DataFrame:
@@ -289,7 +332,7 @@ def _findings(clear: pl.DataFrame, finding: LinkedFinding, mapping: LinkMapping,
     is_label = finding.kind == "label"
     return Findings.typed(
         clear.filter(value.is_not_null()).select(
-            pl.lit(None, dtype=pl.String).alias("image_key"),
+            pl.col("image_key").cast(pl.String),
             pl.col("study_key").cast(pl.String),
             "patient_key",
             pl.lit(finding.name).alias("name"),

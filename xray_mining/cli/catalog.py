@@ -165,7 +165,7 @@ def link(
     mapping: Annotated[Path, typer.Option("--mapping", metavar="FILE", help="YAML: ids and columns of the table")],
     as_json: JsonOption = False,
 ) -> None:
-    """Join an outside table into findings by patient, accession or StudyInstanceUID; the ids are hashed on the way in.
+    """Join an outside table into findings by patient, accession, StudyInstanceUID or file; its ids are hashed.
 
     Example: xray-mining link outcomes.csv --mapping outcomes.yaml
     """
