@@ -1,4 +1,4 @@
-"""Agreement with R's pROC 1.18.0 (values made by others; see the README beside them)."""
+"""Agreement with R's pROC 1.18.0 (values made by others; see the README in tests/golden/roc)."""
 
 import csv
 from pathlib import Path
@@ -9,20 +9,20 @@ import pytest
 from xray_mining.statistics import auc_delong, compare_auc
 from xray_mining.statistics.auc import auc_covariance
 
+GOLDEN = Path(__file__).parents[1] / "golden/roc"
 CASES = ("continuous", "inverted", "near_perfect", "rare", "same", "small", "ties")
 
 
-def read(shared: Path, case: str) -> tuple[dict[str, float], np.ndarray]:
-    with (shared / "golden/roc/expected.csv").open() as file:
+def read(case: str) -> tuple[dict[str, float], np.ndarray]:
+    with (GOLDEN / "expected.csv").open() as file:
         row = next(each for each in csv.DictReader(file) if each["case"] == case)
-    return {k: float(v) for k, v in row.items() if k != "case"}, np.loadtxt(
-        shared / f"golden/roc/{case}.csv", delimiter=",", skiprows=1
-    )
+    expected = {k: float(v) for k, v in row.items() if k != "case"}
+    return expected, np.loadtxt(GOLDEN / f"{case}.csv", delimiter=",", skiprows=1)
 
 
 @pytest.mark.parametrize("case", CASES)
-def test_auc_delong_is_what_proc_gives(shared, case):
-    golden, rows = read(shared, case)
+def test_auc_delong_is_what_proc_gives(case):
+    golden, rows = read(case)
     for column, name in ((1, "a"), (2, "b")):
         found = auc_delong(rows[:, 0], rows[:, column])
         expected = [golden[f"{what}_{name}"] for what in ("auc", "var", "ci_low", "ci_high")]
@@ -30,8 +30,8 @@ def test_auc_delong_is_what_proc_gives(shared, case):
 
 
 @pytest.mark.parametrize("case", CASES)
-def test_compare_auc_is_what_proc_gives(shared, case):
-    golden, rows = read(shared, case)
+def test_compare_auc_is_what_proc_gives(case):
+    golden, rows = read(case)
     found = compare_auc(rows[:, 0], rows[:, 1], rows[:, 2])
     # pROC always gives the test's z with the sign of the difference; both of its scores are "higher is more positive".
     assert found.covariance == pytest.approx(golden["covariance"], rel=1e-9, abs=1e-12)
@@ -42,8 +42,8 @@ def test_compare_auc_is_what_proc_gives(shared, case):
 
 
 @pytest.mark.parametrize("case", CASES)
-def test_clusters_of_one_are_delong(shared, case):
-    _, rows = read(shared, case)
+def test_clusters_of_one_are_delong(case):
+    _, rows = read(case)
     plain = auc_covariance(rows[:, 0], rows[:, 1:].T)
     clustered = auc_covariance(rows[:, 0], rows[:, 1:].T, np.arange(len(rows)))
     np.testing.assert_allclose(plain[0], clustered[0], rtol=1e-13)
