@@ -7,7 +7,8 @@ import numpy as np
 import polars as pl
 import pytest
 
-from xray_mining.evaluation import audits
+from xray_mining.evaluation.audits import AUDITS, AuditedCohort, AuditedTask, audit
+from xray_mining.evaluation.audits.drift_over_years import slope
 from xray_mining.evaluation.choice import choose
 from xray_mining.evaluation.comparisons import Smallest
 from xray_mining.evaluation.evaluate import evaluate
@@ -38,8 +39,14 @@ def outcomes(made) -> dict[str, tuple[str, str]]:
     task = found.tasks[0]
     choice = choose(task)
     cells = by_subgroup(task, QUICK, choice)
-    _, judged = audits.audit(task, QUICK, choice, cells)
+    _, judged = audit(AuditedTask(task, QUICK, choice, subgroups=cells))
     return {each["code"]: (each["outcome"], each["sentence"]) for each in judged}
+
+
+def judged_by(name: str, task, choice) -> dict:
+    """The one row of check_results that an audit leaves of a task."""
+    _, (row,) = AUDITS.find(name).run(AuditedTask(task, QUICK, choice))
+    return row
 
 
 def test_a_shortcut_is_found_and_its_share_told(make):
@@ -59,10 +66,10 @@ def test_no_share_is_told_of_a_best_model_that_knows_nothing(make, word):
     made.predict("made", "network", "network", "patient_sex", rng.uniform(0.01, 0.99, len(male)))
     task = gather(made.workspace, "made").tasks[0]
     choice = replace(choose(task), best="network")
-    _, judged = audits.shortcuts(task, QUICK, choice)
-    assert judged[0]["outcome"] == ("failed" if word == "metadata" else "not_applicable")
-    assert "% of the best model's" not in judged[0]["sentence"]
-    assert word == "metadata" or "nothing to take a share of" in judged[0]["sentence"]
+    judged = judged_by("shortcuts", task, choice)
+    assert judged["outcome"] == ("failed" if word == "metadata" else "not_applicable")
+    assert "% of the best model's" not in judged["sentence"]
+    assert word == "metadata" or "nothing to take a share of" in judged["sentence"]
 
 
 def test_a_shortcut_that_is_always_right_is_found(make):
@@ -73,13 +80,13 @@ def test_a_shortcut_that_is_always_right_is_found(make):
     made.predict("made", "metadata", "null", "patient_sex", male)
     made.predict("made", "network", "network", "patient_sex", np.clip(0.5 + (male - 0.5) * 0.4 + noise, 0.01, 0.99))
     task = gather(made.workspace, "made").tasks[0]
-    _, judged = audits.shortcuts(task, QUICK, choose(task))
-    assert judged[0]["outcome"] == "failed" and "AUC above 0.5 by 0.500" in judged[0]["sentence"]
+    judged = judged_by("shortcuts", task, choose(task))
+    assert judged["outcome"] == "failed" and "AUC above 0.5 by 0.500" in judged["sentence"]
     # A maker for each class: nothing varies within a maker.
     maker = pl.Series(["Tidewater" if each == 1 else "Halden" for each in task.truth])
     task = replace(task, units=task.units.with_columns(maker.alias("manufacturer")))
-    _, judged = audits.leaning(task, QUICK, choose(task))
-    assert judged[0]["outcome"] == "failed" and "manufacturer explains 100.0 %" in judged[0]["sentence"]
+    judged = judged_by("attributes", task, choose(task))
+    assert judged["outcome"] == "failed" and "manufacturer explains 100.0 %" in judged["sentence"]
 
 
 @pytest.mark.parametrize("name", ["patient_sex", "view_position", "manufacturer", "archive", "study_year", "age_years"])
@@ -89,15 +96,20 @@ def test_a_split_that_differs_is_told_whatever_differs(make, name):
     columns = ["patient_sex", "view_position", "manufacturer", "archive", "study_year", "age_years"]
     same = {each: pl.lit("A" if each not in ("study_year", "age_years") else 50.0) for each in columns}
     frame = members.select("image_key", "patient_key", pl.lit("s").alias("study_key"), "split").with_columns(**same)
-    assert audits.drift_between_splits(made.cohort, frame.drop("split"))[1][0]["outcome"] == "not_applicable"
+
+    def judged(attributes: pl.DataFrame) -> dict:
+        _, (row,) = AUDITS.find("drift_between_splits").run(AuditedCohort(made.cohort, attributes, made.workspace))
+        return row
+
+    assert judged(frame.drop("split"))["outcome"] == "not_applicable"
     tested = pl.col("split") == "test"
     by_row = pl.int_range(pl.len()) % 4
     if name == "age_years":
         other = pl.when(tested).then(60.0).otherwise(50.0) + by_row
     else:
         other = pl.when(tested == (by_row > 0)).then(pl.lit("B")).otherwise(pl.lit("A"))
-    _, judged = audits.drift_between_splits(made.cohort, frame.with_columns(other.alias(name)).drop("split"))
-    assert judged[0]["outcome"] == "failed" and judged[0]["sentence"].endswith(f"differ in {name}.")
+    found = judged(frame.with_columns(other.alias(name)).drop("split"))
+    assert found["outcome"] == "failed" and found["sentence"].endswith(f"differ in {name}.")
 
 
 def test_a_gap_between_the_sexes_is_found_at_equal_age_too(make):
@@ -117,12 +129,12 @@ def test_a_trend_over_years_is_found(make):
 def test_a_slope_over_years_that_is_none_is_called_one_five_times_in_a_hundred():
     rng = np.random.default_rng(0)
     found = [
-        audits._slope(rng.integers(2012, 2023, 150).astype(float), np.abs(rng.normal(0, 8, 150)), np.arange(150), 0.95)
+        slope(rng.integers(2012, 2023, 150).astype(float), np.abs(rng.normal(0, 8, 150)), np.arange(150), 0.95)
         for _ in range(2000)
     ]
     # 100 of 2,000, with a standard error of 10.
-    assert 65 <= sum(p <= 0.05 for *_, p in found) <= 135
-    assert all((p <= 0.05) == (low > 0 or high < 0) for _, low, high, p in found)
+    assert 65 <= sum(each.p_value <= 0.05 for each in found) <= 135
+    assert all((each.p_value <= 0.05) == (each.low > 0 or each.high < 0) for each in found)
 
 
 def test_turned_labels_are_among_the_suspects(make):
@@ -138,9 +150,9 @@ def test_turned_labels_are_among_the_suspects(make):
 
     made.predict("made", "network", "network", "patient_sex", chance, keep=spoil)
     task = gather(made.workspace, "made").tasks[0]
-    _, judged = audits.label_noise(task, choose(task))
+    judged = judged_by("label_noise", task, choose(task))
     tested = set(task.units["unit_key"].to_list()) & turned
-    assert int(judged[0]["offenders"]) == pytest.approx(len(tested), abs=4)
+    assert int(judged["offenders"]) == pytest.approx(len(tested), abs=4)
 
 
 def test_clean_predictions_alarm_at_the_nominal_rate(make: Callable):
@@ -252,6 +264,7 @@ def test_the_size_of_the_test_set_names_a_null_by_its_kind(make):
     long = "null_thumbnail_made_age_years"
     made.predict("made", long, "null", "age_years", np.full(len(made.frame), 50.0), model="thumbnail")
     task = gather(made.workspace, "made").tasks[0]
-    (row,), (judged,) = audits.adequacy(task, Smallest(1.0, long, "best_null"))
+    audited = AuditedTask(task, QUICK, choose(task), smallest=Smallest(1.0, long, "best_null"))
+    (row,), (judged,) = AUDITS.find("smallest_difference").run(audited)
     assert "from thumbnail below 1.000" in row["words"] and "from thumbnail below" in judged["sentence"]
     assert row["attribute"] == long, "the table keeps the experiment's own name"

@@ -5,7 +5,10 @@ from types import SimpleNamespace
 import pytest
 
 from xray_mining.evaluation.answer import answer_lines, failed_checks
-from xray_mining.evaluation.skill import Skill, skill_of, worse_than_guessing
+from xray_mining.evaluation.audits import AUDITS, AuditedTask
+from xray_mining.evaluation.choice import Choice
+from xray_mining.evaluation.options import EvaluationOptions
+from xray_mining.evaluation.skill import Skill, skill_of
 from xray_mining.evaluation.task import KINDS
 from xray_mining.records.cohort import Target
 
@@ -52,13 +55,19 @@ def test_the_score_is_that_of_unchanged_test_units_of_the_tasks_level():
     assert skill_of(task_of(a="network"), [row("a", 0.5, low=None)], "a") is None
 
 
+def judged(task, rows):
+    audited = AuditedTask(task, EvaluationOptions(), Choice("", "", "", "", {}), rows)
+    _, (found,) = AUDITS.find("better_than_guessing").run(audited)
+    return found
+
+
 def test_nulls_are_not_called_worse_than_guessing():
     task = task_of(border="null", ridge="baseline", oracle="oracle")
-    [found] = worse_than_guessing(task, [row("border", 1.5), row("ridge", 0.5), row("oracle", 1.0)])
+    found = judged(task, [row("border", 1.5), row("ridge", 0.5), row("oracle", 1.0)])
     assert found["outcome"] == "passed" and "none of 1 models" in found["sentence"]
-    [found] = worse_than_guessing(task, [row("border", 1.5), row("ridge", 1.5), row("oracle", 1.0)])
+    found = judged(task, [row("border", 1.5), row("ridge", 1.5), row("oracle", 1.0)])
     assert (found["outcome"], found["offenders"]) == ("failed", "1") and "ridge has 1.50 times" in found["sentence"]
-    [found] = worse_than_guessing(task_of(border="null"), [row("border", 1.5)])
+    found = judged(task_of(border="null"), [row("border", 1.5)])
     assert found["outcome"] == "not_applicable"
 
 

@@ -9,7 +9,7 @@ from xray_mining.evaluation.choice import Choice
 from xray_mining.evaluation.gather import finding
 from xray_mining.evaluation.options import EvaluationOptions
 from xray_mining.evaluation.rows import bare, row, rows_of, scored_row
-from xray_mining.evaluation.task import Array, Model, Task
+from xray_mining.evaluation.task import Model, Task
 
 
 def score(task: Task, options: EvaluationOptions, choice: Choice) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
@@ -112,14 +112,3 @@ def _per_patient(task: Task, model: Model, options: EvaluationOptions) -> list[d
         for metric, each in task.kind.scores_by_patient(task, model, options).items()
     }
     return rows_of(task, model, named, level="patient")
-
-
-def probabilities(model: Model) -> tuple[Array | None, bool]:
-    """Until the audits ask the kind of target: the probabilities of a binary experiment, and whether calibrated."""
-    for values, calibrated in ((model.calibrated, True), (model.values, False)):
-        if values is None:
-            continue
-        inside = values[model.known]
-        if np.isfinite(inside).all() and len(inside) and inside.min() >= 0 and inside.max() <= 1:
-            return values, calibrated
-    return None, False

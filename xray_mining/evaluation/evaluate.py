@@ -14,15 +14,15 @@ from typing import Any
 import polars as pl
 
 from xray_mining.errors import UserError
-from xray_mining.evaluation import audits, cohorts, comparisons, curves, gates, pictures, variants
+from xray_mining.evaluation import cohorts, comparisons, curves, pictures, variants
 from xray_mining.evaluation.answer import answer, answer_lines, failed_checks
+from xray_mining.evaluation.audits import AuditedCohort, AuditedTask, audit
 from xray_mining.evaluation.choice import Choice, choose
 from xray_mining.evaluation.comparisons import Smallest
 from xray_mining.evaluation.estimates import score
 from xray_mining.evaluation.gather import Gathered, finding, gather
 from xray_mining.evaluation.options import EvaluationOptions
 from xray_mining.evaluation.people import by_age_and_sex
-from xray_mining.evaluation.skill import worse_than_guessing
 from xray_mining.evaluation.subgroups import by_subgroup
 from xray_mining.evaluation.task import Model, Task
 from xray_mining.models.freshness import Standing
@@ -157,8 +157,6 @@ class _Written:
             for task in self.found.tasks:
                 choice = choices[task.name] = choose(task)
                 scored, findings = score(task, options, choice)
-                findings += [*gates.predicted_leaks(task), *gates.sizes(task, options), gates.made_of(task)]
-                findings += worse_than_guessing(task, scored)
                 scored += comparisons.compare(task, options, choice)
                 scored += variants.scores(task, options)
                 self.smallest[task.name] = comparisons.smallest(task, choice)
@@ -166,12 +164,9 @@ class _Written:
                 hidden = cohorts.hidden_levels(self.table_one[task.cohort.name])
                 cells = by_subgroup(task, options, choice, hidden)
                 rows += scored + cells
-                for audited, judged in (
-                    audits.audit(task, options, choice, cells),
-                    audits.adequacy(task, self.smallest[task.name]),
-                ):
-                    self.audited += audited
-                    findings += judged
+                figures, judged = audit(AuditedTask(task, options, choice, scored, cells, self.smallest[task.name]))
+                self.audited += figures
+                findings += judged
                 self.findings += [each | {"about": each["about"] or task.name} for each in findings]
                 for name, draw in _DRAWN.items():
                     drawn[name] += draw(task, options)
@@ -254,10 +249,9 @@ class _Written:
             ages = by_age_and_sex(cohort, self.found.attributes, self.table_one[name], least, width)
             flows.append(cohorts.flow(cohort, names, self._rotations(name)) | {"ages": ages})
             rows += self.table_one[name]
-            audited, judged = audits.drift_between_splits(cohort, self.found.attributes)
-            self.audited += audited
-            self.findings += [*gates.leaks(cohort), gates.leakage_gate(self.workspace, cohort), *judged]
-            self.findings.append(gates.later_images(self.workspace, cohort))
+            figures, judged = audit(AuditedCohort(cohort, self.found.attributes, self.workspace))
+            self.audited += figures
+            self.findings += judged
         tables.AuditRows.write(tables.AuditRows.from_rows(self.audited), self.folder / "audits.parquet")
         write_json(without_paths({"cohorts": flows}), self.folder / "flow.json")
         tables.TableOne.write(tables.TableOne.from_rows(rows), self.folder / "table_one.parquet")

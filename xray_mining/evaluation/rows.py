@@ -15,7 +15,7 @@ UNITLESS = {
 }  # fmt: skip
 
 
-def number(value: float) -> float | None:
+def number(value: float | None) -> float | None:
     """A float for a record: null where it is nan or infinite."""
     return None if value is None or not math.isfinite(value) else float(value)
 

@@ -1,11 +1,9 @@
-"""SKILL001: whether a model knows more than guessing, by the interval of its own score."""
+"""Whether a model knows more than guessing, by the interval of its own score."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from xray_mining.evaluation.choice import CANDIDATES
-from xray_mining.evaluation.gather import finding
 from xray_mining.evaluation.task import TargetKind, Task
 
 Rows = Sequence[Mapping[str, Any]]
@@ -55,23 +53,3 @@ def skill_of(task: Task, rows: Rows, name: str) -> Skill | None:
     if found is None or found["value"] is None or found["low"] is None or found["high"] is None:
         return None
     return Skill(found["value"], found["low"], found["high"], task.kind)
-
-
-def worse_than_guessing(task: Task, rows: Rows) -> list[dict[str, Any]]:
-    """SKILL001: failed where a model's whole interval lies on the wrong side of guessing."""
-    title = "models that are worse than guessing"
-    asked = {
-        name: skill
-        for name, model in task.models.items()
-        if model.kind in CANDIDATES and (skill := skill_of(task, rows, name)) is not None
-    }
-    if not asked:
-        sentence = f"{task.name}: no model has a score with an interval to hold against guessing."
-        return [finding("SKILL001", "warning", "not_applicable", title, sentence, section="comparison")]
-    guilty = [f"{name} has {skill.words}" for name, skill in asked.items() if skill.worse]
-    unproven = [name for name, skill in asked.items() if skill.unproven]
-    others = f" Not shown to be better than guessing: {', '.join(unproven)}." if unproven else ""
-    told = f"{'; '.join(guilty)}." if guilty else f"none of {len(asked)} models is shown to be worse."
-    outcome = "failed" if guilty else "passed"
-    sentence = f"{task.name}: {told}{others}"
-    return [finding("SKILL001", "warning", outcome, title, sentence, offenders=len(guilty), section="comparison")]

@@ -1,0 +1,123 @@
+"""SHORT003: how much of the target maker, site, view and year explain, and of the best model's predictions."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import polars as pl
+from scipy import stats
+
+from xray_mining.evaluation.audits._audit import LEVEL, Audit, AuditedTask, Figure, NotApplicable, Verdict, level_words
+from xray_mining.evaluation.task import Array
+from xray_mining.statistics.comparison import benjamini_hochberg
+
+ATTRIBUTES = ("manufacturer", "manufacturer_model_name", "institution_key", "archive", "view_position", "study_year")
+
+
+@dataclass(frozen=True, slots=True)
+class Explained:
+    """What one attribute explains, as shares of a variance."""
+
+    attribute: str
+    of_target: float
+    of_predictions: float
+    """Of the best model's predictions; nan where there is no best model."""
+    p_value: float
+    p_adjusted: float
+
+    @property
+    def words(self) -> str:
+        """Both shares as a clause."""
+        said = f"{level_words(self.attribute)} explains {100 * self.of_target:.1f} % of the target's variance"
+        if np.isfinite(self.of_predictions):
+            said += f" and {100 * self.of_predictions:.1f} % of the best model's predictions'"
+        return said
+
+
+def measure(audited: AuditedTask) -> tuple[Explained, ...] | NotApplicable:
+    """Each attribute's shares, a unit a patient; p adjusted by Benjamini and Hochberg over the attributes."""
+    task, model = audited.task, audited.best
+    if not task.kind.one_value or not len(task.truth):
+        return NotApplicable("only numbers and two classes are asked.")
+    first = task.latest
+    measured: list[tuple[str, float, float, float]] = []
+    for name in ATTRIBUTES:
+        level = levels(task.units[name][first], audited.options.least_patients)
+        own, p = variance_between(level, task.truth[first])
+        if np.isfinite(p):
+            predicted = float("nan")
+            if model is not None:
+                known = model.known[first]
+                predicted = variance_between(level[known], model.values[first][known])[0]
+            measured.append((name, own, predicted, p))
+    if not measured:
+        return NotApplicable("no attribute has two levels with enough patients.")
+    adjusted = benjamini_hochberg([p for *_, p in measured])
+    return tuple(Explained(*each, float(q)) for each, q in zip(measured, adjusted, strict=True))
+
+
+def levels(values: pl.Series, least: int) -> Array:
+    """Numbers of levels (n,) int64; levels with fewer units than the least cell are one, unknown values another."""
+    frame = pl.DataFrame({"level": values.cast(pl.String).fill_null("")})
+    rare = pl.len().over("level") < least
+    number_of = pl.when(rare).then(None).otherwise(pl.col("level")).rank("dense").fill_null(0).cast(pl.Int64)
+    return frame.select(number_of.alias("number"))["number"].to_numpy()
+
+
+def variance_between(level: Array, values: Array) -> tuple[float, float]:
+    """Share of the variance of `values` (n,) between levels, and p of an analysis of variance.
+
+    The share is omega squared, which chance leaves at 0; a negative one is 0. Both are nan where there are fewer than
+    two levels, or as many levels as values.
+    """
+    present, place, counts = np.unique(level, return_inverse=True, return_counts=True)
+    more, inside = len(present) - 1, len(values) - len(present)
+    if more < 1 or inside < 1:
+        return float("nan"), float("nan")
+    means = np.bincount(place, values) / counts
+    within = float(((values - means[place]) ** 2).sum()) / inside
+    total = float(((values - values.mean()) ** 2).sum())
+    between = total - within * inside
+    if within <= 1e-12 * total:
+        # All values of a level are the same: the level explains everything, or nothing varies at all.
+        return (1.0, 0.0) if total > 0 else (float("nan"), float("nan"))
+    share = (between - more * within) / (total + within)
+    return max(0.0, share), float(stats.f.sf(between / more / within, more, inside))
+
+
+def tell(_: AuditedTask, found: tuple[Explained, ...]) -> Sequence[Verdict]:
+    """Failed where an attribute explains more than chance."""
+    guilty = [each.words for each in found if each.p_adjusted <= LEVEL]
+    if guilty:
+        return [Verdict("failed", f"{'; '.join(guilty)}.", len(guilty))]
+    names = ", ".join(level_words(each.attribute) for each in found)
+    return [Verdict("passed", f"not shown to differ by {names}.", 0)]
+
+
+def figures(audited: AuditedTask, found: tuple[Explained, ...]) -> Sequence[Figure]:
+    """A row an attribute."""
+    return [
+        Figure(
+            experiment=audited.choice.best,
+            attribute=each.attribute,
+            metric="variance_explained",
+            value=each.of_target,
+            patients=audited.task.patients,
+            p_value=each.p_value,
+            p_adjusted=each.p_adjusted,
+            words=each.words,
+        )
+        for each in found
+    ]
+
+
+KIND = Audit(
+    code="SHORT003",
+    title="the target by maker, site, view and year",
+    severity="warning",
+    subject=AuditedTask,
+    measure=measure,
+    tell=tell,
+    figures=figures,
+    family="shortcut",
+)

@@ -1,0 +1,119 @@
+"""NOISE001: labels that the best model contradicts with confidence (Northcutt, Jiang & Chuang, JAIR 70:1373, 2021).
+
+They are listed, not judged: a weak model contradicts right labels too.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from xray_mining.evaluation.audits._audit import Audit, AuditedTask, Figure, NotApplicable, Verdict
+from xray_mining.evaluation.task import Array
+
+LISTED = 10
+"""So many suspects are named: those that the model contradicts most."""
+
+
+@dataclass(frozen=True, slots=True)
+class Labelled:
+    """The units of one label."""
+
+    label: str
+    images: int
+    suspects: int
+    patients: int
+
+
+@dataclass(frozen=True, slots=True)
+class Suspects:
+    """Units whose label is contradicted."""
+
+    experiment: str
+    by_label: tuple[Labelled, ...]
+    images: int
+    first: tuple[dict[str, Any], ...]
+    """unit_key, label and probability of the first LISTED."""
+
+    @property
+    def count(self) -> int:
+        """How many there are."""
+        return sum(each.suspects for each in self.by_label)
+
+
+def suspects(truth: Array, probability: Array) -> Array:
+    """Which units (n,) bool have a label that is contradicted.
+
+    Args:
+        truth: (n,) bool, True for the positive label; both labels are present.
+        probability: (n,) float64 of the positive label.
+
+    Returns:
+        (n,) bool: the probability of the other label reaches the mean that units of that label have.
+    """
+    as_positive = probability[truth].mean()
+    as_negative = (1 - probability[~truth]).mean()
+    found = np.where(truth, 1 - probability >= as_negative, probability >= as_positive)
+    # The class means of a weak model may be on the wrong side of even: those units are no suspects.
+    return found & np.where(truth, probability < 0.5, probability > 0.5)
+
+
+def measure(audited: AuditedTask) -> Suspects | NotApplicable:
+    """The suspects, by label, and the first of them."""
+    task, model = audited.task, audited.best
+    sides = [] if model is None else [side for side in task.kind.probabilities(task, model) if not side.class_]
+    if model is None or not sides:
+        return NotApplicable("has no probabilities to ask.")
+    (side,) = sides
+    truth, values, owner = side.positive, side.values, task.owner[side.units]
+    if truth.all() or not truth.any():
+        return NotApplicable("has one class only.")
+    found = suspects(truth, values)
+    by_label = []
+    for positive, label in ((True, task.target.positive), (False, task.other_label)):
+        of_class = truth == positive
+        patients = len(np.unique(owner[of_class]))
+        by_label.append(Labelled(label, int(of_class.sum()), int((found & of_class).sum()), patients))
+    margin = np.where(truth, 1 - values, values)
+    first = np.flatnonzero(found)[np.argsort(-margin[found], kind="stable")][:LISTED]
+    keys, labels = task.units["unit_key"].filter(pl.Series(side.units)), task.labels[side.units]
+    listed = tuple(
+        {"unit_key": keys[int(i)], "label": str(labels[i]), "probability": round(float(values[i]), 3)} for i in first
+    )
+    return Suspects(model.name, tuple(by_label), len(truth), listed)
+
+
+def tell(audited: AuditedTask, found: Suspects) -> Sequence[Verdict]:
+    """Always passed."""
+    who = audited.task.words(found.experiment)
+    sentence = f"{found.count:,} of {found.images:,} labels are contradicted with confidence by {who}."
+    return [Verdict("passed", sentence, found.count, found.first)]
+
+
+def figures(_: AuditedTask, found: Suspects) -> Sequence[Figure]:
+    """A row a label."""
+    return [
+        Figure(
+            experiment=found.experiment,
+            label=each.label,
+            metric="suspects_share",
+            value=each.suspects / each.images,
+            patients=each.patients,
+            words=f"{each.suspects:,} of {each.images:,} labelled {each.label} are contradicted with confidence",
+        )
+        for each in found.by_label
+    ]
+
+
+KIND = Audit(
+    code="NOISE001",
+    title="labels that the best model contradicts",
+    severity="note",
+    subject=AuditedTask,
+    measure=measure,
+    tell=tell,
+    figures=figures,
+    family="label_noise",
+)

@@ -1,0 +1,144 @@
+"""FAIR002: two groups compared on a test set drawn to equal age, sex and, for classes, prevalence."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import polars as pl
+
+from xray_mining.evaluation.audits._audit import LEVEL, Audit, AuditedTask, Figure, NotApplicable, Verdict
+from xray_mining.evaluation.options import EvaluationOptions
+from xray_mining.evaluation.subgroups import age_bands
+from xray_mining.evaluation.task import Array, Model, Task
+from xray_mining.statistics.comparison import holm
+from xray_mining.statistics.estimate import Estimate
+
+MATCHED = ("patient_sex", "view_position", "manufacturer", "institution_key")
+"""Attributes whose two most frequent levels are compared."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """The difference between two matched groups."""
+
+    attribute: str
+    levels: tuple[str, str]
+    images: int
+    gap: Estimate
+    p_adjusted: float
+
+    @property
+    def names(self) -> tuple[str, str]:
+        """The levels for people: a site's key says nothing to a reader, and would give more away than it should."""
+        return self.levels if self.attribute != "institution_key" else ("the largest site", "the next")
+
+
+def measure(audited: AuditedTask) -> tuple[Pair, ...] | NotApplicable:
+    """The gap of each attribute that has two large enough groups; p adjusted by Holm over the attributes."""
+    task, model, options = audited.task, audited.best, audited.options
+    if model is None or not task.kind.screened:
+        return NotApplicable("groups are not compared.")
+    compared: list[tuple[str, tuple[str, str], int, Estimate]] = []
+    for name in MATCHED:
+        levels = two_levels(task, model, name)
+        if name == task.target.name or len(levels) != 2:
+            continue
+        drawn = matched(task, model, name, levels, options)
+        first = (task.units[name] == levels[0]).fill_null(False).to_numpy()
+        gap = gap_between(task, model, first, drawn, options)
+        if gap is not None:
+            compared.append((name, (levels[0], levels[1]), len(drawn), gap))
+    if not compared:
+        return NotApplicable("no two groups have enough patients of equal age and sex to be compared.")
+    adjusted = holm([gap.p_value for *_, gap in compared])
+    return tuple(Pair(*each, float(p)) for each, p in zip(compared, adjusted, strict=True))
+
+
+def two_levels(task: Task, model: Model, name: str) -> list[str]:
+    """The two levels of an attribute with most tested units; men before women, else by name."""
+    values = task.units[name].filter(pl.Series(model.known)).drop_nulls()
+    if name == "patient_sex":
+        values = values.filter(values.is_in(["M", "F"]))
+    counts = values.value_counts().sort(["count", name], descending=[True, False])
+    return sorted(counts[name].head(2).to_list(), reverse=name == "patient_sex")
+
+
+def matched(task: Task, model: Model, name: str, levels: Sequence[str], options: EvaluationOptions) -> Array:
+    """Rows of units drawn at random so that both levels have as many in every cell of age band, sex and class."""
+    frame = pl.DataFrame(
+        {
+            "place": np.arange(len(task.truth)),
+            "level": task.units[name],
+            "sex": task.units["patient_sex"] if name != "patient_sex" else pl.Series([""] * len(task.truth)),
+            "band": age_bands(task.units["age_years"], options.age_band_years),
+            "label": task.labels,
+            "order": np.random.default_rng([options.seed, 41]).permutation(len(task.truth)),
+        }
+    ).filter(pl.Series(model.known) & pl.col("level").is_in(list(levels)).fill_null(False))
+    cell = ["band", "sex", "label"]
+    frame = frame.drop_nulls(cell)
+    counts = frame.group_by(*cell, "level").len().group_by(cell).agg(pl.col("len").min(), pl.len().alias("levels"))
+    drawn = (
+        frame.join(counts.filter(pl.col("levels") == 2).select(*cell, "len"), on=cell)
+        .with_columns(pl.col("order").rank("ordinal").over(*cell, "level").alias("_rank"))
+        .filter(pl.col("_rank") <= pl.col("len"))
+    )
+    return drawn["place"].sort().to_numpy()
+
+
+def gap_between(task: Task, model: Model, first: Array, place: Array, options: EvaluationOptions) -> Estimate | None:
+    """The metric of the units of `place` that are `first` (n,) bool, minus that of the rest; None for too few."""
+    if len(np.unique(task.owner[place])) < 2 * options.least_patients:
+        return None
+    found = task.kind.gap(task, model, first, place, options)
+    return found if found is not None and np.isfinite(found.p_value) else None
+
+
+def words(audited: AuditedTask, found: Pair) -> str:
+    """One difference as a clause."""
+    one, other = found.names
+    gap = found.gap
+    return (
+        f"{audited.task.metric} of {one} minus {other} {gap.value:.3f} ({gap.low:.3f} to {gap.high:.3f}) "
+        f"on {found.images:,} images"
+    )
+
+
+def tell(audited: AuditedTask, found: tuple[Pair, ...]) -> Sequence[Verdict]:
+    """Failed where two groups differ by more than chance."""
+    guilty = [words(audited, each) for each in found if each.p_adjusted <= LEVEL]
+    told = guilty or [words(audited, each) for each in found]
+    return [Verdict("failed" if guilty else "passed", f"{'; '.join(told)}.", len(guilty))]
+
+
+def figures(audited: AuditedTask, found: tuple[Pair, ...]) -> Sequence[Figure]:
+    """A row a pair."""
+    return [
+        Figure(
+            experiment=audited.choice.best,
+            attribute=each.attribute,
+            label=" - ".join(each.names),
+            metric=audited.task.metric,
+            value=each.gap.value,
+            low=each.gap.low,
+            high=each.gap.high,
+            patients=each.gap.patients,
+            p_value=each.gap.p_value,
+            p_adjusted=each.p_adjusted,
+            words=words(audited, each),
+        )
+        for each in found
+    ]
+
+
+KIND = Audit(
+    code="FAIR002",
+    title="groups at equal age, sex and prevalence",
+    severity="warning",
+    subject=AuditedTask,
+    measure=measure,
+    tell=tell,
+    figures=figures,
+    family="fairness",
+    section="subgroups",
+)

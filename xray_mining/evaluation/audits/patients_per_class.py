@@ -1,0 +1,61 @@
+"""SIZE001: whether there are enough test patients for the intervals to be believed."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from xray_mining.evaluation.audits._audit import Audit, AuditedTask, Verdict
+from xray_mining.statistics.auc import FEW_IN_CLASS
+
+
+@dataclass(frozen=True, slots=True)
+class Patients:
+    """How many patients are tested, by class where there are classes."""
+
+    total: int
+    of_class: dict[str, int]
+    """Only classes that are tested; empty for a number."""
+    missing: tuple[str, ...]
+    """Classes of the target without a test patient."""
+
+    @property
+    def least(self) -> int:
+        """In the smallest class."""
+        return min(self.of_class.values()) if self.of_class else self.total
+
+
+def measure(audited: AuditedTask) -> Patients:
+    """Test patients, by class for a target with classes."""
+    task = audited.task
+    of_class = task.kind.patients_by_class(task)
+    missing = tuple(name for name in task.target.classes if name not in of_class) if of_class else ()
+    return Patients(task.patients, of_class, missing)
+
+
+def tell(audited: AuditedTask, found: Patients) -> Sequence[Verdict]:
+    """Failed where a class is not tested, or on fewer than FEW_IN_CLASS patients."""
+    few = [f"{name} ({count})" for name, count in found.of_class.items() if count < FEW_IN_CLASS]
+    if found.missing:
+        sentence = f"nobody in the test set is {', '.join(found.missing)}; areas of it cannot be computed."
+        return [Verdict("failed", sentence, len(found.missing))]
+    if few:
+        sentence = (
+            f"fewer than {FEW_IN_CLASS} test patients in {', '.join(few)}; intervals of areas may not cover what they "
+            f"say."
+        )
+        return [Verdict("failed", sentence, len(few))]
+    if not found.of_class and found.total < FEW_IN_CLASS:
+        sentence = f"{found.total} test patients; intervals of errors may not cover what they say."
+        return [Verdict("failed", sentence, 1)]
+    cell = audited.options.least_patients
+    sentence = f"{found.least:,} test patients in the smallest class; groups under {cell} are not counted."
+    return [Verdict("passed", sentence)]
+
+
+KIND = Audit(
+    code="SIZE001",
+    title="the number of test patients",
+    severity="warning",
+    subject=AuditedTask,
+    measure=measure,
+    tell=tell,
+)

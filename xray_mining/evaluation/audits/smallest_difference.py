@@ -1,0 +1,50 @@
+"""SIZE002: the smallest difference of the best model from its rival that this test set would have shown."""
+
+from collections.abc import Sequence
+
+from xray_mining.evaluation.audits._audit import Audit, AuditedTask, Figure, NotApplicable, Verdict
+from xray_mining.evaluation.comparisons import Smallest
+
+
+def measure(audited: AuditedTask) -> Smallest | NotApplicable:
+    """As it was computed with the comparisons."""
+    return audited.smallest or NotApplicable("there is no pair of models to tell apart.")
+
+
+def words(audited: AuditedTask, found: Smallest) -> str:
+    """What the test set would have missed, as a clause."""
+    return (
+        f"true differences in {audited.task.metric} from {audited.task.words(found.rival)} below "
+        f"{found.difference:.3f}{audited.task.unit} would be missed in more than 2 of 10 repetitions by "
+        f"a test of this pair alone at 5 %"
+    )
+
+
+def tell(audited: AuditedTask, found: Smallest) -> Sequence[Verdict]:
+    """Always passed: it is reported, not judged."""
+    return [Verdict("passed", f"{words(audited, found)}.")]
+
+
+def figures(audited: AuditedTask, found: Smallest) -> Sequence[Figure]:
+    """One row."""
+    return [
+        Figure(
+            attribute=found.rival,
+            metric="smallest_difference",
+            value=found.difference,
+            patients=audited.task.patients,
+            words=words(audited, found),
+        )
+    ]
+
+
+KIND = Audit(
+    code="SIZE002",
+    title="the size of the test set",
+    severity="note",
+    subject=AuditedTask,
+    measure=measure,
+    tell=tell,
+    figures=figures,
+    family="sample_size",
+)
