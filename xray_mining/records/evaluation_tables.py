@@ -139,6 +139,10 @@ class TableOne(Record):
     hidden = dy.Bool(description="small, or it would tell of a small cell: counts are left out, and of a small one all")
 
 
+FAMILIES = ("shortcut", "variants", "fairness", "label_noise", "drift", "sample_size", "repeatability")
+"""Families of audits, in the order of the page's tables."""
+
+
 class AuditRows(Record):
     """Each audit's verdict stands in check_results under the same code."""
 
@@ -147,9 +151,7 @@ class AuditRows(Record):
     question = "one figure of one audit"
 
     code = text("code of the audit, as SHORT001")
-    audit = choice(
-        "family", ("shortcut", "variants", "fairness", "label_noise", "drift", "sample_size", "repeatability")
-    )
+    audit = choice("family", FAMILIES)
     experiment = text("the experiment; empty where it is about the cohort")
     target = text("what is predicted")
     attribute = text("the attribute or variant that was looked at, as manufacturer")

@@ -7,6 +7,7 @@ from typing import Any
 import polars as pl
 
 from xray_mining.records.check_results import words
+from xray_mining.records.evaluation_tables import FAMILIES
 from xray_mining.reporting.metrics import METRICS, number, p_value
 from xray_mining.reporting.results import Results
 from xray_mining.reporting.section import Block, Cell, Code, Column, Row, Section, Table, Text
@@ -109,7 +110,8 @@ def _evidence(text: str) -> str:
 
 def _figures(results: Results) -> list[Block]:
     blocks: list[Block] = []
-    for family in results.audits["audit"].unique(maintain_order=True).to_list():
+    present = set(results.audits["audit"])
+    for family in (each for each in FAMILIES if each in present):
         rows = []
         for row in results.audits.filter(pl.col("audit") == family).iter_rows(named=True):
             ends = (
