@@ -9,8 +9,9 @@ import pytest
 from xray_mining.phantom import lossless_jpeg
 from xray_mining.phantom.acquisition import draw_acquisition
 from xray_mining.phantom.anatomy import draw_person
-from xray_mining.phantom.projection import Disease, Lesion, Subject, project
+from xray_mining.phantom.projection import project
 from xray_mining.phantom.rasters import ellipses, tubes
+from xray_mining.phantom.subject import Disease, Lesion, Subject
 
 
 def picture(seed: int, age: float = 55, size: int = 256, disease: Disease | None = None, lesions=(), **changes):

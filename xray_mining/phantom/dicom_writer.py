@@ -116,6 +116,32 @@ def build(projection: Projection, acquisition: Acquisition, header: Header, tran
     file.ImageType = ["ORIGINAL", "PRIMARY", ""]
     file.SOPClassUID = meta.MediaStorageSOPClassUID
     file.SOPInstanceUID = meta.MediaStorageSOPInstanceUID
+    _study(file, acquisition, header)
+    spacing = f"{projection.spacing_mm:.6g}"
+    file.ImagerPixelSpacing = [spacing, spacing]
+    if maker.modality == "DX":
+        _digital_xray(file, acquisition)
+    file.SamplesPerPixel = 1
+    file.PhotometricInterpretation = maker.photometric
+    file.Rows, file.Columns = values.shape
+    file.BitsAllocated, file.BitsStored, file.HighBit = 16, maker.bits_stored, maker.bits_stored - 1
+    file.PixelRepresentation = 0
+    file.WindowCenter, file.WindowWidth = f"{centre:.1f}", f"{width:.1f}"
+    file.WindowCenterWidthExplanation = "NORMAL"
+    file.RescaleIntercept, file.RescaleSlope, file.RescaleType = "0", "1", "US"
+    file.LossyImageCompression = "00"
+    coded, in_fragments = encode(values, maker.bits_stored, transfer_syntax_uid)
+    file.PixelData = encapsulate([coded]) if in_fragments else coded
+    file["PixelData"].VR = "OB" if in_fragments else "OW"
+    file["PixelData"].is_undefined_length = in_fragments
+    out = io.BytesIO()
+    dcmwrite(out, file, enforce_file_format=True)
+    return out.getvalue()
+
+
+def _study(file: Any, acquisition: Acquisition, header: Header) -> None:
+    """Patient, study, series and equipment."""
+    maker = acquisition.maker
     file.StudyDate = file.SeriesDate = file.AcquisitionDate = file.ContentDate = header.study_date.strftime("%Y%m%d")
     file.StudyTime = file.SeriesTime = file.AcquisitionTime = file.ContentTime = header.study_time
     file.AccessionNumber = header.accession
@@ -143,26 +169,6 @@ def build(projection: Projection, acquisition: Acquisition, header: Header, tran
     file.PatientOrientation = ["L", "F"]
     file.ViewPosition = acquisition.view_position
     file.BurnedInAnnotation = "NO"
-    spacing = f"{projection.spacing_mm:.6g}"
-    file.ImagerPixelSpacing = [spacing, spacing]
-    if maker.modality == "DX":
-        _digital_xray(file, acquisition)
-    file.SamplesPerPixel = 1
-    file.PhotometricInterpretation = maker.photometric
-    file.Rows, file.Columns = values.shape
-    file.BitsAllocated, file.BitsStored, file.HighBit = 16, maker.bits_stored, maker.bits_stored - 1
-    file.PixelRepresentation = 0
-    file.WindowCenter, file.WindowWidth = f"{centre:.1f}", f"{width:.1f}"
-    file.WindowCenterWidthExplanation = "NORMAL"
-    file.RescaleIntercept, file.RescaleSlope, file.RescaleType = "0", "1", "US"
-    file.LossyImageCompression = "00"
-    coded, in_fragments = encode(values, maker.bits_stored, transfer_syntax_uid)
-    file.PixelData = encapsulate([coded]) if in_fragments else coded
-    file["PixelData"].VR = "OB" if in_fragments else "OW"
-    file["PixelData"].is_undefined_length = in_fragments
-    out = io.BytesIO()
-    dcmwrite(out, file, enforce_file_format=True)
-    return out.getvalue()
 
 
 def _digital_xray(file: Any, acquisition: Acquisition) -> None:

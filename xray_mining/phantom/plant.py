@@ -9,7 +9,7 @@ import numpy as np
 from xray_mining.errors import unknown_name
 from xray_mining.phantom.acquisition import Acquisition, draw_acquisition
 from xray_mining.phantom.anatomy import Person
-from xray_mining.phantom.projection import Disease, Lesion
+from xray_mining.phantom.subject import Disease, Lesion
 
 DuplicateKind = Literal["copy", "reencoded", "header"]
 Truth = float | str | None

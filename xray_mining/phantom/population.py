@@ -230,13 +230,23 @@ def _write_patient(
         yield _write_visit(target, parameters, patient, 0, birth=birth, day=first, alias=True)
 
 
+def _write_masks(folder: Path, instance: str, masks: "np.ndarray") -> None:
+    """Write a bit field of structures as INSTANCE.png, whole or not at all."""
+    import cv2
+
+    folder.mkdir(parents=True, exist_ok=True)
+    coded = cv2.imencode(".png", masks, [cv2.IMWRITE_PNG_COMPRESSION, 3])[1].tobytes()
+    scratch = folder / f".{instance}.png.partial"
+    scratch.write_bytes(coded)
+    scratch.replace(folder / f"{instance}.png")
+
+
 def _write_visit(
     target: Path, parameters: Parameters, patient: Patient, index: int, *, birth: date, day: date, alias: bool
 ) -> tuple[dict[str, float | str | None], list[dict[str, str]]]:
-    import cv2
-
     from xray_mining.phantom import dicom_writer
-    from xray_mining.phantom.projection import Subject, project
+    from xray_mining.phantom.projection import project
+    from xray_mining.phantom.subject import Subject
 
     visit = patient.visits[index]
     seeds = (parameters.seed, patient.number, 2, index)
@@ -283,12 +293,7 @@ def _write_visit(
             put(path, others[(patient.number + index) % len(others)], kind, header)
         else:
             put(path, syntax, kind, header if kind == "copy" else replace(header, study_description="Thorax"))
-    masks = target / "masks"
-    masks.mkdir(parents=True, exist_ok=True)
-    coded = cv2.imencode(".png", projection.masks, [cv2.IMWRITE_PNG_COMPRESSION, 3])[1].tobytes()
-    scratch = masks / f".{instance}.png.partial"
-    scratch.write_bytes(coded)
-    scratch.replace(masks / f"{instance}.png")
+    _write_masks(target / "masks", instance, projection.masks)
     truth = {**visit.truth, **anatomy.truth(), **_measured(projection, acquisition)}
     for place, (column, row, diameter) in enumerate(projection.lesions_px, 1):
         truth[f"nodule_{place}_x_px"], truth[f"nodule_{place}_y_px"] = float(column), float(row)

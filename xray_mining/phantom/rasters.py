@@ -19,6 +19,58 @@ def _at(table: np.ndarray, y: float) -> float:
     return table[low] * (1 - share) + table[low + 1] * share
 
 
+@njit(cache=True, error_model="numpy", inline="always")
+def _body(depth: float, distance: float, width: float) -> float:
+    """Path through a body of half width `width` and half depth `depth`, at a distance from its middle."""
+    ratio = distance / width
+    return 2 * depth * np.sqrt(1 - ratio * ratio * ratio) if ratio < 1 else 0.0
+
+
+@njit(cache=True, error_model="numpy", inline="always")
+def _diaphragm(dome: np.ndarray, distance: float, width: float) -> float:
+    """Height of the diaphragm at a distance from the midline; `dome` as a row of `solids`' domes."""
+    top, apex, height, _, drop = dome
+    if distance > apex:
+        along = (distance - apex) / max(width - apex, 1e-3)
+        return top + height * along * along * (0.75 + 0.25 * along)
+    along = (apex - distance) / apex
+    return top + drop * along * along
+
+
+@njit(cache=True, error_model="numpy", inline="always")
+def _cavity(  # noqa: PLR0917  compiled: no keywords
+    distance: float, y: float, width: float, depth: float, edge: float, filling: float, dome: np.ndarray
+) -> tuple[float, float, bool]:
+    """Path through a half of the thorax at a distance from the midline, through its mediastinum, and if lung is seen.
+
+    `width` and `depth` are half axes of the cavity, `edge` and `filling` of the mediastinum.
+    """
+    ratio = distance / max(width, 1e-3)
+    if ratio >= 1 or depth <= 0:
+        return 0.0, 0.0, False
+    air = 2 * depth * np.sqrt(1 - ratio * ratio * np.sqrt(ratio))
+    near = distance / max(edge, 1e-3)
+    central = filling * np.sqrt(1 - near * near) if near < 1 else 0.0
+    surface = _diaphragm(dome, distance, width)
+    if y > surface:
+        below = (y - surface) / dome[2]
+        air -= 2.2 * dome[3] * np.sqrt(np.sqrt(below * np.sqrt(below)))
+    return air, central, near >= 1 and y <= surface
+
+
+@njit(cache=True, error_model="numpy", inline="always")
+def _heart(x: float, y: float, radius: np.ndarray, half_depth: float, lowest: float) -> float:
+    """Path through the heart at (x, y) from its place; -1 outside its silhouette."""
+    distance = np.sqrt(x * x + y * y)
+    if distance >= lowest:
+        return -1.0
+    place = (np.arctan2(y, x) + np.pi) * (720 / (2 * np.pi))
+    low = int(place)
+    share = place - low
+    inside = distance / (radius[low % 720] * (1 - share) + radius[(low + 1) % 720] * share)
+    return 2 * half_depth * np.sqrt(1 - inside * inside * inside) if inside < 1 else -1.0
+
+
 @njit(cache=True, error_model="numpy")
 def solids(  # noqa: PLR0917  compiled: no keywords
     shape: tuple[int, int],
@@ -41,10 +93,8 @@ def solids(  # noqa: PLR0917  compiled: no keywords
     `heart_radius` is the silhouette's radius at 720 angles about `heart_place` (x, y, half depth, lowest y).
     """
     rows, columns = shape
-    muscle = np.zeros((rows, columns), np.float32)
-    fat = np.zeros((rows, columns), np.float32)
-    lung = np.zeros((rows, columns), np.float32)
-    mask = np.zeros((rows, columns), np.uint8)
+    muscle, fat, lung = np.zeros(shape, np.float32), np.zeros(shape, np.float32), np.zeros(shape, np.float32)
+    mask = np.zeros(shape, np.uint8)
     for row in range(rows):
         v = (row + 0.5 - rows / 2) * spacing
         y = centre[1] + v / magnification[0]
@@ -60,57 +110,21 @@ def solids(  # noqa: PLR0917  compiled: no keywords
         for column in range(columns):
             u = (column + 0.5 - columns / 2) * spacing
             x_body = centre[0] + u / magnification[2] + shift[2] - body_middle
-            skin = 0.0
-            ratio = abs(x_body) / skin_width
-            if ratio < 1:
-                skin = 2 * skin_depth * np.sqrt(1 - ratio * ratio * ratio)
+            skin = _body(skin_depth, abs(x_body), skin_width)
             if skin > 0:
-                inner = 0.0
-                ratio = abs(x_body) / muscle_width
-                if ratio < 1:
-                    inner = 2 * muscle_depth * np.sqrt(1 - ratio * ratio * ratio)
+                inner = _body(muscle_depth, abs(x_body), muscle_width)
                 muscle[row, column] = min(inner, skin)
                 fat[row, column] = skin - min(inner, skin)
             x = centre[0] + u / magnification[0] + shift[0] - middle
             side = 0 if x < 0 else 1
-            width = right_width if side == 0 else left_width
-            ratio = abs(x) / max(width, 1e-3)
-            if ratio >= 1 or depth <= 0:
-                air, central = 0.0, 0.0
-            else:
-                cavity = 2 * depth * np.sqrt(1 - ratio * ratio * np.sqrt(ratio))
-                air = cavity
-                edge = right_edge if side == 0 else left_edge
-                near = abs(x) / max(edge, 1e-3)
-                central = 0.0
-                visible = near >= 1
-                if near < 1:
-                    square = near * near
-                    central = filling * depth * np.sqrt(1 - square)
-                top, apex, height, half, drop = domes[side]
-                if abs(x) > apex:
-                    along = (abs(x) - apex) / max(width - apex, 1e-3)
-                    surface = top + height * along * along * (0.75 + 0.25 * along)
-                else:
-                    along = (apex - abs(x)) / apex
-                    surface = top + drop * along * along
-                if y > surface:
-                    visible = False
-                    below = (y - surface) / height
-                    air -= 2.2 * half * np.sqrt(np.sqrt(below * np.sqrt(below)))
+            width, edge = (right_width, right_edge) if side == 0 else (left_width, left_edge)
+            air, central, visible = _cavity(abs(x), y, width, depth, edge, filling * depth, domes[side])
             x_heart = centre[0] + u / magnification[1] + shift[1] - heart_place[0]
-            distance = np.sqrt(x_heart * x_heart + y_heart * y_heart)
-            if distance < heart_place[4]:
-                place = (np.arctan2(y_heart, x_heart) + np.pi) * (720 / (2 * np.pi))
-                low = int(place)
-                share = place - low
-                reach = heart_radius[low % 720] * (1 - share) + heart_radius[(low + 1) % 720] * share
-                inside = distance / reach
-                if inside < 1:
-                    mask[row, column] = 4
-                    heart = 2 * heart_place[2] * np.sqrt(1 - inside * inside * inside)
-                    # One body with the vessels above it: the heart's outline is lost where it lies within them.
-                    central = np.sqrt(central * central + heart * heart)
+            heart = _heart(x_heart, y_heart, heart_radius, heart_place[2], heart_place[4])
+            if heart >= 0:
+                mask[row, column] = 4
+                # One body with the vessels above it: inside them the heart has no visible outline.
+                central = np.sqrt(central * central + heart * heart)
             air -= central
             if air > 0:
                 lung[row, column] = air
@@ -122,6 +136,42 @@ def solids(  # noqa: PLR0917  compiled: no keywords
 @njit(cache=True, error_model="numpy", inline="always")
 def _chord(square: float, radius: float) -> float:
     return 2 * np.sqrt(radius * radius - square) if square < radius * radius else 0.0
+
+
+@njit(cache=True, error_model="numpy")
+def _nearest(  # noqa: PLR0917  compiled: no keywords
+    nearest: np.ndarray,
+    owner: np.ndarray,
+    row_low: int,
+    column_low: int,
+    points: np.ndarray,
+    radius: np.ndarray,
+    index: int,
+    ends: tuple[bool, bool],
+) -> None:
+    """Write the segment `index` where it is nearer than what `nearest` holds, in squared shares of its radius.
+
+    (row_low, column_low) is the place of `nearest` in the picture; `ends` says which ends are cut straight.
+    """
+    rows, columns = nearest.shape
+    x0, y0 = points[index, 0] - 0.5, points[index, 1] - 0.5
+    dx, dy = points[index + 1, 0] - 0.5 - x0, points[index + 1, 1] - 0.5 - y0
+    length = dx * dx + dy * dy
+    reach = max(radius[index], radius[index + 1])
+    low_row, high_row = min(y0, y0 + dy) - reach, max(y0, y0 + dy) + reach
+    low_column, high_column = min(x0, x0 + dx) - reach, max(x0, x0 + dx) + reach
+    for row in range(max(int(low_row), row_low), min(int(high_row) + 2, row_low + rows)):
+        for column in range(max(int(low_column), column_low), min(int(high_column) + 2, column_low + columns)):
+            along = ((column - x0) * dx + (row - y0) * dy) / length if length > 1e-9 else 0.0
+            if (ends[0] and along < 0) or (ends[1] and along > 1):
+                continue
+            along = min(max(along, 0.0), 1.0)
+            off_x, off_y = column - x0 - along * dx, row - y0 - along * dy
+            here = radius[index] + along * (radius[index + 1] - radius[index])
+            ratio = (off_x * off_x + off_y * off_y) / (here * here)
+            if ratio < nearest[row - row_low, column - column_low]:
+                nearest[row - row_low, column - column_low] = ratio
+                owner[row - row_low, column - column_low] = index
 
 
 @njit(cache=True, error_model="numpy")
@@ -162,24 +212,8 @@ def tubes(  # noqa: PLR0917  compiled: no keywords
         nearest = np.ones((row_high - row_low, column_high - column_low), np.float32)
         owner = np.zeros(nearest.shape, np.int32)
         for index in range(first, last - 1):
-            x0, y0 = points[index, 0] - 0.5, points[index, 1] - 0.5
-            dx, dy = points[index + 1, 0] - 0.5 - x0, points[index + 1, 1] - 0.5 - y0
-            length = dx * dx + dy * dy
-            reach = max(radius[index], radius[index + 1])
-            low_row, high_row = min(y0, y0 + dy) - reach, max(y0, y0 + dy) + reach
-            low_column, high_column = min(x0, x0 + dx) - reach, max(x0, x0 + dx) + reach
-            for row in range(max(int(low_row), row_low), min(int(high_row) + 2, row_high)):
-                for column in range(max(int(low_column), column_low), min(int(high_column) + 2, column_high)):
-                    along = ((column - x0) * dx + (row - y0) * dy) / length if length > 1e-9 else 0.0
-                    if flat and ((index == first and along < 0) or (index == last - 2 and along > 1)):
-                        continue
-                    along = min(max(along, 0.0), 1.0)
-                    off_x, off_y = column - x0 - along * dx, row - y0 - along * dy
-                    here = radius[index] + along * (radius[index + 1] - radius[index])
-                    ratio = (off_x * off_x + off_y * off_y) / (here * here)
-                    if ratio < nearest[row - row_low, column - column_low]:
-                        nearest[row - row_low, column - column_low] = ratio
-                        owner[row - row_low, column - column_low] = index
+            ends = flat and index == first, flat and index == last - 2
+            _nearest(nearest, owner, row_low, column_low, points, radius, index, ends)
         for row in range(row_high - row_low):
             for column in range(column_high - column_low):
                 ratio = nearest[row, column]

@@ -55,15 +55,13 @@ def estimate(
             are none. With `folds` alone a constant stands in, and the estimate's caution says so.
         threshold: Rows at or above it are called positive.
         confidence: Coverage of the interval, in (0, 1).
-        draws: Bootstrap draws, where there is a bootstrap.
-        seed: Of the bootstrap.
+        draws, seed: Of the bootstrap, where there is one.
 
     Returns:
         Estimate with value, low, high, patients, images, method, caution.
 
     Raises:
-        UserError: For an unknown metric, a frame or threshold that does not fit, values that are no numbers, or
-            arrays of different lengths.
+        UserError: For an unknown metric, a threshold that is missing, or arrays that are not numbers of one length.
         ValueError: For values that are not finite, or a class that is missing.
 
     Example:
@@ -73,10 +71,8 @@ def estimate(
     if metric not in (*AREAS, *ERRORS, *PROBABILITIES, *CALLED):
         raise unknown_name("metric", metric, [*AREAS, *ERRORS, *PROBABILITIES, *CALLED])
     if predicted is None:
-        if not hasattr(truth, "columns"):
-            raise UserError("estimate: give truth and predicted, or a frame with the columns truth and value")
         truth, predicted, patients, folds, again = _of_frame(truth)
-    truth, predicted = (_numbers(name, values) for name, values in (("truth", truth), ("predicted", predicted)))
+    truth, predicted = _numbers("truth", truth), _numbers("predicted", predicted)
     _refuse_lengths(truth=truth, predicted=predicted, patients=patients, folds=folds, again=again)
     if metric in AREAS:
         return AREAS[metric](truth, predicted, patients, folds, confidence, again=again)
@@ -108,6 +104,8 @@ Columns = tuple[NDArray[Any], NDArray[Any], NDArray[Any] | None, NDArray[Any] | 
 
 def _of_frame(frame: Any) -> Columns:
     """Truth, prediction, patient, fold and the other fold's prediction of each tested unit of a frame."""
+    if not hasattr(frame, "columns"):
+        raise UserError("estimate: give truth and predicted, or a frame with the columns truth and value")
     there = set(frame.columns)
     if not {"truth", "value"} <= there:
         raise UserError("estimate: the frame has no columns truth and value")
