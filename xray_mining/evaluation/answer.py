@@ -7,9 +7,9 @@ from xray_mining.evaluation.choice import Choice
 from xray_mining.evaluation.skill import skill_of
 from xray_mining.evaluation.task import Task
 from xray_mining.records.check_results import words
+from xray_mining.records.words import column_words
 
 CHOSEN = "the model chosen on validation patients"
-READS = {"age_years": "age", "patient_sex": "sex"}
 
 
 def answer(
@@ -84,7 +84,7 @@ def _sentences(
         and each["cohort_digest"] == task.cohort.digest
         and each["value"] is not None
     }
-    what = READS.get(task.target.name, task.target.name.replace("_", " "))
+    what = column_words(task.target.name)
     name = choice.best
     if name not in main:
         reason = (

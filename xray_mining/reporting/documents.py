@@ -27,7 +27,7 @@ def _score(results: Results, task: Task, name: str) -> str:
     if rows.is_empty():
         return "–"
     row, metric = rows.row(0, named=True), metric_of(task.metric)
-    unit = f" {task.unit}" if task.is_number and task.unit else ""
+    unit = f" {task.metric_unit}" if task.metric_unit else ""
     ends = ""
     if row["low"] is not None and row["high"] is not None:
         ends = f" ({number(row['low'], metric.digits)} to {number(row['high'], metric.digits)})"

@@ -224,8 +224,13 @@ def forest(
     reference: float | None = None,
     reference_words: str = "",
     width: float = 5.0,
+    ticks: Sequence[float | None] = (),
+    limits: tuple[float, float] | None = None,
 ) -> Figure:
-    """One dot and interval a row. `rows`: (words, model kind, value, low, high), from the top down."""
+    """One dot and interval a row. `rows`: (words, model kind, value, low, high), from the top down.
+
+    `ticks` are another model's values of the same rows; `limits` are the ends of the axis, for figures on one scale.
+    """
     longest = max((len(row[0]) for row in rows), default=0)
     with drawing(width, 0.9 + 0.27 * max(len(rows), 1), left=0.2 + 0.073 * longest, top=0.06) as (figure, axes):
         for place, (_, kind, value, low, high) in enumerate(rows):
@@ -241,6 +246,11 @@ def forest(
                 color=shade,
                 markerfacecolor="#ffffff" if open_dot else shade,
             )
+        for place, value in enumerate(ticks):
+            if value is not None:
+                axes.plot([value], [place], marker="|", markersize=9, markeredgewidth=1.6, color=COLOURS["orange"])
+        if limits is not None:
+            axes.set_xlim(*limits)
         if reference is not None:
             axes.axvline(reference, color=COLOURS["quiet"], linewidth=0.9, linestyle=(0, (4, 3)))
             if reference_words:

@@ -15,7 +15,9 @@ from xray_mining.records.check_results import CheckResults
 from xray_mining.records.estimates import Estimates, Pictures
 from xray_mining.records.ledger import Ledger
 from xray_mining.records.record import Record
+from xray_mining.records.words import column_words
 from xray_mining.reporting.metrics import metric_of, number
+from xray_mining.reporting.targets import KINDS, TargetKind
 
 KIND_ORDER = ("null", "probe", "baseline", "frozen", "network", "search", "ensemble", "oracle")
 ROLES = {
@@ -108,8 +110,8 @@ class Task:
     @property
     def words(self) -> str:
         """Its target for people, as 'Age' or 'Group (G3 against G2)'."""
-        name = {"age_years": "Age", "patient_sex": "Sex"}.get(self.target, self.target.replace("_", " ").capitalize())
-        if self.kind == "binary" and self.positive:
+        name = column_words(self.target).capitalize()
+        if self.positive:
             others = [label for label in self.classes if label != self.positive]
             return f"{name}: {self.positive} against {others[0]}" if others else f"{name}: {self.positive}"
         return name
@@ -120,9 +122,14 @@ class Task:
         return slug(f"{self.cohort}-{self.target}")
 
     @property
-    def is_number(self) -> bool:
-        """Scored by its error, not by its order."""
-        return self.kind in ("number", "ordinal")
+    def shows(self) -> TargetKind:
+        """What the page shows of this kind of target."""
+        return KINDS.find(self.kind)
+
+    @property
+    def metric_unit(self) -> str:
+        """The unit of the main metric; empty where it has none."""
+        return self.unit if self.shows.has_unit else ""
 
 
 def slug(text: str) -> str:
@@ -201,9 +208,9 @@ class Results:
             provenance=provenance,
         )
 
-    def tasks_of(self, *kinds: str) -> list[Task]:
-        """The tasks whose target is of one of these kinds."""
-        return [task for task in self.tasks if task.kind in kinds]
+    def tasks_in(self, section: str) -> list[Task]:
+        """The tasks that a section shows which only some kinds of target have."""
+        return [task for task in self.tasks if section in task.shows.sections]
 
     def members(self, task: Task) -> list[ExperimentNote]:
         """The task's experiments: nulls first, the oracle last, by name within a kind."""
@@ -214,7 +221,7 @@ class Results:
         """The few experiments that figures show: the best null, baseline, frozen, a network, the best, the oracle."""
         network = next((note.experiment for note in self.members(task) if note.model_kind == "network"), "")
         names = [
-            task.centre if task.is_number else "",
+            task.centre if task.shows.shows_centre else "",
             task.best_null,
             task.best_baseline,
             task.frozen,
@@ -275,7 +282,7 @@ class Results:
         if task.smallest_difference is None:
             return ""
         metric = metric_of(task.metric)
-        unit = f" {task.unit}" if task.is_number and task.unit else ""
+        unit = f" {task.metric_unit}" if task.metric_unit else ""
         rival = self.experiments.get(task.smallest_rival)
         who = ROLES.get(task.smallest_rival_role, "")
         against = f" from {who}{f' ({rival.words})' if rival and who else rival.words if rival else ''}"

@@ -11,7 +11,7 @@ from xray_mining.reporting.layout import Cautions, metric_columns, model_cell
 from xray_mining.reporting.metrics import KIND_WORDS, metric_of, number
 from xray_mining.reporting.results import Results, Task, slug
 from xray_mining.reporting.section import Block, Cell, Column, Figures, Part, Points, Row, Section, Table
-from xray_mining.reporting.sections.comparison import METRICS, at_main_point
+from xray_mining.reporting.sections.comparison import at_main_point
 from xray_mining.reporting.sections.table_one import cell_of, variable_words
 
 Pair = tuple[Results, Task]
@@ -66,7 +66,7 @@ def _models(studies: Sequence[Results]) -> Section:
 
 def _target(pairs: list[Pair]) -> tuple[Block, ...]:
     task = pairs[0][1]
-    rows, lines, told, names = [], [], Cautions(), list(METRICS[task.kind])
+    rows, lines, told, names = [], [], Cautions(), list(task.shows.compared)
     frames = [
         at_main_point(results.scores(each).filter((pl.col("baseline") == "") & (pl.col("class") == "")))
         for results, each in pairs
@@ -93,7 +93,7 @@ def _target(pairs: list[Pair]) -> tuple[Block, ...]:
     if not rows:
         return (Points(("No study has an estimate of this target.",)),)
     metric = metric_of(main)
-    unit = f" ({task.unit})" if task.is_number and task.unit else ""
+    unit = f" ({task.metric_unit})" if task.metric_unit else ""
     said = "; ".join(f"{line[0]} {number(line[2], metric.digits, metric.percent)}" for line in lines)
     name = slug(f"{task.target}-{task.kind}")
     figure = forest(

@@ -1,23 +1,13 @@
 """What is not stated, column by column."""
 
 from xray_mining.catalog.overview import MISSING_SHARE
+from xray_mining.records.words import column_words
 from xray_mining.reporting.archive_results import ArchiveResults, listed
 from xray_mining.reporting.count_figures import bars
 from xray_mining.reporting.metrics import number
 from xray_mining.reporting.section import Column, Figures, Section
 
 ORDER = 45
-_COLUMNS = {
-    "age_years": "age",
-    "patient_sex": "sex",
-    "view_position": "view",
-    "patient_id": "patient id",
-    "institution": "site",
-    "manufacturer": "maker",
-    "study_day": "day of the study",
-    "pixel_spacing_mm": "pixel spacing",
-    "pixels": "pixels (read with the header)",
-}
 
 
 def applies(results: ArchiveResults) -> bool:
@@ -62,4 +52,4 @@ def build(results: ArchiveResults) -> Section:
 
 
 def _words(column: str) -> str:
-    return _COLUMNS.get(column, column.replace("_", " "))
+    return column_words(column)

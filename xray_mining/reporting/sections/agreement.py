@@ -15,7 +15,7 @@ METRICS = (*_LIMITS, "within_limits")
 
 def applies(results: Results) -> bool:
     """Where a number is predicted."""
-    return bool(results.tasks_of("number", "ordinal"))
+    return bool(results.tasks_in("agreement"))
 
 
 def build(results: Results) -> Section:
@@ -25,7 +25,7 @@ def build(results: Results) -> Section:
         "Limits of agreement",
         "Bland and Altman's picture: how far prediction and truth lie apart, image by image. Were errors normal and "
         "alike for everybody, about 95 of 100 images would lie between the dashed limits; the table says how many do.",
-        by_task(results, results.tasks_of("number", "ordinal"), lambda task: _task(results, task)),
+        by_task(results, results.tasks_in("agreement"), lambda task: _task(results, task)),
     )
 
 

@@ -19,7 +19,7 @@ _PRINTED = (
 
 def applies(results: Results) -> bool:
     """Where probabilities are predicted."""
-    return bool(results.tasks_of("binary", "group"))
+    return bool(results.tasks_in("calibration"))
 
 
 def build(results: Results) -> Section:
@@ -29,7 +29,7 @@ def build(results: Results) -> Section:
         "Calibration",
         "Test images in ten equal groups by predicted probability: on the thin line, as many are positive as were "
         "predicted.",
-        by_task(results, results.tasks_of("binary", "group"), lambda task: _task(results, task)),
+        by_task(results, results.tasks_in("calibration"), lambda task: _task(results, task)),
     )
 
 
@@ -48,7 +48,7 @@ def _task(results: Results, task: Task) -> tuple[list[Block], str]:
     for note in results.members(task):
         own = scores.filter((pl.col("experiment") == note.experiment) & pl.col("metric").is_in(names))
         if own.height:
-            cells = (model_cell(task, note), Cell(_words(task, note)), *(told.metric(own, name) for name in names))
+            cells = (model_cell(task, note), Cell(_words(note)), *(told.metric(own, name) for name in names))
             rows.append(Row(cells, kind=note.model_kind or "model"))
     if rows:
         blocks.append(
@@ -63,8 +63,8 @@ def _task(results: Results, task: Task) -> tuple[list[Block], str]:
     return blocks, "" if blocks else "There are no probabilities of test patients to be checked."
 
 
-def _words(task: Task, note: ExperimentNote) -> str:
-    if task.kind != "binary" or not note.calibrated_fits:
+def _words(note: ExperimentNote) -> str:
+    if not note.calibrated_fits:
         return "as the model gave them"
     some = "" if note.calibrated_fits == note.fits else f" in {note.calibrated_fits} of {note.fits} fits"
     return f"calibrated{some}"
@@ -85,7 +85,7 @@ def _panel(task: Task, note: ExperimentNote, label: str, own: pl.DataFrame) -> F
                 continue
             x, y = rows["predicted"].to_numpy(), rows["observed"].to_numpy()
             ends = (y - rows["low"].to_numpy()).clip(0), (rows["high"].to_numpy() - y).clip(0)
-            words = f"{_words(task, note)} on validation patients" if calibrated else "as the model gave it"
+            words = f"{_words(note)} on validation patients" if calibrated else "as the model gave it"
             ground = shade if calibrated else "#ffffff"
             axes.errorbar(
                 x,

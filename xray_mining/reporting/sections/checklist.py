@@ -7,7 +7,7 @@ import polars as pl
 from xray_mining.reporting.metrics import KIND_WORDS, metric_of
 from xray_mining.reporting.results import Results
 from xray_mining.reporting.section import Cell, Column, Row, Section, Table
-from xray_mining.reporting.sections import agreement, calibration, comparison, operating_points
+from xray_mining.reporting.sections import agreement, calibration, operating_points
 from xray_mining.reporting.sections.comparison import how_chosen, over_rotations
 
 ORDER = 95
@@ -31,7 +31,12 @@ SCREENS = ("FAIR001", "SHORT003")
 """Audits whose p values are Benjamini and Hochberg's; all others are Holm's."""
 
 
-_OF_CLASSES = (*operating_points.METRICS, *calibration.METRICS)
+_METRICS = {
+    "agreement": agreement.METRICS,
+    "operating-points": operating_points.METRICS,
+    "calibration": calibration.METRICS,
+}
+"""Metrics that a section prints, by its anchor."""
 
 
 class Partly(str):
@@ -160,7 +165,9 @@ def _metrics(results: Results) -> str:
     said = []
     for task in results.tasks:
         own = results.scores(task).filter((pl.col("baseline") == "") & (pl.col("class") == ""))
-        printed = (*comparison.METRICS[task.kind], *(agreement.METRICS if task.is_number else _OF_CLASSES))
+        printed = list(task.shows.compared)
+        for section, metrics in _METRICS.items():
+            printed += metrics if section in task.shows.sections else ()
         names = [name for name in dict.fromkeys(printed) if name in set(own["metric"])]
         if names:
             said.append(f"{task.words}: {', '.join(metric_of(name).title for name in names)}")
@@ -285,7 +292,7 @@ def _who(results: Results) -> bool:
 
 
 def _binary(results: Results) -> bool:
-    return bool(results.tasks_of("binary", "group"))
+    return bool(results.tasks_in("operating-points"))
 
 
 def _state(answer: str) -> Cell:

@@ -12,12 +12,6 @@ from xray_mining.statistics.measured import false_alarms, outside
 
 ORDER = 30
 
-METRICS = {
-    "number": ("mae", "rmae", "rmse", "r2", "bias", "slope_on_truth", "ccc", "within_5", "within_10"),
-    "ordinal": ("mae", "rmae", "kappa_quadratic", "spearman", "rmse", "r2", "bias", "ccc"),
-    "binary": ("auc", "sensitivity", "specificity", "balanced_accuracy", "average_precision", "brier"),
-    "group": ("auc_macro", "balanced_accuracy", "accuracy", "f1_macro", "kappa"),
-}
 _ORACLE = "It is given the phantom's true anatomy: no image model can beat it for long."
 _WITHOUT_A_ROW = {"absent": "Without predictions", "stale": "With predictions by other options than the study's today"}
 
@@ -131,7 +125,7 @@ def _task(results: Results, task: Task) -> tuple[list[Block], str]:
     if not notes:
         return [], "There is no estimate: no model of this task has predictions for test patients."
     blocks: list[Block] = []
-    names = [name for name in METRICS[task.kind] if name in set(plain["metric"])]
+    names = [name for name in task.shows.compared if name in set(plain["metric"])]
     rows, told = [], Cautions()
     for note in notes:
         own = plain.filter(pl.col("experiment") == note.experiment)
@@ -139,7 +133,7 @@ def _task(results: Results, task: Task) -> tuple[list[Block], str]:
             Row((model_cell(task, note), *(told.metric(own, name) for name in names)), kind=note.model_kind or "model")
         )
     remarks = [told.note]
-    if task.kind == "binary" and "sensitivity" in names:
+    if "sensitivity" in names:
         remarks.append("Sensitivity and specificity at the threshold with the largest Youden index on validation data.")
     if task.oracle in {note.experiment for note in notes}:
         remarks.append(f"{results.experiments[task.oracle].words.capitalize()}: {_ORACLE[0].lower()}{_ORACLE[1:]}")
@@ -153,7 +147,7 @@ def _task(results: Results, task: Task) -> tuple[list[Block], str]:
         )
     )
     blocks += _differences(results, task, scores)
-    if task.kind == "group":
+    if task.shows.by_class:
         blocks += _classes(results, task, scores)
     blocks += _patients(results, task)
     for outcome, reason in _WITHOUT_A_ROW.items():
@@ -182,9 +176,9 @@ def all_models(results: Results, task: Task) -> Figure | None:
         for note in results.members(task)
         for row in rows.filter(pl.col("experiment") == note.experiment).head(1).iter_rows(named=True)
     ]
-    unit = f" ({task.unit})" if task.is_number and task.unit else ""
-    chance = {"auc": (0.5, "chance"), "auc_macro": (0.5, "chance")}.get(task.metric)
-    if task.is_number and task.centre:
+    unit = f" ({task.metric_unit})" if task.metric_unit else ""
+    chance = None if task.shows.chance is None else (task.shows.chance, "chance")
+    if task.shows.shows_centre and task.centre:
         centre = rows.filter(pl.col("experiment") == task.centre)["value"].to_list()
         chance = (centre[0], "guessing the centre") if centre else None
     words = "; ".join(f"{line[0]} {number(line[2], metric.digits)}" for line in lines)
@@ -236,7 +230,7 @@ def _differences(results: Results, task: Task, scores: pl.DataFrame) -> list[Blo
             adjusted = row["p_adjusted"] if row["p_adjusted"] is not None else row["p_value"]
             cells += [told.cell(row, sign=True), p_value(adjusted)]
         rows.append(Row(tuple(cells), kind=note.model_kind or "model"))
-    unit = f" in {task.unit}" if task.is_number and task.unit else ""
+    unit = f" in {task.metric_unit}" if task.metric_unit else ""
     direction = "below zero: the model errs less" if metric.better == "lower" else "above zero: the model is better"
     blocks: list[Block] = [
         Table(
@@ -300,7 +294,7 @@ def _patients(results: Results, task: Task) -> list[Block]:
         return []
     rows = results.by_patient(task).filter((pl.col("baseline") == "") & (pl.col("class") == ""))
     rows = at_main_point(rows)
-    names = [name for name in METRICS[task.kind][:4] if name in set(rows["metric"])]
+    names = [name for name in task.shows.compared[:4] if name in set(rows["metric"])]
     lines, told = [], Cautions()
     for note in results.members(task):
         own = rows.filter(pl.col("experiment") == note.experiment)

@@ -19,12 +19,12 @@ _SEXES = {"F": ("women", "vermilion", "-"), "M": ("men", "blue", "-")}
 
 def applies(results: Results) -> bool:
     """Where age is predicted."""
-    return any(task.is_age for task in results.tasks_of("number"))
+    return any(task.is_age for task in results.tasks_in("error-by-age"))
 
 
 def build(results: Results) -> Section:
     """Error and bias of several models, then of the best one by sex."""
-    tasks = [task for task in results.tasks_of("number") if task.is_age]
+    tasks = [task for task in results.tasks_in("error-by-age") if task.is_age]
     return Section(
         "error-by-age",
         "Error by age",

@@ -43,15 +43,8 @@ def build(results: Results) -> Section:
                 f"{task.words}: a network was stopped at the epoch that was best on validation patients, who then had "
                 "a say in which model is called best: the choice leans to networks, the test figures do not."
             )
-        if task.is_number:
-            points.append(
-                f"{task.words}: figures are for the range and mix of this cohort; MAE, R² and correlation of a cohort "
-                f"with another range are not comparable, rMAE is less sensitive to it."
-            )
-        if task.kind in ("binary", "group"):
-            points.append(
-                f"{task.words}: predictive values and calibration hold for the share of positives in this cohort only."
-            )
+        if task.shows.limits:
+            points.append(f"{task.words}: {task.shows.limits}")
         if task.oracle:
             points.append(
                 f"{task.words}: the population is a phantom whose anatomy was made by a formula; how well a model "

@@ -21,7 +21,7 @@ METRICS = (
 
 def applies(results: Results) -> bool:
     """Where a group is predicted."""
-    return bool(results.tasks_of("binary", "group"))
+    return bool(results.tasks_in("operating-points"))
 
 
 def build(results: Results) -> Section:
@@ -30,7 +30,7 @@ def build(results: Results) -> Section:
         "operating-points",
         "Operating points",
         "Thresholds were set on validation patients and then left alone; here is what they do to test patients.",
-        by_task(results, results.tasks_of("binary", "group"), lambda task: _task(results, task)),
+        by_task(results, results.tasks_in("operating-points"), lambda task: _task(results, task)),
     )
 
 

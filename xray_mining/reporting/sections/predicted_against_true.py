@@ -13,7 +13,7 @@ ORDER = 40
 
 def applies(results: Results) -> bool:
     """Where a number is predicted."""
-    return bool(results.tasks_of("number", "ordinal"))
+    return bool(results.tasks_in("predicted-against-true"))
 
 
 def build(results: Results) -> Section:
@@ -23,7 +23,7 @@ def build(results: Results) -> Section:
         "Predicted against true",
         "Every point is a test image; where points would hide each other, darker cells hold more of them. "
         "On the thin line a prediction is right. A flatter thick line means that extremes are pulled to the middle.",
-        by_task(results, results.tasks_of("number", "ordinal"), lambda task: _task(results, task)),
+        by_task(results, results.tasks_in("predicted-against-true"), lambda task: _task(results, task)),
     )
 
 

@@ -13,7 +13,7 @@ ORDER = 45
 
 def applies(results: Results) -> bool:
     """Where a group is predicted."""
-    return bool(results.tasks_of("binary", "group"))
+    return bool(results.tasks_in("roc"))
 
 
 def build(results: Results) -> Section:
@@ -23,7 +23,7 @@ def build(results: Results) -> Section:
         "ROC curves",
         "How many positives are found (up) at the price of how many false alarms (right). Bands are pointwise "
         "intervals.",
-        by_task(results, results.tasks_of("binary", "group"), lambda task: _task(results, task)),
+        by_task(results, results.tasks_in("roc"), lambda task: _task(results, task)),
     )
 
 

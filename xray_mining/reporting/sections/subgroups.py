@@ -13,12 +13,6 @@ from xray_mining.reporting.section import Block, Cell, Column, Figures, Row, Sec
 from xray_mining.reporting.sections.table_one import variable_words
 
 ORDER = 70
-_METRICS = {
-    "number": ("mae", "bias"),
-    "ordinal": ("mae", "bias"),
-    "binary": ("auc", "sensitivity", "specificity"),
-    "group": ("auc_macro", "auc", "accuracy"),
-}
 _SEX = {"F": "women", "M": "men", "O": "other"}
 
 
@@ -67,7 +61,7 @@ def _task(results: Results, task: Task) -> tuple[list[Block], str]:
         (pl.col("experiment") == task.best) & (pl.col("baseline") == "") & (pl.col("class") == "")
     )
     rows = rows.filter(pl.col("operating_point").fill_null("").is_in(["", "youden", "largest"]))
-    names = [name for name in _METRICS[task.kind] if name in set(rows["metric"])]
+    names = [name for name in task.shows.by_subgroup if name in set(rows["metric"])]
     if not names:
         return [], "No subgroup holds enough test patients to be looked at."
     groups = rows["subgroup"].unique(maintain_order=True).to_list()
@@ -99,7 +93,7 @@ def _task(results: Results, task: Task) -> tuple[list[Block], str]:
         (pl.col("experiment") == task.best) & (pl.col("metric") == main) & (pl.col("baseline") == "")
     )
     reference = whole["value"].to_list()[0] if whole.height else None
-    unit = f" ({task.unit})" if task.is_number and task.unit else ""
+    unit = f" ({task.metric_unit})" if task.metric_unit else ""
     single = lines[:40]
     undrawn = f" Not drawn: {without} without an interval (see the table)." if without else ""
     figure = forest(

@@ -5,6 +5,7 @@ from typing import Any
 import polars as pl
 
 from xray_mining.records.images import YEARS_ARE_SHIFTED
+from xray_mining.records.words import column_words
 from xray_mining.reporting.metrics import number
 from xray_mining.reporting.results import Results, slug
 from xray_mining.reporting.section import HIDDEN, Block, Cell, Column, Part, Row, Section, Table, hidden_note
@@ -13,22 +14,10 @@ ORDER = 20
 FIRST_ROWS = 8
 """Age, sex and the first bands: what every reader looks for."""
 
-_VARIABLES = {
-    "age_years": "Age",
-    "patient_sex": "Sex",
-    "view_position": "View",
-    "manufacturer": "Maker",
-    "manufacturer_model_name": "Model",
-    "institution": "Site",
-    "institution_key": "Site",
-    "archive": "Archive",
-    "study_year": "Year of study",
-}
-
 
 def variable_words(name: str) -> str:
     """A variable as people call it."""
-    return _VARIABLES.get(name, name.replace("_", " ").capitalize())
+    return column_words(name).capitalize()
 
 
 def applies(results: Results) -> bool:

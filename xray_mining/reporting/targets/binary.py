@@ -1,0 +1,12 @@
+"""Two classes: one ROC curve a model, calibration, and calls at thresholds."""
+
+from xray_mining.reporting.targets import TargetKind
+from xray_mining.reporting.targets._sections import OF_CLASSES, PREVALENCE
+
+KIND = TargetKind(
+    compared=("auc", "sensitivity", "specificity", "balanced_accuracy", "average_precision", "brier"),
+    by_subgroup=("auc", "sensitivity", "specificity"),
+    sections=OF_CLASSES,
+    chance=0.5,
+    limits=PREVALENCE,
+)

@@ -1,0 +1,13 @@
+"""Levels in order: errors in levels, and how often each level is called each other."""
+
+from xray_mining.reporting.targets import TargetKind
+from xray_mining.reporting.targets._sections import OF_NUMBERS, RANGE
+
+KIND = TargetKind(
+    compared=("mae", "rmae", "kappa_quadratic", "spearman", "rmse", "r2", "bias", "ccc"),
+    by_subgroup=("mae", "bias"),
+    sections=OF_NUMBERS,
+    has_unit=True,
+    shows_centre=True,
+    limits=RANGE,
+)
