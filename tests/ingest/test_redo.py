@@ -23,7 +23,8 @@ from xray_mining.archive import dicom_elements
 from xray_mining.archive.listing import Reader
 from xray_mining.archive.radiograph import ListedFile, Unusable
 from xray_mining.catalog.connection import connect
-from xray_mining.catalog.merge import merge, part_paths
+from xray_mining.catalog.merge import merge
+from xray_mining.catalog.part_files import part_paths
 from xray_mining.catalog.query import select
 from xray_mining.cli import ingest as _commands  # noqa: F401  registers them
 from xray_mining.cli.app import app

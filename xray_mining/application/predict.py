@@ -14,6 +14,7 @@ from xray_mining.models.applying.kinds import Applied, Array, Experiment, Means,
 from xray_mining.models.calibration import CalibrationMap
 from xray_mining.models.freshness import read_notes
 from xray_mining.progress import progress
+from xray_mining.study.current import refuse_stale_model, weights_files
 from xray_mining.workspace import Workspace
 
 NOTE = "For research on populations; not for diagnosis."
@@ -104,6 +105,24 @@ class _Chosen:
         """Calibrated values, and the fit's own spread."""
         values, spread = self.applied.of(pictures)
         return (values if self.calibration is None else self.calibration.of(values)), spread
+
+
+def predict(
+    workspace: Workspace,
+    model: str,
+    images: Sequence[Path],
+    weights: Sequence[Path] = (),
+    jobs: int | None = None,
+) -> PredictSummary:
+    """`predict_files` for a model of a workspace: CheckFailed where it is not what its study file asks for today.
+
+    Weights of frozen networks that the study file names need not be given.
+    """
+    study, _, experiment = model.rpartition("/")
+    if not Path(model).exists():
+        refuse_stale_model(study, experiment, workspace)
+    known = [*weights, *weights_files(model, workspace)]
+    return predict_files(workspace.root, model, images, weights=known, jobs=jobs)
 
 
 def predict_files(

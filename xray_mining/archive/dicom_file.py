@@ -5,6 +5,7 @@ import warnings
 import zlib
 from collections.abc import Callable, Container, Iterator
 from dataclasses import dataclass, replace
+from functools import partial
 from io import BytesIO
 from typing import Any
 
@@ -46,9 +47,10 @@ from xray_mining.archive.radiograph import (
     Window,
     only,
 )
+from xray_mining.process_settings import Shared, attribute, warning_filters
 
-# Odd values are met by our own rules; pydicom's remarks on them would flood the log and cost time.
-config.settings.reading_validation_mode = config.IGNORE
+# Our own rules handle invalid values; pydicom's remarks on them would flood the log and cost time.
+_LENIENT = Shared(lambda: attribute(config.settings, "reading_validation_mode", config.IGNORE))
 
 # What pydicom raises where an element's bytes are not what its VR promises.
 BAD_VALUE = (
@@ -104,19 +106,20 @@ _SPACINGS = {
 def read_dicom(data: bytes, with_pixels: bool = True) -> Iterator[Radiograph]:
     """The frames of one DICOM file. Raises Unusable (stages open, header and decode)."""
     data = unpacked(data)
-    quick = quick_header(data, with_pixels)
-    if quick is not None and not (with_pixels and quick.element("PhotometricInterpretation") == _PALETTE):
-        yield from _quick_frames(data, quick, with_pixels)
-        return
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        yield from _frames(data, with_pixels)
+    with _LENIENT:
+        quick = quick_header(data, with_pixels)
+        if quick is not None and not (with_pixels and quick.element("PhotometricInterpretation") == _PALETTE):
+            yield from _quick_frames(data, quick, with_pixels)
+            return
+        with warning_filters(partial(warnings.simplefilter, "ignore")):
+            yield from _frames(data, with_pixels)
 
 
 def header_at_head(head: bytes) -> Radiograph | None:
     """The header from a file's first bytes; None where they do not hold all of it, or it is odd: read it whole."""
-    quick = quick_header(head, with_pixels=False)
-    return None if quick is None else Radiograph(header_of(quick.element))
+    with _LENIENT:
+        quick = quick_header(head, with_pixels=False)
+        return None if quick is None else Radiograph(header_of(quick.element))
 
 
 def unpacked(data: bytes) -> bytes:

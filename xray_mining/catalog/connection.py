@@ -2,6 +2,7 @@
 
 import difflib
 import re
+import shutil
 import tempfile
 import threading
 from collections.abc import Collection, Generator, Mapping
@@ -32,37 +33,110 @@ REPEAT_SECONDS = 0.05
 """How often a query that takes too long is interrupted: an interrupt before it has begun is lost."""
 
 
-@contextmanager
-def connect(workspace: Workspace, refresh: bool = True, results: bool = True) -> Generator[duckdb.DuckDBPyConnection]:
-    """A connection that sees the tables of both files, read-only, and the views of sql/schema.
+class OpenCatalog:
+    """One DuckDB instance over both files, read-only, with the views of sql/schema; each query takes its own cursor.
 
-    `refresh` merges new parts first, those of results only where what is asked reads them (`results`): after a cohort
-    of a million members that takes seconds. What is open stays readable while a merge renames a new file over the old.
+    The files may be replaced while it is open: it goes on reading those that it attached.
     """
-    from xray_mining.catalog.merge import merge
 
-    usable = _is_of_today(workspace.results)
-    if refresh or not (workspace.catalog.is_file() and usable):
-        merge(workspace, results=results or not usable)
-    with tempfile.TemporaryDirectory(prefix="xray-mining-", ignore_cleanup_errors=True) as spill:
-        con = duckdb.connect(
+    def __init__(self, workspace: Workspace, guarded: bool = False) -> None:
+        # Its own folder, removed by `close`: a finalizer of tempfile would warn where a thread outlives the catalog.
+        self._spill = tempfile.mkdtemp(prefix="xray-mining-")
+        self._con = duckdb.connect(
             ":memory:",
             config={
                 "memory_limit": MEMORY_LIMIT,
-                "temp_directory": spill,
+                "temp_directory": self._spill,
                 "max_temp_directory_size": SPILL_LIMIT,
                 "autoinstall_known_extensions": False,
             },
         )
         try:
             for name, path in (("catalog_file", workspace.catalog), ("results_file", workspace.results)):
-                _attach(con, path, name)
-            con.execute("set enable_progress_bar = false")
-            con.execute(FOLD_OF)
-            _create_views(con)
+                _attach(self._con, path, name)
+            self._con.execute(FOLD_OF)
+            _create_views(self._con)
+            if guarded:
+                self._con.execute("set enable_external_access = false")
+                self._con.execute("set python_enable_replacements = false")
+            # Settings of one cursor hold for all, so none is changed later.
+            self._con.execute("set enable_progress_bar = false")
+            if guarded:
+                self._con.execute("set lock_configuration = true")
+        except BaseException:
+            self.close()
+            raise
+
+    @contextmanager
+    def cursor(self) -> Generator[duckdb.DuckDBPyConnection]:
+        """A connection of its own to the same tables: temporary tables and registered frames are its own too."""
+        with self._con.cursor() as con:
             yield con
+
+    def close(self) -> None:
+        """Close the instance and remove what it spilled."""
+        self._con.close()
+        shutil.rmtree(self._spill, ignore_errors=True)
+
+    def __del__(self) -> None:
+        # A catalog that was replaced is closed when the last query on it has ended.
+        if hasattr(self, "_con"):
+            self.close()
+
+
+@contextmanager
+def connect(
+    workspace: Workspace, refresh: bool = True, results: bool = True, *, guarded: bool = False
+) -> Generator[duckdb.DuckDBPyConnection]:
+    """A connection that sees the tables of both files, read-only, and the views of sql/schema.
+
+    Args:
+        workspace: The workspace; where it is kept open, so is the DuckDB instance.
+        refresh: Whether to merge new parts first.
+        results: Whether the results are merged too: after a cohort of a million members that takes seconds.
+        guarded: Whether files, network and settings are out of reach.
+    """
+    usable = _usable(workspace)
+    if refresh or not (workspace.catalog.is_file() and usable):
+        _refresh(workspace, results or not usable)
+    if workspace.opened is None:
+        catalog = OpenCatalog(workspace, guarded)
+        try:
+            with catalog.cursor() as con:
+                yield con
         finally:
-            con.close()
+            catalog.close()
+    else:
+        files = tuple(_state_of(path) for path in (workspace.catalog, workspace.results))
+        catalog = workspace.opened.get(("catalog", guarded), lambda: OpenCatalog(workspace, guarded), files)
+        with catalog.cursor() as con:
+            yield con
+
+
+def _refresh(workspace: Workspace, results: bool) -> None:
+    """Merge new parts; a workspace that is kept open asks whether there are any by the times of its folders alone."""
+    from xray_mining.catalog.merge import merge
+    from xray_mining.catalog.part_files import state_of_folders
+
+    if workspace.opened is None:
+        merge(workspace, results=results)
+        return
+    for home in ("catalog", "results") if results else ("catalog",):
+        state = state_of_folders(workspace, home)
+        workspace.opened.get(("merged", home), lambda home=home: merge(workspace, results=home == "results"), state)
+
+
+def _state_of(path: Path) -> tuple[int, int]:
+    about = path.stat()
+    return about.st_ino, about.st_mtime_ns
+
+
+def _usable(workspace: Workspace) -> bool:
+    """Whether the file of results can be attached; asked once for each file where the workspace is kept open."""
+    path = workspace.results
+    if workspace.opened is None or not path.is_file():
+        return _is_of_today(path)
+    return workspace.opened.get("results are usable", lambda: _is_of_today(path), _state_of(path))
 
 
 def _is_of_today(path: Path) -> bool:
@@ -93,14 +167,11 @@ def reads_results(text: str) -> bool:
 def guarded(
     workspace: Workspace, seconds: float | None = 300.0, refresh: bool = True, results: bool = True
 ) -> Generator[duckdb.DuckDBPyConnection]:
-    """The same for users' SQL: no file, no network, no setting can be reached, and a timer ends what takes too long.
+    """A connection for users' SQL: no file, no network, no setting can be reached; a timer ends what takes too long.
 
-    What may be run on it is decided before, by `guard.one_select`; this is the wall behind that door.
+    `guard.one_select` decides first what may run on it; this is the second wall.
     """
-    with connect(workspace, refresh, results) as con:
-        con.execute("set enable_external_access = false")
-        con.execute("set python_enable_replacements = false")
-        con.execute("set lock_configuration = true")
+    with connect(workspace, refresh, results, guarded=True) as con:
         done = threading.Event()
         timer = threading.Thread(target=_interrupt_after, args=(con, seconds, done), daemon=True) if seconds else None
         if timer:

@@ -16,6 +16,7 @@ import duckdb
 import polars as pl
 
 from xray_mining.catalog.connection import MEMORY_LIMIT, first_line
+from xray_mining.catalog.part_files import part_paths, state_of_parts
 from xray_mining.errors import CannotFinish, UserError
 from xray_mining.ingest.parts import counts_by_shard
 from xray_mining.records.record import Record
@@ -23,8 +24,6 @@ from xray_mining.records.tables import ALL
 from xray_mining.records.vectors import FeatureSets
 from xray_mining.workspace import Workspace, asset, digest_of, lock, write_atomically
 
-VERSION = 5
-"""Raised whenever merge would make other tables from the same parts."""
 UID_REUSED_BITS = 12
 """Perceptual hashes of 64 bits that differ in more are clearly of different pictures: copies of one exposure in other
 encodings differ in a few bits, unrelated chests in about 20 to 32."""
@@ -113,59 +112,17 @@ def read_about(path: Path) -> dict[str, str]:
         return dict(con.execute("select name, value from about_merge").fetchall())
 
 
-def part_paths(workspace: Workspace, record: type[Record]) -> list[Path]:
-    """All parts of one record in the workspace, in a fixed order."""
-    root, table = workspace.root, record.table
-    places = {
-        "cohort_members": "cohorts/*/*/cohort_members.parquet",
-        "cohort_targets": "cohorts/*/*/cohort_targets.parquet",
-        "all_predictions": "experiments/*/*/predictions/*.parquet",
-        "estimates": "evaluations/*/estimates.parquet",
-        "ledger": "ledger/*.parquet",
-    }
-    if record is FeatureSets:
-        return sorted([*root.glob("features/*/set.json"), *root.glob("embeddings/*/set.json")])
-    if table == "check_results":
-        return sorted([*root.glob("evaluations/*/check_results.parquet"), *root.glob("checks/*.parquet")])
-    return sorted(root.glob(places.get(table, f"parts/*/{table}/*.parquet")))
-
-
 def up_to_date(workspace: Workspace, home: str = "catalog") -> bool:
     """A merged file, catalog or results, holds what the parts of the workspace say now."""
     target = workspace.catalog if home == "catalog" else workspace.results
-    return target.is_file() and _state(target) == _state_of_parts(workspace, home)
-
-
-def _state_of_parts(workspace: Workspace, home: str) -> str:
-    """Digest of which parts of which records go into a merged file, by their names, sizes and times of change."""
-    records = [record for record in ALL if record.home == home]
-    orders = {name: archive.order for name, archive in workspace.settings.archives.items()}
-    return digest_of(
-        [
-            VERSION,
-            duckdb.__version__,
-            [(record.table, record.version, list(record.columns())) for record in records],
-            orders,
-            # Counts of shards say which kind of digests their rows have; a folder's time is that of its last new file.
-            [
-                (str(path.relative_to(workspace.root)), path.stat().st_mtime_ns)
-                for path in sorted(workspace.root.glob("parts/*/shards"))
-                if home == "catalog"
-            ],
-            [
-                (str(path.relative_to(workspace.root)), (about := path.stat()).st_size, about.st_mtime_ns)
-                for record in records
-                for path in part_paths(workspace, record)
-            ],
-        ]
-    )
+    return target.is_file() and _state(target) == state_of_parts(workspace, home)
 
 
 def _refresh(workspace: Workspace, home: str, force: bool) -> bool:
     if not force and up_to_date(workspace, home):
         return False
     # Taken before the parts are read: what comes in between is then not taken for merged.
-    state = _state_of_parts(workspace, home)
+    state = state_of_parts(workspace, home)
     records = [record for record in ALL if record.home == home]
     parts = {record.table: part_paths(workspace, record) for record in records}
     target = workspace.catalog if home == "catalog" else workspace.results

@@ -65,17 +65,15 @@ def sql(
 
     Example: xray-mining sql "select patient_sex, count(*) from images group by all"
     """
-    from xray_mining.catalog.query import sql as run_query
-    from xray_mining.catalog.query import tables as list_tables
+    import xray_mining
     from xray_mining.catalog.tables import format_of, write_rows
     from xray_mining.errors import UserError
-    from xray_mining.workspace import Workspace
 
     if not query and not tables:
         raise UserError("sql: write one SELECT, or name an SQL file; `xray-mining sql --tables` lists what there is")
     form = format_of("json" if as_json else output, out)
-    opened = Workspace.open(workspace)
-    rows = list_tables(opened, query) if tables else run_query(opened, query, _parameters(param), seconds)
+    with xray_mining.open(workspace) as work:
+        rows = work.tables(query) if tables else work.sql(query, seconds, **_parameters(param))
     write_rows(rows, form, out)
     if out is not None:
         typer.echo(f"{out}: {rows.height:,} rows, {form}")
@@ -114,11 +112,11 @@ def cohort(
 
     Example: xray-mining cohort age_balanced --param per_cell=50 --as age50
     """
+    import xray_mining
     from xray_mining.catalog import cohort as cohorts
     from xray_mining.catalog import describe as words
     from xray_mining.errors import UserError
     from xray_mining.reporting.cohort_diagram import require_svg, write_diagram
-    from xray_mining.workspace import Workspace
 
     if listed:
         finish(words.cohort_list(), as_json)
@@ -130,11 +128,13 @@ def cohort(
         return
     if diagram:
         require_svg(diagram)
-    name, opened = alias or Path(query).stem, Workspace.open(workspace)
-    frozen = cohorts.freeze(opened, query, name, _parameters(param), folds, salt, require_pixels, seconds)
-    if diagram:
-        write_diagram(frozen, diagram)
-    finish(cohorts.summary_of(frozen, opened, diagram), as_json)
+    name = alias or Path(query).stem
+    with xray_mining.open(workspace) as work:
+        opened = work.workspace
+        frozen = cohorts.freeze(opened, query, name, _parameters(param), folds, salt, require_pixels, seconds)
+        if diagram:
+            write_diagram(frozen, diagram)
+        finish(cohorts.summary_of(frozen, opened, diagram), as_json)
 
 
 @app.command()
@@ -147,13 +147,11 @@ def check(
 
     Exit status 1 where a check of severity error fails.  Example: xray-mining check age_balanced
     """
-    from xray_mining.catalog.checks import check as run_checks
+    import xray_mining
     from xray_mining.catalog.checks import raise_for
-    from xray_mining.records.cohort import FrozenCohort
-    from xray_mining.workspace import Workspace
 
-    opened = Workspace.open(workspace)
-    summary = run_checks(opened, FrozenCohort.load(opened, cohort) if cohort else None)
+    with xray_mining.open(workspace) as work:
+        summary = work.check(cohort)
     finish(summary, as_json)
     raise_for(summary)
 

@@ -131,7 +131,7 @@ def locate(
 
     Example: xray-mining locate 0b0e4f0a-1c35-52f9-a7b4-9d1f5b8e2a77
     """
-    from xray_mining.ingest.summary import locate as place_of
-    from xray_mining.workspace import Workspace
+    import xray_mining
 
-    finish(place_of(Workspace.open(workspace), key), as_json)
+    with xray_mining.open(workspace) as work:
+        finish(work.locate(key), as_json)

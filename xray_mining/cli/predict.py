@@ -43,16 +43,15 @@ def predict(
     Example: xray-mining predict demo/age_network film.dcm other.png --format csv
     """
     from xray_mining.application.predict import predict_files
-    from xray_mining.study.current import refuse_stale_model, weights_files
-    from xray_mining.workspace import MARKER, Workspace
+    from xray_mining.workspace import MARKER
 
-    study, _, experiment = model.rpartition("/")
-    files = list(weights or [])
     if (workspace / MARKER).is_file():
-        if not Path(model).exists():
-            refuse_stale_model(study, experiment, Workspace.open(workspace))
-        files += weights_files(model, Workspace.open(workspace))
-    summary = predict_files(workspace, model, images, weights=files)
+        import xray_mining
+
+        with xray_mining.open(workspace) as work:
+            summary = work.predict(model, images, weights or ())
+    else:
+        summary = predict_files(workspace, model, images, weights=weights or ())
     if format is Format.csv and not json:
         typer.echo(summary.csv(), nl=False)
         typer.echo(summary.note, err=True)

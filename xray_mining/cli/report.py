@@ -34,10 +34,13 @@ def report(
     Example: xray-mining report demo
     """
     from xray_mining.reporting.command import report as lay_out
-    from xray_mining.study.current import refuse_old_evaluation
-    from xray_mining.workspace import MARKER, Workspace
+    from xray_mining.workspace import MARKER
 
     if (workspace / MARKER).is_file():
-        for study in studies:
-            refuse_old_evaluation(study, Workspace.open(workspace))
-    finish(lay_out(studies, output, workspace), as_json)
+        import xray_mining
+
+        with xray_mining.open(workspace) as work:
+            finish(work.report(*studies, output=output), as_json)
+    else:
+        # Copied evaluation folders need no workspace.
+        finish(lay_out(studies, output, workspace), as_json)

@@ -19,22 +19,14 @@ def train(
 
     Example: xray-mining train demo/age_ridge
     """
-    from xray_mining.catalog.merge import merge
-    from xray_mining.models.experiment import TrainSummaries, experiment_order, run
-    from xray_mining.study.current import find_study
-    from xray_mining.workspace import Workspace
+    import xray_mining
 
-    study, name = _parted(experiment)
-    place = Workspace.open(workspace)
-    read = find_study(study, place)
-    say_notes(read.notes)
-    names = [name] if name else experiment_order(read.experiments)
-    for each in names:
-        read.refuse_missing_of(each)
-    done = [run(place, read, each) for each in names]
-    # Other programs read the tables' file as it is.
-    merge(place)
-    finish(done[0] if name else TrainSummaries(tuple(done)), json)
+    with xray_mining.open(workspace) as work:
+        study, name = _parted(experiment)
+        read = work.study(study)
+        say_notes(read.notes)
+        done = work.train(read, name)
+        finish(done.experiments[0] if name else done, json)
 
 
 def _parted(text: str) -> tuple[str, str]:

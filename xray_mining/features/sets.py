@@ -154,7 +154,12 @@ def frame_of(workspace: Workspace, kind: str, name: str) -> pl.DataFrame:
     """
     home = workspace.root / kind
     known = sorted(path.parent.name for path in home.glob("*/set.json"))
-    chosen = [each for each in known if name in (each, each.rpartition("-")[0])]
+    # Sets of changed pictures have the name of the set that they are compared with; only NAME-DIGEST gives one of them.
+    chosen = [
+        each
+        for each in known
+        if each == name or (each.rpartition("-")[0] == name and not _variant(home / each / "set.json"))
+    ]
     if not chosen:
         raise unknown_name(kind, name, known)
     if len(chosen) > 1:
@@ -167,6 +172,12 @@ def frame_of(workspace: Workspace, kind: str, name: str) -> pl.DataFrame:
         raise UserError(f"{kind} {chosen[0]}: holds no radiograph yet; run the command that fills it again")
     held = pl.concat(parts).join(pixels, on=["image_key", "pixel_digest"], how="semi").drop("pixel_digest")
     return held.unique("image_key").sort("image_key")
+
+
+def _variant(described: Path) -> str:
+    """How the pictures of a set were changed before they were measured; empty where they were not."""
+    options = json.loads(described.read_text(encoding="utf-8")).get("options", "{}")
+    return str(json.loads(options).get("variant") or "")
 
 
 def _read(path: Path, columns: list[str]) -> pl.DataFrame:

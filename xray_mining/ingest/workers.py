@@ -13,14 +13,15 @@ import sys
 import time
 import traceback
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
 from typing import Any, Generic, Protocol, TypeVar
 
 from xray_mining.errors import CannotFinish
+from xray_mining.process_settings import Shared, environment
 
 # A worker is replaced after so many tasks: what decoders leak does not add up.
 _TASKS_A_WORKER = 50
@@ -142,7 +143,7 @@ def run_tasks(
     workers: list[_Worker] = []
     finished = [0, 0, 0, 0]
     try:
-        with _one_thread_each():
+        with _ONE_THREAD_EACH:
             while waiting or any(worker.task for worker in workers):
                 while waiting and len(workers) < jobs:
                     workers.append(_start(context, log, len(workers)))
@@ -164,20 +165,9 @@ def run_tasks(
             worker.pipe.close()
 
 
-@contextmanager
-def _one_thread_each() -> Generator[None]:
-    """Workers are the parallelism: the libraries within them take one thread each."""
-    names = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "POLARS_MAX_THREADS", "RAYON_NUM_THREADS")
-    before = {name: os.environ.get(name) for name in names}
-    os.environ.update(dict.fromkeys(names, "1"))
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            if value is None:
-                os.environ.pop(name, None)
-            else:
-                os.environ[name] = value
+_THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "POLARS_MAX_THREADS", "RAYON_NUM_THREADS")
+_ONE_THREAD_EACH = Shared(lambda: environment(dict.fromkeys(_THREADS, "1")))
+"""Held while workers start: they are the parallelism, so the libraries within them take one thread each."""
 
 
 def keep_memory() -> None:

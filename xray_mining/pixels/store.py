@@ -13,7 +13,7 @@ import polars as pl
 
 from xray_mining.errors import UserError, unknown_name
 from xray_mining.records.pixels import Pixels
-from xray_mining.workspace import Workspace, write_atomically
+from xray_mining.workspace import MARKER, Workspace, times_of, write_atomically
 
 # Open raw files a process holds at once; the oldest is closed first.
 _OPEN_FILES = 128
@@ -71,9 +71,24 @@ def rows_of(workspace: Workspace, store: str) -> pl.DataFrame:
     return frame.unique("image_key", keep="first", maintain_order=True)
 
 
+class _RawFile:
+    """One open raw file, closed with its last reference: a thread that reads it keeps it open."""
+
+    __slots__ = ("handle",)
+
+    def __init__(self, handle: int) -> None:
+        self.handle = handle
+
+    def __del__(self) -> None:
+        os.close(self.handle)
+
+
 @dataclass(slots=True)
 class PixelStore:
-    """Random access to the standardised pictures of a workspace; may be pickled, and opens files where it is used."""
+    """Random access to the standardised pictures of a workspace; may be pickled, and opens files where it is used.
+
+    Safe in threads: they share the open files.
+    """
 
     name: str
     folder: Path
@@ -84,7 +99,7 @@ class PixelStore:
     _file_numbers: np.ndarray = field(repr=False)
     _file_names: tuple[str, ...] = field(repr=False)
     _file_states: tuple[tuple[int, int] | None, ...] = field(repr=False)
-    _open: dict[int, int] = field(default_factory=dict, repr=False)
+    _open: dict[int, _RawFile] = field(default_factory=dict, repr=False)
 
     @classmethod
     def open(cls, workspace: Workspace, store: str | None = None) -> "PixelStore":
@@ -94,6 +109,14 @@ class PixelStore:
             raise UserError(
                 f"{workspace.root.name}: holds no pictures yet; `xray-mining ingest ARCHIVE` makes the pixel store"
             )
+        if workspace.opened is not None:
+            places = [workspace.root / MARKER, workspace.store(name)]
+            places += sorted(workspace.root.glob(f"parts/*/{Pixels.table}"))
+            return workspace.opened.get(("pixels", name), lambda: cls._load(workspace, name), times_of(places))
+        return cls._load(workspace, name)
+
+    @classmethod
+    def _load(cls, workspace: Workspace, name: str) -> "PixelStore":
         folder = workspace.store(name)
         if not folder.is_dir():
             home = workspace.root / "pixels"
@@ -169,9 +192,10 @@ class PixelStore:
 
     def _read_into(self, picture: np.ndarray, number: int, offset: int) -> None:
         view = picture.data.cast("B")
+        file = self._file(number)
         done = 0
         while done < len(view):
-            count = os.preadv(self._handle(number), [view[done:]], offset + done)
+            count = os.preadv(file.handle, [view[done:]], offset + done)
             if count == 0:
                 raise UserError(
                     f"pixel store {self.name}: {self._file_names[number]} is shorter than its parts say; repeat the "
@@ -179,26 +203,29 @@ class PixelStore:
                 )
             done += count
 
-    def _handle(self, number: int) -> int:
-        if number not in self._open:
-            if len(self._open) >= _OPEN_FILES:
-                os.close(self._open.pop(next(iter(self._open))))
-            path = self.folder / self._file_names[number]
-            try:
-                handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-            except OSError as error:
-                raise UserError(
-                    f"pixel store {self.name}: {path.name} cannot be opened ({error.strerror}); repeat the ingest of "
-                    f"its archive with --again"
-                ) from error
-            if _state_of(os.fstat(handle)) != self._file_states[number]:
-                os.close(handle)
-                raise StoreReplaced(
-                    f"pixel store {self.name}: {path.name} was replaced since it was opened, by an ingest of its "
-                    f"archive; repeat this command once that has ended"
-                )
-            self._open[number] = handle
-        return self._open[number]
+    def _file(self, number: int) -> _RawFile:
+        # Each step is one operation of the dict, so threads need no lock here: a lock that another thread holds would
+        # stay held in a process that is forked meanwhile, as the readers of training batches are.
+        file = self._open.get(number) or self._open.setdefault(number, self._opened(number))
+        for oldest in list(self._open)[:-_OPEN_FILES]:
+            self._open.pop(oldest, None)
+        return file
+
+    def _opened(self, number: int) -> _RawFile:
+        path = self.folder / self._file_names[number]
+        try:
+            file = _RawFile(os.open(path, os.O_RDONLY | os.O_CLOEXEC))
+        except OSError as error:
+            raise UserError(
+                f"pixel store {self.name}: {path.name} cannot be opened ({error.strerror}); repeat the ingest of "
+                f"its archive with --again"
+            ) from error
+        if _state_of(os.fstat(file.handle)) != self._file_states[number]:
+            raise StoreReplaced(
+                f"pixel store {self.name}: {path.name} was replaced since it was opened, by an ingest of its "
+                f"archive; repeat this command once that has ended"
+            )
+        return file
 
     def _places(self, image_keys: Sequence[str] | pl.Series) -> np.ndarray:
         wanted = _packed(
@@ -210,18 +237,12 @@ class PixelStore:
         return np.where(self._keys[found] == wanted, found, -1)
 
     def close(self) -> None:
-        """Close the files that this process holds open."""
-        while self._open:
-            os.close(self._open.popitem()[1])
-
-    def __del__(self) -> None:
-        self.close()
+        """Close the files that this process holds open, each once no thread reads it any more."""
+        self._open.clear()
 
     def __getstate__(self) -> dict[str, Any]:
         # Open files belong to the process that opened them.
-        state = {name: getattr(self, name) for name in self.__slots__}
-        state["_open"] = {}
-        return state
+        return {name: getattr(self, name) for name in self.__slots__} | {"_open": {}}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         for name, value in state.items():

@@ -212,19 +212,9 @@ def _train(study: Study, workspace: Workspace, keys: tuple[str, ...], job: Job) 
 
 
 def _evaluate(study: Study, workspace: Workspace, keys: tuple[str, ...], job: Job) -> Done:
-    from xray_mining.evaluation.evaluate import evaluate
-    from xray_mining.models.experiment import standings, with_nulls
+    from xray_mining.study.scored import evaluate_study
 
-    made = evaluate(
-        workspace,
-        study.study,
-        study.evaluation,
-        question=study.question,
-        statements=study.said(),
-        experiments=[*with_nulls(study.experiments), *study.absent],
-        study_file=study.model_dump(mode="json"),
-        standings=standings(workspace, study),
-    )
+    made = evaluate_study(workspace, study)
     # The page also prints what the study file says, which no estimate tells.
     told = digest_of([made.digest, study.digest])
     return Done(told, (f"evaluations/{study.study}/study.json",), made.counts)

@@ -8,6 +8,7 @@ from collections.abc import Generator
 from contextlib import contextmanager
 from io import BytesIO
 from pathlib import Path
+from threading import get_native_id
 from typing import TYPE_CHECKING
 
 from xray_mining.errors import disk_error
@@ -71,8 +72,8 @@ def write_json(value: object, target: Path) -> None:
 
 
 def scratch_of(target: Path) -> Path:
-    """Where this process writes before it renames over `target`: named by a digest of its machine and its number."""
-    return target.with_name(f".{target.name}.{_machine()}.{os.getpid()}.partial")
+    """Where this thread writes before it renames over `target`: by thread, machine and process."""
+    return target.with_name(f".{target.name}.{get_native_id()}.{_machine()}.{os.getpid()}.partial")
 
 
 def _machine() -> str:

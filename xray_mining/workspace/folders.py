@@ -7,6 +7,7 @@ from pydantic import BaseModel, Field
 
 from xray_mining.errors import CannotFinish, UserError, disk_error
 from xray_mining.workspace.files import write_atomically
+from xray_mining.workspace.opened import Opened
 from xray_mining.workspace.yaml_files import checked, load_yaml
 
 FORMAT_VERSION = 1
@@ -33,8 +34,25 @@ class WorkspaceSettings(BaseModel, extra="forbid", frozen=True):
 class Workspace:
     """One folder that holds everything made from one or several archives, and a private folder beside it."""
 
+    opened: Opened | None = None
+    """What stays open between calls, where `keep_open` asked for it; else each call opens and closes its own."""
+
     def __init__(self, root: Path) -> None:
         self.root = root.resolve()
+
+    def keep_open(self) -> "Workspace":
+        """The same workspace; from now on connections, stores and sets stay open until `close`."""
+        self.opened = self.opened or Opened()
+        return self
+
+    def close(self) -> None:
+        """Close what `keep_open` kept open; without it nothing is open."""
+        if self.opened is not None:
+            self.opened.close()
+
+    def __getstate__(self) -> dict[str, object]:
+        # Open things belong to the process that opened them.
+        return {"root": self.root}
 
     @classmethod
     def open(cls, root: Path) -> "Workspace":

@@ -19,6 +19,7 @@ from xray_mining.ingest.options import GreyOptions
 from xray_mining.models.applying.kinds import Applied, Array, Experiment, Means, Pictures, applies, kept_file, reads
 from xray_mining.models.options import EmbeddingOptions
 from xray_mining.pixels.store import store_options
+from xray_mining.process_settings import warning_filters
 from xray_mining.records.cohort import Target
 from xray_mining.workspace import Workspace, digest_of
 
@@ -97,9 +98,8 @@ def _content(path: Path) -> Mapping[str, Any]:
     from sklearn.exceptions import InconsistentVersionWarning
 
     try:
-        with warnings.catch_warnings():
-            # Another version's estimators may load and give other numbers without a word.
-            warnings.simplefilter("error", InconsistentVersionWarning)
+        # Another version's estimators may load and give other numbers without a warning that stops.
+        with warning_filters(partial(warnings.simplefilter, "error", InconsistentVersionWarning)):
             content = joblib.load(path)
         version = content["format"]
         if not content.keys() >= {"predictor", "target", "store"}:

@@ -1,0 +1,228 @@
+"""An open workspace: its examples, threads, what it keeps open, and that it leaves the process as it was."""
+
+import doctest
+import logging
+import os
+import pickle
+import signal
+import subprocess
+import sys
+import time
+import warnings
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+
+import xray_mining
+from xray_mining import process_settings
+from xray_mining.application import session
+from xray_mining.errors import UserError
+from xray_mining.process_settings import Shared, environment, warning_filters
+from xray_mining.workspace import Workspace
+
+THREADS = 8
+QUERY = "select patient_sex, count(*) as n, avg(age_years) as age from images group by all order by all"
+
+
+@pytest.fixture
+def work(place):
+    with xray_mining.open(place.root) as opened:
+        yield opened
+
+
+def _examples():
+    found = {}
+    for module in (session, xray_mining, process_settings):
+        for each in doctest.DocTestFinder(exclude_empty=True).find(module):
+            if each.examples:
+                found[each.name] = each
+    return found
+
+
+@pytest.mark.parametrize("name", _examples())
+def test_the_examples_of_the_doors_hold(name, place, work):
+    example = _examples()[name]
+    example.globs |= {
+        "xray_mining": xray_mining,
+        "Path": Path,
+        "root": place.root,
+        "work": work,
+        "study_file": str(place.study_file),
+        "picture": place.pictures / "000.png",
+    }
+    said = []
+    doctest.DocTestRunner(optionflags=doctest.IGNORE_EXCEPTION_DETAIL).run(example, out=said.append)
+    assert not said, "".join(said)
+
+
+def test_every_door_has_a_docstring_with_an_example():
+    doors = [name for name in vars(session.Session) if not name.startswith("_")]
+    assert len(doors) > 15
+    for name in doors:
+        text = vars(session.Session)[name].__doc__
+        assert "Example:\n" in text, name
+        assert name == "close" or ("Returns:\n" in text and "Raises:\n" in text), name
+
+
+def _asked(work: session.Session, number: int) -> list[object]:
+    """What a thread asks, as answers that can be compared: queries, pictures, cohorts that others freeze too."""
+    keys = work.sql("select image_key from images order by image_key")["image_key"]
+    cohort = work.freeze("frontal_adults", f"adults{number % 2}", youngest=20 + number % 2)
+    members = "select count(*) as n from cohort_members where cohort = $name"
+    return [
+        work.sql(QUERY).rows(),
+        work.pixels(keys.sample(20, seed=number, shuffle=True)).tobytes(),
+        cohort.digest,
+        work.sql(members, name=cohort.name).rows(),
+        work.cohort("s-c").digest,
+    ]
+
+
+def _predicted(work: session.Session, pictures: list[Path]) -> list[tuple[str, float | None, str]]:
+    return [(each.file, each.value, each.trouble) for each in work.predict("s/ridge", pictures, jobs=1).predictions]
+
+
+def test_eight_threads_get_what_one_gets(place, work):
+    pictures = [place.pictures / f"{number:03d}.png" for number in range(THREADS)]
+    serial = [_asked(work, number) for number in range(THREADS)]
+    said = _predicted(work, pictures)
+    with xray_mining.open(place.root) as other, ThreadPoolExecutor(THREADS) as pool:
+        asked = [pool.submit(_asked, other, number) for number in range(THREADS)]
+        predicted = [pool.submit(_predicted, other, [each]) for each in pictures]
+        assert [each.result() for each in asked] == serial
+        assert [each.result() for each in predicted] == [[each] for each in said]
+
+
+def _process_state() -> dict[str, object]:
+    """Everything of the process that a call could leave changed."""
+    import cv2
+    import matplotlib as mpl
+    import torch
+    from pydicom import config
+
+    loggers = {name: logging.getLogger(name) for name in [*logging.root.manager.loggerDict, "root"]}
+    return {
+        "environment": dict(os.environ),
+        "levels": {name: each.level for name, each in loggers.items() if each.level},
+        "filters": list(warnings.filters),
+        "cv2": cv2.getNumThreads(),
+        "torch": (torch.get_num_threads(), torch.get_default_dtype(), torch.backends.cudnn.allow_tf32),
+        "torch chance": torch.random.get_rng_state().numpy().tobytes(),
+        "numpy chance": pickle.dumps(np.random.get_state()),  # noqa: NPY002
+        "numpy errors": np.geterr(),
+        "pydicom": (config.settings.reading_validation_mode, config.settings.writing_validation_mode),
+        "matplotlib": dict(mpl.rcParams),
+        "polars": pl.Config.state(if_set=True),
+        "folder": Path.cwd(),
+        "signals": [signal.getsignal(each) for each in (signal.SIGINT, signal.SIGTERM)],
+        "recursion": sys.getrecursionlimit(),
+    }
+
+
+def test_no_call_leaves_the_process_changed(place, tmp_path, monkeypatch):
+    # Not what a fresh process has is told apart from what a call sets.
+    from pydicom import config
+
+    monkeypatch.setattr(config.settings, "reading_validation_mode", config.WARN)
+    monkeypatch.delenv("NO_ALBUMENTATIONS_UPDATE", raising=False)
+    # Imports by themselves: what a library sets when it is loaded is not of a call.
+    import sklearn.linear_model  # noqa: F401
+
+    from xray_mining.networks import training  # noqa: F401
+    from xray_mining.reporting import figures  # noqa: F401
+
+    before = _process_state()
+    with xray_mining.open(place.root) as work:
+        with pytest.raises(UserError):
+            work.sql("vacuum analyze images")
+        work.tables()
+        work.check()
+        with ThreadPoolExecutor(THREADS) as pool:
+            asked = [pool.submit(_asked, work, number) for number in range(THREADS)]
+            predicted = [pool.submit(_predicted, work, [place.pictures / f"{number:03d}.png"]) for number in range(2)]
+            assert all(each.result() for each in [*asked, *predicted])
+        study = work.study(str(place.study_file))
+        work.train(study)
+        work.evaluate(study)
+        work.report("s", output=tmp_path / "page.html")
+    after = _process_state()
+    assert {name: after[name] for name in before if after[name] != before[name]} == {}
+
+
+def test_a_shared_change_is_undone_after_the_last_block_in_whatever_order_they_end():
+    change = Shared(lambda: environment({"XRAY_MINING_TEST": "1"}))
+    first, second = change, change
+    first.__enter__()
+    second.__enter__()
+    first.__exit__()
+    assert os.environ["XRAY_MINING_TEST"] == "1"
+    second.__exit__()
+    assert "XRAY_MINING_TEST" not in os.environ
+
+
+def test_filters_of_two_threads_that_end_in_the_wrong_order_leave_none():
+    before = list(warnings.filters)
+    first = warning_filters(lambda: warnings.simplefilter("ignore", UserWarning))
+    second = warning_filters(lambda: warnings.simplefilter("ignore", FutureWarning))
+    first.__enter__()
+    second.__enter__()
+    first.__exit__(None, None, None)
+    warnings.warn("not seen", FutureWarning, stacklevel=1)
+    second.__exit__(None, None, None)
+    assert warnings.filters == before
+
+
+def test_what_others_add_is_seen_and_what_was_open_is_kept(place, work):
+    work.sql(QUERY)
+    opened = work.workspace.opened
+    catalog = opened.get(("catalog", True), lambda: pytest.fail("was not kept"), _files(work))
+    work.sql(QUERY)
+    assert opened.get(("catalog", True), lambda: pytest.fail("was not kept"), _files(work)) is catalog
+    count = "select count(distinct cohort) as n from cohort_members"
+    before = work.sql(count)["n"][0]
+    name = f"later{time.time_ns()}"
+    asked = f"import xray_mining; xray_mining.open({str(place.root)!r}).freeze('frontal_adults', {name!r}, youngest=47)"
+    subprocess.run([sys.executable, "-c", asked], check=True)
+    assert work.sql(count)["n"][0] == before + 1
+    assert work.cohort(name).members().height == 33
+
+
+def _files(work: session.Session) -> object:
+    return tuple(
+        (path.stat().st_ino, path.stat().st_mtime_ns) for path in (work.workspace.catalog, work.workspace.results)
+    )
+
+
+def test_a_second_change_in_the_same_tick_is_not_missed(work):
+    for number in range(3):
+        cohort = work.freeze("frontal_adults", f"tick{time.time_ns()}", youngest=30 + number)
+        there = work.sql("select count(*) as n from cohort_members where cohort = $name", name=cohort.name)
+        assert there["n"][0] == cohort.members().height > 0
+
+
+def test_a_closed_workspace_refuses_and_may_be_closed_again(place):
+    work = xray_mining.open(place.root)
+    work.sql(QUERY)
+    work.close()
+    work.close()
+    with pytest.raises(UserError, match="was closed; open it again"):
+        work.sql(QUERY)
+
+
+def test_a_workspace_goes_to_another_process_without_what_is_open(work):
+    work.sql(QUERY)
+    copied = pickle.loads(pickle.dumps(work.workspace))
+    assert copied.root == work.workspace.root and copied.opened is None and isinstance(copied, Workspace)
+
+
+def test_a_second_query_is_much_faster_than_a_first(place):
+    with xray_mining.open(place.root) as work:
+        seconds = []
+        for _ in range(6):
+            started = time.perf_counter()
+            work.sql(QUERY)
+            seconds.append(time.perf_counter() - started)
+    assert min(seconds[1:]) < seconds[0] / 3

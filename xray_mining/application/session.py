@@ -1,0 +1,458 @@
+"""An open workspace: what a notebook, the command line or a service calls."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from xray_mining.workspace import Workspace
+
+if TYPE_CHECKING:
+    import numpy as np
+    import polars as pl
+
+    from xray_mining.application.predict import PredictSummary
+    from xray_mining.catalog.checks import CheckSummary
+    from xray_mining.evaluation.evaluate import EvaluateSummary
+    from xray_mining.ingest.summary import Place
+    from xray_mining.models.experiment import TrainSummaries
+    from xray_mining.records.cohort import FrozenCohort
+    from xray_mining.reporting.command import ReportSummary
+    from xray_mining.study.options import Study
+
+
+class Session:
+    """An open workspace: queries and cohorts as polars frames, pictures as arrays, and the steps of studies.
+
+    The catalog's connection, pixel stores and models stay open until `close`, so that a second question is answered at
+    once; what other programs add to the workspace meanwhile is seen by the next call. All methods may be called from
+    several threads at once, and none leaves a setting of the process (environment, log levels, options of libraries)
+    changed.
+
+    Args:
+        root: The workspace's folder.
+
+    Raises:
+        UserError: If the folder is not a workspace, or if this is not Linux.
+
+    Example:
+        >>> with xray_mining.open(root) as opened:
+        ...     opened.sql("select count(*) as images from images")["images"][0]
+        60
+    """
+
+    def __init__(self, root: str | Path) -> None:
+        from xray_mining.errors import refuse_other_systems
+
+        refuse_other_systems()
+        self.workspace = Workspace.open(Path(root)).keep_open()
+
+    def __enter__(self) -> "Session":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        archives = ", ".join(self.workspace.settings.archives) or "none"
+        return f"Session({str(self.workspace.root)!r}, archives: {archives})"
+
+    def close(self) -> None:
+        """Close connections, stores and models; a later call is refused. Closing twice does no harm.
+
+        Example:
+            >>> opened = xray_mining.open(root)
+            >>> opened.close()
+        """
+        self.workspace.close()
+
+    def sql(self, query: str, seconds: float | None = 300.0, **parameters: Any) -> "pl.DataFrame":
+        """Rows of one SELECT over the catalog and the results; read-only.
+
+        Args:
+            query: The SELECT, or the path of an .sql file.
+            seconds: The query is stopped after so long; None for no limit.
+            parameters: Values of the query's `$name` parameters.
+
+        Returns:
+            One row per result row; keys are text.
+
+        Raises:
+            UserError: If the query is anything but one valid SELECT over the known tables.
+            CannotFinish: If it takes longer than `seconds`, or needs too much memory.
+
+        Example:
+            >>> work.sql("select max(age_years) as oldest from images where patient_sex = $sex", sex="F")["oldest"][0]
+            78.0
+        """
+        from xray_mining.catalog.query import sql
+
+        return sql(self.workspace, query, parameters, seconds)
+
+    def tables(self, name: str = "") -> "pl.DataFrame":
+        """The tables that `sql` may read, or the columns of one.
+
+        Args:
+            name: A table or view; empty for the list of all.
+
+        Returns:
+            A row per table with what one row of it is, or a row per column with type, unit and meaning.
+
+        Raises:
+            UserError: If there is no such table.
+
+        Example:
+            >>> "images" in work.tables()["table"].to_list()
+            True
+        """
+        from xray_mining.catalog.query import tables
+
+        return tables(self.workspace, name)
+
+    def freeze(self, query: str, alias: str = "", folds: int = 5, **parameters: Any) -> "FrozenCohort":
+        """Select a cohort and freeze it, as `xray-mining cohort` does.
+
+        Args:
+            query: Name of a cohort that ships, or the path of an .sql file.
+            alias: Name under which it is frozen; by default that of the query.
+            folds: How many folds its patients are divided into.
+            parameters: What the query takes as `$youngest` is given as `youngest=20`.
+
+        Returns:
+            The cohort; the same members give the same digest.
+
+        Raises:
+            UserError: If the query is unknown or invalid, or no image fits.
+            CheckFailed: If a patient would be in two splits.
+
+        Example:
+            >>> work.freeze("frontal_adults", alias="adults", youngest=30).name
+            'adults'
+        """
+        from xray_mining.catalog.cohort import freeze
+
+        return freeze(self.workspace, query, alias or Path(query).stem, parameters, folds)
+
+    def cohort(self, name: str) -> "FrozenCohort":
+        """A frozen cohort: `.members()`, `.rotation(number, target)`, `.flow`.
+
+        Args:
+            name: The name under which it was frozen.
+
+        Returns:
+            The cohort as it was last frozen.
+
+        Raises:
+            UserError: If no cohort of this name was frozen.
+
+        Example:
+            >>> work.cohort("s-c").members().height
+            60
+        """
+        from xray_mining.records.cohort import FrozenCohort
+
+        return FrozenCohort.load(self.workspace, name)
+
+    def check(self, cohort: str = "") -> "CheckSummary":
+        """Run the data-quality checks of the archives, or the leakage checks of a cohort.
+
+        Args:
+            cohort: A frozen cohort; empty for the archives.
+
+        Returns:
+            Each check with its outcome and offenders; `raise_for` of `catalog.checks` makes a failure an exception.
+
+        Raises:
+            UserError: If no cohort of this name was frozen.
+
+        Example:
+            >>> work.check("s-c").errors
+            0
+        """
+        from xray_mining.catalog.checks import check
+
+        return check(self.workspace, self.cohort(cohort) if cohort else None)
+
+    def pixels(self, image_keys: "Sequence[str] | pl.Series") -> "np.ndarray[Any, Any]":
+        """Pictures of these keys, in their order.
+
+        Args:
+            image_keys: Values of the column `image_key`.
+
+        Returns:
+            (n, height, width) uint8 or uint16, bright = dense.
+
+        Raises:
+            UserError: If the workspace has no pictures, or a key has none.
+
+        Example:
+            >>> work.pixels(work.cohort("s-c").members()["image_key"][:2]).shape
+            (2, 64, 64)
+        """
+        from xray_mining.pixels.store import PixelStore
+
+        return PixelStore.open(self.workspace).read(list(image_keys))
+
+    def features(self, name: str) -> "pl.DataFrame":
+        """A set of handcrafted features.
+
+        Args:
+            name: Its name in the study; NAME-DIGEST where there are several of a name.
+
+        Returns:
+            image_key, and a column per number, NaN where something cannot be measured.
+
+        Raises:
+            UserError: If there is no such set.
+
+        Example:
+            >>> work.features("f").height
+            60
+        """
+        from xray_mining.features.sets import frame_of
+
+        return frame_of(self.workspace, "features", name)
+
+    def embeddings(self, name: str) -> "pl.DataFrame":
+        """A set of vectors of a network that is not trained here.
+
+        Args:
+            name: Its name in the study; NAME-DIGEST where there are several of a name.
+
+        Returns:
+            image_key, and `vector` (float32).
+
+        Raises:
+            UserError: If there is no such set.
+
+        Example:
+            >>> work.embeddings("unknown")
+            Traceback (most recent call last):
+            xray_mining.errors.UserError: embeddings: 'unknown' is unknown; known are none
+        """
+        from xray_mining.features.sets import frame_of
+
+        return frame_of(self.workspace, "embeddings", name)
+
+    def study(self, name: str) -> "Study":
+        """A study: its question, cohorts, sets, experiments and evaluation.
+
+        Args:
+            name: The path of its YAML file, or the name of one that was run here or that ships.
+
+        Returns:
+            The study; what its owner should know of the file is in `.notes`.
+
+        Raises:
+            UserError: If there is no such study, or its file is invalid.
+
+        Example:
+            >>> sorted(work.study(study_file).experiments)
+            ['ridge']
+        """
+        from xray_mining.study.current import find_study
+
+        return find_study(name, self.workspace)
+
+    def train(self, study: "str | Study", experiment: str = "") -> "TrainSummaries":
+        """Fit an experiment in every rotation of its study's design; fits that are there already are kept.
+
+        Args:
+            study: A study, its file or its name; STUDY/EXPERIMENT names one experiment.
+            experiment: One experiment; empty for all of the study.
+
+        Returns:
+            A line per experiment with its validation score.
+
+        Raises:
+            UserError: If there is no such experiment, or its cohort or sets are missing.
+            CheckFailed: If the leakage checks fail, or what it needs was made by other options.
+
+        Example:
+            >>> summary = work.train(study_file, "ridge").experiments[0]
+            >>> summary.fitted, summary.kept
+            (0, 1)
+        """
+        from xray_mining.catalog.merge import merge
+        from xray_mining.models.experiment import TrainSummaries, experiment_order, run
+
+        read, name = self._parted(study, experiment)
+        names = [name] if name else experiment_order(read.experiments)
+        for each in names:
+            read.refuse_missing_of(each)
+        done = [run(self.workspace, read, each) for each in names]
+        # Other programs read the merged files as they are.
+        merge(self.workspace)
+        return TrainSummaries(tuple(done))
+
+    def _parted(self, study: "str | Study", experiment: str) -> "tuple[Study, str]":
+        """The study, and the experiment that was named beside it or behind its name."""
+        if not isinstance(study, str):
+            return study, experiment
+        if not experiment and not study.endswith((".yaml", ".yml")):
+            before, _, last = study.rpartition("/")
+            study, experiment = (before, last) if before else (study, "")
+        return self.study(study), experiment
+
+    def evaluate(self, study: "str | Study") -> "EvaluateSummary":
+        """Turn a study's predictions into estimates, comparisons, checks and pictures.
+
+        Args:
+            study: A study, its file or its name. One whose file is not at hand is scored as its last evaluation was.
+
+        Returns:
+            The answers to the study's question, and how many estimates and checks there are.
+
+        Raises:
+            UserError: If there is no such study, or it has no predictions.
+
+        Example:
+            >>> work.evaluate(study_file).study
+            's'
+        """
+        from xray_mining.catalog.merge import merge
+        from xray_mining.study.scored import evaluate_named, evaluate_study
+
+        made = (
+            evaluate_named(self.workspace, study) if isinstance(study, str) else evaluate_study(self.workspace, study)
+        )
+        # Other programs read the merged files as they are.
+        merge(self.workspace)
+        return made
+
+    def report(self, *studies: str, output: Path | None = None) -> "ReportSummary":
+        """Lay a study's evaluation out as one HTML page, or several studies side by side.
+
+        Args:
+            studies: Names of studies that were evaluated, or paths of copied evaluation folders.
+            output: The page's file; by default reports/STUDY.html of the workspace.
+
+        Returns:
+            The page's path and what is on it.
+
+        Raises:
+            UserError: If a study was not evaluated.
+            CheckFailed: If it was trained again, or its file changed, since it was evaluated.
+
+        Example:
+            >>> Path(work.report("s").page).name
+            's.html'
+        """
+        from xray_mining.reporting.command import report
+        from xray_mining.study.current import refuse_old_evaluation
+
+        for study in studies:
+            refuse_old_evaluation(study, self.workspace)
+        return report(list(studies), output, self.workspace.root)
+
+    def predict(
+        self, model: str, images: Sequence[str | Path], weights: Sequence[str | Path] = (), jobs: int | None = None
+    ) -> "PredictSummary":
+        """Apply a fitted model to new radiographs: one value with its spread per picture. Not for diagnosis.
+
+        Args:
+            model: STUDY/EXPERIMENT, an experiment's folder, or a fit's file. A .joblib file is a Python pickle, and
+                loading it runs what it says: give only models that you or people you trust made.
+            images: DICOM, PNG, JPEG, TIFF or BMP files, or folders of them.
+            weights: Weights files of frozen networks; by default those that the study names.
+            jobs: Processes that read files; by default one per core.
+
+        Returns:
+            A prediction per picture, in the order of the files; a file that cannot be read has its reason.
+
+        Raises:
+            UserError: If there is no such model or file, or the model cannot be applied to pictures.
+            CheckFailed: If the model was made by other options than its study file says today.
+
+        Example:
+            >>> said = work.predict("s/ridge", [picture], jobs=1).predictions[0]
+            >>> Path(said.file).name, said.trouble
+            ('000.png', '')
+        """
+        from xray_mining.application.predict import predict
+
+        return predict(self.workspace, model, [Path(each) for each in images], [Path(each) for each in weights], jobs)
+
+    def predictions(
+        self, study: str, experiment: str, split: str | None = "test", variant: str | None = ""
+    ) -> "pl.DataFrame":
+        """Predictions of one experiment: unchanged images that their rotation tested, or what is asked for.
+
+        Args:
+            study: Name of the study.
+            experiment: Name of the experiment in it.
+            split: Role of the image in its rotation, test or validation; None for both.
+            variant: How the image was changed before predicting; "" for unchanged ones, None for all.
+
+        Returns:
+            Rows of the record `all_predictions`.
+
+        Raises:
+            UserError: For an unknown experiment, or a split or variant that it has no predictions of.
+
+        Example:
+            >>> work.predictions("s", "ridge")["split"].unique().to_list()
+            ['test']
+        """
+        import polars as pl
+
+        from xray_mining.errors import unknown_name
+        from xray_mining.records.predictions import Predictions
+
+        home = self.workspace.root / "experiments"
+        folder = self.workspace.experiment(study, experiment)
+        if not folder.is_dir():
+            known = [f"{path.parent.name}/{path.name}" for path in home.glob("*/*") if path.is_dir()]
+            raise unknown_name("experiment", f"{study}/{experiment}", known)
+        found = Predictions.read(folder / "predictions")
+        for column, wanted in (("split", split), ("variant", variant)):
+            known = sorted(found[column].unique())
+            if wanted is not None and wanted not in known and found.height:
+                raise unknown_name(f"{study}/{experiment}, {column}", wanted, known)
+            found = found if wanted is None else found.filter(pl.col(column) == wanted)
+        return found
+
+    def estimates(self, study: str) -> "pl.DataFrame":
+        """Every figure of a study that was evaluated, with its interval.
+
+        Args:
+            study: Name of the study.
+
+        Returns:
+            Rows of the record `estimates`.
+
+        Raises:
+            UserError: If no study of this name was evaluated.
+
+        Example:
+            >>> work.estimates("s").filter(experiment="ridge", metric="mae").is_empty()
+            False
+        """
+        from xray_mining.errors import unknown_name
+        from xray_mining.records.estimates import Estimates
+
+        path = self.workspace.root / "evaluations" / study / "estimates.parquet"
+        if not path.is_file():
+            known = [each.parent.name for each in path.parent.parent.glob("*/estimates.parquet")]
+            raise unknown_name("evaluated study", study, known)
+        return Estimates.read(path)
+
+    def locate(self, key: str) -> "Place":
+        """The path of a radiograph's file, for who holds the private folder.
+
+        Args:
+            key: An image_key or file_key.
+
+        Returns:
+            The archive, the file's path and, in a packed file, the member.
+
+        Raises:
+            UserError: If no archive has this key, or its folder is not known here.
+
+        Example:
+            >>> key = work.cohort("s-c").members()["image_key"][0]
+            >>> Path(work.locate(key).path).suffix
+            '.png'
+        """
+        from xray_mining.ingest.summary import locate
+
+        return locate(self.workspace, key)
