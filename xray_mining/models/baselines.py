@@ -8,6 +8,7 @@ the copy of the model that predicts a patient has not seen that patient.
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -24,6 +25,10 @@ from threadpoolctl import threadpool_limits
 from xray_mining.errors import UserError
 from xray_mining.models.fit import Fit, Fitted
 from xray_mining.models.targets import Lesson, Teachable
+from xray_mining.process_settings import Shared, warning_filters
+
+# These matrices are small: more threads than one wait for each other, and stages run side by side anyhow.
+_ONE_THREAD = Shared(lambda: threadpool_limits(1))
 
 Array = np.ndarray[Any, Any]
 
@@ -80,9 +85,9 @@ class Table:
             return list(GroupKFold(count).split(self.truths, self.truths, self.patients))
         if min(self.patients_of_classes()) < INNER_FOLDS:
             return self._folds_of_small_classes(count)
-        with warnings.catch_warnings():
-            # A fold may lack images of a class of few images: its loss counts all the same.
-            warnings.filterwarnings("ignore", message="The least populated class in y has only")
+        # A fold may lack images of a class of few images: its loss counts all the same.
+        few = partial(warnings.filterwarnings, "ignore", message="The least populated class in y has only")
+        with warning_filters(few):
             return list(StratifiedGroupKFold(count).split(self.truths, self.truths, self.patients))
 
     def patients_of_classes(self) -> list[int]:
@@ -122,11 +127,10 @@ class Table:
         `model`: ridge (numbers), logistic (classes), boosting, support_vectors. `components` > 0 keeps that many
         principal components; boosting takes the columns as they are.
         """
-        # These matrices are small: more threads than one wait for each other, and stages run side by side anyhow.
-        with warnings.catch_warnings(), threadpool_limits(1):
-            # At extreme grid values the solver may not converge; ignore the warning, because the inner folds score
-            # the result anyway.
-            warnings.simplefilter("ignore", ConvergenceWarning)
+        # At extreme grid values the solver may not converge; ignore the warning, because the inner folds score the
+        # result anyway.
+        extremes = partial(warnings.simplefilter, "ignore", ConvergenceWarning)
+        with warning_filters(extremes), _ONE_THREAD:
             return _LEARNERS[model](self, components, seed)
 
     @property
@@ -264,8 +268,7 @@ class Informative(TransformerMixin, BaseEstimator):
             self.kept_ = np.arange(matrix.shape[1])
             return self
         filled = Standardised().fit(matrix).transform(matrix)
-        with np.errstate(all="ignore"), warnings.catch_warnings():
-            warnings.simplefilter("ignore")
+        with np.errstate(all="ignore"), warning_filters(partial(warnings.simplefilter, "ignore")):
             values = (f_classif if self.classes else f_regression)(filled, truths)[0]
         order = np.argsort(-np.nan_to_num(values, nan=-1.0, posinf=-1.0), kind="stable")
         self.kept_ = np.sort(order[: self.columns])

@@ -1,12 +1,14 @@
 """Random changes of training images: the only file that knows albumentations."""
 
-import os
 from typing import Any
 from uuid import UUID
 
 import numpy as np
 
 from xray_mining.networks.options import AugmentOptions
+from xray_mining.process_settings import Shared, environment
+
+_NO_UPDATE = Shared(lambda: environment({"NO_ALBUMENTATIONS_UPDATE": "1"}))
 
 
 def rng_for(seed: int, epoch: int, image_key: str) -> np.random.Generator:
@@ -31,10 +33,11 @@ class Augmenter:
 
 def _compose(options: AugmentOptions) -> Any:
     """The changes that are switched on, in a fixed order, or None."""
-    # albumentations asks its maker's site for a newer version at import unless told not to.
-    os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")
-    import albumentations as changes
     import cv2
+
+    # Without the variable, albumentations asks its maker's site for a newer version when it is imported.
+    with _NO_UPDATE:
+        import albumentations as changes
 
     chosen: list[Any] = []
     if options.flip_probability:

@@ -7,6 +7,7 @@ import threading
 import warnings
 from collections.abc import Generator, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,7 @@ from xray_mining.networks.prediction import load_model, predict_dataset, save_mo
 from xray_mining.networks.weights import find_weights
 from xray_mining.pixels.store import PixelStore
 from xray_mining.pixels.variants import changed
+from xray_mining.process_settings import Shared, log_level, warning_filters
 from xray_mining.progress import progress
 from xray_mining.records.cohort import Target
 from xray_mining.stated_files import placeless
@@ -295,20 +297,22 @@ def _trainer(options: TrainingOptions, watch: Watch) -> lightning.Trainer:
     )
 
 
+_FEWER_LOGS = [
+    Shared(partial(log_level, name, logging.ERROR))
+    for name in ("pytorch_lightning", "lightning.pytorch", "lightning.fabric")
+]
+
+
 @contextlib.contextmanager
 def _quiet_lightning() -> Generator[None]:
-    """Lightning advises and reports; the bar and the summary say what people need."""
-    logs = [logging.getLogger(name) for name in ("pytorch_lightning", "lightning.pytorch", "lightning.fabric")]
-    levels = [log.level for log in logs]
-    for log in logs:
-        log.setLevel(logging.ERROR)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        for log, level in zip(logs, levels, strict=True):
-            log.setLevel(level)
+    """Without Lightning's advice, because the bar and the summary say what people need; torch's chance is put back."""
+    with contextlib.ExitStack() as changes:
+        for each in _FEWER_LOGS:
+            changes.enter_context(each)
+        changes.enter_context(warning_filters(partial(warnings.simplefilter, "ignore")))
+        # The Learner seeds torch at every step; another user of torch in this process must not see that.
+        changes.enter_context(torch.random.fork_rng(devices=range(torch.cuda.device_count())))
+        yield
 
 
 @contextlib.contextmanager
