@@ -121,26 +121,9 @@ def overview(
         shown = run_file(con, "reports/pictures_of_strata", asked)
     tables, cut = {}, {}
     for name, table in whole.items():
-        kept = _without_persons(name, table, least_patients)
-        if name in _PEOPLE:
-            kept = without_few(kept, *_PEOPLE[name], least_patients)
-        if name == "findings":  # a group's name is somebody's own text, and may tell who is in it
-            kept = kept.filter(~(pl.col("few") & (pl.col("kind") == "group") & (pl.col("answer") != "unknown")))
-            tables[name] = kept
-            continue
-        if name in FOLDED:
-            kept = kept.filter(~pl.col("few"))
-        if listed_rows is not None and name in _CUT:
-            kept = kept.head(listed_rows)
-        if listed_rows is not None and name in _LATEST:
-            kept = kept.tail(_LATEST[name])
-        if kept.height < table.height:
-            gone = table.join(kept, on=_names(name, table), how="anti", nulls_equal=True)
-            counted = next(each for each in ("images", "files", "rejects") if each in table.columns)
-            people = int(gone["patients"].sum()) if name in _PEOPLE else least_patients
-            told = people >= least_patients or least_patients <= 1
-            cut[name] = Cut(kept.height, table.height, int(gone[counted].sum()) if told else None)
-        tables[name] = kept
+        tables[name], gone = _shown(name, table, least_patients, listed_rows)
+        if gone is not None:
+            cut[name] = gone
     oldest = tables["pyramid"].filter(pl.col("few") & (pl.col("age_from") >= TOPCODED))
     if oldest.height:  # the number of images set to 90 would give that cell away
         tables["ages"] = tables["ages"].with_columns(pl.lit(None, pl.Int64).alias("topcoded"))
@@ -160,6 +143,32 @@ def overview(
         tuple(workspace.private_archives()),
         shown,
     )
+
+
+def _shown(
+    name: str, table: pl.DataFrame, least_patients: int, listed_rows: int | None
+) -> tuple[pl.DataFrame, Cut | None]:
+    """The rows of an archive query that a page may print, and how many it leaves out where the list is cut."""
+    kept = _without_persons(name, table, least_patients)
+    if name in _PEOPLE:
+        kept = without_few(kept, *_PEOPLE[name], least_patients)
+    if name == "findings":
+        # The name of a group is free text of a user, and a small group's name may identify who is in it.
+        return kept.filter(~(pl.col("few") & (pl.col("kind") == "group") & (pl.col("answer") != "unknown"))), None
+    if name in FOLDED:
+        kept = kept.filter(~pl.col("few"))
+    if listed_rows is not None and name in _CUT:
+        kept = kept.head(listed_rows)
+    if listed_rows is not None and name in _LATEST:
+        kept = kept.tail(_LATEST[name])
+    if kept.height == table.height:
+        return kept, None
+    gone = table.join(kept, on=_names(name, table), how="anti", nulls_equal=True)
+    counted = next(each for each in ("images", "files", "rejects") if each in table.columns)
+    people = int(gone["patients"].sum()) if name in _PEOPLE else least_patients
+    # The images of few patients, counted together, would give away their number.
+    countable = people >= least_patients or least_patients <= 1
+    return kept, Cut(kept.height, table.height, int(gone[counted].sum()) if countable else None)
 
 
 def _names(name: str, table: pl.DataFrame) -> list[str]:
