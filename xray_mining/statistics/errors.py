@@ -280,6 +280,11 @@ def _three(sums: Floats) -> Floats:
     return np.stack([sums[..., 1] / count, np.sqrt(sums[..., 2] / count), sums[..., 3] / count], axis=-1)
 
 
+def detected(power: float = 0.8) -> float:
+    """In standard errors, the difference that a two-sided test at 5 % finds in `power` of repetitions."""
+    return float(stats.norm.ppf(0.975) + stats.norm.ppf(power))
+
+
 def smallest_difference(
     truth: ArrayLike,
     first: ArrayLike,
@@ -308,4 +313,4 @@ def smallest_difference(
         given = finite("first", first), finite("second", second)
         others = apart(filled(again[0], given[0]), filled(again[1], given[1]))
         error *= np.sqrt(refit.factor_of_sums(sums, others, mean)[0])
-    return float((stats.norm.ppf(0.975) + stats.norm.ppf(power)) * error)
+    return detected(power) * float(error)

@@ -26,6 +26,7 @@ from xray_mining.statistics.auc import (
 from xray_mining.statistics.calibration import calibration_metrics
 from xray_mining.statistics.classification import called_metrics, compare_called
 from xray_mining.statistics.comparison import difference_of_areas, difference_of_means
+from xray_mining.statistics.errors import detected
 from xray_mining.statistics.estimate import Estimate, owners
 from xray_mining.statistics.resampling import SCORE, patient_sums, proportion_interval
 
@@ -136,7 +137,7 @@ class Binary(Classes):
         variance = areas.variance((0, 1.0), (1, -1.0))
         if variance <= 1e-24:  # nothing varies, so that nothing can be said of repetitions
             return None
-        return float((1.959963984540054 + 0.8416212335729143) * np.sqrt(max(variance, 0)))
+        return float(detected() * np.sqrt(variance))
 
     def by_cell(
         self, task: Task, model: Model, members: Array, options: EvaluationOptions
