@@ -11,12 +11,12 @@ from xray_mining.statistics.calibration import calibration_metrics, logistic_fit
 from xray_mining.statistics.classification import (
     called_metrics,
     group_metrics,
-    macro_auc,
     sensitivity_threshold,
     youden_threshold,
 )
 from xray_mining.statistics.comparison import benjamini_hochberg, difference_of_means, holm, mcnemar, paired_permutation
 from xray_mining.statistics.errors import error_metrics
+from xray_mining.statistics.macro import macro_auc
 from xray_mining.statistics.resampling import proportion_interval
 from xray_mining.statistics.roc import roc_curve
 

@@ -6,8 +6,8 @@ from scipy import stats
 from sklearn.metrics import average_precision_score, roc_auc_score
 
 from xray_mining.statistics.auc import area_difference, areas_over_folds, average_precision
-from xray_mining.statistics.classification import compare_macro_auc, macro_auc
 from xray_mining.statistics.comparison import difference_of_areas
+from xray_mining.statistics.macro import compare_macro_auc, macro_auc
 
 
 def shifted(seed: int = 0) -> tuple[np.ndarray, ...]:

@@ -16,6 +16,10 @@ def score(task: Task, options: EvaluationOptions, choice: Choice) -> tuple[list[
     """Rows of estimates and of check_results for every experiment of a task."""
     rows: list[dict[str, Any]] = []
     findings: list[dict[str, Any]] = []
+    if unknown := task.kind.unknown(task):
+        counts = ", ".join(f"{label} {count:,}" for label, count in unknown.items())
+        sentence = f"{task.name}: left out where the truth is not known: {counts} of {len(task.units):,} test units."
+        findings.append(finding("EVAL016", "note", "passed", "labels whose truth is not known", sentence))
     for model in task.models.values():
         known = model.known
         sentence = refusal(task, model)

@@ -86,11 +86,6 @@ class Task:
         return KINDS.find(self.target.kind)
 
     @property
-    def is_number(self) -> bool:
-        """Scored by errors."""
-        return self.kind.less_is_better
-
-    @property
     def metric(self) -> str:
         """The metric that models are chosen by."""
         return self.kind.metric
@@ -101,8 +96,13 @@ class Task:
         return f" {self.target.unit}" if self.kind.has_unit and self.target.unit else ""
 
     @cached_property
+    def parts(self) -> Mapping[str, "Task"]:
+        """For several labels a binary task for each label, of the units whose truth is known; empty for other kinds."""
+        return self.kind.parts(self)
+
+    @cached_property
     def truth(self) -> Array:
-        """(n,) float64: the number, or 1 for the positive label."""
+        """(n,) float64: the number, or 1 for the positive label; (n, labels) with nan where a label is not known."""
         return self.units["truth"].to_numpy()
 
     @cached_property
@@ -250,6 +250,14 @@ class TargetKind(Protocol):
     def validation(self, means: pl.DataFrame, target: Target) -> pl.DataFrame:
         """Validation units by rotation, as `Model.validation`, from means of fold, unit_key and class."""
         ...
+
+    def parts(self, task: Task) -> Mapping[str, Task]:
+        """`Task.parts`."""
+        return {}
+
+    def unknown(self, task: Task) -> Mapping[str, int]:
+        """Test units whose truth is not known, by label; empty for kinds with one truth a unit."""
+        return {}
 
     def table_labels(self, rows: pl.DataFrame, target: Target) -> pl.DataFrame:
         """image_key and label (a column of Table 1) of a cohort's members, from CohortTargets rows of the target."""

@@ -1,14 +1,15 @@
 """Agreement of two readings: correlations, concordance, Bland-Altman, kappas."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike
 from scipy import stats
 
-from xray_mining.statistics.estimate import NORMAL_95, Estimate, Floats, Integers, finite, owners
+from xray_mining.statistics.estimate import NORMAL_95, Estimate, Floats, Integers, finite, of_unequal, owners
 from xray_mining.statistics.refit import filled, refit_of, widened
-from xray_mining.statistics.resampling import interval, linear_interval, patient_sums
+from xray_mining.statistics.resampling import interval, linear_interval, patient_sums, permutation_p
 
 
 def spearman(
@@ -172,3 +173,100 @@ def kappa(
         other = np.clip(np.searchsorted(labels, values, side="right") - 1, 0, classes - 1)
     factor = refit.factor_of_sums(sums, cells_of(numbers[:size], other), statistic)[0]
     return widened(found, float(factor), "correlation", refit.caution)
+
+
+def quadratic_kappa(
+    truth: ArrayLike,
+    given: ArrayLike,
+    patients: ArrayLike | None = None,
+    *,
+    folds: ArrayLike | None = None,
+    again: ArrayLike | None = None,
+    confidence: float = 0.95,
+    draws: int = 2000,
+    seed: int = 0,
+) -> Estimate:
+    """Cohen's kappa of two readings (n,) in numbers, a disagreement counted by the square of its size.
+
+    It is `kappa` with quadratic weights where the readings are the whole numbers of a scale whose levels all occur; a
+    level that does not occur still counts as a step. Other arguments as there.
+    """
+    true, values = finite("truth", truth), finite("given", given)
+    owner = owners(patients, len(true))
+    sums = patient_sums(_moments(true, values), owner)
+    value, low, high = interval(sums, _from_moments, confidence, draws, seed)
+    method = "bootstrap of patients, BCa"
+    found = Estimate(float(value[0]), float(low[0]), float(high[0]), len(sums), len(true), method)
+    refit = refit_of(folds, owner, again)
+    if refit is None:
+        return found
+    others = patient_sums(_moments(true, filled(again, values)), owner)
+    factor = refit.factor_of_sums(sums, others, _from_moments)[0]
+    return widened(found, float(factor), "correlation", refit.caution)
+
+
+def compare_quadratic_kappa(
+    truth: ArrayLike,
+    first: ArrayLike,
+    second: ArrayLike,
+    patients: ArrayLike | None = None,
+    *,
+    folds: ArrayLike | None = None,
+    again: tuple[ArrayLike | None, ArrayLike | None] = (None, None),
+    confidence: float = 0.95,
+    draws: int = 2000,
+    seed: int = 0,
+    permutations: int = 9999,
+) -> Estimate:
+    """Paired difference (first minus second) of two readings' `quadratic_kappa` with the truth, on the same units.
+
+    Interval by bootstrap of patients; p by exchanging the two readings within patients at random. `folds` and `again`
+    as in `errors.compare_errors`.
+    """
+    true = finite("truth", truth)
+    owner = owners(patients, len(true))
+    given = [finite(name, each) for name, each in (("first", first), ("second", second))]
+
+    def sums_of(readings: Sequence[Floats]) -> Floats:
+        return np.concatenate([patient_sums(_moments(true, each), owner) for each in readings], axis=1)
+
+    sums = sums_of(given)
+    width = sums.shape[1] // 2
+    value, low, high = interval(sums, _apart, confidence, draws, seed)
+    p_value = permutation_p(sums[:, :width], sums[:, width:], _from_moments, draws=permutations, seed=seed)[0]
+    ends = value if np.array_equal(given[0], given[1]) else np.concatenate([low, high])
+    method = f"paired bootstrap of patients, BCa, {draws} draws; permutation p, {permutations} draws"
+    found = Estimate(
+        float(value[0]),
+        float(ends[0]),
+        float(ends[-1]),
+        len(sums),
+        len(true),
+        method,
+        of_unequal(owner),
+        float(p_value),
+    )
+    refit = refit_of(folds, owner, *again, pair=True)
+    if refit is None:
+        return found
+    others = sums_of([filled(each, values) for each, values in zip(again, given, strict=True)])
+    return widened(found, float(refit.factor_of_sums(sums, others, _apart)[0]), "plain", refit.caution)
+
+
+def _moments(true: Floats, given: Floats) -> Floats:
+    """What quadratic kappa is computed from, one row a unit, (n, 6)."""
+    return np.stack([np.ones_like(true), true, true**2, given, given**2, (given - true) ** 2], axis=1)
+
+
+def _from_moments(sums: Floats) -> Floats:
+    """Quadratic kappa from sums of moments (..., 6): 1 less the disagreement over that of independent readings."""
+    count, true, true_square, given, given_square, apart = (sums[..., i] for i in range(6))
+    expected = true_square + given_square - 2 * true * given / count
+    # Rounding leaves a small number where both readings are one constant.
+    some = expected > 1e-9 * (true_square + given_square)
+    return np.where(some, 1 - apart / np.where(some, expected, 1), np.nan)[..., None]
+
+
+def _apart(sums: Floats) -> Floats:
+    """The difference of two quadratic kappas from their moments side by side, (..., 12)."""
+    return _from_moments(sums[..., :6]) - _from_moments(sums[..., 6:])

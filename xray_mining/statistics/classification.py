@@ -2,15 +2,12 @@
 
 import math
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
-from scipy import stats
+from numpy.typing import ArrayLike
 
-from xray_mining.statistics.auc import areas_over_folds, logit_interval
-from xray_mining.statistics.estimate import Booleans, Estimate, Floats, Integers, binary, finite, owners
-from xray_mining.statistics.refit import Refit, all_widened, filled, refit_of, share_of_class
+from xray_mining.statistics.estimate import Booleans, Estimate, Floats, binary, finite, owners
+from xray_mining.statistics.refit import all_widened, filled, refit_of, share_of_class
 from xray_mining.statistics.resampling import SCORE, interval, patient_sums, proportion_interval, without_interval
 
 PROPORTIONS = {
@@ -240,118 +237,3 @@ def group_metrics(
         return found
     factors = refit.factor_of_sums(sums, cells(filled(again, values)), _of_table)
     return all_widened(found, dict(zip(names_of, factors.tolist(), strict=True)), refit.caution)
-
-
-def macro_auc(
-    truth: ArrayLike,
-    probabilities: ArrayLike,
-    classes: Sequence[str],
-    patients: ArrayLike | None = None,
-    folds: ArrayLike | None = None,
-    *,
-    again: ArrayLike | None = None,
-    confidence: float = 0.95,
-) -> Estimate:
-    """Mean over classes of each class's area against the others, its variance from influences summed per patient.
-
-    `truth` is (n,) labels out of `classes`, or, where a unit may have several labels or none, (n, classes) of 0 and 1,
-    nan where a label is not known; `probabilities` (n, classes). A class that all or no units have is left out, and a
-    patient in folds without both sides of any class is not counted. `again` (n, classes): probabilities by another
-    fold's fit, nan where there are none (see `refit`).
-    """
-    names, values = np.asarray(truth), finite("probabilities", probabilities)
-    owner = owners(patients, len(names))
-    value, influence, smallest, behind = _macro_influence(names, values, classes, owner, folds)
-    own = owners(owner[behind], int(behind.sum()))
-    sums = np.bincount(own, influence[behind])
-    variance = float((sums**2).sum() * len(sums) / max(len(sums) - 1, 1))
-    refit = _refit_of(folds, own, behind, again)
-    if refit is not None:
-        there = influence
-        if refit.measured:
-            there = _macro_influence(names, filled(again, values), classes, owner, folds)[1]
-        variance *= refit.factor_of_units(influence[behind], there[behind], own)
-    low, high = logit_interval(value, variance, smallest, len(sums), confidence)
-    method = "influence function, logit scale"
-    found = Estimate(value, float(low), float(high), len(sums), int(behind.sum()), method)
-    return found.with_caution(refit.caution) if refit is not None and refit.caution else found
-
-
-def _refit_of(
-    folds: ArrayLike | None, owner: Integers, behind: Booleans, *again: ArrayLike | None, pair: bool = False
-) -> Refit | None:
-    """The rule for the units (n,) bool behind a figure, whose patients are `owner`."""
-    there = [None if each is None else np.asarray(each, dtype=np.float64)[behind] for each in again]
-    return refit_of(None if folds is None else np.asarray(folds)[behind], owner, *there, pair=pair)
-
-
-def compare_macro_auc(
-    truth: ArrayLike,
-    first: ArrayLike,
-    second: ArrayLike,
-    classes: Sequence[str],
-    patients: ArrayLike | None = None,
-    *,
-    folds: ArrayLike | None = None,
-    again: tuple[ArrayLike | None, ArrayLike | None] = (None, None),
-    confidence: float = 0.95,
-) -> Estimate:
-    """Paired difference (first minus second) of two models' `macro_auc` on the same units, with a two-sided p.
-
-    Its variance is that of the differences of influences, summed per patient. The same model twice gives p = 1.
-    `again`: both models' probabilities by another fold's fit, as in `macro_auc`.
-    """
-    from xray_mining.statistics.resampling import linear_interval
-
-    names = np.asarray(truth)
-    owner = owners(patients, len(names))
-    given = [finite("probabilities", each) for each in (first, second)]
-    (a, own_a, _, behind), (b, own_b, _, _) = (_macro_influence(names, each, classes, owner, folds) for each in given)
-    own = owners(owner[behind], int(behind.sum()))
-    apart = (own_a - own_b)[behind]
-    _, _, error = linear_interval(a - b, apart, own, confidence)
-    refit = _refit_of(folds, own, behind, *again, pair=True)
-    if refit is not None:
-        there = apart
-        if refit.measured:
-            others = [
-                _macro_influence(names, filled(each, values), classes, owner, folds)[1]
-                for each, values in zip(again, given, strict=True)
-            ]
-            there = (others[0] - others[1])[behind]
-        error *= np.sqrt(refit.factor_of_units(apart, there, own))
-    count = int(own.max()) + 1
-    p, half = np.nan, np.nan
-    if np.isfinite(error):
-        half = float(stats.t.ppf(0.5 + confidence / 2, count - 1)) * error
-        p = float(2 * stats.t.sf(abs(a - b) / error, count - 1)) if error > 1e-12 else (1.0 if a == b else np.nan)
-    method = "paired, influence function by patient"
-    found = Estimate(a - b, a - b - half, a - b + half, count, int(behind.sum()), method, "", p)
-    return found.with_caution(refit.caution) if refit is not None and refit.caution else found
-
-
-def _macro_influence(
-    names: NDArray[Any], values: Floats, classes: Sequence[str], owner: Integers, folds: ArrayLike | None
-) -> tuple[float, Floats, int, Booleans]:
-    """The macro area, each unit's influence on it (n,), how many patients its rarest class has, and units behind it."""
-    from xray_mining.statistics.auc import auc_influence
-
-    fold = np.zeros(len(names), dtype=np.int64) if folds is None else np.asarray(folds)
-    influence, areas, smallest = np.zeros(len(names)), [], []
-    behind = np.zeros(len(names), dtype=bool)
-    for i, name in enumerate(classes):
-        label = names[:, i] == 1 if names.ndim == 2 else names == name
-        known = np.isfinite(names[:, i]) if names.ndim == 2 else np.ones(len(names), dtype=bool)
-        parts = [known & (fold == each) for each in np.unique(fold)]
-        inside = [members for members in parts if label[members].any() and not label[members].all()]
-        if not inside:
-            continue
-        found = areas_over_folds(label[known], values[known, i], owner[known], fold[known])
-        areas.append(float(found.values[0]))
-        smallest.append(found.positives)
-        for members in inside:
-            behind |= members
-            influence[members] += auc_influence(label[members], values[members, i])[1] / len(inside)
-    if not areas:
-        raise ValueError("an area needs both classes")
-    return float(np.mean(areas)), influence / len(areas), min(smallest), behind

@@ -156,7 +156,7 @@ def difference_of_means(
     value = float(means[0] - means[1])
     influence = np.where(inside, (array - means[0]) / inside.sum(), -(array - means[1]) / (~inside).sum())
     alike = _variance_of_mean(array - array.mean(), owner) * len(array) * (1 / inside.sum() + 1 / (~inside).sum())
-    return _tested(value, influence, alike, owner, confidence, method="difference of means, variance by patient")
+    return tested(value, influence, alike, owner, confidence, method="difference of means, variance by patient")
 
 
 def difference_of_areas(
@@ -190,16 +190,16 @@ def difference_of_areas(
         own = []
         for part in parts:
             area, influences = auc_influence(label[part], score[part])
-            influence[part] = sign * influences * _few(label[part], owner[part]) / len(parts)
+            influence[part] = sign * influences * larger_where_few(label[part], owner[part]) / len(parts)
             own.append(area)
             whole = fold == fold[part][0]
             alike += _variance_as_of_all(label, score, owner, part, whole) / len(parts) ** 2
         areas.append(float(np.mean(own)))
     method = "difference of areas, variance by patient"
-    return _tested(areas[0] - areas[1], influence, alike, owner, confidence, method=method)
+    return tested(areas[0] - areas[1], influence, alike, owner, confidence, method=method)
 
 
-def _few(label: np.ndarray, owner: np.ndarray) -> Floats:
+def larger_where_few(label: np.ndarray, owner: np.ndarray) -> Floats:
     """What influences (n,) are multiplied by, so that their squares are not too small where a class has few patients.
 
     A class's own mean is taken off them; DeLong divides by its size less one for the same reason.
@@ -236,7 +236,7 @@ def _variance_of_mean(values: np.ndarray, owner: np.ndarray) -> float:
     return float((sums**2).sum()) / len(values) ** 2
 
 
-def _tested(
+def tested(
     value: float, influence: Floats, alike: float, owner: np.ndarray, confidence: float, *, method: str
 ) -> Estimate:
     """`value` with its interval by `influence` (n,); p by the larger of that variance and `alike`."""

@@ -3,8 +3,10 @@
 from collections.abc import Iterable
 
 import numpy as np
+import polars as pl
 
 from xray_mining.evaluation.task import Array, TargetKind, Task
+from xray_mining.records.cohort import Target
 
 
 class Classes(TargetKind):
@@ -47,3 +49,16 @@ def pair(again: Iterable[Array | None]) -> Array | None:
 def column(values: Array | None, number: int) -> Array | None:
     """One class of values (n, classes)."""
     return None if values is None else values[:, number]
+
+
+def with_every_class(frame: pl.DataFrame, target: Target) -> tuple[pl.DataFrame, list[str]]:
+    """Predictions, but none where a class has no row; and the classes without one."""
+    missing = sorted(set(target.classes) - set(frame["class"].unique().to_list()))
+    return (frame.clear() if missing else frame), missing
+
+
+def by_class(means: pl.DataFrame, keys: pl.DataFrame, target: Target, column: str = "value") -> Array:
+    """A column of `means` (unit_key, class, …) in the order of `keys`, (n, classes), nan where absent."""
+    of_class = [means.filter(pl.col("class") == each).select("unit_key", column) for each in target.classes]
+    columns = [keys.join(each, on="unit_key", how="left", maintain_order="left")[column] for each in of_class]
+    return np.stack([each.fill_null(np.nan).to_numpy() for each in columns], axis=1)

@@ -6,13 +6,14 @@ import numpy as np
 import polars as pl
 
 from xray_mining.evaluation.options import EvaluationOptions
-from xray_mining.evaluation.targets._classes import Classes, both_classes, column, pair
+from xray_mining.evaluation.targets._classes import Classes, both_classes, by_class, column, pair, with_every_class
 from xray_mining.evaluation.task import Array, Calls, Model, Scored, Side, Task
 from xray_mining.records.cohort import Target
 from xray_mining.statistics.auc import area_difference, areas_over_folds, auc, average_precision
 from xray_mining.statistics.calibration import calibration_metrics
-from xray_mining.statistics.classification import compare_macro_auc, group_metrics, macro_auc
+from xray_mining.statistics.classification import group_metrics
 from xray_mining.statistics.estimate import Estimate
+from xray_mining.statistics.macro import compare_macro_auc, macro_auc
 
 
 class Group(Classes):
@@ -26,8 +27,7 @@ class Group(Classes):
 
     def kept(self, frame: pl.DataFrame, target: Target) -> tuple[pl.DataFrame, list[str]]:
         """All rows, but none where a class has no probability."""
-        missing = sorted(set(target.classes) - set(frame["class"].unique().to_list()))
-        return (frame.clear() if missing else frame), missing
+        return with_every_class(frame, target)
 
     def truths(self, rows: pl.DataFrame, target: Target) -> pl.DataFrame:
         """The number of the class and its name."""
@@ -37,9 +37,7 @@ class Group(Classes):
 
     def aligned(self, means: pl.DataFrame, keys: pl.DataFrame, target: Target) -> Array:
         """A probability for each class, (n, classes)."""
-        of_class = [means.filter(pl.col("class") == each).drop("class") for each in target.classes]
-        columns = [keys.join(each, on="unit_key", how="left", maintain_order="left")["value"] for each in of_class]
-        return np.stack([each.fill_null(np.nan).to_numpy() for each in columns], axis=1)
+        return by_class(means, keys, target)
 
     def validation(self, means: pl.DataFrame, target: Target) -> pl.DataFrame:
         """A list of probabilities and the label, of units that have all probabilities and a known label."""

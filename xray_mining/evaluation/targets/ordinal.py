@@ -1,45 +1,84 @@
 """Levels in order, as grades 0 to 4: scored as a number, and by how well the nearest levels agree."""
 
+from collections.abc import Iterator
+
 import numpy as np
+import polars as pl
 
 from xray_mining.evaluation.options import EvaluationOptions
 from xray_mining.evaluation.targets._numbers import Numbers
-from xray_mining.evaluation.task import Array
-from xray_mining.statistics.agreement import kappa
+from xray_mining.evaluation.task import Array, Calls, Model, Scored, Task
+from xray_mining.records.cohort import Target
+from xray_mining.statistics.agreement import compare_quadratic_kappa, quadratic_kappa
 from xray_mining.statistics.estimate import Estimate
+
+CALLED = "nearest level"
+"""The operating point of confusion by level: the level nearest to the expected one is called."""
 
 
 class Ordinal(Numbers):
-    """A number whose predictions are also rounded to the nearest level."""
+    """A number (the expected level) whose predictions are also called the nearest level."""
 
-    def metrics(
-        self,
-        truth: Array,
-        values: Array,
-        owner: Array,
-        *,
-        guess: Array | None,
-        folds: Array,
-        again: Array | None,
-        options: EvaluationOptions,
-    ) -> dict[str, Estimate]:
+    def kept(self, frame: pl.DataFrame, target: Target) -> tuple[pl.DataFrame, list[str]]:
+        """The expected levels; probabilities of single levels are rows of their own and are not scored."""
+        return frame.filter(pl.col("class") == ""), []
+
+    def scores(self, task: Task, model: Model, options: EvaluationOptions) -> Iterator[Scored]:
         """The metrics of a number, and quadratic kappa of the nearest levels."""
-        found = super().metrics(truth, values, owner, guess=guess, folds=folds, again=again, options=options)
-        steps = np.unique(truth)
-        found["kappa_quadratic"] = options.bootstrapped(kappa)(
-            truth,
-            _nearest(values, steps),
-            owner,
-            "quadratic",
-            folds=folds,
-            again=None if again is None else np.where(np.isfinite(again), _nearest(again, steps), np.nan),
+        yield from super().scores(task, model, options)
+        known, again = model.known, model.again_of(model.known)
+        found = options.bootstrapped(quadratic_kappa)(
+            task.truth[known],
+            _nearest(task, model.values[known]),
+            task.owner[known],
+            folds=task.folds[known],
+            again=None if again is None else _nearest(task, again),
         )
-        return found
+        yield Scored("kappa_quadratic", found)
+
+    def differences(
+        self, task: Task, model: Model, baseline: Model, both: Array, options: EvaluationOptions
+    ) -> Iterator[Scored]:
+        """Paired differences of errors, and of quadratic kappa."""
+        yield from super().differences(task, model, baseline, both, options)
+        found: Estimate = options.bootstrapped(compare_quadratic_kappa)(
+            task.truth[both],
+            _nearest(task, model.values[both]),
+            _nearest(task, baseline.values[both]),
+            task.owner[both],
+            folds=task.folds[both],
+            again=tuple(
+                None if each is None else _nearest(task, each)
+                for each in (model.again_of(both), baseline.again_of(both))
+            ),
+        )
+        yield Scored("kappa_quadratic", found)
+
+    def calls(self, task: Task, model: Model, options: EvaluationOptions) -> Iterator[Calls]:
+        """The nearest level."""
+        known, names = model.known, _levels(task)
+        called = _nearest(task, model.values[known])
+        texts = {number: name for name, number in names.items()}
+        truth, calls = (np.array([texts[each] for each in part.tolist()]) for part in (task.truth[known], called))
+        yield Calls(CALLED, None, tuple(names), truth, calls, task.owner[known])
 
 
-def _nearest(values: Array, steps: Array) -> Array:
-    """The step that each value (n,) is nearest to."""
-    return steps[np.abs(values[:, None] - steps[None, :]).argmin(axis=1)]
+def _levels(task: Task) -> dict[str, float]:
+    """Numbers of the levels by name, lowest first: of the header where it states them, else those that occur."""
+    names = task.target.classes
+    if not names:
+        return {f"{each:g}": each for each in np.unique(task.truth).tolist()}
+    try:
+        return {name: float(name) for name in names}
+    except ValueError:
+        return {name: float(place) for place, name in enumerate(names)}
+
+
+def _nearest(task: Task, values: Array) -> Array:
+    """The number of the level that each value (n,) is nearest to; nan stays nan."""
+    steps = np.array(list(_levels(task).values()))
+    nearest = steps[np.abs(np.nan_to_num(values)[:, None] - steps[None, :]).argmin(axis=1)]
+    return np.where(np.isfinite(values), nearest, np.nan)
 
 
 KIND = Ordinal()

@@ -1,0 +1,195 @@
+"""Several labels of an image: scores of a workspace whose truth is known, some of it not."""
+
+import json
+
+import numpy as np
+import polars as pl
+import pytest
+from sklearn.metrics import average_precision_score, roc_auc_score
+
+from xray_mining.evaluation.evaluate import evaluate
+from xray_mining.evaluation.options import EvaluationOptions
+from xray_mining.records.cohort import Target
+from xray_mining.records.estimates import Estimates
+from xray_mining.records.evaluation_tables import CalibrationBins, RocPoints
+from xray_mining.records.predictions import Predictions
+from xray_mining.workspace import write_json
+
+QUICK = EvaluationOptions(bootstraps=100, sensitivity_targets=[])
+NAMES = ("effusion", "nodule", "rare")
+
+
+def truths_of(made, seed=3):
+    """(n, 3): effusion and nodule, the latter unknown for some, and a label that no test patient has."""
+    rng = np.random.default_rng(seed)
+    count = made.frame.height
+    truth = np.stack([rng.random(count) < 0.4, rng.random(count) < 0.2, rng.random(count) < 0.1], axis=1).astype(float)
+    truth[rng.random(count) < 0.3, 1] = np.nan
+    truth[made.frame["fold"].to_numpy() == 0, 2] = 0
+    return truth
+
+
+def predict(made, name, kind, truth, strength, *, calibrated=False, rotations=1, seed=0):
+    rng = np.random.default_rng([seed, len(name)])
+    score = np.nan_to_num(truth, nan=0.3) * strength + rng.normal(0, 1, truth.shape)
+    chance = 1 / (1 + np.exp(1 - score))
+    folder = made.workspace.experiment("made", name)
+    for rotation in range(rotations):
+        roles = (
+            made.cohort.rotation(rotation, "findings").select("image_key", "patient_key", "role").unique("image_key")
+        )
+        frame = made.frame.select("image_key").with_row_index("place").join(roles, on="image_key")
+        frame = frame.filter(pl.col("role") != "train").sort("place")
+        place = frame["place"].to_numpy()
+        parts = [
+            frame.select(
+                pl.lit("made").alias("study"),
+                pl.lit(name).alias("experiment"),
+                pl.lit(f"digest-{name}").alias("experiment_digest"),
+                pl.lit(kind).alias("model_kind"),
+                pl.lit(made.cohort.digest).alias("cohort_digest"),
+                pl.lit("findings").alias("target"),
+                pl.lit(label).alias("class"),
+                pl.lit(-1).alias("seed"),
+                pl.lit(rotation).alias("fold"),
+                pl.col("role").alias("split"),
+                pl.lit("").alias("variant"),
+                pl.lit("image").alias("level"),
+                pl.col("image_key").alias("unit_key"),
+                "patient_key",
+                pl.Series("truth", truth[place, i]).fill_nan(None),
+                pl.Series("value", chance[place, i]),
+                pl.Series("value_calibrated", chance[place, i] ** 2 if calibrated and i == 0 else [None] * len(place)),
+            )
+            for i, label in enumerate(NAMES)
+        ]
+        Predictions.write(pl.concat(parts, how="vertical_relaxed"), folder / f"predictions/rotation{rotation}.parquet")
+    write_json({"options": {"model": name}, "digest": f"digest-{name}", "kind": kind}, folder / "experiment.json")
+    return chance
+
+
+@pytest.fixture
+def labelled(make):
+    """A cohort with three labels, and their truths (n, 3)."""
+
+    def build(**how):
+        made = make(**how)
+        truth = truths_of(made)
+        rows = pl.concat(
+            made.frame.select(
+                "image_key",
+                pl.lit("findings").alias("target"),
+                pl.Series("value", truth[:, i]).fill_nan(None),
+                pl.lit(label).alias("label"),
+                pl.lit("0" * 32).alias("cohort_digest"),
+            )
+            for i, label in enumerate(NAMES)
+        )
+        target = Target("findings", "labels", classes=NAMES, made_of=("findings",), made_of_from="header")
+        cohort = made.cohort
+        (cohort.folder / "cohort.json").unlink()
+        object.__setattr__(cohort, "targets", (target,))
+        made.cohort = cohort.save(made.workspace, cohort.members(), rows.clear())
+        rows.write_parquet(made.cohort.folder / "cohort_targets.parquet")
+        return made, truth
+
+    return build
+
+
+def estimates_of(made):
+    return Estimates.read(made.workspace.evaluation("made") / "estimates.parquet")
+
+
+def one(rows, experiment, metric, label="", **more):
+    wanted = {"experiment": experiment, "metric": metric, "class": label, "baseline": "", "subgroup": "all"}
+    wanted |= {"split": "test"} | more
+    found = rows.filter(*[pl.col(name) == value for name, value in wanted.items()])
+    assert found.height == 1, wanted
+    return found.row(0, named=True)
+
+
+def test_each_label_is_scored_by_units_whose_truth_is_known(labelled):
+    made, truth = labelled(patients=800)
+    chance = predict(made, "strong", "network", truth, 2.5, calibrated=True)
+    predict(made, "weak", "baseline", truth, 0.7)
+    evaluate(made.workspace, "made", QUICK)
+    rows = estimates_of(made)
+    tested = made.frame["fold"].to_numpy() == 0
+    areas = []
+    for i, label in enumerate(NAMES[:2]):
+        units = tested & np.isfinite(truth[:, i])
+        row = one(rows, "strong", "auc", label)
+        areas.append(roc_auc_score(truth[units, i], chance[units, i]))
+        assert row["value"] == pytest.approx(areas[-1]) and row["images"] == units.sum()
+        assert row["low"] < row["value"] < row["high"]
+        precision = one(rows, "strong", "average_precision", label)["value"]
+        assert precision == pytest.approx(average_precision_score(truth[units, i], chance[units, i]))
+        assert one(rows, "strong", "sensitivity", label)["operating_point"] == "youden"
+        assert one(rows, "strong", "brier", label)["low"] is not None
+    assert one(rows, "strong", "auc_macro")["value"] == pytest.approx(np.mean(areas))
+    assert not rows.filter(pl.col("class") == "rare").height  # no test patient has it
+
+    notes = json.loads((made.workspace.evaluation("made") / "study.json").read_text())
+    [task] = notes["tasks"]
+    assert task["best"] == "strong" and task["metric"] == "auc_macro" and task["classes"] == list(NAMES)
+    answers = json.loads((made.workspace.evaluation("made") / "answer.json").read_text())["answers"]
+    assert "tells 3 labels of findings" in answers[0]["text"]
+
+    drawn = RocPoints.read(made.workspace.evaluation("made") / "roc.parquet")
+    assert set(drawn["class"]) == {"effusion", "nodule"}
+    bins = CalibrationBins.read(made.workspace.evaluation("made") / "calibration.parquet")
+    of_strong = bins.filter(pl.col("experiment") == "strong")
+    assert dict(of_strong.group_by("class").agg(pl.col("calibrated").all()).iter_rows()) == {
+        "effusion": True,
+        "nodule": False,
+    }
+
+
+def test_two_models_are_compared_label_by_label_with_holm_and_by_the_mean(labelled):
+    made, truth = labelled(patients=500)
+    predict(made, "strong", "network", truth, 2.5, rotations=5)
+    predict(made, "weak", "baseline", truth, 0.7, rotations=5)
+    evaluate(made.workspace, "made", QUICK)
+    pairs = estimates_of(made).filter(pl.col("baseline") == "weak", pl.col("metric") == "auc")
+    assert set(pairs["class"]) == set(NAMES) and pairs["family"].n_unique() == 1
+    p = dict(pairs.select("class", "p_value").iter_rows())
+    adjusted = dict(pairs.select("class", "p_adjusted").iter_rows())
+    smallest = min(p, key=lambda name: p[name])
+    assert adjusted[smallest] == pytest.approx(min(3 * p[smallest], 1))
+    [macro] = estimates_of(made).filter(pl.col("baseline") == "weak", pl.col("metric") == "auc_macro").to_dicts()
+    assert macro["value"] == pytest.approx(pairs["value"].mean()) and macro["low"] > 0
+    assert "predicted again" not in (macro["caution"] or "")  # every unit is, though some truths are not known
+
+
+def test_subgroups_have_the_mean_area_and_a_test_against_the_rest(labelled):
+    made, truth = labelled(patients=600)
+    worse = np.where((made.frame["patient_sex"] == "F").to_numpy()[:, None], truth, np.nan)
+    predict(made, "uneven", "network", worse, 3.0, rotations=5)
+    folder = made.workspace.experiment("made", "uneven") / "predictions"
+    for i, path in enumerate(sorted(folder.glob("*.parquet"))):
+        frame = Predictions.read(path)
+        known = pl.concat(
+            made.frame.select(pl.col("image_key").alias("unit_key"), pl.lit(label).alias("class")).with_columns(
+                pl.Series("truth", truth[:, j]).fill_nan(None)
+            )
+            for j, label in enumerate(NAMES)
+        )
+        Predictions.write(frame.drop("truth").join(known, on=["unit_key", "class"]), path)
+        assert i < 5
+    evaluate(made.workspace, "made", QUICK)
+    rows = estimates_of(made).filter(
+        pl.col("subgroup").str.starts_with("patient_sex="), pl.col("metric") == "auc_macro"
+    )
+    found = {row["subgroup"]: row for row in rows.to_dicts()}
+    assert found["patient_sex=F"]["value"] > 0.8 > found["patient_sex=M"]["value"]
+    assert found["patient_sex=F"]["p_adjusted"] < 0.001
+
+
+def test_what_is_not_known_is_counted(labelled):
+    made, truth = labelled(patients=300)
+    predict(made, "strong", "network", truth, 2.5)
+    evaluate(made.workspace, "made", QUICK)
+    checks = pl.read_parquet(made.workspace.evaluation("made") / "check_results.parquet")
+    [row] = checks.filter(pl.col("code") == "EVAL016").to_dicts()
+    unknown = int(np.isnan(truth[made.frame["fold"].to_numpy() == 0, 1]).sum())
+    assert row["outcome"] == "passed" and f"nodule {unknown} of 60 test units" in row["sentence"]

@@ -1,0 +1,293 @@
+"""Several labels of an image, each true, false or not known, as findings: a binary task each, and their mean area."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+
+import numpy as np
+import polars as pl
+
+from xray_mining.evaluation.options import EvaluationOptions
+from xray_mining.evaluation.targets._classes import Classes, by_class, column, with_every_class
+from xray_mining.evaluation.targets.binary import KIND as BINARY
+from xray_mining.evaluation.task import Array, Calls, Model, Scored, Side, Task
+from xray_mining.records.cohort import Target
+from xray_mining.statistics.auc import areas_over_folds
+from xray_mining.statistics.estimate import Estimate
+from xray_mining.statistics.macro import compare_macro_auc, difference_of_macro_areas, macro_auc, macro_gain
+
+
+class Labels(Classes):
+    """Scored by the mean over labels of the area under the ROC curve, and label by label as a binary target.
+
+    A unit's label whose truth is not known is left out for that label alone.
+    """
+
+    metric = "auc_macro"
+    title = "mean AUC"
+    words = "mean area under the ROC curve"
+    skill_metric = "auc_macro"
+    one_value = False
+    has_labels = False
+    screened = ("auc_macro",)
+    gained = ("auc_above_half", "mean AUC above 0.5")
+
+    def kept(self, frame: pl.DataFrame, target: Target) -> tuple[pl.DataFrame, list[str]]:
+        """All rows, but none where a label has no probability."""
+        return with_every_class(frame, target)
+
+    def truths(self, rows: pl.DataFrame, target: Target) -> pl.DataFrame:
+        """For each label 1, 0, or nan where it is not known; the text is empty."""
+        first = rows.group_by("unit_key", "class").agg(pl.col("truth").first())
+        keys = first.select("unit_key").unique().sort("unit_key")
+        return keys.with_columns(_array("truth", by_class(first, keys, target, "truth")), pl.lit("").alias("label"))
+
+    def aligned(self, means: pl.DataFrame, keys: pl.DataFrame, target: Target) -> Array:
+        """A probability for each label, (n, labels)."""
+        return by_class(means, keys, target)
+
+    def validation(self, means: pl.DataFrame, target: Target) -> pl.DataFrame:
+        """Truths and probabilities of all labels, nan where the truth is not known."""
+        parts = []
+        for _, frame in means.sort("fold", "unit_key").group_by("fold", maintain_order=True):
+            keys = frame.select("fold", "unit_key", "patient_key").unique("unit_key", maintain_order=True)
+            truth, value = (by_class(frame, keys, target, name) for name in ("truth", "value"))
+            parts.append(keys.with_columns(_array("truth", truth), _array("value", value), pl.lit("").alias("label")))
+        return pl.concat(parts) if parts else means.drop("class").with_columns(pl.lit("").alias("label"))
+
+    def parts(self, task: Task) -> Mapping[str, Task]:
+        """A binary task for each label."""
+        return {name: _part(task, number, name) for number, name in enumerate(task.target.classes)}
+
+    def unknown(self, task: Task) -> Mapping[str, int]:
+        """Of each label that is not known for every unit."""
+        counts = np.isnan(task.truth).sum(axis=0).tolist()
+        return {name: count for name, count in zip(task.target.classes, counts, strict=True) if count}
+
+    def refusal(self, task: Task, known: Array) -> str:
+        """One label at least must be true of some units and false of others."""
+        truth = task.truth[known]
+        if ((truth == 1).any(axis=0) & (truth == 0).any(axis=0)).any():
+            return ""
+        return "no label is true of some test units and false of others; an area needs both."
+
+    def patients_by_class(self, task: Task) -> dict[str, int]:
+        """Patients of the rarer side of each label."""
+        counts = {}
+        for name, part in task.parts.items():
+            sides = [len(np.unique(part.owner[part.truth == each])) for each in (0, 1)]
+            if min(sides):
+                counts[name] = min(sides)
+        return counts
+
+    def scores(self, task: Task, model: Model, options: EvaluationOptions) -> Iterator[Scored]:
+        """The mean area, then what a binary target has for each label."""
+        known = model.known
+        truth, values, owner, folds = task.truth[known], model.values[known], task.owner[known], task.folds[known]
+        again, classes = _again(task, model, known), task.target.classes
+        try:
+            area = macro_auc(truth, values, classes, owner, folds, again=again, confidence=options.confidence)
+        except ValueError:
+            return
+        yield Scored("auc_macro", area)
+        for name, part, own in _scorable(task, model):
+            yield from (replace(each, class_=name) for each in BINARY.scores(part, own, options))
+
+    def validation_score(self, task: Task, model: Model) -> float:
+        """Mean over labels of the area, each a mean over rotations."""
+        frame = model.validation
+        truth, value, folds = (frame[name].to_numpy() for name in ("truth", "value", "fold"))
+        areas = []
+        for number in range(len(task.target.classes)):
+            known = np.isfinite(truth[:, number])
+            label = truth[known, number]
+            if len(np.unique(label)) > 1:
+                found = areas_over_folds(label, value[known, number], folds=folds[known])
+                areas.append(float(found.values[0]))
+        return float(np.mean(areas)) if areas else float("nan")
+
+    def differences(
+        self, task: Task, model: Model, baseline: Model, both: Array, options: EvaluationOptions
+    ) -> Iterator[Scored]:
+        """Paired differences of each label as of a binary target, and of the mean area."""
+        again = (_again(task, model, both), _again(task, baseline, both))
+        try:
+            macro = self._difference(task, model.values, baseline.values, both, again=again, options=options)
+        except ValueError:
+            return
+        for name, part, own in _scorable(task, model):
+            other = part.models[baseline.name]
+            units = both[_known(task, name)]
+            if len(np.unique(part.owner[units])) > 1:
+                found = BINARY.differences(part, own, other, units, options)
+                yield from (replace(each, class_=name) for each in found)
+        yield Scored("auc_macro", macro)
+
+    def _difference(
+        self,
+        task: Task,
+        first: Array,
+        second: Array,
+        units: Array,
+        *,
+        again: tuple[Array | None, Array | None],
+        options: EvaluationOptions,
+    ) -> Estimate:
+        return compare_macro_auc(
+            task.truth[units],
+            first[units],
+            second[units],
+            task.target.classes,
+            task.owner[units],
+            folds=task.folds[units],
+            again=again,
+            confidence=options.confidence,
+        )
+
+    def by_cell(
+        self, task: Task, model: Model, members: Array, options: EvaluationOptions
+    ) -> Iterator[tuple[Scored, Array]]:
+        """The mean area of a subgroup, over labels that have an area in the subgroup."""
+        inside = members & model.known
+        truth, values, owner = task.truth[inside], model.values[inside], task.owner[inside]
+        classes, again = task.target.classes, _again(task, model, inside)
+        try:
+            found = macro_auc(
+                truth, values, classes, owner, task.folds[inside], again=again, confidence=options.confidence
+            )
+        except ValueError:
+            return
+        if found.patients < options.least_patients:
+            return
+        units = np.flatnonzero(model.known)
+        tested = self.gap(task, model, members, units, options)
+        yield Scored("auc_macro", replace(found, p_value=tested.p_value)), np.ones(len(members), dtype=bool)
+
+    def changed(self, task: Task, values: Array, units: Array, options: EvaluationOptions) -> dict[str, Estimate]:
+        """The mean area on changed images."""
+        truth, owner, folds = task.truth[units], task.owner[units], task.folds[units]
+        classes = task.target.classes
+        found = macro_auc(truth, values[units], classes, owner, folds, confidence=options.confidence)
+        return {"auc_macro": found}
+
+    def lost(
+        self, task: Task, model: Model, values: Array, units: Array, options: EvaluationOptions
+    ) -> Estimate | None:
+        """The mean area on unchanged images minus that on the same images changed."""
+        return self._difference(task, model.values, values, units, again=(None, None), options=options)
+
+    def beyond_guessing(self, task: Task, model: Model, units: Array) -> float:
+        """The mean area above one half."""
+        truth, values, owner, folds = (each[units] for each in (task.truth, model.values, task.owner, task.folds))
+        return macro_auc(truth, values, task.target.classes, owner, folds).value - 0.5
+
+    def sides(self, task: Task, model: Model) -> Iterator[Side]:
+        """Each label, of the units whose truth is known."""
+        for name, part, own in _scorable(task, model):
+            yield from (_in_task(task, name, side) for side in BINARY.sides(part, own))
+
+    def probabilities(self, task: Task, model: Model) -> Iterator[Side]:
+        """The same with calibrated probabilities where the label's map is shown to help."""
+        for name, part, own in _scorable(task, model):
+            yield from (_in_task(task, name, side) for side in BINARY.probabilities(part, own))
+
+    def calls(self, task: Task, model: Model, options: EvaluationOptions) -> Iterator[Calls]:
+        """Of each label, at each operating point."""
+        for _, part, own in _scorable(task, model):
+            yield from BINARY.calls(part, own, options)
+
+    def gain(self, task: Task, model: Model, options: EvaluationOptions) -> Estimate | None:
+        """The mean area above one half."""
+        known = model.known
+        truth, values, owner, folds = (each[known] for each in (task.truth, model.values, task.owner, task.folds))
+        again = _again(task, model, known)
+        try:
+            return macro_gain(
+                truth, values, task.target.classes, owner, folds, again=again, confidence=options.confidence
+            )
+        except ValueError:
+            return None
+
+    def gap(self, task: Task, model: Model, first: Array, units: Array, options: EvaluationOptions) -> Estimate:
+        """The mean area of some units minus that of the others, over labels that have an area on both sides."""
+        return difference_of_macro_areas(
+            task.truth[units],
+            model.values[units],
+            task.target.classes,
+            first[units],
+            task.owner[units],
+            folds=task.folds[units],
+            confidence=options.confidence,
+        )
+
+    def reads(self, task: Task, what: str) -> str:
+        """Tells each label, as the mean over them."""
+        return f"tells {len(task.target.classes)} labels of {what} with a {self.words} of"
+
+
+def _array(name: str, values: Array) -> pl.Series:
+    """Values (n, labels) as a column of arrays."""
+    return pl.Series(name, values, dtype=pl.Array(pl.Float64, values.shape[1]))
+
+
+def _known(task: Task, label: str) -> Array:
+    """Units (n,) bool whose truth of the label is known."""
+    return np.isfinite(task.truth[:, task.target.classes.index(label)])
+
+
+def _part(task: Task, number: int, name: str) -> Task:
+    truth = task.truth[:, number]
+    known = np.isfinite(truth)
+    other = f"no {name}"
+    target = replace(task.target, kind="binary", positive=name, classes=(other, name))
+    units = task.units.with_columns(
+        pl.Series("truth", truth), pl.Series("label", np.where(truth == 1, name, other), dtype=pl.String)
+    ).filter(pl.Series(known))
+    models = {each.name: _model_of(each, number, known) for each in task.models.values()}
+    return replace(task, target=target, units=units, models=models)
+
+
+def _model_of(model: Model, number: int, known: Array) -> Model:
+    frame = model.validation
+    if frame.height:
+        truth, value = (frame[name].to_numpy()[:, number] for name in ("truth", "value"))
+        frame = frame.with_columns(pl.Series("truth", truth), pl.Series("value", value)).filter(
+            pl.col("truth").is_not_nan()
+        )
+    calibrated = None if model.calibrated is None else model.calibrated[known, number]
+    values = model.values[known, number]
+    # A label whose map is not shown to help has the model's own probabilities among the calibrated ones.
+    if calibrated is not None and np.array_equal(calibrated, values, equal_nan=True):
+        calibrated = None
+    return replace(
+        model,
+        values=values,
+        calibrated=calibrated,
+        again=column(model.again_of(known), number),
+        variants={name: changed[known, number] for name, changed in model.variants.items()},
+        validation=frame,
+    )
+
+
+def _scorable(task: Task, model: Model) -> Iterator[tuple[str, Task, Model]]:
+    """Labels that are true of some units that the model predicts and false of others, in some rotation."""
+    for name, part in task.parts.items():
+        own = part.models[model.name]
+        truth, folds = part.truth[own.known], part.folds[own.known]
+        if any(len(np.unique(truth[folds == each])) > 1 for each in np.unique(folds)):
+            yield name, part, own
+
+
+def _again(task: Task, model: Model, units: Array) -> Array | None:
+    """Probabilities by another rotation's fit; where a truth is not known, and nothing is computed, the model's own."""
+    again = model.again_of(units)
+    return None if again is None else np.where(np.isnan(task.truth[units]), model.values[units], again)
+
+
+def _in_task(task: Task, name: str, side: Side) -> Side:
+    """A label's side with its units counted in the task of all labels."""
+    units = np.zeros(len(task.truth), dtype=bool)
+    units[np.flatnonzero(_known(task, name))[side.units]] = True
+    return replace(side, class_=name, units=units)
+
+
+KIND = Labels()
