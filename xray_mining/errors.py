@@ -27,7 +27,7 @@ class CannotFinish(UserError):
 
 
 def unknown_name(where: str, name: str, known: Iterable[str]) -> UserError:
-    """The refusal of a name nobody knows, with the nearest known one if there is one near."""
+    """The error for an unknown name, with the nearest known name if one is close."""
     known = sorted(known)
     close = difflib.get_close_matches(name, known, n=1)
     if close:
@@ -49,7 +49,7 @@ def disk_error(error: OSError, path: Path) -> CannotFinish:
 def refuse_other_systems() -> None:
     """UserError where this is not Linux: locks, shares of the processor and killed workers are handled as it has them.
 
-    Asked at every door (command line, `xray_mining.open`), so that nobody meets it as a fault in the middle of work.
+    Checked by the command line and by `xray_mining.open`, so that it is found before any work begins.
     """
     if sys.platform != "linux":
         raise UserError(

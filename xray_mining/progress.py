@@ -16,11 +16,11 @@ class Bar(Protocol):
     """What long work tells about itself."""
 
     def advance(self, count: int = 1, **counts: int) -> None:
-        """`count` more units are done; `counts` stand beside the bar (kept=12, rejected=3)."""
+        """`count` more units are done; `counts` are shown beside the bar (kept=12, rejected=3)."""
 
 
-TOLD_SECONDS = 2.0
-"""How often a listener hears of work that goes on."""
+REPORT_SECONDS = 2.0
+"""Seconds between two reports to a listener while work continues."""
 
 _listener: ContextVar[Callable[[str], None] | None] = ContextVar("listener", default=None)
 
@@ -83,18 +83,18 @@ def progress(total: int | None, label: str, unit: str = "images", done: int = 0)
     `done` counts units that an earlier, interrupted run has already finished: they fill the bar, not the rate.
     """
     listener = _listener.get()
-    told = listener is not None
+    reported = listener is not None
     words = "{n_fmt} of {total_fmt}{unit}, {pace}, {remaining} left{postfix}"
     with _Tqdm(
         total=total,
         desc=label,
         unit=f" {unit}",
         initial=done,
-        dynamic_ncols=not told,
-        disable=not (told or sys.stderr.isatty()),
+        dynamic_ncols=not reported,
+        disable=not (reported or sys.stderr.isatty()),
         file=_Told(listener) if listener else sys.stderr,
-        mininterval=TOLD_SECONDS if told else 0.2,
-        bar_format=words if told else "{l_bar}{bar}| " + words,
+        mininterval=REPORT_SECONDS if reported else 0.2,
+        bar_format=words if reported else "{l_bar}{bar}| " + words,
     ) as bar:
         yield _Bar(bar)
 

@@ -1,4 +1,4 @@
-"""Files that a study states by their paths: where they are looked for, and how they are told without their place."""
+"""Files that a study states by their paths: where they are searched, and how they are named without their folders."""
 
 import filecmp
 from collections.abc import Callable, Iterator, Sequence
@@ -27,7 +27,7 @@ class StatedFile:
         return Path(value).suffix in self.suffixes
 
     def file(self, value: str) -> Path | None:
-        """The file that a value means, given by its path or the name of one that ships; None where there is none."""
+        """The file that a value names, by its path or as a file that is shipped; None if no such file exists."""
         if not value:
             return None
         places = [Path(value)]
@@ -53,7 +53,7 @@ class Search:
     missing: dict[str, str]
     """Key of each option whose file is nowhere → a sentence that names the folders looked in."""
     notes: tuple[str, ...]
-    """Files of which there are two, with other content."""
+    """Names of two files with different content."""
 
 
 def find_files(options: Options, folders: Sequence[Path]) -> tuple[Options, Search]:
@@ -94,7 +94,7 @@ def _is_file(path: Path) -> bool:
 
 
 def _without_suffix(stated: Stated, beside: Path) -> str:
-    """Why a name that no file that ships has is not that of a file beside the study; empty where there is none."""
+    """Why a name that no file that ships has is not that of a file beside the study; empty if there is no such file."""
     if not stated.kind.shipped or stated.kind.file(stated.value) is not None:
         return ""
     meant = next(
@@ -165,7 +165,7 @@ def contents(options: BaseModel) -> dict[str, str]:
 
 
 def text_of(options: BaseModel, key: str) -> str:
-    """The text of the file that an option names, by its path or as one that ships; empty where there is none."""
+    """The text of the file that an option names, by its path or as one that ships; empty if there is no such file."""
     file = next((each.kind.file(each.value) for each in stated_in(options) if each.key == key), None)
     return read_text(file) if file is not None else ""
 

@@ -241,7 +241,7 @@ def test_a_step_that_takes_long_says_how_far_it_is(tmp_path, capsys, monkeypatch
 
 def test_a_listener_hears_of_work_in_place_of_the_bar(capsys, monkeypatch):
     heard = []
-    monkeypatch.setattr(progress, "TOLD_SECONDS", 0.0)
+    monkeypatch.setattr(progress, "REPORT_SECONDS", 0.0)
     progress.tell(heard.append)
     try:
         with progress.progress(4, "train", unit="fits", done=1) as bar:

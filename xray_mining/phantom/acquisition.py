@@ -8,7 +8,7 @@ import numpy as np
 
 @dataclass(frozen=True, slots=True)
 class Maker:
-    """A make of detector with its looks; invented names, so that nobody's product is judged."""
+    """A make of detector with its looks; invented names, so that no real product is judged."""
 
     manufacturer: str
     model: str

@@ -1,7 +1,7 @@
 """One person's thorax as a function of age and sex: every parameter with its unit, trend, spread and source.
 
 A value is centre + slope × (age − 50) + its coupling to body height and mass + the person's own deviation, which stays
-the same at every visit. Centre and slope lie between those of women and men by the person's build: women stand at −1,
+the same at every visit. Centre and slope lie between those of women and men by the person's build: women are at −1,
 men at +1, each with a spread of BUILD_SPREAD that all parameters share, because robust women and slight men are so in
 many bones at once; this is what keeps sex from being read without error. Calcifications and osteophytes are a latent
 ageing clock that starts at zero.
@@ -125,7 +125,7 @@ TRENDS: tuple[Trend, ...] = (
 
 @dataclass(frozen=True, slots=True)
 class Anatomy:
-    """The true thorax of one person at one visit; units stand in the names, meanings in TRENDS."""
+    """The true thorax of one person at one visit; names end with the unit; TRENDS says what they mean."""
 
     body_height_cm: float
     body_mass_index_kg_m2: float

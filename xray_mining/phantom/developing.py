@@ -28,7 +28,7 @@ def develop(
     # Detectors have finer pixels than the picture; what is left after binning is softer than one sample a pixel.
     signal = cv2.GaussianBlur(signal, (0, 0), 0.36, borderType=cv2.BORDER_REPLICATE)
     density = -np.log(np.maximum(signal, 1e-4))
-    # What lies behind the body steers the grey range; open air beside it is driven into the black, as makers do.
+    # The grey range follows the body; open air beside it becomes black, as makers do it.
     part = (slice(rows // 10, -(rows // 10), 3), slice(None, None, 3))
     body = attenuation[part] > 1.0
     if body.sum() < 100:

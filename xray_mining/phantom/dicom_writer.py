@@ -49,7 +49,7 @@ def uid(*parts: object) -> str:
 
 
 def encode(values: np.ndarray, bits_stored: int, transfer_syntax_uid: str) -> tuple[bytes, bool]:
-    """Pixels as the syntax wants them, and whether they stand in fragments; `values` (rows, columns) uint16."""
+    """Pixels encoded in the syntax, and whether they are encapsulated in fragments; `values` (rows, columns) uint16."""
     import imagecodecs
 
     kind = transfer_syntax_uid.removeprefix("1.2.840.10008.1.2")

@@ -74,7 +74,7 @@ def plants() -> Mapping[str, Plant]:
 
 
 def chosen(names: tuple[str, ...]) -> list[Plant]:
-    """The named plants and those they need, in order of application; UserError for a name nobody knows."""
+    """The named plants and those they need, in order of application; UserError for an unknown name."""
     wanted: set[str] = set()
     for name in names:
         if name not in _REGISTRY:
@@ -187,7 +187,7 @@ def noise(patient: Patient, rng: np.random.Generator) -> None:
 
 @plant({"duplicate_copies": ("1", "further files that hold the same instance (files.parquet lists them)")})
 def duplicates(patient: Patient, rng: np.random.Generator) -> None:
-    """One study in twenty lies there twice: a byte copy, re-encoded in another syntax, or with another header."""
+    """One study in twenty is stored twice: a byte copy, re-encoded in another syntax, or with another header."""
     kinds: tuple[DuplicateKind, ...] = ("copy", "reencoded", "header")
     for visit in patient.visits:
         again = rng.random() < 0.05

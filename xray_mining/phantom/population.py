@@ -46,7 +46,7 @@ class Parameters:
 
 @dataclass(frozen=True)
 class PhantomSummary:
-    """What lies in the archive now."""
+    """What the archive holds now."""
 
     archive: str
     patients: int
@@ -63,7 +63,7 @@ class PhantomSummary:
 def write_archive(
     target: Path, parameters: Parameters, jobs: int | None = None, if_absent: bool = False
 ) -> PhantomSummary:
-    """Write a phantom archive into a folder; an interrupted one goes on from its last whole block.
+    """Write a phantom archive into a folder; an interrupted run continues after its last complete block.
 
     Raises UserError where the folder holds something else, CannotFinish where the disk refuses.
     """

@@ -331,7 +331,7 @@ def attenuation(
 def tone(picture: np.ndarray, low: float, scale: float, offset: float, gamma: float) -> np.ndarray:
     """A film-like tone curve with toe and shoulder: (rows, columns) float32, about 0 to 1."""
     rows, columns = picture.shape
-    # The curve is tabulated over -0.1 to 1.7; beyond it lies open air or metal.
+    # The curve is tabulated over -0.1 to 1.7; larger and smaller values are metal or open air.
     steps = 2048
     table = np.empty(steps + 1, np.float32)
     for step in range(steps + 1):

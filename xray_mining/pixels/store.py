@@ -103,7 +103,7 @@ class PixelStore:
 
     @classmethod
     def open(cls, workspace: Workspace, store: str | None = None) -> "PixelStore":
-        """The named store, or the workspace's current one; UserError where there is none."""
+        """The named store, or the workspace's current one; UserError where it does not exist."""
         name = store or workspace.settings.store
         if name is None:
             raise UserError(
@@ -164,7 +164,7 @@ class PixelStore:
         return self.read_at(self.places(image_keys))
 
     def places(self, image_keys: Sequence[str] | pl.Series) -> np.ndarray:
-        """Where the keys' pictures stand, for `read_at`, (n,) int64; UserError where a key has no picture."""
+        """Positions of the keys' pictures, for `read_at`, (n,) int64; UserError where a key has no picture."""
         places = self._places(image_keys)
         missing = int((places < 0).sum())
         if missing:
@@ -186,7 +186,7 @@ class PixelStore:
         return pictures
 
     def content_boxes(self, image_keys: Sequence[str] | pl.Series) -> np.ndarray:
-        """Where each image lies within its padded square, (n, 4) float64: left, top, width, height in pixels."""
+        """Place of each image within its padded square, (n, 4) float64: left, top, width, height in pixels."""
         columns = ["content_left", "content_top", "content_width", "content_height"]
         return self.frame.select(columns)[self._places(image_keys)].to_numpy()
 

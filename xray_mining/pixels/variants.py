@@ -9,7 +9,7 @@ import numpy as np
 Array = np.ndarray[Any, Any]
 
 WINDOW_WIDTH = 0.8
-"""Of the grey range: what lies outside this window's middle turns black or white."""
+"""Of the grey range: values outside the middle of this window become black or white."""
 SHARPENING_SHARE = 0.01
 """Of the picture's longer side: the deviation of the blur that sharpening adds the difference from."""
 

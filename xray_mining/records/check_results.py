@@ -28,7 +28,7 @@ class CheckResults(Record):
     outcome = choice("what came out", OUTCOMES)
     title = text("the check in words")
     sentence = text("what was found, in one sentence")
-    section = text("anchor of the report's section it belongs to; empty where there is none")
+    section = text("anchor of the report's section it belongs to; empty where it belongs to none")
     evidence = text("JSON list of the first offending rows")
     offenders = text("how many rows offend, as text: a number, or '' where it does not apply")
 

@@ -73,7 +73,7 @@ class FrozenCohort:
     sentences: tuple[str, ...] = ()
     """What a reader must know, as cells that could not be filled."""
     unusable: Mapping[str, str] = field(default_factory=dict)
-    """Targets of the header of which these members leave nothing to learn, each with the reason."""
+    """Targets of the header that these members cannot teach, each with the reason."""
     folder: Path = field(default=Path(), compare=False)
 
     def __repr__(self) -> str:

@@ -37,7 +37,7 @@ class Estimates(Record):
     p_adjusted = number("the same, adjusted within its family", min=0, max=1)
     family = text("the comparisons it was adjusted with; empty where it was not")
     operating_point = text(
-        "how the threshold was set on validation patients: youden, sensitivity 0.9, …; null where there is none",
+        "how the threshold was set on validation patients: youden, sensitivity 0.9, …; null where the metric has none",
         nullable=True,
     )
     caution = text(

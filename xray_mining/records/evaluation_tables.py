@@ -144,7 +144,7 @@ FAMILIES = ("shortcut", "variants", "fairness", "label_noise", "drift", "sample_
 
 
 class AuditRows(Record):
-    """Each audit's verdict stands in check_results under the same code."""
+    """The verdict of each audit is in check_results, under the same code."""
 
     table = "audits"
     home = "files"
@@ -155,12 +155,12 @@ class AuditRows(Record):
     experiment = text("the experiment; empty where it is about the cohort")
     target = text("what is predicted")
     attribute = text("the attribute or variant that was looked at, as manufacturer")
-    label = text("its level, or a pair of levels; empty where there is none")
+    label = text("its level, or a pair of levels; empty where it has none")
     metric = text("what the value is")
     value = number("the figure")
     low = number("lower end of its interval")
     high = number("upper end of its interval")
-    patients = count("patients behind it")
+    patients = count("patients that it is computed from")
     p_value = number("two-sided p of no effect", min=0, max=1)
     p_adjusted = number("the same, adjusted within the audit", min=0, max=1)
     words = text("the figure as a sentence")

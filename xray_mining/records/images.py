@@ -9,7 +9,7 @@ AGE_SOURCES = ("dates", "age_string", "table", "none")
 YEARS_ARE_SHIFTED = (
     "Outside public sets a patient's days are shifted by up to a year, so a year is right to within one."
 )
-"""What stands beside every figure by year of study."""
+"""Printed beside every figure by year of study."""
 VIEWS = ("PA", "AP", "LATERAL", "OTHER")
 VIEW_SOURCES = ("declared", "inferred", "none")
 SEQUENCES = ("unknown", "day", "follow_up", "age", "same_study", "nothing")
@@ -65,7 +65,7 @@ class Images(Record):
     question = "one kept radiograph: a frame of a file, an archive member, or a table row under --metadata-only"
 
     image_key = key("the kept record's instance_key", primary_key=True)
-    study_key = key("keyed digest of StudyInstanceUID, or of patient and date where there is none")
+    study_key = key("keyed digest of StudyInstanceUID, or of patient and date where it is missing")
     series_key = key("keyed digest of SeriesInstanceUID", nullable=True)
     patient_key = key("keyed digest of the patient id with its issuer; the image's own where there is no id")
     patient_source = choice("where the patient id came from", ("declared", "none"))
@@ -78,7 +78,7 @@ class Images(Record):
         dy.String(regex=one_of(PATIENT_ID_MARKS)),
         nullable=True,
         description="what is odd about the patient id: rules of --patient-id-rule that would change it; or it is a "
-        "placeholder, or zero, and stands for nobody",
+        "placeholder, or zero, and names no patient",
         metadata={"allowed": PATIENT_ID_MARKS},
     )
     archive = text("the archive's given name")

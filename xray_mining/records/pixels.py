@@ -1,4 +1,4 @@
-"""pixels: where a kept radiograph's standardised picture lies, and what was done to get it."""
+"""pixels: where a kept radiograph's standardised picture is stored, and how it was made."""
 
 import dataframely as dy
 

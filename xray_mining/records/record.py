@@ -127,7 +127,7 @@ class Record(dy.Schema):
             except FileNotFoundError as error:
                 raise CannotFinish(
                     f"{path.name}: this part of {cls.table} went away while it was to be read; repeat the command once "
-                    f"the ingest that is at work has ended"
+                    f"the running ingest has ended"
                 ) from error
             except (OSError, pl.exceptions.PolarsError) as error:
                 raise UserError(

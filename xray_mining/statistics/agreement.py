@@ -138,7 +138,7 @@ def kappa(
 
     Weighted kappas take the labels' sorted order as their distance, as scikit-learn does. Interval by bootstrap of
     patients; nan where chance alone would agree. `folds` (n,), and `again` (n,) numbers in place of `second` by another
-    fold's fit, nan where there are none, widen it for shared training patients (see `refit`).
+    fold's fit, nan where missing, widen it for shared training patients (see `refit`).
     """
     labels, numbers = np.unique(np.concatenate([np.asarray(first), np.asarray(second)]), return_inverse=True)
     size, classes = len(numbers) // 2, len(labels)

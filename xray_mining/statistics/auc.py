@@ -124,7 +124,7 @@ def _comparison(areas: Floats, covariance: Floats, confidence: float) -> AucComp
     difference = float(areas[0] - areas[1])
     variance = float(covariance[0, 0] + covariance[1, 1] - 2 * covariance[0, 1])
     error = np.sqrt(max(variance, 0.0))
-    # The same score twice: rounding leaves a variance of some 1e-20 that is none.
+    # The same score twice: rounding leaves a variance near 1e-20, which counts as zero.
     same = error <= 1e-12
     z = (0.0 if difference == 0 else np.copysign(np.inf, difference)) if same else difference / error
     half = float(stats.norm.ppf(0.5 + confidence / 2)) * error
@@ -133,7 +133,7 @@ def _comparison(areas: Floats, covariance: Floats, confidence: float) -> AucComp
 
 
 def logit_interval(area: float, variance: float, positives: int, negatives: int, confidence: float) -> Floats:
-    """Interval (2,) of an area on the logit scale; by Newcombe's method 5 where the area or its variance is at an end.
+    """Interval (2,) of an area on the logit scale; by Newcombe's method 5 where the area is 0 or 1, or its variance 0.
 
     `positives`, `negatives`: how many patients each class has.
     """
@@ -213,7 +213,7 @@ def areas_over_folds(
 
     Scores of different folds come from different fits and are not compared with one another. A fold without both
     classes is left out, and its patients are not counted; ValueError where no fold has both. `again` (k, n): scores of
-    the same units by another fold's fit, nan where there are none, `share`: what share of the tested patients these
+    the same units by another fold's fit, nan where missing, `share`: what share of the tested patients these
     are (see `refit`).
     """
     positive = binary(labels)

@@ -43,7 +43,7 @@ def calibration_metrics(
     slope and intercept are logistic (Cox 1958): y on logit p, and the intercept with the slope held at 1; Student
     intervals with sandwich variance summed per patient. ece has bins with as many units each and no interval: chance
     alone pushes it up, a perfect model's too, and any resample's once more. Values outside [0, 1] raise ValueError.
-    `folds` (n,) and `again` (n,), probabilities by another fold's fit, nan where there are none, widen the intervals
+    `folds` (n,) and `again` (n,), probabilities by another fold's fit, nan where missing, widen the intervals
     for shared training patients (see `refit`): slope and intercept as much as the log loss.
     """
     positive = binary(labels)

@@ -210,7 +210,7 @@ def group_metrics(
 
     `truth` (n,) labels out of `classes`; `probabilities` (n, classes). Interval by bootstrap of patients; classes that
     no unit has are left out of the means over classes. `folds` (n,) and `again` (n, classes), probabilities by another
-    fold's fit, nan where there are none, widen the intervals for shared training patients (see `refit`).
+    fold's fit, nan where missing, widen the intervals for shared training patients (see `refit`).
     """
     names = np.asarray(truth)
     values = finite("probabilities", probabilities)

@@ -103,7 +103,7 @@ def error_metrics(
     is the share of units with an absolute error up to K. calibration_slope regresses truth on prediction (ideal 1),
     slope_on_truth prediction on truth (below 1: regression to the mean). limits: mean difference ∓ 1.96 standard
     deviations (Bland & Altman). nan where a metric is not defined, as the correlation of a constant.
-    `folds` (n,): which fold tested the unit; `again` (n,): predictions by another fold's fit, nan where there are none
+    `folds` (n,): which fold tested the unit; `again` (n,): predictions by another fold's fit, nan where missing
     (see `refit`).
     Raises ValueError for empty input or values that are not finite.
     """

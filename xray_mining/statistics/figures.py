@@ -52,7 +52,7 @@ def estimate(
         patients: (n,) any labels; images of one patient share a value. Without it every row is a patient.
         folds: (n,) the fold that tested the row, where several fits share training patients.
         again: (n,) predictions of the same rows by another fold's fit that did not learn from them, nan where there
-            are none. With `folds` alone a constant stands in, and the estimate's caution says so.
+            are missing. With `folds` alone a constant is used, and the estimate's caution says so.
         threshold: Rows at or above it are called positive.
         confidence: Coverage of the interval, in (0, 1).
         draws, seed: Of the bootstrap, where there is one.

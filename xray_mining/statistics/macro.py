@@ -43,7 +43,7 @@ def macro_auc(
     `truth` is (n,) labels out of `classes`, or, where a unit may have several labels or none, (n, classes) of 0 and 1,
     nan where a label is not known; `probabilities` (n, classes). A class that all or no units have is left out, and a
     patient in folds without both sides of any class is not counted. `again` (n, classes): probabilities by another
-    fold's fit, nan where there are none (see `refit`).
+    fold's fit, nan where missing (see `refit`).
     """
     found = _macro(truth, probabilities, classes, patients, folds, again)
     value, variance = found.value, found.variance

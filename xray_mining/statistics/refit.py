@@ -9,7 +9,7 @@ for one that learns noise. Nadeau & Bengio (Machine Learning 52:239, 2003) take 
 
 t is measured where patients are predicted again, by a fit of another fold that did not learn from them either, as
 validation patients are: from the mean square of how a patient's influence on the figure changes between the two fits.
-Without such predictions a constant stands in, with a caution.
+Without such predictions a constant is used, with a caution.
 
 What two patients do to each other is counted once for each pair of patients behind a figure: a figure of a part of the
 tested patients, as a subgroup, has its share of t, one of a class (sensitivity) has the other class's, and a difference
@@ -39,7 +39,7 @@ Chosen by simulation: of models of noise the variance of a Brier score is 2.2 v,
 SQUARES = ("rmse", "r2", "error_deviation", "limit_low", "limit_high", "brier", "log_loss")
 """Figures of squared errors, or of a loss that is nearly one."""
 LEAST_KNOWN = 0.5
-"""Share of patients that must be predicted again, else the constant stands in."""
+"""Share of patients that must be predicted again, else the constant is used."""
 
 
 def per_change(folds: int) -> float:
@@ -121,7 +121,7 @@ def refit_of(
 ) -> Refit | None:
     """How the rule applies to units of these folds (n,); None for one fold, where nothing is shared.
 
-    `again`: predictions of the same units by another fold's fit, (n,) or (n, m), nan where there are none, one for each
+    `again`: predictions of the same units by another fold's fit, (n,) or (n, m), nan where missing, one for each
     model; a unit is predicted again where all are there. `share`: what share of the tested patients these are.
     """
     if folds is None:
