@@ -16,6 +16,7 @@ from xray_mining.evaluation.gather import gather
 from xray_mining.evaluation.options import EvaluationOptions
 from xray_mining.evaluation.subgroups import by_subgroup
 from xray_mining.evaluation.variants import scores
+from xray_mining.records.check_results import CheckRow
 from xray_mining.statistics.comparison import difference_of_means
 
 QUICK = EvaluationOptions(bootstraps=100)
@@ -40,10 +41,10 @@ def outcomes(made) -> dict[str, tuple[str, str]]:
     choice = choose(task)
     cells = by_subgroup(task, QUICK, choice)
     _, judged = audit(AuditedTask(task, QUICK, choice, subgroups=cells))
-    return {each["code"]: (each["outcome"], each["sentence"]) for each in judged}
+    return {each.code: (each.outcome, each.sentence) for each in judged}
 
 
-def judged_by(name: str, task, choice) -> dict:
+def judged_by(name: str, task, choice) -> CheckRow:
     """The one row of check_results that an audit leaves of a task."""
     _, (row,) = AUDITS.find(name).run(AuditedTask(task, QUICK, choice))
     return row
@@ -67,9 +68,9 @@ def test_no_share_is_told_of_a_best_model_that_knows_nothing(make, word):
     task = gather(made.workspace, "made").tasks[0]
     choice = replace(choose(task), best="network")
     judged = judged_by("shortcuts", task, choice)
-    assert judged["outcome"] == ("failed" if word == "metadata" else "not_applicable")
-    assert "% of the best model's" not in judged["sentence"]
-    assert word == "metadata" or "nothing to take a share of" in judged["sentence"]
+    assert judged.outcome == ("failed" if word == "metadata" else "not_applicable")
+    assert "% of the best model's" not in judged.sentence
+    assert word == "metadata" or "nothing to take a share of" in judged.sentence
 
 
 def test_a_shortcut_that_is_always_right_is_found(make):
@@ -81,12 +82,12 @@ def test_a_shortcut_that_is_always_right_is_found(make):
     made.predict("made", "network", "network", "patient_sex", np.clip(0.5 + (male - 0.5) * 0.4 + noise, 0.01, 0.99))
     task = gather(made.workspace, "made").tasks[0]
     judged = judged_by("shortcuts", task, choose(task))
-    assert judged["outcome"] == "failed" and "AUC above 0.5 by 0.500" in judged["sentence"]
+    assert judged.outcome == "failed" and "AUC above 0.5 by 0.500" in judged.sentence
     # A maker for each class: nothing varies within a maker.
     maker = pl.Series(["Tidewater" if each == 1 else "Halden" for each in task.truth])
     task = replace(task, units=task.units.with_columns(maker.alias("manufacturer")))
     judged = judged_by("attributes", task, choose(task))
-    assert judged["outcome"] == "failed" and "manufacturer explains 100.0 %" in judged["sentence"]
+    assert judged.outcome == "failed" and "manufacturer explains 100.0 %" in judged.sentence
 
 
 @pytest.mark.parametrize("name", ["patient_sex", "view_position", "manufacturer", "archive", "study_year", "age_years"])
@@ -97,11 +98,11 @@ def test_a_split_that_differs_is_told_whatever_differs(make, name):
     same = {each: pl.lit("A" if each not in ("study_year", "age_years") else 50.0) for each in columns}
     frame = members.select("image_key", "patient_key", pl.lit("s").alias("study_key"), "split").with_columns(**same)
 
-    def judged(attributes: pl.DataFrame) -> dict:
+    def judged(attributes: pl.DataFrame) -> CheckRow:
         _, (row,) = AUDITS.find("drift_between_splits").run(AuditedCohort(made.cohort, attributes, made.workspace))
         return row
 
-    assert judged(frame.drop("split"))["outcome"] == "not_applicable"
+    assert judged(frame.drop("split")).outcome == "not_applicable"
     tested = pl.col("split") == "test"
     by_row = pl.int_range(pl.len()) % 4
     if name == "age_years":
@@ -109,7 +110,7 @@ def test_a_split_that_differs_is_told_whatever_differs(make, name):
     else:
         other = pl.when(tested == (by_row > 0)).then(pl.lit("B")).otherwise(pl.lit("A"))
     found = judged(frame.with_columns(other.alias(name)).drop("split"))
-    assert found["outcome"] == "failed" and found["sentence"].endswith(f"differ in {name}.")
+    assert found.outcome == "failed" and found.sentence.endswith(f"differ in {name}.")
 
 
 def test_a_gap_between_the_sexes_is_found_at_equal_age_too(make):
@@ -152,7 +153,7 @@ def test_turned_labels_are_among_the_suspects(make):
     task = gather(made.workspace, "made").tasks[0]
     judged = judged_by("label_noise", task, choose(task))
     tested = set(task.units["unit_key"].to_list()) & turned
-    assert int(judged["offenders"]) == pytest.approx(len(tested), abs=4)
+    assert judged.offenders == pytest.approx(len(tested), abs=4)
 
 
 def test_clean_predictions_alarm_at_the_nominal_rate(make: Callable):
@@ -209,9 +210,9 @@ def test_what_hangs_on_the_window_is_told(make, shift, outcome):
     assert found[0] == outcome and "in another window, the MAE is" in found[1] and "50 images" in found[1]
     task = gather(made.workspace, "made").tasks[0]
     rows = scores(task, QUICK)
-    assert {(each["variant"], each["metric"]) for each in rows} == {("window", m) for m in ("mae", "rmse", "bias")}
-    bias = next(each for each in rows if each["metric"] == "bias")
-    assert bias["value"] == pytest.approx(shift, abs=2.5) and bias["low"] < bias["value"]
+    assert {(each.variant, each.metric) for each in rows} == {("window", m) for m in ("mae", "rmse", "bias")}
+    bias = next(each for each in rows if each.metric == "bias")
+    assert bias.value == pytest.approx(shift, abs=2.5) and bias.low < bias.value
 
 
 def test_a_model_without_changed_predictions_is_said_to_have_none(make):
@@ -266,5 +267,5 @@ def test_the_size_of_the_test_set_names_a_null_by_its_kind(make):
     task = gather(made.workspace, "made").tasks[0]
     audited = AuditedTask(task, QUICK, choose(task), smallest=Smallest(1.0, long, "best_null"))
     (row,), (judged,) = AUDITS.find("smallest_difference").run(audited)
-    assert "from thumbnail below 1.000" in row["words"] and "from thumbnail below" in judged["sentence"]
+    assert "from thumbnail below 1.000" in row["words"] and "from thumbnail below" in judged.sentence
     assert row["attribute"] == long, "the table keeps the experiment's own name"

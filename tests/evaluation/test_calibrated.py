@@ -28,7 +28,7 @@ def scored(make):
         raw = rng.uniform(0.05, 0.95, made.frame.height)
         made.predict("made", "ridge", "baseline", "patient_sex", raw, rotations=2, keep=keep)
         (task,) = gather(made.workspace, "made").tasks
-        (brier,) = [each for each in score(task, OPTIONS, choose(task))[0] if each["metric"] == "brier"]
+        (brier,) = [each for each in score(task, OPTIONS, choose(task))[0] if each.metric == "brier"]
         return task, brier
 
     return build
@@ -46,6 +46,6 @@ def test_calibrated_probabilities_are_scored_where_a_fit_has_them(scored, keep, 
     task, brier = scored(keep)
     raw = task.models["ridge"].values
     used = np.where(np.isin(task.folds, which), 0.2 + 0.1 * raw, raw)
-    assert brier["value"] == pytest.approx(float(((used - task.truth) ** 2).mean()), abs=1e-12)
-    assert brier["method"].endswith(words)
+    assert brier.value == pytest.approx(float(((used - task.truth) ** 2).mean()), abs=1e-12)
+    assert brier.method.endswith(words)
     assert (task.models["ridge"].calibrated_fits, task.models["ridge"].fits) == (len(which), 2)

@@ -1,6 +1,7 @@
 """How the best model is chosen, what is told of it, and which verdict the numbers get."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import polars as pl
@@ -9,12 +10,13 @@ import pytest
 from xray_mining.evaluation.answer import answer
 from xray_mining.evaluation.choice import choose
 from xray_mining.evaluation.comparisons import OTHER_NULLS, adjusted, compare, smallest
-from xray_mining.evaluation.evaluate import evaluate, without_paths
+from xray_mining.evaluation.evaluate import evaluate
 from xray_mining.evaluation.gather import gather
 from xray_mining.evaluation.options import EvaluationOptions
 from xray_mining.evaluation.pictures import fit_to_show
+from xray_mining.evaluation.provenance import without_paths
 from xray_mining.records.check_results import CheckResults
-from xray_mining.records.estimates import Estimates
+from xray_mining.records.estimates import EstimateRow, Estimates
 from xray_mining.statistics.comparison import holm
 from xray_mining.workspace import write_json
 
@@ -41,62 +43,52 @@ def test_under_all_rotations_pooled_scores_are_told_and_a_choice_inside_them_is_
         assert (choice.best == best) if rule == "best" else choice.best in ("network", "chooser")
 
 
-def row(experiment: str, baseline: str, p: float, **more) -> dict:
-    return {
-        "experiment": experiment, "baseline": baseline, "metric": "auc", "class": "", "operating_point": None,
-        "p_value": p, "p_adjusted": None, "family": "",
-    } | more  # fmt: skip
+def row(experiment: str, baseline: str, p: float | None, **more) -> EstimateRow:
+    plain = EstimateRow(
+        experiment=experiment, experiment_digest="", model_kind="network", cohort_digest="", target="age_years",
+        metric="auc", unit="", level="image", patients=40, images=40, value=4.0, low=3.0, high=5.0, method="",
+        baseline=baseline, p_value=p,
+    )  # fmt: skip
+    return replace(plain, **more)
 
 
 def test_a_pair_of_baselines_counts_once_in_the_family():
     rows = [row("frozen", "ridge", 0.01), row("network", "ridge", 0.02), row("ridge", "frozen", 0.0101)]
-    found = [each["p_adjusted"] for each in adjusted(rows, "here")]
-    assert found == pytest.approx([*holm([0.01, 0.02]), holm([0.01, 0.02])[0]])
-    assert rows[2]["p_value"] == 0.01
+    found = adjusted(rows, "here")
+    assert [each.p_adjusted for each in found] == pytest.approx([*holm([0.01, 0.02]), holm([0.01, 0.02])[0]])
+    assert found[2].p_value == 0.01
 
 
 def test_more_nulls_do_not_weaken_the_other_comparisons():
     rows = [row("network", "ridge", 0.01), row("network", "thumbnail", 0.02)]
-    alone = [each["p_adjusted"] for each in adjusted([dict(each) for each in rows], "here", "thumbnail")]
+    alone = [each.p_adjusted for each in adjusted(rows, "here", "thumbnail")]
     nulls = [row(name, "ridge", 0.9, model_kind="null") for name in ("border", "centre", "metadata")]
     found = adjusted([*rows, *nulls], "here", "thumbnail")
-    assert [each["p_adjusted"] for each in found[:2]] == alone
-    assert {each["family"] for each in found} == {"here: auc, all comparisons", "here: auc, other nulls"}
+    assert [each.p_adjusted for each in found[:2]] == alone
+    assert {each.family for each in found} == {"here: auc, all comparisons", "here: auc, other nulls"}
 
 
 def test_the_best_null_without_anatomy_is_compared_with_the_others():
-    def row(experiment, baseline, p, model_kind):
-        return {
-            "experiment": experiment, "baseline": baseline, "metric": "mae", "class": "", "operating_point": None,
-            "p_value": p, "p_adjusted": None, "family": "", "model_kind": model_kind,
-        }  # fmt: skip
-
     rows = [
-        row("network", "metadata", 0.01, "network"),
-        row("metadata", "ridge", 0.04, "null"),
-        row("border", "ridge", 0.3, "null"),
+        row("network", "metadata", 0.01),
+        row("metadata", "ridge", 0.04, model_kind="null"),
+        row("border", "ridge", 0.3, model_kind="null"),
     ]
     found = adjusted(rows, "here", "thumbnail", "metadata")
-    assert [each["family"].endswith(OTHER_NULLS) for each in found] == [False, False, True]
+    assert [each.family.endswith(OTHER_NULLS) for each in found] == [False, False, True]
 
 
 def test_the_adjusted_p_decides_what_is_said(study):
     made = study(pictures=False)
     task = gather(made.workspace, "made").tasks[0]
     choice = choose(task)
-    main = {
-        "metric": "mae", "subgroup": "all", "split": "test", "variant": "", "level": "image", "class": "",
-        "cohort_digest": task.cohort.digest, "target": "age_years", "patients": 40, "images": 40,
-        "low": 3.0, "high": 5.0, "caution": None,
-    }  # fmt: skip
-    rows = [main | {"experiment": name, "baseline": "", "value": 4.0, "family": ""} for name in ("network", "boosting")]
-    pair = main | {"experiment": "network", "baseline": "boosting", "value": -1.0, "low": -1.9, "high": -0.1}
-    more = {"p_value": 0.01, "family": "all"}
+    rows = [row(name, "", None, metric="mae") for name in ("network", "boosting")]
+    pair = row("network", "boosting", 0.01, metric="mae", value=-1.0, low=-1.9, high=-0.1, family="all")
     for p, words in (
         (0.2, "could be none: −1.00 years (−1.90 to −0.10 by itself; p 0.010, not adjusted)"),
         (0.03, "difference is −1"),
     ):
-        text = answer(task, [*rows, pair | more | {"p_adjusted": p}], choice, 0.95)["text"]
+        text = answer(task, [*rows, replace(pair, p_adjusted=p)], choice, 0.95)["text"]
         assert words in text and "-" not in text
 
 
@@ -105,13 +97,8 @@ def test_a_model_that_tested_better_than_the_chosen_one_is_named(study, value, n
     made = study(pictures=False)
     task = gather(made.workspace, "made").tasks[0]
     choice = choose(task)
-    main = {
-        "metric": "mae", "subgroup": "all", "split": "test", "variant": "", "level": "image", "class": "",
-        "cohort_digest": task.cohort.digest, "target": "age_years", "patients": 40, "images": 40, "unit": "years",
-        "low": 3.0, "high": 5.0, "caution": None, "baseline": "", "family": "",
-    }  # fmt: skip
     values = {"boosting": value, choice.best: 4.0}
-    rows = [main | {"experiment": name, "value": each} for name, each in values.items()]
+    rows = [row(name, "", None, metric="mae", unit="years", value=each) for name, each in values.items()]
     text = answer(task, rows, choice, 0.95)["text"]
     assert ("boosting, which was not chosen, reached 2.50 years (" in text) == named
 
@@ -175,9 +162,9 @@ def test_several_classes_are_compared_by_their_macro_area(make):
     made.predict("made", "sharp", "network", "patient_sex", sharp, keep=both_classes)
     made.predict("made", "dull", "baseline", "patient_sex", dull, keep=both_classes)
     task = gather(made.workspace, "made").tasks[0]
-    rows = [each for each in compare(task, QUICK, choose(task)) if each["metric"] == "auc_macro"]
-    assert [each["experiment"] for each in rows] == ["sharp"] and rows[0]["value"] > 0.2
-    assert rows[0]["low"] > 0 and rows[0]["p_adjusted"] < 0.001
+    rows = [each for each in compare(task, QUICK, choose(task)) if each.metric == "auc_macro"]
+    assert [each.experiment for each in rows] == ["sharp"] and rows[0].value > 0.2
+    assert rows[0].low > 0 and rows[0].p_adjusted < 0.001
 
 
 def test_no_path_stands_in_what_is_written(study):
@@ -217,4 +204,4 @@ def test_an_experiment_without_validation_is_not_said_to_be_clean(make):
     evaluate(made.workspace, "made", QUICK)
     frame = CheckResults.read([made.workspace.evaluation("made") / "check_results.parquet"])
     gate = frame.filter(pl.col("code") == "GATE002").row(0, named=True)
-    assert gate["outcome"] == "not_applicable" and "no validation predictions to look at: boosting" in gate["sentence"]
+    assert gate.outcome == "not_applicable" and "no validation predictions to look at: boosting" in gate.sentence

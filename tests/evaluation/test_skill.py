@@ -1,5 +1,6 @@
 """What a score says beside guessing, and in which order failed checks stand before the answers that they touch."""
 
+from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
@@ -10,7 +11,9 @@ from xray_mining.evaluation.choice import Choice
 from xray_mining.evaluation.options import EvaluationOptions
 from xray_mining.evaluation.skill import Skill, skill_of
 from xray_mining.evaluation.task import KINDS
+from xray_mining.records.check_results import CheckRow
 from xray_mining.records.cohort import Target
+from xray_mining.records.estimates import EstimateRow
 
 
 @pytest.mark.parametrize(
@@ -40,10 +43,11 @@ def task_of(**kinds):
 
 
 def row(experiment, value, **more):
-    return {
-        "experiment": experiment, "metric": "rmae", "baseline": "", "subgroup": "all", "split": "test", "variant": "",
-        "level": "image", "class": "", "target": "age_years", "value": value, "low": value - 0.1, "high": value + 0.1,
-    } | more  # fmt: skip
+    plain = EstimateRow(
+        experiment=experiment, experiment_digest="", model_kind="", cohort_digest="", target="age_years", metric="rmae",
+        unit="", level="image", patients=40, images=40, value=value, low=value - 0.1, high=value + 0.1, method="",
+    )  # fmt: skip
+    return replace(plain, **more)
 
 
 def test_the_score_is_that_of_unchanged_test_units_of_the_tasks_level():
@@ -64,16 +68,16 @@ def judged(task, rows):
 def test_nulls_are_not_called_worse_than_guessing():
     task = task_of(border="null", ridge="baseline", oracle="oracle")
     found = judged(task, [row("border", 1.5), row("ridge", 0.5), row("oracle", 1.0)])
-    assert found["outcome"] == "passed" and "none of 1 models" in found["sentence"]
+    assert found.outcome == "passed" and "none of 1 models" in found.sentence
     found = judged(task, [row("border", 1.5), row("ridge", 1.5), row("oracle", 1.0)])
-    assert (found["outcome"], found["offenders"]) == ("failed", "1") and "ridge has 1.50 times" in found["sentence"]
+    assert (found.outcome, found.offenders) == ("failed", 1) and "ridge has 1.50 times" in found.sentence
     found = judged(task_of(border="null"), [row("border", 1.5)])
-    assert found["outcome"] == "not_applicable"
+    assert found.outcome == "not_applicable"
 
 
 def test_errors_stand_first_and_each_check_once_before_the_first_answer_that_it_touches():
     def check(code, severity, about, outcome="failed"):
-        return {"code": code, "severity": severity, "about": about, "outcome": outcome, "title": "t", "sentence": code}
+        return CheckRow(code, severity, outcome, "t", code, about=about)
 
     tasks = {
         name: SimpleNamespace(models={name[-1]: None}, cohort=SimpleNamespace(name="c")) for name in ("c/a", "c/b")

@@ -55,8 +55,8 @@ def test_what_table_one_hides_is_no_subgroup_and_no_band(tasks):
     )
     assert hidden == {("age_band", "30 to 39", ""), ("age_band", "50 to 59", "M")}
     choice = choose(task)
-    before = {row["subgroup"] for row in by_subgroup(task, OPTIONS, choice)}
-    after = {row["subgroup"] for row in by_subgroup(task, OPTIONS, choice, hidden)}
+    before = {row.subgroup for row in by_subgroup(task, OPTIONS, choice)}
+    after = {row.subgroup for row in by_subgroup(task, OPTIONS, choice, hidden)}
     gone = {"age_band=30 to 39", "patient_sex=M & age_band=50 to 59"}
     assert gone <= before and not gone & after
     bands = {

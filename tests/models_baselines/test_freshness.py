@@ -14,6 +14,7 @@ from xray_mining.features.extract import extract
 from xray_mining.models import experiment
 from xray_mining.models.experiment import run, standings
 from xray_mining.models.freshness import cohort_differences
+from xray_mining.records.check_results import CheckRow
 from xray_mining.records.predictions import Predictions
 from xray_mining.study.current import find_study, refuse_old_evaluation, refuse_stale_model
 from xray_mining.workspace import digest_of, write_json
@@ -219,9 +220,7 @@ def test_what_an_earlier_version_made_is_said_and_made_again(trained):
 
 def test_a_check_of_an_experiment_touches_its_own_task_only():
     task = SimpleNamespace(models={"a": None}, cohort=SimpleNamespace(name="c1"))
-    rows = [
-        {"outcome": "failed", "severity": "error", "code": "EVAL014", "title": "t", "sentence": "s", "about": "old"},
-    ]
+    rows = [CheckRow("EVAL014", "error", "failed", "t", "s", about="old")]
     answers = [{"task": "c1/t", "text": ""}, {"task": "c2/t", "text": ""}]
     general, found = failed_checks(answers, {"c1/t": task, "c2/t": task}, rows, {"old": "c2/t"})
     assert not general

@@ -9,7 +9,7 @@ import pytest
 
 from xray_mining.application.predict import predict_files
 from xray_mining.errors import UserError
-from xray_mining.evaluation.evaluate import _told
+from xray_mining.evaluation.provenance import without_maps
 from xray_mining.ingest.summary import locate
 from xray_mining.models import calibration
 from xray_mining.models.calibration import CalibrationMap, Curve
@@ -56,7 +56,9 @@ def test_predict_says_what_the_predictions_table_is_judged_by(
     (one,) = said.predictions
     assert (one.probabilities[label] if label else one.value) == pytest.approx(value, rel=1e-4)
     assert (said.models, said.calibrated) == (2, 2)
-    assert "calibration" not in _told(json.loads((home / "experiment.json").read_text()))["fits"]["rotation0-seed0"]
+    assert (
+        "calibration" not in without_maps(json.loads((home / "experiment.json").read_text()))["fits"]["rotation0-seed0"]
+    )
     notes = json.loads((home / "experiment.json").read_text())
     for fit in notes["fits"].values():
         del fit["calibration"]

@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from xray_mining.errors import UserError
-from xray_mining.evaluation.evaluate import FILES
+from xray_mining.evaluation.provenance import FILES
 from xray_mining.networks.weights import find_weights
 from xray_mining.stated_files import placeless, stated_in
 from xray_mining.study.current import find_study

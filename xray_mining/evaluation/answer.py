@@ -4,9 +4,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from xray_mining.evaluation.choice import Choice
+from xray_mining.evaluation.rows import of_all_units, of_experiment
 from xray_mining.evaluation.skill import skill_of
 from xray_mining.evaluation.task import Task
-from xray_mining.records.check_results import words
+from xray_mining.records.check_results import SEVERITIES, CheckRow
+from xray_mining.records.estimates import EstimateRow
 from xray_mining.records.words import column_words
 
 CHOSEN = "the model chosen on validation patients"
@@ -14,7 +16,7 @@ CHOSEN = "the model chosen on validation patients"
 
 def answer(
     task: Task,
-    rows: Sequence[Mapping[str, Any]],
+    rows: Sequence[EstimateRow],
     choice: Choice,
     confidence: float,
     least_patients: int = 0,
@@ -27,30 +29,33 @@ def answer(
 def failed_checks(
     answers: Sequence[Mapping[str, Any]],
     tasks: Mapping[str, Task],
-    rows: Sequence[Mapping[str, Any]],
+    checks: Sequence[CheckRow],
     unscored: Mapping[str, str] | None = None,
 ) -> tuple[list[dict[str, str]], list[dict[str, Any]]]:
-    """The failed checks of `rows` that touch the whole study, and `answers` with those that touch each (`checks`).
+    """The failed checks that touch the whole study, and `answers` with those that touch each (`checks`).
 
     A check touches an answer where it is about its task, the task's cohort or one of its experiments, scored or not:
     `unscored` gives the task of each that is not. One that is about anything else belongs to the whole study.
     """
-    worst = {"error": 0, "warning": 1, "note": 2}
     failed = sorted(
-        (each for each in rows if each["outcome"] == "failed"),
-        key=lambda each: (worst[each["severity"]], each["code"], each["sentence"]),
+        (each for each in checks if each.outcome == "failed"),
+        key=lambda each: (SEVERITIES.index(each.severity), each.code, each.sentence),
     )
     touches = {name: {name, task.cohort.name, *task.models} for name, task in tasks.items()}
     for experiment, name in (unscored or {}).items():
         if name in touches:
             touches[name].add(experiment)
 
-    def told(found: Sequence[Mapping[str, Any]]) -> list[dict[str, str]]:
-        return [{key: each[key] for key in ("code", "severity", "title")} | {"sentence": words(each)} for each in found]
+    def told(found: Sequence[CheckRow]) -> list[dict[str, str]]:
+        return [
+            {"code": each.code, "severity": each.severity, "title": each.title, "sentence": each.words}
+            for each in found
+        ]
 
-    general = [each for each in failed if not any(each["about"] in names for names in touches.values())]
+    general = [each for each in failed if not any(each.about in names for names in touches.values())]
     return told(general), [
-        {**each, "checks": told([row for row in failed if row["about"] in touches[each["task"]]])} for each in answers
+        {**each, "checks": told([check for check in failed if check.about in touches[each["task"]]])}
+        for each in answers
     ]
 
 
@@ -68,22 +73,9 @@ def _check_line(check: Mapping[str, str]) -> str:
 
 
 def _sentences(
-    task: Task, rows: Sequence[Mapping[str, Any]], choice: Choice, confidence: float, least_patients: int
+    task: Task, rows: Sequence[EstimateRow], choice: Choice, confidence: float, least_patients: int
 ) -> list[str]:
-    metric = task.metric
-    main = {
-        each["experiment"]: each
-        for each in rows
-        if each["metric"] == metric
-        and each["baseline"] == ""
-        and each["subgroup"] == "all"
-        and each["split"] == "test"
-        and each["variant"] == ""
-        and each["level"] == task.level
-        and each["class"] == ""
-        and each["cohort_digest"] == task.cohort.digest
-        and each["value"] is not None
-    }
+    main = {each.experiment: each for each in of_all_units(rows, task, task.metric)}
     what = column_words(task.target.name)
     name = choice.best
     if name not in main:
@@ -92,159 +84,152 @@ def _sentences(
         )
         return [f"Whether {what} can be read from these radiographs is not answered: {reason}."]
     best = main[name]
-    if best["patients"] < least_patients:
+    if best.patients < least_patients:
         return [
-            f"Whether {what} can be read from these radiographs is not answered: {best['patients']:,} patients are "
+            f"Whether {what} can be read from these radiographs is not answered: {best.patients:,} patients are "
             f"tested, and on fewer than {least_patients} no answer is given (least_patients)."
         ]
-    patients = f"{best['patients']:,} patients"
-    images = f" ({best['images']:,} radiographs)" if best["images"] != best["patients"] else ""
-    percent = f"{100 * confidence:g} %"
-    interval = _with_interval(best, percent, task.unit.strip())
-    first = f"On {patients}{images} {CHOSEN} ({task.words(name)}) {task.kind.reads(task, what)} {interval}"
-    rmae = _find(rows, task, name, "rmae")
-    if rmae is not None:
-        ends = "" if rmae["low"] is None else f" ({rmae['low']:.2f} to {rmae['high']:.2f})"
-        first += f", {rmae['value']:.2f}{ends} of the error of guessing the centre"
-    whole = _find(rows, task, name, metric, "patient") if images and task.level != "patient" else None
-    if whole is not None:
-        first += f"; {whole['value']:.{task.kind.digits}f} where a patient's images are averaged"
-    skill = skill_of(task, rows, name)
-    guessing = task.kind.guess_words
-    if skill is not None and skill.worse:
-        first += f"; it is worse than {guessing}"
-    elif skill is not None and skill.unproven:
-        first += f"; it is not shown to be better than {guessing}"
-    if best["caution"]:
-        first += f" (caution: {best['caution']})"
+    images = f" ({best.images:,} radiographs)" if best.images != best.patients else ""
+    interval = _with_interval(best, f"{100 * confidence:g} %", task.unit.strip())
+    first = (
+        f"On {best.patients:,} patients{images} {CHOSEN} ({task.words(name)}) {task.kind.reads(task, what)} {interval}"
+        f"{_beside_guessing(task, rows, name)}{_by_patient(task, rows, name) if images else ''}"
+        f"{_skill(task, rows, name)}"
+    )
+    if best.caution:
+        first += f" (caution: {best.caution})"
     if (better := _better(task, main, choice, best)) is not None:
-        reached = _with_interval(better, "", best["unit"])
-        first += f"; {task.words(better['experiment'])}, which was not chosen, reached {reached}"
+        reached = _with_interval(better, "", better.unit)
+        first += f"; {task.words(better.experiment)}, which was not chosen, reached {reached}"
     return [f"{first}.", _second(task, rows, main, choice, confidence)]
+
+
+def _beside_guessing(task: Task, rows: Sequence[EstimateRow], name: str) -> str:
+    """The error as a multiple of that of guessing, where a centre was fitted."""
+    rmae = of_experiment(of_all_units(rows, task, "rmae"), name)
+    if rmae is None:
+        return ""
+    ends = "" if rmae.low is None else f" ({rmae.low:.2f} to {rmae.high:.2f})"
+    return f", {rmae.value:.2f}{ends} of the error of guessing the centre"
+
+
+def _by_patient(task: Task, rows: Sequence[EstimateRow], name: str) -> str:
+    """The metric after averaging a patient's images."""
+    whole = of_experiment(of_all_units(rows, task, task.metric, "patient"), name) if task.level != "patient" else None
+    return "" if whole is None else f"; {whole.value:.{task.kind.digits}f} where a patient's images are averaged"
+
+
+def _skill(task: Task, rows: Sequence[EstimateRow], name: str) -> str:
+    """A warning where the model is not shown to be better than guessing."""
+    skill = skill_of(task, rows, name)
+    if skill is not None and skill.worse:
+        return f"; it is worse than {task.kind.guess_words}"
+    if skill is not None and skill.unproven:
+        return f"; it is not shown to be better than {task.kind.guess_words}"
+    return ""
 
 
 def _second(
     task: Task,
-    rows: Sequence[Mapping[str, Any]],
-    main: Mapping[str, Mapping[str, Any]],
+    rows: Sequence[EstimateRow],
+    main: Mapping[str, EstimateRow],
     choice: Choice,
     confidence: float,
 ) -> str:
     unit = task.unit.strip()
-    rival = choice.best_baseline
-    kind = "The best handcrafted model"
+    rival, kind = choice.best_baseline, "The best handcrafted model"
     if rival not in main or rival == choice.best:
         rival, kind = choice.frozen, "The frozen embedding"
     if rival not in main or rival == choice.best:
         rival, kind = choice.best_null, "The best null model"
     if rival not in main:
         return "There is no other model to compare it with."
-    other = main[rival]
     own = f"it is itself the best handcrafted model; {kind[0].lower()}{kind[1:]}"
     lead = (
         f"{kind} ({task.words(rival)})"
         if choice.best != choice.best_baseline
         else f"{own[0].upper()}{own[1:]} ({task.words(rival)})"
     )
-    reached = f"{lead} reaches {_with_interval(other, '', unit)}"
+    reached = f"{lead} reaches {_with_interval(main[rival], '', unit)}"
     pair = _pair(task, rows, choice.best, rival)
-    if pair is None or pair["value"] is None:
+    if pair is None or pair.value is None or pair.low is None or pair.high is None:
         return f"{reached}."
-    p = "" if pair["p_adjusted"] is None else f" by itself; p {_p(pair['p_value'])}, {_family(rows, pair)}"
+    p = "" if pair.p_adjusted is None else f" by itself; p {_p(pair.p_value)}, {_family(rows, pair)}"
     # The p that is printed decides: an unadjusted interval may leave zero out where the adjusted p does not.
-    if pair["p_adjusted"] is not None:
-        apart = pair["p_adjusted"] < 1 - confidence
-    else:
-        apart = pair["low"] is not None and (pair["low"] > 0 or pair["high"] < 0)
+    tested = pair.p_adjusted is not None
+    apart = pair.p_adjusted < 1 - confidence if tested else pair.low > 0 or pair.high < 0
     said = "the difference is" if apart else "the difference could be none:"
-    if pair["low"] is None:
-        return f"{reached}."
     null = _pair(task, rows, choice.best, choice.blind) if rival != choice.blind else None
     more = ""
-    if null is not None and null["value"] is not None and null["low"] is not None:
-        p_null = "" if null["p_adjusted"] is None else f"; adjusted p {_p(null['p_adjusted'])}"
+    if null is not None and null.value is not None and null.low is not None:
+        p_null = "" if null.p_adjusted is None else f"; adjusted p {_p(null.p_adjusted)}"
         blind = f"the best model that sees no anatomy ({task.words(choice.blind)})"
-        more = f", and from {blind} {_with_interval(null, '', unit)[:-1]}{p_null})"
-    return f"{reached}; {said} {_with_interval(pair, '', unit)[:-1]}{p}){more}."
+        more = f", and from {blind} {_value(null, unit)} ({_ends(null)}{p_null})"
+    return f"{reached}; {said} {_value(pair, unit)} ({_ends(pair)}{p}){more}."
 
 
-def _pair(task: Task, rows: Sequence[Mapping[str, Any]], model: str, rival: str) -> Mapping[str, Any] | None:
+def _pair(task: Task, rows: Sequence[EstimateRow], model: str, rival: str) -> EstimateRow | None:
     """The row of the difference of `model` from `rival` in the task's metric."""
     return next(
         (
             each
             for each in rows
-            if each["experiment"] == model
-            and each["baseline"] == rival
-            and each["metric"] == task.metric
-            and each["cohort_digest"] == task.cohort.digest
-            and each["target"] == task.target.name
-            and each["class"] == ""
+            if (each.experiment, each.baseline, each.metric, each.class_) == (model, rival, task.metric, "")
+            and each.target == task.target.name
         ),
         None,
     )
 
 
-def _family(rows: Sequence[Mapping[str, Any]], pair: Mapping[str, Any]) -> str:
+def _family(rows: Sequence[EstimateRow], pair: EstimateRow) -> str:
     """The pair's p as adjusted, and for how many comparisons, as words."""
     pairs = {
-        (*sorted((each["experiment"], each["baseline"])), each["class"])
+        (*sorted((each.experiment, each.baseline)), each.class_)
         for each in rows
-        if each["family"] == pair["family"] and each["p_value"] is not None and each["metric"] == pair["metric"]
+        if each.family == pair.family and each.p_value is not None and each.metric == pair.metric
     }
     if len(pairs) == 1:
         return "not adjusted"
-    return f"adjusted for {len(pairs)} comparisons {_p(pair['p_adjusted'])}"
+    return f"adjusted for {len(pairs)} comparisons {_p(pair.p_adjusted)}"
 
 
-def _better(
-    task: Task, main: Mapping[str, Mapping[str, Any]], choice: Choice, best: Mapping[str, Any]
-) -> Mapping[str, Any] | None:
-    """The model that tested best, where it lies beyond the chosen one's interval: the choice was then a poor one."""
+def _better(task: Task, main: Mapping[str, EstimateRow], choice: Choice, best: EstimateRow) -> EstimateRow | None:
+    """The model that tested best, where it is beyond the chosen one's interval: the choice was then a poor one."""
     sign = 1 if task.kind.less_is_better else -1
-    rivals = [
-        each
-        for name, each in main.items()
-        if name != choice.best and task.models[name].kind not in ("null", "oracle") and best["low"] is not None
-    ]
-    found = min(rivals, key=lambda each: sign * each["value"], default=None)
-    if found is None or best["low"] <= found["value"] <= best["high"] or sign * found["value"] > sign * best["value"]:
+    if best.low is None or best.high is None:
         return None
-    return found
+    rivals = [
+        (sign * each.value, each)
+        for name, each in main.items()
+        if name != choice.best and task.models[name].kind not in ("null", "oracle") and each.value is not None
+    ]
+    _, found = min(rivals, key=lambda each: each[0], default=(0.0, None))
+    if found is None or found.value is None or best.value is None or best.low <= found.value <= best.high:
+        return None
+    return None if sign * found.value > sign * best.value else found
 
 
-def _find(
-    rows: Sequence[Mapping[str, Any]], task: Task, name: str, metric: str, level: str = ""
-) -> Mapping[str, Any] | None:
-    return next(
-        (
-            each
-            for each in rows
-            if each["experiment"] == name
-            and each["metric"] == metric
-            and each["baseline"] == ""
-            and each["subgroup"] == "all"
-            and each["level"] == (level or task.level)
-            and each["class"] == ""
-            and each["split"] == "test"
-            and each["value"] is not None
-        ),
-        None,
-    )
+def _with_interval(row: EstimateRow, percent: str, unit: str) -> str:
+    if row.low is None:
+        return f"{_value(row, unit)} (no interval)"
+    return f"{_value(row, unit)} ({f'{percent} interval ' if percent else ''}{_ends(row)})"
 
 
-def _with_interval(row: Mapping[str, Any], percent: str, unit: str) -> str:
-    digits = 3 if row["metric"].startswith("auc") else 2
-    value = f"{_signed(row['value'], digits)}{f' {unit}' if unit else ''}"
-    if row["low"] is None:
-        return f"{value} (no interval)"
-    ends = f"{_signed(row['low'], digits)} to {_signed(row['high'], digits)}"
-    return f"{value} ({f'{percent} interval ' if percent else ''}{ends})"
+def _value(row: EstimateRow, unit: str) -> str:
+    return f"{_signed(row.value, _digits(row))}{f' {unit}' if unit else ''}"
 
 
-def _signed(value: float, digits: int) -> str:
+def _ends(row: EstimateRow) -> str:
+    return f"{_signed(row.low, _digits(row))} to {_signed(row.high, _digits(row))}"
+
+
+def _digits(row: EstimateRow) -> int:
+    return 3 if row.metric.startswith("auc") else 2
+
+
+def _signed(value: float | None, digits: int) -> str:
     return f"{value:.{digits}f}".replace("-", "−")
 
 
-def _p(value: float) -> str:
-    return "below 0.001" if value < 0.001 else f"{value:.3f}"
+def _p(value: float | None) -> str:
+    return "not defined" if value is None else "below 0.001" if value < 0.001 else f"{value:.3f}"

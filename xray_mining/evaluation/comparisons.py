@@ -1,7 +1,7 @@
 """Paired differences against the best handcrafted baseline, the frozen embedding and the best null."""
 
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -9,15 +9,16 @@ from xray_mining.evaluation.choice import Choice
 from xray_mining.evaluation.options import EvaluationOptions
 from xray_mining.evaluation.rows import scored_row
 from xray_mining.evaluation.task import Task
+from xray_mining.records.estimates import EstimateRow
 from xray_mining.statistics.comparison import holm
 
 OTHER_NULLS = "other nulls"
 """How the family ends that holds the comparisons of nulls that the answer does not name."""
 
 
-def compare(task: Task, options: EvaluationOptions, choice: Choice) -> list[dict[str, Any]]:
+def compare(task: Task, options: EvaluationOptions, choice: Choice) -> list[EstimateRow]:
     """Rows of paired differences of every experiment of a task, p adjusted by Holm within a family, a pair once."""
-    rows: list[dict[str, Any]] = []
+    rows: list[EstimateRow] = []
     wanted = (choice.best_baseline, choice.frozen, choice.best_null, choice.blind)
     baselines = [name for name in dict.fromkeys(wanted) if name]
     for name in baselines:
@@ -32,39 +33,41 @@ def compare(task: Task, options: EvaluationOptions, choice: Choice) -> list[dict
     return adjusted(rows, task.name, choice.best_null, choice.blind)
 
 
-def adjusted(rows: list[dict[str, Any]], where: str, *best_nulls: str) -> list[dict[str, Any]]:
+def adjusted(rows: Sequence[EstimateRow], where: str, *best_nulls: str) -> list[EstimateRow]:
     """`rows` with p_adjusted and family: Holm over all comparisons of one metric at one operating point.
 
     Two baselines are compared both ways round: that is one test, so it counts once and both rows have its p values.
     Nulls other than `best_nulls` are a family of their own: who asks what they reach shall not weaken the answer.
     """
-    families: dict[str, dict[tuple[Any, ...], list[int]]] = {}
+    families: dict[str, dict[tuple[str, ...], list[int]]] = {}
     for number, each in enumerate(rows):
-        point = f" at {each['operating_point']}" if each["operating_point"] else ""
-        aside = each.get("model_kind") == "null" and each["experiment"] not in best_nulls
-        family = f"{where}: {each['metric']}{point}, {OTHER_NULLS if aside else 'all comparisons'}"
-        if each["p_value"] is not None and each["metric"] != "mae_ratio":
-            pair = (*sorted((each["experiment"], each["baseline"])), each["class"])
-            families.setdefault(family, {}).setdefault(pair, []).append(number)
+        if each.p_value is not None and each.metric != "mae_ratio":
+            pair = (*sorted((each.experiment, each.baseline)), each.class_)
+            families.setdefault(_family(each, where, best_nulls), {}).setdefault(pair, []).append(number)
+    found = list(rows)
     for family, pairs in families.items():
-        tested = [rows[members[0]]["p_value"] for members in pairs.values()]
+        tested = [_p_value(rows[members[0]]) for members in pairs.values()]
         for members, p, value in zip(pairs.values(), tested, holm(tested), strict=True):
             for number in members:
-                rows[number] |= {"p_value": p, "p_adjusted": float(value), "family": family}
-    for each in rows:
-        if each["metric"] == "mae_ratio":
-            twin = next(
-                (
-                    other
-                    for other in rows
-                    if other["metric"] == "mae"
-                    and other["experiment"] == each["experiment"]
-                    and other["baseline"] == each["baseline"]
-                ),
-                each,
-            )
-            each |= {"p_adjusted": twin["p_adjusted"], "family": twin["family"]}
-    return rows
+                found[number] = replace(rows[number], p_value=p, p_adjusted=float(value), family=family)
+    # The ratio of two errors is the same test as their difference.
+    twins = {(each.experiment, each.baseline): each for each in found if each.metric == "mae"}
+    return [
+        replace(each, p_adjusted=twin.p_adjusted, family=twin.family)
+        if each.metric == "mae_ratio" and (twin := twins.get((each.experiment, each.baseline))) is not None
+        else each
+        for each in found
+    ]
+
+
+def _family(row: EstimateRow, where: str, best_nulls: Sequence[str]) -> str:
+    point = f" at {row.operating_point}" if row.operating_point else ""
+    aside = row.model_kind == "null" and row.experiment not in best_nulls
+    return f"{where}: {row.metric}{point}, {OTHER_NULLS if aside else 'all comparisons'}"
+
+
+def _p_value(row: EstimateRow) -> float:
+    return float("nan") if row.p_value is None else row.p_value
 
 
 @dataclass(frozen=True, slots=True)

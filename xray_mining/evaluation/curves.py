@@ -1,6 +1,8 @@
 """What the page's figures are drawn from: curves, points, bands, bins and matrices."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, fields
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -10,6 +12,7 @@ from xray_mining.evaluation.options import EvaluationOptions
 from xray_mining.evaluation.small_cells import Line, with_complements
 from xray_mining.evaluation.subgroups import age_bands, told_cells
 from xray_mining.evaluation.task import Array, Task
+from xray_mining.records import evaluation_tables as tables
 from xray_mining.statistics.calibration import reliability_curve
 from xray_mining.statistics.estimate import Estimate, owners
 from xray_mining.statistics.refit import filled, refit_of, widened
@@ -19,6 +22,46 @@ from xray_mining.statistics.roc import roc_curve
 SCATTER_AT_MOST = 5000
 BAND_WIDTHS = (1, 2, 5, 10)
 """Widths in years tried for error_by_age, the narrowest first."""
+
+
+@dataclass(frozen=True)
+class Figures:
+    """The tables that the page's figures are drawn from, each a frame of its record."""
+
+    roc: pl.DataFrame
+    error_by_age: pl.DataFrame
+    calibration: pl.DataFrame
+    confusion: pl.DataFrame
+    scatter: pl.DataFrame
+
+    @classmethod
+    def of(cls, task: Task, options: EvaluationOptions, hidden: Collection[tuple[str, str, str]]) -> "Figures":
+        """Those of one task; `hidden` as in `error_by_age`."""
+        points = scatter(task, options)
+        empty = tables.ScatterPoints.create_empty()
+        return cls(
+            roc=tables.RocPoints.from_rows(roc(task, options)),
+            error_by_age=tables.ErrorByAge.from_rows(error_by_age(task, options, hidden)),
+            calibration=tables.CalibrationBins.from_rows(calibration(task, options)),
+            confusion=tables.Confusion.from_rows(confusion(task, options)),
+            scatter=empty if points is None else points.select(empty.columns),
+        )
+
+    @classmethod
+    def together(cls, parts: Sequence["Figures"]) -> "Figures":
+        """Those of all tasks."""
+        return cls(**{each.name: pl.concat([getattr(part, each.name) for part in parts]) for each in fields(cls)})
+
+    def write(self, folder: Path) -> None:
+        """A file each."""
+        for record in (
+            tables.RocPoints,
+            tables.ErrorByAge,
+            tables.CalibrationBins,
+            tables.Confusion,
+            tables.ScatterPoints,
+        ):
+            record.write(getattr(self, record.table), folder / f"{record.table}.parquet")
 
 
 def roc(task: Task, options: EvaluationOptions) -> list[dict[str, Any]]:

@@ -1,31 +1,31 @@
 """Metrics of every experiment of a task on its test units."""
 
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 
 from xray_mining.evaluation.choice import Choice
-from xray_mining.evaluation.gather import finding
 from xray_mining.evaluation.options import EvaluationOptions
 from xray_mining.evaluation.rows import bare, row, rows_of, scored_row
 from xray_mining.evaluation.task import Model, Task
+from xray_mining.records.check_results import CheckRow
+from xray_mining.records.estimates import EstimateRow
 
 
-def score(task: Task, options: EvaluationOptions, choice: Choice) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+def score(task: Task, options: EvaluationOptions, choice: Choice) -> tuple[list[EstimateRow], list[CheckRow]]:
     """Rows of estimates and of check_results for every experiment of a task."""
-    rows: list[dict[str, Any]] = []
-    findings: list[dict[str, Any]] = []
+    rows: list[EstimateRow] = []
+    checks: list[CheckRow] = []
     if unknown := task.kind.unknown(task):
         counts = ", ".join(f"{label} {count:,}" for label, count in unknown.items())
         sentence = f"{task.name}: left out where the truth is not known: {counts} of {len(task.units):,} test units."
-        findings.append(finding("EVAL016", "note", "passed", "labels whose truth is not known", sentence))
+        checks.append(CheckRow("EVAL016", "note", "passed", "labels whose truth is not known", sentence))
     for model in task.models.values():
         known = model.known
         sentence = refusal(task, model)
         if sentence:
-            findings.append(
-                finding(
+            checks.append(
+                CheckRow(
                     "EVAL005",
                     "warning",
                     "failed",
@@ -34,7 +34,7 @@ def score(task: Task, options: EvaluationOptions, choice: Choice) -> tuple[list[
                     about=model.name,
                 )
             )
-        findings += _remarks(task, model)
+        checks += _remarks(task, model)
         if known.any():
             rows += _rows(task, model, options)
             rows += _per_patient(task, model, options)
@@ -43,7 +43,7 @@ def score(task: Task, options: EvaluationOptions, choice: Choice) -> tuple[list[
             patients, images = model.validation["patient_key"].n_unique(), model.validation.height
             found = bare(value, patients, images, "on validation patients, for the choice of models")
             rows.append(row(task, model, task.metric, found, split="validation"))
-    return rows, findings
+    return rows, checks
 
 
 def refusal(task: Task, model: Model) -> str:
@@ -57,12 +57,12 @@ def refusal(task: Task, model: Model) -> str:
     return task.kind.refusal(task, known)
 
 
-def _remarks(task: Task, model: Model) -> list[dict[str, Any]]:
+def _remarks(task: Task, model: Model) -> list[CheckRow]:
     found = []
     known = model.known
     if known.any() and model.kind != "null" and np.ptp(model.values[known], axis=0).max() < 1e-12:
         found.append(
-            finding(
+            CheckRow(
                 "EVAL006",
                 "warning",
                 "failed",
@@ -75,7 +75,7 @@ def _remarks(task: Task, model: Model) -> list[dict[str, Any]]:
     if not model.validation.height:
         what = f"it cannot be chosen as the best{task.kind.without_validation}"
         found.append(
-            finding(
+            CheckRow(
                 "EVAL008",
                 "warning",
                 "failed",
@@ -88,7 +88,7 @@ def _remarks(task: Task, model: Model) -> list[dict[str, Any]]:
     missing = int((~known).sum())
     if missing and known.any():
         found.append(
-            finding(
+            CheckRow(
                 "EVAL009",
                 "warning",
                 "failed",
@@ -102,11 +102,11 @@ def _remarks(task: Task, model: Model) -> list[dict[str, Any]]:
     return found
 
 
-def _rows(task: Task, model: Model, options: EvaluationOptions) -> list[dict[str, Any]]:
+def _rows(task: Task, model: Model, options: EvaluationOptions) -> list[EstimateRow]:
     return [scored_row(task, model, each) for each in task.kind.scores(task, model, options)]
 
 
-def _per_patient(task: Task, model: Model, options: EvaluationOptions) -> list[dict[str, Any]]:
+def _per_patient(task: Task, model: Model, options: EvaluationOptions) -> list[EstimateRow]:
     """Main metrics after averaging a patient's images, where some patient has several."""
     owner = task.owner[model.known]
     if task.level == "patient" or len(np.unique(owner)) == len(owner):

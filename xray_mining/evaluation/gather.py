@@ -12,6 +12,7 @@ from xray_mining.catalog.order import latest_of, sequences
 from xray_mining.errors import CheckFailed, UserError
 from xray_mining.evaluation.task import KINDS, Array, Model, Task
 from xray_mining.models.freshness import Standing
+from xray_mining.records.check_results import CheckRow
 from xray_mining.records.cohort import FrozenCohort, Target
 from xray_mining.records.images import Images
 from xray_mining.records.predictions import Predictions
@@ -48,8 +49,7 @@ class Gathered:
     tasks: list[Task] = field(default_factory=list)
     absent: list[str] = field(default_factory=list)
     """Experiments that the study names and that left no predictions."""
-    findings: list[dict[str, Any]] = field(default_factory=list)
-    """Rows for check_results."""
+    checks: list[CheckRow] = field(default_factory=list)
     stale: list[str] = field(default_factory=list)
     """Experiments whose predictions were made by other options than the study's today, and are not scored."""
     tasks_of: dict[str, str] = field(default_factory=dict)
@@ -59,25 +59,9 @@ class Gathered:
     attributes: pl.DataFrame = field(default_factory=pl.DataFrame)
     """ATTRIBUTES of every member of these cohorts, by image_key."""
 
-
-def finding(code: str, severity: str, outcome: str, title: str, sentence: str, **more: Any) -> dict[str, Any]:
-    """One row for check_results; `offenders` (a number), `rows` (the first of them) and `about` may be given.
-
-    `about` is a task, a cohort or an experiment; what is found while a task is scored is about that task without it.
-    """
-    rows = more.get("rows", [])
-    count = more.get("offenders", len(rows) if outcome == "failed" else None)
-    return {
-        "about": more.get("about", ""),
-        "code": code,
-        "severity": severity,
-        "outcome": outcome,
-        "title": title,
-        "sentence": sentence,
-        "section": more.get("section", "audits"),
-        "evidence": json.dumps(rows[:10], ensure_ascii=False, default=str),
-        "offenders": "" if count is None else str(count),
-    }
+    def rotations(self, cohort: str) -> int:
+        """The most rotations of a task of the named cohort."""
+        return max((task.rotations for task in self.tasks if task.cohort.name == cohort), default=1)
 
 
 def gather(
@@ -97,7 +81,7 @@ def gather(
     files: dict[str, int] = {}
     for each in standings:
         if each.outcome in ("stale", "unchecked"):
-            found.findings.append(_of_standing(each))
+            found.checks.append(_of_standing(each))
     found.stale = [each.experiment for each in standings if each.outcome == "stale" and each.experiment in names]
     for name in names:
         if name in found.stale:
@@ -147,13 +131,19 @@ def gather(
     return found
 
 
-def _of_standing(each: Standing) -> dict[str, Any]:
-    """EVAL014 for predictions that were made by other options; EVAL015 where nobody can tell."""
-    title = "predictions by today's options"
-    more = {"section": "comparison", "about": each.experiment}
-    if each.outcome == "stale":
-        return finding("EVAL014", "error", "failed", title, f"{each.sentence}.", offenders=1, **more)
-    return finding("EVAL015", "warning", "skipped", title, f"{each.sentence}.", **more)
+def _of_standing(each: Standing) -> CheckRow:
+    """EVAL014 for predictions that were made by other options; EVAL015 where that cannot be said."""
+    stale = each.outcome == "stale"
+    return CheckRow(
+        "EVAL014" if stale else "EVAL015",
+        "error" if stale else "warning",
+        "failed" if stale else "skipped",
+        "predictions by today's options",
+        f"{each.sentence}.",
+        about=each.experiment,
+        section="comparison",
+        offenders=1 if stale else None,
+    )
 
 
 def _set_stale_aside(
@@ -173,8 +163,8 @@ def _set_stale_aside(
         stale = sorted(name for digest, names in members.items() if digest != kept for name in names)
         if stale:
             verb = "were" if len(stale) > 1 else "was"
-            found.findings.append(
-                finding(
+            found.checks.append(
+                CheckRow(
                     "EVAL012",
                     "warning",
                     "failed",
@@ -187,8 +177,8 @@ def _set_stale_aside(
                 )
             )
         if kept != latest:
-            found.findings.append(
-                finding(
+            found.checks.append(
+                CheckRow(
                     "EVAL013",
                     "warning",
                     "failed",
@@ -221,8 +211,8 @@ def _one_digest(frame: pl.DataFrame, name: str, notes: Mapping[str, Any], found:
     wanted = notes.get("digest") or notes.get("experiment_digest")
     if wanted not in groups["experiment_digest"].to_list():
         wanted = groups["experiment_digest"][-1]
-    found.findings.append(
-        finding(
+    found.checks.append(
+        CheckRow(
             "EVAL007",
             "warning",
             "failed",
@@ -291,8 +281,8 @@ def _task(
     ]
     if not tested or not any(frame.height for frame in tested):
         where = f"{cohort.name}/{target.name}"
-        found.findings.append(
-            finding(
+        found.checks.append(
+            CheckRow(
                 "EVAL001",
                 "error",
                 "failed",
@@ -317,14 +307,14 @@ def _checked(frame: pl.DataFrame, name: str, target: Target, members: pl.DataFra
     key = {"image": "image_key", "study": "study_key", "patient": "patient_key"}[frame["level"][0]]
     outside = frame.join(members, left_on="unit_key", right_on=key, how="anti")
     if outside.height:
-        found.findings.append(
-            finding(
+        found.checks.append(
+            CheckRow(
                 "EVAL002",
                 "error",
                 "failed",
                 "predictions for others than the cohort",
                 f"{name}: {outside['unit_key'].n_unique():,} predicted units are not in the cohort; they are left out.",
-                rows=outside.select("unit_key").unique().sort("unit_key").head(10).to_dicts(),
+                evidence=outside.select("unit_key").unique().sort("unit_key").head(10).to_dicts(),
                 offenders=outside["unit_key"].n_unique(),
                 about=name,
             )
@@ -332,8 +322,8 @@ def _checked(frame: pl.DataFrame, name: str, target: Target, members: pl.DataFra
         frame = frame.join(members.select(key).unique(), left_on="unit_key", right_on=key, how="semi")
     broken = frame.filter(~pl.col("value").is_finite())
     if broken.height:
-        found.findings.append(
-            finding(
+        found.checks.append(
+            CheckRow(
                 "EVAL003",
                 "error",
                 "failed",
@@ -351,8 +341,8 @@ def _checked(frame: pl.DataFrame, name: str, target: Target, members: pl.DataFra
         return frame
     frame, missing = KINDS.find(target.kind).kept(frame, target)
     if missing:
-        found.findings.append(
-            finding(
+        found.checks.append(
+            CheckRow(
                 "EVAL004",
                 "error",
                 "failed",

@@ -1,6 +1,6 @@
 """The pictures that the page shows: average radiographs by sex and age, and best, median and worst cases."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -9,11 +9,14 @@ import polars as pl
 from xray_mining.catalog.order import latest_of
 from xray_mining.errors import UserError
 from xray_mining.evaluation.choice import Choice
+from xray_mining.evaluation.gather import Gathered
 from xray_mining.evaluation.options import EvaluationOptions
 from xray_mining.evaluation.task import Array, Task
 from xray_mining.pixels.store import PixelStore
+from xray_mining.records.check_results import CheckRow
 from xray_mining.records.cohort import FrozenCohort
 from xray_mining.records.images import OVERRULED_FLAGS
+from xray_mining.workspace import Workspace
 
 SIDE_PX = 256
 IMAGES_AT_MOST = 200
@@ -25,6 +28,7 @@ SHOWN_ALL_THE_SAME = ("low_resolution", *OVERRULED_FLAGS)
 
 Its pictures have at most SIDE_PX a side, and what a header wrongly claimed is no fault of the picture.
 """
+TITLE = "pictures for the page"
 SEXES = {"M": "Males", "F": "Females"}
 
 
@@ -49,6 +53,42 @@ def png(picture: Array, side_px: int = SIDE_PX) -> bytes:
     if not done:
         raise ValueError("the picture could not be encoded")
     return data.tobytes()
+
+
+def drawn(
+    workspace: Workspace, found: Gathered, choices: Mapping[str, Choice], options: EvaluationOptions
+) -> tuple[list[dict[str, Any]], list[CheckRow]]:
+    """Rows of pictures without the study, and checks of cohorts whose pictures cannot be read.
+
+    Averages of the largest cohort alone, as rows of overlapping cohorts side by side would only confuse, and cases of
+    every task.
+    """
+    rows: list[dict[str, Any]] = []
+    checks: list[CheckRow] = []
+    largest = max(found.cohorts.values(), key=lambda cohort: cohort.members().height, default=None)
+    for cohort in found.cohorts.values():
+        store = open_store(workspace, cohort)
+        if store is None:
+            sentence = f"{cohort.name}: the pixel store is not there, so no average and no case is drawn."
+            checks.append(
+                CheckRow("EVAL010", "note", "skipped", TITLE, sentence, about=cohort.name, section="average_images")
+            )
+            continue
+        try:
+            of_cohort = averages(store, cohort, found.attributes, options) if cohort is largest else []
+            for task in found.tasks:
+                if task.cohort.name == cohort.name:
+                    of_cohort += cases(store, task, choices[task.name], options, workspace.private_archives())
+            rows += of_cohort
+        except UserError as error:
+            sentence = f"{cohort.name}: {error}"
+            checks.append(CheckRow("EVAL010", "warning", "failed", TITLE, sentence, about=cohort.name))
+        finally:
+            store.close()
+    order: dict[str, int] = {}
+    for each in rows:
+        each["order"] = order[each["section"]] = order.get(each["section"], -1) + 1
+    return rows, checks
 
 
 def averages(
@@ -170,7 +210,7 @@ def cases(
     return rows
 
 
-def open_store(workspace: Any, cohort: FrozenCohort) -> PixelStore | None:
+def open_store(workspace: Workspace, cohort: FrozenCohort) -> PixelStore | None:
     """The store that holds the cohort's pictures; None where there is none."""
     try:
         return PixelStore.open(workspace, cohort.store or None)

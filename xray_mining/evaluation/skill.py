@@ -1,12 +1,11 @@
 """Whether a model knows more than guessing, by the interval of its own score."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
+from xray_mining.evaluation.rows import of_all_units, of_experiment
 from xray_mining.evaluation.task import TargetKind, Task
-
-Rows = Sequence[Mapping[str, Any]]
+from xray_mining.records.estimates import EstimateRow
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,21 +34,9 @@ class Skill:
         return self.kind.skill_words(self.value, self.low, self.high)
 
 
-def skill_of(task: Task, rows: Rows, name: str) -> Skill | None:
+def skill_of(task: Task, rows: Sequence[EstimateRow], name: str) -> Skill | None:
     """What an experiment's rows of estimates say of it; None without an interval, or without a centre to compare to."""
-    found = next(
-        (
-            each
-            for each in rows
-            if each["experiment"] == name
-            and each["metric"] == task.kind.skill_metric
-            and (each["baseline"], each["subgroup"], each["split"], each["variant"]) == ("", "all", "test", "")
-            and each["level"] == task.level
-            and each["class"] == ""
-            and each["target"] == task.target.name
-        ),
-        None,
-    )
-    if found is None or found["value"] is None or found["low"] is None or found["high"] is None:
+    found = of_experiment(of_all_units(rows, task, task.kind.skill_metric), name)
+    if found is None or found.value is None or found.low is None or found.high is None:
         return None
-    return Skill(found["value"], found["low"], found["high"], task.kind)
+    return Skill(found.value, found.low, found.high, task.kind)

@@ -1,8 +1,8 @@
 """Errors and areas by sex, age band, view, maker, archive, site and year, with the rest as the other side of a test."""
 
 from collections.abc import Collection, Iterator, Sequence
+from dataclasses import replace
 from itertools import product
-from typing import Any
 
 import numpy as np
 import polars as pl
@@ -12,6 +12,7 @@ from xray_mining.evaluation.options import EvaluationOptions
 from xray_mining.evaluation.rows import scored_row
 from xray_mining.evaluation.small_cells import hidden_cells
 from xray_mining.evaluation.task import Array, Task
+from xray_mining.records.estimates import EstimateRow
 from xray_mining.statistics.comparison import holm
 
 COLUMNS = ("patient_sex", "age_band", "view_position", "manufacturer", "archive", "institution", "study_year")
@@ -104,7 +105,7 @@ def told_cells(
 
 def by_subgroup(
     task: Task, options: EvaluationOptions, choice: Choice, hidden: Collection[tuple[str, str, str]] = ()
-) -> list[dict[str, Any]]:
+) -> list[EstimateRow]:
     """Rows of estimates by subgroup, each tested against the rest, p adjusted by Holm within experiment and column.
 
     Women against the rest and men against the rest are one test where nobody is of another sex: rows of one test have
@@ -112,7 +113,7 @@ def by_subgroup(
     """
     table = columns(task, options.age_band_years)
     groups = list(cells(table, task.owner, options.least_patients, hidden))
-    rows: list[dict[str, Any]] = []
+    rows: list[EstimateRow] = []
     tests: list[bytes] = []
     for model in task.models.values():
         for family, subgroup, members in groups:
@@ -122,8 +123,7 @@ def by_subgroup(
                 name = f"{task.name}: {model.name} by {family}, {each.metric}"
                 rows.append(scored_row(task, model, each, subgroup=subgroup, family=name))
                 tests.append(_test(members, model.known & about))
-    _adjust(rows, tests)
-    return rows
+    return _adjusted(rows, tests)
 
 
 def _test(members: Array, asked: Array) -> bytes:
@@ -132,16 +132,18 @@ def _test(members: Array, asked: Array) -> bytes:
     return min(inside, outside)
 
 
-def _adjust(rows: list[dict[str, Any]], tests: Sequence[bytes]) -> None:
-    """Holm within a family; two levels that are everybody between them are one test, and have one p."""
-    families: dict[str, dict[bytes, list[dict[str, Any]]]] = {}
-    for each, test in zip(rows, tests, strict=True):
-        families.setdefault(each["family"], {}).setdefault(test, []).append(each)
+def _adjusted(rows: Sequence[EstimateRow], tests: Sequence[bytes]) -> list[EstimateRow]:
+    """`rows` with p by Holm within a family; two levels that are everybody between them are one test with one p."""
+    families: dict[str, dict[bytes, list[int]]] = {}
+    for number, (each, test) in enumerate(zip(rows, tests, strict=True)):
+        families.setdefault(each.family, {}).setdefault(test, []).append(number)
+    found = list(rows)
     for family in families.values():
-        p_values = [members[0]["p_value"] for members in family.values()]
-        found = holm([np.nan if each is None else each for each in p_values])
-        for members, p, value in zip(family.values(), p_values, found, strict=True):
-            for each in members:
-                each |= {"p_value": p, "p_adjusted": float(value) if np.isfinite(value) else None}
-                if each["p_adjusted"] is None:
-                    each["family"] = ""
+        p_values = [rows[members[0]].p_value for members in family.values()]
+        values = holm([np.nan if each is None else each for each in p_values])
+        for members, p, value in zip(family.values(), p_values, values, strict=True):
+            adjusted = float(value) if np.isfinite(value) else None
+            for number in members:
+                name = rows[number].family if adjusted is not None else ""
+                found[number] = replace(rows[number], p_value=p, p_adjusted=adjusted, family=name)
+    return found

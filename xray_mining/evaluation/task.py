@@ -132,6 +132,11 @@ class Task:
         return int(self.owner.max()) + 1 if len(self.owner) else 0
 
     @property
+    def rotations(self) -> int:
+        """The most rotations of one experiment."""
+        return max((len(model.rotations) for model in self.models.values()), default=1)
+
+    @property
     def other_label(self) -> str:
         """The label of a binary target that is not the positive one."""
         return next((each for each in self.target.classes if each != self.target.positive), "")
@@ -262,6 +267,10 @@ class TargetKind(Protocol):
     def table_labels(self, rows: pl.DataFrame, target: Target) -> pl.DataFrame:
         """image_key and label (a column of Table 1) of a cohort's members, from CohortTargets rows of the target."""
         return rows.select("image_key", "label")
+
+    def answered(self, rows: pl.DataFrame) -> pl.DataFrame:
+        """image_key of members with a known value, from CohortTargets rows of the target."""
+        return rows.filter(pl.col("value").is_not_null() | pl.col("label").is_not_null()).select("image_key")
 
     # Scores.
 

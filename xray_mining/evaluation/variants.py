@@ -1,20 +1,17 @@
 """Scores of changed test images (another window, sharpened), and what a model loses on them."""
 
-from typing import Any
-
 import numpy as np
 
 from xray_mining.evaluation.options import EvaluationOptions
 from xray_mining.evaluation.rows import rows_of
 from xray_mining.evaluation.task import Array, Model, Task, known_rows
+from xray_mining.records.estimates import EstimateRow
 from xray_mining.statistics.estimate import Estimate
 
-Rows = list[dict[str, Any]]
 
-
-def scores(task: Task, options: EvaluationOptions) -> Rows:
+def scores(task: Task, options: EvaluationOptions) -> list[EstimateRow]:
     """Rows of estimates with `variant` set: every model's main metrics on its changed test images."""
-    rows: Rows = []
+    rows: list[EstimateRow] = []
     for model in task.models.values():
         for variant, values in model.variants.items():
             both = both_known(model, values)

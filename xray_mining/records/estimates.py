@@ -1,5 +1,8 @@
 """estimates: every number that a report may print, with its interval."""
 
+from dataclasses import asdict, dataclass
+from typing import Any
+
 import dataframely as dy
 
 from xray_mining.records.record import Record, choice, count, number, text
@@ -43,6 +46,42 @@ class Estimates(Record):
     caution = text(
         "why the interval may not hold, as 'few patients in a class'; null where nothing says so", nullable=True
     )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EstimateRow:
+    """One row of `estimates` without its study; the columns are described there, `class_` is its column `class`."""
+
+    experiment: str
+    experiment_digest: str
+    model_kind: str
+    cohort_digest: str
+    target: str
+    metric: str
+    unit: str
+    level: str
+    patients: int
+    images: int
+    value: float | None
+    low: float | None
+    high: float | None
+    method: str
+    baseline: str = ""
+    class_: str = ""
+    variant: str = ""
+    subgroup: str = "all"
+    split: str = "test"
+    threshold: float | None = None
+    p_value: float | None = None
+    p_adjusted: float | None = None
+    family: str = ""
+    operating_point: str | None = None
+    caution: str | None = None
+
+    def as_row(self, study: str) -> dict[str, Any]:
+        """Columns of the record."""
+        row = asdict(self)
+        return row | {"study": study, "class": row.pop("class_")}
 
 
 class Pictures(Record):

@@ -7,13 +7,13 @@ from collections.abc import Iterator
 from typing import Any
 
 from xray_mining.evaluation.audits._audit import Audit, AuditedCohort, AuditedTask
+from xray_mining.records.check_results import CheckRow
 from xray_mining.registry import Kinds
 
 AUDITS: Kinds[Audit[Any, Any]] = Kinds("xray_mining.evaluation.audits", "audit")
-Rows = list[dict[str, Any]]
 
 
-def audit(audited: AuditedTask | AuditedCohort) -> tuple[Rows, Rows]:
+def audit(audited: AuditedTask | AuditedCohort) -> tuple[list[dict[str, Any]], list[CheckRow]]:
     """Rows of `audits` and of `check_results` for one task or one cohort, by the code of the audit."""
     figures, verdicts = [], []
     for each in audits_of(type(audited)):

@@ -8,11 +8,12 @@ import polars as pl
 
 from xray_mining.evaluation.choice import Choice
 from xray_mining.evaluation.comparisons import Smallest
-from xray_mining.evaluation.gather import finding
 from xray_mining.evaluation.options import EvaluationOptions
 from xray_mining.evaluation.rows import number
 from xray_mining.evaluation.task import Model, Task
+from xray_mining.records.check_results import CheckRow
 from xray_mining.records.cohort import FrozenCohort
+from xray_mining.records.estimates import EstimateRow
 from xray_mining.workspace import Workspace
 
 LEVEL = 0.05
@@ -26,9 +27,9 @@ class AuditedTask:
     task: Task
     options: EvaluationOptions
     choice: Choice
-    scores: Sequence[Mapping[str, Any]] = ()
+    scores: Sequence[EstimateRow] = ()
     """Rows of estimates over all test units."""
-    subgroups: Sequence[Mapping[str, Any]] = ()
+    subgroups: Sequence[EstimateRow] = ()
     """Rows of estimates by subgroup."""
     smallest: Smallest | None = None
 
@@ -138,7 +139,7 @@ class Audit(Generic[Subject, Found]):
     family: str = ""
     section: str = "audits"
 
-    def run(self, subject: Subject) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    def run(self, subject: Subject) -> tuple[list[dict[str, Any]], list[CheckRow]]:
         """Rows of `audits` and of `check_results`; at least one of the latter, so that silence never means health."""
         found = self.measure(subject)
         if isinstance(found, NotApplicable):
@@ -146,15 +147,15 @@ class Audit(Generic[Subject, Found]):
         figures = [self._figure(subject, each) for each in self.figures(subject, found)]
         return figures, [self._checked(subject, each) for each in self.tell(subject, found)]
 
-    def _checked(self, subject: Subject, verdict: Verdict) -> dict[str, Any]:
+    def _checked(self, subject: Subject, verdict: Verdict) -> CheckRow:
         about = verdict.about or subject.name
-        return finding(
+        return CheckRow(
             self.code,
             verdict.severity or self.severity,
             verdict.outcome,
             self.title,
             f"{about}: {verdict.sentence}",
-            rows=list(verdict.evidence),
+            evidence=verdict.evidence,
             offenders=verdict.offenders,
             section=self.section,
             about=about,

@@ -6,11 +6,11 @@ operating points: one threshold gives groups with unlike scores unlike sensitivi
 of each. Small cells are not judged either, because their p values cannot be relied on; the table of subgroups has them.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from xray_mining.evaluation.audits._audit import LEVEL, Audit, AuditedTask, Figure, NotApplicable, Verdict
+from xray_mining.records.estimates import EstimateRow
 from xray_mining.statistics.comparison import benjamini_hochberg
 
 SCREENED_PATIENTS = 30
@@ -21,16 +21,14 @@ SCREENED_PATIENTS = 30
 class Gap:
     """One figure of one subgroup, with its p against the rest."""
 
-    row: Mapping[str, Any]
+    row: EstimateRow
     """The row of estimates."""
     p_adjusted: float
 
     @property
     def words(self) -> str:
         """The figure as a clause."""
-        return (
-            f"{self.row['subgroup']}: {self.row['metric']} {self.row['value']:.3f} ({self.row['patients']:,} patients)"
-        )
+        return f"{self.row.subgroup}: {self.row.metric} {self.row.value:.3f} ({self.row.patients:,} patients)"
 
 
 def columns_of(subgroup: str) -> list[str]:
@@ -45,19 +43,19 @@ def measure(audited: AuditedTask) -> tuple[Gap, ...] | NotApplicable:
     wanted = [
         each
         for each in audited.subgroups
-        if each["experiment"] == audited.choice.best
-        and each["metric"] in audited.task.kind.screened
-        and each["p_value"] is not None
-        and each["patients"] >= SCREENED_PATIENTS
+        if each.experiment == audited.choice.best
+        and each.metric in audited.task.kind.screened
+        and each.p_value is not None
+        and each.patients >= SCREENED_PATIENTS
         # Errors by what the target is made of differ in every model that learns: regression to the mean.
-        and not own & set(columns_of(each["subgroup"]))
+        and not own & set(columns_of(each.subgroup))
     ]
     if not wanted:
         return NotApplicable("no subgroup has enough patients to be tested against the rest.")
     # Women against the rest and men against the rest are one test, which counts once: both rows have its p.
-    tests = list(dict.fromkeys((each["family"], each["p_value"]) for each in wanted))
+    tests = list(dict.fromkeys((each.family, each.p_value) for each in wanted))
     adjusted = dict(zip(tests, benjamini_hochberg([p for _, p in tests]), strict=True))
-    return tuple(Gap(each, float(adjusted[each["family"], each["p_value"]])) for each in wanted)
+    return tuple(Gap(each, float(adjusted[each.family, each.p_value])) for each in wanted)
 
 
 def tell(_: AuditedTask, found: tuple[Gap, ...]) -> Sequence[Verdict]:
@@ -74,9 +72,9 @@ def figures(_: AuditedTask, found: tuple[Gap, ...]) -> Sequence[Figure]:
     same = ("experiment", "metric", "value", "low", "high", "patients", "p_value")
     return [
         Figure(
-            **{name: each.row[name] for name in same},
-            attribute=" & ".join(columns_of(each.row["subgroup"])),
-            label=each.row["subgroup"],
+            **{name: getattr(each.row, name) for name in same},
+            attribute=" & ".join(columns_of(each.row.subgroup)),
+            label=each.row.subgroup,
             p_adjusted=each.p_adjusted,
             words=each.words,
         )

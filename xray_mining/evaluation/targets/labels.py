@@ -63,6 +63,10 @@ class Labels(Classes):
         counts = np.isnan(task.truth).sum(axis=0).tolist()
         return {name: count for name, count in zip(task.target.classes, counts, strict=True) if count}
 
+    def answered(self, rows: pl.DataFrame) -> pl.DataFrame:
+        """Images with a known value of one label at least: each label has a row, named in its text."""
+        return rows.filter(pl.col("value").is_not_null()).select("image_key").unique()
+
     def refusal(self, task: Task, known: Array) -> str:
         """One label at least must be true of some units and false of others."""
         truth = task.truth[known]
