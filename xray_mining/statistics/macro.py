@@ -168,7 +168,7 @@ def difference_of_macro_areas(
     fold = np.zeros(len(names), dtype=np.int64) if folds is None else np.asarray(folds)
     method = "difference of mean areas, variance by patient"
     areas: list[float] = []
-    influence, alike = np.zeros(len(names)), np.zeros(len(names))
+    influence, alike = np.zeros(len(names)), np.zeros((2, len(names)))
     behind = np.zeros(len(names), dtype=bool)
     for i, name in enumerate(classes):
         label, known = _of_class(names, i, name)
@@ -183,12 +183,13 @@ def difference_of_macro_areas(
                 influence[part] += sign * each * larger_where_few(label[part], owner[part]) / len(parts)
                 behind |= part
                 whole = known & (fold == fold[part][0])
-                alike[whole] += sign * _as_of_all(label, values[:, i], part, whole) / len(parts)
+                alike[number, whole] += _as_of_all(label, values[:, i], part, whole) / len(parts)
         areas.append(own[0] - own[1])
     if not areas:
         return Estimate(np.nan, np.nan, np.nan, int(owner.max()) + 1, len(names), method)
     influence, alike = influence / len(areas), alike / len(areas)
-    variance = float((np.bincount(owner, alike) ** 2).sum())
+    # The sides are of different patients, so their variances add up.
+    variance = float(sum((np.bincount(owner, side) ** 2).sum() for side in alike))
     own_patients = owners(owner[behind], int(behind.sum()))
     return tested(float(np.mean(areas)), influence[behind], variance, own_patients, confidence, method=method)
 
