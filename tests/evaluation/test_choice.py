@@ -204,4 +204,4 @@ def test_an_experiment_without_validation_is_not_said_to_be_clean(make):
     evaluate(made.workspace, "made", QUICK)
     frame = CheckResults.read([made.workspace.evaluation("made") / "check_results.parquet"])
     gate = frame.filter(pl.col("code") == "GATE002").row(0, named=True)
-    assert gate.outcome == "not_applicable" and "no validation predictions to look at: boosting" in gate.sentence
+    assert gate["outcome"] == "not_applicable" and "no validation predictions to look at: boosting" in gate["sentence"]
