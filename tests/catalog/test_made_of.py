@@ -150,7 +150,7 @@ def test_only_the_age_in_years_is_the_age():
         Target("age_years", "number", "years", made_of_from="header"),
         Target("age_years", "number", "months", made_of=("age_years",), made_of_from="header"),
         Target("gap", "number", "years", made_of=("age_years", "study_day"), made_of_from="header"),
-        Target("decade", "ordinal", "years", made_of=("age_years",), made_of_from="header"),
+        Target("decade", "ordinal", "years", classes=("2", "3"), made_of=("age_years",), made_of_from="header"),
     ):
         assert not other.is_age
 

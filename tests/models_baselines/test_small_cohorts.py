@@ -27,7 +27,7 @@ def estimates(made):
     [
         ("group", "case when number < 30 then 'left' else 'right' end", LOGISTIC, "auc_macro"),
         ("group", "case when number < 20 then 'a' when number < 40 then 'b' else 'c' end", LOGISTIC, "auc_macro"),
-        ("ordinal", "(number // 15)::integer", RIDGE, "mae"),
+        ("ordinal", "(number // 15)::integer", LOGISTIC, "mae"),
         ("binary positive='yes'", "case when number < 30 then 'yes' else 'no' end", LOGISTIC, "auc"),
     ],
     ids=["group of two", "group of three", "ordinal", "two labels"],

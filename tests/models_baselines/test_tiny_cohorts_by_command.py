@@ -33,7 +33,7 @@ CASES = {
     "two labels": ("binary positive='yes'", "case when number % 2 = 0 then 'yes' else 'no' end", 2, "logistic"),
     "group of two": ("group", "case when number % 2 = 0 then 'a' else 'b' end", 2, "logistic"),
     "group of three": ("group", "chr(97 + (number % 3)::integer)", 3, "logistic"),
-    "ordinal": ("ordinal", "(number % 3)::integer", 3, "ridge"),
+    "ordinal": ("ordinal", "(number % 3)::integer", 3, "logistic"),
     "number": ("number years", "number", 1, "ridge"),
 }
 

@@ -26,9 +26,10 @@ from xray_mining.records.cohort import Target
 KNOWN = Range(50.0, 15.0, 20.0, 80.0)
 TARGETS = {
     "number": Target("age_years", "number", "years"),
-    "ordinal": Target("stage", "ordinal"),
+    "ordinal": Target("stage", "ordinal", classes=("0", "1", "2")),
     "binary": Target("group", "binary", "", "b", ("a", "b")),
     "group": Target("third", "group", "", "", ("a", "b", "c")),
+    "labels": Target("findings", "labels", "", "", ("a", "b", "c"), policy="uncertain=ignore"),
 }
 USES = [
     (name, kind)
@@ -45,14 +46,15 @@ def found_loss(name, kind):
 
 @pytest.mark.parametrize("name", head.names())
 def test_a_head_gives_values_and_spreads_of_their_shapes(name):
-    target = TARGETS["group" if name == "group" else "binary" if name == "binary" else "number"]
+    target = TARGETS[next(each for each, kind in reversed(KINDS.every().items()) if name in kind.heads)]
     made = make_head(name, 7, target, KNOWN)
     for count in (1, 5):
         values, spread = made.decode(made(torch.rand(count, 7)))
         assert len(values) == count and torch.isfinite(values).all()
         if target.classes:
             assert values.shape == (count, len(target.classes))
-            assert torch.allclose(values.sum(1), torch.ones(count), atol=1e-6)
+            assert ((values >= 0) & (values <= 1)).all()
+            assert target.policy or torch.allclose(values.sum(1), torch.ones(count), atol=1e-6)
         else:
             assert values.shape == (count,) and ((values > 20) & (values < 80)).all(), "it begins at the training mean"
         assert spread is None or (spread.shape == (count,) and (spread >= 0).all())
@@ -67,7 +69,10 @@ def test_a_loss_falls_to_its_least_at_the_truth(name, kind):
     count = 6
     truth = torch.tensor([30.0, 45, 50, 60, 75, 40]) if not target.classes else torch.arange(6) % len(target.classes)
     truth = truth.float()
+    if target.policy:
+        truth = torch.tensor([[1, 0, 0], [0, 1, 1], [1, 1, 1], [0, 0, 0], [1, torch.nan, 0], [torch.nan] * 3])
     raw = made(torch.rand(count, 4)).detach().requires_grad_(True)
+    start = raw.detach().clone()
     optimizer = torch.optim.Adam([raw], lr=0.3)
     first = found.compute(raw, truth, made)
     assert first.shape == (count,) and torch.isfinite(first).all()
@@ -76,7 +81,11 @@ def test_a_loss_falls_to_its_least_at_the_truth(name, kind):
         found.compute(raw, truth, made).sum().backward()
         optimizer.step()
     values, _ = made.decode(raw.detach())
-    if target.classes:
+    if target.policy:
+        known = torch.isfinite(truth)
+        assert ((values > 0.5) == (truth > 0.5))[known].all()
+        assert torch.equal(values[~known], made.decode(start)[0][~known]), "an unknown answer teaches nothing"
+    elif target.classes:
         assert (values.argmax(1) == truth).all()
     else:
         assert torch.allclose(values, truth, atol=1.0)

@@ -16,7 +16,8 @@ from xray_mining.catalog.guard import one_select
 from xray_mining.catalog.header import Header, queries, read_header
 from xray_mining.catalog.merge import read_about
 from xray_mining.catalog.query import known_tables, run_file, shipped
-from xray_mining.catalog.targets import TARGETS, Unusable
+from xray_mining.catalog.stratified import lacking, stratified_folds
+from xray_mining.catalog.targets import TARGETS, Frozen, Unusable
 from xray_mining.errors import CheckFailed, UserError, unknown_name
 from xray_mining.records.cohort import FlowStep, FrozenCohort, Target
 from xray_mining.records.cohort_members import SPLITS
@@ -136,12 +137,15 @@ def freeze(  # noqa: PLR0917  the joint that a study's stage calls
             members = _members(con, chosen, asked, folds, salt)
             if needs_pixels:
                 _require_pixels(con, members, store, asked.where)
+            found = _targets(chosen, members, asked)
+            members, spread = _spread(members, found.strata, asked, folds, salt)
             counted = (*flow.count(con, tree, values, asked.where, chosen["image_key"]), flow.of_members(members))
             _stop_at(_offenders(con, members), f"cohort {name}")
             sentences = (*_sentences(con, asked, values, members, chosen), *order.sentences(con, asked.text, tree))
-            targets, typed_targets, unusable = _targets(chosen, asked)
+            targets, unusable = found.rows, found.unusable
+            sentences += found.sentences + spread
             sentences += tuple(f"{asked.where}: {reason}; no experiment can use it" for reason in unusable.values())
-            typed_targets = made_of.guessed(con, typed_targets, targets)
+            typed_targets = made_of.guessed(con, found.targets, targets)
             unsaid = [each for each in typed_targets if each.made_of_from != "header"]
             sentences += tuple(f"MADE001: {made_of.sentence(name, each)}" for each in unsaid)
         # after DuckDB has given its memory back: these are the largest frames
@@ -173,9 +177,13 @@ def freeze(  # noqa: PLR0917  the joint that a study's stage calls
 
 
 def _digested(targets: Sequence[Target]) -> list[dict[str, Any]]:
-    """Targets as a cohort's digest takes them: what they are made of changes no model but those that read it."""
+    """Targets as a cohort's digest takes them: what they are made of changes no model but those that read it.
+
+    An empty policy is left out, so that cohorts without one keep the digests that they had before there were policies.
+    """
+    left_out = ("made_of", "made_of_from")
     return [
-        {name: value for name, value in asdict(each).items() if name not in ("made_of", "made_of_from")}
+        {name: value for name, value in asdict(each).items() if name not in left_out and (name != "policy" or value)}
         for each in targets
     ]
 
@@ -344,24 +352,59 @@ def _require_pixels(con: duckdb.DuckDBPyConnection, members: pl.DataFrame, store
         )
 
 
-def _targets(chosen: pl.DataFrame, asked: CohortQuery) -> tuple[pl.DataFrame, tuple[Target, ...], dict[str, str]]:
-    """CohortTargets without the digest, the header's targets with their classes, and why others cannot be used.
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """What the last SELECT gives of all targets of the header."""
+
+    rows: pl.DataFrame
+    """CohortTargets without the digest."""
+    targets: tuple[Target, ...]
+    """The header's targets with their classes."""
+    unusable: dict[str, str]
+    """Why others cannot be used, by name."""
+    sentences: tuple[str, ...]
+    strata: pl.DataFrame | None
+    """patient_key, label: what every fold should have its share of."""
+
+
+def _targets(chosen: pl.DataFrame, members: pl.DataFrame, asked: CohortQuery) -> _Found:
+    """All targets of the header, frozen.
 
     An archive of one sex has one label of patient_sex: that must not stop a cohort of which only ages are asked.
     """
-    frames, typed_targets = [], []
+    of_patients = members.select("image_key", "patient_key")
+    chosen = chosen.drop("patient_key", strict=False).join(of_patients, on="image_key", how="left")
+    frozen: list[Frozen] = []
     unusable: dict[str, str] = {}
     for target in asked.header.targets:
         try:
-            frozen = TARGETS.find(target.kind).frozen(chosen, target, asked.where)
+            frozen.append(TARGETS.find(target.kind).frozen(chosen, target, asked.where))
         except Unusable as reason:
             unusable[target.name] = str(reason)
-            continue
-        typed_targets.append(frozen.target)
-        frames.append(frozen.rows)
-    empty = CohortTargets.create_empty().drop("cohort_digest")
-    long = pl.concat([empty.select("image_key", "target", "value", "label"), *frames])
-    return long.sort("image_key", "target"), tuple(typed_targets), unusable
+    empty = CohortTargets.create_empty().select("image_key", "target", "value", "label")
+    long = pl.concat([empty, *(each.rows for each in frozen)]).sort("image_key", "target", "label")
+    strata = [each.strata for each in frozen if each.strata is not None]
+    return _Found(
+        long,
+        tuple(each.target for each in frozen),
+        unusable,
+        tuple(sentence for each in frozen for sentence in each.sentences),
+        pl.concat(strata).unique() if strata else None,
+    )
+
+
+def _spread(
+    members: pl.DataFrame, strata: pl.DataFrame | None, asked: CohortQuery, folds: int, salt: str
+) -> tuple[pl.DataFrame, tuple[str, ...]]:
+    """The members with folds that share out `strata`, and what could not be shared out; a given split is kept."""
+    if strata is None:
+        return members, ()
+    if (members["fold"] < 0).all():
+        return members, tuple(lacking(members, strata, SPLITS, "split", asked.where))
+    fold = stratified_folds(members["patient_key"].to_list(), strata, folds, salt)
+    dealt = members.with_columns(pl.col("patient_key").replace_strict(fold, return_dtype=pl.Int64).alias("fold"))
+    dealt = _folded(dealt.drop("split"), asked.where, folds).select(members.columns)
+    return dealt, tuple(lacking(dealt, strata, range(folds), "fold", asked.where))
 
 
 def _sentences(

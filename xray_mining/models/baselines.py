@@ -23,6 +23,7 @@ from sklearn.svm import SVC, SVR
 from threadpoolctl import threadpool_limits
 
 from xray_mining.errors import UserError
+from xray_mining.models.chain import Chain
 from xray_mining.models.fit import Fit, Fitted
 from xray_mining.models.targets import Lesson, Teachable
 from xray_mining.process_settings import Shared, warning_filters
@@ -42,7 +43,7 @@ _BOOSTING_STEPS = 64
 class Learned:
     """A model that learned from one rotation's training and validation patients."""
 
-    predictor: Pipeline
+    predictor: Any
     """Takes the table's rows; `predict` for numbers, `predict_proba` for classes."""
     out_of_fold: Array
     """(n,) or (n, classes): what copies that had not seen the patient said of each row it learned from."""
@@ -56,9 +57,9 @@ class Learned:
         return predicted(self.predictor, matrix)
 
 
-def predicted(predictor: Pipeline, matrix: Array) -> Array:
+def predicted(predictor: Any, matrix: Array) -> Array:
     """What a fitted predictor says of a table's rows: numbers (m,), or probabilities (m, classes)."""
-    if hasattr(predictor[-1], "predict_proba"):
+    if hasattr(predictor, "predict_proba"):
         return predictor.predict_proba(matrix)
     return predictor.predict(matrix)
 
@@ -77,6 +78,8 @@ class Table:
     """(n,) float64."""
     classes: int = 0
     """0 for a number."""
+    ordered: bool = False
+    """The classes are levels in an order, learned by a chain of steps upwards."""
 
     def folds(self) -> list[tuple[Array, Array]]:
         """Patient-grouped inner folds: rows to fit on and rows held out."""
@@ -112,9 +115,10 @@ class Table:
         """Why no model can be fitted with inner folds; empty where one can."""
         if np.unique(self.patients).size < 2:
             return "has one patient to learn from; take a cohort with more patients"
-        if self.classes and min(self.patients_of_classes()) == 0:
+        needed = 2 if self.ordered else self.classes
+        if sum(patients > 0 for patients in self.patients_of_classes()) < needed:
             return "a class has no patient to learn from; take a larger cohort or fewer folds"
-        if self.classes and any(len(np.unique(self.truths[fitted])) < self.classes for fitted, _ in self.folds()):
+        if any(len(np.unique(self.truths[fitted])) < needed for fitted, _ in self.folds()):
             return (
                 "a class has one patient to learn from, and a model needs two, of which one is held out; take a larger "
                 "cohort or fewer folds"
@@ -441,15 +445,19 @@ class ScaledLogistic(ClassifierMixin, BaseEstimator):
 
 
 def _logistic(table: Table, components: int, seed: int) -> Learned:
+    def make(point: dict[str, float]) -> Any:
+        machine = ScaledLogistic(**point)
+        return Chain(machine, table.classes) if table.ordered else machine
+
     grid = [{"cost": float(cost)} for cost in np.logspace(-1.5, 3.5, 11)]
     answers = np.zeros((len(grid), len(table.truths), table.classes))
     for fitted, held, seen, unseen in _prepared(table, components):
         for answer, point in zip(answers, grid, strict=True):
-            machine = ScaledLogistic(**point).fit(seen, table.truths[fitted], table.shares[fitted])
+            machine = make(point).fit(seen, table.truths[fitted], table.shares[fitted])
             answer[np.ix_(held, machine.classes_.astype(int))] = machine.predict_proba(unseen)
     losses = [table.loss(each) for each in answers]
     best = int(np.argmin(losses))
-    predictor = _linear(components, "logistic", ScaledLogistic(**grid[best]))
+    predictor = _linear(components, "logistic", make(grid[best]))
     predictor.fit(table.matrix, table.truths, logistic__sample_weight=table.shares)
     return Learned(predictor, answers[best], grid[best], losses[best])
 
@@ -500,7 +508,6 @@ def _calibrated(decisions: Array, table: Table, folds: list[tuple[Array, Array]]
 
 def _boosting(table: Table, components: int, seed: int) -> Learned:
     """The number of rounds by inner folds: one fit a fold tells the loss after every round."""
-    make: Any = HistGradientBoostingClassifier if table.classes else HistGradientBoostingRegressor
     options: dict[str, Any] = {
         "learning_rate": 0.06,
         "max_leaf_nodes": 8,
@@ -511,6 +518,11 @@ def _boosting(table: Table, components: int, seed: int) -> Learned:
         "random_state": seed,
     }
 
+    def make(rounds: int) -> Any:
+        kind = HistGradientBoostingClassifier if table.classes else HistGradientBoostingRegressor
+        machine = kind(max_iter=rounds, **options)
+        return Chain(machine, table.classes) if table.ordered else machine
+
     def prepare() -> Pipeline:
         return Pipeline([("informative", Informative(classes=bool(table.classes))), ("quantiles", Steps())])
 
@@ -518,7 +530,7 @@ def _boosting(table: Table, components: int, seed: int) -> Learned:
     answers = np.zeros((_BOOSTING_ROUNDS, *shape))
     for fitted, held in table.folds():
         steps = prepare().fit(table.matrix[fitted], table.truths[fitted])
-        machine = make(max_iter=_BOOSTING_ROUNDS, **options)
+        machine = make(_BOOSTING_ROUNDS)
         machine.fit(steps.transform(table.matrix[fitted]), table.truths[fitted], sample_weight=table.shares[fitted])
         unseen = steps.transform(table.matrix[held])
         if table.classes:
@@ -530,7 +542,7 @@ def _boosting(table: Table, components: int, seed: int) -> Learned:
                 answer[held] = values
     losses = [table.loss(each) for each in answers]
     best = int(np.argmin(losses))
-    machine = make(max_iter=best + 1, **options)
+    machine = make(best + 1)
     predictor = Pipeline([*prepare().steps, ("boosting", machine)])
     predictor.fit(table.matrix, table.truths, boosting__sample_weight=table.shares)
     return Learned(predictor, answers[best], {"rounds": float(best + 1)}, losses[best])

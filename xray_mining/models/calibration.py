@@ -54,12 +54,16 @@ class CalibrationMap:
     classes: int
     """0 for numbers."""
     curves: tuple[Curve, ...]
+    apart: bool = False
+    """Each column has its own curve, and they are no shares of one: several labels."""
 
     def of(self, values: Array) -> Array:
         """(n,) or (n, classes) raw → the same shape calibrated; shares of one for classes."""
         if self.classes == 0:
             return self.curves[0].of(values)
         columns = [curve.of(values[:, number]) for number, curve in enumerate(self.curves)]
+        if self.apart:
+            return np.stack(columns, axis=1)
         if self.classes == 2:
             columns.append(1 - columns[0])
         found = np.stack(columns, axis=1)
@@ -76,7 +80,7 @@ class CalibrationMap:
             Curve(each["kind"], each["level"], each["slope"], tuple(each["at"]), tuple(each["reads"]))
             for each in found["curves"]
         )
-        return cls(int(found["classes"]), curves)
+        return cls(int(found["classes"]), curves, bool(found.get("apart", False)))
 
 
 def calibration_map(values: Array, truths: Array, classes: int, patients: Array) -> CalibrationMap | None:

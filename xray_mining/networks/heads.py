@@ -121,6 +121,30 @@ class GroupHead(Head):
         return torch.softmax(raw.float(), dim=1), None
 
 
+class CornHead(Head):
+    """One logit for each level but the lowest: being above the level before, given that it is reached.
+
+    Conditional ordinal regression (CORN: Shi, Cao, Raschka 2021, arXiv:2111.08851).
+    """
+
+    def __init__(self, width: int, levels: int) -> None:
+        super().__init__(width, levels - 1)
+
+    def decode(self, raw: Tensor) -> tuple[Tensor, Tensor | None]:
+        """(n, levels - 1) → probabilities of the levels (n, levels)."""
+        above = torch.cumprod(torch.sigmoid(raw.float()), dim=1)
+        edge = torch.ones_like(above[:, :1])
+        return torch.cat([edge, above], dim=1) - torch.cat([above, 0 * edge], dim=1), None
+
+
+class LabelsHead(Head):
+    """One logit a label."""
+
+    def decode(self, raw: Tensor) -> tuple[Tensor, Tensor | None]:
+        """(n, labels) → probabilities (n, labels), each on its own."""
+        return torch.sigmoid(raw.float()), None
+
+
 @head
 def number(width: int, target: Target, known: Range) -> Head:
     """A number by direct regression."""
@@ -143,6 +167,18 @@ def binary(width: int, target: Target, known: Range) -> Head:
 def group(width: int, target: Target, known: Range) -> Head:
     """Two or more labels."""
     return GroupHead(width, max(len(target.classes), 2))
+
+
+@head
+def corn(width: int, target: Target, known: Range) -> Head:
+    """Levels in an order."""
+    return CornHead(width, max(len(target.classes), 2))
+
+
+@head
+def labels(width: int, target: Target, known: Range) -> Head:
+    """Several labels, each true or false."""
+    return LabelsHead(width, len(target.classes))
 
 
 def make_head(name: str, width: int, target: Target, known: Range) -> Head:

@@ -111,3 +111,30 @@ def smoothed_cross_entropy() -> Loss:
 
 def _several(raw: Tensor, truth: Tensor, smoothing: float) -> Tensor:
     return functional.cross_entropy(raw, truth.long(), label_smoothing=smoothing, reduction="none")
+
+
+@loss
+def corn() -> Loss:
+    """Log loss of the steps upwards that each image reaches (CORN: Shi, Cao, Raschka 2021, arXiv:2111.08851)."""
+    return Loss("corn", _corn)
+
+
+def _corn(raw: Tensor, truth: Tensor, head: Any) -> Tensor:
+    level = torch.arange(raw.shape[1], device=raw.device)
+    above = (truth[:, None] > level).to(raw.dtype)
+    losses = functional.binary_cross_entropy_with_logits(raw, above, reduction="none")
+    # A step asks nothing of images below it. One divisor for all, so that every step of every image counts alike.
+    return torch.where(truth[:, None] >= level, losses, 0.0).sum(1) / raw.shape[1]
+
+
+@loss
+def masked_binary_cross_entropy() -> Loss:
+    """Log loss of several labels, of those whose truth is known."""
+    return Loss("labels", _masked)
+
+
+def _masked(raw: Tensor, truth: Tensor, head: Any) -> Tensor:
+    known = torch.isfinite(truth)
+    losses = functional.binary_cross_entropy_with_logits(raw, torch.where(known, truth, 0.0), reduction="none")
+    # One divisor for all, so that every known answer counts alike.
+    return torch.where(known, losses, 0.0).sum(1) / raw.shape[1]

@@ -138,7 +138,8 @@ def train(
 def _trained(job: _Job, grey: Mapping[str, Any]) -> Network:
     """The trained network with the weights of its best epoch; model.pt and model.json are written."""
     options, data, home = job.options, job.data, job.home
-    known = Range.of(data.truths[data.training])
+    truths = data.truths[data.training]
+    known = Range.of(truths[np.isfinite(truths)])
     network = make_network(options, data.loss.head, data.target, known, data.seed)
     facts = {
         "identity": job.identity,

@@ -13,7 +13,7 @@ from xray_mining.records.cohort_members import CohortMembers
 from xray_mining.records.cohort_targets import CohortTargets
 from xray_mining.workspace import Workspace, write_json
 
-FROZEN_FORMAT = 2
+FROZEN_FORMAT = 3
 """Raised whenever cohort.json holds more than before, so that a study freezes its cohorts again."""
 
 
@@ -23,21 +23,38 @@ class Target:
 
     name: str
     kind: str
-    """number, binary (two labels), group (several labels), ordinal (ordered whole numbers)."""
+    """The name of its file in catalog/targets: number, binary, group, ordinal, labels."""
     unit: str = ""
     positive: str = ""
     """The label that counts as 1, for a binary target."""
     classes: tuple[str, ...] = ()
-    """All labels in order, for binary and group targets; binary: (other, positive)."""
+    """All labels or levels in order; of a binary target (other, positive); empty for a number."""
     made_of: tuple[str, ...] = ()
     """Columns of images that the target is computed from, and 'findings' where it is a label from elsewhere."""
     made_of_from: str = ""
     """Who says so: 'header' (a `-- made of:` line), 'values' (a guess); empty where an earlier version froze it."""
+    policy: str = ""
+    """What unknown answers are taken for, as 'uncertain=ignore unknown=zeros', where an image has an answer for each of
+    the classes; empty where it has one answer."""
 
     @property
     def is_age(self) -> bool:
         """The target is the patient's age in years, whatever it is called; other numbers in years are not."""
-        return self.kind == "number" and self.made_of == ("age_years",) and self.unit in ("", "years")
+        return not self.classes and self.made_of == ("age_years",) and self.unit in ("", "years")
+
+    @property
+    def numbers(self) -> tuple[float, ...]:
+        """The classes as numbers: what they say where all are numbers, else their positions.
+
+        >>> Target("score", "ordinal", classes=("0", "1", "3")).numbers
+        (0.0, 1.0, 3.0)
+        >>> Target("severity", "ordinal", classes=("none", "mild")).numbers
+        (0.0, 1.0)
+        """
+        try:
+            return tuple(float(each) for each in self.classes)
+        except ValueError:
+            return tuple(float(place) for place in range(len(self.classes)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,10 +164,10 @@ class FrozenCohort:
         """What one fit may see, sorted by image_key.
 
         Columns: image_key, patient_key, study_key, weight, role (train, validation, test), truth (the target's value,
-        null where it is not known), label. Rotation i tests on fold i, validates on fold i + 1, trains on the rest.
+        null where it is not known; of several labels an array in the order of the classes, nan where not known), label.
+        Rotation i tests on fold i, validates on fold i + 1, trains on the rest.
         """
-        self.target(target)
-        values = CohortTargets.read(self.folder / "cohort_targets.parquet").filter(pl.col("target") == target)
+        values = self._truths(self.target(target))
         fold = pl.col("fold")
         if self.split_given:
             role = pl.col("split")
@@ -164,7 +181,16 @@ class FrozenCohort:
             )
         return (
             self.members()
-            .join(values.select("image_key", pl.col("value").alias("truth"), "label"), on="image_key", how="left")
+            .join(values, on="image_key", how="left")
             .select("image_key", "patient_key", "study_key", "weight", role.alias("role"), "truth", "label")
             .sort("image_key")
         )
+
+    def _truths(self, target: Target) -> pl.DataFrame:
+        """image_key, truth and label of one target, a row an image."""
+        rows = CohortTargets.read(self.folder / "cohort_targets.parquet").filter(pl.col("target") == target.name)
+        if not target.policy:
+            return rows.select("image_key", pl.col("value").alias("truth"), "label")
+        wide = rows.pivot("label", index="image_key", values="value")
+        answers = pl.concat_arr(pl.col(each).fill_null(float("nan")) for each in target.classes)
+        return wide.select("image_key", answers.alias("truth"), pl.lit(None, pl.String).alias("label"))

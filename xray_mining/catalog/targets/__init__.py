@@ -25,6 +25,10 @@ class Frozen:
     """The header's target, with its classes as the members have them."""
     rows: pl.DataFrame
     """image_key, target, value, label: rows of CohortTargets without the digest."""
+    sentences: tuple[str, ...] = ()
+    """What a reader must know, as labels that were left out."""
+    strata: pl.DataFrame | None = None
+    """Rows patient_key, label that every fold should have its share of; None leaves the folds to the salt alone."""
 
 
 class CatalogTarget(Protocol):
@@ -41,7 +45,7 @@ class CatalogTarget(Protocol):
         """Values of a cohort's members, read from the columns of its last SELECT.
 
         Args:
-            chosen: The rows of the last SELECT, with `image_key`.
+            chosen: The rows of the last SELECT, with `image_key` and `patient_key`.
             target: The target as its header line declares it.
             where: How errors name the cohort.
 

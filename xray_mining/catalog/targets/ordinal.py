@@ -1,32 +1,73 @@
-"""Whole numbers in an order."""
+"""Levels in an order: stated in the header, or the whole numbers that occur."""
+
+import re
+from collections import Counter
+from dataclasses import replace
 
 import polars as pl
 
-from xray_mining.catalog.targets import Frozen
-from xray_mining.catalog.targets._columns import frozen_rows, numbers_of, refuse_positive, wrong_type
-from xray_mining.catalog.targets._sources import determines_numbers
+from xray_mining.catalog.targets import Frozen, Unusable
+from xray_mining.catalog.targets._columns import column_of, frozen_rows, numbers_of, refuse_positive, wrong_type
+from xray_mining.catalog.targets._sources import determines_labels, determines_numbers
+from xray_mining.errors import UserError
 from xray_mining.records.cohort import Target
+
+_WORDS = re.compile(r"^levels='(?P<levels>[^']*)'\s*(?P<unit>.*)$")
 
 
 class Ordinal:
-    """Whole numbers; null where unknown."""
+    """Text or whole numbers; null where unknown."""
 
-    example = "severity ordinal"
+    example = "severity ordinal levels='none, mild, severe'"
 
     def declared(self, name: str, words: str, where: str) -> Target:
-        """The words are the unit."""
-        return Target(name, "ordinal", refuse_positive(name, words, where))
+        """The words may name the levels, lowest first, then perhaps a unit."""
+        matched = _WORDS.match(words)
+        if not matched:
+            return Target(name, "ordinal", refuse_positive(name, words, where))
+        levels = tuple(each.strip() for each in matched["levels"].split(","))
+        twice = [level for level, times in Counter(levels).items() if times > 1]
+        if len(levels) < 2 or not all(levels) or twice:
+            raise UserError(
+                f"{where}: target '{name}' says levels='{matched['levels']}'; name two levels or more, each once, "
+                f"lowest first, with commas between them"
+            )
+        return Target(name, "ordinal", matched["unit"].strip(), classes=levels)
 
     def frozen(self, chosen: pl.DataFrame, target: Target, where: str) -> Frozen:
-        """Values as they are, without labels; UserError where one is not whole."""
-        values = numbers_of(chosen, target, where)
-        if (values.drop_nulls() != values.drop_nulls().round()).any():
-            raise wrong_type(chosen[target.name], target, where)
-        return frozen_rows(chosen, target, values)
+        """A value is the number of its level: what the level says where all are numbers, else its position."""
+        labels = self._levels_of(chosen, target, where)
+        found = set(labels.drop_nulls())
+        if not target.classes:
+            target = replace(target, classes=tuple(sorted(found, key=int)))
+        for level in sorted(found - set(target.classes)):
+            raise UserError(
+                f"{where}: target '{target.name}': {labels.eq(level).sum():,} images have '{level}', which is none of "
+                f"its levels {', '.join(target.classes)}; name it in the header, or leave them out"
+            )
+        if len(found) < 2:
+            raise Unusable(f"target '{target.name}' has one level only, '{next(iter(found))}'")
+        number = dict(zip(target.classes, target.numbers, strict=True))
+        return frozen_rows(chosen, target, [number.get(label) for label in labels], labels)
 
     def told_by(self, column: pl.Series, target: Target, values: pl.Series, labels: pl.Series) -> bool:
-        """A numeric column that is correlated almost perfectly."""
-        return determines_numbers(column, values)
+        """A column that determines the levels as labels, or as numbers."""
+        return determines_labels(column, labels, len(target.classes)) or determines_numbers(column, values)
+
+    def _levels_of(self, chosen: pl.DataFrame, target: Target, where: str) -> pl.Series:
+        """The column as text; whole numbers without a decimal point."""
+        column = column_of(chosen, target, where)
+        if column.dtype == pl.String:
+            if not target.classes:
+                raise UserError(
+                    f"{where}: target '{target.name}' is text, and its levels have no order; write levels='…' after "
+                    f"ordinal, lowest first"
+                )
+            return column
+        values = numbers_of(chosen, target, where)
+        if (values.drop_nulls() != values.drop_nulls().round()).any():
+            raise wrong_type(column, target, where)
+        return values.cast(pl.Int64).cast(pl.String)
 
 
 KIND = Ordinal()

@@ -1,5 +1,60 @@
-"""Whole numbers in an order, learned as numbers."""
+"""Levels in an order: probabilities of levels by a chain of steps upwards, and the expected level."""
 
-from xray_mining.models.targets.number import Number
+import numpy as np
+import polars as pl
 
-KIND = Number()
+from xray_mining.errors import UserError
+from xray_mining.models.targets import Array, Column, Lesson, Teachable
+from xray_mining.models.targets._classes import Classes
+from xray_mining.records.cohort import Target
+
+
+class Ordinal(Classes):
+    """Values (n, levels) are probabilities; rows of predictions have the expected level too."""
+
+    loss = "corn"
+    heads: tuple[str, ...] = ("corn",)
+    table_models: tuple[str, ...] = ("logistic", "boosting")
+    predicts = "levels"
+
+    def metric(self, target: Target) -> str:
+        """Mean absolute error of the expected level."""
+        return "MAE" + (f" in {target.unit}" if target.unit else " in levels")
+
+    def truths(self, images: pl.DataFrame, target: Target) -> Array:
+        """The position of the column `label` among the levels."""
+        if not target.classes:
+            raise UserError(
+                f"target {target.name}: an earlier version froze its cohort without its levels; freeze the cohort "
+                f"again with `xray-mining cohort`"
+            )
+        return super().truths(images, target)
+
+    def table(self, lesson: Lesson, target: Target) -> Teachable:
+        """A table of classes in an order."""
+        from xray_mining.models.baselines import Table
+
+        levels = len(target.classes)
+        return Table(lesson.matrix, lesson.truths, lesson.patients, lesson.weights, levels, ordered=True)
+
+    def columns(self, values: Array, calibrated: Array | None, truths: Array, target: Target) -> list[Column]:
+        """The expected level, then one row an image and level."""
+        numbers = np.array(target.numbers)
+        known = np.isfinite(truths)
+        own = np.full(len(truths), np.nan)
+        own[known] = numbers[truths[known].astype(int)]
+        expected = Column("", own, values @ numbers, None if calibrated is None else calibrated @ numbers)
+        return [expected, *super().columns(values, calibrated, truths, target)]
+
+    def values(self, kept: pl.DataFrame, target: Target) -> tuple[list[str], Array]:
+        """The levels' probabilities side by side."""
+        return super().values(kept.filter(pl.col("class") != ""), target)
+
+    def score(self, kept: pl.DataFrame) -> float | None:
+        """Mean absolute error of the expected level."""
+        expected = kept.filter(pl.col("class") == "")
+        error = (expected["value"] - expected["truth"]).abs().mean()
+        return float(error) if isinstance(error, float) else None
+
+
+KIND = Ordinal()

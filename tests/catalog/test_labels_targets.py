@@ -1,0 +1,142 @@
+"""Several labels of an image in a cohort: forms of the column, the policy, labels of few patients, and folds."""
+
+import numpy as np
+import polars as pl
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from xray_mining.catalog.cohort import freeze
+from xray_mining.catalog.stratified import lacking, stratified_folds
+from xray_mining.catalog.targets import TARGETS, Unusable
+from xray_mining.errors import UserError
+from xray_mining.records.cohort_targets import CohortTargets
+
+KIND = TARGETS.find("labels")
+ANSWERS = pl.Struct({"key": pl.String, "value": pl.Int64})
+
+
+def frozen(column, words="least=1", patients=None):
+    """What the kind keeps of a column of images i0, i1, …; image keys → label → value."""
+    keys = [f"i{n}" for n in range(len(column))]
+    patients = [f"p{n}" for n in range(len(column))] if patients is None else patients
+    chosen = pl.DataFrame({"image_key": keys, "patient_key": patients, "t": column})
+    found = KIND.frozen(chosen, KIND.declared("t", words, "cohort c"), "cohort c")
+    assert set(found.rows["target"]) == {"t"}
+    kept = found.rows.group_by("image_key", maintain_order=True).agg("label", "value")
+    return found, {key: dict(zip(labels, values, strict=True)) for key, labels, values in kept.iter_rows()}
+
+
+def test_maps_structs_and_lists_say_the_same():
+    entries = [[("a", 1), ("b", 0)], [("a", 0), ("b", 1)], [("a", 1), ("b", 1)], [("a", 0), ("b", 0)]]
+    as_map = pl.Series([[{"key": k, "value": v} for k, v in each] for each in entries], dtype=pl.List(ANSWERS))
+    as_struct = pl.Series([dict(each) for each in entries]).struct.rename_fields(["a", "b"])
+    as_words = pl.Series([{k: "yes" if v else "Absent" for k, v in each} for each in entries])
+    as_list = pl.Series([["a"], ["b"], ["b", "a"], []], dtype=pl.List(pl.String))
+    wanted = {f"i{n}": {label: float(value) for label, value in each} for n, each in enumerate(entries)}
+    for column in (as_map, as_struct, as_words, as_list, as_struct.cast(pl.Struct({"a": pl.Boolean, "b": pl.Boolean}))):
+        found, values = frozen(column)
+        assert values == wanted
+        assert found.target.classes == ("a", "b") and not found.sentences
+        assert found.strata.sort("patient_key", "label").rows() == [("p0", "a"), ("p1", "b"), ("p2", "a"), ("p2", "b")]
+
+
+@pytest.mark.parametrize(
+    ("words", "uncertain", "unknown"),
+    [("", None, None), ("uncertain=ones", 1, None), ("uncertain=zeros unknown=zeros", 0, 0), ("unknown=ones", None, 1)],
+)
+def test_the_policy_says_what_uncertain_and_unknown_are_taken_for(words, uncertain, unknown):
+    told = [{"a": 1, "b": 1}, {"a": 0, "b": 0}, {"a": -1, "b": 1}, {"a": None, "b": 0}]
+    found, values = frozen(pl.Series(told), f"{words} least=1")
+    assert [values[f"i{n}"]["a"] for n in range(4)] == [1, 0, uncertain, unknown]
+    [said] = found.sentences
+    assert "of 8 answers of target 't' 1 uncertain and 1 unknown; uncertain=" in said
+    assert found.target.policy.endswith("least=1")
+
+
+def test_names_that_a_map_lacks_and_null_images_are_unknown():
+    told = [[("a", 1), ("b", 1)], [("a", 0), ("b", 0)], [("b", 1)], None]
+    column = [None if each is None else [{"key": k, "value": v} for k, v in each] for each in told]
+    _, values = frozen(pl.Series(column, dtype=pl.List(ANSWERS)))
+    assert values["i2"] == {"a": None, "b": 1} and values["i3"] == {"a": None, "b": None}
+    _, values = frozen(pl.Series([["a"], [], None], dtype=pl.List(pl.String)))
+    assert values == {"i0": {"a": 1}, "i1": {"a": 0}, "i2": {"a": None}}
+
+
+def test_a_label_of_few_patients_is_left_out_with_its_counts():
+    told = [{"a": n % 2, "b": int(n < 3), "c": int(n >= 3)} for n in range(12)]
+    found, _ = frozen(pl.Series(told), "least=2", patients=["p0"] * 3 + [f"p{n}" for n in range(1, 10)])
+    assert found.target.classes == ("a",)
+    assert [each for each in found.sentences if "'b'" in each] == [
+        "cohort c: label 'b' of target 't' is left out: true in 1 and false in 9 patients, and needs 2 of each (least= "
+        "in its header line)"
+    ]
+    with pytest.raises(Unusable, match=r"has no label left; .*true in 6"):
+        frozen(pl.Series(told).struct.field("a").to_frame("a").to_struct(), "least=7")
+
+
+@pytest.mark.parametrize(
+    ("column", "words", "sentence"),
+    [
+        (pl.Series(["a", "b"]), "", "is declared labels, but its column is"),
+        (pl.Series([{"a": "maybe"}, {"a": "yes"}]), "", r"'maybe' is no answer \(1 times\); give booleans"),
+        (pl.Series([{"a": 2}, {"a": 1}]), "", "'2' is no answer"),
+        (pl.Series([[{"key": "a", "value": 1}] * 2]), "", "two answers for one label"),
+        (pl.Series([{"a": 1}]), "uncertain=drop", "'uncertain=drop' is no policy of labels"),
+        (pl.Series([{"a": 1}]), "positive='a'", "is no policy of labels"),
+    ],
+)
+def test_what_cannot_be_labels_is_one_sentence(column, words, sentence):
+    with pytest.raises(UserError, match=sentence):
+        frozen(column, words)
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.integers(0, 10_000), st.integers(2, 6))
+def test_every_label_is_in_every_fold_where_the_patients_allow_it(seed, folds):
+    rng = np.random.default_rng(seed)
+    patients = [f"p{n}" for n in range(60)]
+    share = np.array([0.5, 0.2, 0.12])
+    has = rng.random((60, 3)) < share
+    rows = [{"patient_key": patients[n], "label": "abc"[k]} for n, k in zip(*np.nonzero(has), strict=True)]
+    strata = pl.DataFrame(rows, schema={"patient_key": pl.String, "label": pl.String})
+    found = stratified_folds(patients, strata, folds, "salt")
+    assert found == stratified_folds(patients[::-1], strata.sample(fraction=1, shuffle=True, seed=1), folds, "salt")
+    sizes = np.bincount(list(found.values()), minlength=folds)
+    assert sizes.sum() == 60 and sizes.min() > 0
+    rarest = min((k for k in range(3) if has[:, k].any()), key=lambda k: (has[:, k].sum(), k))
+    spread = np.bincount([found[f"p{n}"] for n in np.flatnonzero(has[:, rarest])], minlength=folds)
+    assert spread.max() - spread.min() <= 1, "the rarest label is dealt out evenly"
+    members = pl.DataFrame({"patient_key": patients, "fold": [found[each] for each in patients]})
+    said = lacking(members, strata, range(folds), "fold", "cohort c")
+    for k in range(3):
+        here = {found[f"p{n}"] for n in np.flatnonzero(has[:, k])}
+        told = [each for each in said if f"label '{'abc'[k]}'" in each]
+        assert bool(told) == (has[:, k].any() and len(here) < folds)
+        assert has[:, k].sum() < 2 * folds or not told, "ten patients are enough for five folds"
+
+
+def test_a_cohort_of_labels_keeps_a_row_of_each_and_says_its_folds(workspace, population, tmp_path):
+    path = tmp_path / "mine.sql"
+    path.write_text(
+        "-- question: q\n-- one row: r\n-- target: found labels uncertain=zeros least=2\n-- made of: findings\n"
+        "-- target: age_years number years\n-- made of: age\n-- example: e\nwith\n-- step: all\n"
+        "everybody as (select image_key, patient_key, age_years, row_number() over (order by image_key) as n "
+        "from eligible)\n"
+        "select image_key, age_years, "
+        "map {'old': if(age_years > 60, 1, 0), 'rare': if(n in (3, 5, 8), 1, 0), 'odd': n % 3 - 1} as found "
+        "from everybody"
+    )
+    cohort = freeze(workspace, str(path), "mine", folds=5)
+    target = cohort.target("found")
+    assert target.classes == ("odd", "old", "rare") and target.policy == "uncertain=zeros unknown=ignore least=2"
+    rows = CohortTargets.read(cohort.folder / "cohort_targets.parquet").filter(pl.col("target") == "found")
+    assert rows.height == 3 * cohort.members().height
+    assert any("label 'rare' is not in every fold" in each for each in cohort.sentences)
+    spread = cohort.members().join(rows.filter(label="rare", value=1), on="image_key")
+    assert spread["fold"].n_unique() == min(5, spread["patient_key"].n_unique())
+    rotation = cohort.rotation(0, "found")
+    truths = rotation["truth"].to_numpy()
+    assert truths.shape == (rotation.height, 3)
+    assert truths[:, 2].sum() == 3 and cohort.rotation(0, "age_years")["truth"].dtype == pl.Float64
+    assert freeze(workspace, str(path), "again", folds=5).digest == cohort.digest

@@ -1,0 +1,65 @@
+"""Folds of patients that keep rare labels in every fold: iterative stratification."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import polars as pl
+
+from xray_mining.catalog.folds import fold_of
+
+
+def stratified_folds(patients: Sequence[str], strata: pl.DataFrame, folds: int, salt: str) -> dict[str, int]:
+    """The fold of each patient, such that every label is spread over the folds as evenly as whole patients allow.
+
+    Labels are dealt out from the rarest on: each of a label's patients goes to the fold that still needs most of this
+    label, then to the one that needs most patients (Sechidis, Tsoumakas, Vlahavas 2011, on the stratification of
+    multi-label data). The salt decides the order of patients, and so the ties.
+
+    Args:
+        patients: Keys of all patients.
+        strata: Rows patient_key, label: the labels of each patient, once each.
+        folds: How many folds.
+        salt: As for `fold_of`.
+    """
+    order = sorted(set(patients), key=lambda patient: (fold_of(salt, patient, 2**59), patient))
+    place = {patient: row for row, patient in enumerate(order)}
+    names = strata["label"].unique().sort().to_list()
+    column = {name: number for number, name in enumerate(names)}
+    has = np.zeros((len(order), len(names)), dtype=bool)
+    for patient, label in strata.select("patient_key", "label").iter_rows():
+        has[place[patient], column[label]] = True
+    fold = np.full(len(order), -1)
+    wanted = np.full(folds, len(order) / folds)
+    wanted_of = np.tile(has.sum(axis=0) / folds, (folds, 1))
+
+    def deal(row: int, need: np.ndarray) -> None:
+        most = np.flatnonzero(need >= need.max() - 1e-9)
+        chosen = int(most[np.argmax(wanted[most])])
+        fold[row] = chosen
+        wanted[chosen] -= 1
+        wanted_of[chosen] -= has[row]
+
+    while len(names):
+        left = has[fold < 0].sum(axis=0)
+        if not left.any():
+            break
+        label = int(np.argmin(np.where(left > 0, left, len(order) + 1)))
+        for row in np.flatnonzero(has[:, label] & (fold < 0)):
+            deal(int(row), wanted_of[:, label])
+    for row in np.flatnonzero(fold < 0):
+        deal(int(row), wanted)
+    return dict(zip(order, fold.tolist(), strict=True))
+
+
+def lacking(members: pl.DataFrame, strata: pl.DataFrame, groups: Sequence[int | str], by: str, where: str) -> list[str]:
+    """A sentence for each label that some fold (or split, `by`) has no patient with, with the patients of each."""
+    sides = members.select("patient_key", by).unique()
+    counted = strata.join(sides, on="patient_key").group_by("label", by).agg(pl.len().alias("patients"))
+    counts = {(label, side): number for label, side, number in counted.select("label", by, "patients").iter_rows()}
+    sentences = []
+    for label in strata["label"].unique().sort():
+        here = [counts.get((label, side), 0) for side in groups]
+        if not all(here):
+            listed = ", ".join(f"{side}: {number:,}" for side, number in zip(groups, here, strict=True))
+            sentences.append(f"{where}: label '{label}' is not in every {by}; patients with it are {listed}")
+    return sentences

@@ -1,0 +1,98 @@
+"""Several labels of an image, each true, false or unknown: one network for all, a table model for each."""
+
+import numpy as np
+import polars as pl
+
+from xray_mining.models import calibration as maps
+from xray_mining.models.targets import Array, Column, Lesson, Teachable, mean_area
+from xray_mining.records.cohort import Target
+
+_LEAST_PROBABILITY = 1e-7
+
+
+class Labels:
+    """Values (n, labels) are probabilities, each on its own; truths (n, labels) are 1, 0, or nan where unknown."""
+
+    loss = "masked_binary_cross_entropy"
+    heads: tuple[str, ...] = ("labels",)
+    table_models: tuple[str, ...] = ("logistic", "boosting", "support_vectors")
+    predicts = "labels"
+
+    def metric(self, target: Target) -> str:
+        """Area under the ROC curve, a mean over labels."""
+        return "mean AUC of labels"
+
+    def truths(self, images: pl.DataFrame, target: Target) -> Array:
+        """The column `truth`, an array in the order of target.classes."""
+        answers = images["truth"].to_list()
+        unknown = [np.nan] * len(target.classes)
+        return np.array([unknown if each is None else each for each in answers], dtype=np.float64).reshape(
+            len(answers), len(target.classes)
+        )
+
+    def known(self, truths: Array) -> Array:
+        """Rows with an answer for one label or more."""
+        return np.asarray(np.isfinite(truths).any(axis=1))
+
+    def untrainable(self, truths: Array) -> str:
+        """One label must be true for some images and false for others."""
+        both = [len(np.unique(column[np.isfinite(column)])) > 1 for column in truths.T]
+        return "" if any(both) else "have the same answers"
+
+    def centre(self, truths: Array, weights: Array, target: Target) -> Array:
+        """The share of images with each label among those with an answer; a half where there is none."""
+        known = np.isfinite(truths)
+        total = (known * weights[:, None]).sum(axis=0)
+        positive = (np.where(known, truths, 0) * weights[:, None]).sum(axis=0)
+        return np.where(total > 0, positive / np.where(total > 0, total, 1), 0.5)
+
+    def errors(self, values: Array, truths: Array) -> Array:
+        """Mean log loss of each row's known answers."""
+        known = np.isfinite(truths)
+        own = np.where(truths == 1, values, 1 - values)
+        losses = -np.log(np.clip(own, _LEAST_PROBABILITY, 1))
+        return np.where(known, losses, 0).sum(axis=1) / np.maximum(known.sum(axis=1), 1)
+
+    def stack_loss(self, values: Array, truths: Array) -> float:
+        """Mean log loss."""
+        return float(self.errors(values, truths).mean())
+
+    def table(self, lesson: Lesson, target: Target) -> Teachable:
+        """A table of two classes for each label."""
+        from xray_mining.models.label_tables import LabelTables
+
+        return LabelTables(lesson, target.classes)
+
+    def calibration(self, values: Array, truths: Array, target: Target, patients: Array) -> maps.CalibrationMap | None:
+        """A map for each label that one is shown to help."""
+        found = []
+        for value, truth in zip(values.T, truths.T, strict=True):
+            known = np.isfinite(truth)
+            # Of two classes the first one's curve is fitted: put the label first.
+            sides = np.stack([value, 1 - value], axis=1)[known]
+            own = maps.calibration_map(sides, 1 - truth[known], 2, patients[known])
+            found.append(own.curves[0] if own is not None else maps.Curve("same"))
+        if all(each.kind == "same" for each in found):
+            return None
+        return maps.CalibrationMap(len(found), tuple(found), apart=True)
+
+    def columns(self, values: Array, calibrated: Array | None, truths: Array, target: Target) -> list[Column]:
+        """One row an image and label."""
+        return [
+            Column(label, truths[:, place], values[:, place], None if calibrated is None else calibrated[:, place])
+            for place, label in enumerate(target.classes)
+        ]
+
+    def values(self, kept: pl.DataFrame, target: Target) -> tuple[list[str], Array]:
+        """The labels side by side."""
+        wide = kept.pivot("class", index="unit_key", values="value").sort("unit_key")
+        if not wide.height:
+            return [], np.empty((0, len(target.classes)))
+        return wide["unit_key"].to_list(), wide.select(target.classes).to_numpy()
+
+    def score(self, kept: pl.DataFrame) -> float | None:
+        """The mean over rotations, seeds and labels."""
+        return mean_area(kept)
+
+
+KIND = Labels()
