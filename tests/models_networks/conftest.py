@@ -21,6 +21,8 @@ STORE = "drawn"
 NUMBER = Target("age_years", "number", "years")
 BINARY = Target("group", "binary", "", "old", ("young", "old"))
 GROUP = Target("third", "group", "", "", ("low", "middle", "high"))
+ORDINAL = Target("grade", "ordinal", "", "", ("low", "middle", "high"))
+LABELS = Target("found", "labels", "", "", ("old", "middle"), policy="uncertain=ignore unknown=ignore least=1")
 QUIET = AugmentOptions(
     rotate_degrees=0,
     shift_fraction=0,
@@ -87,11 +89,16 @@ def make_fit(ages: np.ndarray, target: Target, seed: int = 0) -> Fit:
     if target.kind == "binary":
         label = np.where(ages > 50, "old", "young").tolist()
         truth = (ages > 50).astype(float)
-    elif target.kind == "group":
+    elif target.kind in ("group", "ordinal"):
         label = np.array(["low", "middle", "high"])[np.digitize(ages, [40, 60])].tolist()
         truth = np.full(len(ages), np.nan)
     else:
         label, truth = [None] * len(ages), ages
+    truths = pl.Series(truth).fill_nan(None)
+    if target.kind == "labels":
+        # Every fifth image has no answer for the second label.
+        middle = np.where(numbers % 5 == 4, np.nan, (ages > 40) & (ages <= 60))
+        truths = pl.Series(np.stack([ages > 50, middle], axis=1).astype(float), dtype=pl.Array(pl.Float64, 2))
     images = pl.DataFrame(
         {
             "image_key": [key_of(number) for number in numbers],
@@ -99,7 +106,7 @@ def make_fit(ages: np.ndarray, target: Target, seed: int = 0) -> Fit:
             "study_key": [key_of(number) for number in numbers],
             "weight": np.ones(len(ages)),
             "role": role,
-            "truth": pl.Series(truth).fill_nan(None),
+            "truth": truths,
             "label": pl.Series(label, dtype=pl.String),
         }
     )
@@ -135,8 +142,8 @@ def drawn_store(drawn: tuple[Workspace, np.ndarray]) -> PixelStore:
 
 @pytest.fixture(scope="session")
 def fit_of(drawn: tuple[Workspace, np.ndarray]) -> Callable[..., Fit]:
-    """A fit of the drawn pictures on 'number', 'binary' or 'group'."""
-    targets = {"number": NUMBER, "binary": BINARY, "group": GROUP}
+    """A fit of the drawn pictures on a kind of target."""
+    targets = {each.kind: each for each in (NUMBER, BINARY, GROUP, ORDINAL, LABELS)}
     return lambda kind="number", seed=0, count=64: make_fit(drawn[1][:count], targets[kind], seed)
 
 
