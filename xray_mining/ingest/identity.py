@@ -26,20 +26,16 @@ _AGE_TEXT_TO_KEEP = re.compile(r"-?\d{1,3}(\.\d{1,2})?\s?[DWMYdwmy]?")
 
 
 @lru_cache(16)
-def _pads(key: bytes) -> tuple[Any, Any]:
-    """SHA-256 begun with a key's inner and outer pad (RFC 2104): half of what each HMAC would do anew."""
-    block = (hashlib.sha256(key).digest() if len(key) > 64 else key).ljust(64, b"\0")
-    inner, outer = (hashlib.sha256(bytes(byte ^ pad for byte in block)) for pad in (0x36, 0x5C))
-    return inner, outer
+def _started(key: bytes) -> hmac.HMAC:
+    """The HMAC-SHA-256 of an empty message; a copy of it spares hashing the key again for every message."""
+    return hmac.new(key, digestmod="sha256")
 
 
 def _keyed(key: bytes, message: str) -> str:
-    """UUID text of the HMAC-SHA-256 of a message."""
-    inner, outer = _pads(key)
-    inner, outer = inner.copy(), outer.copy()
-    inner.update(message.encode("utf-8", "surrogatepass"))
-    outer.update(inner.digest())
-    digits = outer.hexdigest()
+    """The HMAC-SHA-256 of a message, its first 128 bits as UUID text."""
+    mac = _started(key).copy()
+    mac.update(message.encode("utf-8", "surrogatepass"))
+    digits = mac.hexdigest()
     return f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:32]}"
 
 
