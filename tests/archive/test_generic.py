@@ -9,15 +9,16 @@ from pydicom.data import get_testdata_file
 
 from xray_mining.archive.generic import Generic
 from xray_mining.archive.listing import walk
+from xray_mining.archive.sources.folder import FolderSource
 
 MAPPING = "table: t.csv\ncolumns: {image: image, patient_id: patient, age: age}\n"
 
 
 def read(folder: Path):
     """{path below the folder: the first radiograph's header} of an archive."""
-    adapter = Generic(folder, folder / "mapping.yaml")
+    adapter = Generic(FolderSource(folder), folder / "mapping.yaml")
     found = {}
-    for file in walk(folder):
+    for file in walk(FolderSource(folder)):
         path = Path(file.path.decode())
         if path.suffix in (".png", ".dcm"):
             found[str(path)] = next(iter(adapter.read(file, (folder / path).read_bytes()))).header

@@ -12,6 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from xray_mining.archive.generic import Generic
+from xray_mining.archive.sources.folder import FolderSource, file_at
 from xray_mining.archive.table import (
     NamedRow,
     Places,
@@ -51,28 +52,28 @@ def written(path: Path, encoding: str = "utf-8", separator: str = ",", ends: str
 )
 def test_a_table_is_the_same_in_any_encoding(tmp_path, encoding, mark, said, separator, ends):
     path = written(tmp_path / "t.csv", encoding, separator, ends, mark)
-    table = read_table(path)
+    table = read_table(*file_at(path))
     assert table.columns == tuple(NAMES)
     assert table.frame.rows() == ROWS
-    assert first_names(path) == NAMES
+    assert first_names(*file_at(path)) == NAMES
     assert bool(table.notes) == bool(said) and said in " ".join(table.notes)
 
 
 def test_bytes_of_no_encoding_never_become_the_same_text(tmp_path):
     lines = b"".join(bytes([byte]) + b"x\n" for byte in range(0x80, 0x100))
     (tmp_path / "t.csv").write_bytes(b"pid\n" + lines)
-    table = read_table(tmp_path / "t.csv")
+    table = read_table(*file_at(tmp_path / "t.csv"))
     assert table.frame["pid"].n_unique() == 0x7F, "of spaces at the ends, 0x85 and 0xA0, one is like the other"
     assert "Latin-1" in table.notes[0]
 
 
 def test_a_stated_encoding_is_taken_or_refused_by_name(tmp_path):
     path = written(tmp_path / "t.csv", "cp1250")
-    assert read_table(path, encoding="cp1250").frame.rows() == ROWS
+    assert read_table(*file_at(path), encoding="cp1250").frame.rows() == ROWS
     with pytest.raises(UserError, match="is not text in ascii"):
-        read_table(path, encoding="ascii")
+        read_table(*file_at(path), encoding="ascii")
     with pytest.raises(UserError, match="the encoding 'utf-9' is unknown"):
-        read_table(path, encoding="utf-9")
+        read_table(*file_at(path), encoding="utf-9")
 
 
 def test_packed_parquet_and_spreadsheets_are_the_same(tmp_path):
@@ -81,7 +82,7 @@ def test_packed_parquet_and_spreadsheets_are_the_same(tmp_path):
     frame.write_excel(tmp_path / "t.xlsx")
     (tmp_path / "t.csv.gz").write_bytes(gzip.compress(written(tmp_path / "t.csv").read_bytes()))
     for name in ("t.parquet", "t.xlsx", "t.csv.gz"):
-        assert read_table(tmp_path / name).frame.rows() == ROWS, name
+        assert read_table(*file_at(tmp_path / name)).frame.rows() == ROWS, name
 
 
 def test_typed_columns_are_texts_as_people_write_them(tmp_path):
@@ -89,7 +90,7 @@ def test_typed_columns_are_texts_as_people_write_them(tmp_path):
 
     frame = pl.DataFrame({"id": [7.0, None, 8.5], "day": [date(2015, 5, 3), None, None], "yes": [True, False, None]})
     frame.write_parquet(tmp_path / "t.parquet")
-    assert read_table(tmp_path / "t.parquet").frame.rows() == [
+    assert read_table(*file_at(tmp_path / "t.parquet")).frame.rows() == [
         ("7", "2015-05-03", "true"),
         (None, None, "false"),
         ("8.5", None, None),
@@ -114,7 +115,7 @@ def test_typed_columns_are_texts_as_people_write_them(tmp_path):
 )
 def test_ragged_rows_and_quotes_cost_no_other_row(tmp_path, content, rows, broken):
     (tmp_path / "t.csv").write_text(content)
-    table = read_table(tmp_path / "t.csv")
+    table = read_table(*file_at(tmp_path / "t.csv"))
     assert table.frame.rows() == rows
     assert table.broken == broken
 
@@ -123,7 +124,7 @@ def test_a_quote_that_is_never_closed_in_a_long_table_costs_its_row_only(tmp_pat
     lines = [f"{number},x" for number in range(40_000)]
     lines[7] = '"7,x'
     (tmp_path / "t.csv").write_text("a,b\n" + "\n".join(lines) + "\n")
-    table = read_table(tmp_path / "t.csv")
+    table = read_table(*file_at(tmp_path / "t.csv"))
     assert table.height == 40_000 and table.broken == {7}
     assert table.frame["a"][39_999] == "39999"
 
@@ -144,21 +145,21 @@ def test_what_is_no_table_is_refused_without_a_cell(tmp_path, name, content, wor
     if content is not None:
         (tmp_path / name).write_bytes(content)
     with pytest.raises(UserError, match=words) as refused:
-        read_table(tmp_path / name)
+        read_table(*file_at(tmp_path / name))
     assert "QZ7" not in str(refused.value) and "\n" not in str(refused.value)
 
 
 def test_a_file_with_one_endless_line_is_no_table_and_says_so(tmp_path):
     (tmp_path / "t.csv").write_text("Q" * 200_000 + "\n1\n")
-    assert first_names(tmp_path / "t.csv") == []
+    assert first_names(*file_at(tmp_path / "t.csv")) == []
     with pytest.raises(UserError, match="has no column 'pid'; none of its 1 columns has a name"):
-        need_columns(read_table(tmp_path / "t.csv"), ["pid"], "t.csv")
+        need_columns(read_table(*file_at(tmp_path / "t.csv")), ["pid"], "t.csv")
 
 
 def test_a_table_without_a_line_of_names_is_not_printed(tmp_path):
     (tmp_path / "t.csv").write_text("QZ71,61\nQZ72,33\n")
     with pytest.raises(UserError, match="none of its 2 columns has a name") as refused:
-        need_columns(read_table(tmp_path / "t.csv"), ["pid", "age"], "t.csv")
+        need_columns(read_table(*file_at(tmp_path / "t.csv")), ["pid", "age"], "t.csv")
     assert "QZ7" not in str(refused.value)
     table = Table.of(pl.DataFrame({"pid": ["1"], "sex": ["F"]}))
     with pytest.raises(UserError, match="has no column 'age'; it has pid, sex"):
@@ -168,9 +169,9 @@ def test_a_table_without_a_line_of_names_is_not_printed(tmp_path):
 def test_a_large_table_is_kept_for_other_processes(tmp_path):
     path = tmp_path / "t.csv"
     path.write_text("a,b\n" + "\n".join(f"{number},x" for number in range(50_000)) + "\n5,6,7\n")
-    table, files = keep_table(read_table(path), tmp_path / "kept")
+    table, files = keep_table(read_table(*file_at(path)), tmp_path / "kept")
     assert files == set((tmp_path / "kept").iterdir())
-    again = read_table(path, kept=tmp_path / "kept")
+    again = read_table(*file_at(path), kept=tmp_path / "kept")
     assert again.rows([3, 49_999]) == {3: {"a": "3", "b": "x"}, 49_999: {"a": "49999", "b": "x"}}
     assert again.rows([]) == {}
     # Who wants some rows has a group of them in memory, not the table.
@@ -179,7 +180,7 @@ def test_a_large_table_is_kept_for_other_processes(tmp_path):
     assert duckdb.sql(groups).fetchall() == [(6,)]
     assert (again.height, again.broken, again.columns) == (table.height, {50_000}, ("a", "b"))
     path.write_text("a,b\n1,2\n")
-    assert read_table(path, kept=tmp_path / "kept").frame.rows() == [("1", "2")]
+    assert read_table(*file_at(path), kept=tmp_path / "kept").frame.rows() == [("1", "2")]
 
 
 def test_what_is_kept_beside_a_table_is_there_for_other_jobs_all_the_time(tmp_path, monkeypatch):
@@ -187,7 +188,7 @@ def test_what_is_kept_beside_a_table_is_there_for_other_jobs_all_the_time(tmp_pa
     folder.mkdir()
     (folder / "t.csv").write_text("f,p\n" + "".join(f"{number}.png,1\n" for number in range(50_000)))
     (folder / "mapping.yaml").write_text("table: t.csv\ncolumns: {image: f, patient_id: p}\n")
-    Generic(folder).keep_tables(kept)
+    Generic(FolderSource(folder)).keep_tables(kept)
     first = set(kept.iterdir())
     assert {each.suffix for each in first} == {".parquet", ".json", ".names"}
     (kept / "older.names").touch()
@@ -196,7 +197,7 @@ def test_what_is_kept_beside_a_table_is_there_for_other_jobs_all_the_time(tmp_pa
     monkeypatch.setattr(
         Path, "unlink", lambda self, *rest, **more: (gone.append(self.name), unlink(self, *rest, **more))
     )
-    Generic(folder).keep_tables(kept)
+    Generic(FolderSource(folder)).keep_tables(kept)
     assert [each for each in gone if not each.endswith(".partial")] == ["older.names"]
     assert set(kept.iterdir()) == first
 
@@ -216,7 +217,7 @@ def test_what_python_writes_is_read(tmp_path, rows):
     with path.open("w", newline="", encoding="utf-8") as file:
         csv.writer(file, quoting=csv.QUOTE_ALL).writerows([["a", "b"], *rows])
     newlines = [[cell.replace("\r\n", "\n").replace("\r", "\n").strip() or None for cell in row] for row in rows]
-    table = read_table(path)
+    table = read_table(*file_at(path))
     assert [list(row) for row in table.frame.rows()] == newlines
     assert not table.broken
 

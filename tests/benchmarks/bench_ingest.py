@@ -41,6 +41,7 @@ from pydicom.uid import UID, generate_uid
 from xray_mining.archive.adapter import adapter_for
 from xray_mining.archive.dicom_file import header_of, read_dicom
 from xray_mining.archive.radiograph import Encoded
+from xray_mining.archive.sources.folder import FolderSource
 from xray_mining.ingest import jpeg_lossless, near_duplicates, shards
 from xray_mining.ingest.decode import decode
 from xray_mining.ingest.identity import public_domain
@@ -143,9 +144,9 @@ def one_process(folder: Path, root: Path) -> Callable[[], object]:
         shutil.rmtree(root, ignore_errors=True)
         shutil.rmtree(root.with_name(root.name + ".private"), ignore_errors=True)
         workspace = Workspace.create(root)
-        adapter = adapter_for(folder, "dicom_folder")
+        adapter = adapter_for(FolderSource(folder), "dicom_folder")
         shards.update(workspace, "a", adapter, 2000, renew=False)
-        task = ShardTask(root, "a", "dicom_folder", folder, None, public_domain("a"), 0, IngestOptions())
+        task = ShardTask(root, "a", "dicom_folder", FolderSource(folder), None, public_domain("a"), 0, IngestOptions())
         return run_shard(task, lambda *_: None, adapter)
 
     return work
@@ -214,7 +215,7 @@ def processes(home: Path, films: int) -> None:
         options = IngestOptions(shard_files=50, near_duplicates=False)
         before, ours, clock = psutil.cpu_times(), _processor_seconds(), time.perf_counter()
         with largest_of_children() as peaks:
-            ingest(Workspace.create(root), IngestRequest(folder=home / of, name="a", jobs=jobs), options)
+            ingest(Workspace.create(root), IngestRequest(FolderSource(home / of), name="a", jobs=jobs), options)
         wall, mine = time.perf_counter() - clock, _processor_seconds() - ours
         after = psutil.cpu_times()
         idle = after.idle + after.iowait - before.idle - before.iowait
@@ -380,11 +381,13 @@ def header_only(home: Path, files: int, title: str, filled: bool) -> None:
         shutil.rmtree(root, ignore_errors=True)
         shutil.rmtree(home / "h.private", ignore_errors=True)
         workspace = Workspace.create(root)
-        adapter = adapter_for(folder, "dicom_folder")
+        adapter = adapter_for(FolderSource(folder), "dicom_folder")
         shards.update(workspace, "a", adapter, 2000, renew=False)
         domain = public_domain("a")
         for shard in shards.known_shards(workspace, "a"):
-            task = ShardTask(root, "a", "dicom_folder", folder, None, domain, shard, IngestOptions(), headers_only=True)
+            task = ShardTask(
+                root, "a", "dicom_folder", FolderSource(folder), None, domain, shard, IngestOptions(), headers_only=True
+            )
             run_shard(task, lambda *_: None, adapter)
 
     rival, bare, taken = seconds(theirs) / len(some), seconds(opened) / len(some), seconds(ours) / files
@@ -428,7 +431,7 @@ def near_pairs(home: Path) -> None:
     workspace = Workspace.create(home / "near_workspace")
     options = IngestOptions(grey=GreyOptions(side_px=256))
     start = time.perf_counter()
-    ingest(workspace, IngestRequest(folder=folder, name="near", jobs=2), options)
+    ingest(workspace, IngestRequest(FolderSource(folder), name="near", jobs=2), options)
     taken = time.perf_counter() - start
     files = [file.path.decode() for file in shards.files_of(workspace, "near", 0)]
     images = Images.read(workspace.parts("near", "images")).unique("pixel_digest", keep="first", maintain_order=True)
@@ -507,7 +510,9 @@ def merging(home: Path, rows: list[int]) -> None:
         workspace = Workspace.create(root)
         settings = ArchiveSettings(domain="a", adapter="dicom_folder", order=0)
         workspace.save(workspace.settings.model_copy(update={"archives": {"a": settings}}))
-        task = ShardTask(root, "a", "dicom_folder", home, None, public_domain("a"), 0, IngestOptions(), True)
+        task = ShardTask(
+            root, "a", "dicom_folder", FolderSource(home), None, public_domain("a"), 0, IngestOptions(), True
+        )
         size = min(a_part, number)
         radiographs = [
             Radiograph(Header(instance_id=str(each), patient_id=str(each // 3), age_text="061Y", known_chest=True))

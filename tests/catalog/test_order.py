@@ -6,6 +6,7 @@ import random
 import polars as pl
 import pytest
 
+from xray_mining.archive.sources.folder import FolderSource
 from xray_mining.catalog.checks import check
 from xray_mining.catalog.cohort import freeze, known_cohorts, read_query
 from xray_mining.catalog.order import _few, latest_of
@@ -245,7 +246,9 @@ def nih(tmp_path_factory, shared):
         text = "".join(line for line, _ in zip(lines, range(6_000), strict=False))
     (parent / "nih" / "Data_Entry_2017_v2020.csv").write_text(text)
     workspace = Workspace.create(parent / "workspace")
-    ingest(workspace, IngestRequest(folder=parent / "nih", name="nih", metadata_only=True, jobs=1), IngestOptions())
+    ingest(
+        workspace, IngestRequest(FolderSource(parent / "nih"), name="nih", metadata_only=True, jobs=1), IngestOptions()
+    )
     return workspace
 
 

@@ -8,6 +8,7 @@ import polars as pl
 import pytest
 
 import xray_mining
+from xray_mining.archive.sources.folder import FolderSource
 from xray_mining.catalog.cohort import freeze, gate
 from xray_mining.catalog.merge import merge
 from xray_mining.errors import CheckFailed
@@ -47,7 +48,7 @@ def audited(folder: Path, patients: int, seed: int, plant: tuple[str, ...]) -> p
     archive = folder / "archive"
     write_archive(archive, Parameters(patients, seed, SIDE, ("group", *plant)), jobs=1)
     workspace = Workspace.create(folder / "workspace")
-    ingest(workspace, IngestRequest(folder=archive, jobs=1), IngestOptions(grey=GreyOptions(side_px=SIDE)))
+    ingest(workspace, IngestRequest(FolderSource(archive), jobs=1), IngestOptions(grey=GreyOptions(side_px=SIDE)))
     merge(workspace)
     study = Study.model_validate(STUDY)
     for key, each in study.cohorts.items():

@@ -8,6 +8,7 @@ import pytest
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import DigitalXRayImageStorageForPresentation, ExplicitVRLittleEndian
 
+from xray_mining.archive.sources.folder import FolderSource
 from xray_mining.catalog.merge import merge
 from xray_mining.catalog.query import select
 from xray_mining.ingest.ingest import IngestRequest, ingest
@@ -81,7 +82,7 @@ def run_ingest():
     def run(folder: Path, root: Path, options: IngestOptions | None = None, **request: object):
         options = options or IngestOptions(grey=GreyOptions(side_px=64), shard_files=8, near_duplicates=False)
         workspace = Workspace.create(root)
-        result = ingest(workspace, IngestRequest(folder=folder, jobs=1, **request), options)
+        result = ingest(workspace, IngestRequest(FolderSource(folder), jobs=1, **request), options)
         merge(workspace)
         outcomes = select(workspace, "reports/ingest_outcomes", archive=result.archive)
         ages = select(workspace, "reports/ingest_unread", archive=result.archive)

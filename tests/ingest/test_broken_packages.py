@@ -14,6 +14,7 @@ from xray_mining.archive.claims import JPEG_2000_LOSSLESS, JPEG_LS
 from xray_mining.archive.codestream import stream_of
 from xray_mining.archive.listing import walk
 from xray_mining.archive.radiograph import Encoded, Unusable
+from xray_mining.archive.sources.folder import FolderSource
 from xray_mining.errors import CannotFinish
 from xray_mining.ingest import workers
 from xray_mining.ingest.decode import decode
@@ -53,7 +54,7 @@ def test_what_a_damaged_package_no_longer_tells_is_one_account(tmp_path, run_ing
 def test_a_package_that_is_whole_has_no_other_account(tmp_path, members):
     (tmp_path / "a").mkdir()
     (tmp_path / "a/whole.tar").write_bytes(tar_of(members))
-    assert [each.member for each in walk(tmp_path / "a")] == list(members)
+    assert [each.member for each in walk(FolderSource(tmp_path / "a"))] == list(members)
 
 
 def test_bits_that_flip_in_a_gzip_stop_no_run(tmp_path, run_ingest, members, make_dicom):

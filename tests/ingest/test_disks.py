@@ -15,6 +15,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
+from xray_mining.archive.sources.folder import FolderSource
 from xray_mining.catalog.merge import merge
 from xray_mining.catalog.query import sql
 from xray_mining.errors import CannotFinish
@@ -40,7 +41,7 @@ def archive(tmp_path_factory, make_dicom) -> Path:
 def whole(archive, tmp_path_factory) -> Workspace:
     """The workspace of an undisturbed run."""
     workspace = Workspace.create(tmp_path_factory.mktemp("whole") / "w")
-    ingest(workspace, IngestRequest(folder=archive, name="a", jobs=1), OPTIONS)
+    ingest(workspace, IngestRequest(FolderSource(archive), name="a", jobs=1), OPTIONS)
     merge(workspace)
     return workspace
 
@@ -92,7 +93,7 @@ def test_a_disk_that_is_full_again_and_again_costs_nothing_that_was_done(archive
                 keys = workspace.private / "keys"
                 if not keys.exists():
                     shutil.copytree(whole.private / "keys", keys)
-                ingest(workspace, IngestRequest(folder=archive, name="a", jobs=1), OPTIONS)
+                ingest(workspace, IngestRequest(FolderSource(archive), name="a", jobs=1), OPTIONS)
                 merge(workspace)
             except CannotFinish as error:
                 refusals += 1

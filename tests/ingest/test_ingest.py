@@ -19,6 +19,7 @@ import numpy as np
 import polars as pl
 import pytest
 
+from xray_mining.archive.sources.folder import FolderSource
 from xray_mining.catalog.merge import merge
 from xray_mining.catalog.query import select, sql
 from xray_mining.errors import UserError
@@ -417,19 +418,20 @@ def test_a_run_killed_again_and_again_ends_as_an_undisturbed_one(tmp_path, make_
         make_dicom(folder / f"{number:03d}", number=number)
     options = IngestOptions(grey=GreyOptions(side_px=64), shard_files=4)
     whole = Workspace.create(tmp_path / "whole")
-    ingest(whole, IngestRequest(folder=folder, name="a", jobs=1), options)
+    ingest(whole, IngestRequest(FolderSource(folder), name="a", jobs=1), options)
     killed = Workspace.create(tmp_path / "killed")
     keys = killed.private / "keys"
     shutil.copytree(whole.private / "keys", keys)
     script = (
         "import sys; from pathlib import Path\n"
         "from xray_mining.catalog.merge import merge; from xray_mining.ingest.ingest import IngestRequest, ingest\n"
+        "from xray_mining.archive.sources.folder import FolderSource\n"
         "from xray_mining.ingest.options import GreyOptions, IngestOptions\n"
         "from xray_mining.workspace import Workspace\n"
         "if __name__ == '__main__':\n"
         "    w = Workspace.create(Path(sys.argv[2]))\n"
         "    o = IngestOptions(grey=GreyOptions(side_px=64), shard_files=4)\n"
-        "    ingest(w, IngestRequest(folder=Path(sys.argv[1]), name='a', jobs=2), o)\n"
+        "    ingest(w, IngestRequest(FolderSource(sys.argv[1]), name='a', jobs=2), o)\n"
         "    merge(w)\n"
     )
     (tmp_path / "run.py").write_text(script)
@@ -491,7 +493,7 @@ def test_an_archive_goes_on_with_the_mapping_that_it_was_read_by(tmp_path, run_i
     with pytest.raises(UserError, match="no adapter recognises"):
         run_ingest(tmp_path / "b", tmp_path / "w", name="another")
     with pytest.raises(UserError, match="did you mean 'covid'"):
-        ingest(workspace, IngestRequest(folder=tmp_path / "b"), IngestOptions(mapping="covd"))
+        ingest(workspace, IngestRequest(FolderSource(tmp_path / "b")), IngestOptions(mapping="covd"))
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ import pytest
 from PIL import Image
 
 from xray_mining.archive.radiograph import MaskFile, MaskRule
+from xray_mining.archive.sources.folder import FolderSource
 from xray_mining.catalog.checks import check
 from xray_mining.catalog.query import sql
 from xray_mining.ingest.masks import MaskFault, structures_of
@@ -45,10 +46,10 @@ WRONG = {
 
 @pytest.mark.parametrize("what", WRONG)
 def test_what_does_not_fit_is_named_and_never_stretched(tmp_path, what):
-    path = tmp_path / "mask.png"
+    source, path = FolderSource(tmp_path), tmp_path / "mask.png"
     path.write_bytes(WRONG[what])
     with pytest.raises(MaskFault) as met:
-        structures_of(path, MaskFile(b"", RULES), 40, 48)
+        structures_of(source, MaskFile(b"mask.png", RULES), 40, 48)
     assert met.value.reason == {"cut": "unreadable"}.get(what, what)
     assert str(tmp_path) not in met.value.sentence
 
@@ -66,13 +67,13 @@ def test_what_does_not_fit_is_named_and_never_stretched(tmp_path, what):
     ],
 )
 def test_a_mask_of_its_pictures_size_is_taken_as_it_is(tmp_path, values, fits):
-    path = tmp_path / "mask.png"
+    source, path = FolderSource(tmp_path), tmp_path / "mask.png"
     path.write_bytes(png(values))
     if not fits:
         with pytest.raises(MaskFault, match="other_size"):
-            structures_of(path, MaskFile(b"", RULES), 40, 48)
+            structures_of(source, MaskFile(b"mask.png", RULES), 40, 48)
         return
-    found = structures_of(path, MaskFile(b"", RULES), 40, 48)
+    found = structures_of(source, MaskFile(b"mask.png", RULES), 40, 48)
     assert (found["lungs"] == (fitting() > 0)).all()
 
 
@@ -89,14 +90,14 @@ def test_a_mask_of_its_pictures_size_is_taken_as_it_is(tmp_path, values, fits):
     ],
 )
 def test_a_mask_that_may_be_scaled_has_its_pictures_shape(tmp_path, size, fits):
-    path = tmp_path / "mask.png"
+    source, path = FolderSource(tmp_path), tmp_path / "mask.png"
     path.write_bytes(png(fitting(*size)))
-    mask = MaskFile(b"", RULES, scaled=True)
+    mask = MaskFile(b"mask.png", RULES, scaled=True)
     if fits:
-        assert structures_of(path, mask, 40, 48)["lungs"].shape == size
+        assert structures_of(source, mask, 40, 48)["lungs"].shape == size
     else:
         with pytest.raises(MaskFault, match="other_shape"):
-            structures_of(path, mask, 40, 48)
+            structures_of(source, mask, 40, 48)
 
 
 @pytest.mark.parametrize(
@@ -104,23 +105,23 @@ def test_a_mask_that_may_be_scaled_has_its_pictures_shape(tmp_path, size, fits):
     [("from", 2, [False, False, True, True]), ("equals", 2, [False, False, True, False]), ("bits", 3, [0, 1, 1, 1])],
 )
 def test_what_a_rule_says_of_values(tmp_path, how, value, outlined):
-    path = tmp_path / "mask.png"
+    source, path = FolderSource(tmp_path), tmp_path / "mask.png"
     path.write_bytes(png(np.tile(np.arange(4, dtype=np.uint8), (4, 1))))
     # The second structure is on no pixel: that is no fault as long as the first is.
     rules = (MaskRule("lungs", how, value), MaskRule("heart", "equals", 99))
-    found = structures_of(path, MaskFile(b"", rules), 4, 4)
+    found = structures_of(source, MaskFile(b"mask.png", rules), 4, 4)
     assert found["lungs"][0].tolist() == [bool(each) for each in outlined]
     assert not found["heart"].any()
 
 
 def test_a_palette_of_greys_is_read(tmp_path):
-    path = tmp_path / "mask.png"
+    source, path = FolderSource(tmp_path), tmp_path / "mask.png"
     image = Image.fromarray((fitting() > 0).astype(np.uint8)).convert("P")
     image.putpalette([0, 0, 0, 255, 255, 255])
     buffer = BytesIO()
     image.save(buffer, "png")
     path.write_bytes(buffer.getvalue())
-    assert (structures_of(path, MaskFile(b"", RULES), 40, 48)["lungs"] == (fitting() > 0)).all()
+    assert (structures_of(source, MaskFile(b"mask.png", RULES), 40, 48)["lungs"] == (fitting() > 0)).all()
 
 
 @pytest.fixture

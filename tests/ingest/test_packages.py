@@ -15,6 +15,7 @@ import pytest
 
 from xray_mining.archive.listing import Reader, walk
 from xray_mining.archive.radiograph import Unusable
+from xray_mining.archive.sources.folder import FolderSource
 from xray_mining.ingest import shards
 from xray_mining.ingest.options import GreyOptions, IngestOptions
 
@@ -72,20 +73,20 @@ def test_a_package_of_several_shards_is_opened_once_by_a_worker(tmp_path, make_d
 def test_members_of_one_name_are_members_of_their_own(tmp_path, name):
     members = [("x", b"first"), ("x [2]", b"looks alike"), ("x", b"second"), ("y", b"other"), ("x", b"third")]
     pack(tmp_path / "a" / name, members)
-    files = list(walk(tmp_path / "a"))
+    files = list(walk(FolderSource(tmp_path / "a")))
     assert [each.member for each in files] == ["x", "x [2]", "x [3]", "y", "x [4]"]
-    with closing(Reader(tmp_path / "a")) as reader:
+    with closing(Reader(FolderSource(tmp_path / "a"))) as reader:
         assert [reader.read(each) for each in files] == [data for _, data in members]
-    with closing(Reader(tmp_path / "a")) as reader:
+    with closing(Reader(FolderSource(tmp_path / "a"))) as reader:
         assert [reader.read(each) for each in reversed(files)] == [data for _, data in reversed(members)]
 
 
 def test_the_directory_of_a_zip_takes_little_memory_and_every_member_is_found(tmp_path):
     named = [(f"folder{number // 10}/\u00e9 {number:05d} " + "x" * 40, b"%d" % number) for number in range(3000)]
     pack(tmp_path / "a" / "p.zip", [("folder1/", b""), *named, ("folder2/", b"")])
-    files = list(walk(tmp_path / "a"))
+    files = list(walk(FolderSource(tmp_path / "a")))
     assert len(files) == 3000
-    with closing(Reader(tmp_path / "a")) as reader:
+    with closing(Reader(FolderSource(tmp_path / "a"))) as reader:
         tracemalloc.start()
         assert reader.read(files[1234]) == b"1234"
         gc.collect()
@@ -104,8 +105,8 @@ def test_a_member_at_a_place_that_cannot_be_is_damaged_and_the_others_are_read(t
         for name in "xy":
             packed.writestr(name, b"some")
         packed.filelist[0].header_offset = offset
-    x, y = walk(tmp_path / "a")
-    with closing(Reader(tmp_path / "a")) as reader:
+    x, y = walk(FolderSource(tmp_path / "a"))
+    with closing(Reader(FolderSource(tmp_path / "a"))) as reader:
         assert reader.read(y) == b"some"
         with pytest.raises(Unusable, match="damaged or encrypted"):
             reader.read(x)
@@ -122,8 +123,8 @@ def test_a_tar_with_a_member_added_anew_has_changed_nothing_on_a_second_run(tmp_
 
 def test_a_reader_that_goes_on_notices_another_package_in_the_place_of_the_first(tmp_path):
     pack(tmp_path / "a" / "p.tar.gz", [("x", b"old"), ("y", b"old too")])
-    x, y = walk(tmp_path / "a")
-    reader = Reader(tmp_path / "a")
+    x, y = walk(FolderSource(tmp_path / "a"))
+    reader = Reader(FolderSource(tmp_path / "a"))
     assert reader.read(x) == b"old"
     pack(tmp_path / "b" / "p.tar.gz", [("x", b"new"), ("y", b"new too")]).replace(tmp_path / "a" / "p.tar.gz")
     reader.look_again()
@@ -137,12 +138,12 @@ def test_a_reader_that_goes_on_notices_another_package_in_the_place_of_the_first
 
 @pytest.mark.parametrize("name", ["p.tar.gz", "p.tar"])
 def test_a_reader_remembers_few_of_the_members_it_passed_and_goes_back_for_the_others(tmp_path, monkeypatch, name):
-    monkeypatch.setattr("xray_mining.archive.listing._MOST_PASSED", 3)
+    monkeypatch.setattr("xray_mining.archive.packages._MOST_PASSED", 3)
     members = [(f"m{number}", bytes([number])) for number in range(1, 10)]
     pack(tmp_path / "a" / name, members)
-    files = list(walk(tmp_path / "a"))
+    files = list(walk(FolderSource(tmp_path / "a")))
     order = [8, 0, 7, 7, 3, 8, 1]
-    with closing(Reader(tmp_path / "a")) as reader:
+    with closing(Reader(FolderSource(tmp_path / "a"))) as reader:
         for each in order:
             assert reader.read(files[each]) == members[each][1]
-            assert len(reader._passed) <= 3
+            assert len(reader._package._passed) <= 3  # ty: ignore[unresolved-attribute]

@@ -22,6 +22,7 @@ from typer.testing import CliRunner
 from xray_mining.archive import dicom_elements
 from xray_mining.archive.listing import Reader
 from xray_mining.archive.radiograph import ListedFile, Unusable
+from xray_mining.archive.sources.folder import FolderSource
 from xray_mining.catalog.connection import connect
 from xray_mining.catalog.merge import merge
 from xray_mining.catalog.part_files import part_paths
@@ -168,7 +169,7 @@ def truth(contents, key, tmp_path_factory) -> dict[tuple[object, ...], list[obje
         archive_in(folder / "a", contents, version)
         for grey in (SMALL.grey, OTHER):
             fresh = Workspace.create(folder / f"w{grey.side_px}")
-            request = IngestRequest(folder=folder / "a", name="a", domain="d", key_file=key)
+            request = IngestRequest(FolderSource(folder / "a"), name="a", domain="d", key_file=key)
             ingest(fresh, request, SMALL.model_copy(update={"grey": grey}))
             for name, (images, _) in rows_of(fresh).items():
                 found[name, version, grey.side_px] = pictures_of(fresh, images["image_key"].to_list())
@@ -215,7 +216,7 @@ def test_accounts_hold_and_what_was_kept_stays_in_any_order_of_what_may_happen(
             # In the middle of a redo: at any step of putting parts in place, or before.
             archive.age += 1
             archive.write_table()
-            request_to_kill = IngestRequest(folder=archive.folder, name="a", jobs=1)
+            request_to_kill = IngestRequest(FolderSource(archive.folder), name="a", jobs=1)
             with killed_after(rng.randrange(20)), suppress(Killed):
                 ingest(Workspace.open(tmp_path / "w"), request_to_kill, options)
         if doing == "jobs":
@@ -275,7 +276,7 @@ def test_a_run_killed_at_any_step_of_a_redo_leaves_no_key_with_a_wrong_picture(t
     folder = tmp_path / "a"
     for number in range(3):
         make_dicom(folder / f"{number}", number=number)
-    whole, request = Workspace.create(tmp_path / "whole"), IngestRequest(folder=folder, name="a", jobs=1)
+    whole, request = Workspace.create(tmp_path / "whole"), IngestRequest(FolderSource(folder), name="a", jobs=1)
     options = SMALL.model_copy(update={"shard_files": 2})
     ingest(whole, request, options)
     before = PixelStore.open(whole)
@@ -423,7 +424,7 @@ def test_again_that_is_killed_before_it_reads_is_gone_on_with(archive, tmp_path,
     archive.put("0.dcm", 1)
     with pytest.MonkeyPatch.context() as patch, suppress(Killed):
         patch.setattr("xray_mining.ingest.ingest._run", killed)
-        ingest(workspace, IngestRequest(folder=archive.folder, name="a", jobs=1, again=True), SMALL)
+        ingest(workspace, IngestRequest(FolderSource(archive.folder), name="a", jobs=1, again=True), SMALL)
     assert status_of(workspace).archives[0].done == 0
     _, summary = run_ingest(archive.folder, tmp_path / "w", SMALL, name="a")
     assert (summary.seen, summary.shards_now) == (first.seen, 3)
@@ -438,7 +439,7 @@ def test_a_file_that_was_gone_when_it_was_first_read_is_read_once_it_is_back(arc
     workspace = Workspace.create(tmp_path / "w")
     with pytest.MonkeyPatch.context() as patch, suppress(Killed):
         patch.setattr("xray_mining.ingest.ingest._run", killed)
-        ingest(workspace, IngestRequest(folder=archive.folder, name="a", jobs=1), SMALL)
+        ingest(workspace, IngestRequest(FolderSource(archive.folder), name="a", jobs=1), SMALL)
     (archive.folder / "0.dcm").unlink()
     run_ingest(archive.folder, tmp_path / "w", SMALL, name="a")
     assert rows_of(workspace)["0.dcm"][1]["reason"].to_list() == ["gone"]
@@ -584,7 +585,7 @@ def test_a_worker_that_waits_for_another_at_its_shard_says_that_it_is_alive(arch
 
     domain = public_domain("a")
     task = run.ShardTask(
-        workspace.root, "a", "generic", archive.folder, archive.folder / "mapping.yaml", domain, 0, SMALL
+        workspace.root, "a", "generic", FolderSource(archive.folder), archive.folder / "mapping.yaml", domain, 0, SMALL
     )
     waiting = threading.Thread(target=run.run_shard, args=(task, report))
     with parts.staged(workspace, "a", 0) as staging:
@@ -638,7 +639,7 @@ def test_a_merge_while_a_shard_is_on_its_way_finds_every_part_that_it_listed(arc
     archive.write_table()
     for moves in range(3):
         with killed_after(moves), suppress(Killed):
-            ingest(workspace, IngestRequest(folder=archive.folder, name="a", jobs=1), SMALL)
+            ingest(workspace, IngestRequest(FolderSource(archive.folder), name="a", jobs=1), SMALL)
         assert all(path.is_file() for path in listed)
         assert merge(workspace).images > 0
 
@@ -715,7 +716,7 @@ def test_what_the_private_folder_notes_of_a_shard_changes_with_its_parts_or_not_
     assert (len(pairs), masks) == (2, ["00000"])
     # The table tells less of both than it did.
     table.write_text("image,order,mask\n0.png,A1,\n1.png,,\n")
-    request = IngestRequest(folder=folder, name="a", jobs=1)
+    request = IngestRequest(FolderSource(folder), name="a", jobs=1)
 
     def full(*_: object) -> None:
         raise CannotFinish("w: the disk is full")
@@ -781,7 +782,7 @@ def test_a_member_that_an_intact_package_never_had_is_asked_for_once(tmp_path, r
     workspace = Workspace.create(tmp_path / "w")
     with pytest.MonkeyPatch.context() as patch, suppress(Killed):
         patch.setattr("xray_mining.ingest.ingest._run", killed)
-        ingest(workspace, IngestRequest(folder=tmp_path / "a", name="a", jobs=1), SMALL)
+        ingest(workspace, IngestRequest(FolderSource(tmp_path / "a"), name="a", jobs=1), SMALL)
     listed = shards.folder_of(workspace, "a") / "shards/00000.parquet"
     # As an earlier version named the second of two members of one name.
     pl.read_parquet(listed).with_columns(pl.col("member").replace("m1", "m0 (2)")).write_parquet(listed)

@@ -9,6 +9,7 @@ import pytest
 
 from xray_mining.archive import table as tables
 from xray_mining.archive.adapter import adapter_for
+from xray_mining.archive.sources.folder import FolderSource, file_at
 from xray_mining.catalog.query import sql
 from xray_mining.ingest import shards
 
@@ -185,7 +186,7 @@ def test_a_large_table_is_read_once_and_its_rows_are_looked_up(archive, tmp_path
     kept = shards.tables_folder(workspace, summary.archive)
     assert {path.suffix for path in kept.iterdir()} == {".parquet", ".json", ".names"}
     # A worker needs the table no more.
-    adapter = adapter_for(archive)
+    adapter = adapter_for(FolderSource(archive))
     adapter.kept = kept
     shutil.copystat(archive / "t.csv", archive / "mapping.yaml")
     files = [file for file in adapter.files() if not adapter.ignores(file)]
@@ -203,7 +204,7 @@ def test_a_large_table_is_read_once_and_its_rows_are_looked_up(archive, tmp_path
 def test_rows_are_found_in_a_spreadsheet_in_another_encoding_or_as_parquet(archive, tmp_path, run_ingest):
     import polars as pl
 
-    frame = tables.read_table(archive / "t.csv").frame
+    frame = tables.read_table(*file_at(archive / "t.csv")).frame
     frame.write_parquet(archive / "t.parquet")
     frame.write_excel(archive / "t.xlsx")
     for name in ("t.parquet", "t.xlsx"):

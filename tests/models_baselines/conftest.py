@@ -11,6 +11,7 @@ import numpy as np
 import polars as pl
 import pytest
 
+from xray_mining.archive.sources.folder import FolderSource
 from xray_mining.catalog.cohort import freeze
 from xray_mining.catalog.merge import merge
 from xray_mining.evaluation.evaluate import EvaluateSummary, evaluate
@@ -94,7 +95,7 @@ def small_workspace(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
     )
     workspace = Workspace.create(folder / "workspace")
     options = IngestOptions(mapping=str(folder / "mapping.yaml"), grey=GreyOptions(side_px=64))
-    ingest(workspace, IngestRequest(folder=folder / "in", jobs=1), options)
+    ingest(workspace, IngestRequest(FolderSource(folder / "in"), jobs=1), options)
     merge(workspace)
     return workspace
 

@@ -4,6 +4,7 @@ import numpy as np
 import polars as pl
 import pytest
 
+from xray_mining.archive.sources.folder import FolderSource
 from xray_mining.catalog.cohort import freeze
 from xray_mining.catalog.merge import merge
 from xray_mining.features.extract import extract
@@ -40,7 +41,9 @@ def workspace(tmp_path_factory) -> Workspace:
     folder = tmp_path_factory.mktemp("changed")
     write_archive(folder / "archive", Parameters(40, 1, 64), jobs=1)
     workspace = Workspace.create(folder / "workspace")
-    ingest(workspace, IngestRequest(folder=folder / "archive", jobs=1), IngestOptions(grey=GreyOptions(side_px=64)))
+    ingest(
+        workspace, IngestRequest(FolderSource(folder / "archive"), jobs=1), IngestOptions(grey=GreyOptions(side_px=64))
+    )
     merge(workspace)
     study = Study.model_validate(STUDY)
     cohort = freeze(workspace, "frontal_adults", study.cohort_name("age"))

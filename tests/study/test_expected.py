@@ -8,6 +8,7 @@ from typing import get_args
 import pytest
 import yaml
 
+from xray_mining.archive.sources.folder import FolderSource
 from xray_mining.ingest.parts import ShardCounts, counts_path
 from xray_mining.models.options import DesignOptions, ExperimentOptions, shown_options
 from xray_mining.study import conduct, perform, remaining, work
@@ -190,7 +191,7 @@ def test_what_there_is_to_do_is_told_by_small_files(tmp_path):
 def test_a_walk_counts_files_and_bytes(tmp_path):
     for name, size in (("a.dcm", 10), ("b.dcm", 20)):
         (tmp_path / name).write_bytes(bytes(size))
-    found = archive_state(tmp_path)
+    found = archive_state(FolderSource(tmp_path))
     assert (found.files, found.bytes) == (2, 30)
     assert archive_state(None) == ArchiveState("", 0, 0)
 

@@ -1,5 +1,6 @@
 """What an adapter is, and which there are: each is one module of this folder with one class in it."""
 
+import os
 import pkgutil
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Sequence
@@ -12,6 +13,7 @@ import polars as pl
 from xray_mining import archive
 from xray_mining.archive.listing import walk
 from xray_mining.archive.radiograph import ListedFile, Radiograph
+from xray_mining.archive.source import Source
 from xray_mining.archive.table import Table, keep_table, read_table
 from xray_mining.errors import UserError, unknown_name
 from xray_mining.workspace import asset
@@ -23,25 +25,25 @@ class Adapter(ABC):
     name: ClassVar[str] = ""
     """Name of its module."""
     rank: ClassVar[int] = 50
-    """Among those that recognise a folder the lowest rank takes it."""
+    """Of the adapters that recognise a source, the one of the lowest rank reads it."""
     public: bool = False
     """A published key and true dates: everybody gets the same keys."""
     domain: str | None = None
     """The id space of a public set; None: the archive's name."""
 
-    def __init__(self, folder: Path, mapping: Path | None = None) -> None:
-        self.folder = folder
+    def __init__(self, source: Source, mapping: Path | None = None) -> None:
+        self.source = source
         self.mapping = mapping
         self.kept: Path | None = None
         """A private folder with tables that another process read (`keep_tables`)."""
         self.contested: pl.DataFrame | None = None
         """Rows of the table that several files claim; see `row_names.contested`."""
-        self._tables: dict[Path, Table] = {}
+        self._tables: dict[str, Table] = {}
 
     @classmethod
     @abstractmethod
-    def recognise(cls, folder: Path) -> bool:
-        """Whether the folder is laid out like this adapter's kind; a glance, not a walk."""
+    def recognise(cls, source: Source) -> bool:
+        """Whether the source is laid out like this adapter's kind; a glance, not a walk."""
 
     @classmethod
     def example(cls, folder: Path) -> Path | None:
@@ -64,7 +66,7 @@ class Adapter(ABC):
 
     def ignored(self) -> int:
         """How many files it ignores, for --metadata-only over tables: quick, so that no packed file is opened."""
-        return sum(self.ignores(file) for file in walk(self.folder, packed=False))
+        return sum(self.ignores(file) for file in walk(self.source, packed=False))
 
     @abstractmethod
     def read(self, file: ListedFile, data: bytes) -> Iterator[Radiograph]:
@@ -82,18 +84,25 @@ class Adapter(ABC):
         """The radiographs that the adapter's tables name, without pictures; None where it has no tables."""
         return None
 
-    def tables(self) -> list[Path]:
-        """The files beside the radiographs that rows are made from: where one has changed, shards are done anew."""
+    def tables(self) -> list[str]:
+        """Paths of the files beside the radiographs that rows are made from; where one has changed, shards are redone.
+
+        They are within the source, as text (`os.fsdecode`).
+        """
         return []
+
+    def table_digests(self) -> list[str]:
+        """The digest of each of these files, empty for one that is not there."""
+        return [self.source.digest(os.fsencode(path)) for path in self.tables()]
 
     def table_files(self) -> int | None:
         """How many rows of the tables name a file; None where there are no tables."""
         return None
 
-    def table(self, path: Path, header: list[str] | None = None, encoding: str | None = None) -> Table:
+    def table(self, path: str, header: list[str] | None = None, encoding: str | None = None) -> Table:
         """A table of the archive: read once, or as another process kept it."""
         if path not in self._tables:
-            self._tables[path] = read_table(path, header, encoding, self.kept)
+            self._tables[path] = read_table(self.source, path, header, encoding, self.kept)
         return self._tables[path]
 
     def keep_tables(self, folder: Path) -> None:
@@ -144,22 +153,22 @@ def adapters() -> dict[str, type[Adapter]]:
     return found
 
 
-def adapter_for(folder: Path, name: str | None = None, mapping: Path | None = None) -> Adapter:
-    """The named adapter, `generic` where a mapping is given, else the one that recognises the folder."""
+def adapter_for(source: Source, name: str | None = None, mapping: Path | None = None) -> Adapter:
+    """The named adapter, `generic` where a mapping is given, else the one that recognises the source."""
     known = adapters()
     if name is None and mapping is not None:
         name = "generic"
     if name is not None:
         if name not in known:
             raise unknown_name("--adapter", name, known)
-        return known[name](folder, mapping)
+        return known[name](source, mapping)
     for each in sorted(known.values(), key=lambda kind: (kind.rank, kind.name)):
-        if each.recognise(folder):
-            return each(folder)
-    if not any(folder.iterdir()):
-        raise UserError(f"{folder}: holds no files; name the folder that holds the radiographs")
+        if each.recognise(source):
+            return each(source)
+    if next(source.files(), None) is None:
+        raise UserError(f"{source}: holds no files; name the folder that holds the radiographs")
     shipped = ", ".join(sorted(path.stem for path in asset("pipelines/mappings").glob("*.yaml")))
     raise UserError(
-        f"{folder}: no adapter recognises this folder; name one with --adapter ({', '.join(sorted(known))}), or "
+        f"{source}: no adapter recognises this folder; name one with --adapter ({', '.join(sorted(known))}), or "
         f"describe its table with --mapping FILE, or NAME of a shipped one ({shipped})"
     )

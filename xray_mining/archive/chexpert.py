@@ -15,6 +15,7 @@ from xray_mining.archive.generic import broken_row, snake_case
 from xray_mining.archive.listing import walk
 from xray_mining.archive.picture_file import SUFFIXES, picture_of
 from xray_mining.archive.radiograph import Finding, Header, ListedFile, Radiograph, Unread, Unusable
+from xray_mining.archive.source import Source
 from xray_mining.archive.table import RowsByName, Table, find_table, first_names, need_columns
 from xray_mining.errors import UserError
 
@@ -42,12 +43,12 @@ class Chexpert(Adapter):
         write_picture(folder / path)
 
     @classmethod
-    def recognise(cls, folder: Path) -> bool:
+    def recognise(cls, source: Source) -> bool:
         """A table of the set, whose paths name patients and studies."""
         for name in _TABLES:
-            path = find_table(folder, name)
+            path = find_table(source, name)
             if path is not None:
-                return {"Path", "Frontal/Lateral"} <= set(first_names(path))
+                return {"Path", "Frontal/Lateral"} <= set(first_names(source, path))
         return False
 
     def check(self) -> None:
@@ -56,7 +57,7 @@ class Chexpert(Adapter):
 
     def files(self) -> Iterator[ListedFile]:
         """Every file."""
-        return walk(self.folder)
+        return walk(self.source)
 
     def ignores(self, file: ListedFile) -> bool:
         """What is no picture."""
@@ -80,9 +81,9 @@ class Chexpert(Adapter):
         for number, row in enumerate(self._table.frame.iter_rows(named=True)):
             yield Radiograph(self._header(row), trouble=broken_row() if number in self._table.broken else None)
 
-    def tables(self) -> list[Path]:
+    def tables(self) -> list[str]:
         """The tables of the set's parts."""
-        return [path for name in _TABLES if (path := find_table(self.folder, name)) is not None]
+        return [path for name in _TABLES if (path := find_table(self.source, name)) is not None]
 
     def table_files(self) -> int:
         """Rows of the tables."""
@@ -94,14 +95,14 @@ class Chexpert(Adapter):
 
     @cached_property
     def _table(self) -> Table:
-        paths = [path for name in _TABLES if (path := find_table(self.folder, name)) is not None]
+        paths = [path for name in _TABLES if (path := find_table(self.source, name)) is not None]
         if not paths:
-            raise UserError(f"{self.folder}: has no train.csv or valid.csv; name the folder that holds them")
+            raise UserError(f"{self.source}: has no train.csv or valid.csv; name the folder that holds them")
         tables = [self.table(path) for path in paths]
         broken: set[int] = set()
         height = 0
         for path, table in zip(paths, tables, strict=True):
-            need_columns(table, _NEEDED, path.name)
+            need_columns(table, _NEEDED, path)
             broken |= {height + number for number in table.broken}
             height += table.height
         columns = tuple(dict.fromkeys(name for table in tables for name in table.columns))

@@ -7,8 +7,10 @@ from pathlib import Path
 from xray_mining.archive.adapter import Adapter
 from xray_mining.archive.dicom_file import header_at_head, looks_like_dicom, read_dicom
 from xray_mining.archive.example import write_dicom
-from xray_mining.archive.listing import PACKED, walk
+from xray_mining.archive.listing import Reader, walk
+from xray_mining.archive.packages import PACKED
 from xray_mining.archive.radiograph import ListedFile, Radiograph
+from xray_mining.archive.source import Source
 
 # Files that stand beside radiographs and are none, by their names.
 _BESIDE = (".csv", ".md", ".txt", ".json", ".xml", ".html", ".pdf", ".parquet", ".yaml", ".yml", ".xlsx")
@@ -26,24 +28,19 @@ class DicomFolder(Adapter):
             write_dicom(folder / f"IM{number}", f"2.25.{number}", seed=number)
 
     @classmethod
-    def recognise(cls, folder: Path) -> bool:
+    def recognise(cls, source: Source) -> bool:
         """One of the first hundred files, or a packed one, looks like DICOM."""
-        for file in islice(walk(folder), 100):
-            path = folder / Path(file.path.decode("utf-8", "surrogateescape"))
+        reader = Reader(source)
+        for file in islice(walk(source), 100):
             if file.member or file.path.lower().endswith((b".dcm", *PACKED)):
                 return True
-            if file.bytes > 0:
-                try:
-                    with path.open("rb") as handle:
-                        if looks_like_dicom(handle.read(132)):
-                            return True
-                except OSError:
-                    continue
+            if looks_like_dicom(reader.head(file, 132)):
+                return True
         return False
 
     def files(self) -> Iterator[ListedFile]:
         """Every file and member."""
-        return walk(self.folder)
+        return walk(self.source)
 
     def ignores(self, file: ListedFile) -> bool:
         """DICOMDIR files, tables and texts by their names."""

@@ -4,7 +4,7 @@ import os
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
-from functools import cached_property, lru_cache
+from functools import cached_property, lru_cache, partial
 from pathlib import Path
 from typing import Literal
 
@@ -15,7 +15,8 @@ from xray_mining.archive import cells
 from xray_mining.archive.adapter import Adapter
 from xray_mining.archive.dicom_file import looks_like_dicom, read_dicom
 from xray_mining.archive.example import write_picture, write_text
-from xray_mining.archive.listing import PACKED, walk
+from xray_mining.archive.listing import walk
+from xray_mining.archive.packages import is_packed
 from xray_mining.archive.picture_file import SUFFIXES, picture_of
 from xray_mining.archive.radiograph import (
     Box,
@@ -30,10 +31,11 @@ from xray_mining.archive.radiograph import (
     Unusable,
 )
 from xray_mining.archive.row_names import FileName, RowNames, RowOf, contested, path_texts, settled
+from xray_mining.archive.source import Source
 from xray_mining.archive.table import GROUP_ROWS, Places, Table, need_columns
 from xray_mining.errors import UserError
 from xray_mining.records.masks import STRUCTURES
-from xray_mining.workspace import read_yaml, write_frame
+from xray_mining.workspace import digest_of_file, read_yaml, write_frame
 
 _SHIPPED = "mapping.yaml"
 _DICOM_SUFFIXES = (".dcm", ".dicom", ".dic", ".dc3", ".ima")
@@ -174,16 +176,17 @@ class Generic(Adapter):
         return folder / _SHIPPED
 
     @classmethod
-    def recognise(cls, folder: Path) -> bool:
-        """The folder brings its mapping along."""
-        return (folder / _SHIPPED).is_file()
+    def recognise(cls, source: Source) -> bool:
+        """The archive brings its mapping along."""
+        return source.has_file(_SHIPPED.encode())
 
-    def __init__(self, folder: Path, mapping: Path | None = None) -> None:
-        super().__init__(folder, mapping)
-        path = mapping or folder / _SHIPPED
-        if not path.is_file():
-            raise UserError(f"{path}: the mapping is not there; adapter 'generic' needs --mapping FILE")
-        self.says = read_yaml(Mapping, path)
+    def __init__(self, source: Source, mapping: Path | None = None) -> None:
+        super().__init__(source, mapping)
+        where = str(mapping or source.where(_SHIPPED.encode()))
+        if not (mapping.is_file() if mapping is not None else self.recognise(source)):
+            raise UserError(f"{where}: the mapping is not there; adapter 'generic' needs --mapping FILE")
+        read = None if mapping is not None else partial(source.read, _SHIPPED.encode())
+        self.says = read_yaml(Mapping, where, read)
         self.public = self.says.public
         self.domain = self.says.domain
         self._rows_found: dict[tuple[bytes, str], RowOf] = {}
@@ -201,21 +204,21 @@ class Generic(Adapter):
         for boxes in self._box_tables:
             wanted = [boxes.image, boxes.name, boxes.x, boxes.y, boxes.width, boxes.height]
             need_columns(self._box_table(boxes), wanted, f"{boxes.table} (as the mapping names it)")
-        if says.images and not (self.folder / says.images).is_dir():
-            raise UserError(f"{self.folder}: has no folder '{says.images}', which the mapping names for the images")
+        if says.images and not self.source.has_folder(os.fsencode(says.images)):
+            raise UserError(f"{self.source}: has no folder '{says.images}', which the mapping names for the images")
 
     def files(self) -> Iterator[ListedFile]:
         """Every file of the images' folder."""
-        return self._walk(packed=True)
+        return walk(self.source, self._below)
 
     def ignored(self) -> int:
         """Tables, masks and texts of the images' folder."""
-        return sum(self.ignores(file) for file in self._walk(packed=False))
+        return sum(self.ignores(file) for file in walk(self.source, self._below, packed=False))
 
-    def _walk(self, packed: bool) -> Iterator[ListedFile]:
-        below = self.says.images.strip("/")
-        for file in walk(self.folder / below, packed=packed):
-            yield replace(file, path=os.fsencode(below) + b"/" + file.path) if below else file
+    @property
+    def _below(self) -> bytes:
+        """The images' folder."""
+        return os.fsencode(self.says.images.strip("/"))
 
     def ignores(self, file: ListedFile) -> bool:
         """Tables, masks and texts."""
@@ -227,7 +230,7 @@ class Generic(Adapter):
         # where it cannot be opened.
         if suffix in (*SUFFIXES, *_DICOM_SUFFIXES, "") or _NUMBER.fullmatch(suffix):
             return False
-        if name.lower().encode("utf-8", "replace").endswith(PACKED):
+        if is_packed(name.encode("utf-8", "replace")):
             return False
         # What the table names is an image, whatever its name ends in.
         return all(self._stated_paths.get(path) is None for path in self._name_of(file).paths)
@@ -257,10 +260,14 @@ class Generic(Adapter):
                 trouble = broken_row() if number in table.broken else None
                 yield Radiograph(self._header(row), trouble=trouble)
 
-    def tables(self) -> list[Path]:
-        """The mapping and its tables."""
-        names = [self.says.table, *(each.table for each in self._box_tables)]
-        return [self.mapping or self.folder / _SHIPPED, *(self.folder / name for name in names)]
+    def tables(self) -> list[str]:
+        """The tables that the mapping names."""
+        return [self.says.table, *(each.table for each in self._box_tables)]
+
+    def table_digests(self) -> list[str]:
+        """Of the mapping, too."""
+        mapping = self.source.digest(_SHIPPED.encode()) if self.mapping is None else digest_of_file(self.mapping)
+        return [mapping, *super().table_digests()]
 
     def table_files(self) -> int:
         """Rows that name an image."""
@@ -277,10 +284,10 @@ class Generic(Adapter):
 
     @property
     def _table(self) -> Table:
-        return self.table(self.folder / self.says.table, encoding=self.says.encoding)
+        return self.table(self.says.table, encoding=self.says.encoding)
 
     def _box_table(self, boxes: BoxMapping) -> Table:
-        return self.table(self.folder / boxes.table, encoding=self.says.encoding)
+        return self.table(boxes.table, encoding=self.says.encoding)
 
     def keep_tables(self, folder: Path) -> None:
         """The names that the rows state, too."""
@@ -477,7 +484,7 @@ class Generic(Adapter):
     @cached_property
     def _box_tables(self) -> list[BoxMapping]:
         """Those that the archive comes with."""
-        return [each for each in self.says.boxes if not each.optional or (self.folder / each.table).is_file()]
+        return [each for each in self.says.boxes if not each.optional or self.source.has_file(os.fsencode(each.table))]
 
     @cached_property
     def _boxes(self) -> dict[str, tuple[list[tuple[str, float, float, float, float]], list[Unread]]]:

@@ -14,6 +14,7 @@ from xray_mining.archive.generic import broken_row
 from xray_mining.archive.listing import walk
 from xray_mining.archive.picture_file import SUFFIXES, picture_of
 from xray_mining.archive.radiograph import Finding, Header, ListedFile, Radiograph, Unread, Unusable, only
+from xray_mining.archive.source import Source
 from xray_mining.archive.table import GROUP_ROWS, RowsByName, Table, find_table, need_columns
 from xray_mining.errors import UserError
 
@@ -40,9 +41,9 @@ class MimicCxrJpg(Adapter):
         write_picture(folder / f"files/p10/p10000032/s50414267/{name}.jpg")
 
     @classmethod
-    def recognise(cls, folder: Path) -> bool:
+    def recognise(cls, source: Source) -> bool:
         """Its metadata table lies in the folder."""
-        return find_table(folder, _METADATA) is not None
+        return find_table(source, _METADATA) is not None
 
     def check(self) -> None:
         """UserError where a column is missing."""
@@ -50,7 +51,7 @@ class MimicCxrJpg(Adapter):
 
     def files(self) -> Iterator[ListedFile]:
         """Every file."""
-        return walk(self.folder)
+        return walk(self.source)
 
     def ignores(self, file: ListedFile) -> bool:
         """What is no picture."""
@@ -81,10 +82,10 @@ class MimicCxrJpg(Adapter):
                 yield Radiograph(self._header(row), trouble=broken_row() if number in self._table.broken else None)
                 number += 1
 
-    def tables(self) -> list[Path]:
+    def tables(self) -> list[str]:
         """Metadata, labels, splits and patients."""
         names = (_METADATA, *_LABELS, _SPLIT, _PATIENTS)
-        return [path for name in names if (path := find_table(self.folder, name)) is not None]
+        return [path for name in names if (path := find_table(self.source, name)) is not None]
 
     def table_files(self) -> int:
         """Rows of the metadata table."""
@@ -102,14 +103,14 @@ class MimicCxrJpg(Adapter):
         super().keep_tables(folder)
 
     def _read(self, name: str) -> Table | None:
-        path = find_table(self.folder, name)
+        path = find_table(self.source, name)
         return self.table(path) if path is not None else None
 
     @cached_property
     def _table(self) -> Table:
         table = self._read(_METADATA)
         if table is None:
-            raise UserError(f"{self.folder}: has no {_METADATA}.gz; name the folder that holds it")
+            raise UserError(f"{self.source}: has no {_METADATA}.gz; name the folder that holds it")
         need_columns(table, _NEEDED, _METADATA)
         return table
 

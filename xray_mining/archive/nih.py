@@ -12,7 +12,8 @@ from xray_mining.archive.generic import broken_row, snake_case
 from xray_mining.archive.listing import walk
 from xray_mining.archive.picture_file import SUFFIXES, picture_of
 from xray_mining.archive.radiograph import Box, Finding, Header, ListedFile, Radiograph, Spacing, Unread, Unusable
-from xray_mining.archive.table import RowsByName, Table, first_names, need_columns
+from xray_mining.archive.source import Source
+from xray_mining.archive.table import RowsByName, Table, first_like, first_names, need_columns
 from xray_mining.errors import UserError
 
 _LICENCE = "NIH Clinical Center: no restrictions on use; attribution required"
@@ -71,9 +72,9 @@ class Nih(Adapter):
         write_picture(folder / "images_001/images/00000001_000.png")
 
     @classmethod
-    def recognise(cls, folder: Path) -> bool:
+    def recognise(cls, source: Source) -> bool:
         """The set's table lies in the folder."""
-        return bool(_table_of(folder))
+        return bool(_table_of(source))
 
     def check(self) -> None:
         """UserError where the table is another one."""
@@ -81,7 +82,7 @@ class Nih(Adapter):
 
     def files(self) -> Iterator[ListedFile]:
         """Every file."""
-        return walk(self.folder)
+        return walk(self.source)
 
     def ignores(self, file: ListedFile) -> bool:
         """What is no picture."""
@@ -106,11 +107,14 @@ class Nih(Adapter):
         for number, row in enumerate(self._table.frame.iter_rows(named=True)):
             yield Radiograph(self._header(row, 0), trouble=broken_row() if number in self._table.broken else None)
 
-    def tables(self) -> list[Path]:
+    def tables(self) -> list[str]:
         """The table and the boxes."""
-        path = _table_of(self.folder)
+        path = _table_of(self.source)
         found = [path] if path is not None else []
-        return [*found, *(self.folder / name for name in _BOX_TABLES if (self.folder / name).is_file())]
+        return [*found, *self._box_tables()]
+
+    def _box_tables(self) -> list[str]:
+        return [name for name in _BOX_TABLES if self.source.has_file(name.encode())]
 
     def table_files(self) -> int:
         """Rows of the table."""
@@ -122,12 +126,12 @@ class Nih(Adapter):
 
     @cached_property
     def _table(self) -> Table:
-        path = _table_of(self.folder)
+        path = _table_of(self.source)
         if path is None:
-            raise UserError(f"{self.folder}: has no Data_Entry_2017 table; take it from the set's own site")
-        split = "OriginalImage[Width" in first_names(path)
+            raise UserError(f"{self.source}: has no Data_Entry_2017 table; take it from the set's own site")
+        split = "OriginalImage[Width" in first_names(self.source, path)
         table = self.table(path, _HEADER if split else None)
-        need_columns(table, _HEADER[:7], path.name)
+        need_columns(table, _HEADER[:7], path)
         return table
 
     @cached_property
@@ -143,18 +147,17 @@ class Nih(Adapter):
     def _boxes(self) -> dict[str, tuple[list[Box], list[Unread]]]:
         """Of each image its boxes, and the cells of boxes that could not be read."""
         found: dict[str, tuple[list[Box], list[Unread]]] = {}
-        for name in _BOX_TABLES:
-            if (self.folder / name).is_file():
-                for row in self.table(self.folder / name, _BOX_HEADER).frame.iter_rows(named=True):
-                    boxes, unread = found.setdefault(row["Image Index"] or "", ([], []))
-                    read = [cells.read_number(row[each]) for each in "xywh"]
-                    unread += [Unread("boxes", each.reason) for each in read if each.reason]
-                    x, y, w, h = (each.value for each in read)
-                    if x is None or y is None or w is None or h is None:
-                        continue
-                    label = "Infiltration" if row["Finding Label"] == "Infiltrate" else row["Finding Label"] or "box"
-                    boxes.append(Box(snake_case(label), x, y, w, h, _BOX_SIDE, _BOX_SIDE))
-                break
+        # The set's own table and copies of it: the first is read.
+        for name in self._box_tables()[:1]:
+            for row in self.table(name, _BOX_HEADER).frame.iter_rows(named=True):
+                boxes, unread = found.setdefault(row["Image Index"] or "", ([], []))
+                read = [cells.read_number(row[each]) for each in "xywh"]
+                unread += [Unread("boxes", each.reason) for each in read if each.reason]
+                x, y, w, h = (each.value for each in read)
+                if x is None or y is None or w is None or h is None:
+                    continue
+                label = "Infiltration" if row["Finding Label"] == "Infiltrate" else row["Finding Label"] or "box"
+                boxes.append(Box(snake_case(label), x, y, w, h, _BOX_SIDE, _BOX_SIDE))
         return found
 
     def _header(self, row: dict[str, str | None], side: int) -> Header:
@@ -205,6 +208,6 @@ def _name_of(file: ListedFile) -> str:
     return (file.member or os.fsdecode(file.path)).rsplit("/", 1)[-1]
 
 
-def _table_of(folder: Path) -> Path | None:
+def _table_of(source: Source) -> str | None:
     patterns = ("Data_Entry_2017*.csv", "Data_Entry_2017*.csv.gz", "sample_labels.csv", "sample_labels.csv.gz")
-    return next((path for pattern in patterns for path in sorted(folder.glob(pattern))), None)
+    return first_like(source, patterns)

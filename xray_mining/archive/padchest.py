@@ -14,7 +14,8 @@ from xray_mining.archive.generic import broken_row, snake_case
 from xray_mining.archive.listing import walk
 from xray_mining.archive.picture_file import SUFFIXES, picture_of
 from xray_mining.archive.radiograph import Finding, Header, ListedFile, Radiograph, Unread, Unusable
-from xray_mining.archive.table import RowsByName, Table, need_columns
+from xray_mining.archive.source import Source
+from xray_mining.archive.table import RowsByName, Table, first_like, need_columns
 from xray_mining.errors import UserError
 
 _NEEDED = ("ImageID", "StudyID", "PatientID", "PatientBirth", "PatientSex_DICOM", "StudyDate_DICOM", "Projection")
@@ -40,9 +41,9 @@ class Padchest(Adapter):
         write_picture(folder / "0/1_k6ga29.png")
 
     @classmethod
-    def recognise(cls, folder: Path) -> bool:
+    def recognise(cls, source: Source) -> bool:
         """Its table lies in the folder."""
-        return _table_of(folder) is not None
+        return _table_of(source) is not None
 
     def check(self) -> None:
         """UserError where a column is missing."""
@@ -50,7 +51,7 @@ class Padchest(Adapter):
 
     def files(self) -> Iterator[ListedFile]:
         """Every file and member of packages."""
-        return walk(self.folder)
+        return walk(self.source)
 
     def ignores(self, file: ListedFile) -> bool:
         """What is no picture."""
@@ -76,9 +77,9 @@ class Padchest(Adapter):
         for number, row in enumerate(self._table.frame.iter_rows(named=True)):
             yield Radiograph(self._header(row), trouble=broken_row() if number in self._table.broken else None)
 
-    def tables(self) -> list[Path]:
+    def tables(self) -> list[str]:
         """The table."""
-        path = _table_of(self.folder)
+        path = _table_of(self.source)
         return [path] if path is not None else []
 
     def table_files(self) -> int:
@@ -91,11 +92,11 @@ class Padchest(Adapter):
 
     @cached_property
     def _table(self) -> Table:
-        path = _table_of(self.folder)
+        path = _table_of(self.source)
         if path is None:
-            raise UserError(f"{self.folder}: has no PADCHEST table; name the folder that holds it")
+            raise UserError(f"{self.source}: has no PADCHEST table; name the folder that holds it")
         table = self.table(path)
-        need_columns(table, _NEEDED, path.name)
+        need_columns(table, _NEEDED, path)
         return table
 
     @cached_property
@@ -160,6 +161,6 @@ def _name_of(file: ListedFile) -> str:
     return (file.member or os.fsdecode(file.path)).rsplit("/", 1)[-1]
 
 
-def _table_of(folder: Path) -> Path | None:
+def _table_of(source: Source) -> str | None:
     patterns = ("PADCHEST_chest_x_ray_images_labels*.csv", "PADCHEST_chest_x_ray_images_labels*.csv.gz")
-    return next((path for pattern in patterns for path in sorted(folder.glob(pattern))), None)
+    return first_like(source, patterns)

@@ -5,6 +5,7 @@ import math
 from collections.abc import Iterator
 from dataclasses import replace
 from functools import cached_property
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from xray_mining.archive.dicom_file import header_at_head, read_dicom
 from xray_mining.archive.example import write_dicom, write_text
 from xray_mining.archive.listing import walk
 from xray_mining.archive.radiograph import Finding, ListedFile, MaskFile, MaskRule, Radiograph
+from xray_mining.archive.source import Source
 from xray_mining.errors import UserError
 
 _RULES = (
@@ -43,27 +45,26 @@ class Phantom(Adapter):
         write_text(folder / "truth_columns.json", json.dumps({"lung_area": {"kind": "anatomy", "unit": "cm2"}}))
 
     @classmethod
-    def recognise(cls, folder: Path) -> bool:
+    def recognise(cls, source: Source) -> bool:
         """It says so itself."""
-        return (folder / "phantom.json").is_file()
+        return source.has_file(b"phantom.json")
 
     def check(self) -> None:
         """UserError where it is of another format or half written."""
         try:
-            about = json.loads((self.folder / "phantom.json").read_text(encoding="utf-8"))
+            about = json.loads(self.source.read(b"phantom.json"))
             _ = self._truths
         except (OSError, ValueError, pl.exceptions.PolarsError) as error:
             raise UserError(
-                f"{self.folder}: the phantom archive is not whole ({type(error).__name__}); write it again with "
+                f"{self.source}: the phantom archive is not whole ({type(error).__name__}); write it again with "
                 f"`xray-mining phantom`"
             ) from error
         if about.get("format") != 1:
-            raise UserError(f"{self.folder}: the phantom has format {about.get('format')}, 1 is read; write it again")
+            raise UserError(f"{self.source}: the phantom has format {about.get('format')}, 1 is read; write it again")
 
     def files(self) -> Iterator[ListedFile]:
         """The DICOM files."""
-        for file in walk(self.folder / "dicom"):
-            yield replace(file, path=b"dicom/" + file.path)
+        return walk(self.source, b"dicom")
 
     def ignores(self, file: ListedFile) -> bool:
         """Nothing in dicom/ is left out."""
@@ -82,9 +83,9 @@ class Phantom(Adapter):
         found = header_at_head(head)
         return None if found is None else iter((self._with_truth(found),))
 
-    def tables(self) -> list[Path]:
+    def tables(self) -> list[str]:
         """The truth and what its columns mean."""
-        return [self.folder / "truth.parquet", self.folder / "truth_columns.json"]
+        return ["truth.parquet", "truth_columns.json"]
 
     def _with_truth(self, radiograph: Radiograph) -> Radiograph:
         uid = radiograph.header.instance_id or ""
@@ -101,7 +102,7 @@ class Phantom(Adapter):
 
     @cached_property
     def _truths(self) -> dict[str, dict[str, Any]]:
-        frame = pl.read_parquet(self.folder / "truth.parquet")
+        frame = pl.read_parquet(BytesIO(self.source.read(b"truth.parquet")))
         names = [name for name in frame.columns if name not in _NO_TRUTHS]
         frame = frame.with_columns(
             pl.col(name).cast(pl.Float64)
@@ -113,5 +114,5 @@ class Phantom(Adapter):
 
     @cached_property
     def _columns(self) -> dict[str, tuple[str, str]]:
-        raw = json.loads((self.folder / "truth_columns.json").read_text(encoding="utf-8"))
+        raw = json.loads(self.source.read(b"truth_columns.json"))
         return {name: (each.get("kind", "planted"), each.get("unit") or "") for name, each in raw.items()}

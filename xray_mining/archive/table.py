@@ -7,20 +7,23 @@ patient's.
 import codecs
 import csv
 import difflib
+import fnmatch
 import gzip
 import io
 import json
+import os
 import zlib
 from collections.abc import Generator, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
-from typing import IO
+from typing import IO, BinaryIO
 
 import numpy as np
 import polars as pl
 
+from xray_mining.archive.source import Source
 from xray_mining.errors import UserError
 from xray_mining.workspace import digest_of, write_frame, write_json
 
@@ -46,6 +49,31 @@ _KEPT_FROM_ROWS = 50_000
 GROUP_ROWS = 10_000
 _NUMBER = "\x1frow"
 """A column that no table has: the row's number."""
+
+
+@dataclass(frozen=True, slots=True)
+class _File:
+    """A table's file."""
+
+    source: Source
+    text: str
+
+    @property
+    def path(self) -> bytes:
+        """Its path in the source."""
+        return os.fsencode(self.text)
+
+    @property
+    def name(self) -> str:
+        """The last part of its path."""
+        return self.text.rsplit("/", 1)[-1]
+
+    def __str__(self) -> str:
+        return self.source.where(self.path)
+
+    def open(self) -> BinaryIO:
+        """Its content; raises OSError."""
+        return self.source.open(self.path)
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,44 +117,52 @@ class Table:
 
 
 def read_table(
-    path: Path, header: list[str] | None = None, encoding: str | None = None, kept: Path | None = None
+    source: Source,
+    path: str,
+    header: list[str] | None = None,
+    encoding: str | None = None,
+    kept: Path | None = None,
 ) -> Table:
-    """The table in `path`; UserError where it is not there or is no table.
+    """The table at a path of a source; UserError where it is not there or is no table.
 
     Args:
+        source: The source that holds it.
         path: CSV (plain or gzip; separated by comma, semicolon, tab or bar), Parquet, or a spreadsheet's first sheet.
         header: Names in place of the first line's, for tables whose own first line cannot be split.
         encoding: Of a CSV; left out: by its byte order mark, else UTF-8, else Windows-1252 or Latin-1, with a note.
         kept: A private folder where another process may have kept it (`keep_table`).
     """
-    read_from = _state_of(path, header, encoding)
+    file = _File(source, path)
+    read_from = _state_of(file, header, encoding)
     if kept is not None and (found := _read_kept(kept, read_from)) is not None:
         return found
-    name = path.name.lower()
+    name = file.name.lower()
     try:
         if name.endswith(".parquet"):
-            table = Table.of(_stripped(_as_text(pl.read_parquet(path))))
+            with file.open() as opened:
+                table = Table.of(_stripped(_as_text(pl.read_parquet(opened))))
         elif name.endswith(_SPREADSHEETS):
-            table = _read_spreadsheet(path)
+            table = _read_spreadsheet(file)
         else:
-            table = _read_csv(path, header, encoding)
+            table = _read_csv(file, header, encoding)
     except FileNotFoundError as error:
-        raise UserError(f"{path}: the table is not there; check its name, in the mapping too") from error
+        raise UserError(f"{file}: the table is not there; check its name, in the mapping too") from error
     except (OSError, EOFError, zlib.error) as error:
         why = getattr(error, "strerror", None) or "it is damaged or cut off"
-        raise UserError(f"{path}: the table cannot be read ({why}); check the path and its rights") from error
+        raise UserError(f"{file}: the table cannot be read ({why}); check the path and its rights") from error
     except pl.exceptions.PolarsError as error:
         # Its words may hold cells.
-        raise UserError(f"{path}: is no table of the kind that its name says; export it again as UTF-8 CSV") from error
+        raise UserError(f"{file}: is no table of the kind that its name says; export it again as UTF-8 CSV") from error
     return replace(table, read_from=read_from)
 
 
-def first_names(path: Path) -> list[str]:
+def first_names(source: Source, path: str) -> list[str]:
     """The names in the first line of a CSV; none where it cannot be read: a glance, for adapters that recognise it."""
+    file = _File(source, path)
     try:
-        encoding = _encoding_of(path, None, glance=True)
-        with _text(path, encoding) as file:
-            line = _first_line(file)
+        encoding = _encoding_of(file, None, glance=True)
+        with _text(file, encoding) as opened:
+            line = _first_line(opened)
             return [name.strip() for name in next(csv.reader([line], delimiter=_separator_of(line)), [])]
     except (OSError, EOFError, zlib.error, csv.Error, UserError, UnicodeError):
         return []
@@ -155,12 +191,15 @@ def _no_column(table: Table, name: str, where: str, others: bool) -> UserError:
     return UserError(f"{where}: has no column '{name}'; {hint}")
 
 
-def find_table(folder: Path, name: str) -> Path | None:
-    """The table in the folder, plain or gzip; None where it is not there."""
-    for each in (name, f"{name}.gz"):
-        if (folder / each).is_file():
-            return folder / each
-    return None
+def find_table(source: Source, name: str) -> str | None:
+    """The table of this name, plain or gzip; None where there is none."""
+    return next((each for each in (name, f"{name}.gz") if source.has_file(os.fsencode(each))), None)
+
+
+def first_like(source: Source, patterns: Iterable[str]) -> str | None:
+    """The first of the files in no folder whose name is like one of the patterns, tried in turn; None without any."""
+    names = source.top()
+    return next((name for pattern in patterns for name in fnmatch.filter(names, pattern)), None)
 
 
 class Places:
@@ -248,15 +287,15 @@ class RowsByName:
         return self._found[name]
 
 
-def _read_csv(path: Path, header: list[str] | None, encoding: str | None) -> Table:
-    used = _encoding_of(path, encoding)
-    with _text(path, used) as file:
-        line = _first_line(file)
+def _read_csv(file: _File, header: list[str] | None, encoding: str | None) -> Table:
+    used = _encoding_of(file, encoding)
+    with _text(file, used) as opened:
+        line = _first_line(opened)
     separator = _separator_of(line)
-    rows = _Rows(path, used, separator)
+    rows = _Rows(file, used, separator)
     own = next(iter(rows), None)
     if own is None or not any(cell.strip() for cell in own):
-        raise UserError(f"{path}: the table is empty; it must have a line of column names")
+        raise UserError(f"{file}: the table is empty; it must have a line of column names")
     names = header or _distinct([name.strip() for name in own])
     width = len(names)
     frames, broken, short, height = [], set(), 0, 0
@@ -275,15 +314,15 @@ def _read_csv(path: Path, header: list[str] | None, encoding: str | None) -> Tab
     notes = []
     if encoding is None and used in _NAMES:
         notes.append(
-            f"{path.name}: is not in UTF-8 and was read as {_NAMES[used]}; if letters are wrong, say 'encoding'"
+            f"{file.name}: is not in UTF-8 and was read as {_NAMES[used]}; if letters are wrong, say 'encoding'"
         )
     if broken:
         notes.append(
-            f"{path.name}: {_counted(len(broken), 'row')} with more cells than columns, or quotes that do not match"
+            f"{file.name}: {_counted(len(broken), 'row')} with more cells than columns, or quotes that do not match"
         )
     if short:
         notes.append(
-            f"{path.name}: {_counted(short, 'row')} with fewer cells than columns; the rest was taken as empty"
+            f"{file.name}: {_counted(short, 'row')} with fewer cells than columns; the rest was taken as empty"
         )
     return Table.of(frame, broken, notes)
 
@@ -295,21 +334,21 @@ def _counted(count: int, one: str) -> str:
 class _Rows(Iterator[list[str]]):
     """The rows of a CSV without blank lines. Quotes that do not match cost the rows that they are in, not the rest."""
 
-    def __init__(self, path: Path, encoding: str, separator: str) -> None:
+    def __init__(self, file: _File, encoding: str, separator: str) -> None:
         self.unmatched: set[int] = set()
         """Rows (the header is 0) with quotes that do not match."""
         self._separator = separator
         self._lines: list[str] = []
         """Of the row that is being read."""
         self._count = 0
-        self._rows = self._read(path, encoding)
+        self._rows = self._read(file, encoding)
 
     def __next__(self) -> list[str]:
         return next(self._rows)
 
-    def _read(self, path: Path, encoding: str) -> Iterator[list[str]]:
-        with _text(path, encoding) as file:
-            reader = self._reader(file)
+    def _read(self, file: _File, encoding: str) -> Iterator[list[str]]:
+        with _text(file, encoding) as opened:
+            reader = self._reader(opened)
             while True:
                 self._lines.clear()
                 try:
@@ -317,7 +356,7 @@ class _Rows(Iterator[list[str]]):
                 except csv.Error:
                     # A quote that is not closed for so long is none.
                     yield from self._line_by_line()
-                    reader = self._reader(file)
+                    reader = self._reader(opened)
                     continue
                 if row is None:
                     return
@@ -365,16 +404,16 @@ class _Rows(Iterator[list[str]]):
 
 
 @contextmanager
-def _text(path: Path, encoding: str) -> Generator[IO[str]]:
+def _text(file: _File, encoding: str) -> Generator[IO[str]]:
     """A CSV as text, line ends of any kind as newlines."""
-    with _content(path) as content, io.TextIOWrapper(content, encoding, newline=None) as file:
-        yield file
+    with _content(file) as content, io.TextIOWrapper(content, encoding, newline=None) as opened:
+        yield opened
 
 
 @contextmanager
-def _content(path: Path) -> Generator[gzip.GzipFile | io.BufferedReader]:
+def _content(file: _File) -> Generator[gzip.GzipFile | BinaryIO]:
     """The bytes of a file, unpacked where it is gzip."""
-    with path.open("rb") as raw:
+    with file.open() as raw:
         packed = raw.read(2) == b"\x1f\x8b"
         raw.seek(0)
         yield gzip.GzipFile(fileobj=raw) if packed else raw
@@ -398,13 +437,13 @@ def _separator_of(line: str) -> str:
     return max(_SEPARATORS, key=columns)
 
 
-def _encoding_of(path: Path, stated: str | None, glance: bool = False) -> str:
+def _encoding_of(file: _File, stated: str | None, glance: bool = False) -> str:
     """The encoding that the whole text can be read in without loss; UserError where the stated one is not it."""
-    with _content(path) as content:
+    with _content(file) as content:
         start = content.read(1 << 16)
         guessed = stated or next((name for mark, name in _MARKS if start.startswith(mark)), None) or _by_zeros(start)
         candidates = [guessed] if guessed else ["utf-8", *_FALLBACKS]
-        decoders = {name: _decoder(path, name) for name in candidates}
+        decoders = {name: _decoder(file, name) for name in candidates}
         while start:
             for name in list(decoders):
                 try:
@@ -421,16 +460,16 @@ def _encoding_of(path: Path, stated: str | None, glance: bool = False) -> str:
             except UnicodeError:
                 del decoders[name]
     if not decoders:
-        raise UserError(f"{path}: is not text in {guessed}; name its encoding as 'encoding: …' in the mapping")
+        raise UserError(f"{file}: is not text in {guessed}; name its encoding as 'encoding: …' in the mapping")
     return next(iter(decoders))
 
 
-def _decoder(path: Path, name: str) -> codecs.IncrementalDecoder:
+def _decoder(file: _File, name: str) -> codecs.IncrementalDecoder:
     try:
         return codecs.getincrementaldecoder(name)("strict")
     except LookupError as error:
         raise UserError(
-            f"{path}: the encoding '{name}' is unknown; known are utf-8, cp1252, latin-1 and so on"
+            f"{file}: the encoding '{name}' is unknown; known are utf-8, cp1252, latin-1 and so on"
         ) from error
 
 
@@ -444,23 +483,22 @@ def _by_zeros(start: bytes) -> str | None:
     return None
 
 
-def _read_spreadsheet(path: Path) -> Table:
+def _read_spreadsheet(file: _File) -> Table:
     """The first sheet, numbers and dates as the texts that stand for them."""
-    if not path.is_file():
-        raise FileNotFoundError(path)
+    content = file.source.read(file.path)
     try:
         import fastexcel
     except ModuleNotFoundError as error:
-        raise UserError(f"{path.name}: Excel needs the extra 'excel'; pip install 'xray-mining[excel]'") from error
+        raise UserError(f"{file.name}: Excel needs the extra 'excel'; pip install 'xray-mining[excel]'") from error
     try:
-        book = fastexcel.read_excel(path)
+        book = fastexcel.read_excel(content)
         frame = book.load_sheet(0, dtypes="string").to_polars()
     except fastexcel.FastExcelError as error:
-        raise UserError(f"{path}: is no spreadsheet that can be read; save it again, or as UTF-8 CSV") from error
+        raise UserError(f"{file}: is no spreadsheet that can be read; save it again, or as UTF-8 CSV") from error
     names = _distinct([name.strip() for name in frame.columns])
     table = _stripped(frame.rename(dict(zip(frame.columns, names, strict=True))).cast(pl.String))
     sheets = len(book.sheet_names)
-    notes = (f"{path.name}: has {sheets} sheets; the first was read",) if sheets > 1 else ()
+    notes = (f"{file.name}: has {sheets} sheets; the first was read",) if sheets > 1 else ()
     return Table.of(table.filter(~pl.all_horizontal(pl.all().is_null())), notes=notes)
 
 
@@ -502,14 +540,13 @@ def _distinct(names: list[str]) -> list[str]:
     return found
 
 
-def _state_of(path: Path, header: list[str] | None, encoding: str | None) -> str:
-    try:
-        status = path.stat()
-    except OSError:
+def _state_of(file: _File, header: list[str] | None, encoding: str | None) -> str:
+    """Digest of a table's state and of how it is read; empty where there is no table."""
+    status = file.source.status(file.path)
+    if status is None:
         return ""
-    # The time of change of its status too: a copy may keep size and time of content.
-    state = (status.st_size, status.st_mtime_ns, status.st_ctime_ns)
-    return digest_of([str(path), state, header, encoding, _VERSION, GROUP_ROWS, pl.__version__])
+    name = [file.source.address, os.fsdecode(file.path)]
+    return digest_of([*name, status.numbers(), header, encoding, _VERSION, GROUP_ROWS, pl.__version__])
 
 
 def keep_table(table: Table, folder: Path) -> tuple[Table, set[Path]]:

@@ -11,6 +11,7 @@ from pydantic import BaseModel, Field, FiniteFloat, field_validator
 
 from xray_mining.archive.cells import Number, number_style, numbers_for_texts, read_number, stated
 from xray_mining.archive.radiograph import Unread
+from xray_mining.archive.sources.folder import file_at
 from xray_mining.archive.table import need_columns, read_table
 from xray_mining.catalog.connection import connect, frame
 from xray_mining.catalog.link_files import by_file
@@ -141,7 +142,8 @@ def link(workspace: Workspace, table: Path, mapping_file: Path) -> LinkSummary:
     """
     mapping = read_yaml(LinkMapping, mapping_file)
     id_column = _id_column(mapping, mapping_file.name)
-    read = read_table(table, encoding=mapping.encoding)
+    source, name = file_at(table)
+    read = read_table(source, name, encoding=mapping.encoding)
     need_columns(read, (id_column, *(each.column for each in mapping.findings)), table.name)
     whole = pl.Series(range(read.height), dtype=pl.Int64).is_in(sorted(read.broken)).not_()
     rows = read.frame.filter(whole)

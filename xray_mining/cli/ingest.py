@@ -22,7 +22,7 @@ def _range_of(text: str | None) -> tuple[int, int] | None:
 
 @app.command()
 def ingest(
-    archive: Annotated[Path, typer.Argument(metavar="ARCHIVE", help="the folder that holds the radiographs")],
+    archive: Annotated[str, typer.Argument(metavar="ARCHIVE", help="the folder that holds the radiographs")],
     workspace: WorkspaceOption,
     name: Annotated[
         str | None, typer.Option("--name", help="the archive's given name (default: the adapter's)")
@@ -65,7 +65,7 @@ def ingest(
 
     Example: xray-mining ingest /data/chest --name hospital --workspace workspace
     """
-    from xray_mining.archive.listing import refuse_no_folder
+    from xray_mining.archive.source import source_at
     from xray_mining.catalog.merge import merge
     from xray_mining.catalog.query import select
     from xray_mining.ingest.ingest import IngestRequest
@@ -79,8 +79,11 @@ def ingest(
     options = IngestOptions.model_validate({"mapping": mapping, "patient_id_rule": rule})
     if side_px is not None:
         options = options.model_copy(update={"grey": GreyOptions(side_px=side_px)})
+    source = source_at(archive)
+    # A wrong path is refused before a workspace is made.
+    source.check()
     request = IngestRequest(
-        folder=archive,
+        source=source,
         name=name,
         domain=domain,
         adapter=adapter,
@@ -90,8 +93,6 @@ def ingest(
         metadata_only=metadata_only,
         again=again,
     )
-    # A slip of the path leaves no empty workspace behind.
-    refuse_no_folder(archive)
     opened = Workspace.create(workspace)
     result = read_archive(opened, request, options)
     merged = merge(opened)

@@ -20,7 +20,7 @@ def run(
     ],
     workspace: WorkspaceOption,
     archive: Annotated[
-        Path | None, typer.Option("--archive", "-a", help="folder of the archive; without it the workspace's own data")
+        str | None, typer.Option("--archive", "-a", help="folder of the archive; without it the workspace's own data")
     ] = None,
     name: Annotated[str, typer.Option(help="name of the archive in tables and pages (default: its adapter's)")] = "",
     profile: Annotated[
@@ -37,6 +37,7 @@ def run(
 
     Example: xray-mining run demo --archive phantom-archive --workspace workspace
     """
+    from xray_mining.archive.source import source_at
     from xray_mining.catalog.merge import merge
     from xray_mining.study.conduct import conduct, stop_at_errors
     from xray_mining.study.current import file_run
@@ -49,7 +50,8 @@ def run(
         study = file_run(study, workspace)
     read = read_study(study)
     say_notes(read.notes)
-    state = archive_state(archive)
+    source_of_archive = source_at(archive) if archive else None
+    state = archive_state(source_of_archive)
     with ExitStack() as apart:
         # A dry run leaves nothing behind: where there is no workspace yet, it looks at an empty one.
         if dry_run and not workspace.exists():
@@ -57,12 +59,11 @@ def run(
         place = Workspace.create(workspace)
         # Not resolved: what lies beside a link to a study file is beside it for every job, too.
         source = study if not Path(study).suffix else str(Path(study).absolute())
-        where = archive.resolve() if archive else None
         summary = conduct(
             read,
             study_file=source,
             workspace=place,
-            archive=where,
+            archive=source_of_archive,
             name=name,
             archive_state=state,
             profile=profile,

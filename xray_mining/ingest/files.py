@@ -11,9 +11,10 @@ import numpy as np
 
 from xray_mining.archive import dicom_elements
 from xray_mining.archive.dicom_file import looks_like_dicom, read_dicom
-from xray_mining.archive.listing import Reader, named, walk
+from xray_mining.archive.listing import Reader, files_named
 from xray_mining.archive.picture_file import picture_of
 from xray_mining.archive.radiograph import Encoded, ListedFile, Radiograph, Unusable
+from xray_mining.archive.source import Source
 from xray_mining.ingest import jpeg_lossless
 from xray_mining.ingest.options import GreyOptions, IngestOptions
 from xray_mining.ingest.picture import standardised
@@ -30,14 +31,14 @@ _GZIP = b"\x1f\x8b"
 class GivenFile:
     """A file that was named, was found in a named folder, or is a member of a packed one."""
 
-    folder: Path
+    source: Source
     listed: ListedFile
 
     @property
     def name(self) -> str:
         """Its path, and the member within it."""
-        path = self.folder / os.fsdecode(self.listed.path)
-        return f"{path} [{self.listed.member}]" if self.listed.member else str(path)
+        path = self.source.where(self.listed.path)
+        return f"{path} [{self.listed.member}]" if self.listed.member else path
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,11 +116,11 @@ class FilesTask(Task[FilesRead]):
     def _frames(self, position: int, alive: Any, kept: dict[Any, Any]) -> Iterator[Frame]:
         """What one file gives; a file that nobody foresaw gives a row with its reason, too."""
         given = self.files[position]
-        if given.folder not in kept:
-            # Of the last folder alone: each may hold a packed file open.
+        if given.source.address not in kept:
+            # The reader of the last source only: each may keep a packed file open.
             kept.clear()
-            kept[given.folder] = Reader(given.folder)
-        reader: Reader = kept[given.folder]
+            kept[given.source.address] = Reader(given.source)
+        reader: Reader = kept[given.source.address]
         reader.alive = alive
         try:
             data = reader.read(given.listed)
@@ -183,10 +184,8 @@ def files_at(paths: Sequence[Path]) -> list[GivenFile]:
     """The files that paths name: folders are walked, packed files give their members; hidden files are left out."""
     found = []
     for path in paths:
-        if path.is_dir():
-            found += [GivenFile(path, each) for each in walk(path)]
-        else:
-            found += [GivenFile(path.parent, each) for each in named(path)]
+        source, files = files_named(path)
+        found += [GivenFile(source, each) for each in files]
     return found
 
 

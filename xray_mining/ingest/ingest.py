@@ -15,8 +15,8 @@ from typing import Any
 import polars as pl
 
 from xray_mining.archive.adapter import Adapter, adapter_for
-from xray_mining.archive.listing import refuse_no_folder
 from xray_mining.archive.radiograph import Radiograph
+from xray_mining.archive.source import Source, source_at
 from xray_mining.errors import UserError, unknown_name
 from xray_mining.ingest import near_duplicates, shards
 from xray_mining.ingest.duplicates import PIXEL_DIGEST
@@ -53,7 +53,7 @@ from xray_mining.workspace import ArchiveSettings, Workspace, asset, lock, lock_
 TABLE_ROWS = 50_000
 # The part of rejects that holds files whose content changed since they were read.
 _CHANGED = "changed.parquet"
-# Of an archive's private folder: where it lies, and how it was last asked for.
+# In an archive's private folder: the address of its source, and how it was last asked for.
 _ARCHIVE, _ASKED = "archive.json", "asked.json"
 _ABOUT_ZERO = {"keep_zero", "zero_is_none"}
 """Rules that may differ within a domain: they say what 0 is in one archive."""
@@ -98,7 +98,7 @@ class IngestResult:
 class IngestRequest:
     """What the command line or a study asks of one run."""
 
-    folder: Path
+    source: Source
     name: str | None = None
     domain: str | None = None
     adapter: str | None = None
@@ -113,16 +113,16 @@ class IngestRequest:
 def ingest(workspace: Workspace, request: IngestRequest, options: IngestOptions) -> IngestResult:
     """Read an archive into parts and pixels; goes on where an earlier run was interrupted.
 
-    Raises UserError for a folder that is none or that no adapter reads, CannotFinish where the disk refuses.
+    Raises UserError for a source that is not there or that no adapter reads, CannotFinish where the disk refuses.
     """
-    refuse_no_folder(request.folder)
-    folder = request.folder.resolve()
-    if folder == workspace.root or workspace.root in folder.parents:
-        raise UserError(f"{request.folder}: lies in the workspace; an archive is a folder of its own")
-    mapping = _mapping_of(request, options) or _mapping_before(workspace, request, options, folder)
-    adapter = adapter_for(folder, request.adapter or options.adapter, mapping)
+    source = request.source
+    source.check()
+    if source.is_within(workspace.root):
+        raise UserError(f"{source}: lies in the workspace; an archive is a folder of its own")
+    mapping = _mapping_of(request, options) or _mapping_before(workspace, request, options)
+    adapter = adapter_for(source, request.adapter or options.adapter, mapping)
     adapter.check()
-    name = _register(workspace, request, folder, adapter, mapping)
+    name = _register(workspace, request, adapter, mapping)
     options = options.model_copy(update={"patient_id_rule": _rule(workspace, name, adapter, options)})
     # Two that read the same shards would do all of them twice; jobs with other shards work side by side.
     busy = f"archive {name}: another ingest of it is at work"
@@ -141,7 +141,6 @@ def _ingest(
 ) -> IngestResult:
     """The same for an archive that is registered, by the one process that is at its shards."""
     started, clock = datetime.now(UTC), time.monotonic()
-    folder = request.folder.resolve()
     settings = workspace.settings.archives[name]
     domain = open_domain(workspace, settings.domain, adapter.public, request.key_file)
     store = "" if request.metadata_only else store_name(options.grey)
@@ -158,7 +157,7 @@ def _ingest(
             root=workspace.root,
             archive=name,
             adapter=adapter.name,
-            folder=folder,
+            source=request.source,
             mapping=mapping,
             domain=domain,
             shard=0,
@@ -204,8 +203,10 @@ def _ingest(
         mine = [done[each] for each in chosen if each in done]
         because = {
             _ASKED_AGAIN: set(before) if request.again else set(),
-            "a mask file came, went or changed": stale(workspace, name, [each.shard for each in mine], store, folder),
-            "a file can be read that could not be read then": readable_again(workspace, name, mine, folder),
+            "a mask file came, went or changed": stale(
+                workspace, name, [each.shard for each in mine], store, request.source
+            ),
+            "a file can be read that could not be read then": readable_again(workspace, name, mine, request.source),
             "files and rows of the table claim one another otherwise": shards.contest(workspace, name, adapter)
             & {each.shard for each in mine},
         }
@@ -326,12 +327,13 @@ def _mapping_of(request: IngestRequest, options: IngestOptions) -> Path | None:
     return shipped[options.mapping]
 
 
-def _mapping_before(workspace: Workspace, request: IngestRequest, options: IngestOptions, folder: Path) -> Path | None:
+def _mapping_before(workspace: Workspace, request: IngestRequest, options: IngestOptions) -> Path | None:
     """The mapping that the archive was last read by: the same command goes on without naming it again."""
     if (request.adapter or options.adapter or "generic") != "generic":
         return None
+    address = request.source.address
     for name, known in workspace.settings.archives.items():
-        same = name == request.name if request.name is not None else path_of(workspace, name) == folder
+        same = name == request.name if request.name is not None else address_of(workspace, name) == address
         if same and known.adapter == "generic":
             asked = _asked(workspace, name)
             return _mapping_in(asked) if asked is not None else None
@@ -350,21 +352,20 @@ def _mapping_in(asked: dict[str, Any]) -> Path | None:
     return Path(os.fsdecode(bytes.fromhex(asked["mapping"]))) if asked.get("mapping") else None
 
 
-def _register(
-    workspace: Workspace, request: IngestRequest, folder: Path, adapter: Adapter, mapping: Path | None
-) -> str:
-    """The archive's name in workspace.yaml, entered on its first ingest; its path is kept in the private folder."""
+def _register(workspace: Workspace, request: IngestRequest, adapter: Adapter, mapping: Path | None) -> str:
+    """The archive's name in workspace.yaml, entered on its first ingest; its address is kept in the private folder."""
+    address = request.source.address
     with lock(workspace.private / "settings.lock"):
         settings = workspace.settings
-        paths = {name: path_of(workspace, name) for name in settings.archives}
+        addresses = {name: address_of(workspace, name) for name in settings.archives}
         name = request.name
         if name is None:
             # A folder's name may name a person or a place: the default name is the adapter's.
-            mine = [each for each, path in paths.items() if path == folder]
+            mine = [each for each, other in addresses.items() if other == address]
             shipped = mapping is not None and mapping.parent == asset("pipelines/mappings")
             base = mapping.stem if mapping is not None and shipped else adapter.name
-            names = [base, *(f"{base}_{number}" for number in range(2, len(paths) + 3))]
-            name = mine[0] if mine else next(each for each in names if each not in paths)
+            names = [base, *(f"{base}_{number}" for number in range(2, len(addresses) + 3))]
+            name = mine[0] if mine else next(each for each in names if each not in addresses)
         if not _NAME.fullmatch(name):
             raise UserError(
                 f"--name {name}: a name is made of small letters, digits, '_' and '-', starts with a letter or digit, "
@@ -379,15 +380,15 @@ def _register(
             archives = {**settings.archives, name: known}
             private = shards.folder_of(workspace, name)
             private.mkdir(parents=True, exist_ok=True, mode=0o700)
-            write_json({"folder": os.fsencode(folder).hex()}, private / _ARCHIVE)
+            write_json({"address": os.fsencode(address).hex()}, private / _ARCHIVE)
             workspace.save(settings.model_copy(update={"archives": archives}))
-        elif (before := paths[name]) != folder:
-            if before is not None and before.is_dir():
+        elif (before := addresses[name]) != address:
+            if before is not None and source_at(before).is_there():
                 raise UserError(
                     f"--name {name}: is another folder's name in this workspace; give this one its own name"
                 )
             # The archive was moved: its relative paths, and with them its keys, are the same.
-            write_json({"folder": os.fsencode(folder).hex()}, shards.folder_of(workspace, name) / _ARCHIVE)
+            write_json({"address": os.fsencode(address).hex()}, shards.folder_of(workspace, name) / _ARCHIVE)
         if request.domain is not None and request.domain != known.domain:
             raise UserError(
                 f"--domain {request.domain}: archive '{name}' was ingested under domain '{known.domain}'; its keys "
@@ -443,13 +444,20 @@ def _other_rule(workspace: Workspace, name: str) -> tuple[str, ...]:
     return tuple(each for each, one in settings.items() if one.domain == domain and rule_of(each) not in (None, mine))
 
 
-def path_of(workspace: Workspace, name: str) -> Path | None:
-    """The archive's folder, as the private folder knows it."""
+def address_of(workspace: Workspace, name: str) -> str | None:
+    """The address of an archive's source, which only the private folder has; None where that is not there."""
     try:
         raw = json.loads((shards.folder_of(workspace, name) / _ARCHIVE).read_text(encoding="utf-8"))
-        return Path(os.fsdecode(bytes.fromhex(raw["folder"])))
+        # Earlier versions knew folders only.
+        return os.fsdecode(bytes.fromhex(raw.get("address") or raw["folder"]))
     except (OSError, ValueError, KeyError):
         return None
+
+
+def source_of(workspace: Workspace, name: str) -> Source | None:
+    """The source of an archive; None where the private folder does not have its address."""
+    address = address_of(workspace, name)
+    return None if address is None else source_at(address)
 
 
 def _remember(workspace: Workspace, task: ShardTask, made_from: Mapping[str, Any]) -> None:
@@ -468,14 +476,14 @@ def _remember(workspace: Workspace, task: ShardTask, made_from: Mapping[str, Any
 
 def wanted_digest(workspace: Workspace, name: str) -> str | None:
     """The digest that a shard of today's tables has; that of the last run where they are out of reach."""
-    folder = path_of(workspace, name)
+    source = source_of(workspace, name)
     asked = _asked(workspace, name)
     if asked is None:
         return None
     try:
-        if folder is None or not folder.is_dir():
+        if source is None or not source.is_there():
             return asked["digest"]
-        adapter = adapter_for(folder, workspace.settings.archives[name].adapter, _mapping_in(asked))
+        adapter = adapter_for(source, workspace.settings.archives[name].adapter, _mapping_in(asked))
         rule = workspace.settings.archives[name].patient_id_rule
         options = IngestOptions.model_validate({"topcode_age": asked["topcode_age"], "patient_id_rule": rule})
         return rows_digest(rows_made_from(options, adapter))
@@ -512,7 +520,7 @@ def _nothing(request: IngestRequest, adapter: Adapter, listing: shards.Listing |
     ignored = listing.ignored if listing else 0
     beside = f" ({ignored} tables, texts and the like lie there)" if ignored else ""
     return (
-        f"{request.folder}: holds no files that adapter '{adapter.name}' reads{beside}; name the folder of the images"
+        f"{request.source}: holds no files that adapter '{adapter.name}' reads{beside}; name the folder of the images"
     )
 
 

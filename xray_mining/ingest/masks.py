@@ -1,13 +1,13 @@
 """Mask files beside a radiograph → structures in its pixels, or the reason why a mask cannot be taken."""
 
 from io import BytesIO
-from pathlib import Path
 
 import cv2
 import numpy as np
 from PIL import Image
 
 from xray_mining.archive.radiograph import MaskFile, MaskRule
+from xray_mining.archive.source import Source
 
 
 class MaskFault(Exception):
@@ -19,13 +19,13 @@ class MaskFault(Exception):
         self.sentence = sentence
 
 
-def structures_of(path: Path, mask: MaskFile, rows: int, columns: int) -> dict[str, np.ndarray]:
+def structures_of(source: Source, mask: MaskFile, rows: int, columns: int) -> dict[str, np.ndarray]:
     """The structures that a mask file outlines on a picture of `rows` × `columns`, each (height, width) bool.
 
     Raises MaskFault where the file is not there or no picture, of another size than the picture (where `scaled` says
     that it may be, of another shape), in several colours, or outlines nothing.
     """
-    values = _values_of(path)
+    values = _values_of(source, mask.path)
     height, width = values.shape[:2]
     if (height, width) != (rows, columns) and not (mask.scaled and _same_shape((height, width), (rows, columns))):
         raise MaskFault(
@@ -44,10 +44,10 @@ def _same_shape(one: tuple[int, int], other: tuple[int, int]) -> bool:
     return abs(small[0] * large[1] - small[1] * large[0]) <= max(large)
 
 
-def _values_of(path: Path) -> np.ndarray:
+def _values_of(source: Source, path: bytes) -> np.ndarray:
     """The mask's values, (height, width)."""
     try:
-        data = path.read_bytes()
+        data = source.read(path)
     except OSError as error:
         raise MaskFault("missing", "The mask file is not there, or may not be read.") from error
     try:

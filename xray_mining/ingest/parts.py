@@ -5,7 +5,6 @@ last. A run that is killed before has changed nothing; one that is killed while 
 """
 
 import json
-import os
 import shutil
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
@@ -15,6 +14,7 @@ from typing import Any
 
 import polars as pl
 
+from xray_mining.archive.source import Source
 from xray_mining.ingest import shards
 from xray_mining.pixels.store import ShardWriter, raw_shard, write_shard
 from xray_mining.records.boxes import Boxes
@@ -326,12 +326,12 @@ def forget(workspace: Workspace, archive: str, shard: int, store: str) -> None:
         part_path(workspace, archive, record, shard).unlink(missing_ok=True)
 
 
-def stale(workspace: Workspace, archive: str, done: Iterable[int], store: str, folder: Path) -> set[int]:
+def stale(workspace: Workspace, archive: str, done: Iterable[int], store: str, source: Source) -> set[int]:
     """Of the shards that are done those with a mask file that came, went or changed since."""
-    return {each for each in done if shards.masks_changed(workspace, archive, each, store, folder)}
+    return {each for each in done if shards.masks_changed(workspace, archive, each, store, source)}
 
 
-def readable_again(workspace: Workspace, archive: str, done: Iterable[ShardCounts], folder: Path) -> set[int]:
+def readable_again(workspace: Workspace, archive: str, done: Iterable[ShardCounts], source: Source) -> set[int]:
     """Of the shards that are done those with a file that could not be read anew then, and stands otherwise now.
 
     That it may be opened is not enough: what the disk does not give, or a package does not hold, is not tried for ever.
@@ -344,8 +344,15 @@ def readable_again(workspace: Workspace, archive: str, done: Iterable[ShardCount
         files = shards.files_of(workspace, archive, counts.shard)
         amiss = states.get(counts.shard, {})
         for position, then in counts.unread.items():
-            path = folder / os.fsdecode(files[position].path)
-            if position not in amiss and (shards.standing_of(path) != then if then else os.access(path, os.R_OK)):
+            if position not in amiss and _is_other(source, files[position].path, then):
                 found.add(counts.shard)
                 break
     return found
+
+
+def _is_other(source: Source, path: bytes, then: tuple[int, ...]) -> bool:
+    """Whether a file's state is not the one it had `then`; where that is not known, whether it may be read."""
+    status = source.status(path)
+    if not then:
+        return status is not None and status.readable
+    return shards.standing_of(source, path) != then

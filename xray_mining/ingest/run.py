@@ -1,6 +1,5 @@
 """One shard → its parts of images, pixels, rejects, findings, boxes and masks, and its raw pictures."""
 
-import os
 import sys
 import time
 import traceback
@@ -19,6 +18,7 @@ from xray_mining.archive.cells import read_day, stated
 from xray_mining.archive.dicom_file import relative_id
 from xray_mining.archive.listing import Reader
 from xray_mining.archive.radiograph import Header, ListedFile, Radiograph, Unread, Unusable
+from xray_mining.archive.source import Source
 from xray_mining.ingest import jpeg_lossless, shards, terms
 from xray_mining.ingest.duplicates import PIXEL_DIGEST, perceptual_hash, pixel_digest
 from xray_mining.ingest.earlier import Earlier
@@ -40,7 +40,7 @@ from xray_mining.records.pixels import Pixels
 from xray_mining.records.record import Record
 from xray_mining.records.rejects import Rejects
 from xray_mining.records.unread_cells import UnreadCells
-from xray_mining.workspace import Workspace, digest_of, digest_of_file
+from xray_mining.workspace import Workspace, digest_of
 
 # Raised when the meaning of a stored picture changes: its number is part of the store's name.
 _GREY_VERSION = 3
@@ -69,7 +69,7 @@ class ShardTask(Task[ShardCounts]):
     root: Path
     archive: str
     adapter: str
-    folder: Path
+    source: Source
     mapping: Path | None
     domain: Domain
     shard: int
@@ -92,9 +92,9 @@ class ShardTask(Task[ShardCounts]):
 
         A worker's shards come in their order: each worker goes through a compressed package once, from front to end.
         """
-        which = (self.adapter, self.folder, self.mapping)
+        which = (self.adapter, self.source.address, self.mapping)
         if which not in kept:
-            kept[which] = adapter_for(self.folder, self.adapter, self.mapping), Reader(self.folder)
+            kept[which] = adapter_for(self.source, self.adapter, self.mapping), Reader(self.source)
         return run_shard(self, report, *kept[which])
 
 
@@ -106,7 +106,7 @@ def rows_made_from(options: IngestOptions, adapter: Adapter) -> dict[str, Any]:
     return {
         "topcode_age": options.topcode_age,
         "adapter": adapter.name,
-        "tables": [digest_of_file(path) if path.is_file() else "" for path in adapter.tables()],
+        "tables": adapter.table_digests(),
         "ages": _AGE_VERSION,
         "cells": _CELLS_VERSION,
         "pixel_digest": PIXEL_DIGEST,
@@ -131,12 +131,12 @@ def run_shard(
     clock = time.monotonic()
     workspace = Workspace(task.root)
     store = "" if task.headers_only else store_name(task.options.grey)
-    adapter = adapter or adapter_for(task.folder, task.adapter, task.mapping)
+    adapter = adapter or adapter_for(task.source, task.adapter, task.mapping)
     files = shards.files_of(workspace, task.archive, task.shard)
     adapter.kept = shards.tables_folder(workspace, task.archive)
     adapter.contested = shards.contested_rows(workspace, task.archive)
     adapter.prepare(files)
-    reader = reader or Reader(task.folder)
+    reader = reader or Reader(task.source)
     reader.look_again()
     work = _Work(task, store, adapter, reader)
     dicom_elements.prepare()
@@ -158,7 +158,7 @@ def run_shard(
 def run_table(task: ShardTask, radiographs: Sequence[Radiograph]) -> ShardCounts:
     """One slice of table rows → its parts, without pictures; `task.shard` is its number."""
     clock = time.monotonic()
-    work = _Work(task, "", None, Reader(task.folder))
+    work = _Work(task, "", None, Reader(task.source))
     for position, radiograph in enumerate(radiographs):
         own_id = f"row {task.shard} {position}"
         key = file_key_of(task.domain, task.archive, b"", radiograph.header.instance_id or own_id)
@@ -245,7 +245,7 @@ class _Work:
         A vanished file's rows stay without a picture, too: no new cohort takes them. Others need one in this store.
         """
         amiss = position in self.task.vanished or position in self.task.changed
-        self.unread[position] = () if amiss else shards.standing_of(self.task.folder / os.fsdecode(file.path))
+        self.unread[position] = () if amiss else shards.standing_of(self.task.source, file.path)
         frames = self.earlier.frames(position, self.task.options.topcode_age)
         whole = all(each.complete or (not each.first and each.image["image_key"] in self.said) for each in frames)
         rejects = self.earlier.rejects(position)
@@ -292,7 +292,7 @@ class _Work:
 
     def _probe(self, file: ListedFile, alive: Callable[[], None]) -> None:
         """Do a file for its effect on the worker alone."""
-        scratch = _Work(self.task, self.store, self.adapter, Reader(self.task.folder))
+        scratch = _Work(self.task, self.store, self.adapter, Reader(self.task.source))
         scratch.reader.alive = alive
         try:
             scratch._file(0, file, file_key_of(self.task.domain, self.task.archive, file.path, file.member), None)
@@ -456,12 +456,11 @@ class _Work:
             )
         outlined_before = set()
         for mask in header.masks:
-            path = self.task.folder / os.fsdecode(mask.path)
-            self.mask_files[mask.path] = state = shards.state_of(path)
+            self.mask_files[mask.path] = state = shards.state_of(self.task.source, mask.path)
             if mask.optional and state[0] < 0:
                 continue
             try:
-                structures = structures_of(path, mask, row["rows"], row["columns"])
+                structures = structures_of(self.task.source, mask, row["rows"], row["columns"])
             except MaskFault as fault:
                 self.mask_faults.append(
                     {

@@ -13,6 +13,7 @@ import polars as pl
 from xray_mining.archive.adapter import Adapter
 from xray_mining.archive.radiograph import ListedFile
 from xray_mining.archive.row_names import CLAIMS_SCHEMA, contested
+from xray_mining.archive.source import Source
 from xray_mining.errors import UserError
 from xray_mining.workspace import Workspace, lock, write_frame
 
@@ -89,7 +90,7 @@ def update(
     home = _lists(workspace, archive)
     with lock(folder_of(workspace, archive) / "list.lock"):
         walked, ignored = [], 0
-        own = _workspace_in(adapter.folder, workspace)
+        own = _workspace_in(adapter.source, workspace)
         for file in adapter.files():
             if file.path.startswith(own):
                 continue
@@ -145,10 +146,10 @@ def update(
     )
 
 
-def _workspace_in(folder: Path, workspace: Workspace) -> tuple[bytes, ...]:
-    """Beginnings of the paths of what the workspace itself holds, where it lies in the archive: no file of that."""
-    made = (workspace.root, workspace.private)
-    return tuple(os.fsencode(each.relative_to(folder)) + b"/" for each in made if each.is_relative_to(folder))
+def _workspace_in(source: Source, workspace: Workspace) -> tuple[bytes, ...]:
+    """How paths of the workspace's own files begin where it is within the archive, so that they are not listed."""
+    found = (source.paths_in(each) for each in (workspace.root, workspace.private))
+    return tuple(each for each in found if each is not None)
 
 
 def _states_path(workspace: Workspace, archive: str) -> Path:
@@ -168,29 +169,22 @@ def states_of(workspace: Workspace, archive: str) -> dict[int, dict[int, FileSta
     return found
 
 
-def standing_of(path: Path) -> tuple[int, ...]:
-    """How a file stands: size, times of change of content and of status in ns, 1 where this user may read it.
+def standing_of(source: Source, path: bytes) -> tuple[int, ...]:
+    """The state of a file as JSON holds it; (-1,) where it cannot be found.
 
-    (-1,) where it cannot be found. Whatever makes a file readable that was not changes one of these, but for a disk
-    that gives again what it did not give.
+    Whatever makes an unreadable file readable changes its state, but for a disk that gives again what it did not give.
     """
-    try:
-        status = path.stat()
-    except (OSError, ValueError):
-        return (-1,)
-    return status.st_size, status.st_mtime_ns, status.st_ctime_ns, int(os.access(path, os.R_OK))
+    status = source.status(path)
+    return (-1,) if status is None else status.numbers()
 
 
 _MASKS = {"path": pl.Binary, "bytes": pl.Int64, "modified_ns": pl.Int64}
 
 
-def state_of(path: Path) -> tuple[int, int]:
-    """Size and time of a file; -1 and 0 where it cannot be had."""
-    try:
-        status = path.stat()
-    except (OSError, ValueError):
-        return -1, 0
-    return status.st_size, status.st_mtime_ns
+def state_of(source: Source, path: bytes) -> tuple[int, int]:
+    """Size and time of a file; -1 and 0 where it cannot be found."""
+    status = source.status(path)
+    return (-1, 0) if status is None else (status.bytes, status.modified_ns)
 
 
 def masks_path(workspace: Workspace, archive: str, shard: int, store: str) -> Path:
@@ -203,13 +197,13 @@ def masks_frame(masks: Mapping[bytes, tuple[int, int]]) -> pl.DataFrame:
     return pl.DataFrame([(each, *state) for each, state in sorted(masks.items())], schema=_MASKS, orient="row")
 
 
-def masks_changed(workspace: Workspace, archive: str, shard: int, store: str, folder: Path) -> bool:
+def masks_changed(workspace: Workspace, archive: str, shard: int, store: str, source: Source) -> bool:
     """Whether a mask file that the shard was made from came, went or changed since."""
     path = masks_path(workspace, archive, shard, store)
     if not path.is_file():
         return False
     read = pl.read_parquet(path).iter_rows()
-    return any(state_of(folder / os.fsdecode(each)) != (size, modified) for each, size, modified in read)
+    return any(state_of(source, each) != (size, modified) for each, size, modified in read)
 
 
 def tables_folder(workspace: Workspace, archive: str) -> Path:

@@ -5,14 +5,13 @@ import shlex
 import uuid
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import polars as pl
 
 from xray_mining.errors import UserError
 from xray_mining.ingest import shards
-from xray_mining.ingest.ingest import TABLE_ROWS, IngestResult, path_of, wanted_digest
+from xray_mining.ingest.ingest import TABLE_ROWS, IngestResult, source_of, wanted_digest
 from xray_mining.ingest.parts import FIRST_TABLE_SHARD, accounts_of, counts_of, readable_again, stale
 from xray_mining.records.images import Images
 from xray_mining.records.rejects import Rejects
@@ -313,7 +312,7 @@ def rejected_paths(workspace: Workspace, archive: str, rejected: pl.DataFrame) -
 
     `rejected` has a row a file: reason, shard, position, sentence, and the `files` that share its reason.
     """
-    folder = path_of(workspace, archive)
+    source = source_of(workspace, archive)
     said = []
     for (reason,), rows in rejected.group_by("reason", maintain_order=True):
         for row in rows.iter_rows(named=True):
@@ -321,7 +320,7 @@ def rejected_paths(workspace: Workspace, archive: str, rejected: pl.DataFrame) -
                 said.append(f"  {reason}: row {_table_row(row)} of the table: {row['sentence']}")
                 continue
             file = shards.files_of(workspace, archive, row["shard"])[row["position"]]
-            path = (folder or Path()) / Path(file.path.decode("utf-8", "surrogateescape"))
+            path = os.fsdecode(file.path) if source is None else source.where(file.path)
             said.append(
                 f"  {reason}: {_printable(path)}{f' [{file.member}]' if file.member else ''}: {row['sentence']}"
             )
@@ -341,9 +340,9 @@ def _table_row(row: dict[str, Any]) -> int:
     return (row["shard"] - FIRST_TABLE_SHARD) * TABLE_ROWS + row["position"]
 
 
-def _printable(path: Path) -> str:
+def _printable(path: str) -> str:
     """The path in one line: what no terminal shows as a letter is written out."""
-    text = str(path).encode("utf-8", "backslashreplace").decode()
+    text = path.encode("utf-8", "backslashreplace").decode()
     return "".join(letter if letter.isprintable() else letter.encode("unicode_escape").decode() for letter in text)
 
 
@@ -397,11 +396,11 @@ def status_of(workspace: Workspace) -> Status:
         there = counts_of(workspace, name, store)
         if not there:
             store, there = "", counts_of(workspace, name, "")
-        digest, folder = wanted_digest(workspace, name), path_of(workspace, name)
+        digest, source = wanted_digest(workspace, name), source_of(workspace, name)
         changed = {number for number, each in there.items() if digest is not None and each.digest != digest}
-        if folder is not None and folder.is_dir():
-            changed |= stale(workspace, name, there, store, folder)
-            changed |= readable_again(workspace, name, there.values(), folder)
+        if source is not None and source.is_there():
+            changed |= stale(workspace, name, there, store, source)
+            changed |= readable_again(workspace, name, there.values(), source)
         done = {number: each for number, each in there.items() if number not in changed}
         accounts = accounts_of(workspace, name)
         found.append(
@@ -451,9 +450,9 @@ def locate(workspace: Workspace, key: str) -> Place:
                 pl.any_horizontal(pl.col(each) == key for each in frame.columns if each.endswith("_key"))
             )
             for row in rows.iter_rows(named=True):
-                place = _place(workspace, archive, what, row)
+                place, is_there = _place(workspace, archive, what, row)
                 # A file that was moved has a row at its old place too.
-                if os.path.lexists(place.path):
+                if is_there:
                     return place
                 vanished = vanished or place
     if vanished is not None:
@@ -469,9 +468,10 @@ def _holders(workspace: Workspace, archive: str) -> Iterable[tuple[str, pl.DataF
             yield record.table, pl.read_parquet(path, columns=[*more, *columns])
 
 
-def _place(workspace: Workspace, archive: str, what: str, row: dict[str, object]) -> Place:
-    folder = path_of(workspace, archive)
-    if folder is None:
+def _place(workspace: Workspace, archive: str, what: str, row: dict[str, object]) -> tuple[Place, bool]:
+    """The place of a row's file, and whether a file is there now."""
+    source = source_of(workspace, archive)
+    if source is None:
         raise UserError(
             f"archive {archive}: the private folder beside the workspace does not say where it lies; paths are known "
             f"to its holder only"
@@ -481,5 +481,5 @@ def _place(workspace: Workspace, archive: str, what: str, row: dict[str, object]
             f"archive {archive}: knows this key from a table alone; ingest it without --metadata-only to know its file"
         )
     file = shards.files_of(workspace, archive, int(str(row["shard"])))[int(str(row["position"]))]
-    path = folder / Path(file.path.decode("utf-8", "surrogateescape"))
-    return Place(archive, what, _printable(path), file.member, int(str(row["frame"])))
+    place = Place(archive, what, _printable(source.where(file.path)), file.member, int(str(row["frame"])))
+    return place, source.status(file.path) is not None

@@ -10,7 +10,7 @@ import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from xray_mining.errors import CannotFinish, CheckFailed, UserError
 from xray_mining.study.expected import cores, rough, together
@@ -20,6 +20,9 @@ from xray_mining.study.plan import Step, plan, refuse_unknown_names
 from xray_mining.study.remaining import Remaining
 from xray_mining.study.work import Extent, extent_of
 from xray_mining.workspace import Workspace, asset, lock, sweep, write_json
+
+if TYPE_CHECKING:
+    from xray_mining.archive.source import Source
 
 TOLD_SECONDS = 60.0
 """How often a step that takes long says how far it is, where standard error is not a terminal."""
@@ -89,7 +92,7 @@ def conduct(
     *,
     study_file: str,
     workspace: Workspace,
-    archive: Path | None,
+    archive: "Source | None",
     name: str,
     archive_state: ArchiveState,
     profile: str,
@@ -121,7 +124,7 @@ def conduct(
         configuration = {
             "told": str(told),
             "study": study_file,
-            "archive": str(archive or ""),
+            "archive": archive.address if archive is not None else "",
             "name": name,
             "workspace": str(workspace.root),
             "archive_state": archive_state.digest,
@@ -236,13 +239,14 @@ def _profile(name: str) -> Path:
     return shipped / name
 
 
-def _given_name(workspace: Workspace, archive: Path | None, name: str) -> str:
+def _given_name(workspace: Workspace, archive: "Source | None", name: str) -> str:
     """The name under which the workspace knows the archive; empty where it does not know it yet, or there is none."""
-    from xray_mining.ingest.ingest import path_of
+    from xray_mining.ingest.ingest import address_of
 
     if name or archive is None:
         return name
-    return next((each for each in workspace.settings.archives if path_of(workspace, each) == archive), "")
+    known = workspace.settings.archives
+    return next((each for each in known if address_of(workspace, each) == archive.address), "")
 
 
 def _outputs(command: list[str], environment: dict[str, str], log: Path) -> set[str]:

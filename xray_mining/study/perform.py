@@ -11,7 +11,7 @@ import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from xray_mining import progress
 from xray_mining.errors import UserError, unknown_name
@@ -21,6 +21,9 @@ from xray_mining.study.events import tell
 from xray_mining.study.options import Study, read_study
 from xray_mining.study.plan import plan
 from xray_mining.workspace import Workspace, digest_of, digest_of_file, digest_of_frame, write_json
+
+if TYPE_CHECKING:
+    from xray_mining.archive.source import Source
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +41,7 @@ class Done:
 class Job:
     """What `run` says to every job."""
 
-    archive: Path | None
+    archive: "Source | None"
     given_name: str
     jobs: int
 
@@ -50,10 +53,12 @@ def perform(told: Path, name: str, jobs: int) -> None:
 
     The summary holds digests and no times, so that a step which gave the same again makes no later step run.
     """
+    from xray_mining.archive.source import source_at
+
     given = json.loads(told.read_text(encoding="utf-8"))
     study = read_study(given["study"], [Path(given["cwd"])])
     workspace = Workspace.open(Path(given["workspace"]))
-    job = Job(Path(given["archive"]) if given["archive"] else None, given["name"], jobs)
+    job = Job(source_at(given["archive"]) if given["archive"] else None, given["name"], jobs)
     step = {each.name: each for each in plan(study)}.get(name)
     if step is None:
         raise unknown_name(f"study {study.study}, step", name, [each.name for each in plan(study)])
@@ -125,13 +130,13 @@ class ArchiveState:
     bytes: int = 0
 
 
-def archive_state(archive: Path | None) -> ArchiveState:
-    """The state of an archive's files; UserError where `archive` is no folder."""
+def archive_state(archive: "Source | None") -> ArchiveState:
+    """The state of an archive's files; UserError where the archive cannot be reached."""
     if archive is None:
         return ArchiveState("")
-    from xray_mining.archive.listing import refuse_no_folder, walk
+    from xray_mining.archive.listing import walk
 
-    refuse_no_folder(archive)
+    archive.check()
     total = hashlib.sha256()
     files = size = 0
     for file in walk(archive):
@@ -151,7 +156,7 @@ def _ingest(study: Study, workspace: Workspace, keys: tuple[str, ...], job: Job)
         merge(workspace)
         about = read_about(workspace.catalog)
         return Done(about["digest"], ("catalog.duckdb",), "the archives of the workspace, as they are", whole=False)
-    request = IngestRequest(folder=job.archive, name=job.given_name or None, jobs=job.jobs)
+    request = IngestRequest(job.archive, name=job.given_name or None, jobs=job.jobs)
     result = ingest(workspace, request, study.ingest)
     merge(workspace)
     about = read_about(workspace.catalog)

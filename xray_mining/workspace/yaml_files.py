@@ -1,6 +1,6 @@
 """YAML files as checked models: every refusal is one sentence that names the file and the key."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import date
 from pathlib import Path
 from typing import Any, TypeVar
@@ -137,14 +137,15 @@ def read_text(path: Path) -> str:
         ) from error
 
 
-def load_yaml(path: Path) -> Any:
+def load_yaml(path: Path | str, read: Callable[[], bytes] | None = None) -> Any:
     """What a YAML file holds; UserError that names the file, and the key or line where it is wrong.
 
-    All YAML files are read by this: mappings, studies, the workspace's own settings.
+    All YAML files are read by this: mappings, studies, the workspace's own settings. `read` gives the content of a file
+    that is not on a local disk; `path` is then its name in messages.
     """
     try:
         # Given as bytes, so that a byte order mark tells the encoding, as YAML has it.
-        return yaml.load(path.read_bytes(), _YamlLoader)
+        return yaml.load(Path(path).read_bytes() if read is None else read(), _YamlLoader)
     except FileNotFoundError as error:
         raise UserError(f"{path}: is not there; check its name and its folder") from error
     except OSError as error:
@@ -163,6 +164,6 @@ def load_yaml(path: Path) -> Any:
         raise UserError(f"{path}: is not valid YAML{at}; mend its indentation and quotes") from error
 
 
-def read_yaml(model: type[Model], path: Path) -> Model:
-    """A YAML file as `model`; UserError that names the file and the key where it is wrong."""
-    return checked(model, load_yaml(path), str(path))
+def read_yaml(model: type[Model], path: Path | str, read: Callable[[], bytes] | None = None) -> Model:
+    """A YAML file as `model`; UserError that names the file and the key where it is wrong. `read` as in `load_yaml`."""
+    return checked(model, load_yaml(path, read), str(path))

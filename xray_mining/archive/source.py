@@ -1,0 +1,143 @@
+"""What a source is: the place that holds an archive's files. It lists, opens and states them; it knows no radiograph.
+
+A source that is not a folder (a DICOMweb server, a receiver's spool, an object store) is one more file in `sources/`,
+which defines a subclass of `Source` as `KIND`. Packed files (zip, tar) are read by `listing` from any source.
+"""
+
+import hashlib
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from dataclasses import astuple, dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+from xray_mining.archive.radiograph import ListedFile
+from xray_mining.errors import UserError
+from xray_mining.registry import Kinds
+
+# Sizes of listed files that cannot be read. They are listed so that each is accounted for.
+NOT_A_FILE = -1
+"""A pipe, socket, device or dangling link."""
+CLOSED_FOLDER = -2
+"""A folder that cannot be listed."""
+LINKED_FOLDER = -3
+"""A link to a folder, which is not followed: it may loop, or lead to what is listed already."""
+
+
+class NotAFile(OSError):
+    """The path leads to something that has no content: a pipe, a socket, a device."""
+
+
+@dataclass(frozen=True, slots=True)
+class FileStatus:
+    """The state of a file now; two states differ where the file has changed."""
+
+    bytes: int
+    modified_ns: int
+    """As in `ListedFile`."""
+    changed_ns: int = 0
+    """Differs also where another file of the same size and time takes the place, or permissions change."""
+    readable: bool = True
+
+    def numbers(self) -> tuple[int, ...]:
+        """The state as JSON can hold it."""
+        return tuple(map(int, astuple(self)))
+
+
+class Source(ABC):
+    """The place that holds an archive's files; it is pickled and sent to workers.
+
+    A path names a file within the source: bytes, relative, with `/` between folders. It must stay the same from run to
+    run, because keys are made of it.
+
+    Every reader of the toolkit takes an open binary file, so no source needs to put a file on a local disk.
+    """
+
+    def __init__(self, address: str) -> None:
+        """`address` is what `source_at` makes an equal source of; it is kept in the private folder only."""
+        self.address = address
+
+    def __str__(self) -> str:
+        return self.address
+
+    @abstractmethod
+    def check(self) -> None:
+        """Raise UserError where the source cannot be reached."""
+
+    @abstractmethod
+    def files(self, below: bytes = b"") -> Iterator[ListedFile]:
+        """Every file, or every file below one folder, without opening any; in an order that depends on paths alone.
+
+        Of each file: its path, its size, and a number that changes with its content (`modified_ns`; a server that
+        knows no times gives a digest of its version mark).
+        """
+
+    @abstractmethod
+    def top(self) -> list[str]:
+        """Names of the files that are in no folder, sorted: quick, without a walk."""
+
+    @abstractmethod
+    def open(self, path: bytes) -> BinaryIO:
+        """A binary file that can seek. Raises OSError: FileNotFoundError, PermissionError, NotAFile, …."""
+
+    @abstractmethod
+    def status(self, path: bytes) -> FileStatus | None:
+        """The state of a file now; None where there is none."""
+
+    def is_there(self) -> bool:
+        """Whether the source can be reached."""
+        try:
+            self.check()
+        except UserError:
+            return False
+        return True
+
+    def has_file(self, path: bytes) -> bool:
+        """Whether there is such a file."""
+        return self.status(path) is not None
+
+    def has_folder(self, path: bytes) -> bool:
+        """Whether there is such a folder."""
+        return next(self.files(path), None) is not None
+
+    def read(self, path: bytes) -> bytes:
+        """The content of a file; raises as `open`."""
+        with self.open(path) as file:
+            return file.read()
+
+    def digest(self, path: bytes) -> str:
+        """32 hexadecimal digits of SHA-256 over a file's content; empty where there is no such file."""
+        if not self.has_file(path):
+            return ""
+        with self.open(path) as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()[:32]  # ty: ignore[no-matching-overload]
+
+    def where(self, path: bytes) -> str:
+        """Where a person finds the file: a local path or an address."""
+        return f"{self}/{path.decode('utf-8', 'surrogateescape')}"
+
+    def paths_in(self, folder: Path) -> bytes | None:
+        """How the paths of files in this local folder begin; None where the folder is not part of the source."""
+        return None
+
+    def is_within(self, folder: Path) -> bool:
+        """Whether this local folder holds the source."""
+        return False
+
+
+SOURCES: Kinds[type[Source]] = Kinds("xray_mining.archive.sources", "kind of source")
+
+
+def source_at(address: str) -> Source:
+    """The source at an address: a folder's path, or SCHEME://… for the kind in `sources/SCHEME.py`.
+
+    Raises:
+        UserError: No kind has this scheme.
+
+    Example:
+        >>> source_at("/data/radiographs").where(b"a/1.dcm")
+        '/data/radiographs/a/1.dcm'
+    """
+    scheme, mark, _ = address.partition("://")
+    kind = SOURCES.find(scheme if mark else "folder")
+    return kind(address)

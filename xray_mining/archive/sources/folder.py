@@ -1,0 +1,149 @@
+"""A folder of a local or mounted disk."""
+
+import os
+import stat
+from collections.abc import Iterator
+from functools import cached_property
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from xray_mining.archive.radiograph import ListedFile
+from xray_mining.archive.source import CLOSED_FOLDER, LINKED_FOLDER, NOT_A_FILE, FileStatus, NotAFile, Source
+from xray_mining.errors import UserError
+
+
+class FolderSource(Source):
+    """The files below a folder, but for hidden ones. Paths are the file system's own bytes, which need not be text."""
+
+    def __init__(self, folder: Path | str) -> None:
+        self.folder = Path(folder)
+        super().__init__(str(self.folder.resolve()))
+
+    def __str__(self) -> str:
+        # As the user wrote it.
+        return str(self.folder)
+
+    def check(self) -> None:
+        """UserError where there is no such folder."""
+        if not self.folder.is_dir():
+            what = "is a file, not a folder" if self.folder.exists() else "is not there"
+            raise UserError(f"{self.folder}: {what}; name the folder that holds the archive")
+
+    def files(self, below: bytes = b"") -> Iterator[ListedFile]:
+        """Every file below the folder, or below one of its folders, sorted by name within each folder."""
+        waiting = [below]
+        while waiting:
+            relative = waiting.pop()
+            try:
+                with os.scandir(self._full(relative)) as entries:
+                    listed = sorted(entries, key=lambda entry: entry.name)
+            except OSError:
+                # One account for a folder that cannot be listed; the reason is found when it is opened.
+                yield ListedFile(relative, "", CLOSED_FOLDER, 0)
+                continue
+            folders = []
+            for entry in listed:
+                if entry.name.startswith(b"."):
+                    continue
+                path = relative + b"/" + entry.name if relative else entry.name
+                if _is_folder(entry):
+                    folders.append(path)
+                else:
+                    yield _listed(path, entry)
+            waiting.extend(reversed(folders))
+
+    def file(self, path: bytes) -> ListedFile:
+        """One file as it is listed; one that is not there is listed too, so that reading it gives the reason."""
+        try:
+            return _of_status(path, os.stat(self._full(path)))  # noqa: PTH116
+        except OSError:
+            return ListedFile(path, "", 0, 0)
+
+    def top(self) -> list[str]:
+        """Names of the files directly in the folder."""
+        try:
+            with os.scandir(self.folder) as entries:
+                return sorted(each.name for each in entries if each.is_file())
+        except OSError:
+            return []
+
+    def open(self, path: bytes) -> BinaryIO:
+        """The file; NotAFile for a pipe or device, which may never end."""
+        file = open(self._full(path), "rb", opener=_without_waiting)  # noqa: SIM115
+        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+            file.close()
+            raise NotAFile(f"{self.where(path)}: is not a file")
+        return file
+
+    def status(self, path: bytes) -> FileStatus | None:
+        """Size and times, and whether this user may read it; of a folder, too."""
+        full = self._full(path)
+        try:
+            found = os.stat(full)  # noqa: PTH116
+        except (OSError, ValueError):
+            return None
+        return FileStatus(found.st_size, found.st_mtime_ns, found.st_ctime_ns, os.access(full, os.R_OK))
+
+    def has_file(self, path: bytes) -> bool:
+        """Whether there is such a file, and no folder."""
+        return os.path.isfile(self._full(path))  # noqa: PTH113
+
+    def has_folder(self, path: bytes) -> bool:
+        """Whether there is such a folder; it may be empty."""
+        return os.path.isdir(self._full(path))  # noqa: PTH112
+
+    def where(self, path: bytes) -> str:
+        """The file's path."""
+        return str(self.folder / os.fsdecode(path))
+
+    def paths_in(self, folder: Path) -> bytes | None:
+        """How paths of files in a folder within this one begin."""
+        home = Path(self.address)
+        return os.fsencode(folder.relative_to(home)) + b"/" if folder.is_relative_to(home) else None
+
+    def is_within(self, folder: Path) -> bool:
+        """Whether this is the folder, or within it."""
+        return Path(self.address).is_relative_to(folder)
+
+    @cached_property
+    def _root(self) -> bytes:
+        return os.fsencode(self.folder)
+
+    def _full(self, path: bytes) -> bytes:
+        # A table may state absolute paths, as those of masks: `join` leaves them as they are.
+        return os.path.join(self._root, path) if path else self._root  # noqa: PTH118
+
+
+KIND = FolderSource
+
+
+def _without_waiting(path: Any, flags: int) -> int:
+    """Open without O_NONBLOCK waits for a writer where the path is a pipe."""
+    return os.open(path, flags | os.O_NONBLOCK | os.O_CLOEXEC)
+
+
+def _is_folder(entry: os.DirEntry[bytes]) -> bool:
+    try:
+        return entry.is_dir(follow_symlinks=False)
+    except OSError:
+        return False
+
+
+def _listed(path: bytes, entry: os.DirEntry[bytes]) -> ListedFile:
+    try:
+        return _of_status(path, entry.stat())
+    except OSError:
+        return ListedFile(path, "", NOT_A_FILE, 0)
+
+
+def _of_status(path: bytes, status: os.stat_result) -> ListedFile:
+    if stat.S_ISDIR(status.st_mode):
+        return ListedFile(path, "", LINKED_FOLDER, 0)
+    if not stat.S_ISREG(status.st_mode):
+        return ListedFile(path, "", NOT_A_FILE, status.st_mtime_ns)
+    return ListedFile(path, "", status.st_size, status.st_mtime_ns)
+
+
+def file_at(path: Path) -> tuple[FolderSource, str]:
+    """A local file that the user names by itself, as a table to link: the source that holds it, and its name there."""
+    return FolderSource(path.parent), path.name
