@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import yaml
 
-from xray_mining.archive.generic import Columns, Mapping
+from xray_mining.archive.mapping import Columns, Mapping
 from xray_mining.pixels.store import PixelStore
 
 ROOT = Path(__file__).parents[1]

@@ -169,7 +169,7 @@ def test_a_worker_reads_its_rows_from_kept_tables_and_never_a_whole_one(name, re
     def whole(self):
         raise AssertionError("a worker holds a table as a whole")
 
-    monkeypatch.setattr(table, "_read_csv", whole)
+    monkeypatch.setattr(table, "read_csv", whole)
     worker = adapter_for(FolderSource(folder), name)
     worker.kept = kept
     monkeypatch.setattr(table.Table, "frame", property(whole))

@@ -11,18 +11,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from xray_mining.archive.csv_file import first_names
 from xray_mining.archive.generic import Generic
+from xray_mining.archive.rows_by_name import NamedRow, Places, RowsByName
 from xray_mining.archive.sources.folder import FolderSource, file_at
-from xray_mining.archive.table import (
-    NamedRow,
-    Places,
-    RowsByName,
-    Table,
-    first_names,
-    keep_table,
-    need_columns,
-    read_table,
-)
+from xray_mining.archive.table import Table, keep_table, need_columns, read_table
 from xray_mining.errors import UserError
 
 ROWS = [("Müller1", "61", "Grün"), ("Möller1", None, "a;b,c\td|e")]

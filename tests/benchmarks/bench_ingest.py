@@ -39,7 +39,8 @@ from pydicom.pixels import pixel_array
 from pydicom.uid import UID, generate_uid
 
 from xray_mining.archive.adapter import adapter_for
-from xray_mining.archive.dicom_file import header_of, read_dicom
+from xray_mining.archive.dicom_file import read_dicom
+from xray_mining.archive.dicom_texts import header_of
 from xray_mining.archive.radiograph import Encoded
 from xray_mining.archive.sources.folder import FolderSource
 from xray_mining.ingest import jpeg_lossless, near_duplicates, shards

@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 from pydicom.encaps import encapsulate
 
-from xray_mining.archive.claims import JPEG_2000_LOSSLESS, JPEG_LS
 from xray_mining.archive.codestream import stream_of
 from xray_mining.archive.listing import walk
 from xray_mining.archive.radiograph import Encoded, Unusable
 from xray_mining.archive.sources.folder import FolderSource
+from xray_mining.archive.syntaxes import JPEG_2000_LOSSLESS, JPEG_LS
 from xray_mining.errors import CannotFinish
 from xray_mining.ingest import workers
 from xray_mining.ingest.decode import decode

@@ -19,7 +19,7 @@ from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.encaps import encapsulate
 from pydicom.uid import UID
 
-from xray_mining.archive import dicom_file
+from xray_mining.archive import dicom_pixels
 from xray_mining.archive.dicom_file import looks_like_dicom, read_dicom
 from xray_mining.archive.picture_file import picture_of
 from xray_mining.archive.radiograph import Unusable
@@ -1137,6 +1137,6 @@ def test_every_element_that_the_reader_asks_for_is_listed():
             return [1, 0, 8]
         return b"\0\0" if "Data" in keyword else None
 
-    dicom_file._picture(element, 10, 10, EXPLICIT, True)
+    dicom_pixels.picture_as_stated(element, 10, 10, EXPLICIT, True)
     assert asked - listed == set()
     assert {"Rows", "Columns", "NumberOfFrames", "TransferSyntaxUID", "PixelData"} <= listed

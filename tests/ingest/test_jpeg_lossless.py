@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from xray_mining.archive.claims import JPEG_LOSSLESS, JPEG_LOSSLESS_SV1
 from xray_mining.archive.dicom_file import read_dicom
 from xray_mining.archive.radiograph import Encoded, Unusable
+from xray_mining.archive.syntaxes import JPEG_LOSSLESS, JPEG_LOSSLESS_SV1
 from xray_mining.ingest.decode import decode
 from xray_mining.ingest.jpeg_lossless import decoded
 

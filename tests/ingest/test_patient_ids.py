@@ -10,8 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from xray_mining.archive.dicom_file import _keep_ids, header_of, read_dicom, relative_id
-from xray_mining.archive.radiograph import Header
+from xray_mining.archive.dicom_file import read_dicom
+from xray_mining.archive.dicom_texts import header_of, keep_ids
+from xray_mining.archive.listing import relative_id
+from xray_mining.archive.radiograph import Header, ListedFile
 from xray_mining.catalog.checks import check
 from xray_mining.catalog.link import link
 from xray_mining.catalog.query import sql
@@ -264,7 +266,7 @@ def test_names_of_institutions_are_kept_apart_too():
         )
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            assert not _keep_ids(dataset)
+            assert not keep_ids(dataset)
         kept.append(header_of(dataset.get).institution)
     assert kept == ["Späta", "Spöta"]
 
@@ -276,7 +278,7 @@ def test_letters_that_were_lost_before_are_flagged():
 
 def test_file_names_that_are_no_text_stand_for_themselves():
     names = [b"\xfc.dcm", b"\\xfc.dcm", b"\xf6.dcm", "ü.dcm".encode()]
-    keys = {DOMAIN.digest("instance", relative_id(each, ""), 0) for each in names}
+    keys = {DOMAIN.digest("instance", relative_id(ListedFile(each, "", 1, 0)), 0) for each in names}
     assert len(keys) == len(names)
 
 

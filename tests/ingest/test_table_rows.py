@@ -190,7 +190,7 @@ def test_a_large_table_is_read_once_and_its_rows_are_looked_up(archive, tmp_path
     adapter.kept = kept
     shutil.copystat(archive / "t.csv", archive / "mapping.yaml")
     files = [file for file in adapter.files() if not adapter.ignores(file)]
-    monkeypatch.setattr(tables, "_read_csv", None)
+    monkeypatch.setattr(tables, "read_csv", None)
     adapter.prepare(files)
     ages = [next(adapter.read_header(file, b"")).header.age_text for file in files]
     assert ages == ["61", None, "62.5", "63"]

@@ -6,33 +6,29 @@ wins: the fields of `Encoded` are set to what it says, and a quality flag in `ov
 Where it is not, the frame is rejected with a sentence that names the two.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from xray_mining.archive.codestream import END, Codestream, end_of, png_end, stream_of
-from xray_mining.archive.radiograph import Encoded, LookUp, Unusable, Window
-from xray_mining.archive.values import looked_up, modality_values, stored_values, windowed
-
-IMPLICIT = "1.2.840.10008.1.2"
-EXPLICIT = "1.2.840.10008.1.2.1"
-DEFLATED = "1.2.840.10008.1.2.1.99"
-BIG_ENDIAN = "1.2.840.10008.1.2.2"
-RAW = (IMPLICIT, EXPLICIT, DEFLATED, BIG_ENDIAN)
-RLE = "1.2.840.10008.1.2.5"
-JPEG_BASELINE = "1.2.840.10008.1.2.4.50"
-JPEG_EXTENDED = "1.2.840.10008.1.2.4.51"
-JPEG_LOSSLESS = "1.2.840.10008.1.2.4.57"
-JPEG_LOSSLESS_SV1 = "1.2.840.10008.1.2.4.70"
-JPEG_LS = "1.2.840.10008.1.2.4.80"
-JPEG_LS_NEAR = "1.2.840.10008.1.2.4.81"
-JPEG_2000_LOSSLESS = "1.2.840.10008.1.2.4.90"
-JPEG_2000 = "1.2.840.10008.1.2.4.91"
-HTJ2K_LOSSLESS = "1.2.840.10008.1.2.4.201"
-HTJ2K_RPCL = "1.2.840.10008.1.2.4.202"
-HTJ2K = "1.2.840.10008.1.2.4.203"
-PICTURES = ("png", "jpeg", "tiff", "bmp")
+from xray_mining.archive.radiograph import Encoded, Unusable
+from xray_mining.archive.syntaxes import (
+    HTJ2K,
+    HTJ2K_LOSSLESS,
+    HTJ2K_RPCL,
+    JPEG_2000,
+    JPEG_2000_LOSSLESS,
+    JPEG_BASELINE,
+    JPEG_EXTENDED,
+    JPEG_LOSSLESS,
+    JPEG_LOSSLESS_SV1,
+    JPEG_LS,
+    JPEG_LS_NEAR,
+    PICTURES,
+    RAW,
+    RLE,
+)
 
 BITS = "overruled_bits"
 SIGN = "overruled_sign"
@@ -45,7 +41,6 @@ LUT = "overruled_lut"
 WINDOW = "overruled_window"
 PADDING = "overruled_padding"
 AFTER_END = "bytes_after_end"
-
 _OF_KIND = {
     "jpeg": (JPEG_BASELINE, JPEG_EXTENDED),
     "jpeg_lossless": (JPEG_LOSSLESS_SV1, JPEG_LOSSLESS),
@@ -57,25 +52,13 @@ _OF_KIND = {
 """The transfer syntaxes of each kind of codestream; the first is taken where the header names none of them."""
 _BEGINNINGS = (b"\xff\xd8\xff", b"\xff\x4f\xff\x51", b"\x00\x00\x00\x0cjP  ")
 _MOST_PRECISION = 16
-_CLEARLY_SMOOTHER = 0.5
-"""A reading of the values is believed against the header where it is so much smoother."""
-_SMALL_STEP = 0.15
-"""Of their range: torn values jump by a third of it and more, neighbours in a picture differ by far less."""
 _MUCH_LIKER = 0.1
 """The order of colours is believed against the header where they are so much more alike: the picture is grey."""
-_SAMPLED_ROWS = 64
-_LEAST_PART, _HARDLY_ANY = 0.01, 0.001
-_FEW_VALUES = 32
-_NEARLY_ALL = 0.99
-_MOST = 0.5
 
 
 def overrule(encoded: Encoded, *flags: str, **fields: Any) -> Encoded:
     """The picture with `fields` as the content has them, and the flags of the claims that this contradicts."""
     return replace(encoded, **fields, overruled=tuple(dict.fromkeys((*encoded.overruled, *flags))))
-
-
-# ---- lengths ---------------------------------------------------------------------------------------------------------
 
 
 def native_bytes(encoded: Encoded) -> int:
@@ -163,9 +146,6 @@ def framed(fragments: list[Any], count: int) -> list[list[Any]] | None:
     return frames
 
 
-# ---- what a header says alone ----------------------------------------------------------------------------------------
-
-
 def of_header(encoded: Encoded) -> Encoded:
     """What elements of one header say against one another."""
     flags = []
@@ -190,9 +170,6 @@ def of_header(encoded: Encoded) -> Encoded:
         flags.append(BITS)
         fields["high_bit"] = stored - 1
     return overrule(encoded, *flags, **fields) if flags else encoded
-
-
-# ---- header against codestream ---------------------------------------------------------------------------------------
 
 
 def compared(encoded: Encoded) -> Encoded:
@@ -362,231 +339,3 @@ def _precision(encoded: Encoded, stream: Codestream) -> Encoded:
     # Averaged before their sign is known, values of two's complement would be torn to the middle of the range.
     signs_differ = encoded.signed != bool(stream.signed)
     return replace(encoded, keep_whole=signs_differ and stream.kind in ("jpeg", "jpeg_2000", "htj2k"))
-
-
-# ---- header against values -------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class Believed:
-    """A picture as its values have it."""
-
-    encoded: Encoded
-    values: np.ndarray
-    """(height, width) uint8 or uint16: with its bytes changed over where they were the wrong way round."""
-    counts: np.ndarray
-    """How often each value occurs, (256 or 65536,) int."""
-
-
-def by_values(encoded: Encoded, values: np.ndarray, counts: np.ndarray, from_colours: bool) -> Believed:
-    """The picture as its decoded values have it: bits, byte order, sign, padding, tables and windows.
-
-    Args:
-        encoded: The picture as `compared` left it.
-        values: (height, width) uint8 or uint16, bit patterns.
-        counts: How often each value occurs in a sample of them, (256 or 65536,) int.
-        from_colours: The values are the luma of colours: bits, tables and windows do not concern them.
-    """
-    if from_colours:
-        return Believed(encoded, values, counts)
-    stated_bits = encoded.bits_stored
-    encoded, values, counts = _bits(encoded, values, counts)
-    more_bits = encoded.bits_stored > stated_bits
-    # Bits above the high bit say nothing: what follows repeats itself, and is looked at for one repetition.
-    number = min(2 << encoded.high_bit, len(counts))
-    of_meaning = counts.reshape(-1, number).sum(axis=0)
-    encoded = _sign(encoded, values, of_meaning)
-    meaning = stored_values(number, encoded.bits_stored, encoded.high_bit, encoded.signed)
-    encoded = _padding(encoded, meaning, of_meaning)
-    encoded = _tables(encoded, meaning, of_meaning, more_bits)
-    return Believed(encoded, values, counts)
-
-
-def _bits(encoded: Encoded, values: np.ndarray, counts: np.ndarray) -> tuple[Encoded, np.ndarray, np.ndarray]:
-    """Bits above the stated ones: other values' bits, or part of these; and bits at the other end of the word."""
-    number, above = len(counts), 2 << encoded.high_bit
-    shift = encoded.high_bit - encoded.bits_stored + 1
-    if shift > 0 and not counts[1 << encoded.bits_stored :].any() and _low_bits_vary(counts, shift):
-        return overrule(encoded, BITS, high_bit=encoded.bits_stored - 1), values, counts
-    if above >= number:
-        return encoded, values, counts
-    stream = encoded.stream
-    lacking = stream is not None and stream.precision > encoded.high_bit + 1
-    if not counts[above:].any() and not (lacking and values.max() >= above):
-        return encoded, values, counts
-    may_be_signed = encoded.signed or (stream is not None and stream.signed)
-    if may_be_signed and not counts[above // 2 : number - above // 2].any():
-        # Signs that are written out to the whole word are no bits of their own.
-        return encoded, values, counts
-    rows = _sample(values)
-    if encoded.syntax in (*RAW, RLE) and encoded.high_bit < 12:
-        turned = rows.byteswap()
-        if not (turned >= above).any() and _roughness(turned) < _CLEARLY_SMOOTHER * _roughness(rows):
-            order = np.arange(number, dtype=np.uint16).byteswap()
-            return overrule(encoded, ENCODING), values.byteswap(), counts[order]
-    meaning = stored_values(number, encoded.bits_stored, encoded.high_bit, encoded.signed)
-    if _laid_over(values, encoded, meaning):
-        return encoded, values, counts
-    bits = number.bit_length() - 1 if stream is None or not stream.precision else stream.precision
-    whole = stored_values(number, bits, bits - 1, encoded.signed)[rows]
-    if _roughness(whole) < _roughness(meaning[rows]):
-        return overrule(encoded, BITS, bits_stored=bits, high_bit=bits - 1), values, counts
-    return encoded, values, counts
-
-
-def _laid_over(values: np.ndarray, encoded: Encoded, meaning: np.ndarray) -> bool:
-    """Whether bits above the stated ones are a drawing of their own, as overlays are, and no part of the values.
-
-    Where a drawing begins or ends, the values go on as elsewhere. Values whose upper bits were cut off are torn where
-    these bits change: there they jump from one end of their range to the other or, in noise, anywhere.
-    """
-    steps = []
-    for lines in (_sample(values), _sample(values.T)):
-        changes = np.diff(lines >> (encoded.high_bit + 1), axis=1) != 0
-        steps.append(np.abs(np.diff(meaning[lines], axis=1))[changes])
-    jumps = np.concatenate(steps)
-    return not len(jumps) or float(jumps.mean()) < _SMALL_STEP * (1 << encoded.bits_stored)
-
-
-def _low_bits_vary(counts: np.ndarray, shift: int) -> bool:
-    """Whether the bits below a value's lowest differ from pixel to pixel: they are part of it."""
-    there = np.flatnonzero(counts)
-    return len(np.unique(there & ((1 << shift) - 1))) > 1 << (shift - 1)
-
-
-def _sign(encoded: Encoded, values: np.ndarray, counts: np.ndarray) -> Encoded:
-    """PixelRepresentation against the codestream's sign and against the values: a wrong sign tears a picture apart."""
-    number = len(counts)
-    bits, high_bit = min(encoded.bits_stored, number.bit_length() - 1), encoded.high_bit
-    patterns = stored_values(number, bits, high_bit, False)
-    per_quarter = np.bincount(patterns >> max(bits - 2, 0), weights=counts, minlength=4)[:4] / max(counts.sum(), 1)
-    lowest, low, high, highest = per_quarter
-    by_stream = encoded.stream.signed if encoded.stream is not None else None
-    least = _CLEARLY_SMOOTHER
-    if not encoded.signed and by_stream and low + lowest < 1:
-        # The stream itself states the sign of these values: the header's word against it counts less.
-        torn, least = True, 1.0
-    elif encoded.signed:
-        torn = min(low, high) >= _HARDLY_ANY
-    else:
-        highest_values = np.bincount(patterns, weights=counts, minlength=1 << bits)[3 << max(bits - 2, 0) :]
-        many = bits >= 8 and np.count_nonzero(highest_values) >= _FEW_VALUES
-        torn = many and min(lowest, highest) >= _LEAST_PART and low + high < _HARDLY_ANY
-    if not torn:
-        return encoded
-    rows = _sample(values) & (number - 1)
-    stated, other = (
-        _roughness(stored_values(number, bits, high_bit, each)[rows], scaled=False)
-        for each in (encoded.signed, not encoded.signed)
-    )
-    return overrule(encoded, SIGN, signed=not encoded.signed) if other < least * stated else encoded
-
-
-def _sample(values: np.ndarray) -> np.ndarray:
-    """Some whole rows of a picture: neighbours in them are neighbours in the picture."""
-    return values[:: max(len(values) // _SAMPLED_ROWS, 1)]
-
-
-def _roughness(rows: np.ndarray, scaled: bool = True) -> float:
-    """Mean difference of neighbours, in standard deviations of the values where it is `scaled`."""
-    rows = rows.astype(np.float64)
-    step = float(np.abs(np.diff(rows, axis=1)).mean()) if rows.shape[1] > 1 else 0.0
-    return step / max(float(rows.std()), 1e-9) if scaled else step
-
-
-def _padding(encoded: Encoded, meaning: np.ndarray, counts: np.ndarray) -> Encoded:
-    """PixelPaddingValue: of the sign that the values have; never nearly the whole picture."""
-    if encoded.padding is None:
-        return encoded
-    low, high = encoded.padding
-    least, most = int(meaning.min()), int(meaning.max())
-    if not least <= low <= most:
-        moved = -(1 << 16) if low > most else 1 << 16
-        if least <= low + moved <= most:
-            low, high = low + moved, min(high + moved, most)
-            encoded = overrule(encoded, PADDING, padding=(low, high))
-    total = counts.sum()
-    if total and counts[(meaning >= low) & (meaning <= high)].sum() >= _NEARLY_ALL * total:
-        return overrule(encoded, PADDING, padding=None)
-    return encoded
-
-
-def _tables(encoded: Encoded, meaning: np.ndarray, counts: np.ndarray, more_bits: bool) -> Encoded:
-    """Modality and VOI tables and windows: of these values, and showing something of them."""
-    there = counts.astype(np.float64)
-    if encoded.padding is not None:
-        there = there * ~((meaning >= encoded.padding[0]) & (meaning <= encoded.padding[1]))
-    total = there.sum()
-    if not total:
-        return encoded
-    if encoded.palette is not None:
-        tables = [_placed(each, meaning, there) for each in encoded.palette]
-        if any(table is not before for table, before in zip(tables, encoded.palette, strict=True)):
-            encoded = overrule(encoded, LUT, palette=(tables[0], tables[1], tables[2]))
-        return encoded
-    if encoded.modality_lut is not None:
-        table = _placed(encoded.modality_lut, meaning, there)
-        if _within(table, meaning, there) < _LEAST_PART:
-            encoded = overrule(encoded, LUT, modality_lut=None)
-        elif table is not encoded.modality_lut:
-            encoded = overrule(encoded, LUT, modality_lut=table)
-    values = modality_values(meaning, encoded)
-    if encoded.voi_lut is not None:
-        table = _placed(encoded.voi_lut, values, there)
-        bits = int(table.values.max()).bit_length()
-        if bits < table.bits - 1:
-            # Entries of 12 bits in a table that says 16 would show a black picture.
-            table = replace(table, bits=max(bits, 1))
-        if _within(table, values, there) < _LEAST_PART or shows_nothing(looked_up(values, table), there):
-            encoded = overrule(encoded, LUT, voi_lut=None)
-        else:
-            return encoded if table is encoded.voi_lut else overrule(encoded, LUT, voi_lut=table)
-    return _windows(encoded, values, there, more_bits)
-
-
-def _within(table: LookUp, values: np.ndarray, counts: np.ndarray) -> float:
-    """Share of the pixels whose value has an entry of its own."""
-    inside = (values >= table.first) & (values < table.first + len(table.values))
-    return float(counts[inside].sum() / counts.sum())
-
-
-def _placed(table: LookUp, values: np.ndarray, counts: np.ndarray) -> LookUp:
-    """The table where its first value is written with the sign that the values have."""
-    if _within(table, values, counts) >= _LEAST_PART:
-        return table
-    for first in (table.first - 65536, table.first + 65536):
-        other = replace(table, first=first)
-        if _within(other, values, counts) > _MOST:
-            return other
-    return table
-
-
-def shows_nothing(fraction: np.ndarray, counts: np.ndarray) -> bool:
-    """Whether all but a hundredth of the picture is black or white: the window or table belongs to other values."""
-    within = counts[(fraction > 0.001) & (fraction < 0.999)].sum()
-    return bool(counts.any()) and within < _LEAST_PART * counts.sum()
-
-
-def _windows(encoded: Encoded, values: np.ndarray, counts: np.ndarray, more_bits: bool) -> Encoded:
-    """The first window that shows something of these values; none where none does."""
-    if not encoded.windows:
-        return encoded
-    fit = [each for each in encoded.windows if not _of_other_values(each, values, counts, more_bits)]
-    if fit and fit[0] is encoded.windows[0]:
-        return encoded
-    return overrule(encoded, WINDOW, windows=tuple(fit))
-
-
-def _of_other_values(window: Window, values: np.ndarray, counts: np.ndarray, more_bits: bool) -> bool:
-    fraction = windowed(values, window)
-    if shows_nothing(fraction, counts):
-        return True
-    if not values.min() <= window.centre <= values.max():
-        # A window for more bits: nearly all of it lies where no value can be.
-        seen = fraction[counts > 0]
-        return bool(seen.max() - seen.min() < _MOST)
-    if more_bits:
-        # The window may be for the fewer bits that the header states: then much of the picture is at its ends.
-        at_ends = counts[(fraction <= 0) | (fraction >= 1)].sum()
-        return bool(at_ends > _MOST * counts.sum())
-    return False

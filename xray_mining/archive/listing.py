@@ -7,7 +7,15 @@ from pathlib import Path
 
 from xray_mining.archive.packages import DAMAGED, LARGEST_FILE, Package, is_packed, members, open_package
 from xray_mining.archive.radiograph import ListedFile, Unusable
-from xray_mining.archive.source import CLOSED_FOLDER, LINKED_FOLDER, NOT_A_FILE, FileStatus, NotAFile, Source
+from xray_mining.archive.source import (
+    CLOSED_FOLDER,
+    LINKED_FOLDER,
+    NOT_A_FILE,
+    FileStatus,
+    FileTooLarge,
+    NotAFile,
+    Source,
+)
 from xray_mining.archive.sources.folder import FolderSource, file_at
 
 
@@ -37,6 +45,11 @@ def files_named(path: Path) -> tuple[Source, Iterator[ListedFile]]:
     return source, members(source, file) if is_package else iter([file])
 
 
+def relative_id(file: ListedFile) -> str:
+    """The id of an instance that states none of its own: its path in the source, and the member."""
+    return file.path.decode("utf-8", "surrogateescape") + "\x1f" + file.member
+
+
 class Reader:
     """Reads listed files; keeps one packed file open, and goes forward through it as the list does."""
 
@@ -55,6 +68,9 @@ class Reader:
             data = self._member(file) if file.member else self._plain(file)
         except NotAFile as error:
             raise _not_a_file() from error
+        except FileTooLarge as error:
+            # It has grown since it was listed.
+            raise _too_large() from error
         except OSError as error:
             if error.errno in (errno.ENOENT, errno.ENOTDIR, errno.ESTALE):
                 raise Unusable("open", "gone", "The file cannot be opened: it is no longer there.") from error
@@ -69,20 +85,14 @@ class Reader:
         if file.member or not 0 < file.bytes <= LARGEST_FILE or is_packed(file.path):
             return b""
         try:
-            with self._source.open(file.path) as opened:
-                return opened.read(size)
+            return self._source.head(file.path, size)
         except OSError:
             return b""
 
     def _plain(self, file: ListedFile) -> bytes:
         if is_packed(file.path):
             raise Unusable("open", "broken_package", "The packed file cannot be opened: it is damaged or encrypted.")
-        with self._source.open(file.path) as opened:
-            # The file may have grown since it was listed.
-            if opened.seek(0, 2) > LARGEST_FILE:
-                raise _too_large()
-            opened.seek(0)
-            return opened.read()
+        return self._source.read(file.path, LARGEST_FILE)
 
     def _member(self, file: ListedFile) -> bytes:
         try:

@@ -14,8 +14,9 @@ from xray_mining.archive.generic import broken_row
 from xray_mining.archive.listing import walk
 from xray_mining.archive.picture_file import SUFFIXES, picture_of
 from xray_mining.archive.radiograph import Finding, Header, ListedFile, Radiograph, Unread, Unusable, only
+from xray_mining.archive.rows_by_name import RowsByName
 from xray_mining.archive.source import Source
-from xray_mining.archive.table import GROUP_ROWS, RowsByName, Table, find_table, need_columns
+from xray_mining.archive.table import GROUP_ROWS, Table, find_table, need_columns
 from xray_mining.errors import UserError
 
 _METADATA = "mimic-cxr-2.0.0-metadata.csv"

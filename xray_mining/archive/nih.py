@@ -7,13 +7,15 @@ from pathlib import Path
 
 from xray_mining.archive import cells
 from xray_mining.archive.adapter import Adapter
+from xray_mining.archive.csv_file import first_names
 from xray_mining.archive.example import write_picture, write_text
 from xray_mining.archive.generic import broken_row, snake_case
 from xray_mining.archive.listing import walk
 from xray_mining.archive.picture_file import SUFFIXES, picture_of
 from xray_mining.archive.radiograph import Box, Finding, Header, ListedFile, Radiograph, Spacing, Unread, Unusable
+from xray_mining.archive.rows_by_name import RowsByName
 from xray_mining.archive.source import Source
-from xray_mining.archive.table import RowsByName, Table, first_like, first_names, need_columns
+from xray_mining.archive.table import Table, first_like, need_columns
 from xray_mining.errors import UserError
 
 _LICENCE = "NIH Clinical Center: no restrictions on use; attribution required"

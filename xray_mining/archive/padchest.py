@@ -14,8 +14,9 @@ from xray_mining.archive.generic import broken_row, snake_case
 from xray_mining.archive.listing import walk
 from xray_mining.archive.picture_file import SUFFIXES, picture_of
 from xray_mining.archive.radiograph import Finding, Header, ListedFile, Radiograph, Unread, Unusable
+from xray_mining.archive.rows_by_name import RowsByName
 from xray_mining.archive.source import Source
-from xray_mining.archive.table import RowsByName, Table, first_like, need_columns
+from xray_mining.archive.table import Table, first_like, need_columns
 from xray_mining.errors import UserError
 
 _NEEDED = ("ImageID", "StudyID", "PatientID", "PatientBirth", "PatientSex_DICOM", "StudyDate_DICOM", "Projection")

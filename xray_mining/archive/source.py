@@ -28,6 +28,10 @@ class NotAFile(OSError):
     """The path leads to something that has no content: a pipe, a socket, a device."""
 
 
+class FileTooLarge(OSError):
+    """The file has more bytes than were to be read."""
+
+
 @dataclass(frozen=True, slots=True)
 class FileStatus:
     """The state of a file now; two states differ where the file has changed."""
@@ -100,10 +104,18 @@ class Source(ABC):
         """Whether there is such a folder."""
         return next(self.files(path), None) is not None
 
-    def read(self, path: bytes) -> bytes:
-        """The content of a file; raises as `open`."""
+    def read(self, path: bytes, limit: int | None = None) -> bytes:
+        """The content of a file. Raises as `open`, and FileTooLarge where it has more than `limit` bytes."""
         with self.open(path) as file:
+            if limit is not None and file.seek(0, 2) > limit:
+                raise FileTooLarge(f"{self.where(path)}: is larger than {limit} bytes")
+            file.seek(0)
             return file.read()
+
+    def head(self, path: bytes, size: int) -> bytes:
+        """The first bytes of a file, up to `size`; raises as `open`."""
+        with self.open(path) as file:
+            return file.read(size)
 
     def digest(self, path: bytes) -> str:
         """32 hexadecimal digits of SHA-256 over a file's content; empty where there is no such file."""

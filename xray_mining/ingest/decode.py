@@ -17,7 +17,10 @@ import cv2
 import imagecodecs
 import numpy as np
 
-from xray_mining.archive.claims import (
+from xray_mining.archive.claims import compared, other_size
+from xray_mining.archive.codestream import stream_of
+from xray_mining.archive.radiograph import Encoded, Unusable
+from xray_mining.archive.syntaxes import (
     BIG_ENDIAN,
     DEFLATED,
     EXPLICIT,
@@ -34,11 +37,7 @@ from xray_mining.archive.claims import (
     JPEG_LS,
     JPEG_LS_NEAR,
     RLE,
-    compared,
-    other_size,
 )
-from xray_mining.archive.codestream import stream_of
-from xray_mining.archive.radiograph import Encoded, Unusable
 from xray_mining.ingest import jpeg_lossless
 
 _END = b"\xff\xd9"

@@ -11,7 +11,7 @@ from math import isqrt
 import cv2
 import numpy as np
 
-from xray_mining.archive.claims import by_values
+from xray_mining.archive.claims_of_values import by_values
 from xray_mining.archive.radiograph import Encoded, Window
 from xray_mining.archive.values import looked_up, modality_values, stored_values, windowed
 from xray_mining.ingest.decode import Stored

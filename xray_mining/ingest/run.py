@@ -15,8 +15,7 @@ import polars as pl
 from xray_mining.archive import dicom_elements
 from xray_mining.archive.adapter import Adapter, adapter_for
 from xray_mining.archive.cells import read_day, stated
-from xray_mining.archive.dicom_file import relative_id
-from xray_mining.archive.listing import Reader
+from xray_mining.archive.listing import Reader, relative_id
 from xray_mining.archive.radiograph import Header, ListedFile, Radiograph, Unread, Unusable
 from xray_mining.archive.source import Source
 from xray_mining.ingest import jpeg_lossless, shards, terms
@@ -314,7 +313,7 @@ class _Work:
             for radiograph in radiographs:
                 frames += 1
                 try:
-                    self.frame(position, relative_id(file.path, file.member), key, radiograph, writer)
+                    self.frame(position, relative_id(file), key, radiograph, writer)
                 except Unusable as trouble:
                     self.reject(position, radiograph.frame, key, file.bytes, trouble)
             if not frames:

@@ -1,0 +1,217 @@
+"""Elements of a DICOM header as texts and numbers, and the header that adapters declare."""
+
+import struct
+import zlib
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from pydicom import config
+from pydicom.charset import convert_encodings, decode_bytes, python_encoding
+from pydicom.dataelem import DataElement, RawDataElement
+from pydicom.dataset import Dataset
+from pydicom.errors import BytesLengthException, InvalidDicomError
+from pydicom.multival import MultiValue
+from pydicom.valuerep import TEXT_VR_DELIMS, VR
+
+from xray_mining.archive.radiograph import (
+    Header,
+    Spacing,
+    only,
+)
+
+# What pydicom raises where an element's bytes are not what its VR promises.
+BAD_VALUE = (
+    ValueError,
+    TypeError,
+    AttributeError,
+    KeyError,
+    IndexError,
+    NotImplementedError,
+    OverflowError,
+    EOFError,
+    # Of bytes in memory: pydicom's word for a sequence that ends early. On a disk nothing is read with these.
+    OSError,
+    LookupError,
+    RecursionError,
+    struct.error,
+    zlib.error,
+    InvalidDicomError,
+    BytesLengthException,
+)
+_TEXTS = (
+    "SeriesDescription",
+    "StudyDescription",
+    "ProtocolName",
+    "PerformedProcedureStepDescription",
+    "RequestedProcedureDescription",
+    "AcquisitionDeviceProcessingDescription",
+)
+_IDS = ("PatientID", "IssuerOfPatientID", "AccessionNumber")
+_NAMES_IN_KEYS = ("InstitutionName", "InstitutionAddress")
+_ASCII_SETS = ("", "ISO_IR 6", "ISO 2022 IR 6")
+"""Character sets of ASCII alone; so has a file that names none."""
+_NUMBERS = ("US", "SS", "UL", "SL", "UV", "SV", "FL", "FD", "AT", "SQ")
+"""Value representations that are no text."""
+_KINDS = frozenset(str(each) for each in VR)
+"""All that there are."""
+_SPACINGS = {
+    "pixel_spacing": "PixelSpacing",
+    "imager_pixel_spacing": "ImagerPixelSpacing",
+    "nominal_scanned_pixel_spacing": "NominalScannedPixelSpacing",
+}
+
+
+def keep_ids(dataset: Dataset) -> bool:
+    """Give ids and names that keys are made of a text that loses nothing, where their character set would lose some.
+
+    pydicom puts one mark for every byte that a character set does not have: two people would become one. Such text is
+    read as UTF-8 where it is that, else as Latin-1, which has a letter for each byte. So is what stands beyond ASCII in
+    a file that names no character set, or one that there is not. True where that was done for an id.
+    """
+    found = False
+    try:
+        stated = dataset.get("SpecificCharacterSet") or ""
+        sets = [str(each).strip() for each in (stated if isinstance(stated, MultiValue | list) else [stated])]
+        known = all(each in python_encoding for each in sets) and not set(sets) <= set(_ASCII_SETS)
+        encodings = convert_encodings(sets) if known else []
+    except BAD_VALUE:
+        encodings = []
+    for keyword in (*_IDS, *_NAMES_IN_KEYS):
+        try:
+            raw = dataset.get_item(keyword)
+            if not isinstance(raw, RawDataElement) or not raw.value or raw.VR in _NUMBERS:
+                continue
+            if raw.VR is not None and raw.VR not in _KINDS:
+                # Of a kind that there is not: pydicom gives no value, and the patient would be nobody.
+                dataset[raw.tag] = DataElement(raw.tag, "LO", _byte_for_byte(raw.value), validation_mode=config.IGNORE)
+                found |= keyword in _IDS and not raw.value.isascii()
+                continue
+            if raw.value.isascii():
+                continue
+            if encodings and "\ufffd" not in decode_bytes(raw.value, encodings, TEXT_VR_DELIMS):
+                continue
+            element = DataElement(raw.tag, "LO", _byte_for_byte(raw.value), validation_mode=config.IGNORE)
+        except BAD_VALUE:
+            continue
+        dataset[element.tag] = element
+        found |= keyword in _IDS
+    return found
+
+
+def _byte_for_byte(value: bytes) -> str:
+    try:
+        return value.decode("utf-8")
+    except UnicodeDecodeError:
+        return value.decode("latin-1")
+
+
+def reader_of(dataset: Dataset) -> Callable[..., Any]:
+    """Elements by keyword: None where they are absent, empty, or not what their VR promises."""
+
+    def element(keyword: str, of: Dataset | None = dataset) -> Any:
+        try:
+            value = of.get(keyword) if of is not None else None
+        except BAD_VALUE:
+            return None
+        return None if value is None or value == "" else value
+
+    return element
+
+
+def text(value: Any) -> str | None:
+    """An element's value as one stripped text; the first of several."""
+    if value is None:
+        return None
+    if type(value) is str:
+        return value.strip(" \0\t\r\n") or None
+    try:
+        if isinstance(value, MultiValue | list | tuple):
+            value = value[0] if len(value) else None
+        stripped = str(value).strip(" \0\t\r\n") if value is not None else ""
+    except BAD_VALUE:
+        return None
+    return stripped or None
+
+
+def all_of(value: Any) -> str | None:
+    """An identifier as it is written: of several values all, with the backslash between that DICOM has there."""
+    if not isinstance(value, MultiValue | list | tuple):
+        return text(value)
+    values = [text(each) or "" for each in value]
+    return "\\".join(values) if any(values) else None
+
+
+def whole_number(value: Any) -> int | None:
+    """An element's value as a whole number, the first of several; None where it is none."""
+    try:
+        return int(value[0] if isinstance(value, MultiValue | list) else value)
+    except (ValueError, TypeError, OverflowError, IndexError):
+        return None
+
+
+def numbers(value: Any) -> list[float]:
+    """An element's values as finite floats; those that are none are left out."""
+    if value is None:
+        return []
+    found = []
+    for each in value if isinstance(value, list | tuple | MultiValue) else [value]:
+        try:
+            number = float(each)
+        except (ValueError, TypeError, OverflowError):
+            continue
+        if np.isfinite(number):
+            found.append(number)
+    return found
+
+
+def header_of(element: Callable[[str], Any], undecoded: bool = False) -> Header:
+    """The header texts of a dataset, through a function that gives elements by keyword.
+
+    `undecoded`: the text of an id is not what its character set allows, see `keep_ids`.
+    """
+    codes = []
+    for keyword in ("ViewCodeSequence", "AnatomicRegionSequence"):
+        try:
+            for item in element(keyword) or []:
+                codes += [text(item.get("CodeValue")), text(item.get("CodeMeaning"))]
+        except BAD_VALUE:
+            continue
+    institution = only([all_of(element("InstitutionName")), all_of(element("InstitutionAddress"))])
+    patient_id, issuer = all_of(element("PatientID")), all_of(element("IssuerOfPatientID"))
+    accession = all_of(element("AccessionNumber"))
+    flags = ("undecoded_id",) if undecoded else ()
+    if any("\\" in (each or "") for each in (patient_id, issuer, accession)):
+        flags += ("several_ids",)
+    spacings = []
+    for source, keyword in _SPACINGS.items():
+        pair = numbers(element(keyword))
+        if len(pair) == 2 and 0 < pair[0] < 10 and 0 < pair[1] < 10:
+            spacings.append(Spacing(source, pair[0], pair[1]))
+    orientation = element("PatientOrientation")
+    return Header(
+        instance_id=all_of(element("SOPInstanceUID")),
+        study_id=all_of(element("StudyInstanceUID")),
+        series_id=all_of(element("SeriesInstanceUID")),
+        patient_id=patient_id,
+        patient_id_issuer=issuer,
+        accession=accession,
+        id_flags=flags,
+        study_date=text(element("StudyDate")) or text(element("AcquisitionDate")) or text(element("SeriesDate")),
+        birth_date=text(element("PatientBirthDate")),
+        age_text=text(element("PatientAge")),
+        sex=text(element("PatientSex")),
+        view=text(element("ViewPosition")),
+        view_texts=only([*codes, *(text(element(keyword)) for keyword in _TEXTS)]),
+        orientation="\\".join(text(each) or "" for each in orientation)
+        if isinstance(orientation, MultiValue | list)
+        else text(orientation),
+        laterality=text(element("ImageLaterality")) or text(element("Laterality")),
+        modality=text(element("Modality")),
+        body_part=text(element("BodyPartExamined")),
+        manufacturer=text(element("Manufacturer")),
+        model_name=text(element("ManufacturerModelName")),
+        institution="\x1f".join(institution) or None,
+        burned_in=text(element("BurnedInAnnotation")),
+        spacings=tuple(spacings),
+    )
