@@ -1,8 +1,9 @@
 """One frame's bytes → numbers, by the fastest decoder that is here; knows no DICOM meaning.
 
-Decoders stand in the order of their measured speed for each transfer syntax. One that is not installed, or that
-cannot read these bytes, leaves its place to the next. Where a codec can, only as much is decoded as the store needs:
-JPEG 2000 and HTJ2K at a lower resolution level, baseline JPEG by scaled cosine transforms.
+For each transfer syntax the decoders are tried in the order of their measured speed. One that is not installed, or
+does not read this kind of picture, is skipped; one that fails on these bytes is counted, and the next one is tried.
+Where a codec can, only as much is decoded as the store needs: JPEG 2000 and HTJ2K at a lower resolution level, baseline
+JPEG by scaled cosine transforms.
 """
 
 import functools
@@ -11,6 +12,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib import metadata
 from io import BytesIO
+from types import ModuleType
 from typing import Any
 
 import cv2
@@ -45,6 +47,30 @@ _FINISHED = {JPEG_BASELINE, JPEG_EXTENDED, JPEG_LOSSLESS, JPEG_LOSSLESS_SV1, JPE
 _FINISHED |= {JPEG_2000, HTJ2K, HTJ2K_LOSSLESS, HTJ2K_RPCL, "jpeg"}
 
 
+@dataclass(frozen=True, slots=True, order=True)
+class DecoderFailure:
+    """A decoder that raised an error on a frame."""
+
+    decoder: str
+    error: str
+    """The error's class; its text may hold what the file states."""
+
+    def __str__(self) -> str:
+        return f"{self.decoder} ({self.error})"
+
+
+class Undecodable(Unusable):
+    """A frame that no decoder can read."""
+
+    def __init__(self, sentence: str, failures: tuple[DecoderFailure, ...]) -> None:
+        super().__init__("decode", "undecodable", sentence)
+        self.failures = failures
+
+
+class NotRead(Exception):
+    """Raised by a decoder for a kind of picture that it does not read, so that the next one is asked: no failure."""
+
+
 @dataclass(frozen=True, slots=True)
 class Stored:
     """Decoded values as bit patterns: what they mean is for grey to say."""
@@ -54,6 +80,8 @@ class Stored:
     decoder: str
     """Name and version of the package that gave them, and the reduction, as 'pillow 13.0.0, 1/4'."""
     from_colours: bool = False
+    failures: tuple[DecoderFailure, ...] = ()
+    """Decoders that were tried before, and failed."""
 
 
 Decode = Callable[[Encoded, int], np.ndarray]
@@ -108,24 +136,31 @@ def decode(encoded: Encoded, side_px: int, whole: bool = False) -> Stored:
 
 def _decoded(encoded: Encoded, tries: Sequence[tuple[str, Decode, bool]], reduction: int) -> Stored:
     """The values by the first decoder that can read the bytes."""
+    failures: list[DecoderFailure] = []
     for package, function, reduces in tries:
         try:
             values = function(encoded, reduction)
-        except Unusable:
+        except (Unusable, MemoryError):
             raise
-        except (ImportError, AttributeError):
-            continue
         except Exception as error:
-            # Decoders are other people's code on damaged bytes: what they raise has no common class.
-            if isinstance(error, MemoryError):
-                raise
+            # Decoders are other people's code on damaged bytes: their errors have no common class.
+            if not _is_skipped(error):
+                failures.append(DecoderFailure(package, type(error).__name__))
             continue
-        return _stored(values, encoded, package, reduction if reduces else 0)
+        return _stored(values, encoded, package, reduction if reduces else 0, tuple(failures))
     names = ", ".join(dict.fromkeys(decoders(encoded.syntax)))
-    raise Unusable("decode", "undecodable", f"The pixel data are damaged: none of {names} can decode them.")
+    raise Undecodable(f"The pixel data are damaged: none of {names} can decode them.", tuple(failures))
 
 
-def _stored(values: np.ndarray, encoded: Encoded, package: str, reduction: int) -> Stored:
+def _is_skipped(error: Exception) -> bool:
+    """Whether a decoder does not read this kind of picture, is not installed, or lacks the function in its version."""
+    lacks_function = isinstance(error, AttributeError) and isinstance(error.obj, ModuleType)
+    return isinstance(error, NotRead | ImportError) or lacks_function
+
+
+def _stored(
+    values: np.ndarray, encoded: Encoded, package: str, reduction: int, failures: tuple[DecoderFailure, ...]
+) -> Stored:
     """The values as they are, or halved up to `reduction` times; a picture of any other size is not the header's."""
     colours = values.ndim == 3 and values.shape[2] in (3, 4)
     if values.ndim == 3 and not colours:
@@ -146,7 +181,7 @@ def _stored(values: np.ndarray, encoded: Encoded, package: str, reduction: int) 
     if colours:
         values = cv2.cvtColor(np.ascontiguousarray(values[..., :3]), cv2.COLOR_RGB2GRAY)
     name = f"{package} {_version(package)}" + (f", 1/{factor}" if factor > 1 else "")
-    return Stored(np.ascontiguousarray(values), name, colours or (encoded.samples == 3))
+    return Stored(np.ascontiguousarray(values), name, colours or (encoded.samples == 3), failures)
 
 
 @functools.cache
@@ -210,7 +245,7 @@ def _rle(encoded: Encoded, reduction: int) -> np.ndarray:
 @_decoder("opencv", JPEG_BASELINE, "jpeg", reduces=True)
 def _jpeg_scaled(encoded: Encoded, reduction: int) -> np.ndarray:
     if encoded.bits_allocated != 8 or _unmarked_rgb(encoded):
-        raise ValueError("only 8 bits, and colours that the stream marks as what they are")
+        raise NotRead("only 8 bits, and colours that the stream marks as what they are")
     flags = {
         0: cv2.IMREAD_GRAYSCALE,
         1: cv2.IMREAD_REDUCED_GRAYSCALE_2,
@@ -224,7 +259,10 @@ def _jpeg_scaled(encoded: Encoded, reduction: int) -> np.ndarray:
 
 @_decoder("xray-mining", JPEG_LOSSLESS_SV1, JPEG_LOSSLESS)
 def _jpeg_lossless_grey(encoded: Encoded, reduction: int) -> np.ndarray:
-    return jpeg_lossless.decoded(encoded.data)
+    try:
+        return jpeg_lossless.decoded(encoded.data)
+    except jpeg_lossless.OtherKind as error:
+        raise NotRead(str(error)) from error
 
 
 @_decoder("imagecodecs", JPEG_BASELINE, JPEG_EXTENDED, JPEG_LOSSLESS_SV1, JPEG_LOSSLESS, "jpeg")
@@ -259,7 +297,7 @@ def _dicomsdl(encoded: Encoded, reduction: int) -> np.ndarray:
     # By name: an optional package, which the type checker may not find.
     dicomsdl: Any = importlib.import_module("dicomsdl")
     if encoded.whole_file is None or encoded.samples != 1:
-        raise ValueError("one-frame monochrome files only")
+        raise NotRead("one-frame monochrome files only")
     dataset = dicomsdl.open_memory(encoded.whole_file)
     values = np.empty((encoded.rows, encoded.columns), _type(encoded))
     dataset.copyFrameData(0, values)
@@ -272,7 +310,7 @@ def _jpeg_2000_reduced(encoded: Encoded, reduction: int) -> np.ndarray:
 
     stream = encoded.stream
     if stream is None or stream.signed or encoded.samples != 1 or not reduction:
-        raise ValueError("whole, signed and coloured pictures are for the next decoder")
+        raise NotRead("whole, signed and coloured pictures are for the next decoder")
     for step in range(reduction, 0, -1):
         try:
             image = Image.open(BytesIO(encoded.data))
@@ -284,7 +322,7 @@ def _jpeg_2000_reduced(encoded: Encoded, reduction: int) -> np.ndarray:
         values = np.asarray(image)
         # Pillow fills up all bits of its type.
         return values >> max(8 * values.dtype.itemsize - stream.precision, 0)
-    raise ValueError("no lower resolution")
+    raise NotRead("no lower resolution")
 
 
 @_decoder("imagecodecs", JPEG_2000_LOSSLESS, JPEG_2000)
@@ -326,7 +364,7 @@ def _pydicom(encoded: Encoded, reduction: int) -> np.ndarray:
     from pydicom.pixels import pixel_array
 
     if encoded.whole_file is None:
-        raise ValueError("one-frame files only")
+        raise NotRead("one-frame files only")
     # pydicom 3 turns YBR into RGB by default, which costs time and is not asked for.
     values = pixel_array(BytesIO(encoded.whole_file), raw=True)
     return _lumas_of_ybr(values, encoded) if values.ndim == 3 else values

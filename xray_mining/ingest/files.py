@@ -18,8 +18,8 @@ from xray_mining.archive.source import Source
 from xray_mining.ingest import jpeg_lossless
 from xray_mining.ingest.options import GreyOptions, IngestOptions
 from xray_mining.ingest.picture import standardised
-from xray_mining.ingest.run import admit
 from xray_mining.ingest.shrink import prepare
+from xray_mining.ingest.stated_header import admit
 from xray_mining.ingest.workers import Report, Task, run_tasks
 
 # Files of one task: few, as what a lost worker had read is read again, and all their pictures are held at once.

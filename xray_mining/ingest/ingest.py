@@ -5,6 +5,7 @@ import os
 import re
 import time
 import uuid
+from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -90,6 +91,8 @@ class IngestResult:
     bytes_now: int
     files_now: int
     seconds: float
+    decoder_failures: tuple[tuple[str, int], ...] = ()
+    """Frames of all shards that a decoder failed to read, by decoder and error."""
     notes: tuple[str, ...] = ()
     """What its owner should know of how the tables were read, and why shards were read once more."""
 
@@ -285,6 +288,9 @@ def _result(
     adapter: Adapter,
 ) -> IngestResult:
     done = counts_of(workspace, task.archive, store or None, task.digest)
+    failures: Counter[str] = Counter()
+    for each in done.values():
+        failures.update(each.decoder_failures)
     accounts = accounts_of(workspace, task.archive)
     return IngestResult(
         archive=task.archive,
@@ -309,6 +315,7 @@ def _result(
         bytes_now=sum(each.bytes for each in finished),
         files_now=sum(each.files for each in finished),
         seconds=0.0,
+        decoder_failures=tuple(sorted(failures.items())),
         notes=tuple(adapter.notes()),
     )
 

@@ -1,7 +1,8 @@
-"""JPEG lossless (ISO 10918-1, process 14), the syntax of most archived radiographs, faster than the libraries do it.
+"""JPEG lossless (ISO 10918-1, process 14), the syntax of most archived radiographs.
 
-Only what archives hold is decoded here: one component, one scan, no restarts, an end where it belongs. On anything else
-`decoded` raises ValueError, and the caller asks a library.
+Kept because it takes a third of the time of `imagecodecs.jpeg8_decode` on real files (`make bench-jpeg_lossless`; the
+figures are in docs/decoders.md). Only what archives hold is decoded here: one component, one scan, no restarts, nothing
+behind the end. On any other kind `decoded` raises OtherKind, and the caller asks a library.
 """
 
 from functools import lru_cache
@@ -23,6 +24,10 @@ _OF_APPLICATIONS = range(0xE0, 0xF0)
 _SMALLEST = "ffd8ffc3000b080001000101011100ffc40014000100000000000000000000000000000000ffda00080101000100007fffd9"
 
 
+class OtherKind(ValueError):
+    """A picture that this decoder is not made for."""
+
+
 def prepare() -> None:
     """Have the kernels at hand: the first time on a machine they are compiled for seconds."""
     decoded(bytes.fromhex(_SMALLEST))
@@ -31,7 +36,7 @@ def prepare() -> None:
 def decoded(data: Any) -> np.ndarray:
     """The picture of a lossless JPEG, (rows, columns) uint8 up to 8 bits and else uint16.
 
-    Raises ValueError for a picture of another kind and for damage, and IndexError for a header that is cut off.
+    Raises OtherKind for a picture of another kind, ValueError for damage, IndexError for a header that is cut off.
     """
     stream = np.frombuffer(data, np.uint8)
     precision, rows, columns, predictor, codes, start = _before_the_scan(bytes(stream[:65536]))
@@ -46,7 +51,7 @@ def _before_the_scan(head: bytes) -> tuple[int, int, int, int, bytes, int]:
     tables: dict[int, bytes] = {}
     frame = None
     if head[:2] != bytes((0xFF, _SOI)):
-        raise ValueError("no JPEG")
+        raise OtherKind("no JPEG")
     at = 2
     while at + 4 <= len(head) and head[at] == 0xFF:
         marker, size = head[at + 1], int.from_bytes(head[at + 2 : at + 4], "big")
@@ -66,12 +71,12 @@ def _before_the_scan(head: bytes) -> tuple[int, int, int, int, bytes, int]:
             codes = tables.get(which >> 4)
             fits = of_scan == components == 1 and point_transform == 0 and rows and columns and 2 <= precision <= 16
             if not fits or codes is None or not 1 <= predictor <= 7:
-                raise ValueError("of another kind")
+                raise OtherKind("of another kind")
             return precision, rows, columns, predictor, codes, at
         elif marker not in (_DQT, _COM) and marker not in _OF_APPLICATIONS:
             # Restarts, too, are for a library; of two frames, the one that was checked need not be the one that counts.
-            raise ValueError("of another kind")
-    raise ValueError("no scan")
+            raise OtherKind("of another kind")
+    raise OtherKind("no scan")
 
 
 @lru_cache(16)

@@ -56,6 +56,8 @@ class ShardCounts:
 
     Empty where nobody tried: the last walk had said that it vanished or changed, or an earlier version did not tell.
     """
+    decoder_failures: Mapping[str, int] = field(default_factory=dict)
+    """Frames that each decoder failed to read, by `DecoderFailure` as text; another decoder may have read them."""
 
     def __post_init__(self) -> None:
         if self.seen != self.kept + self.rejected:
@@ -356,3 +358,27 @@ def _is_other(source: Source, path: bytes, then: tuple[int, ...]) -> bool:
     if not then:
         return status is not None and status.readable
     return shards.standing_of(source, path) != then
+
+
+def _column(name: str, values: list[Any], kind: pl.DataType) -> pl.Series:
+    if kind != pl.List(pl.String):
+        return pl.Series(name, values, dtype=kind)
+    # Lists of words are few and come again and again: polars makes each of them but once.
+    places: dict[tuple[str, ...] | None, int] = {}
+    at = [places.setdefault(None if words is None else tuple(words), len(places)) for words in values]
+    made = [None if words is None else list(words) for words in places]
+    return pl.Series(name, made, dtype=kind).gather(at)
+
+
+def part_of(record: type[Record], rows: Iterable[dict[str, Any]]) -> pl.DataFrame:
+    """Rows as a typed frame in which a key may stand twice: merge settles that, a worker sees its own shard only."""
+    rows = list(rows)
+    if not rows:
+        return record.create_empty()
+    # Column by column: polars takes several times as long over rows.
+    frame = pl.DataFrame(
+        [_column(name, [row.get(name) for row in rows], column.dtype) for name, column in record.columns().items()]
+    )
+    first = frame.unique(record.primary_key(), keep="first", maintain_order=True)
+    record.typed(first)
+    return frame.select(record.column_names())

@@ -128,6 +128,8 @@ class IngestSummary:
     hint: str
     unread_cells: list[UnreadColumn] = field(default_factory=list)
     """Stated cells of tables and headers that became no value."""
+    decoder_failures: dict[str, int] = field(default_factory=dict)
+    """Frames that a decoder failed to read, by decoder and error; another decoder may have read them."""
     notes: list[str] = field(default_factory=list)
     """What the owner should know of how the tables were read, and why shards were read once more."""
 
@@ -172,6 +174,12 @@ class IngestSummary:
         # Ages and sexes are counted above.
         said += unread_lines([each for each in self.unread_cells if each.name not in ("age", "sex")])
         said += self.notes
+        if self.decoder_failures:
+            counts = ", ".join(f"{decoder} on {frames:,}" for decoder, frames in self.decoder_failures.items())
+            said.append(
+                f"decoders that failed on frames: {counts}; the next decoder was tried, and frames that none reads are "
+                f"rejected as undecodable"
+            )
         said += self._ids()
         if self.mask_faults:
             said.append(
@@ -303,6 +311,7 @@ def summary_of(
         other_rule=result.other_rule,
         hint=HINTS.get(max(rejected, key=lambda row: row.accounts).reason, "") if rejected else "",
         unread_cells=[UnreadColumn(*row) for row in unread_cells.select("name", "reason", "cells").iter_rows()],
+        decoder_failures=dict(result.decoder_failures),
         notes=list(result.notes),
     )
 
