@@ -30,11 +30,12 @@ from xray_mining.catalog.query import select
 from xray_mining.cli import ingest as _commands  # noqa: F401  registers them
 from xray_mining.cli.app import app
 from xray_mining.errors import CannotFinish, UserError
-from xray_mining.ingest import near_duplicates, parts, run, shards
+from xray_mining.ingest import near_duplicates, parts, run, shard_rows, shards
 from xray_mining.ingest.identity import public_domain
 from xray_mining.ingest.ingest import IngestRequest, IngestResult, ingest
 from xray_mining.ingest.options import GreyOptions, IngestOptions
 from xray_mining.ingest.summary import locate, rejected_paths, status_of
+from xray_mining.ingest.workers import Phase
 from xray_mining.pixels.store import PixelStore
 from xray_mining.records.images import Images
 from xray_mining.records.masks import Masks, decode_mask
@@ -518,15 +519,15 @@ def test_rows_of_a_table_have_no_file_to_name(tmp_path, run_ingest):
     folder.mkdir()
     (folder / "t.csv").write_text("image,patient\n0.png,a\n1.png,b\n")
     (folder / "mapping.yaml").write_text("table: t.csv\ncolumns: {image: image, patient_id: patient}\n")
-    whole = run._Work.frame
+    whole = shard_rows.ShardRows.frame
 
-    def second_is_unusable(self: run._Work, position: int, *rest: Any) -> None:
+    def second_is_unusable(self: shard_rows.ShardRows, position: int, *rest: Any) -> None:
         if position == 1:
             raise Unusable("header", "not_chest", "A reason.")
         whole(self, position, *rest)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(run._Work, "frame", second_is_unusable)
+        patch.setattr(shard_rows.ShardRows, "frame", second_is_unusable)
         workspace, summary = run_ingest(folder, tmp_path / "w", SMALL, name="a", metadata_only=True)
     assert (summary.seen, summary.kept, summary.rejected) == (2, 1, 1)
     assert (
@@ -575,11 +576,11 @@ def test_a_worker_that_waits_for_another_at_its_shard_says_that_it_is_alive(arch
     workspace, _ = run_ingest(archive.folder, tmp_path / "w", SMALL, name="a")
     monkeypatch.setattr("xray_mining.workspace.locks.PATIENCE_S", 0.01)
     counts = parts.counts_of_shard(workspace, "a", 0)[0]
-    said: list[int] = []
+    said: list[Phase] = []
     asked_thrice = threading.Event()
 
-    def report(position: int, *_: int) -> None:
-        said.append(position)
+    def report(phase: Phase, *_: int) -> None:
+        said.append(phase)
         if len(said) == 3:
             asked_thrice.set()
 
@@ -591,10 +592,10 @@ def test_a_worker_that_waits_for_another_at_its_shard_says_that_it_is_alive(arch
     with parts.staged(workspace, "a", 0) as staging:
         waiting.start()
         assert asked_thrice.wait(20)
-        assert set(said) == {-1}
+        assert set(said) == {Phase.STARTING}
         staging.counts = counts
     waiting.join()
-    assert max(said) == 3
+    assert said[-1] is Phase.WRITING
 
 
 def test_a_store_that_is_open_while_a_shard_is_read_anew_gives_no_other_picture(tmp_path, make_dicom, run_ingest):
@@ -722,7 +723,7 @@ def test_what_the_private_folder_notes_of_a_shard_changes_with_its_parts_or_not_
         raise CannotFinish("w: the disk is full")
 
     with pytest.MonkeyPatch.context() as patch, pytest.raises(CannotFinish):
-        patch.setattr(run._Work, "counts", full)
+        patch.setattr(shard_rows.ShardRows, "counts", full)
         ingest(whole, request, SMALL)
     assert notes(whole) == (pairs, masks)
     ended = False
@@ -803,7 +804,7 @@ def test_kernels_are_compiled_before_the_first_file(tmp_path, make_dicom, run_in
 
     with pytest.MonkeyPatch.context() as patch:
         noted(dicom_elements, "prepare")
-        noted(run._Work, "all")
+        noted(shard_rows.ShardRows, "all")
         run_ingest(tmp_path / "a", tmp_path / "w", SMALL, name="a", metadata_only=metadata_only)
     assert done == ["prepare", "all"]
 

@@ -115,6 +115,10 @@ class Reader:
             self._package.close()
         self._package = None
 
+    def __del__(self) -> None:
+        # A worker keeps its reader from shard to shard, to the end of its process.
+        self.close()
+
 
 def _refuse(file: ListedFile) -> None:
     """Unusable for what was listed with a mark in place of its size, and for what is too large."""

@@ -108,8 +108,8 @@ def _half_read(con: duckdb.DuckDBPyConnection, workspace: Workspace, header: Hea
     columns = [each.partition(".")[::2] for each in header.needs if "." in each]
     if not columns:
         return ""
-    from xray_mining.ingest.ingest import wanted_digest
     from xray_mining.ingest.parts import counts_of
+    from xray_mining.ingest.registered import wanted_digest
 
     lacking = max(
         frame(con, f'select count(*) as rows from "{table}" where "{column}" is null')["rows"][0]

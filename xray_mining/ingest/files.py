@@ -20,7 +20,7 @@ from xray_mining.ingest.options import GreyOptions, IngestOptions
 from xray_mining.ingest.picture import standardised
 from xray_mining.ingest.shrink import prepare
 from xray_mining.ingest.stated_header import admit
-from xray_mining.ingest.workers import Report, Task, run_tasks
+from xray_mining.ingest.workers import Phase, Report, Task, run_tasks
 
 # Files of one task: few, as what a lost worker had read is read again, and all their pictures are held at once.
 _MOST_FILES, _MOST_BYTES = 16, 64 * 2**20
@@ -97,17 +97,17 @@ class FilesTask(Task[FilesRead]):
         prepare()
         jpeg_lossless.prepare()
         for position in self.suspects:
-            report(position, 0, 0, 0)
-            list(self._frames(position, partial(report, position, 0, 0, 0), kept))
+            report(Phase.READING, position, 0, 0, 0)
+            list(self._frames(position, partial(report, Phase.READING, position, 0, 0, 0), kept))
         frames: list[Frame] = []
         for position in range(len(self.files)):
-            report(position, 0, 0, 0)
+            report(Phase.READING, position, 0, 0, 0)
             if position in self.refused:
                 reason, sentence = self.refused[position]
                 frames.append(self._none(position, 0, Unusable("decode", reason, sentence)))
             else:
-                frames += self._frames(position, partial(report, position, 0, 0, 0), kept)
-        report(-2 - len(self.files), 0, 0, 0)
+                frames += self._frames(position, partial(report, Phase.READING, position, 0, 0, 0), kept)
+        report(Phase.WRITING, len(self.files), 0, 0, 0)
         return FilesRead(tuple(frames), len(self.files), sum(max(each.listed.bytes, 0) for each in self.files))
 
     def _none(self, position: int, frame: int, trouble: Unusable) -> Frame:

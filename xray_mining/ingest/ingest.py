@@ -2,27 +2,24 @@
 
 import json
 import os
-import re
 import time
 import uuid
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from itertools import count, islice
 from pathlib import Path
-from typing import Any
 
 import polars as pl
 
 from xray_mining.archive.adapter import Adapter, adapter_for
 from xray_mining.archive.radiograph import Radiograph
-from xray_mining.archive.source import Source, source_at
-from xray_mining.errors import UserError, unknown_name
+from xray_mining.errors import UserError
 from xray_mining.ingest import near_duplicates, shards
 from xray_mining.ingest.duplicates import PIXEL_DIGEST
-from xray_mining.ingest.earlier import NOT_READ
-from xray_mining.ingest.identity import Domain, file_key_of, open_domain
+from xray_mining.ingest.events import reject_changed, write_events
+from xray_mining.ingest.identity import open_domain
 from xray_mining.ingest.options import IngestOptions
 from xray_mining.ingest.parts import (
     FIRST_TABLE_SHARD,
@@ -34,83 +31,32 @@ from xray_mining.ingest.parts import (
     has_parts,
     name_digests,
     outdate,
-    part_path,
     readable_again,
     settle,
     stale,
 )
-from xray_mining.ingest.patient_ids import zero_of_numbered
+from xray_mining.ingest.registered import (
+    archives_of_other_rule,
+    asked_before,
+    mapping_before,
+    mapping_of,
+    register,
+    remember,
+    rule_of,
+)
+from xray_mining.ingest.request import IngestRequest, IngestResult
 from xray_mining.ingest.run import ShardTask, rows_digest, rows_made_from, run_table, store_name
 from xray_mining.ingest.why_again import why_again, why_rows
 from xray_mining.ingest.workers import run_tasks
 from xray_mining.progress import Bar, progress
-from xray_mining.records.file_events import FileEvents
 from xray_mining.records.ingest_runs import IngestRuns
 from xray_mining.records.ledger import record_run
 from xray_mining.records.rejects import Rejects
-from xray_mining.workspace import ArchiveSettings, Workspace, asset, lock, lock_slices, sweep, versions, write_json
+from xray_mining.workspace import Workspace, lock, lock_slices, sweep, versions, write_json
 
 # Table rows in one slice under --metadata-only.
 TABLE_ROWS = 50_000
-# The part of rejects that holds files whose content changed since they were read.
-_CHANGED = "changed.parquet"
-# In an archive's private folder: the address of its source, and how it was last asked for.
-_ARCHIVE, _ASKED = "archive.json", "asked.json"
-_ABOUT_ZERO = {"keep_zero", "zero_is_none"}
-"""Rules that may differ within a domain: they say what 0 is in one archive."""
 _ASKED_AGAIN = "--again asked for it"
-_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
-
-
-@dataclass(frozen=True, slots=True)
-class IngestResult:
-    """What a run did, and how the whole archive stands before merge settles duplicates."""
-
-    archive: str
-    adapter: str
-    store: str
-    listed: int
-    ignored: int
-    shards: int
-    shards_done: int
-    shards_now: int
-    seen: int
-    kept: int
-    rejected: int
-    vanished: int
-    changed: int
-    returned: int
-    rows_without_file: int
-    repeated_rows: int
-    patient_id_rule: tuple[str, ...]
-    """By which it was read: the owner's, and 'keep_zero' where the table shows that 0 is a person's."""
-    other_rule: tuple[str, ...]
-    """Archives of the same domain that were read by another rule: one person has two keys there and here."""
-    near_duplicates: int
-    """Pairs over all archives of the workspace."""
-    bytes_now: int
-    files_now: int
-    seconds: float
-    decoder_failures: tuple[tuple[str, int], ...] = ()
-    """Frames of all shards that a decoder failed to read, by decoder and error."""
-    notes: tuple[str, ...] = ()
-    """What its owner should know of how the tables were read, and why shards were read once more."""
-
-
-@dataclass(frozen=True, slots=True)
-class IngestRequest:
-    """What the command line or a study asks of one run."""
-
-    source: Source
-    name: str | None = None
-    domain: str | None = None
-    adapter: str | None = None
-    mapping: Path | None = None
-    key_file: Path | None = None
-    jobs: int | None = None
-    shards: tuple[int, int] | None = None
-    metadata_only: bool = False
-    again: bool = False
 
 
 def ingest(workspace: Workspace, request: IngestRequest, options: IngestOptions) -> IngestResult:
@@ -122,15 +68,54 @@ def ingest(workspace: Workspace, request: IngestRequest, options: IngestOptions)
     source.check()
     if source.is_within(workspace.root):
         raise UserError(f"{source}: lies in the workspace; an archive is a folder of its own")
-    mapping = _mapping_of(request, options) or _mapping_before(workspace, request, options)
+    mapping = mapping_of(request, options) or mapping_before(workspace, request, options)
     adapter = adapter_for(source, request.adapter or options.adapter, mapping)
     adapter.check()
-    name = _register(workspace, request, adapter, mapping)
-    options = options.model_copy(update={"patient_id_rule": _rule(workspace, name, adapter, options)})
+    name = register(workspace, request, adapter, mapping)
+    options = options.model_copy(update={"patient_id_rule": rule_of(workspace, name, adapter, options)})
     # Two that read the same shards would do all of them twice; jobs with other shards work side by side.
     busy = f"archive {name}: another ingest of it is at work"
     with lock_slices(shards.folder_of(workspace, name) / "ingest.lock", request.shards, busy):
         return _ingest(workspace, request, options, name=name, adapter=adapter, mapping=mapping)
+
+
+@dataclass(frozen=True, slots=True)
+class _Run:
+    """One run over a registered archive, by the one process that holds the lock of its shards."""
+
+    workspace: Workspace
+    request: IngestRequest
+    options: IngestOptions
+    adapter: Adapter
+    task: ShardTask
+    """That of any shard, without its number and states."""
+    rows_differ: str
+    """What rows are made from that differs from the last run's, in words."""
+    started: datetime
+    clock: float
+    id: str
+
+    @property
+    def name(self) -> str:
+        """The archive's name."""
+        return self.task.archive
+
+    @property
+    def store(self) -> str:
+        """The pixel store that is filled; empty where only headers are read."""
+        return "" if self.request.metadata_only else store_name(self.options.grey)
+
+    def why_again(self, earlier: Mapping[int, list[ShardCounts]], known: Mapping[str, Collection[int]]) -> str:
+        """Why shards that have counts already are read once more; `known` has reasons that single shards have."""
+        digest, grey = self.task.digest, self.options.grey
+        return why_again(self.workspace, earlier, digest, grey, rows=self.rows_differ, known=known)
+
+    def end(self, result: IngestResult, finished: Sequence[ShardCounts], said: str) -> IngestResult:
+        """The result with its time and one more note, written as a row of ingest_runs."""
+        seconds = round(time.monotonic() - self.clock, 3)
+        result = replace(result, seconds=seconds, notes=(*result.notes, *filter(None, (said,))))
+        _write_run(self.workspace, self.id, result, finished, self.options, started=self.started)
+        return result
 
 
 def _ingest(
@@ -142,20 +127,17 @@ def _ingest(
     adapter: Adapter,
     mapping: Path | None,
 ) -> IngestResult:
-    """The same for an archive that is registered, by the one process that is at its shards."""
+    """Read an archive that is registered, under the lock of its shards."""
     started, clock = datetime.now(UTC), time.monotonic()
     settings = workspace.settings.archives[name]
     domain = open_domain(workspace, settings.domain, adapter.public, request.key_file)
-    store = "" if request.metadata_only else store_name(options.grey)
-    private = shards.folder_of(workspace, name)
     adapter.keep_tables(shards.tables_folder(workspace, name))
     command = f"xray-mining ingest {name}" + (" --metadata-only" if request.metadata_only else "")
     with record_run(workspace, "ingest", name, command, options.model_dump(exclude={"mapping"})) as notes:
-        for place in (workspace.root / "parts" / name, workspace.root / "pixels", private):
+        for place in (workspace.root / "parts" / name, workspace.root / "pixels", shards.folder_of(workspace, name)):
             if place.is_dir():
                 sweep(place)
         made_from = rows_made_from(options, adapter)
-        rows_differ = why_rows((_asked(workspace, name) or {}).get("made_from"), made_from)
         task = ShardTask(
             root=workspace.root,
             archive=name,
@@ -168,77 +150,99 @@ def _ingest(
             headers_only=request.metadata_only,
             digest=rows_digest(made_from),
         )
-        _remember(workspace, task, made_from)
+        run = _Run(
+            workspace=workspace,
+            request=request,
+            options=options,
+            adapter=adapter,
+            task=task,
+            rows_differ=why_rows((asked_before(workspace, name) or {}).get("made_from"), made_from),
+            started=started,
+            clock=clock,
+            id=f"{started:%Y%m%dT%H%M%S}-{uuid.uuid4().hex[:8]}",
+        )
+        remember(workspace, task, made_from)
         rows = adapter.rows() if request.metadata_only else None
         if rows is not None:
-            earlier = {number: [each] for number, each in counts_of(workspace, name, "").items()}
-            finished = _table_rows(workspace, task, adapter, rows, request.again)
-            result = _result(workspace, task, store, finished=finished, listing=None, events={}, adapter=adapter)
-            # Where the pictures lie nobody looked, but what the adapter does not read is said.
-            result = replace(result, ignored=adapter.ignored())
-            earlier = {each.shard: earlier[each.shard] for each in finished if each.shard in earlier}
-            known = {_ASKED_AGAIN: earlier if request.again else ()}
-            said = why_again(workspace, earlier, task.digest, options.grey, rows=rows_differ, known=known)
-            result = replace(result, notes=(*result.notes, *filter(None, (said,))))
-            result = replace(result, shards=result.shards_done, seconds=round(time.monotonic() - clock, 3))
-            run = f"{started:%Y%m%dT%H%M%S}-{uuid.uuid4().hex[:8]}"
-            _write_run(workspace, run, result, finished, options, started=started)
-            return result
-        # Shards that a run was killed over while it put their parts in place.
-        before = _chosen(request, shards.known_shards(workspace, name))
-        for each in before:
-            settle(workspace, name, each)
-        any_store = store or None
-        if request.again:
-            # Before the lists take over what is there today: killed in between, nothing is taken for read.
-            outdate(workspace, name, before, any_store)
-        listing = _listing(workspace, request, options, name, adapter, chosen=before)
-        run = f"{started:%Y%m%dT%H%M%S}-{uuid.uuid4().hex[:8]}"
-        events = _events(workspace, name, run, domain, listing) if listing is not None else {}
-        known = shards.known_shards(workspace, name)
-        if not known:
-            raise UserError(_nothing(request, adapter, listing))
-        chosen = _chosen(request, known)
-        _open_store(workspace, store, options)
-        # What pictures were read with is all that headers say, and more.
-        done = counts_of(workspace, name, any_store, task.digest)
-        name_digests(workspace, name, done.values(), PIXEL_DIGEST)
-        mine = [done[each] for each in chosen if each in done]
-        because = {
-            _ASKED_AGAIN: set(before) if request.again else set(),
-            "a mask file came, went or changed": stale(
-                workspace, name, [each.shard for each in mine], store, request.source
-            ),
-            "a file can be read that could not be read then": readable_again(workspace, name, mine, request.source),
-            "files and rows of the table claim one another otherwise": shards.contest(workspace, name, adapter)
-            & {each.shard for each in mine},
-        }
-        to_do = set().union(*because.values()) & {each.shard for each in mine}
-        earlier = counts_by_shard(workspace, name)
-        outdate(workspace, name, to_do, any_store)
-        states = shards.states_of(workspace, name)
-        tasks = [_with_states(task, each, states) for each in chosen if each not in done or each in to_do]
-        earlier = {task.shard: earlier.get(task.shard, []) for task in tasks if has_parts(workspace, name, task.shard)}
-        said = why_again(workspace, earlier, task.digest, options.grey, rows=rows_differ, known=because)
-        finished = _run(workspace, name, tasks, request.jobs, options)
-        _reject_changed(workspace, name, domain)
-        if store and workspace.settings.store != store:
-            with lock(workspace.private / "settings.lock"):
-                workspace.save(workspace.settings.model_copy(update={"store": store}))
-        if store and set(known) <= set(counts_of(workspace, name, store, task.digest)):
-            # Every file is read: rows that stood for files by their table alone have done their service.
-            for each in counts_of(workspace, name, ""):
-                if each >= FIRST_TABLE_SHARD:
-                    forget(workspace, name, each, "")
-        pairs = near_duplicates.known(workspace)
-        if store and options.near_duplicates:
-            pairs = near_duplicates.find(workspace, store)
-        result = _result(workspace, task, store, finished=finished, listing=listing, events=events, adapter=adapter)
-        result = replace(result, near_duplicates=pairs, notes=(*result.notes, *filter(None, (said,))))
-        result = replace(result, shards=len(known), seconds=round(time.monotonic() - clock, 3))
-        notes.outputs["store"] = store
-        _write_run(workspace, run, result, finished, options, started=started)
+            return _read_tables(run, rows)
+        result = _read_files(run)
+        notes.outputs["store"] = run.store
     return result
+
+
+def _read_tables(run: _Run, rows: Iterator[Radiograph]) -> IngestResult:
+    """Make rows from the adapter's tables alone; files are not listed, but those the adapter ignores are counted."""
+    earlier = {number: [each] for number, each in counts_of(run.workspace, run.name, "").items()}
+    finished = _table_rows(run.workspace, run.task, run.adapter, rows, run.request.again)
+    earlier = {each.shard: earlier[each.shard] for each in finished if each.shard in earlier}
+    said = run.why_again(earlier, {_ASKED_AGAIN: earlier if run.request.again else ()})
+    result = _result(run, finished=finished, listing=None, events={})
+    return run.end(replace(result, ignored=run.adapter.ignored(), shards=result.shards_done), finished, said)
+
+
+def _read_files(run: _Run) -> IngestResult:
+    """List the archive's files and read the shards that are not done."""
+    workspace, request, name, store = run.workspace, run.request, run.name, run.store
+    before = _chosen(request, shards.known_shards(workspace, name))
+    for each in before:
+        # A run that was killed while it put a shard's parts in place has left it half done.
+        settle(workspace, name, each)
+    if request.again:
+        # Before the lists take over today's files: if the run is killed in between, no shard counts as read.
+        outdate(workspace, name, before, store or None)
+    listing = _listing(workspace, request, run.options, name, run.adapter, chosen=before)
+    domain = run.task.domain
+    events = write_events(workspace, name, run.id, domain, listing) if listing is not None else {}
+    known = shards.known_shards(workspace, name)
+    if not known:
+        raise UserError(_nothing(request, run.adapter, listing))
+    _open_store(workspace, store, run.options)
+    tasks, said = _tasks(run, known, asked_again=set(before) if request.again else set())
+    finished = _run(workspace, name, tasks, request.jobs, run.options)
+    reject_changed(workspace, name, domain)
+    if store:
+        _use_store(run, known)
+    pairs = near_duplicates.known(workspace)
+    if store and run.options.near_duplicates:
+        pairs = near_duplicates.find(workspace, store)
+    result = _result(run, finished=finished, listing=listing, events=events)
+    return run.end(replace(result, near_duplicates=pairs, shards=len(known)), finished, said)
+
+
+def _tasks(run: _Run, known: Sequence[int], asked_again: set[int]) -> tuple[list[ShardTask], str]:
+    """The shards to read, of those that were asked for; and why some that were read before are read once more."""
+    workspace, name, source = run.workspace, run.name, run.request.source
+    chosen = _chosen(run.request, known)
+    # A shard that was read with pictures has all that its headers say, so with --metadata-only it is done.
+    done = counts_of(workspace, name, run.store or None, run.task.digest)
+    name_digests(workspace, name, done.values(), PIXEL_DIGEST)
+    mine = {each: done[each] for each in chosen if each in done}
+    because = {
+        _ASKED_AGAIN: asked_again,
+        "a mask file came, went or changed": stale(workspace, name, mine, run.store, source),
+        "a file can be read that could not be read then": readable_again(workspace, name, mine.values(), source),
+        "files and rows of the table claim one another otherwise": shards.contest(workspace, name, run.adapter)
+        & set(mine),
+    }
+    to_do = set().union(*because.values()) & set(mine)
+    counts = counts_by_shard(workspace, name)
+    outdate(workspace, name, to_do, run.store or None)
+    states = shards.states_of(workspace, name)
+    tasks = [_with_states(run.task, each, states) for each in chosen if each not in done or each in to_do]
+    earlier = {task.shard: counts.get(task.shard, []) for task in tasks if has_parts(workspace, name, task.shard)}
+    return tasks, run.why_again(earlier, because)
+
+
+def _use_store(run: _Run, known: Sequence[int]) -> None:
+    """Have commands use the store that was filled; once all files are read, forget rows that tables alone gave."""
+    workspace, name, store = run.workspace, run.name, run.store
+    if workspace.settings.store != store:
+        with lock(workspace.private / "settings.lock"):
+            workspace.save(workspace.settings.model_copy(update={"store": store}))
+    if set(known) <= set(counts_of(workspace, name, store, run.task.digest)):
+        for each in counts_of(workspace, name, ""):
+            if each >= FIRST_TABLE_SHARD:
+                forget(workspace, name, each, "")
 
 
 def _table_rows(
@@ -278,15 +282,10 @@ def _with_states(task: ShardTask, shard: int, states: Mapping[int, Mapping[int, 
 
 
 def _result(
-    workspace: Workspace,
-    task: ShardTask,
-    store: str,
-    *,
-    finished: Sequence[ShardCounts],
-    listing: shards.Listing | None,
-    events: dict[str, int],
-    adapter: Adapter,
+    run: _Run, *, finished: Sequence[ShardCounts], listing: shards.Listing | None, events: dict[str, int]
 ) -> IngestResult:
+    """What the run did, without its time, its notes on shards and the number of all shards."""
+    workspace, task, store, adapter = run.workspace, run.task, run.store, run.adapter
     done = counts_of(workspace, task.archive, store or None, task.digest)
     failures: Counter[str] = Counter()
     for each in done.values():
@@ -310,7 +309,7 @@ def _result(
         rows_without_file=_rows_without_file(workspace, task.archive, adapter),
         repeated_rows=adapter.repeated_rows() if shards.listed_files(workspace, task.archive) else 0,
         patient_id_rule=tuple(task.options.patient_id_rule or ()),
-        other_rule=_other_rule(workspace, task.archive),
+        other_rule=archives_of_other_rule(workspace, task.archive),
         near_duplicates=0,
         bytes_now=sum(each.bytes for each in finished),
         files_now=sum(each.files for each in finished),
@@ -318,186 +317,6 @@ def _result(
         decoder_failures=tuple(sorted(failures.items())),
         notes=tuple(adapter.notes()),
     )
-
-
-def _mapping_of(request: IngestRequest, options: IngestOptions) -> Path | None:
-    if request.mapping is not None:
-        return request.mapping.resolve()
-    if options.mapping is None:
-        return None
-    path = Path(options.mapping)
-    if path.suffix in (".yaml", ".yml"):
-        return path.resolve()
-    shipped = {path.stem: path for path in asset("pipelines/mappings").glob("*.yaml")}
-    if options.mapping not in shipped:
-        raise unknown_name("--mapping", options.mapping, shipped)
-    return shipped[options.mapping]
-
-
-def _mapping_before(workspace: Workspace, request: IngestRequest, options: IngestOptions) -> Path | None:
-    """The mapping that the archive was last read by: the same command goes on without naming it again."""
-    if (request.adapter or options.adapter or "generic") != "generic":
-        return None
-    address = request.source.address
-    for name, known in workspace.settings.archives.items():
-        same = name == request.name if request.name is not None else address_of(workspace, name) == address
-        if same and known.adapter == "generic":
-            asked = _asked(workspace, name)
-            return _mapping_in(asked) if asked is not None else None
-    return None
-
-
-def _asked(workspace: Workspace, name: str) -> dict[str, Any] | None:
-    """How the archive was last asked for, as `_remember` wrote it."""
-    try:
-        return json.loads((shards.folder_of(workspace, name) / _ASKED).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return None
-
-
-def _mapping_in(asked: dict[str, Any]) -> Path | None:
-    return Path(os.fsdecode(bytes.fromhex(asked["mapping"]))) if asked.get("mapping") else None
-
-
-def _register(workspace: Workspace, request: IngestRequest, adapter: Adapter, mapping: Path | None) -> str:
-    """The archive's name in workspace.yaml, entered on its first ingest; its address is kept in the private folder."""
-    address = request.source.address
-    with lock(workspace.private / "settings.lock"):
-        settings = workspace.settings
-        addresses = {name: address_of(workspace, name) for name in settings.archives}
-        name = request.name
-        if name is None:
-            # A folder's name may name a person or a place: the default name is the adapter's.
-            mine = [each for each, other in addresses.items() if other == address]
-            shipped = mapping is not None and mapping.parent == asset("pipelines/mappings")
-            base = mapping.stem if mapping is not None and shipped else adapter.name
-            names = [base, *(f"{base}_{number}" for number in range(2, len(addresses) + 3))]
-            name = mine[0] if mine else next(each for each in names if each not in addresses)
-        if not _NAME.fullmatch(name):
-            raise UserError(
-                f"--name {name}: a name is made of small letters, digits, '_' and '-', starts with a letter or digit, "
-                f"and has up to 63 of them"
-            )
-        known = settings.archives.get(name)
-        if known is None:
-            domain = request.domain or adapter.domain or name
-            if not _NAME.fullmatch(domain):
-                raise UserError(f"--domain {domain}: a domain is made of small letters, digits, '_' and '-'")
-            known = ArchiveSettings(domain=domain, adapter=adapter.name, order=len(settings.archives))
-            archives = {**settings.archives, name: known}
-            private = shards.folder_of(workspace, name)
-            private.mkdir(parents=True, exist_ok=True, mode=0o700)
-            write_json({"address": os.fsencode(address).hex()}, private / _ARCHIVE)
-            workspace.save(settings.model_copy(update={"archives": archives}))
-        elif (before := addresses[name]) != address:
-            if before is not None and source_at(before).is_there():
-                raise UserError(
-                    f"--name {name}: is another folder's name in this workspace; give this one its own name"
-                )
-            # The archive was moved: its relative paths, and with them its keys, are the same.
-            write_json({"address": os.fsencode(address).hex()}, shards.folder_of(workspace, name) / _ARCHIVE)
-        if request.domain is not None and request.domain != known.domain:
-            raise UserError(
-                f"--domain {request.domain}: archive '{name}' was ingested under domain '{known.domain}'; its keys "
-                f"cannot change. Ingest it under another --name or into a new workspace"
-            )
-        if adapter.name != known.adapter:
-            raise UserError(
-                f"--adapter {adapter.name}: archive '{name}' was read by '{known.adapter}'; give another --name, or "
-                f"leave the option out"
-            )
-        if mapping is not None:
-            copied = mapping.read_bytes() if mapping.is_file() else b""
-            (shards.folder_of(workspace, name) / "mapping.yaml").write_bytes(copied)
-    return name
-
-
-def _rule(workspace: Workspace, name: str, adapter: Adapter, options: IngestOptions) -> tuple[str, ...]:
-    """The rule for the patient ids of an archive, as asked for now or before; all archives of a domain share it.
-
-    Unless the rule says what 0 is, a table decides: see `zero_of_numbered`.
-    """
-    with lock(workspace.private / "settings.lock"):
-        settings = workspace.settings
-        known = settings.archives[name]
-        others = {each: one for each, one in settings.archives.items() if one.domain == known.domain}
-        asked = options.patient_id_rule
-        if asked is not None:
-            rule = asked
-        elif known.patient_id_rule or len(others) == 1:
-            rule = known.patient_id_rule
-        else:
-            rule = next((one.patient_id_rule for one in others.values() if one.patient_id_rule), ())
-        said = {each: rule if asked is not None else one.patient_id_rule for each, one in others.items()}
-        if not {"keep_zero", "zero_is_none"} & set(rule) and zero_of_numbered(adapter.patient_ids()):
-            rule = (*rule, "keep_zero")
-        said[name] = rule
-        changed = {each: others[each].model_copy(update={"patient_id_rule": one}) for each, one in said.items()}
-        if changed != others:
-            workspace.save(settings.model_copy(update={"archives": {**settings.archives, **changed}}))
-    return rule
-
-
-def _other_rule(workspace: Workspace, name: str) -> tuple[str, ...]:
-    """Archives of the same domain whose parts were made by another rule than this archive's."""
-    settings = workspace.settings.archives
-
-    def rule_of(archive: str) -> set[str] | None:
-        asked = _asked(workspace, archive)
-        return None if asked is None else set(asked.get("patient_id_rule", [])) - _ABOUT_ZERO
-
-    mine = rule_of(name) or set()
-    domain = settings[name].domain
-    return tuple(each for each, one in settings.items() if one.domain == domain and rule_of(each) not in (None, mine))
-
-
-def address_of(workspace: Workspace, name: str) -> str | None:
-    """The address of an archive's source, which only the private folder has; None where that is not there."""
-    try:
-        raw = json.loads((shards.folder_of(workspace, name) / _ARCHIVE).read_text(encoding="utf-8"))
-        # Earlier versions knew folders only.
-        return os.fsdecode(bytes.fromhex(raw.get("address") or raw["folder"]))
-    except (OSError, ValueError, KeyError):
-        return None
-
-
-def source_of(workspace: Workspace, name: str) -> Source | None:
-    """The source of an archive; None where the private folder does not have its address."""
-    address = address_of(workspace, name)
-    return None if address is None else source_at(address)
-
-
-def _remember(workspace: Workspace, task: ShardTask, made_from: Mapping[str, Any]) -> None:
-    """Keep how the archive was last asked for, so that `status` can tell what the next run would do anew."""
-    asked = {
-        "topcode_age": task.options.topcode_age,
-        "patient_id_rule": list(task.options.patient_id_rule or ()),
-        "mapping": os.fsencode(task.mapping).hex() if task.mapping is not None else "",
-        "digest": task.digest,
-        "made_from": dict(made_from),
-    }
-    path = shards.folder_of(workspace, task.archive) / _ASKED
-    if not path.is_file() or json.loads(path.read_text(encoding="utf-8")) != asked:
-        write_json(asked, path)
-
-
-def wanted_digest(workspace: Workspace, name: str) -> str | None:
-    """The digest that a shard of today's tables has; that of the last run where they are out of reach."""
-    source = source_of(workspace, name)
-    asked = _asked(workspace, name)
-    if asked is None:
-        return None
-    try:
-        if source is None or not source.is_there():
-            return asked["digest"]
-        adapter = adapter_for(source, workspace.settings.archives[name].adapter, _mapping_in(asked))
-        rule = workspace.settings.archives[name].patient_id_rule
-        options = IngestOptions.model_validate({"topcode_age": asked["topcode_age"], "patient_id_rule": rule})
-        return rows_digest(rows_made_from(options, adapter))
-    except (OSError, ValueError, KeyError):
-        return None
-    except UserError:
-        return asked["digest"]
 
 
 def _listing(
@@ -529,66 +348,6 @@ def _nothing(request: IngestRequest, adapter: Adapter, listing: shards.Listing |
     return (
         f"{request.source}: holds no files that adapter '{adapter.name}' reads{beside}; name the folder of the images"
     )
-
-
-def _events(workspace: Workspace, name: str, run: str, domain: Domain, listing: shards.Listing) -> dict[str, int]:
-    """Write what vanished, changed and returned since the last run; how often each."""
-    folder = workspace.parts(name, FileEvents.table)
-    before = FileEvents.read(folder)
-    last = {row["file_key"]: row["event"] for row in before.sort("run").iter_rows(named=True)}
-    gone = {key for key, event in last.items() if event == "vanished"}
-    rows = []
-
-    def keys_of(frame: pl.DataFrame) -> list[str]:
-        return [file_key_of(domain, name, path, member) for path, member in frame.select("path", "member").iter_rows()]
-
-    def note(keys: Iterable[str], event: str) -> None:
-        rows.extend({"file_key": key, "archive": name, "run": run, "event": event} for key in keys)
-
-    note((key for key in keys_of(listing.vanished) if key not in gone), "vanished")
-    if gone:
-        note((key for key in keys_of(listing.there) if key in gone), "returned")
-    known = {key for key in keys_of(listing.changed_before) if last.get(key) == "changed"}
-    note((key for key in keys_of(listing.changed) if key not in known), "changed")
-    if rows:
-        FileEvents.write(FileEvents.from_rows(rows), folder / f"{run}.parquet")
-    return {event: sum(row["event"] == event for row in rows) for event in ("vanished", "changed", "returned")}
-
-
-def _reject_changed(workspace: Workspace, name: str, domain: Domain) -> None:
-    """What was made of a changed file stays; beside it its new content is rejected until it is read with --again.
-
-    Where nothing was made of it that stays, its shard has a row that says so, and one is enough.
-    """
-    path = workspace.parts(name, Rejects.table) / _CHANGED
-    sentence = "The file changed since it was read; what was made of it then stays, --again reads it anew."
-    # Jobs end at the same time: the last one to look sees the parts of all.
-    with lock(shards.folder_of(workspace, name) / "list.lock"):
-        rows = []
-        for shard, states in shards.states_of(workspace, name).items():
-            changed = {position: each.bytes for position, each in states.items() if each.state == "changed"}
-            if not changed or not has_parts(workspace, name, shard):
-                continue
-            said = Rejects.read(part_path(workspace, name, Rejects, shard)).filter(pl.col("reason").is_in(NOT_READ))
-            files = shards.files_of(workspace, name, shard)
-            rows += [
-                {
-                    "file_key": file_key_of(domain, name, files[position].path, files[position].member),
-                    "archive": name,
-                    "shard": shard,
-                    "position": position,
-                    "frame": 0,
-                    "stage": "list",
-                    "reason": "changed",
-                    "sentence": sentence,
-                    "bytes": max(changed[position], 0),
-                }
-                for position in sorted(changed.keys() - set(said["position"]))
-            ]
-        if rows:
-            Rejects.write(Rejects.from_rows(rows), path)
-        else:
-            path.unlink(missing_ok=True)
 
 
 def _open_store(workspace: Workspace, store: str, options: IngestOptions) -> None:

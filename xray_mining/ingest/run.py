@@ -18,7 +18,7 @@ from xray_mining.ingest.options import GreyOptions, IngestOptions
 from xray_mining.ingest.parts import ShardCounts, staged
 from xray_mining.ingest.shard_rows import ShardRows, ShardWork, unforeseen
 from xray_mining.ingest.shrink import prepare
-from xray_mining.ingest.workers import Report
+from xray_mining.ingest.workers import Phase, Report
 from xray_mining.workspace import Workspace, digest_of
 
 # Raised when the meaning of a stored picture changes: its number is part of the store's name.
@@ -92,8 +92,8 @@ def run_shard(
     reader.look_again()
     work = ShardRows(task, store, adapter, reader)
     dicom_elements.prepare()
-    # Waiting for a shard that another process is at is no hanging, however long that takes.
-    with staged(workspace, task.archive, task.shard, partial(report, -1, 0, 0, 0)) as staging:
+    # Waiting for another process to finish this shard must not trigger the worker timeout, so it is reported.
+    with staged(workspace, task.archive, task.shard, partial(report, Phase.STARTING, 0, 0, 0, 0)) as staging:
         if task.headers_only:
             work.all(files, report, None)
         else:

@@ -26,7 +26,7 @@ from xray_mining.ingest.options import IngestOptions
 from xray_mining.ingest.parts import ShardCounts, Staging, part_of
 from xray_mining.ingest.picture import Picture, standardised
 from xray_mining.ingest.stated_header import admit, unread_of
-from xray_mining.ingest.workers import Report, Task
+from xray_mining.ingest.workers import Phase, Report, Task
 from xray_mining.pixels.store import ShardWriter
 from xray_mining.records.boxes import Boxes
 from xray_mining.records.findings import Findings
@@ -109,12 +109,12 @@ class ShardRows:
     def all(self, files: list[ListedFile], report: Report, writer: ShardWriter | None) -> None:
         """Every file of the shard; suspects first, which only changes when they are met, not what is written."""
         for position in self.task.suspects:
-            report(position, 0, 0, 0)
-            self._probe(files[position], partial(report, position, 0, 0, 0))
+            report(Phase.READING, position, 0, 0, 0)
+            self._probe(files[position], partial(report, Phase.READING, position, 0, 0, 0))
         for position, file in enumerate(files):
-            said = (position, len(self.images), len(self.rejects), self.bytes)
+            said = (Phase.READING, position, len(self.images), len(self.rejects), self.bytes)
             report(*said)
-            # A member of a packed file comes after all before it have been unpacked: that is no hanging.
+            # A member of a packed file is found after all before it were unpacked; that must not trigger the timeout.
             self.reader.alive = partial(report, *said)
             self.bytes += max(file.bytes, 0)
             key = file_key_of(self.task.domain, self.task.archive, file.path, file.member)
@@ -130,8 +130,8 @@ class ShardRows:
                     self._carry(position, file, key, trouble, writer)
                 else:
                     self.reject(position, 0, key, file.bytes, trouble)
-        # What follows, the writing, is no file's fault: see `workers`.
-        report(-2 - len(files), len(self.images), len(self.rejects), self.bytes)
+        # If a worker is lost from here on, no file is to blame: see `workers`.
+        report(Phase.WRITING, len(files), len(self.images), len(self.rejects), self.bytes)
 
     def _carry(self, position: int, file: ListedFile, key: str, trouble: Unusable, writer: ShardWriter | None) -> None:
         """What was kept of a file that cannot be read anew stays; where that cannot be, one row says why.

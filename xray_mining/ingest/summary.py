@@ -11,8 +11,10 @@ import polars as pl
 
 from xray_mining.errors import UserError
 from xray_mining.ingest import shards
-from xray_mining.ingest.ingest import TABLE_ROWS, IngestResult, source_of, wanted_digest
+from xray_mining.ingest.ingest import TABLE_ROWS
 from xray_mining.ingest.parts import FIRST_TABLE_SHARD, accounts_of, counts_of, readable_again, stale
+from xray_mining.ingest.registered import source_of, wanted_digest
+from xray_mining.ingest.request import IngestResult
 from xray_mining.records.images import Images
 from xray_mining.records.rejects import Rejects
 from xray_mining.records.unread_cells import UnreadColumn, unread_lines

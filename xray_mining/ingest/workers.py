@@ -16,6 +16,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from enum import IntEnum
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
 from typing import Any, Generic, Protocol, TypeVar
@@ -32,12 +33,24 @@ _OBJECTS_BETWEEN_LOOKS = 50_000
 _MMAP_THRESHOLD, _TRIM_THRESHOLD = -3, -1
 _FROM_THE_HEAP, _KEPT = 32 * 2**20, 128 * 2**20
 _DONE, _DISK, _BUG = range(3)
-# What a worker says of itself before each file, in memory that it shares with its parent: a message a file would keep
-# the parent busy where files are small, and the last word of one that crashed is there all the same.
-_POSITION, _SINCE_NS = 0, 4
+# A worker reports before each file in memory that it shares with its parent: a message for each file would keep the
+# parent busy where files are small, and the last report of a worker that crashed can still be read.
+_PHASE, _FILES, _SINCE_NS = 0, 1, 5
 
-Report = Callable[[int, int, int, int], None]
-"""Called before each file with its position, and kept, rejected and bytes so far; see `Task.do`."""
+
+class Phase(IntEnum):
+    """What a worker is doing with its task."""
+
+    STARTING = 0
+    """Before the first file: it imports, opens tables, or waits for another process."""
+    READING = 1
+    """It reads the file whose position is the number of files done."""
+    WRITING = 2
+    """All files are read; it writes what they gave."""
+
+
+Report = Callable[[Phase, int, int, int, int], None]
+"""Called before each file with the phase, and files, kept, rejected and bytes done so far; see `Task.do`."""
 
 
 class Done(Protocol):
@@ -86,7 +99,7 @@ class Task(ABC, Generic[Result]):
         """Read the files, suspects first for their effect alone, without the refused ones.
 
         Args:
-            report: Called before each file; with position -1 before the first, with -2 - files after the last.
+            report: Called before each file, while it waits before the first, and after the last.
             kept: What the worker has at hand from the tasks before, by any key.
         """
 
@@ -96,33 +109,37 @@ class _Worker:
     process: Any
     pipe: Connection
     said: Any
-    """Position, kept, rejected, bytes, and the clock in nanoseconds when it began with the file."""
+    """Phase, files, kept, rejected, bytes, and the clock in nanoseconds at the last report."""
     task: "Task[Any] | None" = None
     tasks: int = 0
 
     @property
+    def phase(self) -> Phase:
+        """What it is doing."""
+        return Phase(self.said[_PHASE])
+
+    @property
     def position(self) -> int:
-        """Of the file that it is at; -1 before the first, below that while what they gave is written."""
-        return self.said[_POSITION]
+        """Of the file that it reads."""
+        return self.said[_FILES]
 
     @property
     def seconds(self) -> float:
-        """How long it has been at it."""
+        """Time since its last report."""
         return (time.monotonic_ns() - self.said[_SINCE_NS]) / 1e9
 
     @property
     def done(self) -> tuple[int, int, int, int]:
         """Files, kept, rejected, bytes of its task."""
-        position, kept, rejected, size = self.said[:_SINCE_NS]
-        # Below -1 the files are done, -2 - position of them, and what they gave is being written.
-        return position if position >= 0 else max(-2 - position, 0), kept, rejected, size
+        files, kept, rejected, size = self.said[_FILES:_SINCE_NS]
+        return files, kept, rejected, size
 
 
 @dataclass(slots=True)
 class _Losses:
-    """Positions of one task on which workers were lost, and how often."""
+    """How often workers were lost on one task, by phase and position of the file."""
 
-    times: dict[int, int] = field(default_factory=dict)
+    times: dict[tuple[Phase, int], int] = field(default_factory=dict)
 
 
 Progress = Callable[[int, int, int, int], None]
@@ -153,7 +170,7 @@ def run_tasks(
                 for worker in _with_news(workers):
                     yield from _hear(worker, workers, waiting, losses, finished)
                 for worker in workers:
-                    limit = file_limit_s if worker.position >= 0 else max(file_limit_s, _START_S)
+                    limit = file_limit_s if worker.phase is Phase.READING else max(file_limit_s, _START_S)
                     if worker.task is not None and worker.seconds > limit:
                         _lose(worker, workers, waiting, losses, hung=True)
                 running = [worker.done for worker in workers if worker.task is not None]
@@ -186,7 +203,7 @@ def keep_memory() -> None:
 
 def _start(context: Any, log: Path | None, number: int) -> _Worker:
     here, there = context.Pipe()
-    said = context.RawArray("q", 5)
+    said = context.RawArray("q", 6)
     process = context.Process(target=_serve, args=(there, said, log, number, os.getpid()), daemon=True)
     process.start()
     there.close()
@@ -194,7 +211,7 @@ def _start(context: Any, log: Path | None, number: int) -> _Worker:
 
 
 def _give(worker: _Worker, task: Task[Any]) -> None:
-    worker.task, worker.said[:] = task, (-1, 0, 0, 0, time.monotonic_ns())
+    worker.task, worker.said[:] = task, (Phase.STARTING, 0, 0, 0, 0, time.monotonic_ns())
     # A worker that died in between is met where its pipe is read.
     with suppress(OSError):
         worker.pipe.send(task)
@@ -240,17 +257,17 @@ def _lose(worker: _Worker, workers: list[_Worker], waiting: list[Any], losses: d
     worker.process.join()
     worker.pipe.close()
     workers.remove(worker)
-    task, position = worker.task, worker.position
+    task, phase, position = worker.task, worker.phase, worker.position
     if task is None:
         return
     mine = losses[task.title]
-    mine.times[position] = mine.times.get(position, 0) + 1
-    if mine.times[position] == 1 and position >= 0:
+    times = mine.times[phase, position] = mine.times.get((phase, position), 0) + 1
+    if phase is Phase.READING and times == 1:
         waiting.append(replace(task, suspects=(position,)))
         return
-    if position < 0:
-        if mine.times[position] > 2:
-            when = "before it met a file" if position == -1 else "while it wrote what the files had given"
+    if phase is not Phase.READING:
+        if times > 2:
+            when = "before it met a file" if phase is Phase.STARTING else "while it wrote what the files had given"
             raise CannotFinish(
                 f"{task.title}: its worker was lost three times {when} (memory, a disk that does not answer?); try "
                 f"fewer --jobs and see the log in the private folder"
@@ -281,12 +298,12 @@ def _serve(pipe: Connection, said: Any, log: Path | None, number: int, parent: i
 
     kept: dict[Any, Any] = {}
 
-    def report(position: int, kept: int, rejected: int, size: int) -> None:
+    def report(phase: Phase, files: int, kept: int, rejected: int, size: int) -> None:
         if os.getppid() != parent:
             os._exit(1)
-        # The clock first: a file is never held to have taken the time of the one before it.
+        # The clock first, so that the time of the file before is never counted for this one.
         said[_SINCE_NS] = time.monotonic_ns()
-        said[:_SINCE_NS] = (position, kept, rejected, size)
+        said[:_SINCE_NS] = (phase, files, kept, rejected, size)
 
     while True:
         try:

@@ -241,7 +241,7 @@ def _profile(name: str) -> Path:
 
 def _given_name(workspace: Workspace, archive: "Source | None", name: str) -> str:
     """The name under which the workspace knows the archive; empty where it does not know it yet, or there is none."""
-    from xray_mining.ingest.ingest import address_of
+    from xray_mining.ingest.registered import address_of
 
     if name or archive is None:
         return name
