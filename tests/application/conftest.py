@@ -10,6 +10,7 @@ import pytest
 import yaml
 
 import xray_mining
+from xray_mining.archive.sources.folder import FolderSource
 from xray_mining.catalog.merge import merge
 from xray_mining.features.extract import extract
 from xray_mining.ingest.ingest import IngestRequest, ingest
@@ -71,7 +72,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Place:
     study_file.write_text(yaml.safe_dump(STUDY))
     workspace = Workspace.create(folder / "workspace")
     options = IngestOptions(mapping=str(folder / "mapping.yaml"), grey=GreyOptions(side_px=64))
-    ingest(workspace, IngestRequest(folder=folder / "in", jobs=1), options)
+    ingest(workspace, IngestRequest(FolderSource(folder / "in"), jobs=1), options)
     merge(workspace)
     with xray_mining.open(workspace.root) as work:
         study = read_study(str(study_file))

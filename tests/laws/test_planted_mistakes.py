@@ -9,7 +9,8 @@ import pytest
 from xray_mining.archive.radiograph import Header, Unread
 from xray_mining.evaluation.gather import _aligned, _validation
 from xray_mining.evaluation.operating_points import OperatingPoint
-from xray_mining.ingest.run import _Work, unread_of
+from xray_mining.ingest.shard_rows import ShardRows
+from xray_mining.ingest.stated_header import unread_of
 from xray_mining.models.ensemble import combine
 from xray_mining.models.experiment import _Task
 from xray_mining.models.fit import Fit, Fitted
@@ -163,7 +164,7 @@ def test_what_a_header_states_and_no_column_has_is_counted_with_its_reason(state
 def test_two_unread_cells_of_one_kind_count_twice():
     work = SimpleNamespace(unread_cells=[], task=SimpleNamespace(archive="a", adapter="generic", shard=3))
     header = Header(unread=(Unread("score", "bound"), Unread("score", "bound"), Unread("score", "not_a_number")))
-    _Work._count_unread(work, header, NO_VALUES)
+    ShardRows._count_unread(work, header, NO_VALUES)
     assert [(each["name"], each["reason"], each["cells"]) for each in work.unread_cells] == [
         ("score", "bound", 2),
         ("score", "not_a_number", 1),
