@@ -240,43 +240,59 @@ class Generic(Adapter):
         columns = [each.column for each in self.says.masks if each.column in self._table.columns]
         return {os.fsencode(path) for column in columns for path in self._table.column(column).drop_nulls()}
 
-    def _number_style(self, column: str) -> cells.NumberStyle:
+    def number_style(self, column: str) -> cells.NumberStyle:
+        """How a column writes numbers."""
         if column not in self._styles:
             self._styles[column] = cells.number_style(self._table.column(column))
         return self._styles[column]
 
-    def _day_style(self, column: str) -> cells.DayStyle:
+    def day_style(self, column: str) -> cells.DayStyle:
+        """How a column writes days."""
         if column not in self._day_styles:
             self._day_styles[column] = cells.day_style(self._table.column(column), self.says.date_format)
         return self._day_styles[column]
 
     def _header(self, row: dict[str, str | None]) -> Header:
-        says = self.says
-        columns = says.columns
-        unread: list[Unread] = []
-
-        def cell(column: str | None) -> str | None:
-            return cells.stated(row[column]) if column else None
-
-        def day(name: str, column: str | None) -> str | None:
-            if column is None:
-                return None
-            found = cells.read_day(row[column], self._day_style(column))
-            if found.reason:
-                unread.append(Unread(name, found.reason))
-            return found.text
-
-        def number(name: str, column: str | None, unit: str) -> float | None:
-            if column is None:
-                return None
-            found = cells.read_number(row[column], self._number_style(column), unit)
-            if found.reason:
-                unread.append(Unread(name, found.reason))
-            return found.value
-
+        """What a row of the table states."""
+        says, columns = self.says, self.says.columns
+        read = _Row(self, row)
         image = row[columns.image] or ""
-        masks = []
-        for each in says.masks:
+        instance = read.cell(columns.instance_id) or image
+        spacings = read.spacings(columns.spacing_mm)
+        offset = read.number("day_offset", columns.day_offset, "days")
+        if offset is not None and abs(offset) > _LARGEST_OFFSET_DAYS:
+            read.unread.append(Unread("day_offset", "out_of_range"))
+            offset = None
+        findings = tuple(self._findings(row, read.unread))
+        return Header(
+            instance_id=f"{says.set}\x1f{instance}" if says.set else instance,
+            study_id=read.cell(columns.study_id),
+            accession=read.cell(columns.accession),
+            series_id=read.cell(columns.series_id),
+            patient_id=read.cell(columns.patient_id),
+            study_date=read.day("study_date", columns.study_date),
+            birth_date=read.day("birth_date", columns.birth_date),
+            day_offset=offset,
+            age_text=cells.age_text(row[columns.age]) if columns.age else None,
+            age_stands_in="table",
+            sex=read.cell(columns.sex),
+            view=read.cell(columns.view),
+            laterality=read.cell(columns.laterality),
+            modality=read.cell(columns.modality),
+            manufacturer=read.cell(columns.manufacturer),
+            model_name=read.cell(columns.model_name),
+            institution=read.cell(columns.institution),
+            licence=read.cell(columns.licence) or says.licence,
+            spacings=spacings,
+            known_chest=True,
+            findings=findings,
+            masks=tuple(self._masks(row)),
+            # Last: the fields above add to it.
+            unread=tuple(read.unread),
+        )
+
+    def _masks(self, row: dict[str, str | None]) -> Iterator[MaskFile]:
+        for each in self.says.masks:
             path = cells.stated(row[each.column])
             if path:
                 rules = tuple(
@@ -284,44 +300,7 @@ class Generic(Adapter):
                     for structure, rule in each.structures.items()
                     for how, value in rule.items()
                 )
-                masks.append(MaskFile(os.fsencode(path), rules, scaled=each.scaled))
-        spacings = ()
-        spacing = number("spacing_mm", columns.spacing_mm, "mm")
-        if spacing is not None and 0 < spacing < _LARGEST_SPACING_MM:
-            spacings = (Spacing("table", spacing, spacing),)
-        elif spacing is not None:
-            unread.append(Unread("spacing_mm", "out_of_range"))
-        offset = number("day_offset", columns.day_offset, "days")
-        if offset is not None and abs(offset) > _LARGEST_OFFSET_DAYS:
-            unread.append(Unread("day_offset", "out_of_range"))
-            offset = None
-        instance = cell(columns.instance_id) or image
-        findings = tuple(self._findings(row, unread))
-        return Header(
-            instance_id=f"{says.set}\x1f{instance}" if says.set else instance,
-            study_id=cell(columns.study_id),
-            accession=cell(columns.accession),
-            series_id=cell(columns.series_id),
-            patient_id=cell(columns.patient_id),
-            study_date=day("study_date", columns.study_date),
-            birth_date=day("birth_date", columns.birth_date),
-            day_offset=offset,
-            age_text=cells.age_text(row[columns.age]) if columns.age else None,
-            age_stands_in="table",
-            sex=cell(columns.sex),
-            view=cell(columns.view),
-            laterality=cell(columns.laterality),
-            modality=cell(columns.modality),
-            manufacturer=cell(columns.manufacturer),
-            model_name=cell(columns.model_name),
-            institution=cell(columns.institution),
-            licence=cell(columns.licence) or says.licence,
-            spacings=spacings,
-            known_chest=True,
-            findings=findings,
-            masks=tuple(masks),
-            unread=tuple(unread),
-        )
+                yield MaskFile(os.fsencode(path), rules, scaled=each.scaled)
 
     def _placed(self, header: Header, row: dict[str, str | None], columns: int, rows: int) -> Header:
         """The header with boxes in the picture's pixels, and the spacing of the picture as it is here."""
@@ -331,7 +310,7 @@ class Generic(Adapter):
         spacings = header.spacings
         column = self.says.columns.image_columns
         if column is not None and spacings:
-            original = cells.read_number(row[column], self._number_style(column), "px")
+            original = cells.read_number(row[column], self.number_style(column), "px")
             factor = (original.value or 0.0) / columns
             if 0 < max(each.row for each in spacings) * factor < _LARGEST_SPACING_MM:
                 spacings = tuple(replace(each, row=each.row * factor, column=each.column * factor) for each in spacings)
@@ -359,7 +338,7 @@ class Generic(Adapter):
                     if cells.stated(word) is not None:
                         yield Finding(snake_case(word), 1.0)
             else:
-                style = self._number_style(each.column)
+                style = self.number_style(each.column)
                 # A mapping that names the words of its column means these, and no others.
                 found = cells.read_number(text, replace(style, truths=style.truths and not each.values), each.unit)
                 if found.value is not None:
@@ -395,6 +374,42 @@ class Generic(Adapter):
                 else:
                     unread.append(Unread("boxes", "out_of_range"))
         return found
+
+
+class _Row:
+    """Reads the cells of one row; those that are stated and become no value are in `unread`."""
+
+    def __init__(self, adapter: Generic, row: dict[str, str | None]) -> None:
+        self._adapter, self._row = adapter, row
+        self.unread: list[Unread] = []
+
+    def cell(self, column: str | None) -> str | None:
+        return cells.stated(self._row[column]) if column else None
+
+    def day(self, name: str, column: str | None) -> str | None:
+        if column is None:
+            return None
+        found = cells.read_day(self._row[column], self._adapter.day_style(column))
+        if found.reason:
+            self.unread.append(Unread(name, found.reason))
+        return found.text
+
+    def number(self, name: str, column: str | None, unit: str) -> float | None:
+        if column is None:
+            return None
+        found = cells.read_number(self._row[column], self._adapter.number_style(column), unit)
+        if found.reason:
+            self.unread.append(Unread(name, found.reason))
+        return found.value
+
+    def spacings(self, column: str | None) -> tuple[Spacing, ...]:
+        spacing = self.number("spacing_mm", column, "mm")
+        if spacing is None:
+            return ()
+        if 0 < spacing < _LARGEST_SPACING_MM:
+            return (Spacing("table", spacing, spacing),)
+        self.unread.append(Unread("spacing_mm", "out_of_range"))
+        return ()
 
 
 def broken_row() -> Unusable:

@@ -169,52 +169,53 @@ def identify(
 ) -> Identity:
     """Keys, age, sex, days and known words of one frame's header.
 
-    `own_id` stands for the instance where the header states none: the relative path and member.
+    Args:
+        header: The texts that an adapter found.
+        domain: The id space of its ids.
+        own_id: The id of an instance that states none: its path and member.
+        frame: The frame's number in its file.
+        topcode_age: Ages of 90 and more become 90.
+        file_key: The key of the file.
+        patient_id_rule: Which ways to write a patient id are one.
+
+    Returns:
+        The columns of images that come from the header, and its quality flags.
     """
+    study_date, birth_date = parse_date(header.study_date), parse_date(header.birth_date)
+    age = age_of(header, study_date, birth_date)
+    view = _view_of(header)
     instance_id = header.instance_id or own_id
-    instance_key = domain.digest("instance", instance_id, frame)
-    patient = patient_of(domain, header.patient_id, header.patient_id_issuer, patient_id_rule)
+    keys = _keys_of(header, domain, instance_id, frame, study_date=study_date, rules=patient_id_rule)
+    columns = {
+        **keys,
+        **_days_of(header, domain, keys["patient_key"], study_date),
+        **_age_columns(age, topcode_age),
+        **_words_of(header, domain),
+        "view_position": view.position,
+        "view_source": view.source,
+        "file_key": file_key,
+        "frame": frame,
+    }
+    return Identity(columns, tuple(_flags_of(header, age, view)), accession_key_of(domain, header.accession))
+
+
+def _keys_of(
+    header: Header, domain: Domain, instance_id: str, frame: int, *, study_date: date | None, rules: Sequence[str]
+) -> dict[str, Any]:
+    """Keyed digests of the ids, and what is known of the patient id."""
+    patient = patient_of(domain, header.patient_id, header.patient_id_issuer, rules)
     patient_key, patient_source = patient.key, "declared"
     if patient_key is None:
+        # Without an id each image is a patient of its own: two such images must not count as one person's.
         patient_key, patient_source = domain.digest("nobody", instance_id, frame), "none"
-    study_date, birth_date = parse_date(header.study_date), parse_date(header.birth_date)
     if header.study_id:
         study_key = domain.digest_again("study", header.study_id)
     elif patient_source == "declared" and study_date is not None:
         study_key = domain.digest_again("study of day", patient_key, study_date.isoformat())
     else:
         study_key = domain.digest("study of", instance_id)
-    study_day = None
-    if study_date is not None:
-        study_day = (study_date - _EPOCH).days + domain.shift_days(patient_key)
-    age = age_of(header, study_date, birth_date)
-    # A table's own bound (">89") is a top-coded age whatever the owner asks for: nobody knows it better.
-    topcoded = age.years is not None and (age.bounded or (topcode_age and age.years >= TOPCODED_FROM_YEARS))
-    declared = terms.view_of(header.view) if header.view else None
-    inferred = terms.view_in(header.view_texts) or terms.view_by_orientation(header.orientation)
-    if header.view and declared is None:
-        # A stated view that is not one of ours is still a view: it must not vanish.
-        declared = "OTHER" if inferred is None else None
-    spacing = header.spacings[0] if header.spacings else None
-    burned_in = (header.burned_in or "").strip().upper()
-    flags = list(header.id_flags)
-    stated_ids = (header.patient_id, header.patient_id_issuer, header.accession)
-    if "undecoded_id" not in flags and any("\ufffd" in each for each in stated_ids if each):
-        # Whoever wrote the file or table has lost letters: the ids of two people may have become one.
-        flags.append("undecoded_id")
-    if age.impossible:
-        flags.append("impossible_age")
-    if age.bounded and age.years is None:
-        flags.append("bounded_age")
-    sex = terms.sex_of(header.sex)
-    if sex is None and terms.states_a_sex(header.sex):
-        flags.append("unread_sex")
-    if (declared or inferred) in ("LATERAL", "OTHER"):
-        flags.append("not_frontal")
-    if burned_in == "YES":
-        flags.append("burned_in")
-    columns = {
-        "image_key": instance_key,
+    return {
+        "image_key": domain.digest("instance", instance_id, frame),
         "study_key": study_key,
         "series_key": domain.digest_again("series", header.series_id) if header.series_id else None,
         "patient_key": patient_key,
@@ -224,29 +225,87 @@ def identify(
         "patient_id_marks": sorted(patient.marks),
         "domain": domain.name,
         "institution_key": domain.digest_again("institution", header.institution) if header.institution else None,
-        "file_key": file_key,
-        "frame": frame,
+    }
+
+
+def _days_of(header: Header, domain: Domain, patient_key: str, study_date: date | None) -> dict[str, Any]:
+    """The day of the study, shifted by days of the patient's own, and the year that follows from it."""
+    study_day = None
+    if study_date is not None:
+        study_day = (study_date - _EPOCH).days + domain.shift_days(patient_key)
+    return {
+        "study_year": date.fromordinal(_EPOCH.toordinal() + study_day).year if study_day is not None else None,
+        "study_day": study_day,
+        "day_offset": header.day_offset,
+    }
+
+
+def _age_columns(age: "Age", topcode_age: bool) -> dict[str, Any]:
+    # A table's own bound (">89") is a top-coded age whatever the owner asks for, because the true age is not known.
+    topcoded = age.years is not None and (age.bounded or (topcode_age and age.years >= TOPCODED_FROM_YEARS))
+    return {
         "age_years": float(TOPCODED_FROM_YEARS) if topcoded else age.years,
         "age_source": age.source,
         "age_raw": age.raw,
         "age_topcoded": topcoded,
-        "patient_sex": sex,
-        "view_position": declared or inferred,
-        "view_source": "declared" if declared else "inferred" if inferred else "none",
+    }
+
+
+@dataclass(frozen=True, slots=True)
+class _View:
+    position: str | None
+    source: str
+
+
+def _view_of(header: Header) -> _View:
+    """The view as the header declares it, else as its texts and orientation tell it."""
+    declared = terms.view_of(header.view) if header.view else None
+    inferred = terms.view_in(header.view_texts) or terms.view_by_orientation(header.orientation)
+    if header.view and declared is None:
+        # A stated view that is not one of ours is still a view: it must not become "unknown".
+        declared = "OTHER" if inferred is None else None
+    return _View(declared or inferred, "declared" if declared else "inferred" if inferred else "none")
+
+
+def _words_of(header: Header, domain: Domain) -> dict[str, Any]:
+    """Columns of known words: free text never leaves the header."""
+    spacing = header.spacings[0] if header.spacings else None
+    return {
+        "patient_sex": terms.sex_of(header.sex),
         "laterality": terms.laterality_of(header.laterality),
         "modality": terms.modality_of(header.modality),
         "body_part_examined": terms.body_part_of(header.body_part),
         "manufacturer": terms.manufacturer_of(header.manufacturer),
         "manufacturer_model_name": terms.model_of(header.model_name),
-        "study_year": date.fromordinal(_EPOCH.toordinal() + study_day).year if study_day is not None else None,
-        "study_day": study_day,
-        "day_offset": header.day_offset,
         "pixel_spacing_mm": math.sqrt(spacing.row * spacing.column) if spacing else None,
         "pixel_spacing_source": spacing.source if spacing else None,
-        "burned_in_text": {"YES": "declared", "NO": "no"}.get(burned_in),
+        "burned_in_text": {"YES": "declared", "NO": "no"}.get(_burned_in(header)),
         "licence": terms.licence_of(header.licence, domain.public),
     }
-    return Identity(columns, tuple(flags), accession_key_of(domain, header.accession))
+
+
+def _burned_in(header: Header) -> str:
+    return (header.burned_in or "").strip().upper()
+
+
+def _flags_of(header: Header, age: "Age", view: _View) -> list[str]:
+    """Quality flags of a header."""
+    flags = list(header.id_flags)
+    stated_ids = (header.patient_id, header.patient_id_issuer, header.accession)
+    if "undecoded_id" not in flags and any("\ufffd" in each for each in stated_ids if each):
+        # The file or table has lost letters before it came here: the ids of two people may have become one.
+        flags.append("undecoded_id")
+    if age.impossible:
+        flags.append("impossible_age")
+    if age.bounded and age.years is None:
+        flags.append("bounded_age")
+    if terms.sex_of(header.sex) is None and terms.states_a_sex(header.sex):
+        flags.append("unread_sex")
+    if view.position in ("LATERAL", "OTHER"):
+        flags.append("not_frontal")
+    if _burned_in(header) == "YES":
+        flags.append("burned_in")
+    return flags
 
 
 def accession_key_of(domain: Domain, accession: str | None) -> str | None:

@@ -100,15 +100,7 @@ def update(
                 walked.append((file.path, file.member, file.bytes, file.modified_ns))
         there = pl.DataFrame(walked, schema=_SCHEMA, orient="row").with_row_index("place")
         known = {shard: pl.read_parquet(home / f"{shard:05d}.parquet") for shard in known_shards(workspace, archive)}
-        numbered = [
-            frame.select(
-                pl.lit(shard, pl.Int64).alias("shard"),
-                pl.int_range(pl.len(), dtype=pl.Int64).alias("position"),
-                pl.all(),
-            )
-            for shard, frame in known.items()
-        ]
-        before = pl.concat(numbered) if numbered else pl.DataFrame(schema=_PLACE | _SCHEMA)
+        before = _in_one(known)
         keys = ["path", "member"]
         # Members as they follow one another: a compressed package is gone through once, and forwards.
         new = there.join(before, on=keys, how="anti").sort("path", "place").drop("place")
@@ -144,6 +136,19 @@ def update(
         changed_before=before.join(earlier, on=list(_PLACE), how="semi").select(keys),
         there=there.select(keys),
     )
+
+
+def _in_one(known: Mapping[int, pl.DataFrame]) -> pl.DataFrame:
+    """The lists of all slices as one frame, with each file's shard and position."""
+    numbered = [
+        frame.select(
+            pl.lit(shard, pl.Int64).alias("shard"),
+            pl.int_range(pl.len(), dtype=pl.Int64).alias("position"),
+            pl.all(),
+        )
+        for shard, frame in known.items()
+    ]
+    return pl.concat(numbered) if numbered else pl.DataFrame(schema=_PLACE | _SCHEMA)
 
 
 def _workspace_in(source: Source, workspace: Workspace) -> tuple[bytes, ...]:

@@ -11,6 +11,7 @@ import polars as pl
 
 from xray_mining.errors import UserError
 from xray_mining.ingest import shards
+from xray_mining.ingest.hints import HINTS
 from xray_mining.ingest.ingest import TABLE_ROWS
 from xray_mining.ingest.parts import FIRST_TABLE_SHARD, accounts_of, counts_of, readable_again, stale
 from xray_mining.ingest.registered import source_of, wanted_digest
@@ -19,48 +20,6 @@ from xray_mining.records.images import Images
 from xray_mining.records.rejects import Rejects
 from xray_mining.records.unread_cells import UnreadColumn, unread_lines
 from xray_mining.workspace import Workspace
-
-# What to do about the most frequent reason for rejection.
-HINTS = {
-    "not_dicom": "Files that are no DICOM stand among the radiographs; an image folder with a table needs --mapping.",
-    "not_chest": "Pictures of other parts of the body, or captures that do not say what they show, were left out.",
-    "not_radiograph": "The archive holds other modalities; point ingest at the radiographs to save their reading.",
-    "not_an_image": "Reports, plans and other objects stand among the radiographs; nothing needs to be done.",
-    "no_pixels": "Headers came without pixel data: ask the archive's export for whole objects, then --again.",
-    "empty_file": "Empty files are a broken copy: copy them again, then run with --again.",
-    "broken_package": "Packed files are damaged or encrypted: copy or unpack them anew, then run with --again.",
-    "broken_member": "Members of packed files are damaged or encrypted: unpack or copy them anew, then --again.",
-    "truncated_pixels": "Files were cut off: copy them again, then run with --again.",
-    "undecodable": "No decoder reads these pixel data; try pip install 'xray-mining[decoders]', then --again.",
-    "unknown_syntax": "No decoder knows their transfer syntax; convert them (dcmconv, gdcmconv), then --again.",
-    "unreadable": "This user may not read the files, or the disk does not give them: mend that, then run again; "
-    "with --again where it was the disk.",
-    "gone": "Files went away before they were read; once they are back, run again.",
-    "crash": "A decoder ended its process on these files; they are named below, the rest is complete.",
-    "hangs": "A decoder did not come back from these files; they are named below, the rest is complete.",
-    "changed": "Files changed since they were read; run with --again to read them anew.",
-    "uid_reused": "Different pictures carry one SOPInstanceUID; ask the sender, the first of each was kept.",
-    "ambiguous_row": "Several files or rows have one name: write the files' paths into the table, or name the images' "
-    "folder in the mapping.",
-    "broken_row": "Rows of the table have more cells than columns, or quotes that do not match: mend them there.",
-    "linked_folder": "Links to folders are not followed: read the folders they lead to, or mount them in their place.",
-    "not_in_table": "Images without a row in the table were left out; add their rows, then run with --again.",
-    "size_mismatch": "Headers and pixel data state different sizes; the sender's export is at fault.",
-    "length_mismatch": "Pixel data are shorter or longer than their headers state, and nothing says which is right: "
-    "copy or export the files again, then run with --again.",
-    "samples_mismatch": "Headers and pixel data state different colours, and nothing says which is right; the sender's "
-    "export is at fault.",
-    "unencapsulated": "Headers state a compressed transfer syntax, the pixel data are raw and of another length: "
-    "export the files again, then run with --again.",
-    "unsupported_bits": "Their values have other bits than 8 or 16, or fractions; convert them, then run with --again.",
-    "unsupported_samples": "Their pixels have 2, or more than 3, values each; convert them to grey, then --again.",
-    "too_large": "They are larger than any film, or grow too much when unpacked; convert them if they are radiographs.",
-    "too_small": "Pictures of a few pixels, such as icons, stand among the radiographs; nothing needs to be done.",
-    "not_a_file": "Pipes, devices and dangling links stand among the files; mend the links, then run again.",
-    "dicomdir": "DICOMDIR files stand among the radiographs; they list them, and nothing needs to be done.",
-    "broken_header": "Headers are damaged: copy the files again, then run with --again.",
-    "unexpected": "The log in the private folder says what was met; please report it with a file that may be shared.",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,6 +116,40 @@ class IngestSummary:
             )
         if self.near_duplicates:
             said.append(f"{_counted(self.near_duplicates, 'pair')} of near-duplicates")
+        said += self._ages_and_sexes()
+        # Ages and sexes are counted above.
+        said += unread_lines([each for each in self.unread_cells if each.name not in ("age", "sex")])
+        said += self.notes
+        if self.decoder_failures:
+            counts = ", ".join(f"{decoder} on {frames:,}" for decoder, frames in self.decoder_failures.items())
+            said.append(
+                f"decoders that failed on frames: {counts}; the next decoder was tried, and frames that none reads are "
+                f"rejected as undecodable"
+            )
+        said += self._ids()
+        if self.mask_faults:
+            said.append(
+                f"masks: {self.mask_faults:,} of kept images not taken ({self.mask_reasons}); the table mask_faults "
+                f"says which and why"
+            )
+        said += self._beside()
+        if self.shards_now:
+            said.append(
+                f"{self.shards_now} of {self.shards} shards now, in {self.seconds:.1f} s "
+                f"({self.files_per_second:,.0f} files/s, {self.megabytes_per_second:,.0f} MB/s)"
+            )
+        else:
+            said.append("nothing new")
+        if self.shards_done < self.shards:
+            left = _counted(self.shards - self.shards_done, "shard")
+            said.append(f"{left} still to do: run the same command without --shards")
+        if self.hint:
+            said.append(self.hint)
+        return said
+
+    def _ages_and_sexes(self) -> list[str]:
+        """How many ages and sexes could not be read."""
+        said = []
         if self.unread_ages:
             said.append(
                 f"ages: {self.unread_ages:,} of {self.kept:,} cannot be read or are impossible; these images have none"
@@ -173,21 +166,10 @@ class IngestSummary:
                 f"sexes: {self.unread_sexes:,} of {self.kept:,} are stated in no word that is known (M, F, O and such "
                 f"are); these images have none"
             )
-        # Ages and sexes are counted above.
-        said += unread_lines([each for each in self.unread_cells if each.name not in ("age", "sex")])
-        said += self.notes
-        if self.decoder_failures:
-            counts = ", ".join(f"{decoder} on {frames:,}" for decoder, frames in self.decoder_failures.items())
-            said.append(
-                f"decoders that failed on frames: {counts}; the next decoder was tried, and frames that none reads are "
-                f"rejected as undecodable"
-            )
-        said += self._ids()
-        if self.mask_faults:
-            said.append(
-                f"masks: {self.mask_faults:,} of kept images not taken ({self.mask_reasons}); the table mask_faults "
-                f"says which and why"
-            )
+        return said
+
+    def _beside(self) -> list[str]:
+        """Files and table rows beside the accounts."""
         beside = []
         for count, one, words in (
             (self.ignored, "file", "beside the images (tables, texts)"),
@@ -199,21 +181,7 @@ class IngestSummary:
         ):
             if count:
                 beside.append(f"{_counted(count, one)} {words}")
-        if beside:
-            said.append(", ".join(beside))
-        if self.shards_now:
-            said.append(
-                f"{self.shards_now} of {self.shards} shards now, in {self.seconds:.1f} s "
-                f"({self.files_per_second:,.0f} files/s, {self.megabytes_per_second:,.0f} MB/s)"
-            )
-        else:
-            said.append("nothing new")
-        if self.shards_done < self.shards:
-            left = _counted(self.shards - self.shards_done, "shard")
-            said.append(f"{left} still to do: run the same command without --shards")
-        if self.hint:
-            said.append(self.hint)
-        return said
+        return [", ".join(beside)] if beside else []
 
     def _ids(self) -> list[str]:
         """What is to be known of patient ids."""
