@@ -60,11 +60,9 @@ class DecoderFailure:
 
 
 class Undecodable(Unusable):
-    """A frame that no decoder can read."""
+    """A frame that no decoder can read, and which ones failed."""
 
-    def __init__(self, sentence: str, failures: tuple[DecoderFailure, ...]) -> None:
-        super().__init__("decode", "undecodable", sentence)
-        self.failures = failures
+    failures: tuple[DecoderFailure, ...] = ()
 
 
 class NotRead(Exception):
@@ -149,7 +147,9 @@ def _decoded(encoded: Encoded, tries: Sequence[tuple[str, Decode, bool]], reduct
             continue
         return _stored(values, encoded, package, reduction if reduces else 0, tuple(failures))
     names = ", ".join(dict.fromkeys(decoders(encoded.syntax)))
-    raise Undecodable(f"The pixel data are damaged: none of {names} can decode them.", tuple(failures))
+    trouble = Undecodable("decode", "undecodable", f"The pixel data are damaged: none of {names} can decode them.")
+    trouble.failures = tuple(failures)
+    raise trouble
 
 
 def _is_skipped(error: Exception) -> bool:
