@@ -13,6 +13,7 @@ from xray_mining.ingest.files import Frame, files_at, read_files
 from xray_mining.models.applying.kinds import Applied, Array, Experiment, Means, Pictures, file_kinds, fits_of
 from xray_mining.models.calibration import CalibrationMap
 from xray_mining.models.freshness import read_notes
+from xray_mining.models.targets import TARGETS
 from xray_mining.progress import progress
 from xray_mining.study.current import refuse_stale_model, weights_files
 from xray_mining.workspace import Workspace
@@ -27,13 +28,13 @@ class FilePrediction:
     file: str
     frame: int
     value: float | None
-    """In the target's unit; for classes the probability of the most likely one."""
+    """In the target's unit, or the expected level; for classes the probability of the likeliest; None for labels."""
     spread: float | None
     """Standard deviation: the models' own and between them; None where one model gives none."""
     label: str
-    """The most likely class; empty for a number."""
+    """The most likely class or level; empty for a number and for several labels."""
     probabilities: Mapping[str, float]
-    """Class → probability; empty for a number."""
+    """Class, level or label → probability; empty for a number."""
     trouble: str
     """One sentence where the file could not be read; else empty."""
     reason: str = ""
@@ -69,6 +70,9 @@ class PredictSummary:
             flags = f"  [{', '.join(each.flags)}]" if each.flags else ""
             if each.trouble:
                 told.append(f"{name}  {each.trouble}")
+            elif each.value is None:
+                ranked = sorted(each.probabilities.items(), key=lambda item: (-item[1], item[0]))
+                told.append(f"{name}  {', '.join(f'{label} {share:.3f}' for label, share in ranked)}{flags}")
             elif each.probabilities:
                 told.append(f"{name}  {each.label} ({each.value:.3f}{spread}){flags}")
             else:
@@ -206,20 +210,17 @@ def _told(chosen: Sequence[_Chosen], frames: Sequence[Frame]) -> Iterator[_Said]
     said = [each.of(pictures) for each in chosen]
     values = np.stack([value for value, _ in said])
     own = [np.asarray(spread, np.float64) ** 2 for _, spread in said if spread is not None]
-    classes = chosen[0].applied.target.classes if values.ndim == 3 else ()
+    target = chosen[0].applied.target
+    kind = TARGETS.find(target.kind)
     for row in range(len(frames)):
-        here = values[:, row]
-        mean = here.mean(0)
-        place = int(mean.argmax()) if classes else 0
-        column = here[:, place] if classes else here
-        variance = float(column.var(ddof=1)) if len(chosen) > 1 else 0.0
+        read = kind.read(values[:, row], target)
+        if read.values is None:
+            yield _Said(None, None, read.label, read.probabilities)
+            continue
+        variance = float(read.values.var(ddof=1)) if len(chosen) > 1 else 0.0
         variance += float(np.mean([each[row] for each in own])) if own else 0.0
-        yield _Said(
-            float(column.mean()),
-            float(np.sqrt(variance)) if own or len(chosen) > 1 else None,
-            classes[place] if classes else "",
-            {name: float(share) for name, share in zip(classes, mean, strict=True)} if classes else {},
-        )
+        spread = float(np.sqrt(variance)) if own or len(chosen) > 1 else None
+        yield _Said(float(read.values.mean()), spread, read.label, read.probabilities)
 
 
 def _chosen(root: Path, model: str, weights: Sequence[Path]) -> list[_Chosen]:

@@ -77,7 +77,9 @@ class SavedModel:
 
 
 def _target(raw: Mapping[str, Any]) -> Target:
-    return Target(raw["name"], raw["kind"], raw["unit"], raw["positive"], tuple(raw["classes"]))
+    return Target(
+        raw["name"], raw["kind"], raw["unit"], raw["positive"], tuple(raw["classes"]), policy=raw.get("policy", "")
+    )
 
 
 def save_model(path: Path, network: Network, facts: Mapping[str, Any]) -> None:

@@ -64,6 +64,18 @@ class Column:
     """The model's own spread belongs to these rows."""
 
 
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What several fits together say of one picture, for people."""
+
+    values: Array | None
+    """What each fit says, (fits,): of a number, of the level, or the chance of the likeliest class. None for labels."""
+    label: str
+    """The likeliest class or level; empty for a number and for several labels."""
+    probabilities: dict[str, float]
+    """Class or label → mean probability; empty for a number."""
+
+
 class ModelTarget(Protocol):
     """One kind of target for all kinds of model."""
 
@@ -118,6 +130,10 @@ class ModelTarget(Protocol):
 
     def values(self, kept: pl.DataFrame, target: Target) -> tuple[list[str], Array]:
         """The reverse of `columns`: image keys, sorted, and values of rows unit_key, class, value."""
+        ...
+
+    def read(self, said: Array, target: Target) -> Reading:
+        """What fits say of one picture: values (fits,) or (fits, k)."""
         ...
 
     def score(self, kept: pl.DataFrame) -> float | None:

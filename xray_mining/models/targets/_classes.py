@@ -4,7 +4,7 @@ import numpy as np
 import polars as pl
 
 from xray_mining.models import calibration as maps
-from xray_mining.models.targets import Array, Column, Lesson, Teachable, mean_area
+from xray_mining.models.targets import Array, Column, Lesson, Reading, Teachable, mean_area
 from xray_mining.records.cohort import Target
 
 
@@ -64,6 +64,12 @@ class Classes:
         if not wide.height:
             return [], np.empty((0, len(target.classes)))
         return wide["unit_key"].to_list(), wide.select(target.classes).to_numpy()
+
+    def read(self, said: Array, target: Target) -> Reading:
+        """The likeliest class and its probability."""
+        mean = said.mean(0)
+        place = int(mean.argmax())
+        return Reading(said[:, place], target.classes[place], dict(zip(target.classes, mean.tolist(), strict=True)))
 
     def score(self, kept: pl.DataFrame) -> float | None:
         """The mean over rotations, seeds and classes."""

@@ -4,7 +4,7 @@ import numpy as np
 import polars as pl
 
 from xray_mining.models import calibration as maps
-from xray_mining.models.targets import Array, Column, Lesson, Teachable, mean_area
+from xray_mining.models.targets import Array, Column, Lesson, Reading, Teachable, mean_area
 from xray_mining.records.cohort import Target
 
 _LEAST_PROBABILITY = 1e-7
@@ -89,6 +89,10 @@ class Labels:
         if not wide.height:
             return [], np.empty((0, len(target.classes)))
         return wide["unit_key"].to_list(), wide.select(target.classes).to_numpy()
+
+    def read(self, said: Array, target: Target) -> Reading:
+        """The probability of each label; no one value says all."""
+        return Reading(None, "", dict(zip(target.classes, said.mean(0).tolist(), strict=True)))
 
     def score(self, kept: pl.DataFrame) -> float | None:
         """The mean over rotations, seeds and labels."""

@@ -4,7 +4,7 @@ import numpy as np
 import polars as pl
 
 from xray_mining.models import calibration as maps
-from xray_mining.models.targets import Array, Column, Lesson, Teachable, weighted_median
+from xray_mining.models.targets import Array, Column, Lesson, Reading, Teachable, weighted_median
 from xray_mining.records.cohort import Target
 
 
@@ -62,6 +62,10 @@ class Number:
         """The rows themselves."""
         ordered = kept.sort("unit_key")
         return ordered["unit_key"].to_list(), ordered["value"].to_numpy()
+
+    def read(self, said: Array, target: Target) -> Reading:
+        """The numbers."""
+        return Reading(said, "", {})
 
     def score(self, kept: pl.DataFrame) -> float | None:
         """Mean absolute error."""

@@ -4,7 +4,7 @@ import numpy as np
 import polars as pl
 
 from xray_mining.errors import UserError
-from xray_mining.models.targets import Array, Column, Lesson, Teachable
+from xray_mining.models.targets import Array, Column, Lesson, Reading, Teachable
 from xray_mining.models.targets._classes import Classes
 from xray_mining.records.cohort import Target
 
@@ -49,6 +49,11 @@ class Ordinal(Classes):
     def values(self, kept: pl.DataFrame, target: Target) -> tuple[list[str], Array]:
         """The levels' probabilities side by side."""
         return super().values(kept.filter(pl.col("class") != ""), target)
+
+    def read(self, said: Array, target: Target) -> Reading:
+        """The expected level, and the likeliest one by name."""
+        likeliest = super().read(said, target)
+        return Reading(said @ np.array(target.numbers), likeliest.label, likeliest.probabilities)
 
     def score(self, kept: pl.DataFrame) -> float | None:
         """Mean absolute error of the expected level."""
