@@ -106,7 +106,7 @@ def test_a_bomb_in_a_codestream_is_one_reject(tmp_path, make_dicom, run_ingest, 
 
 
 def test_a_worker_lost_while_it_writes_blames_no_file():
-    said = [-2 - 8, 7, 1, 100, 0]
+    said = [workers.Phase.WRITING, 8, 7, 1, 100, 0]
     losses, waiting = {"here": workers._Losses()}, []
 
     def lost() -> None:

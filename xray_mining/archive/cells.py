@@ -91,7 +91,7 @@ def stated(cell: str | None) -> str | None:
 def numbers_for_texts(values: Mapping[str, float]) -> dict[str, float]:
     """What a mapping says that texts stand for, by the texts in small letters.
 
-    Raises ValueError where texts that differ in capitals alone stand for two numbers.
+    Raises ValueError where texts that differ only in capitals are given two numbers.
     """
     found: dict[str, float] = {}
     for text, number in values.items():

@@ -131,7 +131,7 @@ class Chexpert(Adapter):
             instance_id=match[0] if match else path,
             study_id=study,
             patient_id=patient,
-            # The set writes 0 for "not known": nobody under one year is in it.
+            # The set writes 0 for "not known"; it has no patient under one year.
             age_text=None if row["Age"] in ("0", "0.0") else cells.age_text(row["Age"]),
             age_stands_in="table",
             sex=None if row["Sex"] == "Unknown" else cells.stated(row["Sex"]),

@@ -202,7 +202,7 @@ def _ended_picture(encoded: Encoded) -> Encoded:
     if end is None:
         name = encoded.syntax.upper()
         raise Unusable("decode", "truncated_pixels", f"The {name} picture has no end mark: the file was cut off.")
-    # One byte may fill up an odd length.
+    # One byte may pad an odd length.
     return overrule(encoded, AFTER_END, data=data[:end]) if end + 1 < len(data) else encoded
 
 
@@ -234,7 +234,7 @@ def _syntax(encoded: Encoded, stream: Codestream) -> Encoded:
 
 
 def _same_size(encoded: Encoded, stream: Codestream) -> None:
-    # A stream that states another size may be a bomb, and what spacing such a picture has nobody knows.
+    # A stream that states another size may be a decompression bomb, and its pixel spacing is unknown.
     stated = encoded.rows, encoded.columns
     if stream.rows and stream.columns and stated != (stream.rows, stream.columns):
         raise other_size(encoded, stream.rows, stream.columns)

@@ -235,7 +235,7 @@ def _of_other_values(window: Window, values: np.ndarray, counts: np.ndarray, mor
     if shows_nothing(fraction, counts):
         return True
     if not values.min() <= window.centre <= values.max():
-        # A window for more bits: nearly all of it lies where no value can be.
+        # The window is made for more bits: nearly all of it is outside the possible values.
         seen = fraction[counts > 0]
         return bool(seen.max() - seen.min() < _MOST)
     if more_bits:

@@ -12,7 +12,7 @@ END = b"\xff\xd9"
 _MOST_SEGMENTS = 1000
 """Before the first scan; a damaged stream may hold far more."""
 _SOF_NOT = (0xC4, 0xC8, 0xCC)
-"""DHT, JPG and DAC have the numbers of frame headers and are none."""
+"""DHT, JPG and DAC: their numbers are in the range of frame headers, but they are not frame headers."""
 _SOF_LOSSLESS = (0xC3, 0xC7, 0xCB, 0xCF)
 _SOF_JPEG_LS = 0xF7
 _DHT, _SOS, _DNL, _APP0, _APP8, _APP14 = 0xC4, 0xDA, 0xDC, 0xE0, 0xE8, 0xEE
@@ -201,7 +201,7 @@ def _behind_tiles(data: bytes, at: int) -> int:
     while data[at : at + 2] == b"\xff\x90":
         length = int.from_bytes(data[at + 6 : at + 10], "big")
         if length < 14:
-            # 0: the last part goes on to the end mark.
+            # 0: the last part extends to the end mark.
             return at + 12
         at += length
     return at if at <= len(data) else -1

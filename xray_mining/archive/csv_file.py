@@ -141,7 +141,7 @@ class _Rows(Iterator[list[str]]):
                 try:
                     row = next(reader, None)
                 except csv.Error:
-                    # A quote that is not closed for so long is none.
+                    # A quote that is not closed within the longest field is taken as a plain character.
                     yield from self._line_by_line()
                     reader = self._reader(opened)
                     continue

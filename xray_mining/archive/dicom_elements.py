@@ -1,4 +1,4 @@
-"""The walk over the elements of a DICOM header in memory: which of them stand where, without looking into any."""
+"""The walk over the elements of a DICOM header in memory: where each one is, without reading any value."""
 
 from typing import Any
 
@@ -10,7 +10,7 @@ from xray_mining.kernels import compiled
 ITEM, ITEM_END, SEQUENCE_END = 0xFFFEE000, 0xFFFEE00D, 0xFFFEE0DD
 _UNDEFINED = 0xFFFFFFFF
 _DEEPEST = 16
-"""Sequences within sequences; more is odd."""
+"""Depth of nested sequences; a deeper header is read by pydicom."""
 _UNKNOWN, _SHORT, _LONG, _OF_ITEMS = range(4)
 """Value representations by how their length is written."""
 
@@ -38,8 +38,8 @@ def places_of(
 ) -> tuple[list[list[int]], int]:
     """Tag, place of the element, start and stop of its value for each of the `wanted` tags, (n,) int64 and sorted.
 
-    Beside them where the first tag behind `last`, or the end, stands; -1 where something is not as the standard says:
-    tags out of order, lengths that do not hold, value representations that there are not, or a command's elements.
+    Also the position of the first tag after `last`, or of the end; -1 where the header breaks the standard: tags out of
+    order, wrong lengths, unknown value representations, or elements of a command.
     """
     places = np.empty((len(wanted), 4), np.int64)
     number, at = _walk(np.frombuffer(data, np.uint8), (start, stop), implicit, last, wanted, _KINDS, places)
@@ -68,7 +68,7 @@ def _value_of(data: Any, at: Any, end: Any, implicit: Any, kinds: Any) -> tuple[
         return at + 8, _four_bytes(data, at + 4), True
     kind = kinds[_two_bytes(data, at + 4)]
     if kind >= _LONG:
-        # Behind the end is as odd as anything.
+        # A length field past the end of the buffer is invalid too.
         return (at + 12, _four_bytes(data, at + 8), kind == _OF_ITEMS) if at + 12 <= end else (-1, 0, False)
     if kind == _UNKNOWN:
         return -1, 0, False
@@ -78,7 +78,7 @@ def _value_of(data: Any, at: Any, end: Any, implicit: Any, kinds: Any) -> tuple[
 @compiled
 def _behind_items(data: Any, at: Any, end: Any, implicit: Any, kinds: Any) -> Any:
     """Where a sequence of undefined length that begins at `at` has ended; -1 where it is odd."""
-    # Of the items that are left open around: the last tag that they had.
+    # Last tag seen in each enclosing open item; tags must increase within an item.
     tags_before = np.empty(_DEEPEST, np.int64)
     depth, before, in_item = 0, -1, False
     while at + 8 <= end:

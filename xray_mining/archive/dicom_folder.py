@@ -12,7 +12,7 @@ from xray_mining.archive.packages import PACKED
 from xray_mining.archive.radiograph import ListedFile, Radiograph
 from xray_mining.archive.source import Source
 
-# Files that stand beside radiographs and are none, by their names.
+# Names of files beside radiographs that are not radiographs.
 _BESIDE = (".csv", ".md", ".txt", ".json", ".xml", ".html", ".pdf", ".parquet", ".yaml", ".yml", ".xlsx")
 
 

@@ -2,7 +2,7 @@
 
 Only what is written as the standard says is read here: little endian, elements in order, lengths that hold, ASCII
 text, the dictionary's value representations. On anything else `quick_header` gives None, and pydicom reads the file:
-what it makes of odd files is the measure, and for the files read here both give the same.
+pydicom's result is the reference, and for the files read here both give the same.
 """
 
 import re
@@ -22,7 +22,7 @@ _PIXEL_DATA = 0x7FE00010
 _UNDEFINED = 0xFFFFFFFF
 _ITEM, _ITEM_END = (0xFFFE, 0xE000), (0xFFFE, 0xE00D)
 _LAST_OF_ITEM = 0xFFFEE00C
-# In these the bytes of ASCII are ASCII.
+# In these character sets ASCII bytes keep their meaning, so a header can be scanned before it is decoded.
 _CHARACTER_SETS = ("", "ISO_IR 6", "ISO_IR 100", "ISO_IR 101", "ISO_IR 192")
 _CHARACTER_SET = 0x00080005
 _SYNTAX, _MEDIA, _INSTANCE = 0x00020010, 0x00020002, 0x00080018

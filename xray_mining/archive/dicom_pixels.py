@@ -102,7 +102,7 @@ def _palette_of(element: Callable[..., Any], colour: str, little: bool) -> LookU
 def _look_up(descriptor: Any, data: Any, little: bool) -> LookUp | None:
     if descriptor is None or data is None or len(descriptor) != 3:
         return None
-    # PS3.3 C.11.1.1: 0 entries stand for 65,536. The number of entries and of bits is never signed, though some
+    # PS3.3 C.11.1.1: 0 entries means 65,536. The number of entries and of bits is never signed, though some
     # readers give it the sign of the first value.
     entries, first, bits = (int(descriptor[0]) & 0xFFFF) or 65536, int(descriptor[1]), int(descriptor[2]) & 0xFFFF
     if isinstance(data, bytes):

@@ -30,7 +30,7 @@ BAD_VALUE = (
     NotImplementedError,
     OverflowError,
     EOFError,
-    # Of bytes in memory: pydicom's word for a sequence that ends early. On a disk nothing is read with these.
+    # pydicom raises it for a sequence that ends early. No file is read in these blocks, so it is no disk error.
     OSError,
     LookupError,
     RecursionError,
@@ -83,7 +83,7 @@ def keep_ids(dataset: Dataset) -> bool:
             if not isinstance(raw, RawDataElement) or not raw.value or raw.VR in _NUMBERS:
                 continue
             if raw.VR is not None and raw.VR not in _KINDS:
-                # Of a kind that there is not: pydicom gives no value, and the patient would be nobody.
+                # An unknown value representation: pydicom gives no value, and the patient id would be lost.
                 dataset[raw.tag] = DataElement(raw.tag, "LO", _byte_for_byte(raw.value), validation_mode=config.IGNORE)
                 found |= keyword in _IDS and not raw.value.isascii()
                 continue

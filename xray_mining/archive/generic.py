@@ -213,8 +213,8 @@ class Generic(Adapter):
         """One look into the table for all of them."""
         claims = self.claims(files)
         found = settled(claims, contested(claims) if self.contested is None else self.contested)
-        nobody = RowOf(None)
-        self._rows_found = {(file.path, file.member): found.get(number, nobody) for number, file in enumerate(files)}
+        no_row = RowOf(None)
+        self._rows_found = {(file.path, file.member): found.get(number, no_row) for number, file in enumerate(files)}
         self._rows = self._table.rows(each.row for each in found.values() if each.row is not None)
 
     def _row_of(self, file: ListedFile) -> dict[str, str | None]:
@@ -315,7 +315,7 @@ class Generic(Adapter):
             if 0 < max(each.row for each in spacings) * factor < _LARGEST_SPACING_MM:
                 spacings = tuple(replace(each, row=each.row * factor, column=each.column * factor) for each in spacings)
             elif cells.stated(row[column]) is not None:
-                # Of a picture of another width nobody knows what the stated spacing is here.
+                # The original width is unreadable, so the stated spacing cannot be scaled to this picture.
                 unread.append(Unread("image_columns", original.reason or "out_of_range"))
                 spacings = ()
         return replace(header, boxes=boxes, spacings=spacings, unread=tuple(unread))

@@ -175,7 +175,7 @@ class Nih(Adapter):
         findings = []
         labels = cells.stated(row["Finding Labels"])
         if labels is not None:
-            # Without a list nobody knows: that is not the same as no finding.
+            # A missing list means unknown findings, not no finding.
             named = {label.strip() for label in labels.split("|")}
             findings += [Finding(snake_case(label), float(label in named), version="2017") for label in LABELS]
             findings.append(Finding("no_finding", float("No Finding" in named), version="2017"))

@@ -166,7 +166,7 @@ class _Tar:
         self._file.close()
 
 
-# Of a zip's member what is needed to read it; numbers that no file can have stand as -1.
+# Fields needed to read a member of a zip; an impossible number is kept as -1.
 _PLACE = ("header_offset", "compress_size", "file_size", "CRC", "compress_type", "flag_bits")
 
 

@@ -73,7 +73,7 @@ def picture_of(data: bytes, photometric: str = "MONOCHROME2") -> Encoded:
         samples=1 if mode in ("L", "1", "I", "I;16", "I;16B") else 3,
         photometric=photometric,
         signed=bits == 16 and tags.get(_SAMPLE_FORMAT, (1,))[0] == _SIGNED,
-        # Pages behind the first are not read: it is said.
+        # Only the first page is read; the flag says so.
         overruled=(FRAMES,) if frames > 1 else (),
     )
 

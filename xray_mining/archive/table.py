@@ -126,7 +126,7 @@ def _no_column(table: Table, name: str, where: str, others: bool) -> UserError:
     elif others:
         hint = f"it has {', '.join(table.columns[:12])}" + (", …" if len(table.columns) > 12 else "")
     else:
-        # Without a line of names the first row's cells stand in their place: they are nobody's business.
+        # Without a line of names the first row's cells are in its place, and may identify a patient: do not print them.
         hint = (
             f"none of its {len(table.columns)} columns has a name that is asked for; its first line must hold the "
             f"columns' names"

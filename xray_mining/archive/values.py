@@ -31,7 +31,7 @@ def modality_values(stored: np.ndarray, encoded: Encoded) -> np.ndarray:
 
 def entries_of(values: np.ndarray, table: LookUp) -> np.ndarray:
     """The table's entry of each value."""
-    # PS3.3 C.11.1.1: values before the first map to the first entry, values behind the last to the last.
+    # PS3.3 C.11.1.1: values before the first map to the first entry, values after the last to the last.
     places = np.clip(np.rint(values).astype(np.int64) - table.first, 0, len(table.values) - 1)
     return table.values[places]
 

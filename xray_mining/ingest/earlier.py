@@ -95,7 +95,7 @@ class Earlier:
             # The owner asks for it now: no age above it leaves, whenever it was read.
             row |= {"age_years": float(TOPCODED_FROM_YEARS), "age_topcoded": True}
         if row["pixel_digest"] is not None and not self._same_digests:
-            # Another kind's digest would be compared with today's, and find no copy.
+            # Digests of an earlier algorithm never match today's, so drop them instead of comparing.
             row["pixel_digest"] = None
             comparable = False
         else:

@@ -396,7 +396,7 @@ def _rows_without_file(workspace: Workspace, name: str, adapter: Adapter) -> int
     listed = shards.listed_files(workspace, name)
     if named is None or not listed:
         return 0
-    # A file that the table does not name stands for none of its rows.
+    # A file that the table does not name is not the file of any row.
     none = pl.col("reason").is_in(["not_in_table", "ambiguous_row", "linked_folder", "not_a_file"])
     unnamed = Rejects.read(workspace.parts(name, Rejects.table)).filter(none).height
     return max(named - adapter.repeated_rows() - (listed - unnamed), 0)

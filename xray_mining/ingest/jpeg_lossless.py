@@ -2,7 +2,7 @@
 
 Kept because it takes a third of the time of `imagecodecs.jpeg8_decode` on real files (`make bench-jpeg_lossless`; the
 figures are in docs/decoders.md). Only what archives hold is decoded here: one component, one scan, no restarts, nothing
-behind the end. On any other kind `decoded` raises OtherKind, and the caller asks a library.
+after the end. On any other kind `decoded` raises OtherKind, and the caller asks a library.
 """
 
 from functools import lru_cache
@@ -111,7 +111,7 @@ def _difference(symbol: Any, bits: Any) -> Any:
 def _pack(lengths: Any, symbols: Any, summed: Any, table: Any) -> None:
     """Of each index the differences that it holds whole, or their running sums: three times 16 bits.
 
-    Above them stand 8 bits of how many they are, and 8 of how many bits they took.
+    The 8 bits above them hold how many they are, and the next 8 how many bits they took.
     """
     for index in range(len(table)):
         used, number, entry, before = 0, 0, 0, 0
@@ -129,7 +129,7 @@ def _pack(lengths: Any, symbols: Any, summed: Any, table: Any) -> None:
             used += length + extra
             number += 1
         if summed:
-            # What stands behind the last one goes on from it.
+            # Entries after the last one repeat its sum.
             for place in range(number, _MOST_DIFFERENCES):
                 entry |= (before & 0xFFFF) << (16 * place)
         table[index] = np.uint64(entry) | np.uint64(number) << np.uint64(48) | np.uint64(used) << np.uint64(56)
@@ -144,7 +144,7 @@ def _decode(data: Any, predictor: Any, precision: Any, tables: Any, picture: Any
     # Predicted from the left, a pixel is the sum of the differences before it.
     kept = -1 if predictor == 1 else 0
     at, end = 0, len(data)
-    # Bits to come, the next one on top; how many of them, and how many of these are made up behind the end.
+    # Bits to come, the next one on top; how many of them, and how many of these are zeros added after the end.
     window, have, made_up = np.uint64(0), 0, 0
     for y in range(rows):
         x, before = 0, 0
@@ -190,7 +190,7 @@ def _decode(data: Any, predictor: Any, precision: Any, tables: Any, picture: Any
                 have -= np.int64(used)
                 x += number
             if short and have >= 32:
-                # One by one: a code that the table does not hold, or the end of a row, behind which nothing is read.
+                # One by one: a code that the table does not hold, or the end of a row, after which nothing is read.
                 code = window >> np.uint64(48)
                 length, symbol = np.int64(lengths[code]), np.int64(symbols[code])
                 if length == 0:

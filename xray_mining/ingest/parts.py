@@ -28,7 +28,7 @@ from xray_mining.records.rejects import Rejects
 from xray_mining.records.unread_cells import UnreadCells
 from xray_mining.workspace import Workspace, lock, move_durably, write_frame, write_json
 
-# Images last: what hangs on a row is there before it.
+# Images last, so that rows that refer to an image are written before it.
 _RECORDS: tuple[type[Record], ...] = (Findings, Boxes, UnreadCells, Rejects, Masks, MaskFaults, Pixels, Images)
 _COUNTS = "counts.json"
 FIRST_TABLE_SHARD = 50_000
@@ -54,7 +54,7 @@ class ShardCounts:
     unread: Mapping[int, tuple[int, ...]] = field(default_factory=dict)
     """Positions of files that could not be read anew, each with how it stood then (`shards.standing_of`).
 
-    Empty where nobody tried: the last walk had said that it vanished or changed, or an earlier version did not tell.
+    Empty where it was not tried: the last walk found it vanished or changed, or an earlier version did not write it.
     """
     decoder_failures: Mapping[str, int] = field(default_factory=dict)
     """Frames that each decoder failed to read, by `DecoderFailure` as text; another decoder may have read them."""
@@ -304,7 +304,7 @@ def _move(source: Path, target: Path) -> None:
 def _retract(workspace: Workspace, archive: str, new: ShardCounts) -> None:
     """Take back what an earlier run said of the shard: that it is done, and where its pictures of this store stand.
 
-    Before the new pictures take the old ones' place: no key may ever stand for another's picture.
+    Before the new pictures take the old ones' place: no key may ever point to another image's picture.
     """
     counts_path(workspace, archive, new.shard, new.store).unlink(missing_ok=True)
     for path, other in _counts(workspace, archive, f"{new.shard:05d}-*"):

@@ -1,4 +1,4 @@
-"""Patient ids as text: which of them stand for nobody, and which may be one person's, written another way.
+"""Patient ids as text: which are placeholders, and which may be one person's id written in another way.
 
 Ids are never made alike by guess: keys are made of them as they are written, but for the rules that the owner names.
 """
@@ -32,7 +32,7 @@ _LEADING = re.compile(r"0+(?=.)")
 def _one_form(text: str) -> str:
     """Full-width letters, ligatures and letters with loose accents in one form; digits of any script as 0 to 9.
 
-    Without letters that nobody sees, as a byte order mark or a mark of direction that came along when it was copied.
+    Without invisible characters, such as a byte order mark or a mark of direction that was copied along.
     """
     folded = unicodedata.normalize("NFKC", text)
     if folded.isascii():
@@ -131,8 +131,8 @@ def _stands_for_nobody(text: str) -> str:
     # Without accents, which word lists forget.
     bare = unicodedata.normalize("NFKD", folded.casefold())
     plain = "".join(each for each in bare if each.isalnum())
-    nobody = not plain.strip("0") or _NOBODY.fullmatch(plain) or _PLAIN.fullmatch(plain)
-    return "placeholder" if nobody else ""
+    placeholder = not plain.strip("0") or _NOBODY.fullmatch(plain) or _PLAIN.fullmatch(plain)
+    return "placeholder" if placeholder else ""
 
 
 def zero_of_numbered(ids: Iterable[str | None]) -> bool:

@@ -78,7 +78,7 @@ def run_shard(
 ) -> ShardCounts:
     """Do one shard; its new parts take the place of old ones together, so that it is done or as it was before.
 
-    A `reader` that comes from the shard before goes on in the packed file where it stands.
+    A `reader` that is kept from the shard before continues at its position in the packed file.
     """
     clock = time.monotonic()
     workspace = Workspace(task.root)
@@ -121,7 +121,7 @@ def run_table(task: ShardTask, radiographs: Sequence[Radiograph]) -> ShardCounts
         except (OSError, MemoryError):
             raise
         except Exception:
-            # As of a file: one row that nobody foresaw stops no table.
+            # As for a file: an unexpected error in one row must not stop the table.
             traceback.print_exc(file=sys.stderr)
             work.reject(position, radiograph.frame, key, 0, unforeseen("The row"))
     workspace = Workspace(task.root)

@@ -219,7 +219,7 @@ class ShardRows:
         except MemoryError as error:
             raise Unusable("decode", "too_large", "Reading the file takes more memory than there is.") from error
         except Exception as error:
-            # A reader of foreign bytes met something that nobody foresaw: the file is data, the log says what it was.
+            # An unexpected error on foreign bytes rejects the file and not the run; the log has the traceback.
             traceback.print_exc(file=sys.stderr)
             raise unforeseen("The file's content") from error
 

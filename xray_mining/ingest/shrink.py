@@ -72,7 +72,7 @@ def _shrink(values: Any, table: Any, picture: Any) -> None:
     first_row, rows, row_shares = _shares(values.shape[0], height)
     first_column, _, column_shares = _shares(columns, width)
     steps = column_shares.shape[0]
-    # Behind the last column stand zeros, for target pixels with fewer shares than the most.
+    # Zeros fill the columns of target pixels with fewer shares than the largest.
     line = np.zeros(columns + steps, np.float32)
     narrow, total = np.zeros(width, np.float32), np.zeros(width, np.float32)
     at = -1

@@ -1,4 +1,4 @@
-"""What ingest says when it ends, what status says while it runs, and where a file of a key lies."""
+"""The closing summary of ingest, the status while it runs, and the path of a key's file."""
 
 import os
 import shlex
@@ -416,7 +416,7 @@ class Place:
 def locate(workspace: Workspace, key: str) -> Place:
     """The file of an image_key, a file_key or a duplicate's instance_key.
 
-    UserError where the key is none, nobody has it, or the private folder does not hold its list.
+    UserError where the text is no key, no archive has it, or the private folder does not have its list.
     """
     try:
         key = str(uuid.UUID(key))

@@ -23,19 +23,19 @@ def why_rows(then: Mapping[str, Any] | None, now: Mapping[str, Any]) -> str:
     if not then:
         return _NOT_SAID
     differs = [name for name in now if then.get(name) != now[name]]
-    told = []
+    reasons = []
     if "tables" in differs:
-        told.append("a table or the mapping has changed")
+        reasons.append("a table or the mapping has changed")
     if "topcode_age" in differs:
-        told.append("ages above 89 are now " + ("set to 90" if now["topcode_age"] else "kept"))
+        reasons.append("ages above 89 are now " + ("set to 90" if now["topcode_age"] else "kept"))
     if "rule" in differs:
         before, after = (",".join(each.get("rule") or ()) or "none" for each in (then, now))
-        told.append(f"the rule for patient ids was {before} and is {after}")
+        reasons.append(f"the rule for patient ids was {before} and is {after}")
     if "adapter" in differs:
-        told.append(f"the archive was read by {then.get('adapter')}")
+        reasons.append(f"the archive was read by {then.get('adapter')}")
     if others := [words for name, words in _OF_VERSION.items() if name in differs]:
-        told.append(f"this version of xray-mining makes {' and '.join(others)} otherwise")
-    return "; ".join(told)
+        reasons.append(f"this version of xray-mining makes {' and '.join(others)} otherwise")
+    return "; ".join(reasons)
 
 
 def why_pictures(workspace: Workspace, before: str, options: GreyOptions) -> str:
@@ -76,7 +76,7 @@ def why_again(
         if not reason:
             reason = rows if rows and any(each.digest for each in earlier) else _BROKEN_OFF
         reasons[reason] = reasons.get(reason, 0) + 1
-    told = [f"{number:,} because {reason}" for reason, number in reasons.items()]
-    if not told:
+    parts = [f"{number:,} because {reason}" for reason, number in reasons.items()]
+    if not parts:
         return ""
-    return f"shards that were read before and were read anew: {', '.join(told)}"
+    return f"shards that were read before and were read anew: {', '.join(parts)}"

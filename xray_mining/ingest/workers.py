@@ -26,10 +26,11 @@ from xray_mining.process_settings import Shared, environment
 
 # A worker is replaced after so many tasks: what decoders leak does not add up.
 _TASKS_A_WORKER = 50
-# A worker's start (imports, tables of 400,000 rows) is no file that hangs.
+# A worker's start (imports, tables of 400,000 rows) has a limit of its own.
 _START_S = 600.0
 _OBJECTS_BETWEEN_LOOKS = 50_000
-# Of mallopt, as glibc's malloc.h numbers them; and their values: that of the largest films, and of a few of them.
+# Parameter numbers of mallopt() from glibc's malloc.h. Large blocks stay on the heap so that buffers of the largest
+# images are reused.
 _MMAP_THRESHOLD, _TRIM_THRESHOLD = -3, -1
 _FROM_THE_HEAP, _KEPT = 32 * 2**20, 128 * 2**20
 _DONE, _DISK, _BUG = range(3)
