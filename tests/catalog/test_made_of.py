@@ -10,7 +10,7 @@ from xray_mining.catalog.describe import cohort_description
 from xray_mining.catalog.header import read_header
 from xray_mining.catalog.made_of import determines
 from xray_mining.errors import UserError
-from xray_mining.models.nulls import left_out_of
+from xray_mining.models.kinds._catalog import left_out_of
 from xray_mining.records.cohort import FrozenCohort, Target
 from xray_mining.records.images import Images
 

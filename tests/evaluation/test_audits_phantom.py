@@ -17,7 +17,8 @@ from xray_mining.evaluation.options import EvaluationOptions
 from xray_mining.features.extract import extract
 from xray_mining.ingest.ingest import IngestRequest, ingest
 from xray_mining.ingest.options import GreyOptions, IngestOptions
-from xray_mining.models.experiment import experiment_order, run
+from xray_mining.models.experiment import run
+from xray_mining.models.stated import experiment_order
 from xray_mining.phantom.population import Parameters, write_archive
 from xray_mining.records.check_results import CheckResults
 from xray_mining.study.options import Study

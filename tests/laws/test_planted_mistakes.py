@@ -12,9 +12,10 @@ from xray_mining.evaluation.operating_points import OperatingPoint
 from xray_mining.ingest.shard_rows import ShardRows
 from xray_mining.ingest.stated_header import unread_of
 from xray_mining.models.ensemble import combine
-from xray_mining.models.experiment import _Task
 from xray_mining.models.fit import Fit, Fitted
-from xray_mining.models.options import NullOptions
+from xray_mining.models.kinds import kind_of
+from xray_mining.models.kinds.null import NullOptions
+from xray_mining.models.rows import calibration_of_fit, prediction_rows
 from xray_mining.records.cohort import Target
 from xray_mining.statistics.auc import auc_covariance, auc_influence
 from xray_mining.statistics.errors import error_metrics
@@ -47,10 +48,10 @@ def test_calibration_never_sees_test_patients():
         fit = fit_of(SEX, own, roles)
         options = NullOptions(model="metadata", cohort="c", target="patient_sex")
         task = SimpleNamespace(
-            study=SimpleNamespace(study="s"), name="n", options=options, cohort=SimpleNamespace(digest="d")
+            study=SimpleNamespace(study="s"), name="n", kind=kind_of(options), cohort=SimpleNamespace(digest="d")
         )
         fitted = Fitted(list(fit.keys), np.stack([1 - given, given], axis=1))
-        rows = _Task.rows(task, fit, fitted, "digest", _Task.calibration(task, fit, fitted))
+        rows = prediction_rows(task, fit, fitted, "digest", calibration_of_fit(fit, fitted))
         told.append(rows.sort("unit_key")["value_calibrated"].to_numpy())
     assert np.isfinite(told[0]).all() and np.abs(told[0] - given).max() > 0.05
     assert np.array_equal(told[0], told[1])

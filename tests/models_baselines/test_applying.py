@@ -17,11 +17,11 @@ from xray_mining.ingest.files import files_at, read_files
 from xray_mining.ingest.options import GreyOptions
 from xray_mining.ingest.summary import locate
 from xray_mining.models import calibration
-from xray_mining.models.applying.kinds import Experiment, Means, Pictures, fits_of, kinds
+from xray_mining.models.applied import Experiment, Means, Pictures, fits_of
 from xray_mining.models.calibration import CalibrationMap, Curve
 from xray_mining.models.embedding import embed
-from xray_mining.models.experiment import with_nulls
-from xray_mining.models.options import ExperimentOptions
+from xray_mining.models.kinds import KINDS, kinds_by_word
+from xray_mining.models.stated import with_nulls
 from xray_mining.networks.backbones import load_backbone
 from xray_mining.pixels.store import store_options
 from xray_mining.records.cohort import FrozenCohort
@@ -122,7 +122,7 @@ def test_predict_is_the_held_out_prediction_of_the_same_fit(
     made = every_kind(kind, expression, found, design, only, cohort={"folds": 3})
     every = with_nulls(made.study.experiments)
     modelled = {options.model for options in every.values()}
-    assert only or modelled == kinds().keys() - {"oracle", "logistic"}, "a kind is not tried"
+    assert only or modelled == kinds_by_word().keys() - {"oracle", "logistic"}, "a kind is not tried"
     every = {name: every[name] for name in only or every.keys() - CANNOT.keys()}
     judged = {name: held_out(made.workspace.experiment(made.study.study, name)) for name in every}
     keys = sorted({key for frame in judged.values() for key in frame["unit_key"]})
@@ -220,10 +220,6 @@ def test_models_that_cannot_be_read_are_one_sentence(
 
 
 def test_the_next_kind_of_model_cannot_be_forgotten() -> None:
-    known = {
-        name
-        for options in ExperimentOptions.__origin__.__args__
-        for name in options.model_fields["model"].annotation.__args__
-    }
-    assert known == set(kinds()), "a kind that `predict` neither applies nor refuses"
+    own = {name for name, kind in KINDS.every().items() if "applied" in vars(type(kind))}
+    assert own == set(KINDS.names()), "a kind that `predict` neither applies nor refuses with its own sentence"
     assert applying.NOTE

@@ -11,9 +11,9 @@ from xray_mining.catalog.options import CohortOptions
 from xray_mining.errors import CheckFailed, UserError
 from xray_mining.evaluation.answer import failed_checks
 from xray_mining.features.extract import extract
-from xray_mining.models import experiment
 from xray_mining.models.experiment import run, standings
 from xray_mining.models.freshness import cohort_differences
+from xray_mining.models.task import Task
 from xray_mining.records.check_results import CheckRow
 from xray_mining.records.predictions import Predictions
 from xray_mining.study.current import find_study, refuse_old_evaluation, refuse_stale_model
@@ -152,14 +152,14 @@ def test_an_ensemble_without_a_member_and_other_packages_are_stale(trained):
 
 
 def test_what_cannot_be_compared_is_scored_and_a_check_says_so(trained, monkeypatch):
-    identity = experiment._Task.identity
+    identity = Task.identity
 
     def without_weights(task):
         if task.name == "alpha":
             raise UserError("weights.pth: is not there; name a file")
         return identity(task)
 
-    monkeypatch.setattr(experiment._Task, "identity", without_weights)
+    monkeypatch.setattr(Task, "identity", without_weights)
     assert {name: each.outcome for name, each in outcomes(trained).items()}["alpha"] == "unchecked"
     made, checks = trained.evaluate()
     [row] = checks.filter(checks["code"] == "EVAL015").rows(named=True)

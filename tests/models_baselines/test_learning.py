@@ -11,7 +11,7 @@ from xray_mining.models.baselines import Components, Standardised, Steps, Table,
 from xray_mining.models.calibration import CalibrationMap, calibration_map
 from xray_mining.models.ensemble import combine, stack_weights
 from xray_mining.models.fit import Fit, Fitted
-from xray_mining.models.nulls import centre
+from xray_mining.models.kinds.null import centre
 from xray_mining.models.targets import TARGETS
 from xray_mining.records.cohort import Target
 

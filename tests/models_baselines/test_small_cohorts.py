@@ -6,7 +6,7 @@ import pytest
 
 from xray_mining.errors import UserError
 from xray_mining.models.baselines import Table
-from xray_mining.models.experiment import with_nulls
+from xray_mining.models.stated import with_nulls
 from xray_mining.records.estimates import Estimates
 from xray_mining.records.predictions import Predictions
 from xray_mining.study.options import Study

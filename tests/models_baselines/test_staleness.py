@@ -11,9 +11,13 @@ import pytest
 from xray_mining.features.extract import feature_set
 from xray_mining.features.options import FeatureOptions
 from xray_mining.features.sets import VectorSet
-from xray_mining.models import experiment
 from xray_mining.models.fit import Fit
-from xray_mining.models.options import EmbeddingOptions, EnsembleOptions, NullOptions, OracleOptions, shown_options
+from xray_mining.models.kinds.ensemble import EnsembleOptions
+from xray_mining.models.kinds.frozen import KIND, FrozenOptions
+from xray_mining.models.kinds.null import NullOptions
+from xray_mining.models.kinds.oracle import OracleOptions
+from xray_mining.models.options import EmbeddingOptions, shown_options
+from xray_mining.models.task import Members, Task
 from xray_mining.records.cohort import FrozenCohort, Target
 from xray_mining.workspace import ArchiveSettings, Workspace, digest_of_file, write_frame, write_json
 
@@ -45,13 +49,11 @@ def cohort(workspace: Workspace) -> FrozenCohort:
     return Few("few", "0" * 32, "few", "", {}, "", 2, False, (target,), (), "", "store")
 
 
-def task(workspace: Workspace, options: object, **others: object) -> "experiment._Task":
+def task(workspace: Workspace, options: object, **others: object) -> Task:
     class Study:
         study = "s"
 
-    return experiment._Task(
-        workspace, Study(), "one", options, {"one": options, **others}, experiment.Members(workspace, cohort(workspace))
-    )  # ty: ignore
+    return Task(workspace, Study(), "one", options, {"one": options, **others}, Members(workspace, cohort(workspace)))  # ty: ignore
 
 
 def made_set(workspace: Workspace) -> VectorSet:
@@ -83,10 +85,10 @@ def test_parts_that_note_no_pixels_are_measured_again(workspace):
 
 def test_other_pixels_are_another_input(workspace):
     options = NullOptions(model="thumbnail", cohort="few", target="age_years")
-    before = task(workspace, options).inputs()
-    assert task(workspace, options).inputs() == before
+    before = task(workspace, options).inputs().digests
+    assert task(workspace, options).inputs().digests == before
     ingest(workspace, ["first"] * 5 + ["second"])
-    after = task(workspace, options).inputs()
+    after = task(workspace, options).inputs().digests
     assert {key for key in before if before[key] != after[key]} == {"pixels"}
 
 
@@ -102,16 +104,16 @@ def test_other_rows_of_the_catalog_are_another_input(workspace, monkeypatch, mod
     monkeypatch.setattr("xray_mining.catalog.query.select", select)
     kind = {"metadata": NullOptions, "oracle": OracleOptions}[model]
     options = kind(model=model, cohort="few", target="age_years")
-    before = task(workspace, options).inputs()
+    before = task(workspace, options).inputs().digests
     again = task(workspace, options)
-    assert again.inputs() == before
+    assert again.inputs().digests == before
     asked.clear()
     again.catalog_rows("reports/metadata_of_images")
     assert not asked, "rows are read once a task"
     rows |= {"patient_sex": ["F"] * 6}
-    assert task(workspace, options).inputs() != before
+    assert task(workspace, options).inputs().digests != before
     rows |= {"patient_sex": ["M"] * 6, "value": [2.0] * 6}
-    assert task(workspace, options).inputs() != before
+    assert task(workspace, options).inputs().digests != before
 
 
 def test_a_member_with_more_seeds_is_another_input(workspace):
@@ -121,9 +123,9 @@ def test_a_member_with_more_seeds_is_another_input(workspace):
         folder = workspace.experiment("s", name)
         write_json({"digest": name, "cohort_digest": "0" * 32}, folder / "experiment.json")
         write_frame(pl.DataFrame({"value": [1.0]}), folder / "predictions/rotation0-seed0.parquet")
-    before = task(workspace, options, a=member, b=member).inputs()
+    before = task(workspace, options, a=member, b=member).inputs().digests
     write_frame(pl.DataFrame({"value": [2.0]}), workspace.experiment("s", "b") / "predictions/rotation0-seed1.parquet")
-    after = task(workspace, options, a=member, b=member).inputs()
+    after = task(workspace, options, a=member, b=member).inputs().digests
     assert after["experiments/a"] == before["experiments/a"]
     assert after["experiments/b"] != before["experiments/b"]
 
@@ -135,8 +137,6 @@ def test_a_kept_model_does_not_say_where_its_weights_lay(workspace, monkeypatch,
     options = EmbeddingOptions(weights=str(file))
     assert shown_options(options)["weights"] == "net.pth"
     assert shown_options(EmbeddingOptions())["weights"] == "package"
-    from xray_mining.models.options import FrozenOptions
-
     frozen = FrozenOptions(model="frozen", embeddings=["e"], head="ridge", cohort="few", target="age_years")
     one = task(workspace, frozen)
     one.study.embeddings = {"e": options}  # ty: ignore
@@ -154,7 +154,7 @@ def test_a_kept_model_does_not_say_where_its_weights_lay(workspace, monkeypatch,
             "label": pl.Series([None] * 6, dtype=pl.String),
         }
     )
-    experiment._fit_frozen(one, Fit(0, -1, one.cohort.target("age_years"), images))
+    KIND.fit(one, Fit(0, -1, one.cohort.target("age_years"), images))
     [path] = one.folder.rglob("*.joblib")
     kept = joblib.load(path)
     assert (kept["embeddings"]["e"]["weights"], kept["weights"]["e"]) == ("net.pth", digest_of_file(file))

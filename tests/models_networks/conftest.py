@@ -9,7 +9,7 @@ import polars as pl
 import pytest
 
 from xray_mining.models.fit import Fit
-from xray_mining.models.options import NetworkOptions
+from xray_mining.models.kinds.network import NetworkOptions
 from xray_mining.networks.options import AugmentOptions
 from xray_mining.pixels.store import PixelStore, write_shard
 from xray_mining.records.cohort import Target

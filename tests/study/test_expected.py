@@ -3,14 +3,13 @@
 import json
 import sys
 from types import SimpleNamespace
-from typing import get_args
 
 import pytest
 import yaml
 
 from xray_mining.archive.sources.folder import FolderSource
 from xray_mining.ingest.parts import ShardCounts, counts_path
-from xray_mining.models.options import DesignOptions, ExperimentOptions, shown_options
+from xray_mining.models.options import DesignOptions, shown_options
 from xray_mining.study import conduct, perform, remaining, work
 from xray_mining.study.expected import expect, remember, rough, soonest_first, together
 from xray_mining.study.options import Study
@@ -133,10 +132,8 @@ def test_fits_that_are_kept_are_not_expected_again(tmp_path):
     assert seconds(10) == none, "it would not wait if these could stay"
 
 
-def test_every_kind_of_step_and_of_experiment_has_its_guess():
+def test_every_kind_of_step_has_its_guess():
     assert set(work._WORK) == set(perform._STAGES)
-    (union, _) = get_args(ExperimentOptions)
-    assert set(work._TRAINING) == set(get_args(union))
 
 
 @pytest.mark.parametrize(

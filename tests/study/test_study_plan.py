@@ -13,9 +13,8 @@ import yaml
 from xray_mining import progress
 from xray_mining.catalog.merge import merge, read_about
 from xray_mining.errors import CheckFailed, UserError
-from xray_mining.models.experiment import with_nulls
-from xray_mining.models.nulls import NULL_MODELS
-from xray_mining.models.options import NullOptions
+from xray_mining.models.kinds.null import NULL_MODELS, NullOptions
+from xray_mining.models.stated import with_nulls
 from xray_mining.networks import weights
 from xray_mining.records.check_results import CheckResults
 from xray_mining.study import conduct

@@ -10,9 +10,9 @@ import numpy as np
 
 from xray_mining.errors import UserError, unknown_name
 from xray_mining.ingest.files import Frame, files_at, read_files
-from xray_mining.models.applying.kinds import Applied, Array, Experiment, Means, Pictures, file_kinds, fits_of
+from xray_mining.models.applied import Applied, Array, Experiment, Means, Pictures, fits_of, readers_of_files
 from xray_mining.models.calibration import CalibrationMap
-from xray_mining.models.freshness import read_notes
+from xray_mining.models.notes import read_notes
 from xray_mining.models.targets import TARGETS
 from xray_mining.progress import progress
 from xray_mining.study.current import refuse_stale_model, weights_files
@@ -244,7 +244,7 @@ def _chosen(root: Path, model: str, weights: Sequence[Path]) -> list[_Chosen]:
 
 def _files_of_fits(place: Path, model: str) -> list[Path]:
     """A fit's file, or all in a folder that is no experiment's (a fit's own folder, one of copied models)."""
-    known = file_kinds()
+    known = readers_of_files()
     if place.is_file():
         if place.suffix not in known:
             raise UserError(f"{model}: is no model file; those end in {' or '.join(sorted(known))}")
@@ -260,7 +260,7 @@ def _files_of_fits(place: Path, model: str) -> list[Path]:
 
 def _of_file(path: Path, means: Means) -> _Chosen:
     """The fit in a file, and its map where the file lies in its experiment's folder."""
-    applied = file_kinds()[path.suffix](path, means)
+    applied = readers_of_files()[path.suffix](path, means)
     above = path.absolute().parents
     # models/rotation0-seed0/model.pt, models/rotation0-seed-1.joblib
     for fit, folder in ((path.parent.name, above[2:3]), (path.stem, above[1:2])):

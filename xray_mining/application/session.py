@@ -273,7 +273,8 @@ class Session:
             (0, 1)
         """
         from xray_mining.catalog.merge import merge
-        from xray_mining.models.experiment import TrainSummaries, experiment_order, run
+        from xray_mining.models.experiment import TrainSummaries, run
+        from xray_mining.models.stated import experiment_order
 
         read, name = self._parted(study, experiment)
         names = [name] if name else experiment_order(read.experiments)

@@ -1,17 +1,16 @@
-"""Which kinds of model can be applied to pictures, and how: found by file name, each kind registers itself."""
+"""Fitted models on new pictures: what a fit gives, and what it needs beside its own files."""
 
-import pkgutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from importlib import import_module
 from pathlib import Path
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol
 
 import numpy as np
 
-from xray_mining.errors import UserError, unknown_name
+from xray_mining.errors import UserError
 from xray_mining.ingest.options import GreyOptions
-from xray_mining.models.freshness import read_notes
+from xray_mining.models.kinds import KINDS, kind_named
+from xray_mining.models.notes import read_notes
 from xray_mining.records.cohort import Target
 
 Array = np.ndarray[Any, Any]
@@ -97,54 +96,18 @@ class Experiment:
         return kept or sorted(self.notes.get("fits") or {})
 
 
-FromExperiment = Callable[[Experiment, Means], dict[str, Applied]]
-"""Gives each fit of an experiment by its name. Raises UserError where it cannot be applied."""
 FromFile = Callable[[Path, Means], Applied]
 """Gives the fit that a file holds. Raises UserError where it cannot be applied."""
 
-_KINDS: dict[str, FromExperiment] = {}
-_FILES: dict[str, FromFile] = {}
-_Registered = TypeVar("_Registered", bound=Callable[..., Any])
 
-
-def applies(*models: str) -> Callable[[_Registered], _Registered]:
-    """Register the decorated function as what gives the fits of these kinds of model."""
-    return _registering(_KINDS, models)
-
-
-def reads(suffix: str) -> Callable[[_Registered], _Registered]:
-    """Register the decorated function as what reads a fit's file of this suffix."""
-    return _registering(_FILES, (suffix,))
-
-
-def _registering(known: dict[str, Any], names: Sequence[str]) -> Callable[[_Registered], _Registered]:
-    def register(function: _Registered) -> _Registered:
-        for name in names:
-            if name in known:
-                raise ValueError(f"two functions apply {name}")
-            known[name] = function
-        return function
-
-    return register
-
-
-def kinds() -> Mapping[str, FromExperiment]:
-    """All kinds of model that are known here, those that cannot be applied among them."""
-    _import_all()
-    return _KINDS
-
-
-def file_kinds() -> Mapping[str, FromFile]:
+def readers_of_files() -> dict[str, FromFile]:
     """What reads a fit's file, by its suffix."""
-    _import_all()
-    return _FILES
+    return {suffix: reader for kind in KINDS.every().values() for suffix, reader in kind.files.items()}
 
 
 def fits_of(experiment: Experiment, means: Means) -> dict[str, Applied]:
     """Every fit of an experiment, by its name. UserError where it has none, or its kind cannot be applied."""
-    if experiment.model not in kinds():
-        raise unknown_name(f"{experiment.name}: kind of model", experiment.model, kinds())
-    found = kinds()[experiment.model](experiment, means)
+    found = kind_named(experiment.model, experiment.name).applied(experiment, means)
     if not found:
         raise UserError(f"{experiment.name}: has no finished fit; `xray-mining train` makes them")
     return found
@@ -158,11 +121,3 @@ def kept_file(experiment: Experiment, path: Path) -> Path:
             f"none of this kind, or it had too few patients to learn from); remove its folder and train it again"
         )
     return path
-
-
-def _import_all() -> None:
-    from xray_mining.models import applying as room
-
-    for module in pkgutil.iter_modules(room.__path__):
-        if module.name != "kinds":
-            import_module(f"{room.__name__}.{module.name}")

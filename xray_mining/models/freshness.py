@@ -8,12 +8,12 @@ from shlex import quote
 from typing import TYPE_CHECKING, Any, Literal
 
 from xray_mining.errors import CheckFailed, UserError
-from xray_mining.models.options import EnsembleOptions
-from xray_mining.workspace import digest_of, digest_of_file
+from xray_mining.models.notes import read_notes
+from xray_mining.workspace import digest_of
 
 if TYPE_CHECKING:
     from xray_mining.catalog.options import CohortOptions
-    from xray_mining.models.experiment import _Task
+    from xray_mining.models.task import Task
     from xray_mining.records.cohort import FrozenCohort
     from xray_mining.workspace import Workspace
 
@@ -35,7 +35,7 @@ class Standing:
     """Why, beginning with the experiment's name; empty where it is fresh or absent."""
 
 
-def standing(task: "_Task") -> Standing:
+def standing(task: "Task[Any]") -> Standing:
     """Compare the digest under which an experiment was made with the digest of today's options and inputs."""
     where = f"{task.cohort.name}/{task.options.target}"
     if not any((task.folder / "predictions").glob("*.parquet")):
@@ -58,7 +58,7 @@ def standing(task: "_Task") -> Standing:
     if not differs:
         return Standing(task.name, where, "fresh")
     named = "; ".join(differs[:_SHOWN]) + (f"; and {len(differs) - _SHOWN} more" if len(differs) > _SHOWN else "")
-    again = f"xray-mining train {task.study.study}/{task.name}"
+    again = f"xray-mining train {task.title}"
     sentence = f"{task.name}: its predictions are not those of today's study file ({named}); run `{again}`"
     return Standing(task.name, where, "stale", f"{sentence} or `xray-mining run`")
 
@@ -87,25 +87,10 @@ def cohort_differences(cohort: "FrozenCohort", options: "CohortOptions", key: st
     yield from _difference(f"cohorts.{key}.salt", cohort.salt, options.salt)
 
 
-def read_notes(folder: Path) -> dict[str, Any]:
-    """experiment.json of an experiment's folder; empty where it is not there or damaged."""
-    try:
-        found = json.loads((folder / "experiment.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return found if isinstance(found, dict) else {}
-
-
-def digest_of_predictions(folder: Path, digest: str) -> str:
-    """Digest of an experiment's predictions: one that has got more seeds or rotations keeps its own `digest`."""
-    return digest_of([digest, {path.name: digest_of_file(path) for path in (folder / "predictions").glob("*.parquet")}])
-
-
-def _members_that_differ(task: "_Task") -> list[str]:
+def _members_that_differ(task: "Task[Any]") -> list[str]:
     """Members of an ensemble that are stale, or are no longer there."""
-    options = task.options
     found = []
-    for member in options.members if isinstance(options, EnsembleOptions) else ():
+    for member in task.kind.members(task.options):
         other = standing(task.of(member))
         if other.outcome == "stale":
             found.append(f"its member {other.sentence.partition('; run `')[0]}")
@@ -114,7 +99,7 @@ def _members_that_differ(task: "_Task") -> list[str]:
     return found
 
 
-def _fits_that_differ(task: "_Task") -> Iterator[str]:
+def _fits_that_differ(task: "Task[Any]") -> Iterator[str]:
     """Rotations and seeds that the study asks for and that were not fitted, and the reverse."""
     wanted = {task.part(*part).stem for part in task.parts()}
     there = {path.stem for path in (task.folder / "predictions").glob("*.parquet")}

@@ -1,69 +1,19 @@
-"""What a study may say about an experiment; read without torch."""
+"""What a study may say about every experiment, the design and embedding sets; read without torch."""
 
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
 from pydantic import BaseModel, Field
 
-from xray_mining.networks.options import TrainingOptions, WeightsFile
+from xray_mining.networks.options import WeightsFile
 from xray_mining.stated_files import placeless
 
 
 class Options(BaseModel, extra="forbid", frozen=True):
-    """What every experiment has."""
+    """What every experiment has; each kind of model adds its own in its file of `models/kinds`."""
 
+    model: str = Field(description="word that names the kind of model")
     cohort: str = Field(description="key of one of the study's cohorts")
     target: str = Field(description="one of the cohort's targets")
-
-
-class NullOptions(Options):
-    """What is known without looking at the picture's anatomy."""
-
-    model: Literal["centre", "metadata", "histogram", "thumbnail", "border"]
-
-
-class BaselineOptions(Options):
-    """Handcrafted features and a scikit-learn model."""
-
-    model: Literal["ridge", "boosting", "logistic", "support_vectors"]
-    features: list[str] = Field(min_length=1, description="keys of the study's feature sets, put side by side")
-
-
-class FrozenOptions(Options):
-    """Vectors of a network that is not trained here, and a linear or kernel model on top."""
-
-    model: Literal["frozen"]
-    embeddings: list[str] = Field(min_length=1, description="keys of the study's embedding sets, put side by side")
-    head: Literal["ridge", "logistic", "support_vectors"]
-    components: int = Field(0, ge=0, description="principal components kept before the head; 0 keeps all")
-
-
-class NetworkOptions(TrainingOptions, Options):
-    """A network that is trained here."""
-
-    model: Literal["network"]
-
-
-class EnsembleOptions(Options):
-    """Other experiments of the study, put together: never by a look at the test patients."""
-
-    model: Literal["ensemble"]
-    members: list[str] = Field(min_length=2, description="experiments with the same cohort and target")
-    rule: Literal["mean", "best", "stack"] = Field(
-        "mean", description="mean of all; the best on validation, by rotation; weights fitted on validation"
-    )
-
-
-class OracleOptions(Options):
-    """The phantom's true anatomy as features: the floor that no image model can beat for long."""
-
-    model: Literal["oracle"]
-    truths: list[str] = Field(default=[], description="names of true findings; empty takes all anatomical ones")
-
-
-ExperimentOptions = Annotated[
-    NullOptions | BaselineOptions | FrozenOptions | NetworkOptions | EnsembleOptions | OracleOptions,
-    Field(discriminator="model"),
-]
 
 
 class EmbeddingOptions(BaseModel, extra="forbid", frozen=True):

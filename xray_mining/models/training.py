@@ -8,9 +8,9 @@ import numpy as np
 
 from xray_mining.errors import UserError
 from xray_mining.models.fit import Fit, Fitted
-from xray_mining.models.options import NetworkOptions
 from xray_mining.networks.course import validation_error
 from xray_mining.networks.losses import find_loss
+from xray_mining.networks.options import TrainingOptions
 from xray_mining.networks.training import CHECKPOINT_SECONDS, TrainingData, predict_changed, train
 from xray_mining.pixels.store import PixelStore, store_options
 from xray_mining.workspace import Workspace, digest_of_frame
@@ -20,7 +20,7 @@ __all__ = ["fit_network", "predict_changed"]
 
 def fit_network(
     workspace: Workspace,
-    options: NetworkOptions,
+    options: TrainingOptions,
     fit: Fit,
     folder: Path,
     *,

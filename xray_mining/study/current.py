@@ -5,7 +5,8 @@ from pathlib import Path
 
 from xray_mining.errors import CheckFailed, UserError
 from xray_mining.models.experiment import standings
-from xray_mining.models.freshness import Standing, read_notes
+from xray_mining.models.freshness import Standing
+from xray_mining.models.notes import read_notes
 from xray_mining.study.options import Study, read_study
 from xray_mining.workspace import Workspace
 

@@ -13,9 +13,10 @@ from math import exp, log
 from pathlib import Path
 from statistics import median
 
+from xray_mining.models.work import Work
 from xray_mining.study.options import Study
 from xray_mining.study.plan import Step
-from xray_mining.study.work import TRAINED, Extent, Work, work_of
+from xray_mining.study.work import Extent, work_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +55,7 @@ def soonest_first(
     needed: dict[str, frozenset[str]] = {}
     for step in _each_after_what_it_needs(steps):
         needed[step.name] = frozenset({step.name}).union(*(needed[each] for each in step.after))
-    trained = {name for name, each in work.items() if each.kind.startswith(TRAINED)}
+    trained = {name for name, each in work.items() if each.trains}
     last = (2, 0.0)
     urgency = dict.fromkeys(by_name, last)
     for step in steps:

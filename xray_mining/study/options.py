@@ -1,6 +1,6 @@
 """The study file: one YAML that composes the rooms' options."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from pydantic import BaseModel, Field, PrivateAttr, model_validator
@@ -10,13 +10,9 @@ from xray_mining.errors import UserError, unknown_name
 from xray_mining.evaluation.options import EvaluationOptions
 from xray_mining.features.options import FeatureOptions
 from xray_mining.ingest.options import IngestOptions
-from xray_mining.models.options import (
-    DesignOptions,
-    EmbeddingOptions,
-    EnsembleOptions,
-    ExperimentOptions,
-    NetworkOptions,
-)
+from xray_mining.models.kinds import kind_of
+from xray_mining.models.options import DesignOptions, EmbeddingOptions, Options
+from xray_mining.models.stated import ExperimentOptions
 from xray_mining.networks.weights import missing_package
 from xray_mining.stated_files import contents, find_files, placeless
 from xray_mining.workspace import asset, digest_of, read_yaml
@@ -56,10 +52,15 @@ class Study(BaseModel, extra="forbid", frozen=True):
         for name, experiment in self.experiments.items():
             where = f"experiments.{name}"
             _known(f"{where}.cohort", [experiment.cohort], self.cohorts)
-            _known(f"{where}.features", getattr(experiment, "features", []), self.features)
-            _known(f"{where}.embeddings", getattr(experiment, "embeddings", []), self.embeddings)
-            _known(f"{where}.members", getattr(experiment, "members", []), self.experiments)
+            model = kind_of(experiment)
+            for section, keys in model.sets(experiment).items():
+                _known(f"{where}.{section}", keys, self.sets(section))
+            _known(f"{where}.members", model.members(experiment), self.experiments)
         return self
+
+    def sets(self, section: str) -> Mapping[str, BaseModel]:
+        """The sets of numbers that a section defines, `features` or `embeddings`."""
+        return {"features": self.features, "embeddings": self.embeddings}[section]
 
     @property
     def digest(self) -> str:
@@ -88,7 +89,8 @@ class Study(BaseModel, extra="forbid", frozen=True):
         """The same for all that an experiment is made from; nothing for a name that is none of its experiments."""
         options = self.experiments.get(experiment)
         if options is not None:
-            sets = [f"embeddings.{key}" for key in getattr(options, "embeddings", [])]
+            found = kind_of(options).sets(options)
+            sets = [f"{section}.{key}" for section, keys in found.items() for key in keys]
             self.refuse_missing(f"experiments.{experiment}", f"cohorts.{options.cohort}", *sets)
 
     def said(self) -> dict[str, str]:
@@ -101,8 +103,8 @@ class Study(BaseModel, extra="forbid", frozen=True):
     def that_can_run(self) -> "Study":
         """The study without the experiments whose weights are in a package that is not installed.
 
-        An ensemble goes on with the members that are left, as long as they are two. Raises UserError with the first
-        reason where no experiment is left.
+        An ensemble keeps the members that are left, as long as they are two. Raises UserError with the first reason
+        where no experiment is left.
         """
         missing = {
             key: reason
@@ -110,23 +112,24 @@ class Study(BaseModel, extra="forbid", frozen=True):
             if (reason := missing_package(each.backbone, each.weights))
         }
         absent: dict[str, str] = {}
-        kept: dict[str, ExperimentOptions] = {}
+        kept: dict[str, Options] = {}
         for name, each in self.experiments.items():
-            reasons = [missing[key] for key in getattr(each, "embeddings", []) if key in missing]
-            if isinstance(each, NetworkOptions) and (reason := missing_package(each.backbone, each.weights)):
+            model = kind_of(each)
+            reasons = [missing[key] for key in model.sets(each).get("embeddings", []) if key in missing]
+            if reason := model.missing(each):
                 reasons.append(reason)
             if reasons:
                 absent[name] = reasons[0]
             else:
                 kept[name] = each
         for name, each in list(kept.items()):
-            if isinstance(each, EnsembleOptions) and set(each.members) & set(absent):
-                left = [member for member in each.members if member not in absent]
-                if len(left) < 2:
-                    absent[name] = "fewer than two of its members can run"
+            if gone := [member for member in kind_of(each).members(each) if member in absent]:
+                left = kind_of(each).without(each, gone)
+                if isinstance(left, str):
+                    absent[name] = left
                     del kept[name]
                 else:
-                    kept[name] = each.model_copy(update={"members": left})
+                    kept[name] = left
         if not kept:
             raise UserError(next(iter(absent.values())))
         study = self.model_copy(update={"experiments": kept})
@@ -138,7 +141,7 @@ class Study(BaseModel, extra="forbid", frozen=True):
         return f"{self.study}-{key}"
 
 
-def _known(where: str, names: list[str], known: Iterable[str]) -> None:
+def _known(where: str, names: Iterable[str], known: Iterable[str]) -> None:
     for name in names:
         if name not in known:
             raise ValueError(str(unknown_name(where, name, known)))

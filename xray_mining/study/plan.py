@@ -1,18 +1,14 @@
 """The order of the stages: a study as steps, each with what it stands on."""
 
-import re
 from dataclasses import dataclass
-from functools import cache
-from importlib.util import find_spec
-from pathlib import Path
 
 from pydantic import BaseModel
 
-from xray_mining import networks
 from xray_mining.errors import UserError, unknown_name
 from xray_mining.evaluation.options import RULES
-from xray_mining.models.options import EmbeddingOptions, ExperimentOptions, FrozenOptions, NetworkOptions
-from xray_mining.models.targets import TARGETS
+from xray_mining.models.kinds import kind_of
+from xray_mining.models.stated import with_nulls
+from xray_mining.networks.names import refuse_unknown_backbone
 from xray_mining.records.cohort import FROZEN_FORMAT, Target
 from xray_mining.stated_files import contents, placeless, text_of
 from xray_mining.study.options import Study
@@ -33,14 +29,16 @@ class Step:
     threads: int = 1
 
 
+_STAGES_OF_SETS = {"features": "features", "embeddings": "embed"}
+"""Section of the study file → the stage that makes its sets."""
+
+
 def plan(study: Study, archive_state: str = "") -> tuple[Step, ...]:
     """The study's steps in an order in which they can be done.
 
     `archive_state` is a digest of the archive's file list: another one makes ingest run again. A step is done again
     when its own digest or the content of an earlier step's summary changed, and only then.
     """
-    from xray_mining.models.experiment import with_nulls
-
     made_by = dict(versions())
 
     def digest(*values: object) -> str:
@@ -54,18 +52,20 @@ def plan(study: Study, archive_state: str = "") -> tuple[Step, ...]:
         steps.append(Step(f"cohort/{key}", "cohort", (key,), ("ingest",), digest(cohort, text, FROZEN_FORMAT)))
     trains = []
     for name, experiment in study.experiments.items():
+        model = kind_of(experiment)
         after = [f"cohort/{experiment.cohort}"]
-        for kind, sets in (("features", study.features), ("embed", study.embeddings)):
-            for key in getattr(experiment, "features" if kind == "features" else "embeddings", []):
-                step = f"{kind}/{key}.{experiment.cohort}"
+        for section, keys in model.sets(experiment).items():
+            stage, sets = _STAGES_OF_SETS[section], study.sets(section)
+            for key in keys:
+                step = f"{stage}/{key}.{experiment.cohort}"
                 after.append(step)
                 if step not in {each.name for each in steps}:
                     need = (f"cohort/{experiment.cohort}",)
                     told = digest(sets[key], contents(sets[key]).get("weights", ""))
-                    steps.append(Step(step, kind, (key, experiment.cohort), need, told, threads=2))
-        after += [f"train/{member}" for member in getattr(experiment, "members", [])]
+                    steps.append(Step(step, stage, (key, experiment.cohort), need, told, threads=2))
+        after += [f"train/{member}" for member in model.members(experiment)]
         told = digest(experiment, study.design, contents(experiment).get("weights", ""))
-        trains.append(Step(f"train/{name}", "train", (name,), tuple(after), told, threads=_threads(experiment)))
+        trains.append(Step(f"train/{name}", "train", (name,), tuple(after), told, threads=model.threads(experiment)))
     # The nulls that every cohort and target gets by itself are small: one job fits all five, where five would spend
     # their time on starting.
     for cohort, target in dict.fromkeys((each.cohort, each.target) for each in study.experiments.values()):
@@ -98,8 +98,9 @@ def refuse_unknown_names(study: Study) -> None:
         if experiment.target not in targets[experiment.cohort]:
             where = f"experiments.{name}.target"
             raise unknown_name(where, experiment.target, targets[experiment.cohort])
-        _refuse_other_kind(name, experiment, targets[experiment.cohort][experiment.target])
-        for member in getattr(experiment, "members", []):
+        model = kind_of(experiment)
+        model.refuse(f"experiments.{name}", experiment, targets[experiment.cohort][experiment.target])
+        for member in model.members(experiment):
             other = study.experiments[member]
             if (other.cohort, other.target) != (experiment.cohort, experiment.target):
                 raise UserError(
@@ -108,58 +109,5 @@ def refuse_unknown_names(study: Study) -> None:
                 )
     for options in study.features.values():
         find(options.families)
-    for options in [*study.embeddings.values(), *study.experiments.values()]:
-        if isinstance(options, EmbeddingOptions | NetworkOptions):
-            _refuse_unknown_backbone(options.backbone)
-        if isinstance(options, NetworkOptions):
-            _refuse_unknown_loss(options.loss)
-
-
-def _refuse_other_kind(name: str, experiment: ExperimentOptions, target: Target) -> None:
-    """UserError where a scikit-learn model does not predict the target's kind, as ridge a group."""
-    key, model = ("head", experiment.head) if isinstance(experiment, FrozenOptions) else ("model", experiment.model)
-    fitting = TARGETS.find(target.kind).table_models
-    if model not in fitting and any(model in kind.table_models for kind in TARGETS.every().values()):
-        raise UserError(
-            f"experiments.{name}.{key}: {model} does not predict target {target.name}, which is {target.kind}; take "
-            f"'{fitting[0]}'"
-        )
-
-
-def _refuse_unknown_backbone(name: str) -> None:
-    # Torch and timm take seconds to import: they are asked only where none of their files defines such a network.
-    if name.partition(".")[0] not in _defined("register_model", _timm_files()) | _defined(
-        "backbone", _own("backbones")
-    ):
-        from xray_mining.networks.backbones import refuse_unknown
-
-        refuse_unknown(name)
-
-
-def _refuse_unknown_loss(name: str) -> None:
-    if name != "auto" and name not in _defined("loss", _own("losses")):
-        from xray_mining.networks.losses import loss
-
-        loss.find(name, also=["auto"])
-
-
-@cache
-def _defined(decorator: str, files: tuple[Path, ...]) -> frozenset[str]:
-    """Names of the functions under a decorator, read without importing the files."""
-    names = re.compile(rf"^@{decorator}\ndef (\w+)\(", re.MULTILINE)
-    return frozenset(name for file in files for name in names.findall(file.read_text(encoding="utf-8")))
-
-
-@cache
-def _timm_files() -> tuple[Path, ...]:
-    timm = find_spec("timm")
-    folders = (timm.submodule_search_locations if timm else None) or []
-    return tuple(file for folder in folders for file in Path(folder).glob("models/*.py"))
-
-
-def _own(module: str) -> tuple[Path, ...]:
-    return (Path(networks.__file__).with_name(f"{module}.py"),)
-
-
-def _threads(experiment: ExperimentOptions) -> int:
-    return 2 if experiment.model in ("network", "boosting") else 1
+    for options in study.embeddings.values():
+        refuse_unknown_backbone(options.backbone)

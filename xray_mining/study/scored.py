@@ -5,7 +5,8 @@ from pathlib import Path
 
 from xray_mining.errors import UserError
 from xray_mining.evaluation.evaluate import EvaluateSummary, evaluate
-from xray_mining.models.experiment import standings, with_nulls
+from xray_mining.models.experiment import standings
+from xray_mining.models.stated import with_nulls
 from xray_mining.study.current import find_study
 from xray_mining.study.options import Study
 from xray_mining.workspace import Workspace, checked

@@ -1,4 +1,4 @@
-"""scikit-learn models on numbers of a picture: handcrafted features, vectors of a frozen network, picture nulls.
+"""scikit-learn models on numbers of a picture, shared by the kinds null, baseline and frozen: fit, keep, apply.
 
 Their files, models/rotation<r>-seed<s>.joblib, are Python pickles: who loads one runs what it says.
 """
@@ -16,17 +16,87 @@ from pydantic import ValidationError
 from xray_mining.errors import UserError
 from xray_mining.features.options import FeatureOptions
 from xray_mining.ingest.options import GreyOptions
-from xray_mining.models.applying.kinds import Applied, Array, Experiment, Means, Pictures, applies, kept_file, reads
-from xray_mining.models.options import EmbeddingOptions
+from xray_mining.models.applied import Applied, Array, Experiment, Means, Pictures, kept_file
+from xray_mining.models.baselines import fit_baseline, predicted
+from xray_mining.models.fit import Fit, Fitted
+from xray_mining.models.options import EmbeddingOptions, shown_options
+from xray_mining.models.targets import TARGETS
+from xray_mining.models.task import Task
 from xray_mining.pixels.store import store_options
 from xray_mining.process_settings import warning_filters
 from xray_mining.records.cohort import Target
-from xray_mining.workspace import Workspace, digest_of
+from xray_mining.workspace import Workspace, digest_of, write_atomically
 
 if TYPE_CHECKING:
     from xray_mining.models.embedding import Embedder
 
 TABLE_FORMAT = 1
+
+
+def refuse_other_target(where: str, model: str, target: Target) -> None:
+    """UserError where a scikit-learn model does not predict the target's kind, as ridge a group."""
+    fitting = TARGETS.find(target.kind).table_models
+    if model not in fitting and any(model in kind.table_models for kind in TARGETS.every().values()):
+        raise UserError(
+            f"{where}: {model} does not predict target {target.name}, which is {target.kind}; take '{fitting[0]}'"
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Sets:
+    """The sets of numbers whose columns a model reads side by side."""
+
+    section: str
+    """Section of the study that defines them; model files keep their options under this word."""
+    options: Mapping[str, Any]
+    """Key of each set → its options."""
+    load: Callable[..., tuple[Array, list[str]]]
+    """Reads the numbers of the members."""
+    change: Callable[..., Array]
+    """Measures changed pictures."""
+
+    def of_members(self, task: Task[Any]) -> Array:
+        """(members, columns)."""
+        found = [self.load(task.workspace, key, each, task.keys(), task.store)[0] for key, each in self.options.items()]
+        return np.concatenate(found, 1)
+
+    def of_changed(self, task: Task[Any], keys: list[str], variant: str) -> Array:
+        """(keys, columns) of pictures that are changed as `variant` says."""
+        asked = {"store": task.store, "variant": variant}
+        found = [self.change(task.workspace, key, each, keys, **asked) for key, each in self.options.items()]
+        return np.concatenate(found, 1)
+
+
+def fit_table(
+    task: Task[Any], fit: Fit, model: str, sets: Sets, *, components: int = 0, more: Mapping[str, Any] | None = None
+) -> tuple[Fitted, dict[str, Any]]:
+    """A model on the sets, kept for `predict` with their options and what `more` says of them."""
+    fitted, learned = fit_baseline(model, task.matrix(lambda: sets.of_members(task)), fit, components)
+    told = {key: shown_options(each) for key, each in sets.options.items()}
+    save(task, fit, {"predictor": learned.predictor, sets.section: told, **(more or {})})
+    return fitted, learned.chosen
+
+
+def changed_table(task: Task[Any], fit: Fit, keys: list[str], variant: str, sets: Sets) -> Fitted:
+    """The kept model's predictions of changed pictures."""
+    import joblib
+
+    predictor = joblib.load(_kept_at(task, fit))["predictor"]
+    return Fitted(keys, predicted(predictor, sets.of_changed(task, keys, variant)))
+
+
+def save(task: Task[Any], fit: Fit, model: Mapping[str, Any]) -> None:
+    """Keep a scikit-learn model for `predict`, whole or not at all."""
+    import joblib
+
+    with write_atomically(_kept_at(task, fit)) as scratch:
+        content = {"format": TABLE_FORMAT, "target": fit.target, "store": task.store}
+        content["grey"] = store_options(task.workspace, task.store)
+        joblib.dump({**content, **model}, scratch, compress=3)
+
+
+def _kept_at(task: Task[Any], fit: Fit) -> Path:
+    return task.folder / "models" / f"rotation{fit.number}-seed{fit.seed}.joblib"
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,8 +124,6 @@ class _Table:
 
     def of(self, pictures: Pictures) -> tuple[Array, Array | None]:
         """The predictor on the sets side by side; it gives no spread."""
-        from xray_mining.models.baselines import predicted
-
         matrix = np.concatenate([pictures.once(each.name, partial(each.measure, pictures)) for each in self.sets], 1)
         try:
             return predicted(self.predictor, matrix), None
@@ -66,7 +134,6 @@ class _Table:
             ) from error
 
 
-@reads(".joblib")
 def table(path: Path, means: Means) -> Applied:
     """The model in a file that `train` wrote: a pickle, so that loading it runs code."""
     content = _content(path)
@@ -86,7 +153,6 @@ def table(path: Path, means: Means) -> Applied:
     return _Table(path.name, content["predictor"], content["target"], grey, tuple(sets))
 
 
-@applies("ridge", "boosting", "logistic", "support_vectors", "frozen", "histogram", "thumbnail", "border")
 def tables(experiment: Experiment, means: Means) -> dict[str, Applied]:
     """One predictor a rotation."""
     home = experiment.folder / "models"

@@ -1,19 +1,23 @@
 """What can be said without seeing the anatomy: every study gets these rows, whatever its author names."""
 
-from typing import Any
-
-import numpy as np
-import polars as pl
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any, Literal
 
 from xray_mining.errors import UserError
 from xray_mining.features.options import FeatureOptions
-from xray_mining.models.fit import Fit, Fitted
-from xray_mining.records.cohort import Target
+from xray_mining.models.kind import Inputs, ModelKind
+from xray_mining.models.kinds._catalog import METADATA, left_out_of
+from xray_mining.models.options import Options, shown_options
 
-Array = np.ndarray[Any, Any]
+if TYPE_CHECKING:
+    import numpy as np
+    import polars as pl
 
-METADATA = "reports/metadata_of_images"
-"""The query whose rows `metadata` takes."""
+    from xray_mining.models.applied import Applied, Experiment, FromFile, Means
+    from xray_mining.models.fit import Fit, Fitted
+    from xray_mining.models.task import Task
+
+    Array = np.ndarray[Any, Any]
 
 NULL_MODELS = ("centre", "metadata", "histogram", "thumbnail", "border")
 
@@ -25,22 +29,98 @@ _PICTURE_NULLS = {
 }
 
 _LEVELS = 20
+"""Words of a metadata column that get a column of their own."""
 
-_TOLD_BY = {
-    "study_year": {"study_day"},
-    "aspect": {"rows", "columns"},
-    "manufacturer_model_name": {"manufacturer"},
+_CANNOT_BE_APPLIED = {
+    "centre": "is the null model that says the same of everybody, without a look at the picture; there is nothing to "
+    "apply: name a model that reads pictures",
+    "metadata": "reads columns of the catalog (sex, view, maker, year, …), which a picture alone does not have, and no "
+    "pixels; name a model that reads pictures",
 }
-"""Columns that are computed from others, or name them: they go where those go."""
 
 
-def picture_options(model: str) -> FeatureOptions | None:
-    """The features a null model reads from the picture; None where it reads none."""
-    return _PICTURE_NULLS.get(model)
+class NullOptions(Options):
+    """What is known without looking at the picture's anatomy."""
+
+    model: Literal["centre", "metadata", "histogram", "thumbnail", "border"]
 
 
-def centre(fit: Fit) -> Fitted:
+class NullKind(ModelKind[NullOptions]):
+    """Models that see no anatomy, or too little of it."""
+
+    name = "null"
+    options = NullOptions
+    may_be_best = False
+
+    def by_itself(self, cohort: str, target: str) -> Iterator[NullOptions]:
+        """One of each word."""
+        for model in NULL_MODELS:
+            yield NullOptions(model=model, cohort=cohort, target=target)
+
+    def inputs(self, task: "Task[NullOptions]") -> Inputs:
+        """The measured pictures, or the rows of the catalog; the centre reads only the truths of the cohort."""
+        from xray_mining.features.extract import feature_folder
+        from xray_mining.workspace import digest_of_frame
+
+        model = task.options.model
+        if (picture := _PICTURE_NULLS.get(model)) is not None:
+            pictures = feature_folder(task.workspace, f"null_{model}", picture, task.store).name
+            return Inputs({"pixels": task.members.pixels_digest(), "features": pictures})
+        if model == "metadata":
+            left_out = ", ".join(left_out_of(task.cohort.target(task.options.target)))
+            return Inputs({"metadata": digest_of_frame(task.catalog_rows(METADATA)), "left_out": left_out})
+        return Inputs({})
+
+    def fit(self, task: "Task[NullOptions]", fit: "Fit") -> "tuple[Fitted, dict[str, Any]]":
+        """The centre of the known truths, or a linear model on a table."""
+        from xray_mining.features.extract import extract, load
+        from xray_mining.models.baselines import fit_baseline, table_of
+        from xray_mining.models.kinds._tables import save
+
+        model = task.options.model
+        if model == "centre":
+            return centre(fit), {}
+        picture = _PICTURE_NULLS.get(model)
+        if picture is None:
+            matrix, _ = metadata(task.catalog_rows(METADATA), fit)
+        else:
+
+            def measured() -> "Array":
+                extract(task.workspace, task.cohort, f"null_{model}", picture)
+                return load(task.workspace, f"null_{model}", picture, task.keys(), task.store)[0]
+
+            matrix = task.matrix(measured)
+        if table_of(matrix, fit).lacking():
+            # A null that cannot learn knows no more than the centre; refusing would stop studies whose own models can.
+            return centre(fit), {}
+        fitted, learned = fit_baseline("", matrix, fit)
+        if picture is not None:
+            sets = {"features": {f"null_{model}": shown_options(picture)}}
+            save(task, fit, {"predictor": learned.predictor, **sets})
+        return fitted, learned.chosen
+
+    def applied(self, experiment: "Experiment", means: "Means") -> "dict[str, Applied]":
+        """One predictor a rotation, of nulls that read the picture."""
+        from xray_mining.models.kinds._tables import tables
+
+        if (reason := _CANNOT_BE_APPLIED.get(experiment.model)) is not None:
+            raise UserError(f"{experiment.name}: {reason}")
+        return tables(experiment, means)
+
+    @property
+    def files(self) -> "Mapping[str, FromFile]":
+        """Those of scikit-learn models."""
+        from xray_mining.models.kinds._tables import table
+
+        return {".joblib": table}
+
+
+def centre(fit: "Fit") -> "Fitted":
     """The median of what is to be learned (the best guess by absolute error), or the share of each class."""
+    import numpy as np
+
+    from xray_mining.models.fit import Fitted
+
     known = fit.rows("train", "validation", labelled=True)
     weights = fit.images["weight"].to_numpy().astype(np.float64)[known]
     weights = weights if weights.sum() > 0 else np.ones_like(weights)
@@ -49,26 +129,15 @@ def centre(fit: Fit) -> Fitted:
     return Fitted([fit.keys[row] for row in rows], np.repeat(said[None], len(rows), axis=0))
 
 
-def left_out_of(target: Target) -> tuple[str, ...]:
-    """Columns of METADATA that the target is made of, sorted: with them the null would read the answer.
-
-    UserError where an earlier version froze the cohort, which kept no word of it.
-    """
-    if not target.made_of_from:
-        raise UserError(
-            f"target {target.name}: an earlier version froze its cohort without what it is made of; freeze the cohort "
-            f"again with `xray-mining cohort`"
-        )
-    made_of = set(target.made_of)
-    return tuple(sorted(made_of | {name for name, others in _TOLD_BY.items() if others & made_of}))
-
-
-def metadata(rows: pl.DataFrame, fit: Fit) -> tuple[Array, list[str]]:
+def metadata(rows: "pl.DataFrame", fit: "Fit") -> "tuple[Array, list[str]]":
     """What the catalog's rows say of each image, (n, columns) float64 in the order of fit.images, and names.
 
     Words become one column each (the most frequent twenty of the rotation's training patients), numbers stay, with a
     column that says whether they are known. What the target is made of is left out.
     """
+    import numpy as np
+    import polars as pl
+
     ordered = pl.DataFrame({"image_key": fit.keys}).join(rows, on="image_key", how="left", maintain_order="left")
     left_out = {"image_key", *left_out_of(fit.target)}
     learned = fit.rows("train", "validation")
@@ -88,3 +157,6 @@ def metadata(rows: pl.DataFrame, fit: Fit) -> tuple[Array, list[str]]:
             columns.append((words == level).to_numpy().astype(float))
             names.append(f"{name}={level or 'unknown'}")
     return np.stack(columns, axis=1), names
+
+
+KIND = NullKind()

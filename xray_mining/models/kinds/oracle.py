@@ -1,26 +1,79 @@
 """The phantom's true anatomy as features: how well the target could be read by who measures everything exactly."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any, Literal
 
-import numpy as np
-import polars as pl
+from pydantic import Field
 
 from xray_mining.errors import UserError, unknown_name
-from xray_mining.models.fit import Fit
+from xray_mining.models.kind import Inputs, ModelKind
+from xray_mining.models.kinds._catalog import METADATA, TRUTHS, left_out_of
+from xray_mining.models.options import Options
 
-Array = np.ndarray[Any, Any]
+if TYPE_CHECKING:
+    import numpy as np
+    import polars as pl
 
-TRUTHS = "reports/truths_of_images"
-"""The query whose rows `truths` takes."""
+    from xray_mining.models.applied import Applied, Experiment, Means
+    from xray_mining.models.fit import Fit, Fitted
+    from xray_mining.models.task import Task
+
+    Array = np.ndarray[Any, Any]
 
 
-def truths(frame: pl.DataFrame, metadata: pl.DataFrame, fit: Fit, wanted: Sequence[str]) -> tuple[Array, list[str]]:
+class OracleOptions(Options):
+    """The phantom's true anatomy as features: the floor that no image model can beat for long."""
+
+    model: Literal["oracle"]
+    truths: list[str] = Field(default=[], description="names of true findings; empty takes all anatomical ones")
+
+
+class OracleKind(ModelKind[OracleOptions]):
+    """A linear model on what the phantom's truth says, with squares and products."""
+
+    name = "oracle"
+    options = OracleOptions
+    may_be_best = False
+
+    def inputs(self, task: "Task[OracleOptions]") -> Inputs:
+        """Rows of the catalog."""
+        from xray_mining.workspace import digest_of_frame
+
+        return Inputs(
+            {
+                "truths": digest_of_frame(task.catalog_rows(TRUTHS)),
+                "metadata": digest_of_frame(task.catalog_rows(METADATA).select("image_key", "patient_sex")),
+                "left_out": ", ".join(left_out_of(task.cohort.target(task.options.target))),
+            }
+        )
+
+    def fit(self, task: "Task[OracleOptions]", fit: "Fit") -> "tuple[Fitted, dict[str, Any]]":
+        """A linear model on the true measures."""
+        from xray_mining.models.baselines import fit_baseline
+
+        matrix, _ = truths(task.catalog_rows(TRUTHS), task.catalog_rows(METADATA), fit, task.options.truths)
+        fitted, learned = fit_baseline("", matrix, fit)
+        return fitted, learned.chosen
+
+    def applied(self, experiment: "Experiment", means: "Means") -> "dict[str, Applied]":
+        """Refused: no picture states the truth."""
+        raise UserError(
+            f"{experiment.name}: reads the phantom's true anatomy from the catalog, which no picture states; name a "
+            f"model that reads pictures"
+        )
+
+
+def truths(
+    frame: "pl.DataFrame", metadata: "pl.DataFrame", fit: "Fit", wanted: Sequence[str]
+) -> "tuple[Array, list[str]]":
     """True measures, their squares and products, (n, columns) float64 in the order of fit.images, and names.
 
     `wanted` names the measures; none takes all that are anatomy. Sex is added (an image shows it) unless the target
     is made of it. Raises UserError where the archive brought no truth.
     """
+    import numpy as np
+    import polars as pl
+
     if not frame.height:
         raise UserError("oracle: these images have no known truth; only phantom archives do: leave the oracle out")
     anatomy = sorted(frame.filter(pl.col("kind") == "anatomy")["name"].unique().to_list())
@@ -40,8 +93,10 @@ def truths(frame: pl.DataFrame, metadata: pl.DataFrame, fit: Fit, wanted: Sequen
     return _with_products(matrix, fit.rows("train", "validation"), names)
 
 
-def _with_products(matrix: Array, learned: Array, names: list[str]) -> tuple[Array, list[str]]:
+def _with_products(matrix: "Array", learned: "Array", names: list[str]) -> "tuple[Array, list[str]]":
     """The columns, then their squares and products, after standardising by the rows that are learned from."""
+    import numpy as np
+
     known = matrix[learned]
     some = np.isfinite(known).any(axis=0)
     centre = np.zeros(matrix.shape[1])
@@ -55,3 +110,6 @@ def _with_products(matrix: Array, learned: Array, names: list[str]) -> tuple[Arr
         *names,
         *(f"{names[a]} × {names[b]}" for a, b in zip(first, second, strict=True)),
     ]
+
+
+KIND = OracleKind()

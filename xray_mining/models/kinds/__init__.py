@@ -1,0 +1,35 @@
+"""Kinds of model: one file a kind, each with a constant KIND (see `xray_mining.models.kind.ModelKind`)."""
+
+from functools import cache
+from typing import Any
+
+from xray_mining.errors import unknown_name
+from xray_mining.models.kind import ModelKind
+from xray_mining.models.options import Options
+from xray_mining.registry import Kinds
+
+KINDS: Kinds[ModelKind[Any]] = Kinds("xray_mining.models.kinds", "kind of model")
+
+
+@cache
+def kinds_by_word() -> dict[str, ModelKind[Any]]:
+    """Word of a study's `model:` → its kind. ValueError where two kinds have the same word."""
+    found: dict[str, ModelKind[Any]] = {}
+    for kind in KINDS.every().values():
+        for word in kind.words():
+            if word in found:
+                raise ValueError(f"model: {word} names two kinds, {found[word].name} and {kind.name}")
+            found[word] = kind
+    return found
+
+
+def kind_of(options: Options) -> ModelKind[Any]:
+    """The kind of an experiment."""
+    return kinds_by_word()[options.model]
+
+
+def kind_named(word: str, where: str) -> ModelKind[Any]:
+    """The kind that a word of `model:` names, as experiment.json keeps it. UserError where there is none."""
+    if word not in kinds_by_word():
+        raise unknown_name(f"{where}: kind of model", word, kinds_by_word())
+    return kinds_by_word()[word]

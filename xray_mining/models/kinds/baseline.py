@@ -1,0 +1,97 @@
+"""Handcrafted features and a scikit-learn model."""
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Literal
+
+from pydantic import Field
+
+from xray_mining.models.kind import Inputs, ModelKind
+from xray_mining.models.options import Options
+from xray_mining.models.work import PROCESS_SECONDS, Size, Work, seconds_to_fit, seconds_to_measure
+
+if TYPE_CHECKING:
+    from xray_mining.models.applied import Applied, Experiment, FromFile, Means
+    from xray_mining.models.fit import Fit, Fitted
+    from xray_mining.models.kinds._tables import Sets
+    from xray_mining.models.task import StudyParts, Task
+    from xray_mining.records.cohort import Target
+
+
+class BaselineOptions(Options):
+    """Handcrafted features and a scikit-learn model."""
+
+    model: Literal["ridge", "boosting", "logistic", "support_vectors"]
+    features: list[str] = Field(min_length=1, description="keys of the study's feature sets, put side by side")
+
+
+class BaselineKind(ModelKind[BaselineOptions]):
+    """A scikit-learn model on feature sets."""
+
+    name = "baseline"
+    options = BaselineOptions
+    predicts_changed = True
+
+    def sets(self, options: BaselineOptions) -> Mapping[str, Sequence[str]]:
+        """Its feature sets."""
+        return {"features": options.features}
+
+    def refuse(self, where: str, options: BaselineOptions, target: "Target") -> None:
+        """A model of numbers for a group, or the reverse."""
+        from xray_mining.models.kinds._tables import refuse_other_target
+
+        refuse_other_target(f"{where}.model", options.model, target)
+
+    def threads(self, options: BaselineOptions) -> int:
+        """Boosting uses more than one."""
+        return 2 if options.model == "boosting" else 1
+
+    def work(self, options: BaselineOptions, study: "StudyParts", size: Size) -> Work:
+        """Fits, and the changed pictures that are measured."""
+        measuring = [seconds_to_measure(study.features[key]) for key in options.features]
+        return Work(options.model, PROCESS_SECONDS + 2.0 + seconds_to_fit(options.model, size, measuring))
+
+    def inputs(self, task: "Task[BaselineOptions]") -> Inputs:
+        """The pictures, and the sets by their names."""
+        from xray_mining.features.extract import feature_folder
+
+        found = {"pixels": task.members.pixels_digest()}
+        for key in task.options.features:
+            options = task.study.features[key]
+            found[f"features/{key}"] = feature_folder(task.workspace, key, options, task.store).name
+        return Inputs(found)
+
+    def fit(self, task: "Task[BaselineOptions]", fit: "Fit") -> "tuple[Fitted, dict[str, Any]]":
+        """A model on the sets side by side."""
+        from xray_mining.models.kinds._tables import fit_table
+
+        return fit_table(task, fit, task.options.model, _sets(task))
+
+    def changed(self, task: "Task[BaselineOptions]", fit: "Fit", keys: list[str], variant: str) -> "Fitted":
+        """The features are measured again."""
+        from xray_mining.models.kinds._tables import changed_table
+
+        return changed_table(task, fit, keys, variant, _sets(task))
+
+    def applied(self, experiment: "Experiment", means: "Means") -> "dict[str, Applied]":
+        """One predictor a rotation."""
+        from xray_mining.models.kinds._tables import tables
+
+        return tables(experiment, means)
+
+    @property
+    def files(self) -> "Mapping[str, FromFile]":
+        """Those of scikit-learn models."""
+        from xray_mining.models.kinds._tables import table
+
+        return {".joblib": table}
+
+
+def _sets(task: "Task[BaselineOptions]") -> "Sets":
+    from xray_mining.features.extract import changed_features, load
+    from xray_mining.models.kinds._tables import Sets
+
+    options = {key: task.study.features[key] for key in task.options.features}
+    return Sets("features", options, load, changed_features)
+
+
+KIND = BaselineKind()

@@ -1,0 +1,114 @@
+"""Vectors of a network that is not trained here, and a scikit-learn model on top."""
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Literal
+
+from pydantic import Field
+
+from xray_mining.models.kind import Inputs, ModelKind
+from xray_mining.models.options import Options
+from xray_mining.models.work import (
+    PROCESS_SECONDS,
+    TORCH_SECONDS,
+    Size,
+    Work,
+    seconds_to_embed,
+    seconds_to_fit,
+)
+from xray_mining.networks.weights import WeightsSource, find_weights
+
+if TYPE_CHECKING:
+    from xray_mining.models.applied import Applied, Experiment, FromFile, Means
+    from xray_mining.models.fit import Fit, Fitted
+    from xray_mining.models.kinds._tables import Sets
+    from xray_mining.models.task import StudyParts, Task
+    from xray_mining.records.cohort import Target
+
+
+class FrozenOptions(Options):
+    """Vectors of a network that is not trained here, and a linear or kernel model on top."""
+
+    model: Literal["frozen"]
+    embeddings: list[str] = Field(min_length=1, description="keys of the study's embedding sets, put side by side")
+    head: Literal["ridge", "logistic", "support_vectors"]
+    components: int = Field(0, ge=0, description="principal components kept before the head; 0 keeps all")
+
+
+class FrozenKind(ModelKind[FrozenOptions]):
+    """A scikit-learn model on embedding sets."""
+
+    name = "frozen"
+    options = FrozenOptions
+    predicts_changed = True
+
+    def sets(self, options: FrozenOptions) -> Mapping[str, Sequence[str]]:
+        """Its embedding sets."""
+        return {"embeddings": options.embeddings}
+
+    def refuse(self, where: str, options: FrozenOptions, target: "Target") -> None:
+        """A head of numbers for a group, or the reverse."""
+        from xray_mining.models.kinds._tables import refuse_other_target
+
+        refuse_other_target(f"{where}.head", options.head, target)
+
+    def work(self, options: FrozenOptions, study: "StudyParts", size: Size) -> Work:
+        """Fits, and the changed pictures that are embedded."""
+        measuring = [seconds_to_embed(study.embeddings[key], size.gpu) for key in options.embeddings]
+        seconds = seconds_to_fit(options.head, size, measuring, options.components)
+        return Work(f"frozen {options.head}", PROCESS_SECONDS + TORCH_SECONDS + seconds)
+
+    def inputs(self, task: "Task[FrozenOptions]") -> Inputs:
+        """The pictures, and the sets by their names; the names follow from the weights too."""
+        from xray_mining.models.embedding import embedding_folder
+
+        found = {"pixels": task.members.pixels_digest()}
+        licences = {}
+        for key in task.options.embeddings:
+            each = task.study.embeddings[key]
+            found[f"embeddings/{key}"] = embedding_folder(task.workspace, key, each, task.store).name
+            if licence := _weights(task, key).licence:
+                licences[each.backbone] = licence
+        return Inputs(found, licences)
+
+    def fit(self, task: "Task[FrozenOptions]", fit: "Fit") -> "tuple[Fitted, dict[str, Any]]":
+        """A head on the sets side by side."""
+        from xray_mining.models.kinds._tables import fit_table
+
+        weights = {key: _weights(task, key).digest for key in task.options.embeddings}
+        more = {"weights": weights}
+        return fit_table(task, fit, task.options.head, _sets(task), components=task.options.components, more=more)
+
+    def changed(self, task: "Task[FrozenOptions]", fit: "Fit", keys: list[str], variant: str) -> "Fitted":
+        """The vectors are computed again."""
+        from xray_mining.models.kinds._tables import changed_table
+
+        return changed_table(task, fit, keys, variant, _sets(task))
+
+    def applied(self, experiment: "Experiment", means: "Means") -> "dict[str, Applied]":
+        """One predictor a rotation."""
+        from xray_mining.models.kinds._tables import tables
+
+        return tables(experiment, means)
+
+    @property
+    def files(self) -> "Mapping[str, FromFile]":
+        """Those of scikit-learn models."""
+        from xray_mining.models.kinds._tables import table
+
+        return {".joblib": table}
+
+
+def _sets(task: "Task[FrozenOptions]") -> "Sets":
+    from xray_mining.models.embedding import changed_vectors, load
+    from xray_mining.models.kinds._tables import Sets
+
+    options = {key: task.study.embeddings[key] for key in task.options.embeddings}
+    return Sets("embeddings", options, load, changed_vectors)
+
+
+def _weights(task: "Task[FrozenOptions]", key: str) -> WeightsSource:
+    each = task.study.embeddings[key]
+    return find_weights(each.backbone, each.weights, each.weights_licence)
+
+
+KIND = FrozenKind()

@@ -1,0 +1,189 @@
+"""One experiment of a study on the members of its cohort: what every kind of model is given."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Generic, Protocol
+
+import polars as pl
+
+from xray_mining.models.kind import Chosen, Inputs, ModelKind
+from xray_mining.models.kinds import kind_of
+from xray_mining.models.options import DesignOptions, EmbeddingOptions, Options, shown_options
+from xray_mining.pixels.variants import VARIANTS
+from xray_mining.records.cohort import FrozenCohort
+from xray_mining.workspace import Workspace, digest_of_frame, versions
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from xray_mining.catalog.options import CohortOptions
+    from xray_mining.features.options import FeatureOptions
+
+# A change of how fits are made that changes their numbers: experiments made before it are made again.
+_VERSION = 6
+
+
+class StudyParts(Protocol):
+    """What an experiment takes from its study file."""
+
+    @property
+    def study(self) -> str:
+        """Name of the study."""
+        ...
+
+    @property
+    def experiments(self) -> Mapping[str, Options]:
+        """Its experiments, without the nulls that are added by themselves."""
+        ...
+
+    @property
+    def features(self) -> "Mapping[str, FeatureOptions]":
+        """Its feature sets."""
+        ...
+
+    @property
+    def embeddings(self) -> Mapping[str, EmbeddingOptions]:
+        """Its embedding sets."""
+        ...
+
+    @property
+    def cohorts(self) -> "Mapping[str, CohortOptions]":
+        """How its cohorts are selected."""
+        ...
+
+    @property
+    def design(self) -> DesignOptions:
+        """Rotations and seeds."""
+        ...
+
+    def cohort_name(self, key: str) -> str:
+        """The name under which the workspace keeps one of its cohorts."""
+        ...
+
+
+@dataclass(slots=True)
+class Members:
+    """What is known of a frozen cohort's members, each read once for all experiments on them."""
+
+    workspace: Workspace
+    cohort: FrozenCohort
+    _keys: list[str] = field(default_factory=list)
+    _pixels: str = ""
+    _rows: dict[str, pl.DataFrame] = field(default_factory=dict)
+
+    def keys(self) -> list[str]:
+        """image_key of every member: the rows of every rotation, in this order."""
+        self._keys = self._keys or self.cohort.members()["image_key"].to_list()
+        return self._keys
+
+    def catalog_rows(self, report: str) -> pl.DataFrame:
+        """Rows of sql/REPORT.sql of all members."""
+        if report not in self._rows:
+            from xray_mining.catalog.query import select
+
+            self._rows[report] = select(self.workspace, report, image_keys=self.keys())
+        return self._rows[report]
+
+    def pixels_digest(self) -> str:
+        """Digest of what the members' pictures were made from: an archive ingested again may bring other pixels."""
+        if not self._pixels:
+            from xray_mining.features.sets import pixel_digests
+
+            members = pl.DataFrame({"image_key": self.keys()}, schema={"image_key": pl.String})
+            self._pixels = digest_of_frame(members.join(pixel_digests(self.workspace), on="image_key", how="left"))
+        return self._pixels
+
+
+@dataclass(slots=True)
+class Task(Generic[Chosen]):
+    """One experiment on the members of its cohort."""
+
+    workspace: Workspace
+    study: StudyParts
+    name: str
+    options: Chosen
+    experiments: Mapping[str, Options]
+    """All experiments of the study, nulls too."""
+    members: Members
+    _matrix: "np.ndarray | None" = None
+    _inputs: Inputs | None = None
+
+    @property
+    def kind(self) -> ModelKind[Chosen]:
+        """Its kind of model."""
+        return kind_of(self.options)
+
+    @property
+    def title(self) -> str:
+        """STUDY/NAME."""
+        return f"{self.study.study}/{self.name}"
+
+    @property
+    def cohort(self) -> FrozenCohort:
+        """Its cohort."""
+        return self.members.cohort
+
+    @property
+    def folder(self) -> Path:
+        """experiments/STUDY/NAME of the workspace."""
+        return self.workspace.experiment(self.study.study, self.name)
+
+    @property
+    def store(self) -> str:
+        """The pixel store of its cohort."""
+        return self.cohort.store or self.workspace.settings.store or ""
+
+    def keys(self) -> list[str]:
+        """image_key of every member."""
+        return self.members.keys()
+
+    def matrix(self, make: "Callable[[], np.ndarray]") -> "np.ndarray":
+        """What the model reads of every member, (members, columns): made once, for all rotations."""
+        if self._matrix is None:
+            self._matrix = make()
+        return self._matrix
+
+    def catalog_rows(self, report: str) -> pl.DataFrame:
+        """Rows of sql/REPORT.sql of all members."""
+        return self.members.catalog_rows(report)
+
+    def of(self, other: str) -> "Task[Any]":
+        """Another experiment of the study, on the same members."""
+        return Task(self.workspace, self.study, other, self.experiments[other], self.experiments, self.members)
+
+    def shown_options(self) -> dict[str, Any]:
+        """Its options as they may be written down."""
+        return shown_options(self.options)
+
+    def inputs(self) -> Inputs:
+        """What the model reads, found once. Raises UserError where an input is not there, as a network's weights."""
+        self._inputs = self._inputs or self.kind.inputs(self)
+        return self._inputs
+
+    def identity(self) -> dict[str, Any]:
+        """Everything that determines the predictions, as JSON; its digest is the experiment's.
+
+        Raises UserError where an input is not there.
+        """
+        target = self.cohort.target(self.options.target)
+        found = {
+            "version": _VERSION,
+            "options": self.shown_options(),
+            "cohort": self.cohort.digest,
+            "target": [target.name, target.kind, target.positive, list(target.classes)],
+            "inputs": dict(self.inputs().digests),
+            "versions": {key: versions().get(key, "") for key in self.kind.versions},
+        }
+        if self.kind.predicts_changed:
+            found["variants"] = [self.study.design.changed_images, sorted(VARIANTS)]
+        return found
+
+    def parts(self) -> list[tuple[int, int]]:
+        """Rotation and seed of every fit that the design asks for."""
+        rotations = self.cohort.rotations() if self.study.design.rotations == "all" else 1
+        return [(number, seed) for number in range(rotations) for seed in self.kind.seeds(self.study.design)]
+
+    def part(self, number: int, seed: int) -> Path:
+        """The file with the predictions of a fit."""
+        return self.folder / "predictions" / f"rotation{number}-seed{seed}.parquet"
