@@ -12,9 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from xray_mining.evaluation.task import Model, Task
-
-CANDIDATES = ("baseline", "frozen", "network", "ensemble")
-"""Kinds that may be called the best model: nulls, probes, search and the oracle may not."""
+from xray_mining.models.kinds import KINDS
 
 SEES_ANATOMY = ("thumbnail",)
 """Null models whose picture still shows lungs and heart."""
@@ -35,6 +33,11 @@ class Choice:
     ensemble that chose in each rotation by that rotation's validation patients."""
     blind: str = ""
     """The best null that sees no anatomy: `best_null` unless that is a thumbnail."""
+
+
+def candidates() -> tuple[str, ...]:
+    """Kinds of model that may be called the best: not nulls, and not the oracle."""
+    return tuple(name for name, kind in KINDS.every().items() if kind.may_be_best)
 
 
 def validation_score(task: Task, model: Model) -> float:
@@ -60,7 +63,7 @@ def choose(task: Task) -> Choice:
         ]
         return min(wanted, key=lambda name: (sign * scores[name], name), default="")
 
-    how, chosen = "apart", best(CANDIDATES)
+    how, chosen = "apart", best(candidates())
     if any(
         model.validation["patient_key"].is_in(task.units["patient_key"].implode()).any()
         for model in task.models.values()

@@ -5,7 +5,6 @@ import dataframely as dy
 from xray_mining.records.cohort_members import SPLITS
 from xray_mining.records.record import Record, choice, count, key, number, text
 
-MODEL_KINDS = ("null", "baseline", "frozen", "network", "ensemble", "search", "probe", "oracle")
 LEVELS = ("image", "study", "patient")
 
 
@@ -19,7 +18,7 @@ class Predictions(Record):
     study = text("the study", primary_key=True)
     experiment = text("the experiment", primary_key=True)
     experiment_digest = text("digest of options, cohort, features, weights and versions", primary_key=True)
-    model_kind = choice("family of the model", MODEL_KINDS)
+    model_kind = text("kind of the model: the name of its file in `models/kinds`")
     cohort_digest = text("the cohort", primary_key=True)
     target = text("what is predicted", primary_key=True)
     class_ = dy.String(alias="class", primary_key=True, description="whose probability this is; empty for a number")
