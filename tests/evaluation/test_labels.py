@@ -11,7 +11,7 @@ from xray_mining.evaluation.evaluate import evaluate
 from xray_mining.evaluation.options import EvaluationOptions
 from xray_mining.records.cohort import Target
 from xray_mining.records.estimates import Estimates
-from xray_mining.records.evaluation_tables import CalibrationBins, RocPoints
+from xray_mining.records.evaluation_tables import CalibrationBins, RocPoints, TableOne
 from xray_mining.records.predictions import Predictions
 from xray_mining.workspace import write_json
 
@@ -193,3 +193,16 @@ def test_what_is_not_known_is_counted(labelled):
     [row] = checks.filter(pl.col("code") == "EVAL016").to_dicts()
     unknown = int(np.isnan(truth[made.frame["fold"].to_numpy() == 0, 1]).sum())
     assert row["outcome"] == "passed" and f"nodule {unknown} of 60 test units" in row["sentence"]
+
+
+def test_table_one_has_the_prevalence_of_each_label_by_role(labelled):
+    made, truth = labelled(patients=500)
+    predict(made, "strong", "network", truth, 2.5)
+    evaluate(made.workspace, "made", QUICK)
+    rows = TableOne.read(made.workspace.evaluation("made") / "table_one.parquet")
+    rows = rows.filter(variable="findings: nodule", level="present")
+    assert {"all", "train", "validation", "test"} <= set(rows["column"])
+    counted = {row["column"]: row for row in rows.to_dicts()}
+    tested = made.frame["fold"].to_numpy() == 0
+    assert counted["all"]["patients"] == int((truth[:, 1] == 1).sum())
+    assert counted["test"]["share"] == pytest.approx((truth[tested, 1] == 1).mean())

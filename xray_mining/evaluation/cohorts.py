@@ -1,8 +1,8 @@
 """Who is in each cohort, and how it came about: flow.json and table_one.parquet."""
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
@@ -73,12 +73,6 @@ _NOTHING = dict.fromkeys(("share", *_MEANS))
 _HIDDEN = _NOTHING | {"patients": 0, "images": 0, "hidden": True}
 
 
-def _labels_of(cohort: FrozenCohort, target: Target) -> pl.DataFrame:
-    """image_key and `label`: the text of the members' class of a target."""
-    rows = CohortTargets.read(cohort.folder / "cohort_targets.parquet").filter(pl.col("target") == target.name)
-    return KINDS.find(target.kind).table_labels(rows, target)
-
-
 def table_one(
     cohort: FrozenCohort, attributes: pl.DataFrame, least: int, width: int, rotations: int = 1
 ) -> list[dict[str, Any]]:
@@ -86,20 +80,73 @@ def table_one(
 
     Under several `rotations` every member is trained on, validates and is tested: there is no column by role then, and
     the labels of sex, too, have columns of their own. With roles they have them beside another target's, unless the
-    sizes of these columns would tell of a small one.
+    sizes of these columns would tell of a small one. Several labels of an image are variables, one each.
+    """
+    frame, variables, labelled = _members(cohort, attributes, width)
+    columns = _columns(frame, labelled, least, rotations)
+    rows: list[dict[str, Any]] = []
+    counts: list[int] = []
+    everybody = columns.persons["all"]
+    for order, name in enumerate(variables):
+        if name in frame.columns and everybody[name].null_count() < everybody.height:
+            for cell, count in _variable(columns, name, least):
+                about = {"cohort": cohort.name, "cohort_digest": cohort.digest, "variable_order": order}
+                rows.append(about | cell)
+                counts.append(count)
+    rows = hide_what_tells_of_small_cells(rows, columns.partitions, counts)
+    _without_small_levels(rows, columns)
+    return sorted(rows, key=lambda row: (row["variable_order"], row["level_order"], row["column_order"]))
+
+
+def _members(
+    cohort: FrozenCohort, attributes: pl.DataFrame, width: int
+) -> tuple[pl.DataFrame, list[str], list[Target]]:
+    """The cohort's members with every variable, a patient's latest image first; variables in order; label targets.
+
+    The label of the i-th of these targets is the column `_label{i}`.
     """
     from xray_mining.evaluation.subgroups import age_bands
 
     members = cohort.members().select("image_key", "patient_key", "split")
-    told = [name for name in ("patient_sequence", *NUMBERS, *CATEGORIES) if name in attributes.columns]
-    frame = members.join(attributes.select("image_key", *told), on="image_key", how="left")
+    known = [name for name in ("patient_sequence", *NUMBERS, *CATEGORIES) if name in attributes.columns]
+    frame = members.join(attributes.select("image_key", *known), on="image_key", how="left")
     frame = frame.with_columns(age_bands(frame["age_years"], width).alias("age_band"))
-    labelled = [each for each in cohort.targets if KINDS.find(each.kind).has_labels]
-    for place, target in enumerate(labelled):
-        frame = frame.join(_labels_of(cohort, target).rename({"label": f"_label{place}"}), on="image_key", how="left")
-    # the latest image of a patient first, so that it stands for the patient in every column; each column is a copy, so
-    # the keys, most of what a frame of millions holds, do not go along
-    frame = latest_first(frame).with_columns(pl.col("patient_key").rank("dense")).drop("image_key")
+    variables, labelled = [*NUMBERS, *CATEGORIES], []
+    values = CohortTargets.read(cohort.folder / "cohort_targets.parquet")
+    for target in cohort.targets:
+        kind, rows = KINDS.find(target.kind), values.filter(pl.col("target") == target.name)
+        if kind.has_labels:
+            label = pl.col("label").alias(f"_label{len(labelled)}")
+            frame = frame.join(kind.table_labels(rows, target).select("image_key", label), on="image_key", how="left")
+            labelled.append(target)
+        more = kind.table_variables(rows, target)
+        frame = frame.join(more, on="image_key", how="left")
+        variables += [name for name in more.columns if name != "image_key"]
+    # Each column of Table 1 is a copy, so the keys, most of what a frame of millions holds, do not go along.
+    return latest_first(frame).with_columns(pl.col("patient_key").rank("dense")).drop("image_key"), variables, labelled
+
+
+@dataclass(frozen=True)
+class _Columns:
+    """The columns of Table 1 that have members."""
+
+    images: Mapping[str, pl.DataFrame]
+    persons: Mapping[str, pl.DataFrame]
+    """A patient's latest image in the column."""
+    target_of: Mapping[str, str]
+    """The target whose label a column is."""
+    partitions: Sequence[Sequence[str]]
+    """Columns that add up to the column of all."""
+    pairs: Mapping[str, tuple[str, str]]
+    """Columns whose standardised difference is shown, by target; '' for columns of no target."""
+
+    @property
+    def sides(self) -> dict[str, tuple[pl.DataFrame | None, pl.DataFrame | None]]:
+        """The persons of `pairs`."""
+        return {key: (self.persons.get(a), self.persons.get(b)) for key, (a, b) in self.pairs.items()}
+
+
+def _columns(frame: pl.DataFrame, labelled: Sequence[Target], least: int, rotations: int) -> _Columns:
     images = {"all": frame}
     roles = ("train", "validation", "test") if rotations == 1 else ()
     for role in roles:
@@ -114,7 +161,6 @@ def table_one(
             column = each if alone else f"{target.name}: {each}"
             columns_of.setdefault(target.name, []).append(column)
             images[column] = frame.filter(pl.col(f"_label{place}") == each)
-    target_of = {column: name for name, columns in columns_of.items() for column in columns}
     parts = {name: part for name, part in images.items() if part.height}
     persons = {name: part.unique("patient_key", keep="first", maintain_order=True) for name, part in parts.items()}
     # Each target's two labels are held against each other; what belongs to no target shows the first of these pairs.
@@ -123,55 +169,58 @@ def table_one(
         for name, columns in columns_of.items()
         if len(columns) == 2 and all(each in persons for each in columns)
     }
-    pairs = {"": next(iter(pairs.values()), ("train", "test"))} | pairs
-    sides = {name: (persons.get(first), persons.get(second)) for name, (first, second) in pairs.items()}
-    rows: list[dict[str, Any]] = []
-    counts: list[int] = []
-    for order, name in enumerate([*NUMBERS, *CATEGORIES]):
-        number = name in NUMBERS
-        if name not in frame.columns or persons["all"][name].null_count() == persons["all"].height:
-            continue
-        differences = {key: standardised_difference(*both, name, number) for key, both in sides.items()}
-        named = [] if number else _most_frequent(persons["all"][name])
-        of_persons = {label: _level(part[name], named) for label, part in persons.items()}
-        levels = [""] if number else _levels(of_persons.values(), named)
-        for column, (label, part) in enumerate(persons.items()):
-            of_images = _level(parts[label][name], named)
-            for place, level in enumerate(levels):
-                base: dict[str, Any] = {
-                    "cohort": cohort.name,
-                    "cohort_digest": cohort.digest,
-                    "column": label,
-                    "column_order": column,
-                    "variable": name,
-                    "variable_order": order,
-                    "unit": NUMBERS.get(name, ""),
-                    "level": level,
-                    "level_order": place,
-                    "target": target_of.get(label, ""),
-                    "standardised_difference": differences.get(target_of.get(label, "")),
-                }
-                if number:
-                    counts.append(part.height - part[name].null_count())
-                    rows.append(base | _number(part, parts[label], name, least))
-                else:
-                    inside = of_persons[label] == level
-                    counts.append(int(inside.sum()))
-                    rows.append(base | _count(inside, of_images == level, least))
-    rows = hide_what_tells_of_small_cells(rows, (roles, *map(tuple, columns_of.values())), counts)
+    return _Columns(
+        images=parts,
+        persons=persons,
+        target_of={column: name for name, columns in columns_of.items() for column in columns},
+        partitions=(roles, *map(tuple, columns_of.values())),
+        pairs={"": next(iter(pairs.values()), ("train", "test"))} | pairs,
+    )
+
+
+def _variable(columns: _Columns, name: str, least: int) -> Iterator[tuple[dict[str, Any], int]]:
+    """Rows of one variable, each with how many patients it counts, also where that is hidden."""
+    number = name in NUMBERS
+    differences = {key: standardised_difference(*both, name, number) for key, both in columns.sides.items()}
+    named = [] if number else _most_frequent(columns.persons["all"][name])
+    of_persons = {label: _level(part[name], named) for label, part in columns.persons.items()}
+    levels = [""] if number else _levels(of_persons.values(), named)
+    for column, (label, part) in enumerate(columns.persons.items()):
+        images = columns.images[label]
+        of_images = _level(images[name], named)
+        target = columns.target_of.get(label, "")
+        for place, level in enumerate(levels):
+            about: dict[str, Any] = {
+                "column": label,
+                "column_order": column,
+                "variable": name,
+                "unit": NUMBERS.get(name, ""),
+                "level": level,
+                "level_order": place,
+                "target": target,
+                "standardised_difference": differences.get(target),
+            }
+            if number:
+                yield about | _number(part, images, name, least), part.height - part[name].null_count()
+            else:
+                inside = of_persons[label] == level
+                yield about | _count(inside, of_images == level, least), int(inside.sum())
+
+
+def _without_small_levels(rows: Sequence[dict[str, Any]], columns: _Columns) -> None:
+    """Standardised differences of variables with hidden levels, with those levels as one: written into `rows`."""
     for name in {row["variable"] for row in rows if row["hidden"] and row["level"]}:
         mine = [row for row in rows if row["variable"] == name]
-        for key, (first, second) in sides.items():
-            few = {row["level"] for row in mine if row["hidden"] and row["column"] in pairs[key]}
+        for key, (first, second) in columns.sides.items():
+            few = {row["level"] for row in mine if row["hidden"] and row["column"] in columns.pairs[key]}
             if first is not None and second is not None and few:
-                told = [level for level in dict.fromkeys(row["level"] for row in mine) if level not in few]
-                named = _most_frequent(persons["all"][name])
-                levels_of = (_as_one(_level(each[name], named), told) for each in (first, second))
+                shown = [level for level in dict.fromkeys(row["level"] for row in mine) if level not in few]
+                named = _most_frequent(columns.persons["all"][name])
+                levels_of = (_as_one(_level(each[name], named), shown) for each in (first, second))
                 difference = _difference_of_levels(*levels_of)
                 for row in mine:
                     if row["target"] == key:
                         row["standardised_difference"] = difference
-    return sorted(rows, key=lambda row: (row["variable_order"], row["level_order"], row["column_order"]))
 
 
 def _a_sex_is_small(frame: pl.DataFrame, least: int) -> bool:

@@ -76,59 +76,61 @@ def gather(
     if expected:
         names = [name for name in expected if name in names]
     found = Gathered(absent=[name for name in expected if name not in names])
-    frames: dict[str, pl.DataFrame] = {}
-    notes: dict[str, dict[str, Any]] = {}
-    files: dict[str, int] = {}
-    for each in standings:
-        if each.outcome in ("stale", "unchecked"):
-            found.checks.append(_of_standing(each))
+    found.checks += [_of_standing(each) for each in standings if each.outcome in ("stale", "unchecked")]
     found.stale = [each.experiment for each in standings if each.outcome == "stale" and each.experiment in names]
-    for name in names:
-        if name in found.stale:
-            continue
-        folder = workspace.experiment(study, name)
-        parts = sorted((folder / "predictions").glob("*.parquet"))
-        notes[name] = _notes(folder / "experiment.json")
-        if not parts:
-            found.absent.append(name)
-            continue
-        frame = _one_digest(Predictions.read(parts), name, notes[name], found)
-        if frame.height:
-            frames[name], files[name] = frame, len(parts)
-        else:
-            found.absent.append(name)
+    read = _read(workspace, study, [name for name in names if name not in found.stale], found)
     unscored = {*found.absent, *found.stale}
     found.tasks_of = {each.experiment: each.task for each in standings if each.experiment in unscored}
-    if not frames and found.stale:
+    if not read and found.stale:
         first = next(each.sentence for each in standings if each.outcome == "stale")
         raise CheckFailed(f"evaluate: no experiment's predictions are those of today's study file; {first}")
-    if not frames:
+    if not read:
         raise UserError(
             f"evaluate: study '{study}' has no predictions yet; train its experiments first "
             f"(xray-mining train {study}, or xray-mining run {study})"
         )
     drawn_from = {
-        name: _cohort(workspace, frame["cohort_digest"][0], str(notes[name].get("cohort") or ""), study)
-        for name, frame in frames.items()
+        name: _cohort(workspace, each.frame["cohort_digest"][0], str(each.notes.get("cohort") or ""), study)
+        for name, each in read.items()
     }
-    _set_stale_aside(workspace, frames, drawn_from, found)
+    _set_stale_aside(workspace, read, drawn_from, found)
     found.attributes = attributes(workspace, found.cohorts.values())
-    by_task: dict[tuple[str, str], list[str]] = {}
-    for name, frame in frames.items():
-        by_task.setdefault((drawn_from[name].name, frame["target"][0]), []).append(name)
+    by_task: dict[tuple[str, str], dict[str, _Experiment]] = {}
+    for name, each in read.items():
+        by_task.setdefault((drawn_from[name].name, each.frame["target"][0]), {})[name] = each
     for (named, target), members in by_task.items():
         cohort = found.cohorts[named]
-        task = _task(
-            cohort,
-            cohort.target(target),
-            {name: frames[name] for name in members},
-            notes=notes,
-            files=files,
-            found=found,
-        )
+        task = _task(cohort, cohort.target(target), members, found)
         if task is not None:
             found.tasks.append(task)
     return found
+
+
+@dataclass(frozen=True)
+class _Experiment:
+    """What one experiment left."""
+
+    frame: pl.DataFrame
+    """Predictions, of one digest and target."""
+    notes: Mapping[str, Any]
+    """experiment.json."""
+    files: int
+    """How many parts the predictions have."""
+
+
+def _read(workspace: Workspace, study: str, names: Sequence[str], found: Gathered) -> dict[str, _Experiment]:
+    """Experiments that have predictions, by name; the others become `found.absent`."""
+    read = {}
+    for name in names:
+        folder = workspace.experiment(study, name)
+        parts = sorted((folder / "predictions").glob("*.parquet"))
+        notes = _notes(folder / "experiment.json")
+        frame = _one_digest(Predictions.read(parts), name, notes, found) if parts else Predictions.create_empty()
+        if frame.height:
+            read[name] = _Experiment(frame, notes, len(parts))
+        else:
+            found.absent.append(name)
+    return read
 
 
 def _of_standing(each: Standing) -> CheckRow:
@@ -147,14 +149,14 @@ def _of_standing(each: Standing) -> CheckRow:
 
 
 def _set_stale_aside(
-    workspace: Workspace, frames: dict[str, pl.DataFrame], drawn_from: Mapping[str, FrozenCohort], found: Gathered
+    workspace: Workspace, read: dict[str, _Experiment], drawn_from: Mapping[str, FrozenCohort], found: Gathered
 ) -> None:
     """Leave out experiments on an earlier freeze of a cohort: tasks go by the cohort's name, of which one digest holds.
 
     Where no experiment has predictions on the last freeze, the earlier one that most have is scored: EVAL013.
     """
     by_name: dict[str, dict[str, list[str]]] = {}
-    for name in frames:
+    for name in read:
         cohort = drawn_from[name]
         by_name.setdefault(cohort.name, {}).setdefault(cohort.digest, []).append(name)
     for named, members in sorted(by_name.items()):
@@ -191,7 +193,7 @@ def _set_stale_aside(
                 )
             )
         for name in stale:
-            del frames[name]
+            del read[name]
         found.cohorts[named] = drawn_from[members[kept][0]]
 
 
@@ -257,19 +259,11 @@ def attributes(workspace: Workspace, cohorts: Any) -> pl.DataFrame:
     return known.join(sequences(workspace, keys["image_key"]), on="image_key", how="left").sort("image_key")
 
 
-def _task(
-    cohort: FrozenCohort,
-    target: Target,
-    frames: Mapping[str, pl.DataFrame],
-    *,
-    notes: Mapping[str, Mapping[str, Any]],
-    files: Mapping[str, int],
-    found: Gathered,
-) -> Task | None:
+def _task(cohort: FrozenCohort, target: Target, read: Mapping[str, _Experiment], found: Gathered) -> Task | None:
     clean = {}
     members = cohort.members().select("image_key", "patient_key", "study_key")
-    for name, frame in frames.items():
-        kept = _checked(frame, name, target, members, found)
+    for name, each in read.items():
+        kept = _checked(each.frame, name, target, members, found)
         if kept.height:
             clean[name] = kept
     levels = {frame["level"][0] for frame in clean.values()}
@@ -288,7 +282,7 @@ def _task(
                 "failed",
                 "test units without prediction or truth",
                 f"{where}: no experiment has a prediction for a test unit whose truth is known; nothing is scored.",
-                offenders=len(frames),
+                offenders=len(read),
                 about=where,
             )
         )
@@ -296,7 +290,7 @@ def _task(
     level = sorted(levels)[0]
     units = _units(pl.concat(tested), cohort, target, found.attributes, level)
     models = {
-        name: _model(frame, name, notes=notes.get(name, {}), files=files[name], units=units, target=target)
+        name: _model(frame, name, notes=read[name].notes, files=read[name].files, units=units, target=target)
         for name, frame in clean.items()
     }
     return Task(cohort=cohort, target=target, level=level, units=units, models=models)

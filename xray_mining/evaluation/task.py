@@ -268,6 +268,10 @@ class TargetKind(Protocol):
         """image_key and label (a column of Table 1) of a cohort's members, from CohortTargets rows of the target."""
         return rows.select("image_key", "label")
 
+    def table_variables(self, rows: pl.DataFrame, target: Target) -> pl.DataFrame:
+        """image_key and a column of text for each further variable of Table 1, from CohortTargets rows."""
+        return rows.select("image_key").clear()
+
     def answered(self, rows: pl.DataFrame) -> pl.DataFrame:
         """image_key of members with a known value, from CohortTargets rows of the target."""
         return rows.filter(pl.col("value").is_not_null() | pl.col("label").is_not_null()).select("image_key")

@@ -63,6 +63,13 @@ class Labels(Classes):
         counts = np.isnan(task.truth).sum(axis=0).tolist()
         return {name: count for name, count in zip(task.target.classes, counts, strict=True) if count}
 
+    def table_variables(self, rows: pl.DataFrame, target: Target) -> pl.DataFrame:
+        """Each label as 'TARGET: LABEL', with present, absent or null, so that Table 1 has its prevalence."""
+        word = pl.when(pl.col("value") == 1).then(pl.lit("present")).when(pl.col("value") == 0).then(pl.lit("absent"))
+        long = rows.select("image_key", pl.format(f"{target.name}: {{}}", "label").alias("label"), word.alias("word"))
+        wide = long.pivot("label", index="image_key", values="word")
+        return wide.select("image_key", *(f"{target.name}: {each}" for each in target.classes))
+
     def answered(self, rows: pl.DataFrame) -> pl.DataFrame:
         """Images with a known value of one label at least: each label has a row, named in its text."""
         return rows.filter(pl.col("value").is_not_null()).select("image_key").unique()
