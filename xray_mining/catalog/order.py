@@ -34,10 +34,10 @@ def latest_first(images: pl.DataFrame) -> pl.DataFrame:
     return images.sort("patient_sequence", "image_key", descending=[True, False], nulls_last=True)
 
 
-def sequences(workspace: Workspace, keys: pl.Series) -> pl.DataFrame:
-    """image_key and patient_sequence of the images that the catalog holds among `keys`."""
+def attributes(workspace: Workspace, keys: pl.Series) -> pl.DataFrame:
+    """What is known of the images that the catalog holds among `keys`, and patient_sequence; sorted by image_key."""
     with connect(workspace, results=False) as con:
-        return run_file(con, "reports/sequence_of_images", {"image_keys": keys.to_list()})
+        return run_file(con, "reports/attributes_of_images", {"image_keys": keys.to_list()})
 
 
 def undecided(workspace: Workspace, members: pl.DataFrame) -> pl.DataFrame:

@@ -1,45 +1,22 @@
 """Predictions of a study's experiments as tasks: one target of one cohort, units in one order, models side by side."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import polars as pl
 
-from xray_mining.catalog.order import latest_of, sequences
+from xray_mining.catalog import order
+from xray_mining.catalog.order import latest_of
 from xray_mining.errors import CheckFailed, UserError
 from xray_mining.evaluation.task import KINDS, Array, Model, Task
 from xray_mining.models.freshness import Standing
 from xray_mining.records.check_results import CheckRow
 from xray_mining.records.cohort import FrozenCohort, Target
-from xray_mining.records.images import Images
 from xray_mining.records.predictions import Predictions
 from xray_mining.workspace import Workspace
-
-_PARTS_AT_ONCE = 8
-"""A part is read whole, a few columns of it kept: more at once would hold gigabytes at millions of images."""
-
-ATTRIBUTES = (
-    "age_years",
-    "patient_sex",
-    "view_position",
-    "manufacturer",
-    "manufacturer_model_name",
-    "archive",
-    "institution_key",
-    "study_year",
-    "study_day",
-    "laterality",
-    "rows",
-    "columns",
-    "pixel_spacing_mm",
-    "photometric_interpretation",
-    "quality_flags",
-    "burned_in_text",
-)
-"""Columns of images that subgroups, audits and Table 1 look at."""
 
 
 @dataclass(slots=True)
@@ -57,7 +34,7 @@ class Gathered:
     cohorts: dict[str, FrozenCohort] = field(default_factory=dict)
     """By name: two cohorts of the same members have one digest, and are two all the same."""
     attributes: pl.DataFrame = field(default_factory=pl.DataFrame)
-    """ATTRIBUTES of every member of these cohorts, by image_key."""
+    """What the catalog knows of every member of these cohorts, by image_key."""
 
     def rotations(self, cohort: str) -> int:
         """The most rotations of a task of the named cohort."""
@@ -242,21 +219,12 @@ def _cohort(workspace: Workspace, digest: str, name: str, study: str) -> FrozenC
     return FrozenCohort.load(workspace, own[0], digest)
 
 
-def attributes(workspace: Workspace, cohorts: Any) -> pl.DataFrame:
-    """image_key, ATTRIBUTES (from the images' parts) and patient_sequence of the cohorts' members, by image_key."""
+def attributes(workspace: Workspace, cohorts: Iterable[FrozenCohort]) -> pl.DataFrame:
+    """What is known of the cohorts' members, whether the catalog has them or not, by image_key."""
     keys = pl.concat([each.members().select("image_key", "patient_key", "study_key") for each in cohorts])
     keys = keys.unique("image_key").sort("image_key")
-    columns = ["image_key", *ATTRIBUTES]
-    frames = []
-    for archive in sorted(workspace.settings.archives, key=lambda name: workspace.settings.archives[name].order):
-        parts = sorted(workspace.parts(archive, Images.table).glob("*.parquet"))
-        for start in range(0, len(parts), _PARTS_AT_ONCE):
-            frame = Images.read(parts[start : start + _PARTS_AT_ONCE]).select(columns)
-            frames.append(frame.join(keys.select("image_key"), on="image_key", how="semi"))
-    rows = pl.concat(frames) if frames else Images.create_empty().select(columns)
-    rows = rows.unique("image_key", keep="first", maintain_order=True)
-    known = keys.join(rows, on="image_key", how="left")
-    return known.join(sequences(workspace, keys["image_key"]), on="image_key", how="left").sort("image_key")
+    known = order.attributes(workspace, keys["image_key"])
+    return keys.join(known, on="image_key", how="left").sort("image_key")
 
 
 def _task(cohort: FrozenCohort, target: Target, read: Mapping[str, _Experiment], found: Gathered) -> Task | None:

@@ -72,7 +72,9 @@ class Task:
     target: Target
     level: str
     units: pl.DataFrame
-    """unit_key, patient_key, fold, truth, label and ATTRIBUTES; sorted by unit_key; every truth is known."""
+    """unit_key, patient_key, fold, truth, label and what the catalog knows of the image, sorted by unit_key.
+
+    Every unit has a known truth."""
     models: Mapping[str, Model]
 
     @property
