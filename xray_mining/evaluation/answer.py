@@ -46,15 +46,15 @@ def failed_checks(
         if name in touches:
             touches[name].add(experiment)
 
-    def told(found: Sequence[CheckRow]) -> list[dict[str, str]]:
+    def of_failed(found: Sequence[CheckRow]) -> list[dict[str, str]]:
         return [
             {"code": each.code, "severity": each.severity, "title": each.title, "sentence": each.words}
             for each in found
         ]
 
     general = [each for each in failed if not any(each.about in names for names in touches.values())]
-    return told(general), [
-        {**each, "checks": told([check for check in failed if check.about in touches[each["task"]]])}
+    return of_failed(general), [
+        {**each, "checks": of_failed([check for check in failed if check.about in touches[each["task"]]])}
         for each in answers
     ]
 

@@ -1,9 +1,9 @@
 """What is decided on validation patients: the best model of each kind, and the operating points.
 
-Under one rotation nobody who decides is tested. Under several, the patients who validate one rotation are tested in
-another, so a choice by scores pooled over rotations has seen, through models that did not train on them, the patients
-who are scored later: `Choice.how` says so, and the page repeats it. An ensemble with rule best chooses inside each
-rotation and is free of that: where the task has one, it is the best model.
+Under one rotation, validation patients are not tested. Under several, the validation patients of one rotation are the
+test patients of another, so a choice by scores pooled over rotations depends on patients who are scored later;
+`Choice.how` says so, and the page repeats it. An ensemble with rule best chooses within each rotation and avoids this:
+where the task has one, it is the best model.
 """
 
 from collections.abc import Iterable, Mapping
@@ -20,7 +20,7 @@ SEES_ANATOMY = ("thumbnail",)
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """Names of experiments, '' where there is none; chosen by `scores`, and how those relate to the tested patients."""
+    """Names of experiments (empty where missing), chosen by `scores`, and whether tested patients took part."""
 
     best: str
     best_baseline: str

@@ -29,7 +29,7 @@ SEXES = ("F", "M", "O")
 LEVELS_AT_MOST = 12
 OTHERS, UNKNOWN = "all others", "not known"
 BY_AGE = ("age_years", "age_band")
-"""Variables of one thing: who has no age is in no band."""
+"""Variables of one thing: a patient without an age has no band."""
 
 
 def flow(cohort: FrozenCohort, experiments: Sequence[str], rotations: int = 1) -> dict[str, Any]:
@@ -80,15 +80,15 @@ def table_one(
 
     Under several `rotations` every member is trained on, validates and is tested: there is no column by role then, and
     the labels of sex, too, have columns of their own. With roles they have them beside another target's, unless the
-    sizes of these columns would tell of a small one. Several labels of an image are variables, one each.
+    sizes of these columns would reveal a small one. Several labels of an image are variables, one each.
     """
     frame, variables, labelled = _members(cohort, attributes, width)
     columns = _columns(frame, labelled, least, rotations)
     rows: list[dict[str, Any]] = []
     counts: list[int] = []
-    everybody = columns.persons["all"]
+    of_all = columns.persons["all"]
     for order, name in enumerate(variables):
-        if name in frame.columns and everybody[name].null_count() < everybody.height:
+        if name in frame.columns and of_all[name].null_count() < of_all.height:
             for cell, count in _variable(columns, name, least):
                 about = {"cohort": cohort.name, "cohort_digest": cohort.digest, "variable_order": order}
                 rows.append(about | cell)
@@ -224,7 +224,7 @@ def _without_small_levels(rows: Sequence[dict[str, Any]], columns: _Columns) -> 
 
 
 def _a_sex_is_small(frame: pl.DataFrame, least: int) -> bool:
-    """Whether the sizes of columns by sex would tell how many are of a sex (or of none) that is too small to print."""
+    """Whether the sizes of columns by sex would reveal a sex (or unknown sex) that is too small to print."""
     persons = frame.unique("patient_key", keep="first", maintain_order=True)
     return "patient_sex" in frame.columns and bool((persons["patient_sex"].value_counts()["count"] < least).any())
 
@@ -288,7 +288,7 @@ def _lines(
 
 
 def hidden_levels(rows: Sequence[Mapping[str, Any]]) -> set[tuple[str, str, str]]:
-    """What Table 1 does not tell of those who are tested: (variable, level, sex), sex '' for both together."""
+    """Cells that Table 1 hides of tested patients: (variable, level, sex), sex '' for both together."""
     tested = "test" if any(row["column"] == "test" for row in rows) else "all"
     return {
         (row["variable"], row["level"], "" if row["column"] == tested else row["column"])
@@ -356,7 +356,7 @@ def _count(persons: pl.Series, images: pl.Series, least: int) -> dict[str, Any]:
 
 
 def _rounded(value: float | None) -> float | None:
-    """To a tenth: of whole years, a mean with all its digits tells how many were counted."""
+    """To a tenth: a mean of whole years with all its digits reveals how many were counted."""
     return None if value is None else round(value, 1)
 
 
@@ -379,10 +379,10 @@ def standardised_difference(
     return _difference_of_levels(a, b)
 
 
-def _as_one(levels: pl.Series, told: Sequence[str]) -> pl.Series:
+def _as_one(levels: pl.Series, shown: Sequence[str]) -> pl.Series:
     """Levels (n,) with those that are hidden as one, so that their difference says no more than the table."""
     return pl.DataFrame({"level": levels}).select(
-        pl.when(pl.col("level").is_in(list(told))).then(pl.col("level")).otherwise(pl.lit("")).alias("level")
+        pl.when(pl.col("level").is_in(list(shown))).then(pl.col("level")).otherwise(pl.lit("")).alias("level")
     )["level"]
 
 

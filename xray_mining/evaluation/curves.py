@@ -10,7 +10,7 @@ import polars as pl
 
 from xray_mining.evaluation.options import EvaluationOptions
 from xray_mining.evaluation.small_cells import Line, with_complements
-from xray_mining.evaluation.subgroups import age_bands, told_cells
+from xray_mining.evaluation.subgroups import age_bands, shown_cells
 from xray_mining.evaluation.task import Array, Task
 from xray_mining.records import evaluation_tables as tables
 from xray_mining.statistics.calibration import reliability_curve
@@ -136,7 +136,7 @@ def error_by_age(
 ) -> list[dict[str, Any]]:
     """Rows of error_by_age, where age is the target: all, men and women, in the narrowest bands that hold nearly all.
 
-    Small bands are left out; of others whose count would tell of a small one, and of those that Table 1 does not tell
+    Small bands are left out; of bands from whose count a small one could be computed, and of those that Table 1 hides
     (`hidden`, of column, level and sex), the count is.
     """
     if not task.target.is_age:
@@ -146,7 +146,7 @@ def error_by_age(
     sexes = task.units["patient_sex"].fill_null("").to_numpy()
     others = {each[1:] for each in hidden if each[0] == "age_band"}
     bands = age_bands(pl.Series(task.truth), width)
-    told = told_cells(bands, task.units["patient_sex"], task.owner, options.least_patients, others)
+    shown = shown_cells(bands, task.units["patient_sex"], task.owner, options.least_patients, others)
     rows = []
     for model in task.models.values():
         error = np.where(model.known, model.values - task.truth, np.nan)
@@ -167,9 +167,9 @@ def error_by_age(
                     "age": (each + 0.5) * width,
                     "age_low": each * width,
                     "age_high": (each + 1) * width,
-                    "patients": count if cell in told else 0,
-                    "images": int(inside.sum()) if cell in told else 0,
-                    "hidden": cell not in told,
+                    "patients": count if cell in shown else 0,
+                    "images": int(inside.sum()) if cell in shown else 0,
+                    "hidden": cell not in shown,
                 }
                 there = np.full(len(owner), np.nan) if again is None else again[inside]
                 refit = refit_of(task.folds[inside], owner, there, share=count / task.patients)

@@ -44,7 +44,7 @@ class Gathered:
 def gather(
     workspace: Workspace, study: str, expected: Sequence[str] = (), standings: Sequence[Standing] = ()
 ) -> Gathered:
-    """Read the predictions of every experiment of `study`; UserError where there is none at all.
+    """Read the predictions of every experiment of `study`; UserError where no experiment has any.
 
     Those that `standings` calls stale are left out, each with a failed check; CheckFailed where no other is left.
     """
@@ -128,7 +128,7 @@ def _of_standing(each: Standing) -> CheckRow:
 def _set_stale_aside(
     workspace: Workspace, read: dict[str, _Experiment], drawn_from: Mapping[str, FrozenCohort], found: Gathered
 ) -> None:
-    """Leave out experiments on an earlier freeze of a cohort: tasks go by the cohort's name, of which one digest holds.
+    """Leave out experiments on an earlier freeze of a cohort: a task is one cohort name, scored on one digest.
 
     Where no experiment has predictions on the last freeze, the earlier one that most have is scored: EVAL013.
     """
@@ -183,7 +183,7 @@ def _notes(path: Path) -> dict[str, Any]:
 
 
 def _one_digest(frame: pl.DataFrame, name: str, notes: Mapping[str, Any], found: Gathered) -> pl.DataFrame:
-    """Predictions of the experiment as it stands now; what an earlier digest left is set aside with a sentence."""
+    """Predictions of the experiment's current digest; those of earlier digests are left out with a check."""
     groups = frame.select("experiment_digest", "cohort_digest", "target").unique(maintain_order=True)
     if groups.height <= 1:
         return frame

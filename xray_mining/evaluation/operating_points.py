@@ -27,7 +27,7 @@ class OperatingPoint:
         return model.values >= self._levels(task)
 
     def called_again(self, task: Task, model: Model) -> Array | None:
-        """The same of the predictions by another rotation's fit, (n,) 1, 0, or nan where there is none."""
+        """The same of the predictions by another rotation's fit, (n,) 1, 0, or nan where it is missing."""
         if model.again is None:
             return None
         return np.where(np.isfinite(model.again), model.again >= self._levels(task), np.nan)

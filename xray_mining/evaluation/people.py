@@ -6,7 +6,7 @@ from typing import Any
 import polars as pl
 
 from xray_mining.catalog.order import latest_first
-from xray_mining.evaluation.subgroups import age_bands, told_cells
+from xray_mining.evaluation.subgroups import age_bands, shown_cells
 from xray_mining.records.cohort import FrozenCohort
 
 DRAWN = ("F", "M")
@@ -24,8 +24,8 @@ def by_age_and_sex(
     `attributes` are of the members, by image_key; what `table_one` of the cohort hides is hidden here.
     """
     members = cohort.members().select("image_key", "patient_key")
-    told = [name for name in ("patient_sequence", "age_years", "patient_sex") if name in attributes.columns]
-    frame = members.join(attributes.select("image_key", *told), on="image_key", how="left")
+    known = [name for name in ("patient_sequence", "age_years", "patient_sex") if name in attributes.columns]
+    frame = members.join(attributes.select("image_key", *known), on="image_key", how="left")
     frame = latest_first(frame).unique("patient_key", keep="first", maintain_order=True)
     frame = frame.with_columns(age_bands(frame["age_years"], width).alias("band"))
     hidden = {
@@ -39,7 +39,7 @@ def by_age_and_sex(
             or (row["variable"] == "patient_sex" and row["column"] == "all")
         )
     }
-    shown = told_cells(frame["band"], frame["patient_sex"], frame["patient_key"].to_numpy(), least, hidden)
+    shown = shown_cells(frame["band"], frame["patient_sex"], frame["patient_key"].to_numpy(), least, hidden)
     ages = frame.drop_nulls("band").sort("age_years")["band"].unique(maintain_order=True).to_list()
     counts = {(band, sex): count for band, sex, count in frame.group_by("band", "patient_sex").len().iter_rows()}
     return [

@@ -20,7 +20,7 @@ from xray_mining.workspace import Workspace
 
 SIDE_PX = 256
 IMAGES_AT_MOST = 200
-"""Radiographs behind one average: more do not change it that an eye could see."""
+"""Radiographs in one average: more make no visible difference."""
 AGES_AT_MOST = 8
 CASES = 4
 SHOWN_ALL_THE_SAME = ("low_resolution", *OVERRULED_FLAGS)
@@ -211,7 +211,7 @@ def cases(
 
 
 def open_store(workspace: Workspace, cohort: FrozenCohort) -> PixelStore | None:
-    """The store that holds the cohort's pictures; None where there is none."""
+    """The store that holds the cohort's pictures; None where it is missing."""
     try:
         return PixelStore.open(workspace, cohort.store or None)
     except UserError:

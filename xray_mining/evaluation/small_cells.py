@@ -1,4 +1,4 @@
-"""Which cells of a table of patients are hidden: small ones, and those by whose sums a small one would be known.
+"""Which cells of a table of patients are hidden: small ones, and others from whose sums a small one could be computed.
 
 Complementary suppression: Hundepool et al., Statistical Disclosure Control, Wiley 2012, chapter 4.
 """
@@ -12,7 +12,7 @@ from scipy.optimize import linprog
 
 Name = TypeVar("Name", bound=Hashable)
 Cell = tuple[str, str]
-"""A level of one attribute and a level of another; '' is everybody."""
+"""A level of one attribute and a level of another; '' means all patients."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,9 +36,9 @@ def with_complements(
     """`hidden`, and as many other cells as it takes that no cell of `hidden` follows from what is printed.
 
     `counts` says how many patients each cell has. First, no line keeps a single hidden part beside printed ones. Then
-    none may follow from all lines together, or from the knowledge that a hidden cell has somebody in it. The smallest
-    printed cell goes first. Cells of nobody stay, unless nothing else is left. `line_by_line` leaves the second out,
-    which needs the counts of hidden cells, too.
+    no hidden cell may follow from all lines together, given that each hidden cell has a patient. The smallest printed
+    cell is hidden first. Empty cells are printed, unless no other cell is left. `line_by_line` skips the second step,
+    which needs the counts of hidden cells too.
     """
     asked = {name for name in hidden if counts[name] and not line_by_line}
     found = set(hidden)
@@ -63,7 +63,7 @@ def _beside_a_single_one(lines: Sequence[Line[Name]], counts: Mapping[Name, int]
 
 
 def _smallest(names: Iterable[Name], counts: Mapping[Name, int], *, anybody: bool) -> Name | None:
-    """The smallest cell that has somebody in it (or, not `anybody`, of all); of equal ones the first by name."""
+    """The smallest cell with a patient (without `anybody` also an empty one); of equal ones the first by name."""
     left = [name for name in names if counts[name] or not anybody]
     return min(left, key=lambda name: (counts[name], str(name)), default=None)
 
@@ -87,7 +87,7 @@ def _cover(lines: Sequence[Line[Name]], counts: Mapping[Name, int], found: set[N
 def _exposed(lines: Sequence[Line[Name]], counts: Mapping[Name, int], found: set[Name], asked: set[Name]) -> list[Name]:
     """The cells of `asked` for which all lines together leave one number, by linear programming.
 
-    Each hidden cell has at least one patient, for a cell of nobody is printed; where one is hidden nevertheless, none.
+    Each hidden cell has at least one patient, because empty cells are printed; where one is hidden, at least none.
     """
     names = sorted(found, key=str)
     place = {name: number for number, name in enumerate(names)}
@@ -105,11 +105,11 @@ def _exposed(lines: Sequence[Line[Name]], counts: Mapping[Name, int], found: set
     moved = _free(np.concatenate([signs, np.eye(len(names))[values <= ends[0]]]))
 
     def look(aim: np.ndarray) -> bool:
-        told = int(moved.sum())
+        moved_before = int(moved.sum())
         other = linprog(aim, A_eq=signs, b_eq=signs @ values, bounds=ends)
         if other.success:
             np.logical_or(moved, np.abs(other.x - values) > 1e-6, out=moved)
-        return int(moved.sum()) > told
+        return int(moved.sum()) > moved_before
 
     mine = np.array([name in asked for name in names])
     while (mine & ~moved).any() and (look((mine & ~moved) * -1.0) or look((mine & ~moved) * 1.0)):

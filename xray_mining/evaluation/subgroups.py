@@ -55,10 +55,10 @@ def cells(
 ) -> Iterator[tuple[str, str, Array]]:
     """(family, subgroup, which units) of every cell that may be printed; one-level columns are left out.
 
-    Left out are cells of fewer than `least` patients, those whose sums would tell of one, and what Table 1 does not
-    tell: `hidden`, of (column, level, sex), sex '' for both together.
+    Left out are cells of fewer than `least` patients, cells from whose sums such a cell could be computed, and cells
+    that Table 1 hides: `hidden`, of (column, level, sex), sex '' for both together.
     """
-    by_sex = told_cells(
+    by_sex = shown_cells(
         table["age_band"], table["patient_sex"], owner, least, {each[1:] for each in hidden if each[0] == "age_band"}
     )
     seen: dict[str, list[tuple[str, Array]]] = {}
@@ -68,17 +68,17 @@ def cells(
         if len(values.drop_nulls().unique()) < 2:
             continue
         if name == "age_band":
-            told = {level for level, sex in by_sex if not sex}
+            shown = {level for level, sex in by_sex if not sex}
         elif name == "patient_sex":
-            told = {sex for level, sex in by_sex if not level}
+            shown = {sex for level, sex in by_sex if not level}
         else:
             nobody = pl.Series([""] * len(values), dtype=pl.String)
             others = {(level, sex) for column, level, sex in hidden if column == name and not sex}
-            told = {level for level, _ in told_cells(values, nobody, owner, least, others)}
+            shown = {level for level, _ in shown_cells(values, nobody, owner, least, others)}
         for level in sorted(levels):
             members = (values == level).fill_null(False).to_numpy()
             seen.setdefault(name, []).append((level, members))
-            if level in told:
+            if level in shown:
                 yield name, f"{name}={level}", members
     if all(name in seen for name in INTERSECTION):
         for (sex, a), (level, b) in product(seen["patient_sex"], seen["age_band"]):
@@ -86,10 +86,10 @@ def cells(
                 yield " & ".join(INTERSECTION), f"patient_sex={sex} & age_band={level}", a & b
 
 
-def told_cells(
+def shown_cells(
     first: pl.Series, second: pl.Series, owner: Array, least: int, hidden: Collection[tuple[str, str]]
 ) -> set[tuple[str, str]]:
-    """The cells of two columns and their margins that may be printed; 'unknown' is a level, and is not printed."""
+    """The cells of two columns and their margins that may be printed; unknown values are a level, never printed."""
     frame = pl.DataFrame({"first": first.fill_null(UNKNOWN), "second": second.fill_null(UNKNOWN), "owner": owner})
     count = pl.col("owner").n_unique()
     counts: dict[tuple[str, str], int] = {}
@@ -108,7 +108,7 @@ def by_subgroup(
 ) -> list[EstimateRow]:
     """Rows of estimates by subgroup, each tested against the rest, p adjusted by Holm within experiment and column.
 
-    Women against the rest and men against the rest are one test where nobody is of another sex: rows of one test have
+    Women against the rest and men against the rest are one test where no patient has another sex: rows of one test have
     the same `p_value`, and it counts once. `hidden` as in `cells`.
     """
     table = columns(task, options.age_band_years)
@@ -127,13 +127,13 @@ def by_subgroup(
 
 
 def _test(members: Array, asked: Array) -> bytes:
-    """What tells a test of members against the rest from others: the same for either side of one division."""
+    """An identifier of the test of members against the rest, the same for both sides of one division."""
     inside, outside = (members & asked).tobytes(), (~members & asked).tobytes()
     return min(inside, outside)
 
 
 def _adjusted(rows: Sequence[EstimateRow], tests: Sequence[bytes]) -> list[EstimateRow]:
-    """`rows` with p by Holm within a family; two levels that are everybody between them are one test with one p."""
+    """`rows` with p by Holm within a family; two levels that together are all units are one test with one p."""
     families: dict[str, dict[bytes, list[int]]] = {}
     for number, (each, test) in enumerate(zip(rows, tests, strict=True)):
         families.setdefault(each.family, {}).setdefault(test, []).append(number)

@@ -243,7 +243,7 @@ class TargetKind(Protocol):
     # From predictions to units.
 
     def kept(self, frame: pl.DataFrame, target: Target) -> tuple[pl.DataFrame, list[str]]:
-        """The rows of predictions that are scored, and classes of which no probability is given."""
+        """The rows of predictions that are scored, and classes that have no probability."""
         return frame, []
 
     def truths(self, rows: pl.DataFrame, target: Target) -> pl.DataFrame:

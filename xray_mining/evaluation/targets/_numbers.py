@@ -128,7 +128,7 @@ class Numbers(TargetKind):
         owner = owners(task.owner[inside], int(inside.sum()))
         error = model.values - task.truth
         again = None if model.again is None else model.again - task.truth
-        everybody = np.ones(len(members), dtype=bool)
+        all_units = np.ones(len(members), dtype=bool)
         for metric, values, others in (
             ("mae", np.abs(error), None if again is None else np.abs(again)),
             ("bias", error, again),
@@ -143,8 +143,8 @@ class Numbers(TargetKind):
             method = "Student, variance by patient"
             patients = len(np.unique(task.owner[inside]))
             found = Estimate(mean, low, high, patients, int(inside.sum()), method, "", p_value)
-            found = one_value.widened_mean(task, found, values, others, inside, metric=metric, among=everybody)
-            yield Scored(metric, found), everybody
+            found = one_value.widened_mean(task, found, values, others, inside, metric=metric, among=all_units)
+            yield Scored(metric, found), all_units
 
     def changed(self, task: Task, values: Array, units: Array, options: EvaluationOptions) -> dict[str, Estimate]:
         """Errors of changed images."""
@@ -218,7 +218,7 @@ class Numbers(TargetKind):
 
 
 def _within_limits(error: Array, owner: Array, found: Mapping[str, Estimate], options: EvaluationOptions) -> Estimate:
-    """Share of units whose error lies between the limits of agreement, which are taken as they are."""
+    """Share of units whose error lies between the limits of agreement, which count as fixed."""
     low, high = found["limit_low"], found["limit_high"]
     inside = (error >= low.value) & (error <= high.value)
     sums = patient_sums(np.stack([inside, np.ones_like(error)], axis=1), owners(owner, len(error)))
