@@ -64,14 +64,10 @@ class Ordinal(Numbers):
 
 
 def _levels(task: Task) -> dict[str, float]:
-    """Numbers of the levels by name, lowest first: of the header where it states them, else those that occur."""
-    names = task.target.classes
-    if not names:
-        return {f"{each:g}": each for each in np.unique(task.truth).tolist()}
-    try:
-        return {name: float(name) for name in names}
-    except ValueError:
-        return {name: float(place) for place, name in enumerate(names)}
+    """Numbers of the levels by name, lowest first: of the target, else (before levels were frozen) those that occur."""
+    if task.target.classes:
+        return dict(zip(task.target.classes, task.target.numbers, strict=True))
+    return {f"{each:g}": each for each in np.unique(task.truth).tolist()}
 
 
 def _nearest(task: Task, values: Array) -> Array:
