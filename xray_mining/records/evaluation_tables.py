@@ -95,7 +95,9 @@ class Confusion(Record):
 
     experiment = text("the experiment")
     target = text("what is predicted")
-    operating_point = text("youden, sensitivity 0.9, …; 'largest' for a target with several classes")
+    operating_point = text(
+        "youden, sensitivity 0.9, …; 'largest' for a target with several classes, 'nearest level' for levels in order"
+    )
     threshold = number("mean over rotations of the threshold; null for several classes")
     truth = text("the true class")
     predicted = text("the predicted class")

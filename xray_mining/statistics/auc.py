@@ -200,6 +200,30 @@ class Areas:
         return float(along @ self.covariance @ along) * self.factor(*weights)
 
 
+def mean_area(labels: ArrayLike, scores: ArrayLike, groups: ArrayLike) -> float:
+    """Mean over groups (as folds) of the area within each; groups without both classes are left out.
+
+    Args:
+        labels: (n,) of 0 and 1.
+        scores: (n,) finite, higher means more positive.
+        groups: (n,) any numbers; scores of different groups are not compared.
+
+    Returns:
+        The mean, without an interval; nan where no group has both classes.
+
+    Example:
+        >>> mean_area([0, 1, 0, 1, 1], [0.1, 0.4, 0.8, 0.3, 0.2], [0, 0, 1, 1, 2])
+        0.5
+    """
+    positive, values, group = binary(labels), np.asarray(scores, dtype=np.float64), np.asarray(groups)
+    areas = []
+    for each in np.unique(group):
+        inside = group == each
+        if positive[inside].any() and not positive[inside].all():
+            areas.append(placements(positive[inside], values[inside])[positive[inside]].mean())
+    return float(np.mean(areas)) if areas else float("nan")
+
+
 def areas_over_folds(
     labels: ArrayLike,
     scores: ArrayLike,

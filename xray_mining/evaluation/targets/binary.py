@@ -21,6 +21,7 @@ from xray_mining.statistics.auc import (
     areas_over_folds,
     auc,
     average_precision,
+    mean_area,
     without_skill,
 )
 from xray_mining.statistics.calibration import calibration_metrics
@@ -99,7 +100,7 @@ class Binary(Classes):
     def validation_score(self, task: Task, model: Model) -> float:
         """Mean over rotations of the area."""
         truth, value, folds = (model.validation[name].to_numpy() for name in ("truth", "value", "fold"))
-        return float(areas_over_folds(truth, value, folds=folds).values[0])
+        return mean_area(truth, value, folds)
 
     def differences(
         self, task: Task, model: Model, baseline: Model, both: Array, options: EvaluationOptions
@@ -181,8 +182,7 @@ class Binary(Classes):
 
     def beyond_guessing(self, task: Task, model: Model, units: Array) -> float:
         """The area above one half."""
-        areas = areas_over_folds(task.truth[units], model.values[units], folds=task.folds[units])
-        return float(areas.values[0]) - 0.5
+        return mean_area(task.truth[units], model.values[units], task.folds[units]) - 0.5
 
     def sides(self, task: Task, model: Model) -> Iterator[Side]:
         """The positive class."""

@@ -9,7 +9,7 @@ from xray_mining.evaluation.options import EvaluationOptions
 from xray_mining.evaluation.targets._classes import Classes, both_classes, by_class, column, pair, with_every_class
 from xray_mining.evaluation.task import Array, Calls, Model, Scored, Side, Task
 from xray_mining.records.cohort import Target
-from xray_mining.statistics.auc import area_difference, areas_over_folds, auc, average_precision
+from xray_mining.statistics.auc import area_difference, areas_over_folds, auc, average_precision, mean_area
 from xray_mining.statistics.calibration import calibration_metrics
 from xray_mining.statistics.classification import group_metrics
 from xray_mining.statistics.estimate import Estimate
@@ -81,7 +81,7 @@ class Group(Classes):
         frame = model.validation
         labels, values, folds = frame["label"].to_numpy(), np.stack(frame["value"].to_list()), frame["fold"].to_numpy()
         areas = [
-            float(areas_over_folds(labels == name, values[:, i], folds=folds).values[0])
+            mean_area(labels == name, values[:, i], folds)
             for i, name in enumerate(task.target.classes)
             if (labels == name).any() and not (labels == name).all()
         ]

@@ -11,7 +11,7 @@ from xray_mining.evaluation.targets._classes import Classes, by_class, column, w
 from xray_mining.evaluation.targets.binary import KIND as BINARY
 from xray_mining.evaluation.task import Array, Calls, Model, Scored, Side, Task
 from xray_mining.records.cohort import Target
-from xray_mining.statistics.auc import areas_over_folds
+from xray_mining.statistics.auc import mean_area
 from xray_mining.statistics.estimate import Estimate
 from xray_mining.statistics.macro import compare_macro_auc, difference_of_macro_areas, macro_auc, macro_gain
 
@@ -112,8 +112,7 @@ class Labels(Classes):
             known = np.isfinite(truth[:, number])
             label = truth[known, number]
             if len(np.unique(label)) > 1:
-                found = areas_over_folds(label, value[known, number], folds=folds[known])
-                areas.append(float(found.values[0]))
+                areas.append(mean_area(label, value[known, number], folds[known]))
         return float(np.mean(areas)) if areas else float("nan")
 
     def differences(

@@ -156,11 +156,8 @@ def weighted_median(values: Array, weights: Array) -> float:
 
 def mean_area(kept: pl.DataFrame, by: Sequence[str] = ("fold", "seed", "class")) -> float | None:
     """Mean area under the ROC curve over groups of rows with truth 0 or 1; None where no group has both."""
-    from sklearn.metrics import roc_auc_score
+    from xray_mining.statistics import auc
 
-    areas = [
-        roc_auc_score(group["truth"], group["value"])
-        for _, group in kept.group_by(*by, maintain_order=True)
-        if group["truth"].n_unique() == 2
-    ]
-    return float(sum(areas) / len(areas)) if areas else None
+    groups = kept.select(pl.struct(by).rank("dense").alias("group"))["group"]
+    found = auc.mean_area(kept["truth"].to_numpy(), kept["value"].to_numpy(), groups.to_numpy())
+    return None if np.isnan(found) else found
