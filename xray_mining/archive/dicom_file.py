@@ -33,7 +33,23 @@ _MOST_PIXELS = 150_000_000
 
 
 def read_dicom(data: bytes, with_pixels: bool = True) -> Iterator[Radiograph]:
-    """The frames of one DICOM file. Raises Unusable (stages open, header and decode)."""
+    """The frames of one DICOM file.
+
+    Args:
+        data: The bytes of the file; it may be gzip.
+        with_pixels: Whether the encoded pictures are wanted, too.
+
+    Returns:
+        A radiograph a frame: header texts as found, the encoded picture, and what is needed to show it.
+
+    Raises:
+        Unusable: The file cannot be used (stages open, header and decode).
+
+    Example:
+        >>> frame = next(read_dicom(dicom))
+        >>> frame.header.patient_id, frame.encoded.rows, frame.encoded.columns
+        ('1', 64, 48)
+    """
     data = unpacked(data)
     with _LENIENT:
         quick = quick_header(data, with_pixels)

@@ -20,9 +20,19 @@ from xray_mining.archive.sources.folder import FolderSource, file_at
 
 
 def walk(source: Source, below: bytes = b"", packed: bool = True) -> Iterator[ListedFile]:
-    """Every file of the source, or below one of its folders, with the members of packed files in their place.
+    """Every file of a source, with the members of packed files in their place.
 
-    Without `packed`, packed files are left out: none is opened.
+    Args:
+        source: The source to list.
+        below: Only files below this folder; empty: all.
+        packed: Whether packed files are opened for their members; without it they are left out.
+
+    Returns:
+        Files with size and state, in an order that depends on their paths alone. What cannot be read is listed too.
+
+    Example:
+        >>> [file.path for file in walk(source_at(archive))]
+        [b'IM1', b'IM2']
     """
     for file in source.files(below):
         if file.bytes < 0 or not is_packed(file.path):
@@ -51,7 +61,15 @@ def relative_id(file: ListedFile) -> str:
 
 
 class Reader:
-    """Reads listed files; keeps one packed file open, and goes forward through it as the list does."""
+    """Reads listed files; keeps one packed file open, and goes forward through it as the list does.
+
+    Example:
+        >>> source = source_at(archive)
+        >>> reader = Reader(source)
+        >>> [len(reader.read(file)) == file.bytes for file in walk(source)]
+        [True, True]
+        >>> reader.close()
+    """
 
     def __init__(self, source: Source) -> None:
         self._source = source

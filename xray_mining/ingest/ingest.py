@@ -60,9 +60,24 @@ _ASKED_AGAIN = "--again asked for it"
 
 
 def ingest(workspace: Workspace, request: IngestRequest, options: IngestOptions) -> IngestResult:
-    """Read an archive into parts and pixels; goes on where an earlier run was interrupted.
+    """Read an archive into parts and pixels; continues where an earlier run was interrupted.
 
-    Raises UserError for a source that is not there or that no adapter reads, CannotFinish where the disk refuses.
+    Args:
+        workspace: The workspace to fill.
+        request: The source, and how it is to be read.
+        options: Grey options, the rule for patient ids, and what else changes rows.
+
+    Returns:
+        What the run did, and the state of the whole archive before merge settles duplicates.
+
+    Raises:
+        UserError: The source is not there, no adapter reads it, or its name or domain is taken.
+        CannotFinish: The disk refuses, another ingest works on the same shards, or workers are lost again and again.
+
+    Example:
+        >>> result = ingest(workspace, IngestRequest(source_at(archive), name="mine", jobs=1), IngestOptions())
+        >>> result.kept, result.rejected
+        (2, 0)
     """
     source = request.source
     source.check()

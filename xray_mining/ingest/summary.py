@@ -416,7 +416,20 @@ class Place:
 def locate(workspace: Workspace, key: str) -> Place:
     """The file of an image_key, a file_key or a duplicate's instance_key.
 
-    UserError where the text is no key, no archive has it, or the private folder does not have its list.
+    Args:
+        workspace: Its private folder knows the paths.
+        key: 32 hexadecimal digits, with or without hyphens.
+
+    Returns:
+        The file's path or address, its member in a packed file, and the frame; where several files have the key, one
+        that is there.
+
+    Raises:
+        UserError: The text is no key, no archive has it, or the private folder does not have its list.
+
+    Example:
+        >>> locate(workspace, image_key).path.rsplit("/", 1)[-1]
+        'IM1'
     """
     try:
         key = str(uuid.UUID(key))
