@@ -60,7 +60,11 @@ def tell(_: AuditedTask, found: Overlaps) -> Sequence[Verdict]:
     if found.without_validation:
         start = "No" if said else "no"
         said.append(f"{start} validation predictions to look at: {', '.join(found.without_validation)}.")
-    return [Verdict("passed" if found.looked_at else "not_applicable", " ".join(said))]
+    return [
+        Verdict(
+            "passed" if found.looked_at else "not_applicable", " ".join(said) or "there is no experiment to look at."
+        )
+    ]
 
 
 KIND = Audit(

@@ -56,7 +56,7 @@ def _figures(results: Results, task: Task, plain: pl.DataFrame, labels: list[str
     )
     ticks = dict(rival.select("class", "value").rows())
     ends = [row[end] for row in own.values() for end in ("low", "high", "value")] + list(ticks.values())
-    known = [each for each in (*ends, 0.5) if each is not None]
+    known = [each for each in (*ends, task.shows.chance) if each is not None]
     limits = min(known) - 0.02, max(known) + 0.02
     model = results.experiments[task.best]
     pages = -(-len(labels) // ROWS_A_FIGURE)

@@ -17,6 +17,7 @@ METRICS = (
     "f1",
     "mcc",
 )
+_RATES = "Sensitivity and specificity above are rates of whole classes, and are printed however few are called wrong."
 
 
 def applies(results: Results) -> bool:
@@ -69,14 +70,25 @@ def _task(results: Results, task: Task) -> tuple[list[Block], str]:
                 )
             )
     frame = results.of(task, results.confusion).filter(pl.col("experiment") == task.best)
+    model = results.experiments[task.best].words if task.best in results.experiments else ""
     blocks += [
-        _confusion(results, task, point, frame.filter(pl.col("operating_point") == point))
+        confusion_table(
+            results,
+            task,
+            frame.filter(pl.col("operating_point") == point),
+            name=f"confusion-{task.anchor}-{slug(point)}",
+            caption=f"{model}: confusion at the threshold by {_words(point)}, images",
+            rates=_RATES,
+        )
         for point in frame["operating_point"].unique(maintain_order=True).to_list()
     ]
     return blocks, "" if blocks else "No threshold could be set: there are no validation patients of both classes."
 
 
-def _confusion(results: Results, task: Task, point: str, frame: pl.DataFrame) -> Table:
+def confusion_table(
+    results: Results, task: Task, frame: pl.DataFrame, *, name: str, caption: str, rates: str = ""
+) -> Table:
+    """A row a true class, a column a called one; `rates` is added to the legend of hidden counts."""
     found = frame["truth"].unique(maintain_order=True).to_list()
     classes = [label for label in task.classes if label in found] or found
     rows = []
@@ -96,15 +108,10 @@ def _confusion(results: Results, task: Task, point: str, frame: pl.DataFrame) ->
             cells.append(Cell(f"{images:,}", share, images, mark="right" if predicted == truth else ""))
         rows.append(Row(tuple(cells)))
     least = results.notes.get("least_patients", 10)
-    note = (
-        f"{hidden_note(least)} "
-        f"Sensitivity and specificity above are rates of whole classes, and are printed however few are called wrong."
-        if any(HIDDEN in row.cells for row in rows)
-        else ""
-    )
+    note = f"{hidden_note(least)} {rates}".strip() if any(HIDDEN in row.cells for row in rows) else ""
     return Table(
-        f"confusion-{task.anchor}-{slug(point)}",
-        f"{results.experiments[task.best].words}: confusion at the threshold by {_words(point)}, images",
+        name,
+        caption,
         (Column("Truth"), *(Column(f"called {label}", numeric=True) for label in classes)),
         tuple(rows),
         note,
