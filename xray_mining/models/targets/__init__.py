@@ -87,6 +87,8 @@ class ModelTarget(Protocol):
     """scikit-learn models that predict this kind; nulls and the oracle take the first one."""
     predicts: str
     """What these models predict, in words: numbers, groups."""
+    one_answer: bool
+    """An image has one answer, as against one for each of several labels."""
 
     def metric(self, target: Target) -> str:
         """Name of the validation score, as 'MAE in years'."""
@@ -94,6 +96,10 @@ class ModelTarget(Protocol):
 
     def truths(self, images: pl.DataFrame, target: Target) -> Array:
         """Truths of rows of FrozenCohort.rotation(), float64; nan: unknown."""
+        ...
+
+    def certain(self, truths: Array, target: Target) -> Array:
+        """Known truths as predictions without doubt: what a second reader says, scored as a model is."""
         ...
 
     def known(self, truths: Array) -> Array:

@@ -13,6 +13,7 @@ class Classes:
 
     table_models: tuple[str, ...] = ("logistic", "boosting", "support_vectors")
     predicts = "groups"
+    one_answer = True
 
     def metric(self, target: Target) -> str:
         """Area under the ROC curve."""
@@ -22,6 +23,10 @@ class Classes:
         """The position of the column `label` among the classes."""
         place = {label: float(i) for i, label in enumerate(target.classes)}
         return np.array([place.get(label, np.nan) for label in images["label"].to_list()], dtype=np.float64)
+
+    def certain(self, truths: Array, target: Target) -> Array:
+        """Probability 1 of the class."""
+        return np.eye(len(target.classes))[truths.astype(int)]
 
     def known(self, truths: Array) -> Array:
         """Finite ones."""

@@ -17,6 +17,7 @@ class Labels:
     heads: tuple[str, ...] = ("labels",)
     table_models: tuple[str, ...] = ("logistic", "boosting", "support_vectors")
     predicts = "labels"
+    one_answer = False
 
     def metric(self, target: Target) -> str:
         """Area under the ROC curve, a mean over labels."""
@@ -29,6 +30,10 @@ class Labels:
         return np.array([unknown if each is None else each for each in answers], dtype=np.float64).reshape(
             len(answers), len(target.classes)
         )
+
+    def certain(self, truths: Array, target: Target) -> Array:
+        """Probability 1 or 0 of each label."""
+        return truths
 
     def known(self, truths: Array) -> Array:
         """Rows with an answer for one label or more."""

@@ -15,6 +15,7 @@ class Number:
     heads: tuple[str, ...] = ("number", "distribution")
     table_models: tuple[str, ...] = ("ridge", "boosting", "support_vectors")
     predicts = "numbers"
+    one_answer = True
 
     def metric(self, target: Target) -> str:
         """Mean absolute error, with the unit."""
@@ -23,6 +24,10 @@ class Number:
     def truths(self, images: pl.DataFrame, target: Target) -> Array:
         """The column `truth`."""
         return images["truth"].cast(pl.Float64).fill_null(float("nan")).to_numpy()
+
+    def certain(self, truths: Array, target: Target) -> Array:
+        """The same numbers."""
+        return truths
 
     def known(self, truths: Array) -> Array:
         """Finite ones."""

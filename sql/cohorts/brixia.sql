@@ -1,10 +1,10 @@
--- question: how severe a disease is, as levels that a reader gave to each image
+-- question: how severe a pneumonia is, as a reader's Brixia score of each image
 -- one row: one image with a score of the reader, several of a patient welcome
--- note: link the readers' tables first (`xray-mining link`), each score as a finding of kind number
--- parameter: $score text = 'severity'  name of the finding that holds the score: whole numbers
--- target: severity ordinal
+-- note: link the readers' table first: `xray-mining link TABLE --mapping brixia`
+-- parameter: $score text = 'brixia_senior'  name of the finding that holds the score, 0 to 18
+-- target: severity ordinal levels='0,1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16,17,18'
 -- made of: findings
--- example: xray-mining cohort severity --param score=brixia_senior
+-- example: xray-mining cohort brixia --param score=brixia_junior
 with
 -- step: files that are there, one of each exposure
 present as (
@@ -28,7 +28,7 @@ not_lateral as (
 
 -- step: with one score; images with scores that differ are left out
 scored as (
-    select not_lateral.image_key, min(findings.value)::integer as severity
+    select not_lateral.image_key, min(findings.value)::integer::varchar as severity
     from not_lateral
     inner join findings
         on
