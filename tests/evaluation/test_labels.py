@@ -159,6 +159,9 @@ def test_two_models_are_compared_label_by_label_with_holm_and_by_the_mean(labell
     [macro] = estimates_of(made).filter(pl.col("baseline") == "weak", pl.col("metric") == "auc_macro").to_dicts()
     assert macro["value"] == pytest.approx(pairs["value"].mean()) and macro["low"] > 0
     assert "predicted again" not in (macro["caution"] or "")  # every unit is, though some truths are not known
+    [task] = json.loads((made.workspace.evaluation("made") / "study.json").read_text())["tasks"]
+    shown = (macro["high"] - macro["value"]) / 1.96 * (1.96 + 0.84)
+    assert task["smallest_rival"] == "weak" and task["smallest_difference"] == pytest.approx(shown, rel=0.02)
 
 
 def test_subgroups_have_the_mean_area_and_a_test_against_the_rest(labelled):

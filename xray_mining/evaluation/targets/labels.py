@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 import polars as pl
+from scipy import stats
 
 from xray_mining.evaluation.options import EvaluationOptions
 from xray_mining.evaluation.targets._classes import Classes, by_class, column, with_every_class
@@ -12,6 +13,7 @@ from xray_mining.evaluation.targets.binary import KIND as BINARY
 from xray_mining.evaluation.task import Array, Calls, Model, Scored, Side, Task
 from xray_mining.records.cohort import Target
 from xray_mining.statistics.auc import mean_area
+from xray_mining.statistics.errors import detected
 from xray_mining.statistics.estimate import Estimate
 from xray_mining.statistics.macro import compare_macro_auc, difference_of_macro_areas, macro_auc, macro_gain
 
@@ -152,6 +154,16 @@ class Labels(Classes):
             again=again,
             confidence=options.confidence,
         )
+
+    def smallest_difference(self, task: Task, first: Model, second: Model, both: Array) -> float | None:
+        """In mean areas, from the standard error of their paired difference."""
+        again = (_again(task, first, both), _again(task, second, both))
+        try:
+            found = self._difference(task, first.values, second.values, both, again=again, options=EvaluationOptions())
+        except ValueError:
+            return None
+        error = (found.high - found.value) / stats.t.ppf(0.5 + EvaluationOptions().confidence / 2, found.patients - 1)
+        return float(detected() * error) if error > 0 else None
 
     def by_cell(
         self, task: Task, model: Model, members: Array, options: EvaluationOptions
