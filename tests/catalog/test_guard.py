@@ -1,12 +1,16 @@
 """Users' SQL: every way out that we know of is refused with one sentence, and the wall behind the door holds too."""
 
+import re
 import time
+from pathlib import Path
 
 import duckdb
 import polars as pl
 import pytest
+import sqlglot
+from sqlglot import exp
 
-from xray_mining.catalog import connection
+from xray_mining.catalog import connection, functions, guard
 from xray_mining.catalog.connection import frame, guarded
 from xray_mining.catalog.guard import LONGEST_CHARACTERS, one_select
 from xray_mining.catalog.query import known_tables, sql, tables
@@ -14,6 +18,7 @@ from xray_mining.errors import CannotFinish, UserError
 from xray_mining.records.images import Images
 from xray_mining.workspace import Workspace
 
+ROOT = Path(__file__).parents[2]
 # {secret}: a file that lies outside the workspace; {out}: a file that must not come into being
 WAYS_OUT = (
     "select * from '{secret}'",
@@ -179,6 +184,87 @@ def test_honest_queries_pass(read, query):
     con, tables = read
     one_select(query, "query", tables)
     assert frame(con, query).width
+
+
+# Functions that must never be allowed, by the words in their names.
+REACHING = re.compile(
+    r"read_|_scan|glob|secret|setting|getenv|getvariable|write_|copy|query|sql_|duckdb_|pragma_|parquet|sleep|nextval"
+    r"|currval|user|schema|database|^version$|checkpoint|__|execute|load_|enable_|disable_|sniff|txid|seed|log_"
+)
+
+
+def test_the_listed_functions_are_known_to_duckdb_and_none_reaches_out():
+    with duckdb.connect() as con:
+        known = {
+            name for (name,) in con.execute("select distinct lower(function_name) from duckdb_functions()").fetchall()
+        }
+        tables = {
+            name
+            for (name,) in con.execute(
+                "select distinct lower(function_name) from duckdb_functions() where function_type not in "
+                "('scalar', 'aggregate', 'macro', 'window')"
+            ).fetchall()
+        }
+    syntax = {"case", "cast", "coalesce", "columns", "exists", "extract", "grouping", "grouping_id", "if", "iff"}
+    assert functions.WRITTEN - known <= syntax | {
+        "ifnull",
+        "nvl",
+        "try_cast",
+        "unnest",
+        "fold_of",
+        "overlay",
+        "position",
+    }
+    assert functions.WRITTEN & tables <= {
+        "generate_series",
+        "range",
+        "unnest",
+        "repeat",
+        "histogram",
+    }  # the last two as tables are refused
+    assert not [name for name in functions.WRITTEN | functions.PARSED if REACHING.search(name)]
+
+
+def test_a_function_that_is_not_listed_is_refused():
+    with duckdb.connect() as con:
+        known = con.execute("select distinct lower(function_name) from duckdb_functions()").fetchall()
+    names = {name for (name,) in known if re.fullmatch("[a-z_][a-z0-9_]*", name)} - functions.WRITTEN
+    assert len(names) > 400
+    for name in sorted(names):
+        with pytest.raises(UserError):
+            one_select(f"select {name}(1)", "query", set())
+    typed = [each for each in vars(exp).values() if isinstance(each, type) and issubclass(each, exp.Func)]
+    unnamed = (exp.Anonymous, exp.AnonymousAggFunc)
+    typed = [each for each in typed if each not in (exp.Func, exp.AggFunc) and not issubclass(each, unnamed)]
+    refused = [each for each in typed if each.sql_name().lower() not in functions.WRITTEN | functions.PARSED]
+    assert {exp.ReadCSV, exp.ReadParquet, exp.CurrentUser, exp.CurrentSchema} <= set(refused)
+    for each in refused:
+        with pytest.raises(UserError, match="is not allowed"):
+            guard._refuse_function(each(), "query")
+
+
+def _sql_of_docs() -> list[str]:
+    """The queries in the README and docs: fenced as sql, or given to the command or to work.sql."""
+    found = []
+    for page in (ROOT / "README.md", *(ROOT / "docs").glob("*.md")):
+        text = page.read_text(encoding="utf-8")
+        found += re.findall(r"```sql\n(.*?)```", text, re.DOTALL)
+        found += re.findall(r"xray-mining sql \"([^-\"][^\"]*)\"", text)
+        found += re.findall(r"work\.sql\([^\"]*\"\"\"(.*?)\"\"\"", text, re.DOTALL)
+    return found
+
+
+def test_every_function_of_the_shipped_sql_and_of_the_docs_is_listed():
+    shipped = [
+        path.read_text() for room in ("cohorts", "checks", "reports") for path in (ROOT / "sql" / room).glob("*.sql")
+    ]
+    queries = shipped + _sql_of_docs()
+    assert len(shipped) > 40
+    assert len(queries) > len(shipped)
+    for query in queries:
+        for statement in sqlglot.parse(query, dialect="duckdb"):
+            for node in statement.find_all(exp.Func) if statement else ():
+                guard._refuse_function(node, query[:60])
 
 
 CHANCES = (

@@ -12,19 +12,11 @@ import duckdb
 from sqlglot import Dialect, exp
 from sqlglot.errors import SqlglotError
 
+from xray_mining.catalog.functions import PARSED, WRITTEN
 from xray_mining.errors import UserError, unknown_name
 
 LONGEST_CHARACTERS = 1_000_000
 
-# Functions that reach files, settings, sessions, logs, sequences or other queries, or that wait.
-_REACHING = re.compile(
-    r"^(current_(?!date$|timestamp$|time$|localtime$|localtimestamp$).*|pg_.*|has_.*_privilege|inet_.*|.*description"
-    r"|getvariable|getenv|in_search_path|nextval|currval|setval|setseed|sleep_ms|write_log|parse_duckdb_log_message"
-    r"|json_(de)?serialize_.*|json_execute_.*|txid_current|version|user|session_user|get_block_size|stats|index_key"
-    r"|vector_type|__.*|read_.*|sniff_.*|.*_scan|glob|query|query_table|duckdb_.*|pragma_.*|parquet_.*|which_secret"
-    r"|enable_.*|disable_.*|checkpoint|force_checkpoint|.*_external_resource.*|test_.*|summary|repeat_row|sql_.*"
-    r"|json_copy_.*|can_cast_implicitly|get_type|from_substrait.*|load_.*|collate_.*|icu_.*)$"
-)
 # Functions whose answer differs from run to run: a cohort made with them could not be made again.
 _UNREPEATABLE = re.compile(
     r"^(random|rand|setseed|uuid|uuidv4|uuidv7|gen_random_uuid|now|today|current_.*|transaction_timestamp|ago"
@@ -125,10 +117,11 @@ def _refuse_table(node: exp.Table, where: str, tables: set[str], own: set[str]) 
 
 def _refuse_function(node: exp.Func, where: str) -> None:
     name = _function_name(node)
-    if _REACHING.match(name) or isinstance(node, _REACHING_NODES):
-        raise UserError(f"{where}: function '{name}' is not allowed; it reaches beyond the catalog's tables")
-    if isinstance(node, exp.Anonymous | exp.AnonymousAggFunc) and name not in _functions():
-        raise unknown_name(f"{where}, functions", name, _functions())
+    if name in WRITTEN or name in PARSED:
+        return
+    if isinstance(node, exp.Anonymous | exp.AnonymousAggFunc) and name not in _functions_of_duckdb():
+        raise unknown_name(f"{where}, functions", name, WRITTEN)
+    raise UserError(f"{where}: function '{name}' is not allowed; use functions that only compute from columns")
 
 
 def _chance(node: exp.Expr) -> str:
@@ -176,14 +169,11 @@ def _function_name(node: exp.Expr) -> str:
 
 
 @cache
-def _functions() -> frozenset[str]:
-    """Names of DuckDB's scalar, aggregate and window functions that only compute, and our own."""
+def _functions_of_duckdb() -> frozenset[str]:
+    """Names of all functions that DuckDB has, to tell one that is refused from one that is misspelt."""
     with duckdb.connect() as con:
-        rows = con.execute(
-            "select distinct lower(function_name) from duckdb_functions() "
-            "where function_type in ('scalar', 'aggregate', 'macro', 'window')"
-        ).fetchall()
-    return frozenset({name for (name,) in rows if not _REACHING.match(name)} | {"fold_of", *_SERIES})
+        rows = con.execute("select distinct lower(function_name) from duckdb_functions()").fetchall()
+    return frozenset(name for (name,) in rows)
 
 
 def _word(node: exp.Expr) -> str:
@@ -216,7 +206,3 @@ _FORBIDDEN = _kinds(
     "Comment", "Grant", "Revoke", "Refresh", "Prepare", "Deallocate", "Checkpoint", "SessionParameter",
 )  # fmt: skip
 # A Select is one of sqlglot's DDL-free kinds; DML and DDL cover what writes, and Query is not among them.
-_REACHING_NODES = _kinds(
-    "ReadCSV", "ReadParquet", "CurrentUser", "CurrentDatabase", "CurrentSchema", "CurrentSchemas", "CurrentCatalog",
-    "CurrentRole", "CurrentVersion", "SessionUser", "Version", "NextValueFor", "CurrentSession", "OpenJSON",
-)  # fmt: skip
