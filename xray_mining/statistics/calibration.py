@@ -120,6 +120,8 @@ def logistic_fit(
 
     Newton's method; None where it does not settle (perfect separation).
     """
+    # Written here because no dependency has it: scipy has no logistic regression, scikit-learn's takes no offset and
+    # gives no covariance, and statsmodels is a dependency of the tests alone, which compare this fit with it.
     target = binary(positive).astype(np.float64)
     shift = np.zeros(len(target)) if offset is None else offset
     owner = owners(patients, len(target))

@@ -31,11 +31,8 @@ def benjamini_hochberg(p_values: ArrayLike) -> Floats:
     """Benjamini and Hochberg's adjusted p values (m,), for the share of false discoveries; nan stays nan."""
     p = np.asarray(p_values, dtype=np.float64)
     adjusted = np.full(p.shape, np.nan)
-    known = np.flatnonzero(np.isfinite(p))
-    order = known[np.argsort(p[known], kind="stable")][::-1]
-    if len(order):
-        factors = len(order) / np.arange(len(order), 0, -1)
-        adjusted[order] = np.minimum(np.minimum.accumulate(p[order] * factors), 1)
+    known = np.isfinite(p)
+    adjusted[known] = stats.false_discovery_control(p[known]) if known.any() else []
     return adjusted
 
 
