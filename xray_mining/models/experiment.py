@@ -171,7 +171,7 @@ def _fit(task: Task[Any], number: int, seed: int, digest: str) -> dict[str, Any]
                 f"'{task.options.target}'; take a larger cohort"
             )
     fitted, chosen = task.kind.fit(task, one)
-    found = calibration_of_fit(one, fitted)
+    found = calibration_of_fit(one, fitted) if task.kind.calibrates else None
     frames = [prediction_rows(task, one, fitted, digest, found), *changed_rows(task, one, digest)]
     Predictions.write(pl.concat(frames), task.part(number, seed))
     return {**chosen, "calibration": RAW if found is None else found.to_json()}

@@ -45,6 +45,8 @@ class ModelKind(Generic[Chosen]):
     """What a study may say about an experiment of this kind; its field `model` lists the words that name the kind."""
     may_be_best: bool = True
     """Whether an evaluation may call it the best model: not where it cannot see the anatomy, or reads the truth."""
+    calibrates: bool = True
+    """Whether its values may be calibrated on validation patients: not what somebody said."""
     seeded: bool = False
     """Whether each seed of the design gives a fit of its own; else there is one fit a rotation."""
     predicts_changed: bool = False

@@ -1,0 +1,33 @@
+"""A second reader is scored as a model is: the answers are the predictions, and nothing is learned."""
+
+import numpy as np
+import polars as pl
+import pytest
+
+from xray_mining.errors import UserError
+from xray_mining.models.kinds.reader import KIND, ReaderOptions
+from xray_mining.models.targets import TARGETS
+from xray_mining.records.cohort import Target
+
+LEVELS = Target("severity", "ordinal", classes=("0", "1", "2"))
+GROUP = Target("group", "binary", positive="B", classes=("A", "B"))
+SEVERAL = Target("findings", "labels", classes=("effusion", "nodule"))
+
+
+def test_an_answer_is_a_prediction_without_doubt():
+    answers = pl.DataFrame({"truth": [2.0, 0.0], "label": ["2", "0"]})
+    ordinal = TARGETS.find("ordinal")
+    values = ordinal.certain(ordinal.truths(answers, LEVELS), LEVELS)
+    assert values.tolist() == [[0, 0, 1], [1, 0, 0]]
+    binary = TARGETS.find("binary")
+    words = pl.DataFrame({"truth": [None, None], "label": ["B", "A"]}, schema={"truth": pl.Float64, "label": pl.String})
+    assert binary.certain(binary.truths(words, GROUP), GROUP).tolist() == [[0, 1], [1, 0]]
+    number = TARGETS.find("number")
+    assert number.certain(np.array([61.5]), Target("age", "number")).tolist() == [61.5]
+
+
+def test_a_reader_answers_one_question():
+    options = ReaderOptions(model="reader", cohort="all", target="findings", finding="second")
+    KIND.refuse("experiments.second", options, LEVELS)
+    with pytest.raises(UserError, match=r"experiments\.second: .* one answer an image, and target findings is labels"):
+        KIND.refuse("experiments.second", options, SEVERAL)

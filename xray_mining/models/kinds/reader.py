@@ -1,0 +1,90 @@
+"""A second reader of the same images: how well two people agree is how good a model can be asked to be."""
+
+from typing import TYPE_CHECKING, Any, Literal
+
+from pydantic import Field
+
+from xray_mining.errors import UserError
+from xray_mining.models.kind import Inputs, ModelKind
+from xray_mining.models.options import Options
+
+if TYPE_CHECKING:
+    import polars as pl
+
+    from xray_mining.models.applied import Applied, Experiment, Means
+    from xray_mining.models.fit import Fit, Fitted
+    from xray_mining.models.task import Task
+    from xray_mining.records.cohort import Target
+
+ANSWERS = "reports/answers_of_images"
+"""The query with what one finding says of each image."""
+
+
+class ReaderOptions(Options):
+    """What another reader says of the same images, scored as a model is."""
+
+    model: Literal["reader"]
+    finding: str = Field(description="name of the finding that holds the reader's answers, in the target's own values")
+
+
+class ReaderKind(ModelKind[ReaderOptions]):
+    """Nothing is learned: the reader's answers are the predictions. Images without an answer are not predicted."""
+
+    name = "reader"
+    options = ReaderOptions
+    may_be_best = False
+    calibrates = False
+    versions = ("xray-mining",)
+
+    def refuse(self, where: str, options: ReaderOptions, target: "Target") -> None:
+        """UserError for a target with several labels: a finding holds one answer."""
+        from xray_mining.models.targets import TARGETS
+
+        if not TARGETS.find(target.kind).one_answer:
+            raise UserError(
+                f"{where}: a reader's finding holds one answer an image, and target {target.name} is {target.kind}; "
+                f"freeze a cohort with one of its labels as a binary target"
+            )
+
+    def inputs(self, task: "Task[ReaderOptions]") -> Inputs:
+        """The answers."""
+        from xray_mining.workspace import digest_of_frame
+
+        return Inputs({"answers": digest_of_frame(_answers(task))})
+
+    def fit(self, task: "Task[ReaderOptions]", fit: "Fit") -> "tuple[Fitted, dict[str, Any]]":
+        """The answers for validation and test images."""
+        import numpy as np
+        import polars as pl
+
+        from xray_mining.models.fit import Fitted
+
+        asked = fit.images.filter(pl.col("role").is_in(["validation", "test"])).drop("truth", "label")
+        answered = asked.join(_answers(task), on="image_key", how="left", maintain_order="left")
+        truths = fit.kind.truths(answered, fit.target)
+        known = np.flatnonzero(fit.kind.known(truths))
+        if not len(known):
+            raise UserError(
+                f"experiments.{task.name}: finding '{task.options.finding}' answers for no image of cohort "
+                f"{task.cohort.name} in the values of target {fit.target.name}; link the reader's table, or name "
+                f"another finding"
+            )
+        keys = answered["image_key"].to_list()
+        return Fitted([keys[row] for row in known], fit.kind.certain(truths[known], fit.target)), {}
+
+    def applied(self, experiment: "Experiment", means: "Means") -> "dict[str, Applied]":
+        """Refused: a reader has not read other pictures."""
+        raise UserError(
+            f"{experiment.name}: is what a reader said of the images of its cohort, and says nothing of others; name a "
+            f"model that reads pictures"
+        )
+
+
+def _answers(task: "Task[ReaderOptions]") -> "pl.DataFrame":
+    """image_key, truth and label of each member that the reader answered for, sorted by image_key."""
+    from xray_mining.catalog.query import select
+
+    return select(task.workspace, ANSWERS, image_keys=task.keys(), finding=task.options.finding)
+
+
+KIND = ReaderKind()
