@@ -54,20 +54,9 @@ def flow_diagram(name: str, steps: Sequence[Mapping[str, Any]], roles: Sequence[
         y += height
         before = step
     if roles:
-        width = (_WIDTH - 8 - 12 * (len(roles) - 1)) / len(roles) if len(roles) > 1 else _MAIN
-        gap, bar = 30.0, y + 14
-        centres = [4 + place * (width + 12) + width / 2 for place in range(len(roles))]
-        parts.append(_path(f"M{_MAIN / 2 + 4:g} {y:g}V{bar:g}M{centres[0]:g} {bar:g}H{centres[-1]:g}"))
-        for centre, role in zip(centres, roles, strict=True):
-            parts.append(_arrow(centre, bar, centre, y + gap))
-            lines = [
-                (_first_upper(str(role["role"])), "ink", "600"),
-                (f"{int(role['images']):,} images", "soft", "400"),
-                (f"{int(role['patients']):,} patients", "soft", "400"),
-            ]
-            parts.append(_box(centre - width / 2, y + gap, width, 2 * _PADDING + 3 * _LINE, lines, middle=True))
-            sentences.append(f"{role['role']}: {_counts(role)}")
-        y += gap + 2 * _PADDING + 3 * _LINE
+        ends, words, y = _roles(roles, y)
+        parts += ends
+        sentences += words
     alternative = "Flow of the cohort. " + "; ".join(sentences) + "."
     marker = (
         f'<defs><marker id="{name}-tip" viewBox="0 0 6 6" refX="5.2" refY="3" markerWidth="6" markerHeight="6" '
@@ -79,6 +68,27 @@ def flow_diagram(name: str, steps: Sequence[Mapping[str, Any]], roles: Sequence[
         f'aria-label="{escape(alternative)}">{marker}{body}</svg>'
     )
     return Figure(name, svg, "Every box holds what is left after that step.", alternative)
+
+
+def _roles(roles: Sequence[Mapping[str, Any]], y: float) -> tuple[list[str], list[str], float]:
+    """The boxes of the roles side by side below `y`, a sentence each, and where they end."""
+    parts: list[str] = []
+    sentences: list[str] = []
+    width = (_WIDTH - 8 - 12 * (len(roles) - 1)) / len(roles) if len(roles) > 1 else _MAIN
+    gap, bar = 30.0, y + 14
+    centres = [4 + place * (width + 12) + width / 2 for place in range(len(roles))]
+    parts.append(_path(f"M{_MAIN / 2 + 4:g} {y:g}V{bar:g}M{centres[0]:g} {bar:g}H{centres[-1]:g}"))
+    for centre, role in zip(centres, roles, strict=True):
+        parts.append(_arrow(centre, bar, centre, y + gap))
+        lines = [
+            (_first_upper(str(role["role"])), "ink", "600"),
+            (f"{int(role['images']):,} images", "soft", "400"),
+            (f"{int(role['patients']):,} patients", "soft", "400"),
+        ]
+        parts.append(_box(centre - width / 2, y + gap, width, 2 * _PADDING + 3 * _LINE, lines, middle=True))
+        sentences.append(f"{role['role']}: {_counts(role)}")
+    y += gap + 2 * _PADDING + 3 * _LINE
+    return parts, sentences, y
 
 
 def _counts(step: Mapping[str, Any]) -> str:

@@ -12,6 +12,15 @@ _SOURCES = {
     "table": "the set's table",
     "none": "no age is known",
 }
+_COLUMNS = (
+    ("age_source", Column("Age from")),
+    ("images", Column("Images", numeric=True)),
+    ("impossible", Column("Impossible", numeric=True, explanation="Stated, but no age of a person.")),
+    ("topcoded", Column("Set to 90", numeric=True, explanation="Older than 89, and therefore set to 90.")),
+    ("lower_age", Column("5 %, years", numeric=True, explanation="One image in twenty is of a younger patient.")),
+    ("median_age", Column("Median, years", numeric=True)),
+    ("upper_age", Column("95 %, years", numeric=True, explanation="One image in twenty is of an older patient.")),
+)
 
 
 def applies(results: ArchiveResults) -> bool:
@@ -55,21 +64,7 @@ def build(results: ArchiveResults) -> Section:
             results,
             "ages",
             "Sources of ages",
-            (
-                ("age_source", Column("Age from")),
-                ("images", Column("Images", numeric=True)),
-                ("impossible", Column("Impossible", numeric=True, explanation="Stated, but no age of a person.")),
-                ("topcoded", Column("Set to 90", numeric=True, explanation="Older than 89, and therefore set to 90.")),
-                (
-                    "lower_age",
-                    Column("5 %, years", numeric=True, explanation="One image in twenty is of a younger patient."),
-                ),
-                ("median_age", Column("Median, years", numeric=True)),
-                (
-                    "upper_age",
-                    Column("95 %, years", numeric=True, explanation="One image in twenty is of an older patient."),
-                ),
-            ),
+            _COLUMNS,
             words={"age_source": lambda source: _SOURCES.get(source, source), "topcoded": _topcoded},
             share_of=results.totals["images"],
         ),

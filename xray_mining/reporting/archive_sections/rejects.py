@@ -1,5 +1,7 @@
 """What became of every file, and why some could not be used."""
 
+import polars as pl
+
 from xray_mining.reporting.archive_results import ArchiveResults, listed, said, summed
 from xray_mining.reporting.count_figures import bars
 from xray_mining.reporting.metrics import number
@@ -30,25 +32,7 @@ def build(results: ArchiveResults) -> Section:
         alternative=f"{'Rejects' if by_reason else 'Files'}: {said(counts)}.",
         colour="orange" if by_reason else "blue",
     )
-    rows = []
-    for archive in dict.fromkeys(accounts["archive"]):
-        own = {row["outcome"]: 0 for row in accounts.iter_rows(named=True)}
-        for row in accounts.iter_rows(named=True):
-            if row["archive"] == archive:
-                own[row["outcome"]] += row["accounts"]
-        cells = [sum(own.values()), *(own.get(outcome, 0) for outcome in _OUTCOMES)]
-        rows.append(Row((Cell(archive), *(Cell(number(count, 0), value=float(count)) for count in cells))))
-    heads = (
-        Column("Archive"),
-        Column("Seen", numeric=True, explanation="Frames of files or archive members, or rows of a table."),
-        Column("Kept", numeric=True),
-        Column("Duplicates", numeric=True),
-        Column("Rejected", numeric=True),
-    )
-    blocks: list[Block] = [
-        Figures((figure,)),
-        Table("archive-accounts", "What became of every file", heads, tuple(rows)),
-    ]
+    blocks: list[Block] = [Figures((figure,)), _accounts(accounts)]
     if frame.height:
         columns = [
             ("reason", Column("Reason")),
@@ -80,3 +64,23 @@ def build(results: ArchiveResults) -> Section:
     if masks.height:
         sentence += " Masks that could not be read or do not fit their picture were not taken: see mask_faults."
     return Section("accounts", "Files and rejects", sentence, tuple(blocks))
+
+
+def _accounts(accounts: pl.DataFrame) -> Table:
+    """A row an archive: what became of all its files."""
+    rows = []
+    for archive in dict.fromkeys(accounts["archive"]):
+        own = {row["outcome"]: 0 for row in accounts.iter_rows(named=True)}
+        for row in accounts.iter_rows(named=True):
+            if row["archive"] == archive:
+                own[row["outcome"]] += row["accounts"]
+        cells = [sum(own.values()), *(own.get(outcome, 0) for outcome in _OUTCOMES)]
+        rows.append(Row((Cell(archive), *(Cell(number(count, 0), value=float(count)) for count in cells))))
+    heads = (
+        Column("Archive"),
+        Column("Seen", numeric=True, explanation="Frames of files or archive members, or rows of a table."),
+        Column("Kept", numeric=True),
+        Column("Duplicates", numeric=True),
+        Column("Rejected", numeric=True),
+    )
+    return Table("archive-accounts", "What became of every file", heads, tuple(rows))

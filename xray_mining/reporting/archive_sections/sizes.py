@@ -2,7 +2,7 @@
 
 from xray_mining.reporting.archive_results import ArchiveResults, listed, said, summed
 from xray_mining.reporting.count_figures import bars
-from xray_mining.reporting.section import Block, Column, Figures, Section
+from xray_mining.reporting.section import Block, Column, Figures, Section, Table
 
 ORDER = 40
 _SYNTAXES = {
@@ -40,13 +40,10 @@ def build(results: ArchiveResults) -> Section:
         return Section("sizes", title, "There is no picture whose size could be asked for.")
     if all(set(results.table(name)[column]) <= {None, "unknown"} for name, column in _STATED):
         return Section("sizes", title, "No image states its size, its bits or how it is stored: no file was opened.")
-    images = results.totals["images"]
     sizes = [(_size(row["columns"], row["rows"]), row["images"]) for row in frame.iter_rows(named=True)]
     bits = summed(results.table("bits"), "bits_stored")
     bits = [(words if words == "not stated" else f"{words} bits", value) for words, value in bits]
     cut = " Not all are drawn: see the note of the table." if "sizes" in results.overview.cut else ""
-    number = Column("Images", numeric=True)
-    patients = Column("Patients", numeric=True)
     drawn = []
     if sizes:
         caption = f"Images by size, width × height in pixels.{cut}"
@@ -55,8 +52,19 @@ def build(results: ArchiveResults) -> Section:
     if bits:
         caption, alternative = "Images by bits of a stored value.", f"Images by bits: {said(bits)}."
         drawn.append(bars("archive-bits-figure", bits, label="images", caption=caption, alternative=alternative))
-    blocks: list[Block] = [
-        *([Figures(tuple(drawn))] if drawn else []),
+    blocks: list[Block] = [*([Figures(tuple(drawn))] if drawn else []), *_tables(results)]
+    return Section(
+        "sizes",
+        title,
+        "As the files hold them; in the pixel store all are of one size, and bright is dense.",
+        tuple(blocks),
+    )
+
+
+def _tables(results: ArchiveResults) -> list[Table]:
+    number, patients = Column("Images", numeric=True), Column("Patients", numeric=True)
+    images = results.totals["images"]
+    return [
         listed(
             results,
             "sizes",
@@ -95,12 +103,6 @@ def build(results: ArchiveResults) -> Section:
             share_of=images,
         ),
     ]
-    return Section(
-        "sizes",
-        title,
-        "As the files hold them; in the pixel store all are of one size, and bright is dense.",
-        tuple(blocks),
-    )
 
 
 def _size(width: int | None, height: int | None) -> str:

@@ -1,6 +1,7 @@
 """The best model by sex, age, view, maker, site and year."""
 
 import re
+from typing import TypeAlias
 
 import polars as pl
 
@@ -9,10 +10,14 @@ from xray_mining.reporting.figures import forest
 from xray_mining.reporting.layout import Cautions, by_task, metric_columns
 from xray_mining.reporting.metrics import metric_of, number, p_value
 from xray_mining.reporting.results import Results, Task
-from xray_mining.reporting.section import Block, Cell, Column, Figures, Row, Section, Table
+from xray_mining.reporting.section import Block, Cell, Column, Figure, Figures, Row, Section, Table
 from xray_mining.reporting.sections.table_one import variable_words
 
 ORDER = 70
+DRAWN = 40
+"""At most so many groups are drawn; the table has all."""
+Line: TypeAlias = tuple[str, str, float, float | None, float | None]
+"""As a row of `forest`: words, model kind, value, low, high."""
 _SEX = {"F": "women", "M": "men", "O": "other"}
 
 
@@ -89,24 +94,7 @@ def _task(results: Results, task: Task) -> tuple[list[Block], str]:
         table.append(Row(tuple(cells)))
     model = results.experiments[task.best].words
     metric = metric_of(main)
-    whole = results.scores(task).filter(
-        (pl.col("experiment") == task.best) & (pl.col("metric") == main) & (pl.col("baseline") == "")
-    )
-    reference = whole["value"].to_list()[0] if whole.height else None
-    unit = f" ({task.metric_unit})" if task.metric_unit else ""
-    single = lines[:40]
-    undrawn = f" Not drawn: {without} without an interval (see the table)." if without else ""
-    figure = forest(
-        f"forest-of-subgroups-{task.anchor}",
-        single,
-        label=f"{metric.title}{unit}",
-        caption=f"{model}: {metric.title} in each group; the dashed line is everybody.{undrawn}",
-        alternative=f"{metric.title} of {model} by subgroup: "
-        + "; ".join(f"{line[0]} {number(line[2], metric.digits, metric.percent)}" for line in single)
-        + ".",
-        reference=reference,
-        reference_words="everybody",
-    )
+    figure = _figure(results, task, main, lines[:DRAWN], without)
     years = YEARS_ARE_SHIFTED if any("study_year=" in group for group in groups) else ""
     heads = (
         Column("Group"),
@@ -118,6 +106,28 @@ def _task(results: Results, task: Task) -> tuple[list[Block], str]:
         Figures((figure,)),
         Table(f"subgroups-{task.anchor}", f"{model}: by subgroup", heads, tuple(table), f"{told.note} {years}".strip()),
     ], ""
+
+
+def _figure(results: Results, task: Task, main: str, single: list[Line], without: int) -> Figure:
+    """Groups of one column; `without` counts those that have no interval and are not drawn."""
+    model, metric = results.experiments[task.best].words, metric_of(main)
+    whole = results.scores(task).filter(
+        (pl.col("experiment") == task.best) & (pl.col("metric") == main) & (pl.col("baseline") == "")
+    )
+    reference = whole["value"].to_list()[0] if whole.height else None
+    unit = f" ({task.metric_unit})" if task.metric_unit else ""
+    undrawn = f" Not drawn: {without} without an interval (see the table)." if without else ""
+    return forest(
+        f"forest-of-subgroups-{task.anchor}",
+        single,
+        label=f"{metric.title}{unit}",
+        caption=f"{model}: {metric.title} in each group; the dashed line is everybody.{undrawn}",
+        alternative=f"{metric.title} of {model} by subgroup: "
+        + "; ".join(f"{line[0]} {number(line[2], metric.digits, metric.percent)}" for line in single)
+        + ".",
+        reference=reference,
+        reference_words="everybody",
+    )
 
 
 def _rank(group: str) -> int:

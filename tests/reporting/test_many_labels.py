@@ -1,0 +1,108 @@
+"""The page of a target with 14 or 40 labels, and of one with levels in order."""
+
+import json
+import re
+import shutil
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from xray_mining.records.estimates import Estimates
+from xray_mining.records.evaluation_tables import Confusion
+from xray_mining.reporting.page import build, render
+from xray_mining.reporting.results import Results
+from xray_mining.reporting.section import Part, Section
+from xray_mining.reporting.sections import labels, levels
+
+
+def changed(example: Path, folder: Path, target: str, **more: object) -> Path:
+    """A copy of the example whose task of `target` has other notes."""
+    shutil.copytree(example, folder)
+    study = json.loads((folder / "study.json").read_text(encoding="utf-8"))
+    task = next(each for each in study["tasks"] if each["target"] == target)
+    task |= more
+    (folder / "study.json").write_text(json.dumps(study), encoding="utf-8")
+    return folder
+
+
+def with_labels(example: Path, folder: Path, count: int) -> Path:
+    """The binary target of the example as `count` labels: its area, shifted a little from label to label."""
+    names = [f"finding {number + 1}" for number in range(count)]
+    names[0] = "a label with <b>a</b> name that is far too long for the margin of a figure"
+    changed(example, folder, "group", kind="labels", metric="auc_macro", positive="", classes=names)
+    frame = Estimates.read([folder / "estimates.parquet"])
+    own = frame.filter((pl.col("target") == "group") & (pl.col("subgroup") == "all") & (pl.col("class") == ""))
+    parts = [frame.filter(pl.col("target") != "group")]
+    areas = own.filter(pl.col("metric") == "auc")
+    parts.append(areas.with_columns(pl.lit("auc_macro").alias("metric")))
+    for number, name in enumerate(names):
+        down = 0.4 * ((7 * number) % count) / count
+        lower = [(pl.col(each) - down).clip(0, 1) for each in ("value", "low", "high")]
+        plain = own.filter(pl.col("baseline") == "").with_columns(pl.lit(name).alias("class"))
+        parts.append(
+            plain.with_columns(pl.when(pl.col("metric") == "auc").then(each).otherwise(each + down) for each in lower)
+        )
+        parts.append(own.filter(pl.col("baseline") != "").with_columns(pl.lit(name).alias("class")))
+    Estimates.write(Estimates.typed(pl.concat(parts)), folder / "estimates.parquet")
+    return folder
+
+
+def section_of(folder: Path, anchor: str) -> Section:
+    results = Results.load(folder)
+    built = build(results)
+    assert render(results, built)
+    return next(each for each in built if each.anchor == anchor)
+
+
+@pytest.mark.parametrize(("count", "figures"), [(14, 1), (40, 2)])
+def test_each_label_has_a_row_in_figures_and_tables_sorted_by_its_area(example, tmp_path, count, figures):
+    section = section_of(with_labels(example, tmp_path / "labels", count), "labels")
+    assert len(section.figures) == figures
+    best, models = section.tables
+    assert len(best.rows) == len(models.rows) == count
+    assert best.first == labels.FIRST_ROWS, "further labels are folded until the reader opens the table"
+    areas = [float(row.cells[2].value or 0) for row in best.rows]
+    assert areas == sorted(areas, reverse=True)
+    assert [row.cells[0].text for row in best.rows] == [row.cells[0].text for row in models.rows]
+    boxes = [re.findall(r'viewBox="([^"]+)"', figure.svg)[0] for figure in section.figures]
+    assert len({box.split()[3] for box in boxes}) == 1, "figures side by side have one height, and so one scale"
+
+
+def test_no_roc_curve_is_drawn_for_every_label(example, tmp_path):
+    results = Results.load(with_labels(example, tmp_path / "labels", 40))
+    anchors = {section.anchor for section in build(results)}
+    assert not anchors & {"roc", "calibration", "operating-points"}
+
+
+def test_without_an_area_the_section_says_so(example, tmp_path):
+    folder = with_labels(example, tmp_path / "labels", 3)
+    frame = Estimates.read([folder / "estimates.parquet"])
+    Estimates.write(frame.filter(pl.col("class") == ""), folder / "estimates.parquet")
+    (part,) = labels.build(Results.load(folder)).blocks
+    assert isinstance(part, Part) and "No label is known" in part.sentence
+
+
+def test_levels_have_a_confusion_and_their_agreement(example, tmp_path):
+    folder = changed(example, tmp_path / "levels", "age_years", kind="ordinal", classes=["none", "mild", "severe"])
+    best = next(task.best for task in Results.load(folder).tasks if task.target == "age_years")
+    cells = [(truth, called) for truth in ("none", "mild", "severe") for called in ("none", "mild", "severe")]
+    rows = [
+        {
+            "experiment": best,
+            "target": "age_years",
+            "operating_point": "nearest level",
+            "truth": truth,
+            "predicted": called,
+            "images": 20 if truth == called else 12,
+            "patients": 20 if truth == called else 12,
+        }
+        for truth, called in cells
+    ]
+    kept = Confusion.read([folder / "confusion.parquet"])
+    Confusion.write(pl.concat([kept, Confusion.from_rows(rows)]), folder / "confusion.parquet")
+    confusion, agreement = section_of(folder, "levels").tables
+    assert [row.cells[0].text for row in confusion.rows] == ["truly none", "truly mild", "truly severe"]
+    assert confusion.rows[1].cells[2].mark == "right" and confusion.rows[1].cells[2].text == "20"
+    assert "MAE" in " ".join(column.title for column in agreement.columns)
+    assert levels.applies(Results.load(folder)) and not levels.applies(Results.load(example))
