@@ -8,9 +8,10 @@ import xray_mining
 from xray_mining.errors import UserError
 from xray_mining.evaluation.evaluate import evaluate
 from xray_mining.evaluation.options import EvaluationOptions
-from xray_mining.features.registry import Column
-from xray_mining.features.sets import VectorSet, pixel_digests
 from xray_mining.records.predictions import Predictions
+from xray_mining.sets.instrument import Column
+from xray_mining.sets.measured import About, MeasuredSet
+from xray_mining.sets.pictures import Pictures
 
 QUICK = EvaluationOptions(bootstraps=200)
 
@@ -61,31 +62,27 @@ def test_what_is_not_there_is_one_sentence(with_changed):
 
 def test_features_and_embeddings_are_frames_of_the_pictures_that_are_there(make):
     made = make(patients=12)
-    pixels = pixel_digests(made.workspace)
-    keys = sorted(pixels["image_key"])
+    pictures = Pictures.open(made.workspace)
+    keys = [each.decode() for each in pictures.keys]
     columns = (Column("wide", "px"), Column("high", "px"))
-    features = VectorSet(
-        made.workspace.root / "features" / "shape-0123456789ab", "features", "store", columns, {}, pixels
-    )
+    said = About("features", "store", columns, "float64", False, {}, "", {}, {})
+    features = MeasuredSet(made.workspace.measured("features", "shape-0123456789ab"), pictures)
     matrix = np.arange(2.0 * len(keys)).reshape(-1, 2)
     features.write(keys, matrix)
-    features.describe()
-    vectors = VectorSet(
-        made.workspace.root / "embeddings" / "net-0123456789ab", "embeddings", "store", columns, {}, pixels
-    )
-    vectors.write(keys[:5], matrix[:5])
-    vectors.describe()
+    features.describe(said)
+    vectors = MeasuredSet(made.workspace.measured("embeddings", "net-0123456789ab"), pictures)
+    vectors.write(keys[:5], matrix[:5].astype(np.float32))
+    vectors.describe(About("embed", "store", columns, "float32", True, {}, "", {}, {}))
     work = xray_mining.open(made.workspace.root)
     found = work.features("shape")
     assert found.columns == ["image_key", "wide", "high"] and found["image_key"].to_list() == keys
     assert np.array_equal(found.select("wide", "high").to_numpy(), matrix)
     assert np.array_equal(work.embeddings("net-0123456789ab")["vector"].to_numpy(), matrix[:5].astype(np.float32))
-    (part,) = (vectors.folder / "parts").glob("*.parquet")
+    (part,) = (vectors.folder / "parts").glob("*.npy")
     part.write_bytes(b"cut off")
     with pytest.raises(UserError, match="is not a readable part of net-0123456789ab"):
         work.embeddings("net")
-    other = VectorSet(made.workspace.root / "features" / "shape-123456789012", "features", "store", columns, {}, pixels)
-    other.describe()
+    MeasuredSet(made.workspace.measured("features", "shape-123456789012"), pictures).describe(said)
     with pytest.raises(
         UserError, match="features shape: there are 2 sets of this name; give one of shape-0123456789ab, "
     ):

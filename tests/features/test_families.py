@@ -5,8 +5,9 @@ import pytest
 
 from xray_mining.errors import UserError
 from xray_mining.features.cooccurrence import pair_counts
-from xray_mining.features.extract import measure, picture_of
+from xray_mining.features.instrument import measure
 from xray_mining.features.options import FeatureOptions
+from xray_mining.features.picture import picture_of
 from xray_mining.features.registry import columns_of, features, find
 
 FAMILIES = features()

@@ -8,9 +8,6 @@ import numpy as np
 import polars as pl
 import pytest
 
-from xray_mining.features.extract import feature_set
-from xray_mining.features.options import FeatureOptions
-from xray_mining.features.sets import VectorSet
 from xray_mining.models.fit import Fit
 from xray_mining.models.kinds.ensemble import EnsembleOptions
 from xray_mining.models.kinds.frozen import KIND, FrozenOptions
@@ -54,33 +51,6 @@ def task(workspace: Workspace, options: object, **others: object) -> Task:
         study = "s"
 
     return Task(workspace, Study(), "one", options, {"one": options, **others}, Members(workspace, cohort(workspace)))  # ty: ignore
-
-
-def made_set(workspace: Workspace) -> VectorSet:
-    return feature_set(workspace, "zones", FeatureOptions(families=["histogram"], regions=["whole"]), "store")
-
-
-def test_vectors_of_earlier_pixels_do_not_count(workspace):
-    first = made_set(workspace)
-    numbers = np.arange(6 * len(first.columns), dtype=float).reshape(6, -1)
-    first.write(KEYS, numbers)
-    assert made_set(workspace).missing(KEYS) == []
-    ingest(workspace, ["first"] * 4 + ["second"] * 2)
-    again = made_set(workspace)
-    assert again.missing(KEYS) == KEYS[4:]
-    with pytest.raises(Exception, match="2 of 6 radiographs are not in the set"):
-        again.read(KEYS)
-    again.write(KEYS[4:], -numbers[4:])
-    assert made_set(workspace).missing(KEYS) == []
-    assert np.array_equal(made_set(workspace).read(KEYS), np.concatenate([numbers[:4], -numbers[4:]]))
-
-
-def test_parts_that_note_no_pixels_are_measured_again(workspace):
-    made = made_set(workspace)
-    made.write(KEYS, np.zeros((6, len(made.columns))))
-    [part] = (made.folder / "parts").iterdir()
-    write_frame(pl.read_parquet(part).drop("pixel_digest"), part)
-    assert made_set(workspace).missing(KEYS) == KEYS
 
 
 def test_other_pixels_are_another_input(workspace):

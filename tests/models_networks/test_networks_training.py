@@ -19,7 +19,6 @@ from pytorch_lightning.plugins.precision import MixedPrecision
 from xray_mining.application.predict import predict_files
 from xray_mining.errors import CannotFinish, UserError
 from xray_mining.models.embedding import Embedder, embed
-from xray_mining.models.options import EmbeddingOptions
 from xray_mining.models.targets import TARGETS
 from xray_mining.models.training import fit_network
 from xray_mining.networks import course, device, training
@@ -28,6 +27,7 @@ from xray_mining.networks.device import workers_of
 from xray_mining.networks.heads import Range
 from xray_mining.networks.losses import find_loss
 from xray_mining.networks.module import Learner, Supervised, make_network
+from xray_mining.networks.options import EmbeddingOptions
 from xray_mining.networks.prediction import load_model
 from xray_mining.networks.registry import loss
 from xray_mining.records.cohort import Target

@@ -208,7 +208,7 @@ class Session:
             >>> work.features("f").height
             60
         """
-        from xray_mining.features.sets import frame_of
+        from xray_mining.sets.measured import frame_of
 
         return frame_of(self.workspace, "features", name)
 
@@ -229,7 +229,7 @@ class Session:
             Traceback (most recent call last):
             xray_mining.errors.UserError: embeddings: 'unknown' is unknown; known are none
         """
-        from xray_mining.features.sets import frame_of
+        from xray_mining.sets.measured import frame_of
 
         return frame_of(self.workspace, "embeddings", name)
 

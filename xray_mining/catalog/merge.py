@@ -334,6 +334,7 @@ def _set_row(path: Path) -> dict[str, object]:
         "columns": [str(each) for each in raw.get("columns", [])],
         "units": [str(each) for each in raw.get("units", [])],
         "images": int(raw.get("images") or 0),
+        "failed": int(raw.get("failed") or 0),
         "options": options if isinstance(options, str) else json.dumps(options, sort_keys=True),
     }
 

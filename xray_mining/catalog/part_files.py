@@ -34,7 +34,7 @@ def part_paths(workspace: Workspace, record: type[Record]) -> list[Path]:
         "ledger": "ledger/*.parquet",
     }
     if record is FeatureSets:
-        return sorted([*root.glob("features/*/set.json"), *root.glob("embeddings/*/set.json")])
+        return sorted(root.glob("*/*/set.json"))
     if table == "check_results":
         return sorted([*root.glob("evaluations/*/check_results.parquet"), *root.glob("checks/*.parquet")])
     return sorted(root.glob(places.get(table, f"parts/*/{table}/*.parquet")))

@@ -1,11 +1,16 @@
 """features, embed: numbers and vectors of a cohort's radiographs."""
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from xray_mining.cli.app import JsonOption, WorkspaceOption, app, finish, say_notes
+
+if TYPE_CHECKING:
+    from xray_mining.sets.measure import SetSummaries
 
 CohortArgument = Annotated[str, typer.Argument(help="name of a frozen cohort, or STUDY/KEY of a study's")]
 StudyOption = Annotated[
@@ -31,13 +36,11 @@ def features(
 
     Example: xray-mining features demo/age --study demo --jobs 2
     """
-    from xray_mining.features.extract import VectorSummaries, extract
+    from xray_mining.features.instrument import Features
     from xray_mining.features.options import FeatureOptions
 
-    place, frozen, sets = _opened(workspace, cohort, study, key, "features")
-    wanted = sets or {"handcrafted": FeatureOptions()}
-    done = [extract(place, frozen, name, each, jobs=jobs, shards=_range(shards)) for name, each in wanted.items()]
-    finish(VectorSummaries(tuple(done)), json)
+    default = {"handcrafted": FeatureOptions()}
+    finish(_measured(Features, default, _Asked(cohort, workspace, study, key, shards), jobs), json)
 
 
 @app.command()
@@ -53,35 +56,49 @@ def embed(
 
     Example: xray-mining embed demo/age --study demo
     """
-    from xray_mining.features.extract import VectorSummaries
-    from xray_mining.models.embedding import embed as vectors
-    from xray_mining.models.options import EmbeddingOptions
+    from xray_mining.models.embedding import Embeddings
+    from xray_mining.networks.options import EmbeddingOptions
 
-    place, frozen, sets = _opened(workspace, cohort, study, key, "embeddings")
-    wanted = sets or {"embedding": EmbeddingOptions()}
-    done = [vectors(place, frozen, name, each, shards=_range(shards)) for name, each in wanted.items()]
-    finish(VectorSummaries(tuple(done)), json)
+    default = {"embedding": EmbeddingOptions()}
+    finish(_measured(Embeddings, default, _Asked(cohort, workspace, study, key, shards)), json)
 
 
-def _opened(workspace: Path, cohort: str, study: str, key: str, kind: str):  # noqa: ANN202 - types are met inside
-    """The workspace, the frozen cohort and the study's sets of this kind."""
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """What every command that measures is told."""
+
+    cohort: str
+    workspace: Path
+    study: str
+    key: str
+    shards: str
+
+
+def _measured(instrument: Any, default: Mapping[str, Any], asked: _Asked, jobs: int = 1) -> "SetSummaries":
+    """Measure a cohort into the study's sets of this kind of instrument, or into the default one."""
     from xray_mining.errors import unknown_name
     from xray_mining.records.cohort import FrozenCohort
+    from xray_mining.sets.measure import SetSummaries, measure
     from xray_mining.study.current import find_study
     from xray_mining.workspace import Workspace
 
-    place = Workspace.open(workspace)
-    frozen = FrozenCohort.load(place, cohort.replace("/", "-"))
-    read = find_study(study, place) if study else None
-    sets = dict(getattr(read, kind)) if read else {}
-    if key and key not in sets:
-        raise unknown_name(f"study {study or '(none given)'}, {kind}", key, sets)
-    wanted = {key: sets[key]} if key else sets
-    if read:
-        say_notes(read.notes)
-        for each in wanted:
-            read.refuse_missing(f"{kind}.{each}")
-    return place, frozen, wanted
+    workspace = Workspace.open(asked.workspace)
+    cohort = FrozenCohort.load(workspace, asked.cohort.replace("/", "-"))
+    study = find_study(asked.study, workspace) if asked.study else None
+    sets = dict(getattr(study, instrument.kind)) if study else {}
+    if asked.key and asked.key not in sets:
+        raise unknown_name(f"study {asked.study or '(none given)'}, {instrument.kind}", asked.key, sets)
+    chosen = {asked.key: sets[asked.key]} if asked.key else sets
+    if study:
+        say_notes(study.notes)
+        for each in chosen:
+            study.refuse_missing(f"{instrument.kind}.{each}")
+    shards = _range(asked.shards)
+    done = [
+        measure(workspace, cohort, name, instrument(options), jobs=jobs, shards=shards)
+        for name, options in (chosen or default).items()
+    ]
+    return SetSummaries(tuple(done))
 
 
 def _range(text: str) -> tuple[int, int] | None:

@@ -3,7 +3,9 @@
 import numpy as np
 
 from xray_mining.features.options import FeatureOptions
-from xray_mining.features.registry import Array, Column, Picture, feature
+from xray_mining.features.picture import Array, Picture
+from xray_mining.features.registry import feature
+from xray_mining.sets.instrument import Column
 
 _SHARE = 0.05
 _SEGMENTS = 8

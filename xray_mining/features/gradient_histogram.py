@@ -5,8 +5,10 @@ from functools import cache
 import numpy as np
 
 from xray_mining.features.options import FeatureOptions
-from xray_mining.features.registry import Array, Column, Picture, feature
+from xray_mining.features.picture import Array, Picture
+from xray_mining.features.registry import feature
 from xray_mining.kernels import compiled
+from xray_mining.sets.instrument import Column
 
 _DIRECTIONS = 9
 

@@ -3,8 +3,10 @@
 import numpy as np
 
 from xray_mining.features.options import FeatureOptions
-from xray_mining.features.registry import Array, Column, Picture, by_region, feature, region_rows
+from xray_mining.features.picture import Array, Picture, by_region, region_rows
+from xray_mining.features.registry import feature
 from xray_mining.kernels import compiled
+from xray_mining.sets.instrument import Column
 
 _RADII_PX = (1, 2, 4)
 

@@ -10,35 +10,10 @@ import numpy as np
 
 from xray_mining.errors import unknown_name
 from xray_mining.features.options import FeatureOptions
+from xray_mining.features.picture import Picture
+from xray_mining.sets.instrument import Column
 
 Array = np.ndarray[Any, Any]
-
-
-@dataclass(frozen=True, slots=True)
-class Column:
-    """One number of a radiograph."""
-
-    name: str
-    unit: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Picture:
-    """What a family measures."""
-
-    values: Array
-    """(side, side) uint8, bright = dense, resized to FeatureOptions.side_px."""
-    zones: Array
-    """(side, side) int16: the zone each pixel lies in, row by row from the top left; -1 outside the radiograph."""
-    zone_count: int
-    box: tuple[int, int, int, int]
-    """top, left, bottom, right of the radiograph within the padded square, in pixels."""
-
-    @property
-    def content(self) -> Array:
-        """The radiograph without its padding, (height, width) uint8."""
-        top, left, bottom, right = self.box
-        return self.values[top:bottom, left:right]
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +34,7 @@ class Feature:
 
 
 _KNOWN: dict[str, Feature] = {}
+_NO_FAMILIES = ("registry", "options", "picture", "instrument", "extract", "sets")
 
 
 def feature(
@@ -81,7 +57,7 @@ def features() -> list[Feature]:
     from xray_mining import features as room
 
     for module in pkgutil.iter_modules(room.__path__):
-        if module.name not in ("registry", "options", "extract", "sets"):
+        if module.name not in _NO_FAMILIES:
             import_module(f"{room.__name__}.{module.name}")
     return [_KNOWN[name] for name in sorted(_KNOWN)]
 
@@ -98,21 +74,3 @@ def find(families: Iterable[str]) -> list[Feature]:
 def columns_of(options: FeatureOptions) -> list[Column]:
     """All columns of a feature set, in order."""
     return [column for each in find(options.families) for column in each.columns(options)]
-
-
-def regions_of(options: FeatureOptions) -> list[str]:
-    """Prefixes of the regions that are measured: whole, then zone_ROW_COLUMN from the top left."""
-    zones = [f"zone_{row}_{column}" for row in range(options.zone_rows) for column in range(options.zone_columns)]
-    return (["whole"] if "whole" in options.regions else []) + (zones if "zones" in options.regions else [])
-
-
-def by_region(names: Iterable[tuple[str, str]], options: FeatureOptions) -> list[Column]:
-    """A column for each region and (name, unit), regions outermost."""
-    names = list(names)
-    return [Column(f"{region}_{name}", unit) for region in regions_of(options) for name, unit in names]
-
-
-def region_rows(whole: Array, zones: Array, options: FeatureOptions) -> Array:
-    """Rows of the measured regions: (…) of the whole and (zones, …), as (regions, …)."""
-    parts = ([whole[None]] if "whole" in options.regions else []) + ([zones] if "zones" in options.regions else [])
-    return np.concatenate(parts)

@@ -1,36 +1,106 @@
-"""A network that is not trained here as a measuring instrument: radiographs → vectors, kept as a set."""
+"""Embeddings as an instrument: vectors of a network that is not trained here."""
 
-import json
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
-from time import monotonic
-from typing import TYPE_CHECKING, Any
+from typing import Any, ClassVar
 
 import numpy as np
 
-from xray_mining.errors import UserError
-from xray_mining.features.extract import VectorSummary, in_shards
-from xray_mining.features.registry import Column
-from xray_mining.features.sets import VectorSet, pixel_digests, set_name
-from xray_mining.models.options import EmbeddingOptions
-from xray_mining.networks.weights import WeightsSource, find_weights
-from xray_mining.pixels.store import PixelStore
-from xray_mining.pixels.variants import changed
-from xray_mining.progress import progress
+from xray_mining.networks.embedder import Embedder
+from xray_mining.networks.options import EmbeddingOptions
+from xray_mining.networks.weights import find_weights
 from xray_mining.records.cohort import FrozenCohort
-from xray_mining.records.ledger import record_run
-from xray_mining.workspace import Workspace, sweep
-
-if TYPE_CHECKING:
-    import torch
-
-    from xray_mining.networks.backbones import Backbone
+from xray_mining.sets.instrument import CannotMeasure, Column
+from xray_mining.sets.measure import SetSummary, Wanted, changed_numbers, measure, store_of
+from xray_mining.workspace import Workspace
 
 Array = np.ndarray[Any, Any]
 
-# A part is written whole: a killed run loses at most this many.
-_PART_IMAGES = 256
+
+@dataclass(slots=True)
+class _Loaded:
+    """The network, loaded when the first picture is measured: whoever only reads a set needs none."""
+
+    embedder: Embedder | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Embeddings:
+    """Vectors of a network that is not trained here.
+
+    Args:
+        chosen: What the study says of the set.
+
+    Raises:
+        UserError: If the weights are missing.
+    """
+
+    chosen: EmbeddingOptions
+    kind: ClassVar[str] = "embeddings"
+    command: ClassVar[str] = "embed"
+    sources: ClassVar[tuple[str, ...]] = (
+        "xray_mining.networks.embedder",
+        "xray_mining.networks.backbones",
+        "xray_mining.networks.data:resized",
+        "xray_mining.networks.device:full_precision",
+        "xray_mining.networks.weights:fit_in",
+        "xray_mining.networks.weights:fit_in_order",
+    )
+    packages: ClassVar[tuple[str, ...]] = ("numpy", "opencv-python-headless", "torch", "torchvision", "timm")
+    value_type: ClassVar[str] = "float32"
+    one_vector: ClassVar[bool] = True
+    part_images: ClassVar[int] = 256
+    processes: ClassVar[bool] = False
+    options: Mapping[str, Any] = field(init=False, repr=False)
+    inputs: Mapping[str, str] = field(init=False, repr=False)
+    licences: Mapping[str, str] = field(init=False, repr=False)
+    _loaded: _Loaded = field(default_factory=_Loaded, init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        chosen = self.chosen
+        source = find_weights(chosen.backbone, chosen.weights, chosen.weights_licence)
+        # The batch size changes no number that is kept, and a file of weights is known by its digest, not by its path.
+        options = chosen.model_dump(mode="json", exclude={"batch_size"})
+        if source.path is not None:
+            options["weights"] = f"{source.kind}:{source.digest}"
+        options["weights_licence"] = source.licence
+        object.__setattr__(self, "options", options)
+        object.__setattr__(self, "inputs", {"weights": source.digest})
+        object.__setattr__(self, "licences", {chosen.backbone: source.licence} if source.licence else {})
+
+    @property
+    def batch_images(self) -> int:
+        """Pictures that the network is given at once."""
+        return self.chosen.batch_size
+
+    def columns(self) -> tuple[Column, ...]:
+        """The pooled maps, by stage, statistic and channel; loads the network."""
+        return self._embedder().columns
+
+    def measure(self, pictures: Array, boxes: Array) -> Array:
+        """(n, columns) float32.
+
+        Raises:
+            CannotMeasure: If a vector holds a value that is not finite.
+            CannotFinish: If a GPU has too little memory.
+        """
+        from xray_mining.networks.device import enough_memory
+
+        embedder = self._embedder()
+        with enough_memory(self.chosen.backbone, self.chosen.batch_size, self.chosen.side_px):
+            vectors = embedder.vectors(pictures)
+        if not np.isfinite(vectors).all():
+            raise CannotMeasure("the network gives values that are not finite")
+        return vectors
+
+    def _embedder(self) -> Embedder:
+        from xray_mining.networks.device import enough_memory
+
+        if self._loaded.embedder is None:
+            with enough_memory(self.chosen.backbone, self.chosen.batch_size, self.chosen.side_px):
+                self._loaded.embedder = Embedder(self.chosen)
+        return self._loaded.embedder
 
 
 def embed(
@@ -40,33 +110,17 @@ def embed(
     options: EmbeddingOptions,
     *,
     shards: tuple[int, int] | None = None,
-) -> VectorSummary:
-    """Vectors of the cohort's radiographs that the set does not hold yet; resumes after any interruption.
-
-    `shards` (first, last + 1) takes only radiographs of these shards of their archives, for several machines.
-    """
-    store = PixelStore.open(workspace, cohort.store or None)
-    keys = in_shards(store, cohort.members()["image_key"].to_list(), shards)
-    source = find_weights(options.backbone, options.weights, options.weights_licence)
-    folder = _folder(workspace, set_key, options, store.name, source)
-    command = f"embed {cohort.name}" + (f" --shards {shards[0]}:{shards[1]}" if shards else "")
-    told = _told(options, source)
-    with record_run(workspace, "embed", f"{cohort.name}/{folder.name}", command, told) as notes:
-        notes.inputs["cohort"] = cohort.digest
-        notes.inputs["weights"] = source.digest
-        summary = _fill(
-            VectorSet(folder, "embeddings", store.name, (), told, pixel_digests(workspace)), store, keys, options
-        )
-        notes.outputs["set"] = folder.name
-    return summary
+) -> SetSummary:
+    """Measure the cohort's radiographs that the set does not hold yet."""
+    return measure(workspace, cohort, set_key, Embeddings(options), shards=shards)
 
 
 def load(
     workspace: Workspace, set_key: str, options: EmbeddingOptions, image_keys: Sequence[str], store: str | None = None
 ) -> tuple[Array, list[str]]:
     """The vectors of the radiographs in the order of the keys, (n, columns) float64, and the columns' names."""
-    made = embedding_set(workspace, set_key, options, store)
-    return made.read(image_keys), [each.name for each in made.columns]
+    wanted = Wanted(workspace, set_key, Embeddings(options), store_of(workspace, store))
+    return wanted.read(image_keys), [each.name for each in wanted.open().about().columns]
 
 
 def changed_vectors(
@@ -79,178 +133,9 @@ def changed_vectors(
     variant: str,
 ) -> Array:
     """The vectors of these radiographs after a change of their pictures, (n, columns) float64; kept as a set."""
-    source = find_weights(options.backbone, options.weights, options.weights_licence)
-    folder = _folder(workspace, set_key, options, store, source, variant=variant)
-    told = _told(options, source) | {"variant": variant}
-    made = VectorSet(folder, "embeddings", store, (), told, pixel_digests(workspace))
-    _fill(made, PixelStore.open(workspace, store), image_keys, options, variant)
-    return _described(workspace, folder, store).read(image_keys)
-
-
-def embedding_set(workspace: Workspace, set_key: str, options: EmbeddingOptions, store: str | None = None) -> VectorSet:
-    """The set that these options made from this store (the workspace's current one unless told otherwise)."""
-    name = store or workspace.settings.store
-    if not name:
-        raise UserError(f"{workspace.root.name}: holds no pictures yet; `xray-mining ingest ARCHIVE` makes them")
-    folder = embedding_folder(workspace, set_key, options, name)
-    try:
-        return _described(workspace, folder, name)
-    except FileNotFoundError as error:
-        raise UserError(f"embeddings {set_key}: are not made yet; run `xray-mining embed` on the cohort") from error
-
-
-def _described(workspace: Workspace, folder: Path, store: str) -> VectorSet:
-    """The set in a folder by its set.json."""
-    told = json.loads((folder / "set.json").read_text(encoding="utf-8"))
-    columns = tuple(Column(*each) for each in zip(told["columns"], told["units"], strict=True))
-    return VectorSet(folder, "embeddings", store, columns, json.loads(told["options"]), pixel_digests(workspace))
+    return changed_numbers(workspace, set_key, Embeddings(options), image_keys, store=store, variant=variant)
 
 
 def embedding_folder(workspace: Workspace, set_key: str, options: EmbeddingOptions, store: str) -> Path:
-    """Where the set of these options lies; its name hangs on options, weights and store."""
-    source = find_weights(options.backbone, options.weights, options.weights_licence)
-    return _folder(workspace, set_key, options, store, source)
-
-
-def _folder(
-    workspace: Workspace,
-    set_key: str,
-    options: EmbeddingOptions,
-    store: str,
-    source: WeightsSource,
-    *,
-    variant: str = "",
-) -> Path:
-    """`variant` says how the pictures are changed before: such pictures are a set of their own."""
-    shown = _told(options, source) | ({"variant": variant} if variant else {})
-    told = {"options": shown, "store": store, "version": 1}
-    return workspace.embeddings(set_name(set_key, told))
-
-
-def _told(options: EmbeddingOptions, source: WeightsSource) -> dict[str, Any]:
-    """The options without what cannot change a number (the batch size) and without a path: its digest stands for it."""
-    told = options.model_dump(mode="json", exclude={"batch_size"})
-    if source.path is not None:
-        told["weights"] = f"{source.kind}:{source.digest}"
-    told["weights_licence"] = source.licence
-    return told
-
-
-def _fill(
-    known: VectorSet, store: PixelStore, keys: Sequence[str], options: EmbeddingOptions, variant: str = ""
-) -> VectorSummary:
-    """Measure what is missing of `keys`; the columns of `known` are not known before the network is loaded."""
-    started = monotonic()
-    folder = known.folder
-    sweep(folder)
-    missing = known.missing(keys)
-    kept = len(keys) - len(missing)
-    if not missing and (folder / "set.json").is_file():
-        columns = len(json.loads((folder / "set.json").read_text(encoding="utf-8"))["columns"])
-        return VectorSummary(folder.name, "embeddings", len(keys), 0, kept, columns, monotonic() - started)
-    from xray_mining.networks.device import enough_memory
-
-    sizes = (options.backbone, options.batch_size, options.side_px)
-    with enough_memory(*sizes):
-        embedder = Embedder(options)
-    made = replace(known, columns=embedder.columns)
-    with (
-        progress(len(keys), f"embeddings {made.name}", done=kept) as bar,
-        enough_memory(options.backbone, options.batch_size, options.side_px),
-    ):
-        for first in range(0, len(missing), _PART_IMAGES):
-            part = missing[first : first + _PART_IMAGES]
-            vectors = []
-            for start in range(0, len(part), options.batch_size):
-                batch = part[start : start + options.batch_size]
-                pictures = changed(store.read(batch), store.content_boxes(batch), variant)
-                vectors.append(embedder.vectors(pictures))
-                bar.advance(len(batch))
-            made.write(part, np.concatenate(vectors))
-    made.describe()
-    return VectorSummary(
-        made.name, "embeddings", len(keys), len(missing), kept, len(made.columns), monotonic() - started
-    )
-
-
-class Embedder:
-    """A loaded network and which of its maps are pooled how."""
-
-    def __init__(self, options: EmbeddingOptions) -> None:
-        import torch
-
-        from xray_mining.networks.backbones import load_backbone
-
-        self.options = options
-        side = options.side_px
-        self.backbone: Backbone = load_backbone(options.backbone, options.weights, options.weights_licence, side)
-        self.backbone.eval()
-        self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-        self.backbone.to(self.device)
-        names = self._names()
-        self.columns = tuple(Column(name) for name in names)
-
-    def vectors(self, pictures: Array) -> Array:
-        """(n, side, side) uint8 or uint16, bright = dense → (n, columns) float32."""
-        import torch
-
-        from xray_mining.networks.data import resized
-        from xray_mining.networks.device import full_precision
-
-        small = resized(pictures, self.options.side_px)
-        with torch.inference_mode(), full_precision():
-            batch = torch.from_numpy(small[:, None]).to(self.device).float() / 255
-            found = self._pooled(batch)
-            if self.options.mirrored:
-                found = (found + self._pooled(batch.flip(-1))) / 2
-        return found.float().cpu().numpy()
-
-    def _pooled(self, batch: "torch.Tensor") -> "torch.Tensor":
-        import torch
-
-        maps = self._maps(batch)
-        parts = []
-        for stage in self.options.stages:
-            for statistic in self.options.statistics:
-                if statistic == "mean":
-                    parts.append(maps[stage].mean((2, 3)))
-                elif statistic == "deviation":
-                    parts.append(maps[stage].flatten(2).std(2, correction=0))
-                else:
-                    parts.append(maps[stage].amax((2, 3)))
-        for stage in self.options.grid_stages if self.options.grid else []:
-            cells = torch.nn.functional.adaptive_avg_pool2d(maps[stage], self.options.grid)
-            parts.append(cells.flatten(2).transpose(1, 2).flatten(1))
-        return torch.cat(parts, 1)
-
-    def _maps(self, batch: "torch.Tensor") -> "list[torch.Tensor]":
-        maps = self.backbone.stages(batch)
-        for stage in [*self.options.stages, *self.options.grid_stages]:
-            if not -len(maps) <= stage < len(maps):
-                raise UserError(
-                    f"embeddings, stages: {self.options.backbone} has {len(maps)} stages, -{len(maps)} to -1; "
-                    f"{stage} is none of them"
-                )
-        return maps
-
-    def _names(self) -> list[str]:
-        import torch
-
-        side = self.options.side_px
-        with torch.inference_mode():
-            maps = self._maps(torch.zeros(1, 1, side, side, device=self.device))
-        names = [
-            f"stage{stage}_{statistic}_{channel}"
-            for stage in self.options.stages
-            for statistic in self.options.statistics
-            for channel in range(maps[stage].shape[1])
-        ]
-        cells = range(self.options.grid)
-        names += [
-            f"grid{stage}_{row}_{column}_{channel}"
-            for stage in self.options.grid_stages
-            for row in cells
-            for column in cells
-            for channel in range(maps[stage].shape[1])
-        ]
-        return names
+    """Where the set of these options is kept."""
+    return workspace.measured("embeddings", Wanted(workspace, set_key, Embeddings(options), store).name)

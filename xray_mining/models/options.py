@@ -4,7 +4,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, Field
 
-from xray_mining.networks.options import WeightsFile
+from xray_mining.networks.options import EmbeddingOptions  # noqa: F401 - a study states both
 from xray_mining.stated_files import placeless
 
 
@@ -14,21 +14,6 @@ class Options(BaseModel, extra="forbid", frozen=True):
     model: str = Field(description="word that names the kind of model")
     cohort: str = Field(description="key of one of the study's cohorts")
     target: str = Field(description="one of the cohort's targets")
-
-
-class EmbeddingOptions(BaseModel, extra="forbid", frozen=True):
-    """Vectors of a network that is not trained here."""
-
-    backbone: str = Field("tf_efficientnet_lite0", description="a timm name, or 'googlenet'")
-    weights: WeightsFile = Field("package", description="'none', 'timm', 'package', or a file with a state dict")
-    weights_licence: str = Field("", description="licence of a weights file; known for 'package' and 'timm'")
-    side_px: int = Field(320, ge=32, le=2048)
-    stages: list[int] = Field(default=[-1], description="feature stages that are pooled, counted from the last: -1")
-    statistics: list[Literal["mean", "deviation", "maximum"]] = ["mean"]
-    grid: int = Field(0, ge=0, le=16, description="cells a side of a coarse grid of some stages; 0: none")
-    grid_stages: list[int] = Field(default=[-1], description="stages whose maps are averaged over the grid's cells")
-    mirrored: bool = Field(False, description="mean of the vectors of the picture and of its mirror image")
-    batch_size: int = Field(32, ge=1)
 
 
 class DesignOptions(BaseModel, extra="forbid", frozen=True):

@@ -1,4 +1,4 @@
-"""features and embeddings: numbers per radiograph, one table a set; the catalog knows their sets, not their rows."""
+"""Measured sets: numbers per radiograph, one folder a set; the catalog knows the sets, not their rows."""
 
 import dataframely as dy
 
@@ -6,17 +6,22 @@ from xray_mining.records.record import Record, count, text
 
 
 class FeatureSets(Record):
-    """What the catalog knows of the sets: features/SET/set.json, embeddings/SET/set.json."""
+    """What the catalog knows of the sets: KIND/SET/set.json."""
 
     table = "vector_sets"
     home = "results"
-    question = "one set of handcrafted features or embeddings; its rows stay in Parquet, keyed by image_key"
+    question = (
+        "one set of handcrafted features or embeddings; its numbers stay in files of their own, keyed by image_key"
+    )
 
-    set = text("name of the set: NAME-DIGEST of its options, store and mask set", primary_key=True)
-    kind = text("'features' or 'embeddings'")
+    set = text(
+        "name of the set: NAME-DIGEST of its options, store, inputs, code and versions of packages", primary_key=True
+    )
+    kind = text("kind of its instrument: 'features', 'embeddings', …")
     store = text("the pixel store it was computed from")
     mask_set = text("the mask set it needs; empty where it needs none")
     columns_ = dy.List(dy.String(), alias="columns", description="names of its numbers")
     units = dy.List(dy.String(), description="their units")
     images = count("radiographs it holds")
+    failed = count("radiographs that could not be measured; sets of earlier versions count none")
     options = text("JSON of its options")

@@ -24,6 +24,7 @@ from xray_mining.workspace import Workspace, digest_of, digest_of_file, digest_o
 
 if TYPE_CHECKING:
     from xray_mining.archive.source import Source
+    from xray_mining.sets.instrument import Instrument
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,23 +184,24 @@ def _cohort(study: Study, workspace: Workspace, keys: tuple[str, ...], job: Job)
 
 
 def _features(study: Study, workspace: Workspace, keys: tuple[str, ...], job: Job) -> Done:
-    from xray_mining.features.extract import extract
+    from xray_mining.features.instrument import Features
 
-    cohort = FrozenCohort.load(workspace, study.cohort_name(keys[1]))
-    made = extract(workspace, cohort, keys[0], study.features[keys[0]], jobs=job.jobs)
-    return Done(
-        digest_of([made.set, cohort.digest]), (f"features/{made.set}/set.json",), made.lines()[0], whole=not made.kept
-    )
+    return _measured(study, workspace, keys, Features(study.features[keys[0]]), job)
 
 
 def _embed(study: Study, workspace: Workspace, keys: tuple[str, ...], job: Job) -> Done:
-    from xray_mining.models.embedding import embed
+    from xray_mining.models.embedding import Embeddings
+
+    return _measured(study, workspace, keys, Embeddings(study.embeddings[keys[0]]), job)
+
+
+def _measured(study: Study, workspace: Workspace, keys: tuple[str, ...], instrument: "Instrument", job: Job) -> Done:
+    from xray_mining.sets.measure import measure
 
     cohort = FrozenCohort.load(workspace, study.cohort_name(keys[1]))
-    made = embed(workspace, cohort, keys[0], study.embeddings[keys[0]])
-    return Done(
-        digest_of([made.set, cohort.digest]), (f"embeddings/{made.set}/set.json",), made.lines()[0], whole=not made.kept
-    )
+    made = measure(workspace, cohort, keys[0], instrument, jobs=job.jobs)
+    files = (f"{made.kind}/{made.set}/set.json",)
+    return Done(digest_of([made.set, cohort.digest]), files, made.lines()[0], whole=not made.kept)
 
 
 def _train(study: Study, workspace: Workspace, keys: tuple[str, ...], job: Job) -> Done:

@@ -10,6 +10,7 @@ from xray_mining.models.kinds import kind_of
 from xray_mining.models.stated import with_nulls
 from xray_mining.networks.names import refuse_unknown_backbone
 from xray_mining.records.cohort import FROZEN_FORMAT, Target
+from xray_mining.sets.code import digest_of_code
 from xray_mining.stated_files import contents, placeless, text_of
 from xray_mining.study.options import Study
 from xray_mining.workspace import digest_of, versions
@@ -39,6 +40,10 @@ def plan(study: Study, archive_state: str = "") -> tuple[Step, ...]:
     `archive_state` is a digest of the archive's file list: another one makes ingest run again. A step is done again
     when its own digest or the content of an earlier step's summary changed, and only then.
     """
+    from xray_mining.features.instrument import Features
+    from xray_mining.models.embedding import Embeddings
+    from xray_mining.models.kinds.null import PICTURE_NULLS
+
     made_by = dict(versions())
 
     def digest(*values: object) -> str:
@@ -50,6 +55,9 @@ def plan(study: Study, archive_state: str = "") -> tuple[Step, ...]:
     for key, cohort in study.cohorts.items():
         text = text_of(cohort, "query")
         steps.append(Step(f"cohort/{key}", "cohort", (key,), ("ingest",), digest(cohort, text, FROZEN_FORMAT)))
+    # Code that measures otherwise makes its steps run again.
+    sources = {"features": lambda options: Features(options).sources, "embeddings": lambda options: Embeddings.sources}
+    picture_nulls = [digest_of_code(Features(each).sources) for each in PICTURE_NULLS.values()]
     trains = []
     for name, experiment in study.experiments.items():
         model = kind_of(experiment)
@@ -61,7 +69,8 @@ def plan(study: Study, archive_state: str = "") -> tuple[Step, ...]:
                 after.append(step)
                 if step not in {each.name for each in steps}:
                     need = (f"cohort/{experiment.cohort}",)
-                    told = digest(sets[key], contents(sets[key]).get("weights", ""))
+                    code = digest_of_code(sources[section](sets[key]))
+                    told = digest(sets[key], contents(sets[key]).get("weights", ""), code)
                     steps.append(Step(step, stage, (key, experiment.cohort), need, told, threads=2))
         after += [f"train/{member}" for member in model.members(experiment)]
         told = digest(experiment, study.design, contents(experiment).get("weights", ""))
@@ -74,7 +83,7 @@ def plan(study: Study, archive_state: str = "") -> tuple[Step, ...]:
             for name, each in with_nulls(study.experiments).items()
             if name not in study.experiments and (each.cohort, each.target) == (cohort, target)
         )
-        told = digest(cohort, target, nulls, study.design)
+        told = digest(cohort, target, nulls, study.design, picture_nulls)
         trains.append(Step(f"train/nulls.{cohort}.{target}", "train", nulls, (f"cohort/{cohort}",), told))
     steps += trains
     # The page prints the whole study file and what is known of the members beside their predictions.

@@ -141,17 +141,9 @@ class Workspace:
         """Folder of one frozen cohort."""
         return self.root / "cohorts" / name / digest
 
-    def features(self, set_name: str) -> Path:
-        """Folder of a feature set: set.json and Parquet parts."""
-        return self.root / "features" / set_name
-
-    def embeddings(self, set_name: str) -> Path:
-        """Folder of an embedding set: set.json and Parquet parts."""
-        return self.root / "embeddings" / set_name
-
-    def masks(self, set_name: str) -> Path:
-        """Folder of a set of computed masks (reference masks are parts of their archive)."""
-        return self.root / "masks" / set_name
+    def measured(self, kind: str, set_name: str = "") -> Path:
+        """Folder of a set of this kind (features, embeddings, …), or of all its sets."""
+        return self.root / kind / set_name
 
     def experiment(self, study: str, name: str) -> Path:
         """Folder of one experiment: its options, models and predictions/*.parquet."""

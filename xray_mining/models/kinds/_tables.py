@@ -19,9 +19,10 @@ from xray_mining.ingest.options import GreyOptions
 from xray_mining.models.applied import Applied, Array, Experiment, Means, Pictures, kept_file
 from xray_mining.models.baselines import fit_baseline, predicted
 from xray_mining.models.fit import Fit, Fitted
-from xray_mining.models.options import EmbeddingOptions, shown_options
+from xray_mining.models.options import shown_options
 from xray_mining.models.targets import TARGETS
 from xray_mining.models.task import Task
+from xray_mining.networks.options import EmbeddingOptions
 from xray_mining.pixels.store import store_options
 from xray_mining.process_settings import warning_filters
 from xray_mining.records.cohort import Target

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 NULL_MODELS = ("centre", "metadata", "histogram", "thumbnail", "border")
 
 # Pictures are measured small here: these models must not see more than their name says.
-_PICTURE_NULLS = {
+PICTURE_NULLS = {
     "histogram": FeatureOptions(families=["histogram"], regions=["whole"], side_px=128),
     "thumbnail": FeatureOptions(families=["thumbnail"], regions=["whole"], side_px=128, thumbnail_px=32),
     "border": FeatureOptions(families=["border"], regions=["whole"], side_px=128),
@@ -63,7 +63,7 @@ class NullKind(ModelKind[NullOptions]):
         from xray_mining.workspace import digest_of_frame
 
         model = task.options.model
-        if (picture := _PICTURE_NULLS.get(model)) is not None:
+        if (picture := PICTURE_NULLS.get(model)) is not None:
             pictures = feature_folder(task.workspace, f"null_{model}", picture, task.store).name
             return Inputs({"pixels": task.members.pixels_digest(), "features": pictures})
         if model == "metadata":
@@ -80,7 +80,7 @@ class NullKind(ModelKind[NullOptions]):
         model = task.options.model
         if model == "centre":
             return centre(fit), {}
-        picture = _PICTURE_NULLS.get(model)
+        picture = PICTURE_NULLS.get(model)
         if picture is None:
             matrix, _ = metadata(task.catalog_rows(METADATA), fit)
         else:

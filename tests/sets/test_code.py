@@ -1,0 +1,119 @@
+"""The digest of code: words may change, what computes may not."""
+
+import numpy as np
+import pytest
+
+from xray_mining.features.instrument import Features
+from xray_mining.features.options import FeatureOptions
+from xray_mining.sets.code import digest_of_code, digest_of_text, imported
+
+CODE = '''"""A module."""
+
+from xray_mining.features.intensity import histograms
+import numpy as np
+
+SHARE = 0.5
+
+
+class Summed:
+    """A class."""
+
+    power: int = 2
+
+    def mean(self, values):
+        # half of it
+        return self.deviation(values) * SHARE
+
+    def deviation(self, values: np.ndarray) -> float:
+        """Of the values."""
+        if not len(values):
+            raise ValueError("there is none")
+        middle = values.mean()
+        return float(np.sqrt(((values - middle) ** self.power).mean()))
+'''
+SAME = {
+    "comments": ("# half of it", "# one half of what the values\n        # deviate by"),
+    "docstrings": (
+        '"""Of the values."""',
+        '"""Standard deviation.\n\n        Args:\n            values: any.\n        """',
+    ),
+    "no docstring": ('    """A class."""\n\n', ""),
+    "line breaks": (
+        "self.deviation(values) * SHARE",
+        "(\n            self.deviation(values)\n            * SHARE\n        )",
+    ),
+    "types": ("(self, values: np.ndarray) -> float:", "(self, values):"),
+    "a sentence": ('ValueError("there is none")', 'ValueError(f"values: none of {self}; give some")'),
+    "a module moved": ("xray_mining.features.intensity", "xray_mining.grey"),
+    "a variable": ("middle", "centre"),
+    "a constant's name": ("SHARE", "HALF"),
+    "the class's name": ("Summed", "Spread"),
+}
+OTHER = {
+    "a number": ("SHARE = 0.5", "SHARE = 0.25"),
+    "a function": ("values.mean()", "values.max()"),
+    "a default": ("power: int = 2", "power: int = 3"),
+    "an operator": ("values - middle", "values + middle"),
+    "an error's type": ("raise ValueError", "raise KeyError"),
+    "methods that change their names": ("", ""),
+}
+
+
+@pytest.mark.parametrize("what", SAME)
+def test_words_change_nothing(what):
+    before, after = SAME[what]
+    assert before in CODE
+    assert digest_of_text(CODE.replace(before, after)) == digest_of_text(CODE)
+
+
+@pytest.mark.parametrize("what", OTHER)
+def test_what_computes_is_digested(what):
+    before, after = OTHER[what]
+    changed = (
+        CODE.replace(before, after)
+        if before
+        else CODE.replace("def mean", "def _").replace("def deviation", "def mean").replace("def _", "def deviation")
+    )
+    assert changed != CODE
+    assert digest_of_text(changed) != digest_of_text(CODE)
+
+
+def test_a_variable_that_takes_the_name_of_what_it_is_made_by_hides_no_change():
+    code = "def f(x):\n    mean = x.mean()\n    return mean\n"
+    assert digest_of_text(code) == digest_of_text(code.replace("mean =", "m =").replace("return mean", "return m"))
+    assert digest_of_text(code) != digest_of_text(code.replace("mean", "max"))
+
+
+def test_two_functions_that_change_places_are_another_code():
+    code = "def f(x):\n    return x + 1\ndef g(x):\n    return x * 2\ndef h(x):\n    return f(x)\n"
+    assert digest_of_text(code) != digest_of_text(code.replace("return f(x)", "return g(x)"))
+
+
+def test_one_function_of_a_module():
+    resized = digest_of_code(("xray_mining.networks.data:resized",))
+    assert resized == digest_of_code(("xray_mining.networks.data:resized",))
+    assert resized != digest_of_code(("xray_mining.features.instrument:measure",))
+    with pytest.raises(KeyError):
+        digest_of_code(("xray_mining.networks.data:no_such",))
+    with pytest.raises(ModuleNotFoundError):
+        digest_of_code(("xray_mining.no_such",))
+
+
+def test_a_family_is_digested_with_what_it_takes_from_others_and_no_other_family():
+    room = "xray_mining.features"
+    assert imported([f"{room}.histogram"], room, [f"{room}.registry"]) == (
+        f"{room}.histogram",
+        f"{room}.intensity",
+        f"{room}.options",
+        f"{room}.picture",
+    )
+    sources = Features(FeatureOptions(families=["border"])).sources
+    assert set(sources) == {f"{room}.picture", f"{room}.instrument:measure", f"{room}.border"}
+    assert f"{room}.intensity" in Features(FeatureOptions(families=["histogram"])).sources
+
+
+def test_every_source_of_the_embeddings_is_there():
+    from xray_mining.models.embedding import Embeddings
+
+    assert len({digest_of_code((each,)) for each in Embeddings.sources}) == len(Embeddings.sources)
+    assert np.unique([digest_of_code(Embeddings.sources) for _ in range(2)]).size == 1

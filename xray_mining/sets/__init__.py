@@ -1,0 +1,1 @@
+"""One way to measure a cohort's pictures: instrument, set, shards, parts, reads by key."""

@@ -1,0 +1,152 @@
+"""Digest of the code that measures: another digest when its numbers may change, the same when only words change."""
+
+import ast
+import builtins
+import hashlib
+from collections.abc import Iterable, Iterator
+from functools import cache
+from importlib import metadata
+from importlib.util import find_spec
+from pathlib import Path
+
+_UNSTABLE = {"ctx", "kind", "type_comment", "type_params", "annotation", "returns"}
+"""Fields of a syntax tree that differ between versions of Python, or change no number."""
+
+
+@cache
+def digest_of_code(sources: tuple[str, ...]) -> str:
+    """Digest of the syntax trees of some modules or of single functions in them.
+
+    These change nothing: comments, docstrings, line breaks, type annotations, texts of errors, a new name for a
+    variable, an argument, a function or a class, a file that moves, and the version of Python. All other edits change
+    it, and what was measured before is measured anew.
+
+    Args:
+        sources: MODULE or MODULE:NAME (one function or class), in a fixed order. None of them is imported.
+
+    Returns:
+        32 hexadecimal digits.
+
+    Raises:
+        ModuleNotFoundError: If there is no such module.
+        KeyError: If a module defines no such name.
+
+    Example:
+        >>> digest_of_code(("xray_mining.sets.code",)) == digest_of_code(("xray_mining.sets.code:digest_of_code",))
+        False
+    """
+    trees = [_tree(each) for each in sources]
+    return hashlib.sha256("\n".join(_words(trees)).encode()).hexdigest()[:32]
+
+
+def digest_of_text(*texts: str) -> str:
+    """`digest_of_code` of source texts."""
+    return hashlib.sha256("\n".join(_words([ast.parse(each) for each in texts])).encode()).hexdigest()[:32]
+
+
+def imported(modules: Iterable[str], within: str, apart: Iterable[str] = ()) -> tuple[str, ...]:
+    """The modules, and those of the package `within` that they import, each once, but those `apart`."""
+    found = dict.fromkeys(modules)
+    waiting = list(found)
+    while waiting:
+        for node in ast.walk(_tree(waiting.pop(0))):
+            name = node.module if isinstance(node, ast.ImportFrom) else None
+            if name and name.startswith(f"{within}.") and name not in found and name not in apart:
+                found[name] = None
+                waiting.append(name)
+    return tuple(found)
+
+
+@cache
+def versions_of(packages: tuple[str, ...]) -> dict[str, str]:
+    """Installed versions by package, without the part behind a plus (+cpu, +cu128).
+
+    A set may be filled by machines with and without a GPU.
+    """
+    found = {}
+    for name in packages:
+        try:
+            found[name] = metadata.version(name).partition("+")[0]
+        except metadata.PackageNotFoundError:
+            found[name] = ""
+    return found
+
+
+@cache
+def _tree(source: str) -> ast.AST:
+    module, _, name = source.partition(":")
+    spec = find_spec(module)
+    if spec is None or spec.origin is None:
+        raise ModuleNotFoundError(module)
+    tree = ast.parse(Path(spec.origin).read_text(encoding="utf-8"))
+    if not name:
+        return tree
+    return {each.name: each for each in tree.body if isinstance(each, ast.FunctionDef | ast.ClassDef)}[name]
+
+
+def _words(trees: Iterable[ast.AST]) -> Iterator[str]:
+    """The trees as words; names that the code itself defines are numbered in the order of their first use."""
+    trees = list(trees)
+    nodes = [each for tree in trees for each in ast.walk(tree)]
+    # Methods and fields are also called by attributes, which keep their names.
+    fixed = {name for each in nodes if isinstance(each, ast.ClassDef) for name in _fields(each)}
+    own = {name for each in nodes for name in _defined(each)} - fixed - set(dir(builtins))
+    numbers: dict[str, str] = {}
+
+    def words(node: object) -> Iterator[str]:
+        if isinstance(node, list):
+            yield f"[{len(node)}"
+            for each in node:
+                yield from words(each)
+        elif not isinstance(node, ast.AST):
+            yield repr(node)
+        elif isinstance(node, ast.Raise):
+            # The type decides what a caller does; the sentence may be written more plainly.
+            raised = node.exc.func if isinstance(node.exc, ast.Call) else node.exc
+            yield "Raise"
+            yield from words(raised)
+        else:
+            yield type(node).__name__
+            for name, value in ast.iter_fields(node):
+                if name in _UNSTABLE or value is None or value == []:
+                    continue
+                yield name
+                if name == "body" and isinstance(value, list):
+                    yield from words([each for each in value if not _says_nothing(each)])
+                elif (name in ("id", "arg", "name") and not isinstance(node, ast.keyword)) and value in own:
+                    yield numbers.setdefault(str(value), f"${len(numbers)}")
+                else:
+                    yield from words(value)
+
+    for tree in trees:
+        yield from words(tree)
+
+
+def _defined(node: ast.AST) -> Iterator[str]:
+    """Names that a node of a syntax tree binds, without attributes: those may be of another package's objects."""
+    if isinstance(node, ast.FunctionDef | ast.ClassDef | ast.ExceptHandler):
+        yield node.name or ""
+    elif isinstance(node, ast.arg):
+        yield node.arg
+    elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+        yield node.id
+
+
+def _fields(made: ast.ClassDef) -> Iterator[str]:
+    """Names that a class defines: methods, fields and constants."""
+    for each in made.body:
+        if isinstance(each, ast.FunctionDef | ast.ClassDef):
+            yield each.name
+        else:
+            yield from (name for node in ast.walk(each) for name in _defined(node))
+
+
+def _says_nothing(node: object) -> bool:
+    """An import, a docstring or another statement that is only a text, or what is there for type checkers alone.
+
+    What an import of this package brings is in the digest by its own source, and another package by its version.
+    """
+    if isinstance(node, ast.If):
+        return isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING"
+    is_text = isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str)
+    return is_text or isinstance(node, ast.Import | ast.ImportFrom)

@@ -1,0 +1,352 @@
+"""A set in a workspace: KIND/SET with set.json, parts of keys and numbers, and a sorted index of its keys.
+
+A part is one file, whole or absent: its numbers as a matrix, image keys, the digests of the pixels that were measured,
+and the reasons why pictures could not be measured (`sets.arrays`). The index says in which part and row a key is; it
+is made from the parts, and made again where it is missing or lacks some of them.
+"""
+
+import json
+from collections.abc import Generator, Iterable, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from xray_mining.errors import CannotFinish, UserError, unknown_name
+from xray_mining.sets.arrays import open_arrays, place_in, texts, write_arrays
+from xray_mining.sets.instrument import Column
+from xray_mining.sets.pictures import Pictures
+from xray_mining.workspace import Workspace, digest_of, lock_slices, write_json
+
+Array = np.ndarray[Any, Any]
+
+FORMAT = 2
+"""Of set.json and parts; sets of earlier formats are measured anew."""
+_FEW = 0.25
+"""Share of a part's rows below which they are read at random places."""
+
+
+@dataclass(frozen=True, slots=True)
+class About:
+    """What set.json says of a set beside its counts."""
+
+    command: str
+    """The command that fills it."""
+    store: str
+    columns: tuple[Column, ...]
+    value_type: str
+    one_vector: bool
+    """Its frame has one column `vector`."""
+    options: Mapping[str, Any]
+    code: str
+    """Digest of the code that measured."""
+    versions: Mapping[str, str]
+    """Versions of packages that measured."""
+    inputs: Mapping[str, str]
+    replaces: tuple[str, ...] = ()
+    """Sets of the same options and store that other code or other versions measured."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Index:
+    """Where each picture of a set is, in the order of `entries`."""
+
+    parts: tuple[str, ...]
+    entries: Array
+    """(n,) S: image_key/pixel_digest, sorted."""
+    part: Array
+    """(n,) int32: which of `parts`."""
+    row: Array
+    """(n,) int32: row of the part."""
+    failed: Array
+    """(n,) bool: could not be measured."""
+
+
+@dataclass(frozen=True, slots=True)
+class MeasuredSet:
+    """One set. A number is held for the pixels that were measured.
+
+    Where a radiograph was ingested again with other pixels, its earlier row no longer counts.
+    """
+
+    folder: Path
+    pictures: Pictures = field(compare=False, repr=False)
+
+    @property
+    def name(self) -> str:
+        """NAME-DIGEST: the study's key, and the digest of all that its numbers depend on."""
+        return self.folder.name
+
+    @property
+    def kind(self) -> str:
+        """The kind of its instrument, as `features`."""
+        return self.folder.parent.name
+
+    def exists(self) -> bool:
+        """Whether it was begun in today's format."""
+        return self._said().get("format") == FORMAT
+
+    def about(self) -> About:
+        """What set.json says.
+
+        Raises:
+            UserError: If it is missing, damaged or of an earlier version.
+        """
+        said = self._said()
+        if said.get("format") != FORMAT:
+            raise UserError(
+                f"{self.kind} {self.name}: is not measured yet, or was measured by an earlier version of xray-mining; "
+                f"run `xray-mining {said.get('command') or self.kind}` on the cohort"
+            )
+        return About(
+            said["command"],
+            said["store"],
+            tuple(Column(*each) for each in zip(said["columns"], said["units"], strict=True)),
+            said["value_type"],
+            said["one_vector"],
+            json.loads(said["options"]),
+            said["code"],
+            said["versions"],
+            said["inputs"],
+            tuple(said["replaces"]),
+        )
+
+    def describe(self, about: About) -> None:
+        """Write set.json, with the radiographs that the set holds now, where it would say something else."""
+        index = self.index()
+        held = place_in(index.entries, _entries(self.pictures.keys, self.pictures.digests))
+        failed = int(index.failed[held[held >= 0]].sum())
+        described = {
+            "format": FORMAT,
+            "set": self.name,
+            "kind": self.kind,
+            "command": about.command,
+            "store": about.store,
+            "mask_set": about.inputs.get("masks", ""),
+            "columns": [each.name for each in about.columns],
+            "units": [each.unit for each in about.columns],
+            "value_type": about.value_type,
+            "one_vector": about.one_vector,
+            "images": int((held >= 0).sum()) - failed,
+            "failed": failed,
+            "options": json.dumps(about.options, sort_keys=True),
+            "code": about.code,
+            "versions": dict(about.versions),
+            "inputs": dict(about.inputs),
+            "replaces": list(about.replaces),
+        }
+        if self._said() != described:
+            write_json(described, self.folder / "set.json")
+
+    def missing(self, image_keys: Iterable[str]) -> list[str]:
+        """The keys whose present picture the set does not hold yet, sorted; one that failed is held."""
+        wanted = sorted(set(image_keys))
+        places = self._places(self.index(), wanted)
+        return [key for key, place in zip(wanted, places, strict=True) if place < 0]
+
+    def write(self, image_keys: Sequence[str], matrix: Array, reasons: Sequence[str] = ()) -> None:
+        """Add one part.
+
+        Args:
+            image_keys: n keys.
+            matrix: (n, columns) numbers of the instrument's type; nan where something cannot be measured.
+            reasons: n reasons why a picture could not be measured, each empty where it was; none: all were.
+        """
+        if matrix.ndim != 2 or len(matrix) != len(image_keys):
+            raise ValueError(f"{self.name}: {matrix.shape} numbers for {len(image_keys)} radiographs")
+        keys, digests = texts(image_keys), self.pictures.of(image_keys)
+        # A part is named by its pictures: two commands that measure the same ones write the same file.
+        name = digest_of([each.decode() for each in _entries(keys, digests)])[:16]
+        said = texts(reasons or [""] * len(image_keys))
+        write_arrays(self.folder / "parts" / f"{name}.npy", [matrix, keys, digests, said])
+
+    def read(self, image_keys: Sequence[str]) -> Array:
+        """The numbers of some radiographs; only the parts and rows that hold them are read.
+
+        Args:
+            image_keys: n keys in any order.
+
+        Returns:
+            (n, columns) float64 in the order of the keys; nan where something could not be measured.
+
+        Raises:
+            UserError: If radiographs are not in the set; it counts them.
+        """
+        about, index = self.about(), self.index()
+        places = self._places(index, image_keys)
+        if (places < 0).any():
+            raise UserError(
+                f"{self.kind} {self.name}: {int((places < 0).sum())} of {len(places)} radiographs are not in the set; "
+                f"run `xray-mining {about.command}` on the cohort"
+            )
+        return self._rows(index, places, np.empty((len(places), len(about.columns))))
+
+    def frame(self) -> pl.DataFrame:
+        """What the set holds of the pictures that the workspace has now, a row a radiograph, sorted by key.
+
+        Returns:
+            image_key, and a column a number, or `vector`; without the radiographs that could not be measured.
+        """
+        about, index = self.about(), self.index()
+        places = place_in(index.entries, _entries(self.pictures.keys, self.pictures.digests))
+        held = np.flatnonzero(places >= 0)
+        held = held[~index.failed[places[held]]]
+        matrix = self._rows(index, places[held], np.empty((len(held), len(about.columns)), about.value_type))
+        keys = pl.Series("image_key", [each.decode() for each in self.pictures.keys[held]], dtype=pl.String)
+        if about.one_vector:
+            inner = pl.Float32 if about.value_type == "float32" else pl.Float64
+            return pl.DataFrame([keys, pl.Series("vector", matrix, dtype=pl.Array(inner, len(about.columns)))])
+        numbers = pl.from_numpy(matrix, schema=[each.name for each in about.columns])
+        return pl.concat([keys.to_frame(), numbers], how="horizontal")
+
+    def failures(self) -> pl.DataFrame:
+        """image_key and reason of the radiographs whose present picture could not be measured, sorted by key."""
+        index = self.index()
+        places = place_in(index.entries, _entries(self.pictures.keys, self.pictures.digests))
+        held = np.flatnonzero(places >= 0)
+        held = held[index.failed[places[held]]]
+        rows = []
+        for at in held:
+            place = places[at]
+            reasons = self._part(index.parts[index.part[place]])[3]
+            rows.append((self.pictures.keys[at].decode(), reasons[index.row[place]].decode()))
+        return pl.DataFrame(rows, schema={"image_key": pl.String, "reason": pl.String}, orient="row")
+
+    @contextmanager
+    def locked(self, slices: tuple[int, int] | None) -> Generator[None]:
+        """Hold these shards of the set, or all; waits, and says so, while another process measures one of them."""
+        what = f"{self.kind} {self.name}: another command measures these radiographs"
+        with lock_slices(self.folder / "lock", slices, what):
+            yield
+
+    def index(self) -> _Index:
+        """The index of all parts that are there; kept beside them where the disk can be written to."""
+        path = self.folder / "index"
+        there = sorted(each.name for each in (self.folder / "parts").glob("*.npy"))
+        try:
+            names, *columns = open_arrays(path)
+            known = _Index(tuple(each.decode() for each in names), *columns)
+        except (OSError, ValueError, TypeError):
+            known = _EMPTY  # not there yet, or damaged
+        if sorted(known.parts) == there:
+            return known
+        if not set(known.parts) <= set(there):
+            known = _EMPTY
+        made = self._more(known, [each for each in there if each not in set(known.parts)])
+        # On a read-only or full disk the next command looks into these parts again.
+        with suppress(CannotFinish):
+            write_arrays(path, [texts(made.parts), made.entries, made.part, made.row, made.failed])
+        return made
+
+    def _more(self, known: _Index, names: Sequence[str]) -> _Index:
+        entries, part, row, failed = [known.entries], [known.part], [known.row], [known.failed]
+        for number, name in enumerate(names, len(known.parts)):
+            _, keys, digests, reasons = self._part(name)
+            entries.append(_entries(keys, digests))
+            part.append(np.full(len(keys), number, np.int32))
+            row.append(np.arange(len(keys), dtype=np.int32))
+            failed.append(reasons != b"")
+        every = np.concatenate(entries)
+        order = np.argsort(every, kind="stable")
+        return _Index(
+            (*known.parts, *names),
+            every[order],
+            *(np.concatenate(each)[order] for each in (part, row, failed)),
+        )
+
+    def _places(self, index: _Index, image_keys: Sequence[str]) -> Array:
+        return place_in(index.entries, _entries(texts(image_keys), self.pictures.of(image_keys)))
+
+    def _rows(self, index: _Index, places: Array, matrix: Array) -> Array:
+        """The numbers at these places of the index, written into `matrix`."""
+        part, row = index.part[places], index.row[places]
+        order = np.lexsort((row, part))
+        of_parts = np.split(order, np.flatnonzero(np.diff(part[order])) + 1) if len(order) else []
+        for here in of_parts:
+            name = index.parts[part[here[0]]]
+            values = self._part(name, wanted=len(here))[0]
+            if values.shape[1] != matrix.shape[1]:
+                raise self._damaged(name, "other columns")
+            matrix[here] = values[row[here]]
+        return matrix
+
+    def _part(self, name: str, wanted: int = 0) -> list[Array]:
+        path = self.folder / "parts" / name
+        try:
+            arrays = open_arrays(path)
+            if wanted and wanted < _FEW * len(arrays[0]):
+                arrays = open_arrays(path, at_random=True)
+            values, keys, digests, reasons = arrays
+        except (OSError, ValueError, TypeError) as error:
+            raise self._damaged(name, type(error).__name__) from error
+        return [values, keys, digests, reasons]
+
+    def _damaged(self, name: str, why: str) -> UserError:
+        return UserError(
+            f"{name}: is not a readable part of {self.name} ({why}); remove it and repeat the command that wrote it"
+        )
+
+    def _said(self) -> dict[str, Any]:
+        try:
+            found = json.loads((self.folder / "set.json").read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            return {}
+        return found if isinstance(found, dict) else {}
+
+
+def sets_of(workspace: Workspace, kind: str, key: str = "") -> list[str]:
+    """Names of the sets of a kind that were begun, sorted; those of one key, if it is given."""
+    names = sorted(path.parent.name for path in workspace.measured(kind).glob("*/set.json"))
+    return [each for each in names if not key or key == each.rpartition("-")[0]]
+
+
+def find_set(workspace: Workspace, kind: str, name: str) -> MeasuredSet:
+    """A set by its name in the study, or by its whole name.
+
+    Args:
+        workspace: The workspace.
+        kind: The kind of its instrument, as features or embeddings.
+        name: The set's name in the study, or NAME-DIGEST where there are several of a name.
+
+    Returns:
+        The set. Of sets that differ only in the code that measured, a name in the study finds the latest.
+
+    Raises:
+        UserError: For an unknown name, or one that several sets have.
+    """
+    pictures = Pictures.open(workspace)
+    known = {each: MeasuredSet(workspace.measured(kind, each), pictures) for each in sets_of(workspace, kind)}
+    if name in known:
+        return known[name]
+    chosen = [each for each in sets_of(workspace, kind, name) if known[each].exists()]
+    # Sets of changed pictures have the name of the set that they are compared with.
+    chosen = [each for each in chosen if not known[each].about().options.get("variant")]
+    replaced = {each for some in chosen for each in known[some].about().replaces}
+    chosen = [each for each in chosen if each not in replaced] or chosen
+    if not chosen:
+        raise unknown_name(kind, name, list(known))
+    if len(chosen) > 1:
+        raise UserError(f"{kind} {name}: there are {len(chosen)} sets of this name; give one of {', '.join(chosen)}")
+    return known[chosen[0]]
+
+
+def frame_of(workspace: Workspace, kind: str, name: str) -> pl.DataFrame:
+    """`MeasuredSet.frame` of a set by its name (`find_set`).
+
+    Raises:
+        UserError: For an unknown name, one that several sets have, or a set that holds no radiograph.
+    """
+    found = find_set(workspace, kind, name)
+    if found.about() and not found.index().parts:
+        raise UserError(f"{kind} {found.name}: holds no radiograph yet; run the command that fills it again")
+    return found.frame()
+
+
+def _entries(keys: Array, digests: Array) -> Array:
+    return np.strings.add(np.strings.add(keys, b"/"), digests)
+
+
+_EMPTY = _Index((), texts([]), np.empty(0, np.int32), np.empty(0, np.int32), np.empty(0, bool))
