@@ -10,6 +10,7 @@ import cv2
 import numpy as np
 import pytest
 
+from xray_mining.archive.sources.folder import FolderSource
 from xray_mining.catalog.cohort import freeze
 from xray_mining.catalog.merge import merge
 from xray_mining.ingest.ingest import IngestRequest, ingest
@@ -103,7 +104,7 @@ def archive(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "everybody.sql").write_text(SQL)
     workspace = Workspace.create(folder / "workspace")
     options = IngestOptions(mapping=str(folder / "mapping.yaml"), grey=GreyOptions(side_px=64))
-    ingest(workspace, IngestRequest(folder=folder / "in", jobs=1), options)
+    ingest(workspace, IngestRequest(FolderSource(folder / "in"), jobs=1), options)
     merge(workspace)
     freeze(workspace, str(folder / "everybody.sql"), "everybody", {}, 2)
     return folder / "workspace"
