@@ -129,6 +129,8 @@ def cohort_description(query: str) -> CohortDescription:
                     each.name,
                     each.kind,
                     f"positive='{each.positive}'" if each.positive else "",
+                    f"levels='{', '.join(each.classes)}'" if each.classes else "",
+                    each.policy,
                     each.unit,
                     f"(made of {', '.join(each.made_of) or 'none'})" if each.made_of_from else "",
                 ),
