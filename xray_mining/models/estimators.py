@@ -1,0 +1,230 @@
+"""scikit-learn estimators of ours, as steps of the pipelines that `baselines` fits; kept models name their classes."""
+
+import warnings
+from functools import partial
+from typing import Any
+
+import numpy as np
+from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin, TransformerMixin
+from sklearn.feature_selection import f_classif, f_regression
+from sklearn.linear_model import LogisticRegression, Ridge
+from sklearn.svm import SVC, SVR
+
+from xray_mining.process_settings import warning_filters
+
+Array = np.ndarray[Any, Any]
+
+_BOOSTING_COLUMNS = 300
+_BOOSTING_STEPS = 64
+
+
+def squared_length(matrix: Array) -> float:
+    """Mean squared length of a centred row of (n, columns); never 0."""
+    return max(float(matrix.var(axis=0).sum()), 1e-12)
+
+
+class ScaledRidge(RegressorMixin, BaseEstimator):
+    """Ridge whose penalty is a factor times the mean squared length of a row: one point of `ridge_path`."""
+
+    def __init__(self, factor: float = 1.0) -> None:
+        self.factor = factor
+
+    def fit(self, matrix: Array, truths: Array, sample_weight: Array | None = None) -> "ScaledRidge":
+        """Fit."""
+        self.machine_ = Ridge(alpha=self.factor * squared_length(matrix))
+        self.machine_.fit(matrix, truths, sample_weight=sample_weight)
+        return self
+
+    def predict(self, matrix: Array) -> Array:
+        """(n,) in the target's unit."""
+        return self.machine_.predict(matrix)
+
+
+class ScaledLogistic(ClassifierMixin, BaseEstimator):
+    """Logistic regression on rows of mean squared length 1, so that one grid of costs serves any number of columns."""
+
+    def __init__(self, cost: float = 1.0) -> None:
+        self.cost = cost
+
+    def fit(self, matrix: Array, truths: Array, sample_weight: Array | None = None) -> "ScaledLogistic":
+        """Fit."""
+        self.scale_ = np.sqrt(squared_length(matrix))
+        self.machine_ = LogisticRegression(C=self.cost, max_iter=500)
+        self.machine_.fit(matrix / self.scale_, truths, sample_weight=sample_weight)
+        self.classes_ = self.machine_.classes_
+        return self
+
+    def predict_proba(self, matrix: Array) -> Array:
+        """(n, classes) probabilities."""
+        return self.machine_.predict_proba(matrix / self.scale_)
+
+    def predict(self, matrix: Array) -> Array:
+        """The likeliest class."""
+        return self.machine_.predict(matrix / self.scale_)
+
+
+# Standardised, Components, Informative and SupportVectorProbability resemble scikit-learn's and are kept, because saved
+# models hold them by name and each differs: Standardised gives the bits of SimpleImputer and StandardScaler, but takes
+# infinities as missing and calls a column constant by its deviation relative to its mean; Components differs from PCA
+# in the last digits (1e-11) and is twice as fast on wide tables; Informative chooses as SelectKBest does, but passes
+# missing values on and takes the first of equal columns; SupportVectorProbability maps all classes together,
+# CalibratedClassifierCV one against the rest.
+class Standardised(TransformerMixin, BaseEstimator):
+    """Columns with their medians for what is missing, mean 0 and deviation 1; constant ones become 0."""
+
+    def fit(self, matrix: Array, truths: Array | None = None) -> "Standardised":
+        """Learn each column's median, mean and deviation."""
+        finite = np.isfinite(matrix)
+        if finite.all():
+            self.median_ = np.zeros(matrix.shape[1])
+            filled = np.asarray(matrix, dtype=np.float64)
+        else:
+            shown = np.where(finite, matrix, np.nan)
+            self.median_ = np.zeros(matrix.shape[1])
+            some = finite.any(axis=0)
+            self.median_[some] = np.nanmedian(shown[:, some], axis=0)
+            filled = np.where(finite, matrix, self.median_)
+        # A column that is huge (a moment of a wide histogram) must not lose its deviation to rounding.
+        self.mean_ = filled.mean(axis=0)
+        deviation = filled.std(axis=0)
+        self.scale_ = np.where(deviation > 1e-9 * (1 + np.abs(self.mean_)), deviation, np.inf)
+        return self
+
+    def transform(self, matrix: Array) -> Array:
+        """(n, p) → (n, p) float64; at most ten deviations from the mean, so that one odd picture cannot run away."""
+        filled = np.where(np.isfinite(matrix), matrix, self.median_)
+        return np.clip((filled - self.mean_) / self.scale_, -10, 10)
+
+
+class Components(TransformerMixin, BaseEstimator):
+    """Principal components by the smaller of covariance and Gram matrix; 0 turns wide tables without losing anything.
+
+    With more columns than rows, all scores together are the table turned into as many columns as it has rows: models
+    that know only inner products or distances (ridge, logistic with a squared penalty, support vectors) give the same
+    answer from them in a fraction of the time.
+    """
+
+    def __init__(self, components: int = 0) -> None:
+        self.components = components
+
+    def fit(self, matrix: Array, truths: Array | None = None) -> "Components":
+        """Learn the axes."""
+        rows, columns = matrix.shape
+        self.mean_ = matrix.mean(axis=0)
+        self.axes_ = None
+        if self.components == 0 and columns <= rows:
+            return self
+        centred = matrix - self.mean_
+        if rows < columns:
+            values, vectors = np.linalg.eigh(centred @ centred.T)
+        else:
+            values, vectors = np.linalg.eigh(centred.T @ centred)
+        values, vectors = values[::-1], vectors[:, ::-1]
+        kept = int((values > values[0] * 1e-10).sum()) if values[0] > 0 else 1
+        kept = min(kept, self.components or kept)
+        vectors = vectors[:, :kept]
+        if rows < columns:
+            vectors = centred.T @ (vectors / np.sqrt(np.maximum(values[:kept], 1e-30)))
+        # eigh leaves the signs open; the axis's largest entry is positive, so that every machine gives the same.
+        largest = np.abs(vectors).argmax(axis=0)
+        self.axes_ = vectors * np.where(vectors[largest, np.arange(kept)] < 0, -1.0, 1.0)
+        return self
+
+    def transform(self, matrix: Array) -> Array:
+        """(n, p) → (n, components)."""
+        centred = matrix - self.mean_
+        return centred if self.axes_ is None else centred @ self.axes_
+
+
+class Informative(TransformerMixin, BaseEstimator):
+    """The columns with the largest F value, at most `columns` of them: trees over thousands of columns are slow."""
+
+    def __init__(self, columns: int = _BOOSTING_COLUMNS, classes: bool = False) -> None:
+        self.columns = columns
+        self.classes = classes
+
+    def fit(self, matrix: Array, truths: Array) -> "Informative":
+        """Learn which columns to keep."""
+        if matrix.shape[1] <= self.columns:
+            self.kept_ = np.arange(matrix.shape[1])
+            return self
+        filled = Standardised().fit(matrix).transform(matrix)
+        with np.errstate(all="ignore"), warning_filters(partial(warnings.simplefilter, "ignore")):
+            values = (f_classif if self.classes else f_regression)(filled, truths)[0]
+        order = np.argsort(-np.nan_to_num(values, nan=-1.0, posinf=-1.0), kind="stable")
+        self.kept_ = np.sort(order[: self.columns])
+        return self
+
+    def transform(self, matrix: Array) -> Array:
+        """(n, p) → (n, kept)."""
+        return matrix[:, self.kept_]
+
+
+class Steps(TransformerMixin, BaseEstimator):
+    """Columns as numbers of quantile steps 0, 1, …; what is missing stays nan.
+
+    Trees cut between such steps anyhow. Given the values themselves with weights, scikit-learn finds each column's
+    steps by one weighted percentile a step, which takes ten times as long as the trees.
+    """
+
+    def fit(self, matrix: Array, truths: Array | None = None) -> "Steps":
+        """Learn each column's limits."""
+        shares = np.linspace(0, 1, _BOOSTING_STEPS + 1)[1:-1]
+        columns = (column[np.isfinite(column)] for column in matrix.T)
+        self.limits_ = [np.unique(np.quantile(known, shares)) if known.size else known for known in columns]
+        return self
+
+    def transform(self, matrix: Array) -> Array:
+        """(n, p) → (n, p) float64."""
+        steps = np.empty(matrix.shape)
+        for place, limits in enumerate(self.limits_):
+            steps[:, place] = np.searchsorted(limits, matrix[:, place])
+        return np.where(np.isfinite(matrix), steps, np.nan)
+
+
+class SupportVectorProbability(ClassifierMixin, BaseEstimator):
+    """A support vector classifier whose decision values become probabilities by a logistic map fitted out of fold."""
+
+    def __init__(self, cost: float = 1.0, spread: float = 1.0, maps: Any = None) -> None:
+        self.cost = cost
+        self.spread = spread
+        self.maps = maps
+
+    def fit(self, matrix: Array, truths: Array, sample_weight: Array | None = None) -> "SupportVectorProbability":
+        """Fit the vectors; `maps` was fitted before, on decision values of copies that had not seen the patients."""
+        self.classes_ = np.unique(truths)
+        self.machine_ = SVC(C=self.cost, gamma=self.spread / squared_length(matrix), decision_function_shape="ovr")
+        self.machine_.fit(matrix, truths, sample_weight=sample_weight)
+        return self
+
+    def decision(self, matrix: Array) -> Array:
+        """(n, 1) for two classes, (n, classes) for more."""
+        values = self.machine_.decision_function(matrix)
+        return values[:, None] if values.ndim == 1 else values
+
+    def predict_proba(self, matrix: Array) -> Array:
+        """(n, classes) probabilities."""
+        return self.maps.predict_proba(self.decision(matrix))
+
+    def predict(self, matrix: Array) -> Array:
+        """The likeliest class."""
+        return self.classes_[self.predict_proba(matrix).argmax(axis=1)]
+
+
+class SupportVectorNumber(RegressorMixin, BaseEstimator):
+    """Support vector regression of a standardised number, so that its tube has one meaning for years and for counts."""
+
+    def __init__(self, cost: float = 1.0, spread: float = 1.0) -> None:
+        self.cost = cost
+        self.spread = spread
+
+    def fit(self, matrix: Array, truths: Array, sample_weight: Array | None = None) -> "SupportVectorNumber":
+        """Fit the vectors."""
+        self.centre_, self.scale_ = float(np.median(truths)), float(truths.std()) or 1.0
+        self.machine_ = SVR(C=self.cost, gamma=self.spread / squared_length(matrix), epsilon=0.1)
+        self.machine_.fit(matrix, (truths - self.centre_) / self.scale_, sample_weight=sample_weight)
+        return self
+
+    def predict(self, matrix: Array) -> Array:
+        """(n,) in the target's unit."""
+        return self.machine_.predict(matrix) * self.scale_ + self.centre_
