@@ -140,3 +140,19 @@ def test_a_cohort_of_labels_keeps_a_row_of_each_and_says_its_folds(workspace, po
     assert truths.shape == (rotation.height, 3)
     assert truths[:, 2].sum() == 3 and cohort.rotation(0, "age_years")["truth"].dtype == pl.Float64
     assert freeze(workspace, str(path), "again", folds=5).digest == cohort.digest
+
+
+def test_a_label_that_came_with_a_rarer_one_is_made_up_for():
+    """Of a and b together, one fold may get more: the rest of b then goes to the others."""
+    worst = 0
+    for seed in range(30):
+        rng = np.random.default_rng(seed)
+        has = np.zeros((60, 2), dtype=bool)
+        has[:12, 0] = True
+        has[rng.choice(12, 6, replace=False), 1] = True
+        has[12:20, 1] = True
+        rows = [{"patient_key": f"p{n}", "label": "ab"[k]} for n, k in zip(*np.nonzero(has), strict=True)]
+        found = stratified_folds([f"p{n}" for n in range(60)], pl.DataFrame(rows), 2, f"salt {seed}")
+        b = np.bincount([found[f"p{n}"] for n in np.flatnonzero(has[:, 1])], minlength=2)
+        worst = max(worst, int(b.max() - b.min()))
+    assert worst <= 1
