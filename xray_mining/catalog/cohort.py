@@ -2,7 +2,7 @@
 
 import itertools
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -102,6 +102,21 @@ def read_query(query: str) -> CohortQuery:
     return CohortQuery(path.stem, text, read_header(text, f"cohort {path.stem}"))
 
 
+def _store(workspace: Workspace, asked: CohortQuery, require_pixels: bool | None) -> str:
+    """The pixel store in which every member must be; empty where none is asked for."""
+    store = workspace.settings.store or ""
+    if require_pixels and not store:
+        raise UserError(f"{asked.where}: the workspace has no pixel store; ingest without --metadata-only first")
+    return "" if require_pixels is False else store
+
+
+def _of_sources(name: str, targets: Sequence[Target]) -> Iterator[str]:
+    """MADE001 for each target whose header does not say what it is made of."""
+    for each in targets:
+        if each.made_of_from != "header":
+            yield f"MADE001: {made_of.sentence(name, each)}"
+
+
 def freeze(  # noqa: PLR0917  the joint that a study's stage calls
     workspace: Workspace,
     query: str,
@@ -122,12 +137,7 @@ def freeze(  # noqa: PLR0917  the joint that a study's stage calls
     command = f"xray-mining cohort {asked.name} --as {name} --folds {folds}"
     with record_run(workspace, "cohort", name, command, {"parameters": values, "folds": folds, "salt": salt}) as notes:
         with guarded(workspace, seconds, results=any(map(reads_results, _texts(asked)))) as con:
-            store = workspace.settings.store or ""
-            needs_pixels = bool(store) if require_pixels is None else require_pixels
-            if needs_pixels and not store:
-                raise UserError(
-                    f"{asked.where}: the workspace has no pixel store; ingest without --metadata-only first"
-                )
+            store = _store(workspace, asked, require_pixels)
             tree = one_select(asked.text, asked.where, known_tables(con), repeatable=True)
             flow.steps(tree, asked.where)
             chosen = frame(con, asked.text, _used(values, tree), asked.where)
@@ -135,19 +145,22 @@ def freeze(  # noqa: PLR0917  the joint that a study's stage calls
                 steps = flow.count(con, tree, values, asked.where)
                 raise UserError(f"{asked.where}: no image fits; {_last_left(steps)}")
             members = _members(con, chosen, asked, folds, salt)
-            if needs_pixels:
+            if store:
                 _require_pixels(con, members, store, asked.where)
             found = _targets(chosen, members, asked)
             members, spread = _spread(members, found.strata, asked, folds, salt)
             counted = (*flow.count(con, tree, values, asked.where, chosen["image_key"]), flow.of_members(members))
             _stop_at(_offenders(con, members), f"cohort {name}")
-            sentences = (*_sentences(con, asked, values, members, chosen), *order.sentences(con, asked.text, tree))
             targets, unusable = found.rows, found.unusable
-            sentences += found.sentences + spread
-            sentences += tuple(f"{asked.where}: {reason}; no experiment can use it" for reason in unusable.values())
             typed_targets = made_of.guessed(con, found.targets, targets)
-            unsaid = [each for each in typed_targets if each.made_of_from != "header"]
-            sentences += tuple(f"MADE001: {made_of.sentence(name, each)}" for each in unsaid)
+            sentences = (
+                *_sentences(con, asked, values, members, chosen),
+                *order.sentences(con, asked.text, tree),
+                *found.sentences,
+                *spread,
+                *(f"{asked.where}: {reason}; no experiment can use it" for reason in unusable.values()),
+                *_of_sources(name, typed_targets),
+            )
         # after DuckDB has given its memory back: these are the largest frames
         digest = digest_of([digest_of_frame(members), digest_of_frame(targets), _digested(typed_targets)])
         about = read_about(workspace.catalog)
@@ -163,7 +176,7 @@ def freeze(  # noqa: PLR0917  the joint that a study's stage calls
             targets=typed_targets,
             flow=counted,
             catalog_digest=about["digest"],
-            store=store if needs_pixels else "",
+            store=store,
             sentences=sentences,
             unusable=unusable,
         ).save(

@@ -98,6 +98,14 @@ def _listed(value: Any) -> list[Any]:
     return list(value)
 
 
+def _check(content: str, where: str) -> dict[str, str]:
+    """Code, severity and subject of a `-- check:` line."""
+    matched = _CHECK.match(content)
+    if not matched:
+        raise UserError(f"{where}: '-- check: {content}' must read like '-- check: LEAK001 error cohort'")
+    return matched.groupdict()
+
+
 def read_header(text: str, where: str) -> Header:
     """The header of an SQL file's text; UserError that names the line that is wrong."""
     single: dict[str, str] = {}
@@ -135,10 +143,7 @@ def read_header(text: str, where: str) -> Header:
                 )
             targets[-1] = _made_of(targets[-1], content, where)
         elif last == "check":
-            matched = _CHECK.match(content)
-            if not matched:
-                raise UserError(f"{where}: '-- check: {content}' must read like '-- check: LEAK001 error cohort'")
-            check = matched.groupdict()
+            check = _check(content, where)
         elif last == "note":
             notes.append(content)
         elif last in several:
