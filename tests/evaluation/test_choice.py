@@ -15,6 +15,7 @@ from xray_mining.evaluation.gather import gather
 from xray_mining.evaluation.options import EvaluationOptions
 from xray_mining.evaluation.pictures import fit_to_show
 from xray_mining.evaluation.provenance import without_paths
+from xray_mining.models.kinds import KINDS
 from xray_mining.records.check_results import CheckResults
 from xray_mining.records.estimates import EstimateRow, Estimates
 from xray_mining.statistics.comparison import holm
@@ -101,6 +102,18 @@ def test_a_model_that_tested_better_than_the_chosen_one_is_named(study, value, n
     rows = [row(name, "", None, metric="mae", unit="years", value=each) for name, each in values.items()]
     text = answer(task, rows, choice, 0.95)["text"]
     assert ("boosting, which was not chosen, reached 2.50 years (" in text) == named
+
+
+@pytest.mark.parametrize("kind", sorted(name for name, kind in KINDS.every().items() if not kind.may_be_best))
+def test_who_may_not_be_chosen_is_not_said_to_have_been_passed_over(study, kind):
+    made = study(pictures=False)
+    task = gather(made.workspace, "made").tasks[0]
+    models = {**task.models, "boosting": replace(task.models["boosting"], kind=kind)}
+    task = replace(task, models=models)
+    choice = choose(task)
+    values = {"boosting": 2.5, choice.best: 4.0}
+    rows = [row(name, "", None, metric="mae", unit="years", value=each) for name, each in values.items()]
+    assert "not chosen" not in answer(task, rows, choice, 0.95)["text"]
 
 
 def test_the_rival_of_the_smallest_difference_has_its_name(study):
