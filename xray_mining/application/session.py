@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from xray_mining.errors import UserError
 from xray_mining.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -253,12 +254,16 @@ class Session:
 
         return find_study(name, self.workspace)
 
-    def train(self, study: "str | Study", experiment: str = "") -> "TrainSummaries":
+    def train(
+        self, study: "str | Study", experiment: str = "", *, rotation: int | None = None, seed: int | None = None
+    ) -> "TrainSummaries":
         """Fit an experiment in every rotation of its study's design; fits that are there already are kept.
 
         Args:
             study: A study, its file or its name; STUDY/EXPERIMENT names one experiment.
             experiment: One experiment; empty for all of the study.
+            rotation: Only this rotation; None for all.
+            seed: Only this seed; None for all.
 
         Returns:
             A line per experiment with its validation score.
@@ -277,10 +282,12 @@ class Session:
         from xray_mining.models.stated import experiment_order
 
         read, name = self._parted(study, experiment)
+        if not name and (rotation is not None or seed is not None):
+            raise UserError(f"train {read.study}: a rotation or a seed is one of an experiment; name it too")
         names = [name] if name else experiment_order(read.experiments)
         for each in names:
             read.refuse_missing_of(each)
-        done = [run(self.workspace, read, each) for each in names]
+        done = [run(self.workspace, read, each, rotation, seed) for each in names]
         # Other programs read the merged files as they are.
         merge(self.workspace)
         return TrainSummaries(tuple(done))

@@ -29,6 +29,14 @@ def run(
     dry_run: Annotated[
         bool, typer.Option("--dry-run", "-n", help="show the steps that would run and how long they may take, and end")
     ] = False,
+    spread: Annotated[
+        int,
+        typer.Option(
+            min=0,
+            metavar="N",
+            help="cut ingest and sets into up to N slices, and experiments into their fits, a job each (for a cluster)",
+        ),
+    ] = 0,
     json: JsonOption = False,
 ) -> None:
     """Run a whole study: ingest, cohorts, features, models, evaluation, report. What is done already is kept.
@@ -68,6 +76,7 @@ def run(
             archive_state=state,
             profile=profile,
             dry_run=dry_run,
+            pieces=spread,
         )
         if not dry_run:
             # Other programs read the tables' file as it is.

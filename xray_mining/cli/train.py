@@ -13,6 +13,12 @@ def train(
         str, typer.Argument(help="STUDY/EXPERIMENT, or STUDY for all: one that ships or was run here, or a YAML file")
     ],
     workspace: WorkspaceOption,
+    rotation: Annotated[
+        int | None, typer.Option(min=0, help="only this rotation, for several jobs (default: all)", show_default=False)
+    ] = None,
+    seed: Annotated[
+        int | None, typer.Option(help="only this seed; -1 for a model without (default: all)", show_default=False)
+    ] = None,
     json: JsonOption = False,
 ) -> None:
     """Fit an experiment in every rotation of its study's design. Fits that are there already are kept.
@@ -25,7 +31,7 @@ def train(
         study, name = _parted(experiment)
         read = work.study(study)
         say_notes(read.notes)
-        done = work.train(read, name)
+        done = work.train(read, name, rotation=rotation, seed=seed)
         finish(done.experiments[0] if name else done, json)
 
 

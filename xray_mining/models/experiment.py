@@ -1,6 +1,7 @@
 """Train one experiment of a study: a fit for each rotation and seed, predictions, calibration, ledger."""
 
 import shutil
+from collections.abc import Sequence
 from dataclasses import dataclass
 from time import monotonic
 from typing import Any
@@ -9,14 +10,14 @@ import polars as pl
 
 from xray_mining.errors import CheckFailed, UserError, unknown_name
 from xray_mining.models.freshness import Standing, refuse_other_cohort, standing
-from xray_mining.models.notes import read_notes
+from xray_mining.models.notes import FITS, fitted_parts, keep_fits_of_earlier_versions, read_notes, write_fit
 from xray_mining.models.stated import with_nulls
 from xray_mining.models.task import Members, StudyParts, Task
 from xray_mining.progress import progress
 from xray_mining.records.cohort import FrozenCohort
 from xray_mining.records.ledger import record_run
 from xray_mining.records.predictions import Predictions
-from xray_mining.workspace import Workspace, digest_of, sweep, write_json
+from xray_mining.workspace import Workspace, digest_of, lock, sweep, write_json
 
 RAW = "raw"
 """In experiment.json, the calibration of a fit whose values no map is shown to help."""
@@ -57,12 +58,24 @@ class TrainSummaries:
         return [line for each in self.experiments for line in each.lines()]
 
 
-def run(workspace: Workspace, study: StudyParts, name: str) -> TrainSummary:
-    """Fit one experiment of a study in every rotation and seed of its design; what is done already is kept.
+def run(
+    workspace: Workspace, study: StudyParts, name: str, rotation: int | None = None, seed: int | None = None
+) -> TrainSummary:
+    """Fit one experiment of a study in the rotations and seeds of its design; what is done already is kept.
 
-    Writes experiments/STUDY/NAME: experiment.json, predictions/rotation<r>-seed<s>.parquet, models. The leakage gate
-    stands before the first fit. Raises UserError for an unknown name and for data that cannot be fitted, CheckFailed
-    where the gate finds offenders, or where the cohort or an ensemble's member was made by other options.
+    Writes experiments/STUDY/NAME: of each fit predictions/rotation<r>-seed<s>.parquet, fits/….json and its model, and
+    experiment.json, which gathers all fits. The leakage gate runs before the first fit.
+
+    Args:
+        workspace: The workspace.
+        study: The study.
+        name: The experiment.
+        rotation: One rotation; None for all.
+        seed: One seed; None for all.
+
+    Raises:
+        UserError: For an unknown name, rotation or seed, and for data that cannot be fitted.
+        CheckFailed: Where the gate finds offenders, or the cohort or an ensemble's member was made by other options.
     """
     experiments = with_nulls(study.experiments)
     if name not in experiments:
@@ -70,7 +83,15 @@ def run(workspace: Workspace, study: StudyParts, name: str) -> TrainSummary:
     options = experiments[name]
     members = Members(workspace, FrozenCohort.load(workspace, study.cohort_name(options.cohort)))
     refuse_other_cohort(members.cohort, study.cohorts[options.cohort], options.cohort)
-    return _train(Task(workspace, study, name, options, experiments, members))
+    task = Task(workspace, study, name, options, experiments, members)
+    parts = [part for part in task.parts() if rotation in (None, part[0]) and seed in (None, part[1])]
+    if not parts:
+        known = ", ".join(f"{each[0]}/{each[1]}" for each in task.parts())
+        raise UserError(
+            f"{task.title}: has no fit of rotation {'any' if rotation is None else rotation} and seed "
+            f"{'any' if seed is None else seed}; rotations and seeds of its design are {known}"
+        )
+    return _train(task, parts)
 
 
 def standings(workspace: Workspace, study: StudyParts) -> tuple[Standing, ...]:
@@ -91,28 +112,16 @@ def standings(workspace: Workspace, study: StudyParts) -> tuple[Standing, ...]:
     return tuple(found)
 
 
-def _train(task: Task[Any]) -> TrainSummary:
-    """Fit what is not fitted yet."""
+def _train(task: Task[Any], parts: Sequence[tuple[int, int]]) -> TrainSummary:
+    """Fit those of the parts (rotation, seed) that are not fitted yet."""
     started = monotonic()
     _refuse_stale_members(task)
     identity = task.identity()
     digest = digest_of(identity)
-    sweep(task.folder)
-    earlier = read_notes(task.folder)
-    if earlier.get("digest") not in (None, digest):
-        for folder in ("predictions", "models"):
-            shutil.rmtree(task.folder / folder, ignore_errors=True)
-    same = earlier if earlier.get("digest") == digest else {}
-    seconds = float(same.get("seconds") or 0.0)
-    fits: dict[str, Any] = dict(same.get("fits") or {})
-    parts = task.parts()
-    # A fit that was cut off before its notes were written has lost its calibration map: it is made again.
-    waiting = [part for part in parts if not task.part(*part).is_file() or task.part(*part).stem not in fits]
-    for stray in set((task.folder / "predictions").glob("*.parquet")) - {task.part(*part) for part in parts}:
-        stray.unlink()
-    notes, path = _notes(task, identity), task.folder / "experiment.json"
-    if waiting or not earlier:
-        write_json({**notes, "seconds": seconds, "fits": fits}, path)
+    notes = _notes(task, identity)
+    _clear_others(task, digest, notes)
+    waiting = [part for part in parts if not _is_fitted(task, part, digest)]
+    fitted = 0
     if waiting:
         from xray_mining.catalog.cohort import gate
 
@@ -121,15 +130,64 @@ def _train(task: Task[Any]) -> TrainSummary:
             ledger.inputs |= {"cohort": task.cohort.digest, **identity["inputs"]}
             with progress(len(parts), f"train {task.name}", unit="fits", done=len(parts) - len(waiting)) as bar:
                 for part in waiting:
-                    before = monotonic()
-                    fits[task.part(*part).stem] = _fit(task, *part, digest)
-                    seconds += monotonic() - before
-                    write_json({**notes, "seconds": seconds, "fits": fits}, path)
+                    fitted += _fit_once(task, part, digest)
+                    _gather(task, digest, notes)
                     bar.advance()
             ledger.outputs["experiment"] = digest
+    elif _gathered(task) != set(fitted_parts(task.folder, digest)):
+        _gather(task, digest, notes)
     score, metric = _score(task)
-    kept = len(parts) - len(waiting)
-    return TrainSummary(task.title, digest, task.kind.name, len(waiting), kept, score, metric, monotonic() - started)
+    kept = len(parts) - fitted
+    return TrainSummary(task.title, digest, task.kind.name, fitted, kept, score, metric, monotonic() - started)
+
+
+def _clear_others(task: Task[Any], digest: str, notes: dict[str, Any]) -> None:
+    """Remove fits of other options, rotations and seeds, so that what the folder holds is of one digest."""
+    with lock(task.folder / ".lock", what=f"{task.title}: another command clears or gathers its fits"):
+        sweep(task.folder)
+        earlier = read_notes(task.folder)
+        if earlier.get("digest") not in (None, digest):
+            for folder in ("predictions", "models", FITS):
+                shutil.rmtree(task.folder / folder, ignore_errors=True)
+        if earlier.get("digest") == digest:
+            keep_fits_of_earlier_versions(task.folder, earlier)
+        else:
+            write_json({**notes, "seconds": 0.0, "fits": {}}, task.folder / "experiment.json")
+        wanted = {task.part(*part).stem for part in task.parts()}
+        for path in [*(task.folder / "predictions").glob("*.parquet"), *(task.folder / FITS).glob("*.json")]:
+            if path.stem not in wanted:
+                path.unlink()
+
+
+def _is_fitted(task: Task[Any], part: tuple[int, int], digest: str) -> bool:
+    # A fit that was cut off before its notes were written has lost its calibration map: it is made again.
+    path = task.part(*part)
+    return path.is_file() and path.stem in fitted_parts(task.folder, digest)
+
+
+def _fit_once(task: Task[Any], part: tuple[int, int], digest: str) -> bool:
+    """Fit one rotation under one seed, where no other command does or did; whether it was fitted here."""
+    stem = task.part(*part).stem
+    with lock(task.folder / "locks" / f"{stem}.lock", what=f"{task.title}: another command fits {stem}"):
+        if _is_fitted(task, part, digest):
+            return False
+        before = monotonic()
+        chosen = _fit(task, *part, digest)
+        write_fit(task.folder, stem, digest, chosen, monotonic() - before)
+        return True
+
+
+def _gather(task: Task[Any], digest: str, notes: dict[str, Any]) -> None:
+    """Write experiment.json anew from the notes of all fits: whoever gathers last has them all."""
+    with lock(task.folder / ".lock", what=f"{task.title}: another command clears or gathers its fits"):
+        fits = fitted_parts(task.folder, digest)
+        seconds = sum(each.seconds for each in fits.values())
+        chosen = {name: dict(each.chosen) for name, each in fits.items()}
+        write_json({**notes, "seconds": seconds, "fits": chosen}, task.folder / "experiment.json")
+
+
+def _gathered(task: Task[Any]) -> set[str]:
+    return set(read_notes(task.folder).get("fits") or {})
 
 
 def _notes(task: Task[Any], identity: dict[str, Any]) -> dict[str, Any]:

@@ -1,10 +1,53 @@
-"""experiment.json of an experiment's folder: what its predictions were made from, and what each fit chose."""
+"""What an experiment's folder says of itself: experiment.json, and a file a fit in `fits`, which it gathers.
+
+Each fit writes its own file, so that several jobs can fit one experiment at the same time.
+"""
 
 import json
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from xray_mining.workspace import digest_of, digest_of_file
+from xray_mining.workspace import digest_of, digest_of_file, write_json
+
+FITS = "fits"
+"""Folder of the notes of each fit: rotation<r>-seed<s>.json."""
+
+
+@dataclass(frozen=True, slots=True)
+class FitNotes:
+    """What one fit says of itself."""
+
+    chosen: Mapping[str, Any]
+    """Hyperparameters that it chose, and its calibration; as in `fits` of experiment.json."""
+    seconds: float
+
+
+def write_fit(folder: Path, name: str, digest: str, chosen: Mapping[str, Any], seconds: float) -> None:
+    """Keep what a fit chose; `digest` is the experiment's."""
+    write_json({"digest": digest, "seconds": seconds, "chosen": dict(chosen)}, folder / FITS / f"{name}.json")
+
+
+def fitted_parts(folder: Path, digest: str) -> dict[str, FitNotes]:
+    """The finished fits of an experiment under a digest, by name; a damaged file counts as not finished."""
+    found = {}
+    for path in sorted((folder / FITS).glob("*.json")):
+        try:
+            raw = json.loads(path.read_text(encoding="utf-8"))
+            if raw["digest"] == digest:
+                found[path.stem] = FitNotes(dict(raw["chosen"]), float(raw["seconds"]))
+        except (OSError, ValueError, KeyError, TypeError):
+            continue
+    return found
+
+
+def keep_fits_of_earlier_versions(folder: Path, notes: Mapping[str, Any]) -> None:
+    """Give each fit of experiment.json its own file: an earlier version kept them there alone."""
+    fits = notes.get("fits") or {}
+    for name, chosen in fits.items():
+        if not (folder / FITS / f"{name}.json").is_file():
+            write_fit(folder, name, str(notes["digest"]), chosen, float(notes.get("seconds") or 0.0) / len(fits))
 
 
 def read_notes(folder: Path) -> dict[str, Any]:

@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import time
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +18,7 @@ from xray_mining.study.options import Study
 from xray_mining.study.perform import ArchiveState, own_process
 from xray_mining.study.plan import Step, plan, refuse_unknown_names
 from xray_mining.study.remaining import Remaining
+from xray_mining.study.spread import Spread
 from xray_mining.study.work import Extent, extent_of
 from xray_mining.workspace import Workspace, asset, lock, sweep, write_json
 
@@ -97,14 +98,17 @@ def conduct(
     archive_state: ArchiveState,
     profile: str,
     dry_run: bool,
+    pieces: int = 0,
 ) -> RunSummary | PlanSummary:
     """Run every step of the study that is not done yet; UserError or CannotFinish with the sentence of one that fails.
 
-    `study_file` is the name or path the study was read from; `archive_state` what a walk over the archive found.
+    `study_file` is the name or path the study was read from; `archive_state` what a walk over the archive found. With
+    `pieces` ingest and sets are cut into at most so many slices, and experiments into their fits, a job each.
     """
     study.refuse_missing()
     refuse_unknown_names(study)
-    steps = plan(study, archive_state.digest)
+    spread = Spread(pieces, _shards(workspace, study, archive_state)) if pieces else None
+    steps = plan(study, archive_state.digest, spread)
     private = workspace.private
     home = private / "snakemake" / study.study
     home.mkdir(parents=True, exist_ok=True)
@@ -128,6 +132,7 @@ def conduct(
             "name": name,
             "workspace": str(workspace.root),
             "archive_state": archive_state.digest,
+            "spread": None if spread is None else asdict(spread),
             "priorities": remaining.expected.priorities(),
             "events": str(events),
             "python": sys.executable,
@@ -216,7 +221,7 @@ def forget_lost(workspace: Workspace, study: Study, steps: tuple[Step, ...]) -> 
         try:
             left = json.loads(path.read_text(encoding="utf-8"))
             whole = all((workspace.root / each).exists() for each in left["files"])
-            if whole and step.stage == "ingest":
+            if whole and step.stage == "ingest" and step.slice.is_whole:
                 whole = up_to_date(workspace) and read_about(workspace.catalog)["digest"] == left["digest"]
         except FileNotFoundError:
             continue
@@ -224,6 +229,14 @@ def forget_lost(workspace: Workspace, study: Study, steps: tuple[Step, ...]) -> 
             whole = False
         if not whole:
             path.unlink()
+
+
+def _shards(workspace: Workspace, study: Study, listed: ArchiveState) -> int:
+    """Shards of the largest archive: of the one that is going to be read, by its files; else of those that were."""
+    if listed.files:
+        return -(-listed.files // study.ingest.shard_files)
+    parts = workspace.root.glob("parts/*/images/*.parquet")
+    return max((int(path.stem) + 1 for path in parts if path.stem.isdigit()), default=0)
 
 
 def _profile(name: str) -> Path:

@@ -8,19 +8,21 @@ import signal
 import threading
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from xray_mining import progress
 from xray_mining.errors import UserError, unknown_name
+from xray_mining.models.notes import FITS
 from xray_mining.records.cohort import FrozenCohort
 from xray_mining.records.predictions import Predictions
 from xray_mining.study.events import tell
 from xray_mining.study.options import Study, read_study
 from xray_mining.study.plan import plan
-from xray_mining.workspace import Workspace, digest_of, digest_of_file, digest_of_frame, write_json
+from xray_mining.study.spread import WHOLE, Slice, Spread
+from xray_mining.workspace import MARKER, Workspace, digest_of, digest_of_file, digest_of_frame, write_json
 
 if TYPE_CHECKING:
     from xray_mining.archive.source import Source
@@ -45,6 +47,8 @@ class Job:
     archive: "Source | None"
     given_name: str
     jobs: int
+    slice: Slice = WHOLE
+    """Which part of the step's work it does."""
 
 
 def perform(told: Path, name: str, jobs: int) -> None:
@@ -59,10 +63,11 @@ def perform(told: Path, name: str, jobs: int) -> None:
     given = json.loads(told.read_text(encoding="utf-8"))
     study = read_study(given["study"], [Path(given["cwd"])])
     workspace = Workspace.open(Path(given["workspace"]))
-    job = Job(source_at(given["archive"]) if given["archive"] else None, given["name"], jobs)
-    step = {each.name: each for each in plan(study)}.get(name)
-    if step is None:
-        raise unknown_name(f"study {study.study}, step", name, [each.name for each in plan(study)])
+    steps = {each.name: each for each in plan(study, spread=spread_of(given))}
+    if name not in steps:
+        raise unknown_name(f"study {study.study}, step", name, steps)
+    step = steps[name]
+    job = Job(source_at(given["archive"]) if given["archive"] else None, given["name"], jobs, step.slice)
     say = _teller(Path(given["events"]), name)
     threading.Thread(target=_end_with, args=(given["run"],), daemon=True).start()
     started = time.monotonic()
@@ -83,6 +88,11 @@ def perform(told: Path, name: str, jobs: int) -> None:
     summary = {"step": name, "digest": done.digest, "files": list(done.files)}
     write_json(summary, workspace.root / "steps" / study.study / f"{name}.json")
     say("done", 0, done.sentence, time.monotonic() - started, done.whole)
+
+
+def spread_of(told: Mapping[str, Any]) -> Spread | None:
+    """How `run` cut the plan, by what it told its jobs."""
+    return Spread(**told["spread"]) if told.get("spread") else None
 
 
 def own_process() -> dict[str, Any]:
@@ -157,8 +167,12 @@ def _ingest(study: Study, workspace: Workspace, keys: tuple[str, ...], job: Job)
         merge(workspace)
         about = read_about(workspace.catalog)
         return Done(about["digest"], ("catalog.duckdb",), "the archives of the workspace, as they are", whole=False)
-    request = IngestRequest(job.archive, name=job.given_name or None, jobs=job.jobs)
+    request = IngestRequest(job.archive, name=job.given_name or None, jobs=job.jobs, shards=job.slice.shards)
     result = ingest(workspace, request, study.ingest)
+    if not job.slice.is_whole:
+        # The gathering step merges; the archive's state, which is in both steps' digests, makes both run again.
+        said = f"{result.files_now:,} files read now"
+        return Done(digest_of(job.slice.name), (MARKER,), said, whole=result.files_now > 0)
     merge(workspace)
     about = read_about(workspace.catalog)
     said = f"{result.seen:,} seen, {result.kept:,} kept, {result.rejected:,} rejected"
@@ -199,14 +213,17 @@ def _measured(study: Study, workspace: Workspace, keys: tuple[str, ...], instrum
     from xray_mining.sets.measure import measure
 
     cohort = FrozenCohort.load(workspace, study.cohort_name(keys[1]))
-    made = measure(workspace, cohort, keys[0], instrument, jobs=job.jobs)
-    files = (f"{made.kind}/{made.set}/set.json",)
-    return Done(digest_of([made.set, cohort.digest]), files, made.lines()[0], whole=not made.kept)
+    made = measure(workspace, cohort, keys[0], instrument, jobs=job.jobs, shards=job.slice.shards)
+    slice_name = [] if job.slice.is_whole else [job.slice.name]
+    told = digest_of([made.set, cohort.digest, *slice_name])
+    return Done(told, (f"{made.kind}/{made.set}/set.json",), made.lines()[0], whole=not made.kept)
 
 
 def _train(study: Study, workspace: Workspace, keys: tuple[str, ...], job: Job) -> Done:
     from xray_mining.models.experiment import run
 
+    if not job.slice.is_whole:
+        return _train_slice(study, workspace, keys[0], job.slice)
     made = [run(workspace, study, name) for name in keys]
     folders = [workspace.experiment(study.study, name) for name in keys]
     digests = [digest_of_frame(Predictions.read(folder / "predictions")) for folder in folders]
@@ -216,6 +233,20 @@ def _train(study: Study, workspace: Workspace, keys: tuple[str, ...], job: Job) 
         made[0].lines()[0] if len(made) == 1 else f"{len(made)} null models, {sum(each.fitted for each in made)} fits"
     )
     return Done(digest_of(digests), files, said, whole=not any(each.kept for each in made))
+
+
+def _train_slice(study: Study, workspace: Workspace, name: str, slice: Slice) -> Done:
+    """One fit of an experiment; a rotation that its cohort has not (its file gives the split) is nothing to do."""
+    from xray_mining.models.experiment import run
+
+    cohort = FrozenCohort.load(workspace, study.cohort_name(study.experiments[name].cohort))
+    if slice.rotation is not None and slice.rotation >= cohort.rotations():
+        return Done(digest_of(slice.name), (), f"{cohort.name} has no rotation {slice.rotation}", whole=False)
+    made = run(workspace, study, name, slice.rotation, slice.seed)
+    folder = workspace.experiment(study.study, name)
+    part = folder / "predictions" / f"{slice.name}.parquet"
+    files = tuple(str(path.relative_to(workspace.root)) for path in (part, folder / FITS / f"{slice.name}.json"))
+    return Done(digest_of_frame(Predictions.read([part])), files, made.lines()[0], whole=not made.kept)
 
 
 def _evaluate(study: Study, workspace: Workspace, keys: tuple[str, ...], job: Job) -> Done:

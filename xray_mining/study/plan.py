@@ -13,6 +13,7 @@ from xray_mining.records.cohort import FROZEN_FORMAT, Target
 from xray_mining.sets.code import digest_of_code
 from xray_mining.stated_files import contents, placeless, text_of
 from xray_mining.study.options import Study
+from xray_mining.study.spread import WHOLE, Slice, Spread, cut
 from xray_mining.workspace import digest_of, versions
 
 
@@ -28,18 +29,31 @@ class Step:
     digest: str
     """Digest of what the study file says about this step: another digest makes it run again."""
     threads: int = 1
+    slice: Slice = WHOLE
+    """Which part of the step's work it does."""
+    share: float = 1.0
+    """Its share of that work: 0 for a step that gathers what its slices did."""
 
 
 _STAGES_OF_SETS = {"features": "features", "embeddings": "embed"}
 """Section of the study file → the stage that makes its sets."""
 
 
-def plan(study: Study, archive_state: str = "") -> tuple[Step, ...]:
+def plan(study: Study, archive_state: str = "", spread: Spread | None = None) -> tuple[Step, ...]:
     """The study's steps in an order in which they can be done.
 
-    `archive_state` is a digest of the archive's file list: another one makes ingest run again. A step is done again
-    when its own digest or the content of an earlier step's summary changed, and only then.
+    A step is done again when its own digest or the content of an earlier step's summary changed, and only then.
+
+    Args:
+        study: The study.
+        archive_state: Digest of the archive's file list: another one makes ingest run again.
+        spread: How steps are cut into slices; None for whole steps.
     """
+    steps = _whole_steps(study, archive_state)
+    return tuple(steps if spread is None else cut(steps, study, spread))
+
+
+def _whole_steps(study: Study, archive_state: str) -> list[Step]:
     from xray_mining.features.instrument import Features
     from xray_mining.models.embedding import Embeddings
     from xray_mining.models.kinds.null import PICTURE_NULLS
@@ -90,7 +104,7 @@ def plan(study: Study, archive_state: str = "") -> tuple[Step, ...]:
     after_all = (*(f"cohort/{key}" for key in study.cohorts), *(each.name for each in trains))
     steps.append(Step("evaluate", "evaluate", (), after_all, digest(study.digest, study.absent, RULES), threads=2))
     steps.append(Step("report", "report", (), ("evaluate",), digest("page")))
-    return tuple(steps)
+    return steps
 
 
 def refuse_unknown_names(study: Study) -> None:

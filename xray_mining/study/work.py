@@ -105,7 +105,8 @@ def _frozen(workspace: Workspace, study: Study, key: str) -> int:
 
 def work_of(study: Study, step: Step, extent: Extent) -> Work:
     """What a step of the study has to do."""
-    return _WORK[step.stage](study, step.keys, extent)
+    whole = _WORK[step.stage](study, step.keys, extent)
+    return replace(whole, seconds=PROCESS_SECONDS + step.share * (whole.seconds - PROCESS_SECONDS))
 
 
 def _ingest(study: Study, keys: tuple[str, ...], extent: Extent) -> Work:
