@@ -1,10 +1,7 @@
 """The whole study through Snakemake: which steps run, what they say, and what to do when one fails."""
 
-import contextlib
 import json
-import os
 import shutil
-import signal
 import subprocess
 import sys
 import time
@@ -12,24 +9,22 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from xray_mining.errors import CannotFinish, CheckFailed, UserError
+from xray_mining.errors import CheckFailed
 from xray_mining.study.expected import cores, rough, together
 from xray_mining.study.options import Study
 from xray_mining.study.perform import ArchiveState, own_process
 from xray_mining.study.plan import Step, plan, refuse_unknown_names
 from xray_mining.study.remaining import Remaining
+from xray_mining.study.snakemake import Pipeline, find_profile
 from xray_mining.study.spread import Spread
 from xray_mining.study.work import Extent, extent_of
-from xray_mining.workspace import Workspace, asset, lock, sweep, write_json
+from xray_mining.workspace import Workspace, lock, sweep
 
 if TYPE_CHECKING:
     from xray_mining.archive.source import Source
 
 TOLD_SECONDS = 60.0
 """How often a step that takes long says how far it is, where standard error is not a terminal."""
-
-INTERRUPT_SECONDS = 5.0
-"""How long a pipeline that was interrupted beside us may take before we hand our own interrupt on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,88 +95,64 @@ def conduct(
     dry_run: bool,
     pieces: int = 0,
 ) -> RunSummary | PlanSummary:
-    """Run every step of the study that is not done yet; UserError or CannotFinish with the sentence of one that fails.
+    """Run every step of the study that is not done yet, or say which would run.
 
-    `study_file` is the name or path the study was read from; `archive_state` what a walk over the archive found. With
-    `pieces` ingest and sets are cut into at most so many slices, and experiments into their fits, a job each.
+    Args:
+        study: The study.
+        study_file: The name or path that it was read from.
+        workspace: The workspace.
+        archive: The archive's folder; None for what the workspace holds.
+        name: The archive's name; empty for its adapter's.
+        archive_state: What a walk over the archive found.
+        profile: A profile that ships, or a folder with Snakemake's config.yaml.
+        dry_run: Whether to run nothing.
+        pieces: Into how many slices ingest and sets are cut, at most, and experiments into their fits; 0 for none.
+
+    Raises:
+        UserError, CannotFinish: With the sentence of a step that failed.
     """
     study.refuse_missing()
     refuse_unknown_names(study)
     spread = Spread(pieces, _shards(workspace, study, archive_state)) if pieces else None
     steps = plan(study, archive_state.digest, spread)
-    private = workspace.private
-    home = private / "snakemake" / study.study
-    home.mkdir(parents=True, exist_ok=True)
-    with lock(private / "run.lock", wait=False) as held:
+    pipeline = Pipeline(workspace.private / "snakemake" / study.study, find_profile(profile))
+
+    def look() -> Extent:
+        return extent_of(workspace, study, steps, archive_state, _given_name(workspace, archive, name))
+
+    with lock(workspace.private / "run.lock", wait=False) as held:
         sweep(workspace.root)
         forget_lost(workspace, study, steps)
-        events = home / "events.jsonl"
-        events.write_text("", encoding="utf-8")
-        log = home / "log.txt"
-        told = home / "config.json"
-
-        def look() -> Extent:
-            given = _given_name(workspace, archive, name)
-            return extent_of(workspace, study, steps, archive_state, given)
-
-        remaining = Remaining.of(study, steps, look, private / "step_times.jsonl")
-        configuration = {
-            "told": str(told),
-            "study": study_file,
-            "archive": archive.address if archive is not None else "",
-            "name": name,
-            "workspace": str(workspace.root),
-            "archive_state": archive_state.digest,
-            "spread": None if spread is None else asdict(spread),
-            "priorities": remaining.expected.priorities(),
-            "events": str(events),
-            "python": sys.executable,
-            "cwd": str(Path.cwd()),
-            # A job whose `run` was killed must not go on by itself: see perform.
-            "run": own_process(),
-        }
-        write_json(configuration, told)
-        started = time.monotonic()
-        command = [
-            *(sys.executable, "-m", "snakemake"),
-            *("--snakefile", str(asset("pipelines/Snakefile"))),
-            *("--directory", str(home)),
-            *("--workflow-profile", str(_profile(profile))),
-            # One `run` at a time holds our own lock, which a killed run gives back; Snakemake's would stay.
-            "--nolock",
-            "--rerun-incomplete",
-            *("--rerun-triggers", "mtime", "params", "input"),
-            *("--configfile", str(told)),
-        ]
-        environment = {**os.environ, "PYTHONWARNINGS": "ignore"}
+        remaining = Remaining.of(study, steps, look, workspace.private / "step_times.jsonl")
+        pipeline.prepare(
+            {
+                "study": study_file,
+                "archive": archive.address if archive is not None else "",
+                "name": name,
+                "workspace": str(workspace.root),
+                "archive_state": archive_state.digest,
+                "spread": None if spread is None else asdict(spread),
+                "priorities": remaining.expected.priorities(),
+                "python": sys.executable,
+                "cwd": str(Path.cwd()),
+                # A job whose `run` was killed must not go on by itself: see perform.
+                "run": own_process(),
+            }
+        )
         if dry_run:
-            return _planned(study, remaining, _outputs(command, environment, log), str(workspace.report(study.study)))
-        with log.open("w", encoding="utf-8") as output:
-            process = subprocess.Popen(
-                command,
-                stdout=output,
-                stderr=subprocess.STDOUT,
-                env=environment,
-                # Snakemake holds the lock too: where `run` alone is killed, nobody starts a second one beside it.
-                pass_fds=(held,),
-            )
-            try:
-                failures, done = _follow(process, events, remaining)
-            except KeyboardInterrupt:
-                _interrupt(process)
-                raise
+            return _planned(study, remaining, pipeline.would_make(), str(workspace.report(study.study)))
+        started = time.monotonic()
+        with pipeline.started(held) as process:
+            failures, done = _follow(process, pipeline.events, remaining)
     if process.returncode != 0:
-        raise _failure(failures, log)
+        raise pipeline.failure(failures)
+    return _summary(workspace, study, done, len(steps) - done, time.monotonic() - started)
+
+
+def _summary(workspace: Workspace, study: Study, done: int, kept: int, seconds: float) -> RunSummary:
     answers = json.loads((workspace.evaluation(study.study) / "answer.json").read_text(encoding="utf-8"))
-    return RunSummary(
-        study.study,
-        done,
-        len(steps) - done,
-        time.monotonic() - started,
-        answers.get("checks", []),
-        answers["answers"],
-        str(workspace.report(study.study)),
-    )
+    page = str(workspace.report(study.study))
+    return RunSummary(study.study, done, kept, seconds, answers.get("checks", []), answers["answers"], page)
 
 
 def stop_at_errors(evaluation: Path) -> None:
@@ -192,20 +163,6 @@ def stop_at_errors(evaluation: Path) -> None:
     failed = [row for row in rows.iter_rows(named=True) if (row["severity"], row["outcome"]) == ("error", "failed")]
     if failed:
         raise CheckFailed(f"{failed[0]['code']}: {failed[0]['sentence'].rstrip('.')}; do not trust these figures")
-
-
-def _interrupt(process: "subprocess.Popen[bytes]") -> None:
-    """Wait for the pipeline to stop; a Ctrl-C reached its jobs with us, an interrupt for us alone is handed on."""
-    import psutil
-
-    try:
-        process.wait(timeout=INTERRUPT_SECONDS)
-    except subprocess.TimeoutExpired:
-        for each in psutil.Process(process.pid).children(recursive=True):
-            with contextlib.suppress(psutil.NoSuchProcess):
-                each.send_signal(signal.SIGINT)
-        process.send_signal(signal.SIGINT)
-        process.wait()
 
 
 def forget_lost(workspace: Workspace, study: Study, steps: tuple[Step, ...]) -> None:
@@ -239,20 +196,7 @@ def _shards(workspace: Workspace, study: Study, listed: ArchiveState) -> int:
     return max((int(path.stem) + 1 for path in parts if path.stem.isdigit()), default=0)
 
 
-def _profile(name: str) -> Path:
-    if "/" in name:
-        if not Path(name, "config.yaml").is_file():
-            raise UserError(f"{name}: holds no config.yaml; name a folder with one, or a profile that ships")
-        return Path(name).resolve()
-    shipped = asset("pipelines/profiles")
-    if not (shipped / name).is_dir():
-        from xray_mining.errors import unknown_name
-
-        raise unknown_name("profile", name, [each.name for each in shipped.iterdir()])
-    return shipped / name
-
-
-def _given_name(workspace: Workspace, archive: "Source | None", name: str) -> str:
+def _given_name(workspace: Workspace, archive: Path | None, name: str) -> str:
     """The name under which the workspace knows the archive; empty where it does not know it yet, or there is none."""
     from xray_mining.ingest.registered import address_of
 
@@ -260,15 +204,6 @@ def _given_name(workspace: Workspace, archive: "Source | None", name: str) -> st
         return name
     known = workspace.settings.archives
     return next((each for each in known if address_of(workspace, each) == archive.address), "")
-
-
-def _outputs(command: list[str], environment: dict[str, str], log: Path) -> set[str]:
-    """Paths of the summaries that Snakemake would make."""
-    result = subprocess.run([*command, "--dry-run"], capture_output=True, text=True, env=environment, check=False)
-    log.write_text(result.stdout + result.stderr, encoding="utf-8")
-    if result.returncode != 0:
-        raise _failure([], log)
-    return {line.split("output:", 1)[1].strip() for line in result.stdout.splitlines() if "output:" in line}
 
 
 def _planned(study: Study, remaining: Remaining, outputs: set[str], page: str) -> PlanSummary:
@@ -342,15 +277,3 @@ def _cut(text: str) -> str:
     """The text, short enough for one line of the terminal: what wraps could not be written over."""
     width = shutil.get_terminal_size().columns - 1
     return text if len(text) <= width else text[: width - 1] + "…"
-
-
-def _failure(failures: list[dict[str, str]], log: Path) -> UserError:
-    if failures:
-        first = failures[0]
-        error = {1: UserError, 2: UserError}.get(int(first["status"]), CannotFinish)(
-            f"{first['step']}: {first['sentence']}"
-        )
-        error.exit_status = int(first["status"])
-        return error
-    text = log.read_text(encoding="utf-8").strip().splitlines() or ["nothing was said"]
-    return CannotFinish(f"the pipeline stopped: {text[-1].strip()}; its log is {log.name} in the private folder")

@@ -1,0 +1,130 @@
+"""Snakemake as a process: its command, its dry run, and the sentence of a run that failed."""
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Generator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from xray_mining.errors import CannotFinish, UserError, unknown_name
+from xray_mining.workspace import asset, write_json
+
+INTERRUPT_SECONDS = 5.0
+"""How long a pipeline that was interrupted beside us may take before we hand our own interrupt on."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pipeline:
+    """The pipeline of one study, which works in a folder of its own."""
+
+    home: Path
+    """In the workspace's private folder: paths and command lines are written there."""
+    profile: Path
+    """Folder with Snakemake's config.yaml."""
+
+    @property
+    def told(self) -> Path:
+        """The JSON file with what the pipeline and all its jobs are told."""
+        return self.home / "config.json"
+
+    @property
+    def events(self) -> Path:
+        """The file to which jobs write a JSON line at their start, end or failure."""
+        return self.home / "events.jsonl"
+
+    @property
+    def log(self) -> Path:
+        """What Snakemake printed."""
+        return self.home / "log.txt"
+
+    def prepare(self, configuration: Mapping[str, Any]) -> None:
+        """Write the configuration and forget the events of an earlier run."""
+        self.home.mkdir(parents=True, exist_ok=True)
+        self.events.write_text("", encoding="utf-8")
+        write_json({**configuration, "told": str(self.told), "events": str(self.events)}, self.told)
+
+    def would_make(self) -> set[str]:
+        """Paths of the summaries that a run would make now."""
+        command = [*self._command(), "--dry-run"]
+        result = subprocess.run(command, capture_output=True, text=True, env=_environment(), check=False)
+        self.log.write_text(result.stdout + result.stderr, encoding="utf-8")
+        if result.returncode != 0:
+            raise self.failure([])
+        return {line.split("output:", 1)[1].strip() for line in result.stdout.splitlines() if "output:" in line}
+
+    @contextlib.contextmanager
+    def started(self, held: int) -> "Generator[subprocess.Popen[bytes]]":
+        """The running process; an interrupt of the block waits until its jobs have stopped.
+
+        It holds the lock `held` too: where `run` alone is killed, nobody starts a second one beside it.
+        """
+        with self.log.open("w", encoding="utf-8") as output:
+            process = subprocess.Popen(
+                self._command(), stdout=output, stderr=subprocess.STDOUT, env=_environment(), pass_fds=(held,)
+            )
+            try:
+                yield process
+            except KeyboardInterrupt:
+                _interrupt(process)
+                raise
+
+    def failure(self, failures: list[dict[str, str]]) -> UserError:
+        """The sentence of the first step that failed, else the last line of Snakemake's log."""
+        if failures:
+            first = failures[0]
+            error = {1: UserError, 2: UserError}.get(int(first["status"]), CannotFinish)(
+                f"{first['step']}: {first['sentence']}"
+            )
+            error.exit_status = int(first["status"])
+            return error
+        text = self.log.read_text(encoding="utf-8").strip().splitlines() or ["nothing was said"]
+        return CannotFinish(
+            f"the pipeline stopped: {text[-1].strip()}; its log is {self.log.name} in the private folder"
+        )
+
+    def _command(self) -> list[str]:
+        return [
+            *(sys.executable, "-m", "snakemake"),
+            *("--snakefile", str(asset("pipelines/Snakefile"))),
+            *("--directory", str(self.home)),
+            *("--workflow-profile", str(self.profile)),
+            # One `run` at a time holds our own lock, which a killed run gives back; Snakemake's would stay.
+            "--nolock",
+            "--rerun-incomplete",
+            *("--rerun-triggers", "mtime", "params", "input"),
+            *("--configfile", str(self.told)),
+        ]
+
+
+def find_profile(name: str) -> Path:
+    """The folder of a profile that ships, or one named by its path; UserError where it has no config.yaml."""
+    if "/" in name:
+        if not Path(name, "config.yaml").is_file():
+            raise UserError(f"{name}: holds no config.yaml; name a folder with one, or a profile that ships")
+        return Path(name).resolve()
+    shipped = asset("pipelines/profiles")
+    if not (shipped / name).is_dir():
+        raise unknown_name("profile", name, [each.name for each in shipped.iterdir()])
+    return shipped / name
+
+
+def _environment() -> dict[str, str]:
+    return {**os.environ, "PYTHONWARNINGS": "ignore"}
+
+
+def _interrupt(process: "subprocess.Popen[bytes]") -> None:
+    """Wait for the pipeline to stop; a Ctrl-C reached its jobs with us, an interrupt for us alone is handed on."""
+    import psutil
+
+    try:
+        process.wait(timeout=INTERRUPT_SECONDS)
+    except subprocess.TimeoutExpired:
+        for each in psutil.Process(process.pid).children(recursive=True):
+            with contextlib.suppress(psutil.NoSuchProcess):
+                each.send_signal(signal.SIGINT)
+        process.send_signal(signal.SIGINT)
+        process.wait()
