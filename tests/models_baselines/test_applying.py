@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import joblib
@@ -132,6 +133,11 @@ def test_predict_is_the_held_out_prediction_of_the_same_fit(
         fits = fits_of(experiment, means)
         assert set(fits) == set(frame["fit"])
         raw = {fit: applied.of(pictures)[0] for fit, applied in fits.items()}
+        # An open workspace keeps fits, and its threads share them.
+        shared, first = next(iter(fits.values())), next(iter(raw.values()))
+        with ThreadPoolExecutor(8) as pool:
+            parts = pool.map(lambda _: shared.of(Pictures(pictures.values, pictures.boxes))[0], range(8))  # noqa: B023
+            assert all(np.array_equal(each, first) for each in parts), name
         said = {fit: calibration_of(experiment.notes, fit).of(values) for fit, values in raw.items()}
         for fit, key, label, value in frame.iter_rows():
             mine = said[fit][keys.index(key)]

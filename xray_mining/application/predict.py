@@ -16,7 +16,7 @@ from xray_mining.models.notes import read_notes
 from xray_mining.models.targets import TARGETS
 from xray_mining.progress import progress
 from xray_mining.study.current import refuse_stale_model, weights_files
-from xray_mining.workspace import Workspace
+from xray_mining.workspace import Workspace, times_of
 
 NOTE = "For research on populations; not for diagnosis."
 
@@ -123,10 +123,19 @@ def predict(
     Weights of frozen networks that the study file names need not be given.
     """
     study, _, experiment = model.rpartition("/")
-    if not Path(model).exists():
-        refuse_stale_model(study, experiment, workspace)
-    known = [*weights, *weights_files(model, workspace)]
-    return predict_files(workspace.root, model, images, weights=known, jobs=jobs)
+    known = (*weights, *weights_files(model, workspace))
+    if Path(model).exists() or workspace.opened is None:
+        if not Path(model).exists():
+            refuse_stale_model(study, experiment, workspace)
+        return predict_files(workspace.root, model, images, weights=known, jobs=jobs)
+    refuse_stale_model(study, experiment, workspace)
+    # An ensemble's members are experiments of the same study, so all of them are watched.
+    home = workspace.root / "experiments" / study
+    watched = [*home.glob("*/experiment.json"), *home.glob("*/predictions"), *home.glob("*/models"), *known]
+    chosen = workspace.opened.get(
+        ("model", model, known), lambda: _chosen(workspace.root, model, known), times_of(sorted(watched))
+    )
+    return _predicted(chosen, model, images, jobs, None)
 
 
 def predict_files(
@@ -154,7 +163,12 @@ def predict_files(
     Raises:
         UserError: There is no such model or no file, or the model cannot be applied to pictures.
     """
-    chosen = list(_chosen(root, model, weights))
+    return _predicted(_chosen(root, model, weights), model, files, jobs, file_limit_s)
+
+
+def _predicted(
+    chosen: Sequence[_Chosen], model: str, files: Sequence[Path], jobs: int | None, file_limit_s: float | None
+) -> PredictSummary:
     given = files_at(files)
     if not given:
         raise UserError("images: no file is named; give DICOM, PNG or JPEG files, or a folder that holds some")
