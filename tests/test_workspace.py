@@ -97,9 +97,9 @@ class _Mapping(BaseModel, extra="forbid"):
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("labels: {}\nlabels: {}\n", r"the key 'labels' stands twice \(lines 1 and 2\)"),
-        ("labels:\n  a: {values: {x: 1, x: 2}}\n", r"the key 'x' stands twice \(line 2\)"),
-        ("labels:\n  yes: {}\n  'yes': {}\n", r"the key 'yes' stands twice \(lines 2 and 3\)"),
+        ("labels: {}\nlabels: {}\n", r"the key 'labels' is given twice \(lines 1 and 2\)"),
+        ("labels:\n  a: {values: {x: 1, x: 2}}\n", r"the key 'x' is given twice \(line 2\)"),
+        ("labels:\n  yes: {}\n  'yes': {}\n", r"the key 'yes' is given twice \(lines 2 and 3\)"),
         (
             "labels:\n  a: {colum: b}\n",
             r"'labels\.a\.colum' is not a known key; did you mean 'column'\? \(known here: ",

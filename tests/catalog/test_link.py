@@ -136,7 +136,7 @@ def test_a_study_is_found_by_its_accession_number(linked, workspace):
         ),
         ("", MAPPING, "the table is empty"),
         ("Q1,3.5,A\nQ2,1,B\n", MAPPING, "none of its 3 columns has a name that is asked for"),
-        (TABLE, MAPPING.replace("domain: here", "domain: here\ndomain: here"), "the key 'domain' stands twice"),
+        (TABLE, MAPPING.replace("domain: here", "domain: here\ndomain: here"), "the key 'domain' is given twice"),
         (TABLE, MAPPING.replace("name: outcome_group", "name: severity"), "'severity' names two findings"),
         (TABLE, MAPPING.replace("unit: points", "values: {Yes: 1, yes: 0}"), "'yes' stands for two numbers"),
         (TABLE, MAPPING.replace("unit: points", "values: {yes: .nan}"), "a finite number"),

@@ -1,4 +1,4 @@
-"""What a fitted model says of files that no archive holds: DICOM, PNG, JPEG, TIFF and BMP."""
+"""Predictions of a fitted model for files outside any archive: DICOM, PNG, JPEG, TIFF and BMP."""
 
 import csv
 import io
@@ -30,7 +30,7 @@ class FilePrediction:
     value: float | None
     """In the target's unit, or the expected level; for classes the probability of the likeliest; None for labels."""
     spread: float | None
-    """Standard deviation: the models' own and between them; None where one model gives none."""
+    """Standard deviation: the models' own and between them; None where it is unknown."""
     label: str
     """The most likely class or level; empty for a number and for several labels."""
     probabilities: Mapping[str, float]
@@ -53,7 +53,7 @@ class PredictSummary:
     models: int
     """Rotations and seeds whose predictions were averaged."""
     licence: str
-    """Licence of the pretrained weights; empty where there were none."""
+    """Licence of the pretrained weights; empty without such weights."""
     calibrated: int
     """Models whose values were calibrated, as the page's are; the others' are as they gave them."""
     predictions: tuple[FilePrediction, ...]
@@ -238,7 +238,7 @@ def _told(chosen: Sequence[_Chosen], frames: Sequence[Frame]) -> Iterator[_Said]
 
 
 def _chosen(root: Path, model: str, weights: Sequence[Path]) -> list[_Chosen]:
-    """The fits that `model` names. UserError where there are none, or they are not of one task."""
+    """The fits that `model` names. UserError if there is no fit, or if they are of several tasks."""
     path = Path(model)
     folder = path if path.exists() else _experiment_folder(root, model)
     experiment = Experiment.at(folder, model) if folder.is_dir() else None
@@ -273,7 +273,7 @@ def _files_of_fits(place: Path, model: str) -> list[Path]:
 
 
 def _of_file(path: Path, means: Means) -> _Chosen:
-    """The fit in a file, and its map where the file lies in its experiment's folder."""
+    """The fit in a file, and its calibration map where the file is in its experiment's folder."""
     applied = readers_of_files()[path.suffix](path, means)
     above = path.absolute().parents
     # models/rotation0-seed0/model.pt, models/rotation0-seed-1.joblib

@@ -293,7 +293,7 @@ class Session:
         return TrainSummaries(tuple(done))
 
     def _parted(self, study: "str | Study", experiment: str) -> "tuple[Study, str]":
-        """The study, and the experiment that was named beside it or behind its name."""
+        """The study, and the experiment that is named by the second argument or in STUDY/EXPERIMENT."""
         if not isinstance(study, str):
             return study, experiment
         if not experiment and not study.endswith((".yaml", ".yml")):

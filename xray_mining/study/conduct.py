@@ -24,12 +24,12 @@ if TYPE_CHECKING:
     from xray_mining.archive.source import Source
 
 TOLD_SECONDS = 60.0
-"""How often a step that takes long says how far it is, where standard error is not a terminal."""
+"""How often the progress of a long step is printed where standard error is not a terminal."""
 
 
 @dataclass(frozen=True, slots=True)
 class RunSummary:
-    """What `run` says at its end."""
+    """The closing summary of `run`."""
 
     study: str
     steps_done: int
@@ -60,7 +60,7 @@ class PlannedStep:
 
 @dataclass(frozen=True, slots=True)
 class PlanSummary:
-    """What `run --dry-run` says."""
+    """The summary of `run --dry-run`."""
 
     study: str
     steps: tuple[PlannedStep, ...]
@@ -135,7 +135,7 @@ def conduct(
                 "priorities": remaining.expected.priorities(),
                 "python": sys.executable,
                 "cwd": str(Path.cwd()),
-                # A job whose `run` was killed must not go on by itself: see perform.
+                # A job ends itself when its `run` was killed: see perform.
                 "run": own_process(),
             }
         )
@@ -197,8 +197,9 @@ def _shards(workspace: Workspace, study: Study, listed: ArchiveState) -> int:
 
 
 def _given_name(workspace: Workspace, archive: Path | None, name: str) -> str:
-    """The name under which the workspace knows the archive; empty where it does not know it yet, or there is none."""
+    """The name under which the archive is registered; empty without an archive, or before it is registered."""
     from xray_mining.ingest.registered import address_of
+
 
     if name or archive is None:
         return name
@@ -223,10 +224,12 @@ def _planned(study: Study, remaining: Remaining, outputs: set[str], page: str) -
 
 
 def _follow(process: "subprocess.Popen[bytes]", events: Path, remaining: Remaining) -> tuple[list[dict[str, str]], int]:
-    """Print each step's start and end, and what is left, until Snakemake ends; the failed ones, and how many were done.
+    """Print each step's start, progress and end until Snakemake ends.
 
-    How far a step is stands on one line that is written over, where standard error is a terminal; elsewhere a line a
-    minute tells.
+    On a terminal, progress is one line that is overwritten; elsewhere it is a line a minute.
+
+    Returns:
+        The events of failed steps, and how many steps were done.
     """
     failures: list[dict[str, str]] = []
     done, rest = 0, ""
@@ -234,13 +237,13 @@ def _follow(process: "subprocess.Popen[bytes]", events: Path, remaining: Remaini
     told: dict[str, float] = {}
 
     def say(text: str, end: str = "\n") -> None:
-        # The line that was written over goes first.
+        # Erase the progress line before printing.
         print(("\r\x1b[K" if terminal else "") + text, end=end, file=sys.stderr, flush=True)
 
     with events.open(encoding="utf-8") as lines:
         while True:
             ended = process.poll() is not None
-            # A line that is still being written is taken up where it broke off.
+            # The last line may be half written: keep it until its end arrives.
             *complete, rest = (rest + lines.read()).split("\n")
             for event in map(json.loads, complete):
                 if event["event"] == "planned":
@@ -252,7 +255,7 @@ def _follow(process: "subprocess.Popen[bytes]", events: Path, remaining: Remaini
                     told[step] = time.monotonic()
                     say(f"   …  {step:<38} {remaining.start(step)}")
                 elif event["event"] == "going":
-                    # What all take comes first: a narrow terminal cuts the end off.
+                    # The time left comes first, because a narrow terminal cuts the end off.
                     text = f"   …  {step} ({remaining.left()} left in all): {event['sentence']}"
                     if terminal:
                         say(_cut(text), end="")
@@ -274,6 +277,6 @@ def _follow(process: "subprocess.Popen[bytes]", events: Path, remaining: Remaini
 
 
 def _cut(text: str) -> str:
-    """The text, short enough for one line of the terminal: what wraps could not be written over."""
+    """The text cut to one line of the terminal, because a wrapped line could not be overwritten."""
     width = shutil.get_terminal_size().columns - 1
     return text if len(text) <= width else text[: width - 1] + "…"

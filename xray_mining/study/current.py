@@ -58,7 +58,7 @@ def refuse_stale_model(study: str, experiment: str, workspace: Workspace) -> Non
 
 
 def weights_files(model: str, workspace: Workspace) -> tuple[Path, ...]:
-    """Where the study file of a model, STUDY/EXPERIMENT or its folder, says that weights of frozen networks lie."""
+    """Weights files of frozen networks that a model's study file names; `model` is STUDY/EXPERIMENT or its folder."""
     study = str(read_notes(Path(model)).get("study") or model.rpartition("/")[0])
     try:
         embeddings = find_study(study, workspace).embeddings.values()
@@ -76,7 +76,7 @@ def _standings(study: str, workspace: Workspace) -> tuple[Standing, ...]:
 
 
 def file_run(study: str, workspace: Path) -> str:
-    """The file by which a study of this name was run in a workspace's folder; the name itself where there is none."""
+    """The file by which a study of this name was run in a workspace's folder; without one, the name itself."""
     root = workspace.resolve()
     source = _as_run(study, root)[0] if root.name else ""
     return source if Path(source).suffix and Path(source).is_file() else study
@@ -84,9 +84,9 @@ def file_run(study: str, workspace: Path) -> str:
 
 def _as_run(study: str, root: Path) -> tuple[str, str]:
     """The name or path by which `run` was given the study of this name, and in which folder; empty if not run here."""
-    told = root.with_name(f"{root.name}.private") / "snakemake" / study / "config.json"
+    path = root.with_name(f"{root.name}.private") / "snakemake" / study / "config.json"
     try:
-        asked = json.loads(told.read_text(encoding="utf-8"))
-        return str(asked["study"]), str(asked.get("cwd", ""))
+        config = json.loads(path.read_text(encoding="utf-8"))
+        return str(config["study"]), str(config.get("cwd", ""))
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return "", ""

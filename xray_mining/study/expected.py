@@ -84,9 +84,9 @@ def _each_after_what_it_needs(steps: Iterable[Step]) -> list[Step]:
 
 
 def remember(times: Path, work: Work, seconds: float) -> None:
-    """Keep what a step took; one that found part of its work done tells nothing and is not kept."""
+    """Keep the time of a step that found none of its work done: others would make the guesses too low."""
     row = {"kind": work.kind, "expected": round(work.seconds, 2), "seconds": round(seconds, 2)}
-    # A disk that is full is said by the steps, whose files are needed.
+    # Ignore a full disk here: the steps report it, and only their files are needed.
     with contextlib.suppress(OSError), times.open("a", encoding="utf-8") as file:
         file.write(json.dumps(row) + "\n")
 

@@ -19,12 +19,12 @@ class KnownStudy:
     """Folders of experiments in the workspace."""
     evaluated: bool
     report: str
-    """Path of its page; empty where there is none."""
+    """Path of its page; empty without one."""
 
 
 @dataclass(frozen=True, slots=True)
 class StudiesSummary:
-    """What `studies` says."""
+    """The summary of `studies`."""
 
     studies: tuple[KnownStudy, ...]
 

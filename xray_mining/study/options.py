@@ -64,7 +64,7 @@ class Study(BaseModel, extra="forbid", frozen=True):
 
     @property
     def digest(self) -> str:
-        """Digest of everything the study file says and of what is in its files, wherever they lie."""
+        """Digest of the study file and of the content of the files it names; their paths do not count."""
         told = placeless(self)
         files = contents(self)
         return digest_of([told, files] if files else told)
@@ -162,7 +162,7 @@ def read_study(name_or_path: str, folders: Sequence[Path] = ()) -> Study:
         path = known[name_or_path]
     if not path.is_file():
         raise UserError(f"{path}: is not there; name a study file, or one that ships (see pipelines/studies)")
-    # A link to a study file may lie beside its other files, or lead to where they are.
+    # The study file may be a symbolic link: its other files may be beside the link or beside its target.
     places = (path.parent, path.resolve().parent, *(folders or [Path.cwd()]))
     study, search = find_files(read_yaml(Study, path), list(dict.fromkeys(each.resolve() for each in places)))
     study._missing, study._notes = search.missing, search.notes

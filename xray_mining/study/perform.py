@@ -37,12 +37,12 @@ class Done:
     files: tuple[str, ...]
     sentence: str
     whole: bool = True
-    """Nothing of its work was done before: its time tells what such a step takes."""
+    """Whether none of its work was done before, so that its time is typical of such steps."""
 
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """What `run` says to every job."""
+    """What every job gets from `run`."""
 
     archive: "Source | None"
     given_name: str
@@ -91,21 +91,21 @@ def perform(told: Path, name: str, jobs: int) -> None:
 
 
 def spread_of(told: Mapping[str, Any]) -> Spread | None:
-    """How `run` cut the plan, by what it told its jobs."""
+    """How `run` cut the plan, from the JSON that it wrote for its jobs."""
     return Spread(**told["spread"]) if told.get("spread") else None
 
 
 def own_process() -> dict[str, Any]:
-    """What tells this process from every other: machine, number and time of birth."""
+    """The identity of this process: machine, number and start time."""
     import psutil
 
     return {"machine": platform.node(), "pid": os.getpid(), "born": psutil.Process().create_time()}
 
 
 def _end_with(run: dict[str, Any]) -> None:
-    """Interrupt this job once the `run` that began it is gone, so that the same command can go on at once.
+    """Interrupt this job once the `run` that started it has ended, so that `run` can be repeated at once.
 
-    A job on another machine cannot see it and goes on to its end.
+    A job on another machine cannot see that process, so it runs to its end.
     """
     import psutil
 
@@ -115,7 +115,7 @@ def _end_with(run: dict[str, Any]) -> None:
         time.sleep(1.0)
         try:
             process = psutil.Process(run["pid"])
-            # A killed run stays in the table of processes until its parent asks for it, which some never do.
+            # A killed run stays in the process table as a zombie until its parent collects it, which may never happen.
             alive = process.create_time() == run["born"] and process.status() != psutil.STATUS_ZOMBIE
         except psutil.NoSuchProcess:
             alive = False
@@ -133,7 +133,7 @@ def _teller(events: Path, step: str) -> Callable[..., None]:
 
 @dataclass(frozen=True, slots=True)
 class ArchiveState:
-    """What a walk over an archive tells without opening a file."""
+    """What a walk over an archive finds without opening a file."""
 
     digest: str
     """Of its file list (names, sizes, times of change); empty without an archive."""
@@ -187,12 +187,12 @@ def _cohort(study: Study, workspace: Workspace, keys: tuple[str, ...], job: Job)
     cohort = freeze(workspace, options.query, name, options.parameters, options.folds, options.salt)
     for experiment in study.experiments.values():
         if experiment.cohort == keys[0]:
-            # Refuses a target of which these members leave nothing to learn, before anything is fitted.
+            # Refuses a target without enough labelled members before anything is fitted.
             cohort.target(experiment.target)
     folder = workspace.cohort(name, cohort.digest).relative_to(workspace.root)
     images, patients = cohort.flow[-1].images, cohort.flow[-1].patients
     said = f"{images:,} images of {patients:,} patients"
-    # Members stay where the archive grows or is read anew; what is known of them, their pictures and the flow may not.
+    # The same members can have other metadata, pictures and flow after the archive was read again.
     told = digest_of([cohort.digest, cohort.catalog_digest, cohort.store, cohort.sql, cohort.parameters])
     return Done(told, (f"{folder}/cohort.json", f"{folder}/cohort_members.parquet"), said)
 
@@ -253,7 +253,7 @@ def _evaluate(study: Study, workspace: Workspace, keys: tuple[str, ...], job: Jo
     from xray_mining.study.scored import evaluate_study
 
     made = evaluate_study(workspace, study)
-    # The page also prints what the study file says, which no estimate tells.
+    # The page also prints the study file, which the estimates do not hold.
     told = digest_of([made.digest, study.digest])
     return Done(told, (f"evaluations/{study.study}/study.json",), made.counts)
 
@@ -263,7 +263,7 @@ def _report(study: Study, workspace: Workspace, keys: tuple[str, ...], job: Job)
 
     made = report([study.study], None, workspace.root)
     page = workspace.report(study.study).relative_to(workspace.root)
-    # The answer stands at the end of `run`, once.
+    # `run` prints the answer once, at its end; the step prints only where the page is.
     return Done(digest_of_file(workspace.report(study.study)), (str(page),), made.lines()[-1])
 
 

@@ -1,4 +1,4 @@
-"""The order of the stages: a study as steps, each with what it stands on."""
+"""A study as steps in their order, each with the steps that it needs."""
 
 from dataclasses import dataclass
 
@@ -27,7 +27,7 @@ class Step:
     keys: tuple[str, ...]
     after: tuple[str, ...]
     digest: str
-    """Digest of what the study file says about this step: another digest makes it run again."""
+    """Digest of the step's options in the study file; the step runs again when it changes."""
     threads: int = 1
     slice: Slice = WHOLE
     """Which part of the step's work it does."""
@@ -108,7 +108,7 @@ def _whole_steps(study: Study, archive_state: str) -> list[Step]:
 
 
 def refuse_unknown_names(study: Study) -> None:
-    """UserError for a cohort, parameter, target, family, backbone or loss that nobody knows, before any work begins."""
+    """UserError for a cohort, parameter, target, family, backbone or loss that is unknown, before any work begins."""
     from xray_mining.catalog.cohort import read_query
     from xray_mining.features.registry import find
 

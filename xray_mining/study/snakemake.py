@@ -28,7 +28,7 @@ class Pipeline:
 
     @property
     def told(self) -> Path:
-        """The JSON file with what the pipeline and all its jobs are told."""
+        """The JSON file with the configuration of the pipeline and all its jobs."""
         return self.home / "config.json"
 
     @property

@@ -75,7 +75,7 @@ def extent_of(workspace: Workspace, study: Study, steps: Iterable[Step], listed:
 
 
 def _shards(workspace: Workspace, archive: str) -> "list[ShardCounts]":
-    """What each shard of an archive that was read holds; none where it cannot be told."""
+    """What each shard of an archive that was read holds; empty where its files are damaged."""
     from xray_mining.ingest.parts import counts_by_shard
 
     try:
@@ -99,7 +99,7 @@ def _frozen(workspace: Workspace, study: Study, key: str) -> int:
     try:
         return FrozenCohort.load(workspace, study.cohort_name(key)).flow[-1].images
     except (UserError, OSError, ValueError, KeyError, TypeError, IndexError):
-        # Only a guess: what is damaged is said by the step that needs it.
+        # This is only a guess; the step that needs the file reports the damage.
         return 0
 
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def move_durably(source: Path, target: Path) -> None:
-    """Rename a file over `target`, and have the disk know of it before anything that comes after."""
+    """Rename a file over `target` and sync the folder, so that the rename survives a power cut."""
     source.replace(target)
     folder = os.open(target.parent, os.O_RDONLY)
     try:
@@ -47,19 +47,19 @@ def write_atomically(target: Path) -> Generator[Path]:
 
 
 def write_frame(frame: "pl.DataFrame", target: Path, group_rows: int | None = None) -> None:
-    """Write a polars frame as one Parquet part, whole or not at all; in groups of so many rows, if that is said."""
+    """Write a polars frame as one Parquet part, whole or not at all; in row groups of `group_rows`, if given."""
     import polars as pl
 
     with write_atomically(target) as scratch:
         try:
             frame.write_parquet(scratch, compression="zstd", row_group_size=group_rows)
         except pl.exceptions.ComputeError as error:
-            # polars names the system's error in words only.
+            # polars gives the system's error as text only.
             code = re.search(r"os error (\d+)", str(error))
             if code is not None:
                 raise OSError(int(code[1]), os.strerror(int(code[1]))) from error
-            # A disk that is full at the file's very end is an error of the format in polars' words: the same bytes,
-            # written by Python, tell what it is.
+            # polars reports a disk that gets full at the end of the file as a format error. Writing the same bytes
+            # with Python gives the system's own error.
             whole = BytesIO()
             frame.write_parquet(whole, compression="zstd", row_group_size=group_rows)
             scratch.write_bytes(whole.getbuffer())
@@ -77,7 +77,7 @@ def scratch_of(target: Path) -> Path:
 
 
 def _machine() -> str:
-    # A digest: the machine's name is nobody's business where a killed run leaves the file.
+    # A digest, because a killed run leaves the file behind and the machine's name is private.
     return hashlib.sha256(os.uname().nodename.encode()).hexdigest()[:8]
 
 

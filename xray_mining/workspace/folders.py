@@ -27,7 +27,7 @@ class WorkspaceSettings(BaseModel, extra="forbid", frozen=True):
     """The content of workspace.yaml."""
 
     format_version: int = FORMAT_VERSION
-    store: str | None = Field(None, description="name of the pixel store that commands use unless told otherwise")
+    store: str | None = Field(None, description="name of the pixel store that commands use by default")
     archives: dict[str, ArchiveSettings] = {}
 
 
@@ -56,7 +56,7 @@ class Workspace:
 
     @classmethod
     def open(cls, root: Path) -> "Workspace":
-        """The workspace in `root`; UserError where there is none or it is of another format."""
+        """The workspace in `root`; UserError where it is missing or of another format."""
         workspace = cls(root)
         if not (workspace.root / MARKER).is_file():
             raise UserError(
@@ -68,7 +68,7 @@ class Workspace:
 
     @classmethod
     def create(cls, root: Path) -> "Workspace":
-        """The workspace in `root`, made where there is none; UserError where the folder holds something else."""
+        """The workspace in `root`, made if missing; UserError where the folder holds something else."""
         workspace = cls(root)
         if (workspace.root / MARKER).is_file():
             return cls.open(root)
@@ -86,7 +86,7 @@ class Workspace:
 
     @property
     def settings(self) -> WorkspaceSettings:
-        """workspace.yaml as it stands now."""
+        """The present content of workspace.yaml."""
         path = self.root / MARKER
         raw = load_yaml(path)
         version = raw.get("format_version") if isinstance(raw, dict) else None

@@ -29,7 +29,7 @@ class Opened:
         self._closed = False
 
     def get(self, key: Hashable, make: Callable[[], Thing], state: Hashable = None) -> Thing:
-        """The thing under `key`, made where there is none, or where `state` is another than when it was made.
+        """The thing under `key`, made if missing, and made again when `state` differs from that of the last time.
 
         A replaced thing is not closed here, because other threads may still use it: it closes itself when the last
         reference to it goes.

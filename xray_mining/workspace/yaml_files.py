@@ -25,7 +25,7 @@ def sentence_of(error: ValidationError, model: type[BaseModel]) -> str:
     """The first complaint of pydantic as one sentence with the key's full name."""
     import difflib
 
-    # A misspelt key often makes a needed one missing: the misspelt one is the news.
+    # A misspelt key often makes a required one missing, so report the misspelt one first.
     first = min(error.errors(), key=lambda each: each["type"] != "extra_forbidden")
     key = ".".join(str(step) for step in first["loc"])
     if not first["loc"] and first["type"] in ("model_type", "model_attributes_type", "dict_type"):
@@ -49,7 +49,7 @@ def sentence_of(error: ValidationError, model: type[BaseModel]) -> str:
     if first["type"] == "string_type" and isinstance(first["input"], bool | int | float | date):
         return f"'{key}': YAML reads this as {first['input']!r}, not as text; put it in quotes"
     message = first["msg"].removeprefix("Value error, ")
-    # A whole section of the file would bury the sentence, and may hold what is nobody's business.
+    # A whole section of the file would bury the sentence, and may hold private values.
     found = "" if isinstance(first["input"], (dict, list, BaseModel)) else f" (found {first['input']!r})"
     # Without a key the sentence is about several of them and names them itself.
     return f"'{key}': {message[0].lower()}{message[1:]}{found}" if key else f"{message}{found}"
@@ -80,7 +80,7 @@ def _keys_beside(model: type[BaseModel], place: tuple[int | str, ...]) -> list[s
         if fields:
             here = [found for annotation in fields for found in _models_in(annotation)]
             continue
-        # An index or a given name changes nothing; the tag of a union tells which of its models is meant.
+        # An index or a user's own name selects no model; the tag of a union selects one of its models.
         tagged = [
             each for each in here if any(step in get_args(field.annotation) for field in each.model_fields.values())
         ]
@@ -96,7 +96,7 @@ def _models_in(annotation: Any) -> list[type[BaseModel]]:
     return [found for each in get_args(annotation) for found in _models_in(each)]
 
 
-class _StandsTwice(yaml.YAMLError):
+class _GivenTwice(yaml.YAMLError):
     """A key of a mapping that is given again: YAML would drop the first."""
 
     def __init__(self, key: str, lines: tuple[int, int]) -> None:
@@ -106,7 +106,7 @@ class _StandsTwice(yaml.YAMLError):
 
 
 class _YamlLoader(yaml.SafeLoader):
-    """Keys are text as they are written (yes, no and 1 too), and none may stand twice."""
+    """Keys are text as they are written (yes, no and 1 too), and each may be given once."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         first_lines: dict[str, int] = {}
@@ -116,7 +116,7 @@ class _YamlLoader(yaml.SafeLoader):
             key.tag = "tag:yaml.org,2002:str"
             line = key.start_mark.line + 1
             if key.value in first_lines:
-                raise _StandsTwice(key.value, (first_lines[key.value], line))
+                raise _GivenTwice(key.value, (first_lines[key.value], line))
             first_lines[key.value] = line
         return super().construct_mapping(node, deep)
 
@@ -144,17 +144,17 @@ def load_yaml(path: Path | str, read: Callable[[], bytes] | None = None) -> Any:
     that is not on a local disk; `path` is then its name in messages.
     """
     try:
-        # Given as bytes, so that a byte order mark tells the encoding, as YAML has it.
+        # Read as bytes, so that YAML takes the encoding from a byte order mark.
         return yaml.load(Path(path).read_bytes() if read is None else read(), _YamlLoader)
     except FileNotFoundError as error:
         raise UserError(f"{path}: is not there; check its name and its folder") from error
     except OSError as error:
         raise UserError(f"{path}: cannot be read ({error.strerror}); check the path") from error
-    except _StandsTwice as error:
+    except _GivenTwice as error:
         first, second = error.lines
         where = f"line {first}" if first == second else f"lines {first} and {second}"
         raise UserError(
-            f"{path}: the key '{error.key}' stands twice ({where}), and one would be dropped; keep one of them"
+            f"{path}: the key '{error.key}' is given twice ({where}), and one would be dropped; keep one of them"
         ) from error
     except (yaml.reader.ReaderError, UnicodeDecodeError) as error:
         raise UserError(f"{path}: is not text in UTF-8; save it in that encoding") from error
