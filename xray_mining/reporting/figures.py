@@ -6,6 +6,7 @@ from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager
 from functools import cache
 from html import escape
+from threading import RLock
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
@@ -58,6 +59,9 @@ def line_style(model: str, kind: str) -> LineStyle:
 
 _TOO_LONG = re.compile(r"""(?<=[\s"(,])(-?\d+\.\d{3,})""")
 
+# matplotlib's settings belong to the process and it is not safe in threads: one thread draws at a time.
+_MATPLOTLIB = RLock()
+
 
 @cache
 def _style() -> Any:
@@ -79,7 +83,7 @@ def drawing(
     from matplotlib.backends.backend_svg import FigureCanvasSVG
     from matplotlib.figure import Figure as Canvas
 
-    with rc_context(_style()):
+    with _MATPLOTLIB, rc_context(_style()):
         figure = Canvas(figsize=(width, height))
         FigureCanvasSVG(figure)
         figure.subplots_adjust(left / width, 0.5 / height, 1 - 0.12 / width, 1 - top / height)
@@ -91,7 +95,7 @@ def finished(figure: Any, name: str, caption: str, alternative: str) -> Figure:
     from matplotlib import rc_context
 
     stream = io.StringIO()
-    with rc_context({"svg.hashsalt": name}):
+    with _MATPLOTLIB, rc_context({"svg.hashsalt": name}):
         figure.savefig(stream, format="svg", metadata={"Date": None, "Creator": None, "Format": None, "Type": None})
     return Figure(name, tidy(stream.getvalue(), name, alternative), caption, alternative)
 
