@@ -80,7 +80,7 @@ def cut(steps: "Iterable[Step]", study: "Study", spread: Spread) -> "Iterator[St
             for each in slices
         ]
         yield from pieces
-        yield replace(step, after=(*step.after, *(each.name for each in pieces)), share=0.0)
+        yield replace(step, after=(*step.after, *(each.name for each in pieces)), share=0.0, threads=1)
 
 
 def _slices(step: "Step", study: "Study", spread: Spread) -> list[Slice]:
