@@ -196,10 +196,9 @@ def _shards(workspace: Workspace, study: Study, listed: ArchiveState) -> int:
     return max((int(path.stem) + 1 for path in parts if path.stem.isdigit()), default=0)
 
 
-def _given_name(workspace: Workspace, archive: Path | None, name: str) -> str:
+def _given_name(workspace: Workspace, archive: "Source | None", name: str) -> str:
     """The name under which the archive is registered; empty without an archive, or before it is registered."""
     from xray_mining.ingest.registered import address_of
-
 
     if name or archive is None:
         return name
