@@ -182,7 +182,7 @@ def test_snakemake_knows_the_slices(study_file, tmp_path, capsys, monkeypatch):
     said = capsys.readouterr().out
     for name in ("ingest/shards0-2", "ingest/shards3-end", "features/f.c/shards0-2", "train/both/rotation2-seed-1"):
         assert f"  {name}\n" in said
-    assert archive_state(source_at(study_file.parent / "in")).files == PATIENTS + 1
+    assert archive_state(source_at(str(study_file.parent / "in"))).files == PATIENTS + 1
 
 
 KILLED = """
