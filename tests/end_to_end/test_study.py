@@ -9,13 +9,28 @@ import time
 import duckdb
 import polars as pl
 import psutil
+import pytest
 import yaml
+from golden import KEYS, compare_digests, compare_predictions, compare_table
 
 from xray_mining.records.check_results import CheckResults
 from xray_mining.records.cohort import FrozenCohort
 from xray_mining.records.estimates import Estimates
 from xray_mining.records.predictions import Predictions
 from xray_mining.workspace import Workspace, digest_of_frame
+
+
+def test_digests_are_the_golden_ones(whole):
+    compare_digests(whole[0])
+
+
+def test_predictions_are_the_golden_ones(whole):
+    compare_predictions(whole[0])
+
+
+@pytest.mark.parametrize("name", KEYS)
+def test_tables_are_the_golden_ones(whole, name):
+    compare_table(whole[0], name)
 
 
 def estimate(workspace, experiment, metric):

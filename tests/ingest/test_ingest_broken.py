@@ -78,12 +78,12 @@ def test_a_decoder_that_crashes_or_hangs_costs_one_file(archive, tmp_path, make_
     plugin.write_text(
         "import os, time, sys\n"
         "if 'spawn_main' in ' '.join(sys.orig_argv):\n"
-        "    import xray_mining.ingest.run as run\n"
-        "    whole = run.standardised\n"
+        "    import xray_mining.ingest.shard_rows as rows\n"
+        "    whole = rows.standardised\n"
         "    def standardised(encoded, options):\n"
         f"        if encoded.rows == 80: {does}\n"
         "        return whole(encoded, options)\n"
-        "    run.standardised = standardised\n"
+        "    rows.standardised = standardised\n"
     )
     make_dicom(folder / "2" / "TRAP", np.full((80, 96), 7, np.uint16) * np.arange(96, dtype=np.uint16), number=50)
     monkeypatch.setenv("PYTHONPATH", str(tmp_path), prepend=os.pathsep)
