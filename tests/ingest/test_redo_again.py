@@ -8,7 +8,7 @@ from contextlib import suppress
 import cv2
 import numpy as np
 import pytest
-from redo_pieces import SMALL, Killed, _in_this_process, archive, killed, rows_of  # noqa: F401  fixtures
+from redo_pieces import SMALL, Killed, _in_this_process, archive, contents, killed, rows_of  # noqa: F401  fixtures
 
 from xray_mining.archive.listing import Reader
 from xray_mining.archive.radiograph import ListedFile

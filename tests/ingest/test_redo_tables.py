@@ -5,7 +5,7 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
-from redo_pieces import SMALL, _in_this_process, archive  # noqa: F401  fixtures
+from redo_pieces import SMALL, _in_this_process, archive, contents  # noqa: F401  fixtures
 
 from xray_mining.archive.radiograph import Unusable
 from xray_mining.catalog.query import select

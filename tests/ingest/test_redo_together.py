@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from redo_pieces import SMALL, Killed, _in_this_process, archive, killed_after  # noqa: F401  fixtures
+from redo_pieces import SMALL, Killed, _in_this_process, archive, contents, killed_after  # noqa: F401  fixtures
 from typer.testing import CliRunner
 
 from xray_mining.archive.sources.folder import FolderSource

@@ -17,6 +17,7 @@ from redo_pieces import (  # noqa: F401  fixtures
     _as_an_earlier_version_left_it,
     _in_this_process,
     archive,
+    contents,
     key,
     killed,
     killed_after,
