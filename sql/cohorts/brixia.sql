@@ -1,6 +1,7 @@
 -- question: how severe a pneumonia is, as a reader's Brixia score of each image
 -- one row: one image with a score of the reader, several of a patient welcome
--- note: link the readers' table first: `xray-mining link TABLE --mapping brixia`
+-- note: link the readers' table first:
+-- `xray-mining link TABLE --mapping pipelines/mappings/brixia.yaml`
 -- parameter: $score text = 'brixia_senior'  name of the finding that holds the score, 0 to 18
 -- target: severity ordinal levels='0,1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16,17,18'
 -- made of: findings

@@ -123,7 +123,7 @@ def _process_state() -> dict[str, object]:
 
 
 def test_no_call_leaves_the_process_changed(place, tmp_path, monkeypatch):
-    # Not what a fresh process has is told apart from what a call sets.
+    # The process is compared with its state just before the calls: these two settings differ from what a call sets.
     from pydicom import config
 
     monkeypatch.setattr(config.settings, "reading_validation_mode", config.WARN)

@@ -151,7 +151,7 @@ def test_quadratic_kappa_is_that_of_others_where_all_levels_occur():
     first = rng.integers(0, 5, 200).astype(float)
     second = np.clip(first + rng.integers(-1, 2, 200), 0, 4)
     assert quadratic_kappa(first, second).value == pytest.approx(cohen_kappa_score(first, second, weights="quadratic"))
-    # A level that nobody has is a step all the same: 4 of 0, 1, 2 and 4 is two steps from 2.
+    # A level without an image still counts as a step: with level 3 missing, 4 is two steps from 2.
     gap = quadratic_kappa(np.where(first == 3, 4, first), np.where(second == 3, 4, second))
     levels = [0, 1, 2, 3, 4]
     pair = (np.where(each == 3, 4, each) for each in (first, second))
