@@ -5,6 +5,7 @@ import polars as pl
 import pytest
 
 from xray_mining.errors import UserError
+from xray_mining.models.applied import Experiment, Means
 from xray_mining.models.kinds.reader import KIND, ReaderOptions
 from xray_mining.models.targets import TARGETS
 from xray_mining.records.cohort import Target
@@ -31,3 +32,9 @@ def test_a_reader_answers_one_question():
     KIND.refuse("experiments.second", options, LEVELS)
     with pytest.raises(UserError, match=r"experiments\.second: .* one answer an image, and target findings is labels"):
         KIND.refuse("experiments.second", options, SEVERAL)
+
+
+def test_a_reader_says_nothing_of_other_pictures(tmp_path):
+    second = Experiment("severity/second", tmp_path, {"options": {"model": "reader", "finding": "second"}})
+    with pytest.raises(UserError, match=r"severity/second: is what a reader said .* says nothing of others"):
+        KIND.applied(second, Means(tmp_path))
