@@ -61,6 +61,10 @@ def test_a_note_is_a_sentence_of_its_own():
         (HEADER + BODY.replace(">= $youngest", ">= $youngst"), "youngst"),
         (HEADER + BODY.replace(">= $youngest", ">= 1000 + $youngest"), "images none is left by the step .all of them"),
         (
+            HEADER + "-- note: link it first\n" + BODY.replace(">= $youngest", ">= 1000 + $youngest"),
+            "widen its parameters; note of the cohort: link it first",
+        ),
+        (
             HEADER + BODY.replace("select image_key, age_years from everybody", "select age_years from everybody"),
             "image_key",
         ),

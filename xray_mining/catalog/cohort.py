@@ -143,7 +143,7 @@ def freeze(  # noqa: PLR0917  the joint that a study's stage calls
             chosen = frame(con, asked.text, _used(values, tree), asked.where)
             if "image_key" in chosen.columns and chosen.height == 0:
                 steps = flow.count(con, tree, values, asked.where)
-                raise UserError(f"{asked.where}: no image fits; {_last_left(steps)}")
+                raise UserError(f"{asked.where}: no image fits; {_last_left(steps)}{_notes(asked.header)}")
             members = _members(con, chosen, asked, folds, salt)
             if store:
                 _require_pixels(con, members, store, asked.where)
@@ -263,6 +263,11 @@ def _last_left(steps: Sequence[FlowStep]) -> str:
         if not step.images:
             return f"of {before.images:,} images none is left by the step '{step.words}'; widen its parameters"
     return "every step leaves some, but the last SELECT none; look at its conditions"
+
+
+def _notes(header: Header) -> str:
+    # A cohort that needs a linked table says so in its notes: without them its user looks for another parameter.
+    return f"; note of the cohort: {'; '.join(header.notes)}" if header.notes else ""
 
 
 def _members(
