@@ -270,6 +270,8 @@ def test_names_of_sql_files_are_unique():
 
 def test_a_cohort_that_was_killed_before_its_last_word_is_one_sentence(workspace, population):
     frozen = freeze(workspace, "frontal_adults", "mine")
-    (frozen.folder.parent / "latest.json").unlink()
-    with pytest.raises(UserError, match="mine: was not frozen to the end; freeze it again"):
-        FrozenCohort.load(workspace, "mine")
+    latest = frozen.folder.parent / "latest.json"
+    for damaged in ("", "{}", "[]", None):
+        latest.unlink() if damaged is None else latest.write_text(damaged)
+        with pytest.raises(UserError, match="mine: was not frozen to the end; freeze it again"):
+            FrozenCohort.load(workspace, "mine")

@@ -1,9 +1,12 @@
 """Predictions that cannot be scored become sentences, and the rest stands."""
 
+import json
+
 import numpy as np
 import polars as pl
 import pytest
 
+from xray_mining.catalog.checks import patients_on_two_sides
 from xray_mining.evaluation.evaluate import evaluate
 from xray_mining.evaluation.options import EvaluationOptions
 from xray_mining.records.check_results import CheckResults
@@ -121,6 +124,11 @@ def test_a_patient_in_two_folds_is_an_error(make):
     made.predict("made", "boosting", "baseline", "age_years", ages(made) + 1)
     evaluate(made.workspace, "made", QUICK)
     assert "stand in two folds" in codes(made)["GATE001"] and "in the same rotation" in codes(made)["GATE002"]
+    # One rule: the check of the frozen cohort, the audit, and the audit's evidence.
+    rows = patients_on_two_sides(made.cohort.members())
+    frame = CheckResults.read([made.workspace.evaluation("made") / "check_results.parquet"])
+    row = frame.row(by_predicate=pl.col("code") == "GATE001", named=True)
+    assert row["offenders"] == str(rows.height) == "1" and json.loads(row["evidence"]) == rows.to_dicts()
 
 
 def test_a_maker_called_script_is_a_name_like_others(study):

@@ -128,11 +128,23 @@ def _half_read(con: duckdb.DuckDBPyConnection, workspace: Workspace, header: Hea
     return f"{'; '.join(said)}; repeat `xray-mining ingest` there." if said else ""
 
 
+def patients_on_two_sides(members: pl.DataFrame) -> pl.DataFrame:
+    """Rows of LEAK001 among `members`, by patient_key: the rule needs no catalog, so none is opened."""
+    with duckdb.connect() as con:
+        _create_members(con, members)
+        return frame(con, shipped("checks/leak001_patient_on_two_sides").read_text(encoding="utf-8"), where="LEAK001")
+
+
 def with_members(con: duckdb.DuckDBPyConnection, members: pl.DataFrame) -> None:
     """Make the temporary table `members`, which cohort checks read: keys as UUIDs, fold, split, weight.
 
     And the view `deciding_order` of it, sql/reports/deciding_order.sql.
     """
+    _create_members(con, members)
+    con.execute(f"create or replace temp view deciding_order as {shipped('reports/deciding_order').read_text()}")
+
+
+def _create_members(con: duckdb.DuckDBPyConnection, members: pl.DataFrame) -> None:
     con.register(
         "member_rows", members.select("image_key", "study_key", "patient_key", "fold", "split", "weight").to_arrow()
     )
@@ -141,7 +153,6 @@ def with_members(con: duckdb.DuckDBPyConnection, members: pl.DataFrame) -> None:
         "patient_key::uuid as patient_key, fold, split, weight from member_rows"
     )
     con.unregister("member_rows")
-    con.execute(f"create or replace temp view deciding_order as {shipped('reports/deciding_order').read_text()}")
 
 
 def check(workspace: Workspace, cohort: FrozenCohort | None = None) -> CheckSummary:

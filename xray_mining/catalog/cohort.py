@@ -11,6 +11,7 @@ import duckdb
 import polars as pl
 
 from xray_mining.catalog import flow, made_of, order
+from xray_mining.catalog.checks import leaks, patients_on_two_sides, unanswered
 from xray_mining.catalog.connection import connect, frame, guarded, reads_results
 from xray_mining.catalog.guard import one_select
 from xray_mining.catalog.header import Header, queries, read_header
@@ -150,7 +151,7 @@ def freeze(  # noqa: PLR0917  the joint that a study's stage calls
             found = _targets(chosen, members, asked)
             members, spread = _spread(members, found.strata, asked, folds, salt)
             counted = (*flow.count(con, tree, values, asked.where, chosen["image_key"]), flow.of_members(members))
-            _stop_at(_offenders(con, members), f"cohort {name}")
+            _stop_at(leaks(con, members), f"cohort {name}")
             targets, unusable = found.rows, found.unusable
             typed_targets = made_of.guessed(con, found.targets, targets)
             sentences = (
@@ -228,10 +229,8 @@ def gate(workspace: Workspace, cohort: FrozenCohort) -> tuple[str, ...]:
 
     Gives a sentence for each check that could not look: near-duplicates nobody searched for are not absent.
     """
-    from xray_mining.catalog.checks import unanswered
-
     with connect(workspace, results=False) as con:
-        offenders = _offenders(con, cohort.members())
+        offenders = leaks(con, cohort.members())
         open_questions = tuple(unanswered(con, workspace))
     _stop_at(offenders, f"cohort {cohort.name}")
     return open_questions
@@ -338,11 +337,11 @@ def _given_split(members: pl.DataFrame, where: str, folds: int) -> pl.DataFrame:
     wrong = members.filter(~pl.col("split").is_in(SPLITS) | pl.col("split").is_null())
     if wrong.height:
         raise UserError(f"{where}: split '{wrong['split'][0]}' is not one of {', '.join(SPLITS)}; mend the last SELECT")
-    sides = members.group_by("patient_key").agg(pl.col("split").n_unique().alias("sides")).filter(pl.col("sides") > 1)
-    if sides.height:
+    torn = patients_on_two_sides(members)
+    if torn.height:
         raise CheckFailed(
-            f"{where}: {sides.height:,} patients stand on two sides of the split (first: "
-            f"{sides['patient_key'].sort()[0]}); give each patient one side"
+            f"{where}: {torn.height:,} patients stand on two sides of the split (first: {torn['patient_key'][0]}); "
+            f"give each patient one side"
         )
     if "validation" not in members["split"].unique():
         cut = (pl.col("split") == "train") & (pl.col("fold") == 1 % folds)
@@ -450,13 +449,6 @@ def _sentences(
     con.execute("drop view chosen_members")
     con.unregister("member_rows")
     return tuple(found)
-
-
-def _offenders(con: duckdb.DuckDBPyConnection, members: pl.DataFrame) -> list[tuple[str, str, pl.DataFrame]]:
-    """Code, title and rows of every leak check that finds something among these members."""
-    from xray_mining.catalog.checks import leaks
-
-    return leaks(con, members)
 
 
 def _stop_at(offenders: list[tuple[str, str, pl.DataFrame]], where: str) -> None:

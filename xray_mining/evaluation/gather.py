@@ -1,9 +1,7 @@
 """Predictions of a study's experiments as tasks: one target of one cohort, units in one order, models side by side."""
 
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import polars as pl
@@ -13,8 +11,9 @@ from xray_mining.catalog.order import latest_of
 from xray_mining.errors import CheckFailed, UserError
 from xray_mining.evaluation.task import KINDS, Array, Model, Task
 from xray_mining.models.freshness import Standing
+from xray_mining.models.notes import read_notes
 from xray_mining.records.check_results import CheckRow
-from xray_mining.records.cohort import FrozenCohort, Target
+from xray_mining.records.cohort import FrozenCohort, Target, latest_digest
 from xray_mining.records.predictions import Predictions
 from xray_mining.workspace import Workspace
 
@@ -101,7 +100,7 @@ def _read(workspace: Workspace, study: str, names: Sequence[str], found: Gathere
     for name in names:
         folder = workspace.experiment(study, name)
         parts = sorted((folder / "predictions").glob("*.parquet"))
-        notes = _notes(folder / "experiment.json")
+        notes = read_notes(folder)
         frame = _one_digest(Predictions.read(parts), name, notes, found) if parts else Predictions.create_empty()
         if frame.height:
             read[name] = _Experiment(frame, notes, len(parts))
@@ -137,7 +136,7 @@ def _set_stale_aside(
         cohort = drawn_from[name]
         by_name.setdefault(cohort.name, {}).setdefault(cohort.digest, []).append(name)
     for named, members in sorted(by_name.items()):
-        latest = _notes(workspace.root / "cohorts" / named / "latest.json").get("digest")
+        latest = latest_digest(workspace, named)
         kept = latest if latest in members else max(members, key=lambda digest: (len(members[digest]), digest))
         stale = sorted(name for digest, names in members.items() if digest != kept for name in names)
         if stale:
@@ -163,7 +162,7 @@ def _set_stale_aside(
                     "failed",
                     "predictions for an earlier freeze of the cohort",
                     f"{named}: all experiments were trained on an earlier freeze ({kept[:12]}) than the last "
-                    f"({str(latest)[:12]}); train again.",
+                    f"({latest[:12] or 'unknown'}); train again.",
                     offenders=len(members[kept]),
                     section="comparison",
                     about=named,
@@ -172,14 +171,6 @@ def _set_stale_aside(
         for name in stale:
             del read[name]
         found.cohorts[named] = drawn_from[members[kept][0]]
-
-
-def _notes(path: Path) -> dict[str, Any]:
-    try:
-        notes = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return notes if isinstance(notes, dict) else {}
 
 
 def _one_digest(frame: pl.DataFrame, name: str, notes: Mapping[str, Any], found: Gathered) -> pl.DataFrame:

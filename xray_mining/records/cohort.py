@@ -57,6 +57,19 @@ class Target:
             return tuple(float(place) for place in range(len(self.classes)))
 
 
+def latest_digest(workspace: Workspace, name: str) -> str:
+    """Digest of the last freeze of a cohort; empty where latest.json is missing or damaged.
+
+    If the process is killed after writing the cohort's folder but before latest.json, the cohort is not frozen.
+    """
+    try:
+        return str(
+            json.loads((workspace.root / "cohorts" / name / "latest.json").read_text(encoding="utf-8"))["digest"]
+        )
+    except (OSError, ValueError, KeyError, TypeError):
+        return ""
+
+
 @dataclass(frozen=True, slots=True)
 class FlowStep:
     """What is left after one CTE of the cohort's file."""
@@ -106,11 +119,9 @@ class FrozenCohort:
             known = [path.name for path in home.iterdir() if path.is_dir()] if home.is_dir() else []
             raise unknown_name("cohort", name, known)
         if digest is None:
-            try:
-                digest = str(json.loads((home / name / "latest.json").read_text(encoding="utf-8"))["digest"])
-            except OSError as error:
-                # A kill between the folder and the pointer to it leaves a cohort that was never said to be frozen.
-                raise UserError(f"cohort {name}: was not frozen to the end; freeze it again with `cohort`") from error
+            digest = latest_digest(workspace, name)
+            if not digest:
+                raise UserError(f"cohort {name}: was not frozen to the end; freeze it again with `cohort`")
         folder = workspace.cohort(name, digest)
         try:
             raw = json.loads((folder / "cohort.json").read_text(encoding="utf-8"))

@@ -13,21 +13,17 @@ class Torn:
     """Patients that are in several folds or splits."""
 
     rows: pl.DataFrame
-    """patient_key, folds, splits."""
+    """Rows of LEAK001, the check of the frozen cohort by the same rule."""
     patients: int
     """All of the cohort."""
 
 
 def measure(audited: AuditedCohort) -> Torn:
-    """Counts of folds and splits a patient, where one of them is above 1."""
+    """The rule of LEAK001 on the members as they were frozen: it holds where the catalog is gone too."""
+    from xray_mining.catalog.checks import patients_on_two_sides
+
     members = audited.cohort.members()
-    rows = (
-        members.group_by("patient_key")
-        .agg(pl.col("fold").n_unique().alias("folds"), pl.col("split").n_unique().alias("splits"))
-        .filter((pl.col("folds") > 1) | (pl.col("splits") > 1))
-        .sort("patient_key")
-    )
-    return Torn(rows, members["patient_key"].n_unique())
+    return Torn(patients_on_two_sides(members), members["patient_key"].n_unique())
 
 
 def tell(_: AuditedCohort, found: Torn) -> Sequence[Verdict]:
