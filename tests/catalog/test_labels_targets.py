@@ -7,10 +7,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from xray_mining.catalog.cohort import freeze
+from xray_mining.catalog.folds import fold_of
 from xray_mining.catalog.stratified import lacking, stratified_folds
 from xray_mining.catalog.targets import TARGETS, Unusable
 from xray_mining.errors import UserError
 from xray_mining.records.cohort_targets import CohortTargets
+from xray_mining.records.images import Images
 
 KIND = TARGETS.find("labels")
 ANSWERS = pl.Struct({"key": pl.String, "value": pl.Int64})
@@ -140,6 +142,36 @@ def test_a_cohort_of_labels_keeps_a_row_of_each_and_says_its_folds(workspace, po
     assert truths.shape == (rotation.height, 3)
     assert truths[:, 2].sum() == 3 and cohort.rotation(0, "age_years")["truth"].dtype == pl.Float64
     assert freeze(workspace, str(path), "again", folds=5).digest == cohort.digest
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.integers(0, 10_000), st.integers(2, 6), st.integers(0, 6))
+def test_no_fold_is_empty_where_there_are_as_many_patients(seed, folds, more):
+    rng = np.random.default_rng(seed)
+    patients = [f"p{n}" for n in range(folds + more)]
+    has = rng.random((len(patients), 3)) < [0.9, 0.5, 0.1]
+    rows = [{"patient_key": patients[n], "label": "abc"[k]} for n, k in zip(*np.nonzero(has), strict=True)]
+    strata = pl.DataFrame(rows, schema={"patient_key": pl.String, "label": pl.String})
+    found = stratified_folds(patients, strata, folds, f"salt {seed}")
+    assert set(found.values()) == set(range(folds))
+
+
+def test_a_small_cohort_of_labels_is_dealt_before_an_empty_fold_is_refused(workspace, put, make, tmp_path):
+    put(Images, [make.image(n, patient=n % 6) for n in range(24)])
+    keys = [make.key("patient", n) for n in range(6)]
+    salt = next(str(n) for n in range(1000) if len({fold_of(str(n), key, 5) for key in keys}) < 4)
+    path = tmp_path / "mine.sql"
+    text = (
+        "-- question: q\n-- one row: r\n-- target: found labels least=1\n-- made of: findings\n-- example: e\nwith\n"
+        "-- step: all\neverybody as (select image_key, dense_rank() over (order by patient_key) as n from eligible)\n"
+        "select image_key, {'old': n % 2, 'odd': if(n < 4, 1, 0)} as found from everybody"
+    )
+    path.write_text(text)
+    members = freeze(workspace, str(path), "mine", folds=5, salt=salt).members()
+    assert set(members["fold"]) == set(range(5)) and members["patient_key"].n_unique() == 6
+    assert set(members["split"]) == {"train", "validation", "test"}
+    with pytest.raises(UserError, match=r"6 patients leave fold \d of 7 empty"):
+        freeze(workspace, str(path), "many", folds=7, salt=salt)
 
 
 def test_a_label_that_came_with_a_rarer_one_is_made_up_for():

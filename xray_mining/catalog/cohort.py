@@ -272,7 +272,10 @@ def _notes(header: Header) -> str:
 def _members(
     con: duckdb.DuckDBPyConnection, chosen: pl.DataFrame, asked: CohortQuery, folds: int, salt: str
 ) -> pl.DataFrame:
-    """Columns of CohortMembers without the cohort's name and digest, sorted by image_key."""
+    """Columns of CohortMembers without the cohort's name and digest, sorted by image_key.
+
+    Folds are those of the salt; `_spread` changes them for some targets, and gives each fold its role.
+    """
     where = asked.where
     if "image_key" not in chosen.columns:
         raise UserError(f"{where}: its last SELECT gives no column image_key; add it")
@@ -316,11 +319,12 @@ def _members(
             f"`where patient_source != 'none'`"
         )
     members = members.drop("patient_source")
-    members = _given_split(members, where, folds) if "split" in wanted else _folded(members, where, folds)
+    members = _given_split(members, where, folds) if "split" in wanted else members
     return members.with_columns(pl.col("fold").cast(pl.Int64))
 
 
 def _folded(members: pl.DataFrame, where: str, folds: int) -> pl.DataFrame:
+    """The members with the role of each fold under rotation 0; UserError where a fold is empty."""
     found = members["fold"].unique().sort().to_list()
     if len(found) < folds:
         missing = sorted(set(range(folds)) - set(found))
@@ -414,14 +418,14 @@ def _spread(
     members: pl.DataFrame, strata: pl.DataFrame | None, asked: CohortQuery, folds: int, salt: str
 ) -> tuple[pl.DataFrame, tuple[str, ...]]:
     """The members with folds that share out `strata`, and what could not be shared out; a given split is kept."""
-    if strata is None:
-        return members, ()
     if (members["fold"] < 0).all():
-        return members, tuple(lacking(members, strata, SPLITS, "split", asked.where))
+        return members, () if strata is None else tuple(lacking(members, strata, SPLITS, "split", asked.where))
+    if strata is None:
+        return _folded(members, asked.where, folds), ()
+    # Empty folds are refused after this: the salt alone may leave one empty where dealing fills all.
     fold = stratified_folds(members["patient_key"].to_list(), strata, folds, salt)
     dealt = members.with_columns(pl.col("patient_key").replace_strict(fold, return_dtype=pl.Int64).alias("fold"))
-    dealt = _folded(dealt.drop("split"), asked.where, folds).select(members.columns)
-    return dealt, tuple(lacking(dealt, strata, range(folds), "fold", asked.where))
+    return _folded(dealt, asked.where, folds), tuple(lacking(dealt, strata, range(folds), "fold", asked.where))
 
 
 def _sentences(

@@ -13,7 +13,8 @@ def stratified_folds(patients: Sequence[str], strata: pl.DataFrame, folds: int, 
 
     Labels are dealt out from the rarest on: each of a label's patients goes to the fold that still needs most of this
     label, then to the one that needs most patients (Sechidis, Tsoumakas, Vlahavas 2011, on the stratification of
-    multi-label data). The salt decides the order of patients, and so the ties.
+    multi-label data). The salt decides the order of patients, and so the ties. No fold is empty where there are as many
+    patients as folds: an empty one needs most of every label, and most patients.
 
     Args:
         patients: Keys of all patients.
