@@ -14,6 +14,7 @@ from xray_mining.evaluation.task import Model, Task
 from xray_mining.records.check_results import CheckRow
 from xray_mining.records.cohort import FrozenCohort
 from xray_mining.records.estimates import EstimateRow
+from xray_mining.statistics.estimate import Estimate
 from xray_mining.workspace import Workspace
 
 LEVEL = 0.05
@@ -91,6 +92,12 @@ class Figure:
     high: float | None = None
     p_value: float | None = None
     p_adjusted: float | None = None
+
+    @classmethod
+    def of(cls, found: Estimate, **more: Any) -> "Figure":
+        """An estimate with its interval, p and patients, and what else is said of it."""
+        same = {name: getattr(found, name) for name in ("value", "low", "high", "patients", "p_value")}
+        return cls(**same, **more)
 
 
 @dataclass(frozen=True, slots=True)

@@ -79,15 +79,11 @@ def tell(audited: AuditedTask, found: tuple[Loss, ...]) -> Sequence[Verdict]:
 def figures(audited: AuditedTask, found: tuple[Loss, ...]) -> Sequence[Figure]:
     """A row a model and variant."""
     return [
-        Figure(
+        Figure.of(
+            each.lost,
             experiment=each.experiment,
             attribute=each.variant,
             metric=f"{audited.task.metric}_lost",
-            value=each.lost.value,
-            low=each.lost.low,
-            high=each.lost.high,
-            patients=each.lost.patients,
-            p_value=each.lost.p_value,
             p_adjusted=each.p_adjusted,
             words=words(audited, each),
         )

@@ -114,16 +114,12 @@ def tell(audited: AuditedTask, found: tuple[Pair, ...]) -> Sequence[Verdict]:
 def figures(audited: AuditedTask, found: tuple[Pair, ...]) -> Sequence[Figure]:
     """A row a pair."""
     return [
-        Figure(
+        Figure.of(
+            each.gap,
             experiment=audited.choice.best,
             attribute=each.attribute,
             label=" - ".join(each.names),
             metric=audited.task.metric,
-            value=each.gap.value,
-            low=each.gap.low,
-            high=each.gap.high,
-            patients=each.gap.patients,
-            p_value=each.gap.p_value,
             p_adjusted=each.p_adjusted,
             words=words(audited, each),
         )

@@ -112,15 +112,11 @@ def tell(audited: AuditedTask, found: Shortcuts) -> Sequence[Verdict]:
 def figures(audited: AuditedTask, found: Shortcuts) -> Sequence[Figure]:
     """A row a null model."""
     return [
-        Figure(
+        Figure.of(
+            each.gain,
             experiment=each.experiment,
             attribute=each.word,
             metric=audited.task.kind.gained[0],
-            value=each.gain.value,
-            low=each.gain.low,
-            high=each.gain.high,
-            patients=each.gain.patients,
-            p_value=each.gain.p_value,
             p_adjusted=each.p_adjusted,
             words=words(audited, each),
         )

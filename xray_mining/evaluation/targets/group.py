@@ -6,38 +6,24 @@ import numpy as np
 import polars as pl
 
 from xray_mining.evaluation.options import EvaluationOptions
-from xray_mining.evaluation.targets._classes import Classes, both_classes, by_class, column, pair, with_every_class
+from xray_mining.evaluation.targets._classes import both_classes, column, pair
+from xray_mining.evaluation.targets._mean_area import MeanArea
 from xray_mining.evaluation.task import Array, Calls, Model, Scored, Side, Task
 from xray_mining.records.cohort import Target
-from xray_mining.statistics.auc import area_difference, areas_over_folds, auc, average_precision, mean_area
+from xray_mining.statistics.auc import area_difference, areas_over_folds, auc, average_precision
 from xray_mining.statistics.calibration import calibration_metrics
 from xray_mining.statistics.classification import group_metrics
-from xray_mining.statistics.estimate import Estimate
-from xray_mining.statistics.macro import compare_macro_auc, macro_auc
+from xray_mining.statistics.macro import macro_auc
 
 
-class Group(Classes):
+class Group(MeanArea):
     """Scored by the mean over classes of the area under the ROC curve, and by the class with most probability."""
-
-    metric = "auc_macro"
-    title = "mean AUC"
-    words = "mean area under the ROC curve"
-    skill_metric = "auc_macro"
-    one_value = False
-
-    def kept(self, frame: pl.DataFrame, target: Target) -> tuple[pl.DataFrame, list[str]]:
-        """All rows, but none where a class has no probability."""
-        return with_every_class(frame, target)
 
     def truths(self, rows: pl.DataFrame, target: Target) -> pl.DataFrame:
         """The number of the class and its name."""
         labelled = rows.filter(pl.col("truth") == 1).group_by("unit_key").agg(pl.col("class").first().alias("label"))
         place = pl.DataFrame({"label": list(target.classes), "truth": np.arange(len(target.classes), dtype=np.float64)})
         return labelled.join(place, on="label", how="inner")
-
-    def aligned(self, means: pl.DataFrame, keys: pl.DataFrame, target: Target) -> Array:
-        """A probability for each class, (n, classes)."""
-        return by_class(means, keys, target)
 
     def validation(self, means: pl.DataFrame, target: Target) -> pl.DataFrame:
         """A list of probabilities and the label, of units that have all probabilities and a known label."""
@@ -76,16 +62,13 @@ class Group(Classes):
             metrics = options.bootstrapped(calibration_metrics)(mine, given, owner, folds=folds, again=there)
             yield Scored("brier", metrics["brier"], name)
 
-    def validation_score(self, task: Task, model: Model) -> float:
-        """Mean over classes of the area, each a mean over rotations."""
-        frame = model.validation
-        labels, values, folds = frame["label"].to_numpy(), np.stack(frame["value"].to_list()), frame["fold"].to_numpy()
-        areas = [
-            mean_area(labels == name, values[:, i], folds)
-            for i, name in enumerate(task.target.classes)
-            if (labels == name).any() and not (labels == name).all()
-        ]
-        return float(np.mean(areas)) if areas else float("nan")
+    def answers(self, task: Task) -> Array:
+        """The class of each unit."""
+        return task.labels
+
+    def validated(self, frame: pl.DataFrame, target: Target) -> Array:
+        """1 for the unit's own class."""
+        return (frame["label"].to_numpy()[:, None] == np.array(target.classes)).astype(float)
 
     def differences(
         self, task: Task, model: Model, baseline: Model, both: Array, options: EvaluationOptions
@@ -105,49 +88,8 @@ class Group(Classes):
                 yield Scored("auc", area_difference(areas, 0, 1, options.confidence), name)
                 compared = True
         if compared:
-            yield Scored("auc_macro", self._difference(task, first, second, both, again, options))
-
-    def _difference(  # noqa: PLR0917  two models side by side
-        self,
-        task: Task,
-        first: Array,
-        second: Array,
-        units: Array,
-        again: tuple[Array | None, Array | None],
-        options: EvaluationOptions,
-    ) -> Estimate:
-        return compare_macro_auc(
-            task.labels[units],
-            first,
-            second,
-            task.target.classes,
-            task.owner[units],
-            folds=task.folds[units],
-            again=again,
-            confidence=options.confidence,
-        )
-
-    def changed(self, task: Task, values: Array, units: Array, options: EvaluationOptions) -> dict[str, Estimate]:
-        """The mean area on changed images."""
-        if not both_classes(task, units):
-            return {}
-        labels, owner, folds = task.labels[units], task.owner[units], task.folds[units]
-        classes = task.target.classes
-        found = macro_auc(labels, values[units], classes, owner, folds, confidence=options.confidence)
-        return {"auc_macro": found}
-
-    def lost(
-        self, task: Task, model: Model, values: Array, units: Array, options: EvaluationOptions
-    ) -> Estimate | None:
-        """The mean area on unchanged images minus that on the same images changed."""
-        if not both_classes(task, units):
-            return None
-        return self._difference(task, model.values[units], values[units], units, (None, None), options)
-
-    def beyond_guessing(self, task: Task, model: Model, units: Array) -> float:
-        """The mean area above one half."""
-        labels, values, owner, folds = (each[units] for each in (task.labels, model.values, task.owner, task.folds))
-        return macro_auc(labels, values, task.target.classes, owner, folds).value - 0.5
+            macro = self.difference(task, model.values, baseline.values, both, again=again, options=options)
+            yield Scored("auc_macro", macro)
 
     def sides(self, task: Task, model: Model) -> Iterator[Side]:
         """Each class against the others."""

@@ -8,44 +8,31 @@ import polars as pl
 from scipy import stats
 
 from xray_mining.evaluation.options import EvaluationOptions
-from xray_mining.evaluation.targets._classes import Classes, by_class, column, with_every_class
+from xray_mining.evaluation.targets._classes import by_class, column
+from xray_mining.evaluation.targets._mean_area import MeanArea
 from xray_mining.evaluation.targets.binary import KIND as BINARY
 from xray_mining.evaluation.task import Array, Calls, Model, Scored, Side, Task
 from xray_mining.records.cohort import Target
-from xray_mining.statistics.auc import mean_area
 from xray_mining.statistics.errors import detected
 from xray_mining.statistics.estimate import Estimate
-from xray_mining.statistics.macro import compare_macro_auc, difference_of_macro_areas, macro_auc, macro_gain
+from xray_mining.statistics.macro import difference_of_macro_areas, macro_auc, macro_gain
 
 
-class Labels(Classes):
+class Labels(MeanArea):
     """Scored by the mean over labels of the area under the ROC curve, and label by label as a binary target.
 
     A unit's label whose truth is not known is left out for that label alone.
     """
 
-    metric = "auc_macro"
-    title = "mean AUC"
-    words = "mean area under the ROC curve"
-    skill_metric = "auc_macro"
-    one_value = False
     has_labels = False
     screened = ("auc_macro",)
     gained = ("auc_above_half", "mean AUC above 0.5")
-
-    def kept(self, frame: pl.DataFrame, target: Target) -> tuple[pl.DataFrame, list[str]]:
-        """All rows, but none where a label has no probability."""
-        return with_every_class(frame, target)
 
     def truths(self, rows: pl.DataFrame, target: Target) -> pl.DataFrame:
         """For each label 1, 0, or nan where it is not known; the text is empty."""
         first = rows.group_by("unit_key", "class").agg(pl.col("truth").first())
         keys = first.select("unit_key").unique().sort("unit_key")
         return keys.with_columns(_array("truth", by_class(first, keys, target, "truth")), pl.lit("").alias("label"))
-
-    def aligned(self, means: pl.DataFrame, keys: pl.DataFrame, target: Target) -> Array:
-        """A probability for each label, (n, labels)."""
-        return by_class(means, keys, target)
 
     def validation(self, means: pl.DataFrame, target: Target) -> pl.DataFrame:
         """Truths and probabilities of all labels, nan where the truth is not known."""
@@ -105,17 +92,13 @@ class Labels(Classes):
         for name, part, own in _scorable(task, model):
             yield from (replace(each, class_=name) for each in BINARY.scores(part, own, options))
 
-    def validation_score(self, task: Task, model: Model) -> float:
-        """Mean over labels of the area, each a mean over rotations."""
-        frame = model.validation
-        truth, value, folds = (frame[name].to_numpy() for name in ("truth", "value", "fold"))
-        areas = []
-        for number in range(len(task.target.classes)):
-            known = np.isfinite(truth[:, number])
-            label = truth[known, number]
-            if len(np.unique(label)) > 1:
-                areas.append(mean_area(label, value[known, number], folds[known]))
-        return float(np.mean(areas)) if areas else float("nan")
+    def answers(self, task: Task) -> Array:
+        """The truths of all labels."""
+        return task.truth
+
+    def validated(self, frame: pl.DataFrame, target: Target) -> Array:
+        """The same of validation rows."""
+        return frame["truth"].to_numpy()
 
     def differences(
         self, task: Task, model: Model, baseline: Model, both: Array, options: EvaluationOptions
@@ -123,7 +106,7 @@ class Labels(Classes):
         """Paired differences of each label as of a binary target, and of the mean area."""
         again = (_again(task, model, both), _again(task, baseline, both))
         try:
-            macro = self._difference(task, model.values, baseline.values, both, again=again, options=options)
+            macro = self.difference(task, model.values, baseline.values, both, again=again, options=options)
         except ValueError:
             return
         for name, part, own in _scorable(task, model):
@@ -134,32 +117,11 @@ class Labels(Classes):
                 yield from (replace(each, class_=name) for each in found)
         yield Scored("auc_macro", macro)
 
-    def _difference(
-        self,
-        task: Task,
-        first: Array,
-        second: Array,
-        units: Array,
-        *,
-        again: tuple[Array | None, Array | None],
-        options: EvaluationOptions,
-    ) -> Estimate:
-        return compare_macro_auc(
-            task.truth[units],
-            first[units],
-            second[units],
-            task.target.classes,
-            task.owner[units],
-            folds=task.folds[units],
-            again=again,
-            confidence=options.confidence,
-        )
-
     def smallest_difference(self, task: Task, first: Model, second: Model, both: Array) -> float | None:
         """In mean areas, from the standard error of their paired difference."""
         again = (_again(task, first, both), _again(task, second, both))
         try:
-            found = self._difference(task, first.values, second.values, both, again=again, options=EvaluationOptions())
+            found = self.difference(task, first.values, second.values, both, again=again, options=EvaluationOptions())
         except ValueError:
             return None
         error = (found.high - found.value) / stats.t.ppf(0.5 + EvaluationOptions().confidence / 2, found.patients - 1)
@@ -183,24 +145,6 @@ class Labels(Classes):
         units = np.flatnonzero(model.known)
         tested = self.gap(task, model, members, units, options)
         yield Scored("auc_macro", replace(found, p_value=tested.p_value)), np.ones(len(members), dtype=bool)
-
-    def changed(self, task: Task, values: Array, units: Array, options: EvaluationOptions) -> dict[str, Estimate]:
-        """The mean area on changed images."""
-        truth, owner, folds = task.truth[units], task.owner[units], task.folds[units]
-        classes = task.target.classes
-        found = macro_auc(truth, values[units], classes, owner, folds, confidence=options.confidence)
-        return {"auc_macro": found}
-
-    def lost(
-        self, task: Task, model: Model, values: Array, units: Array, options: EvaluationOptions
-    ) -> Estimate | None:
-        """The mean area on unchanged images minus that on the same images changed."""
-        return self._difference(task, model.values, values, units, again=(None, None), options=options)
-
-    def beyond_guessing(self, task: Task, model: Model, units: Array) -> float:
-        """The mean area above one half."""
-        truth, values, owner, folds = (each[units] for each in (task.truth, model.values, task.owner, task.folds))
-        return macro_auc(truth, values, task.target.classes, owner, folds).value - 0.5
 
     def sides(self, task: Task, model: Model) -> Iterator[Side]:
         """Each label, of the units whose truth is known."""

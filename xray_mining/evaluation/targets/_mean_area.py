@@ -1,0 +1,92 @@
+"""What kinds of several classes or labels share: the mean over them of the area under the ROC curve."""
+
+from abc import abstractmethod
+
+import numpy as np
+import polars as pl
+
+from xray_mining.evaluation.options import EvaluationOptions
+from xray_mining.evaluation.targets._classes import Classes, by_class, with_every_class
+from xray_mining.evaluation.task import Array, Model, Task
+from xray_mining.records.cohort import Target
+from xray_mining.statistics.auc import mean_area
+from xray_mining.statistics.estimate import Estimate
+from xray_mining.statistics.macro import compare_macro_auc, macro_auc
+
+Again = tuple[Array | None, Array | None]
+"""Two models' predictions by other rotations' fits."""
+
+
+class MeanArea(Classes):
+    """Scored by the mean area; values are (n, classes)."""
+
+    metric = "auc_macro"
+    title = "mean AUC"
+    words = "mean area under the ROC curve"
+    skill_metric = "auc_macro"
+    one_value = False
+
+    @abstractmethod
+    def answers(self, task: Task) -> Array:
+        """Truths as `macro_auc` takes them: (n,) labels, or (n, classes) of 0, 1 and nan."""
+        ...
+
+    @abstractmethod
+    def validated(self, frame: pl.DataFrame, target: Target) -> Array:
+        """Truths of validation rows, (n, classes) of 0, 1 and nan."""
+        ...
+
+    def kept(self, frame: pl.DataFrame, target: Target) -> tuple[pl.DataFrame, list[str]]:
+        """All rows; no row where a class has no probability."""
+        return with_every_class(frame, target)
+
+    def aligned(self, means: pl.DataFrame, keys: pl.DataFrame, target: Target) -> Array:
+        """A probability for each class, (n, classes)."""
+        return by_class(means, keys, target)
+
+    def validation_score(self, task: Task, model: Model) -> float:
+        """Mean over classes of the area, each a mean over rotations."""
+        frame = model.validation
+        truth, values = self.validated(frame, task.target), np.stack(frame["value"].to_list())
+        folds = frame["fold"].to_numpy()
+        areas = []
+        for number in range(len(task.target.classes)):
+            known = np.isfinite(truth[:, number])
+            label = truth[known, number]
+            if len(np.unique(label)) > 1:
+                areas.append(mean_area(label, values[known, number], folds[known]))
+        return float(np.mean(areas)) if areas else float("nan")
+
+    def difference(
+        self, task: Task, first: Array, second: Array, units: Array, *, again: Again, options: EvaluationOptions
+    ) -> Estimate:
+        """The paired difference in mean areas of two models' values, of the units (n,) bool."""
+        return compare_macro_auc(
+            self.answers(task)[units],
+            first[units],
+            second[units],
+            task.target.classes,
+            task.owner[units],
+            folds=task.folds[units],
+            again=again,
+            confidence=options.confidence,
+        )
+
+    def changed(self, task: Task, values: Array, units: Array, options: EvaluationOptions) -> dict[str, Estimate]:
+        """The mean area on changed images."""
+        truth, owner, folds = self.answers(task)[units], task.owner[units], task.folds[units]
+        classes = task.target.classes
+        return {"auc_macro": macro_auc(truth, values[units], classes, owner, folds, confidence=options.confidence)}
+
+    def lost(
+        self, task: Task, model: Model, values: Array, units: Array, options: EvaluationOptions
+    ) -> Estimate | None:
+        """The mean area on unchanged images minus that on the same images changed."""
+        return self.difference(task, model.values, values, units, again=(None, None), options=options)
+
+    def beyond_guessing(self, task: Task, model: Model, units: Array) -> float:
+        """The mean area above one half."""
+        truth, values, owner, folds = (
+            each[units] for each in (self.answers(task), model.values, task.owner, task.folds)
+        )
+        return macro_auc(truth, values, task.target.classes, owner, folds).value - 0.5
