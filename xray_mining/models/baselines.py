@@ -33,7 +33,7 @@ from xray_mining.models.estimators import (
     squared_length,
 )
 from xray_mining.models.fit import Fit, Fitted
-from xray_mining.models.targets import Lesson, Teachable
+from xray_mining.models.targets import Lesson, Teachable, absolute_errors, log_losses_of_classes
 from xray_mining.process_settings import Shared, warning_filters
 
 # These matrices are small: more threads than one wait for each other, and stages run side by side anyhow.
@@ -155,10 +155,8 @@ class Table:
 
     def loss(self, values: Array) -> float:
         """Mean absolute error of numbers (n,), log loss of probabilities (n, classes)."""
-        if values.ndim == 1:
-            return float(np.average(np.abs(values - self.truths), weights=_mean_one(self.weights)))
-        own = np.clip(values[np.arange(len(self.truths)), self.truths.astype(int)], 1e-7, 1)
-        return float(np.average(-np.log(own), weights=_mean_one(self.weights)))
+        errors = log_losses_of_classes if self.classes else absolute_errors
+        return float(np.average(errors(values, self.truths), weights=_mean_one(self.weights)))
 
 
 def _mean_one(weights: Array) -> Array:

@@ -160,6 +160,27 @@ def weighted_median(values: Array, weights: Array) -> float:
     return float(values[order][at])
 
 
+def absolute_errors(values: Array, truths: Array) -> Array:
+    """How far each prediction (n,) is from its truth, (n,)."""
+    return np.abs(values - truths)
+
+
+def log_losses(shares: Array) -> Array:
+    """Log loss of the probabilities (n, …) that the true answers were given, cut off near 0, in the same shape."""
+    return -np.log(np.clip(shares, 1e-7, 1))
+
+
+def log_losses_of_classes(values: Array, truths: Array) -> Array:
+    """Log loss of each row (n,) by probabilities (n, classes) and the position of the true class (n,)."""
+    return log_losses(values[np.arange(len(values)), truths.astype(int)])
+
+
+def mean_error(kept: pl.DataFrame) -> float | None:
+    """Mean absolute error over rows of predictions; None where there are none."""
+    error = (kept["value"] - kept["truth"]).abs().mean()
+    return float(error) if isinstance(error, float) else None
+
+
 def mean_area(kept: pl.DataFrame, by: Sequence[str] = ("fold", "seed", "class")) -> float | None:
     """Mean area under the ROC curve over groups of rows with truth 0 or 1; None where no group has both."""
     from xray_mining.statistics import auc

@@ -4,7 +4,7 @@ import numpy as np
 import polars as pl
 
 from xray_mining.models import calibration as maps
-from xray_mining.models.targets import Array, Column, Lesson, Reading, Teachable, mean_area
+from xray_mining.models.targets import Array, Column, Lesson, Reading, Teachable, log_losses_of_classes, mean_area
 from xray_mining.records.cohort import Target
 
 
@@ -43,7 +43,7 @@ class Classes:
 
     def errors(self, values: Array, truths: Array) -> Array:
         """Log loss of each row."""
-        return -np.log(np.clip(values[np.arange(len(values)), truths.astype(int)], 1e-7, 1))
+        return log_losses_of_classes(values, truths)
 
     def stack_loss(self, values: Array, truths: Array) -> float:
         """Mean log loss."""

@@ -4,10 +4,8 @@ import numpy as np
 import polars as pl
 
 from xray_mining.models import calibration as maps
-from xray_mining.models.targets import Array, Column, Lesson, Reading, Teachable, mean_area
+from xray_mining.models.targets import Array, Column, Lesson, Reading, Teachable, log_losses, mean_area
 from xray_mining.records.cohort import Target
-
-_LEAST_PROBABILITY = 1e-7
 
 
 class Labels:
@@ -54,8 +52,7 @@ class Labels:
     def errors(self, values: Array, truths: Array) -> Array:
         """Mean log loss of each row's known answers."""
         known = np.isfinite(truths)
-        own = np.where(truths == 1, values, 1 - values)
-        losses = -np.log(np.clip(own, _LEAST_PROBABILITY, 1))
+        losses = log_losses(np.where(truths == 1, values, 1 - values))
         return np.where(known, losses, 0).sum(axis=1) / np.maximum(known.sum(axis=1), 1)
 
     def stack_loss(self, values: Array, truths: Array) -> float:

@@ -4,7 +4,16 @@ import numpy as np
 import polars as pl
 
 from xray_mining.models import calibration as maps
-from xray_mining.models.targets import Array, Column, Lesson, Reading, Teachable, weighted_median
+from xray_mining.models.targets import (
+    Array,
+    Column,
+    Lesson,
+    Reading,
+    Teachable,
+    absolute_errors,
+    mean_error,
+    weighted_median,
+)
 from xray_mining.records.cohort import Target
 
 
@@ -43,7 +52,7 @@ class Number:
 
     def errors(self, values: Array, truths: Array) -> Array:
         """Absolute errors."""
-        return np.abs(values - truths)
+        return absolute_errors(values, truths)
 
     def stack_loss(self, values: Array, truths: Array) -> float:
         """Mean squared error as a share of the truths' variance."""
@@ -74,8 +83,7 @@ class Number:
 
     def score(self, kept: pl.DataFrame) -> float | None:
         """Mean absolute error."""
-        error = (kept["value"] - kept["truth"]).abs().mean()
-        return float(error) if isinstance(error, float) else None
+        return mean_error(kept)
 
 
 KIND = Number()

@@ -4,7 +4,7 @@ import numpy as np
 import polars as pl
 
 from xray_mining.errors import UserError
-from xray_mining.models.targets import Array, Column, Lesson, Reading, Teachable
+from xray_mining.models.targets import Array, Column, Lesson, Reading, Teachable, mean_error
 from xray_mining.models.targets._classes import Classes
 from xray_mining.records.cohort import Target
 
@@ -57,9 +57,7 @@ class Ordinal(Classes):
 
     def score(self, kept: pl.DataFrame) -> float | None:
         """Mean absolute error of the expected level."""
-        expected = kept.filter(pl.col("class") == "")
-        error = (expected["value"] - expected["truth"]).abs().mean()
-        return float(error) if isinstance(error, float) else None
+        return mean_error(kept.filter(pl.col("class") == ""))
 
 
 KIND = Ordinal()
