@@ -1,4 +1,4 @@
-"""Columns of `images` as people call them: one list for the page, the answer and the archive's page."""
+"""Columns of `images` and the sexes as people call them: one list for the page, the answer and the archive's page."""
 
 _WORDS = {
     "age_years": "age",
@@ -14,6 +14,10 @@ _WORDS = {
     "pixel_spacing_mm": "pixel spacing",
     "pixels": "pixels (read with the header)",
 }
+
+
+SEX_WORDS = {"F": "women", "M": "men", "O": "other"}
+"""Codes of patient_sex → the group, in the order of tables and figures."""
 
 
 def column_words(name: str) -> str:

@@ -8,10 +8,11 @@ import polars as pl
 
 from xray_mining.catalog.overview import FOLDED, TOPCODED, Overview
 from xray_mining.catalog.overview_change import Changes
+from xray_mining.records.words import SEX_WORDS
 from xray_mining.reporting.metrics import number
 from xray_mining.reporting.section import HIDDEN, Cell, Column, Row, Table, hidden_note
 
-SEXES = {"F": "Women", "M": "Men", "O": "Other", "unknown": "Not stated"}
+SEXES = {code: words.capitalize() for code, words in SEX_WORDS.items()} | {"unknown": "Not stated"}
 
 
 @dataclass(frozen=True, slots=True)

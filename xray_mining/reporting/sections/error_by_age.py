@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 import polars as pl
 
+from xray_mining.records.words import SEX_WORDS
 from xray_mining.reporting import figures
 from xray_mining.reporting.layout import by_task
 from xray_mining.reporting.metrics import interval, metric_of
@@ -14,7 +15,7 @@ from xray_mining.reporting.section import HIDDEN, Block, Cell, Column, Figure, F
 ORDER = 50
 
 _TITLES = {"mae": "Mean absolute error", "bias": "Bias: predicted minus true"}
-_SEXES = {"F": ("women", "vermilion", "-"), "M": ("men", "blue", "-")}
+_SEXES = {"F": ("vermilion", "-"), "M": ("blue", "-")}
 
 
 def applies(results: Results) -> bool:
@@ -46,8 +47,8 @@ def _task(results: Results, task: Task) -> tuple[list[Block], str]:
     ]
     best = frame.filter(pl.col("experiment") == task.best)
     sexes = [
-        _Line(words, figures.COLOURS[shade], style, own)
-        for sex, (words, shade, style) in _SEXES.items()
+        _Line(SEX_WORDS[sex], figures.COLOURS[shade], style, own)
+        for sex, (shade, style) in _SEXES.items()
         if (own := best.filter(pl.col("patient_sex") == sex)).height
     ]
     blocks: list[Block] = []

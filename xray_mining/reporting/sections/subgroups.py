@@ -6,6 +6,7 @@ from typing import TypeAlias
 import polars as pl
 
 from xray_mining.records.images import YEARS_ARE_SHIFTED
+from xray_mining.records.words import SEX_WORDS
 from xray_mining.reporting.figures import forest
 from xray_mining.reporting.layout import Cautions, by_task, metric_columns
 from xray_mining.reporting.metrics import metric_of, number, p_value
@@ -18,7 +19,6 @@ DRAWN = 40
 """At most so many groups are drawn; the table has all."""
 Line: TypeAlias = tuple[str, str, float, float | None, float | None]
 """As a row of `forest`: words, model kind, value, low, high."""
-_SEX = {"F": "women", "M": "men", "O": "other"}
 
 
 def applies(results: Results) -> bool:
@@ -51,7 +51,7 @@ def subgroup_words(subgroup: str) -> str:
     for pair in parts_of(subgroup):
         name, _, level = pair.partition("=")
         if name == "patient_sex":
-            said.append(_SEX.get(level, level))
+            said.append(SEX_WORDS.get(level, level))
         elif name == "age_band":
             said.append(f"age {level}")
         else:
