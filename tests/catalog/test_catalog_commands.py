@@ -87,7 +87,7 @@ def test_the_name_of_the_file_says_the_format(call, population, tmp_path):
     call("sql", query, "--out", str(tmp_path / "rows.txt"))
     assert (tmp_path / "rows.txt").read_text(encoding="utf-8").startswith("┌")
     refused = call("sql", query, "--out", str(tmp_path / "d.csv"), "--format", "parquet").exception
-    assert str(refused).endswith("d.csv: its name says csv, and --format says parquet; change one of the two")
+    assert str(refused).endswith("d.csv: its extension means csv, but --format is parquet; change one of the two")
     assert not (tmp_path / "d.csv").exists()
 
 
@@ -106,7 +106,7 @@ def test_a_row_of_too_many_columns_is_written_below_itself():
     text = tables._for_people(rows, 120)
     assert text.splitlines()[:2] == ["column_0   0", "column_1   0"]
     assert text.count("column_43") == 5
-    assert text.endswith("20 rows, of which 5 are shown; --format csv gives all\n")
+    assert text.endswith("5 of 20 rows are shown; --format csv gives all\n")
     assert tables._for_people(rows, None).startswith("┌")
 
 

@@ -98,7 +98,7 @@ def test_a_given_split_is_checked_and_validation_cut_from_training(workspace, po
     assert cohort.rotations() == 1 and cohort.split_given
     gate(workspace, cohort)
     torn = given_text.replace("if(age_years < 50", "if(ascii(image_key::varchar) % 2 = 0")
-    with pytest.raises(CheckFailed, match="stand on two sides"):
+    with pytest.raises(CheckFailed, match="are on two sides"):
         freeze(workspace, write(HEADER + torn, "torn"), "torn")
 
 

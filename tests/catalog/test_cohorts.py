@@ -52,14 +52,14 @@ def test_a_note_is_a_sentence_of_its_own():
     [
         (BODY, "no line '-- question"),
         (HEADER + "select image_key, age_years from eligible where age_years > $youngest", "has no steps"),
-        (HEADER + BODY.replace("-- step: all of them\n", ""), "step 'everybody' has no words"),
+        (HEADER + BODY.replace("-- step: all of them\n", ""), "step 'everybody' has no description"),
         (HEADER + BODY + "; select 1", "2 statements"),
         (HEADER + "drop table images", "not a SELECT"),
         (HEADER + BODY.replace("eligible", "read_csv('/etc/passwd')"), "'.*' is not allowed"),
         (HEADER + BODY.replace("age_years >=", "age_yeers >="), "did you mean 'age_years'"),
         (HEADER + BODY.replace("from eligible", "from eligibel"), "did you mean 'eligible'"),
         (HEADER + BODY.replace(">= $youngest", ">= $youngst"), "youngst"),
-        (HEADER + BODY.replace(">= $youngest", ">= 1000 + $youngest"), "images none is left by the step .all of them"),
+        (HEADER + BODY.replace(">= $youngest", ">= 1000 + $youngest"), "the step .all of them. leaves none of"),
         (
             HEADER + "-- note: link it first\n" + BODY.replace(">= $youngest", ">= 1000 + $youngest"),
             "widen its parameters; note of the cohort: link it first",
@@ -68,7 +68,7 @@ def test_a_note_is_a_sentence_of_its_own():
             HEADER + BODY.replace("select image_key, age_years from everybody", "select age_years from everybody"),
             "image_key",
         ),
-        (HEADER + BODY + " union all select image_key, age_years from everybody", "more than once"),
+        (HEADER + BODY + " union all select image_key, age_years from everybody", "are duplicated"),
         (
             HEADER
             + BODY.replace(

@@ -460,7 +460,7 @@ def test_spans_of_time_under_names_that_differ_in_capitals_alone(filled):
 
 @pytest.mark.parametrize("value", ["'infinity'::date", "'-infinity'::timestamp", "'infinity'::timestamptz"])
 def test_dates_without_end_are_refused_in_a_sentence(filled, value):
-    with pytest.raises(UserError, match="column 'x' holds dates beyond"):
+    with pytest.raises(UserError, match="column 'x' holds dates outside"):
         sql(filled, f"select {value} as x")
 
 

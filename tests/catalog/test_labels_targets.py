@@ -70,8 +70,8 @@ def test_a_label_of_few_patients_is_left_out_with_its_counts():
     found, _ = frozen(pl.Series(told), "least=2", patients=["p0"] * 3 + [f"p{n}" for n in range(1, 10)])
     assert found.target.classes == ("a",)
     assert [each for each in found.sentences if "'b'" in each] == [
-        "cohort c: label 'b' of target 't' is left out: true in 1 and false in 9 patients, and needs 2 of each (least= "
-        "in its header line)"
+        "cohort c: label 'b' of target 't' is left out: true in 1 and false in 9 patients, but 2 of each are needed "
+        "(least= in its header line)"
     ]
     with pytest.raises(Unusable, match=r"has no label left; .*true in 6"):
         frozen(pl.Series(told).struct.field("a").to_frame("a").to_struct(), "least=7")
@@ -81,11 +81,11 @@ def test_a_label_of_few_patients_is_left_out_with_its_counts():
     ("column", "words", "sentence"),
     [
         (pl.Series(["a", "b"]), "", "is declared labels, but its column is"),
-        (pl.Series([{"a": "maybe"}, {"a": "yes"}]), "", r"'maybe' is no answer \(1 times\); give booleans"),
-        (pl.Series([{"a": 2}, {"a": 1}]), "", "'2' is no answer"),
+        (pl.Series([{"a": "maybe"}, {"a": "yes"}]), "", r"'maybe' is not an answer \(1 times\); give booleans"),
+        (pl.Series([{"a": 2}, {"a": 1}]), "", "'2' is not an answer"),
         (pl.Series([[{"key": "a", "value": 1}] * 2]), "", "two answers for one label"),
-        (pl.Series([{"a": 1}]), "uncertain=drop", "'uncertain=drop' is no policy of labels"),
-        (pl.Series([{"a": 1}]), "positive='a'", "is no policy of labels"),
+        (pl.Series([{"a": 1}]), "uncertain=drop", "'uncertain=drop' is not a policy of labels"),
+        (pl.Series([{"a": 1}]), "positive='a'", "is not a policy of labels"),
     ],
 )
 def test_what_cannot_be_labels_is_one_sentence(column, words, sentence):

@@ -47,7 +47,7 @@ def test_a_target_is_made_of_what_the_line_below_it_says():
     [
         (("made of: patient_sex",), "has no target above it"),
         (("target: a number", "made of: patient_sexx"), "'patient_sexx' is unknown; did you mean 'patient_sex'"),
-        (("target: a number", "made of: none findings"), "or none alone"),
+        (("target: a number", "made of: none findings"), "or be the single word none"),
         (("target: a number", "made of: "), "must name columns of images"),
     ],
 )

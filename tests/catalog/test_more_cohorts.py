@@ -56,7 +56,7 @@ def test_external_site_trains_and_tests_at_different_places(workspace, put, make
         freeze(workspace, "external_site", "misspelt", {"test_archives": "there,heer", "test_institutions": place})
     with pytest.raises(UserError, match="no image is of here;"):
         freeze(workspace, "external_site", "mixed_up", {"test_institutions": f"here,{place}"})
-    with pytest.raises(UserError, match="nobody is in the test split"):
+    with pytest.raises(UserError, match="the test split is empty"):
         freeze(workspace, "external_site", "nobody")
 
 

@@ -124,10 +124,10 @@ def test_the_flow_says_what_told_the_latest_image(workspace, put, make):
     cohort = freeze(workspace, "age_balanced", "age")
     said = [each for each in cohort.sentences if each.startswith("Which image")]
     assert said == [
-        "Which image of a patient is the later one, of 40 patients with several: by the day of the study 20; by the "
-        "follow-up number fewer than 10; by nothing but the order of the set's files 12."
+        "The latest image of 40 patients with several images was decided: by the day of the study 20; by the "
+        "follow-up number fewer than 10; by the order of the set's files alone 12."
     ]
-    assert any(each.startswith("COH001: nothing tells which image of 12 patients") for each in cohort.sentences)
+    assert any(each.startswith("COH001: the latest image of 12 patients is not known") for each in cohort.sentences)
     [result] = [each for each in check(workspace, cohort).results if each["code"] == "COH001"]
     assert (result["outcome"], result["severity"], result["offenders"]) == ("failed", "warning", "12")
 
@@ -142,7 +142,7 @@ def test_between_two_images_the_strongest_step_counts(workspace, put, make):
     ]
     put(Images, rows)
     cohort = freeze(workspace, "age_balanced", "age")
-    assert cohort.sentences[-1].endswith("of 20 patients with several: by the day of the study 20.")
+    assert cohort.sentences[-1].endswith("of 20 patients with several images was decided: by the day of the study 20.")
 
 
 def test_the_latest_image_in_a_frame_is_the_last_of_the_sequence():
@@ -182,7 +182,7 @@ def test_a_file_that_goes_by_days_that_are_not_there_is_told(latest, workspace, 
     )
     assert freeze(workspace, str(file), "mine").sentences == (
         "COH002: the file orders images by study_day, but 30 of its patients have images without one; order by "
-        "patient_sequence, which then goes by follow-up number or age.",
+        "patient_sequence, which then uses the follow-up number or the age.",
     )
 
 

@@ -40,8 +40,8 @@ def test_stated_levels_keep_their_order_and_found_ones_are_sorted_as_numbers(fro
 @pytest.mark.parametrize(
     ("words", "column", "sentence"),
     [
-        ("", THREE, "target 't' is text, and its levels have no order; write levels='…'"),
-        (" levels='low, mid'", THREE, "images have 'high', which is none of its levels low, mid"),
+        ("", THREE, "target 't' is text without an order of levels; write levels='…'"),
+        (" levels='low, mid'", THREE, "images have 'high', which is not one of its levels low, mid"),
         (" levels='low'", THREE, "name two levels or more, each once"),
         (" levels='low, low'", THREE, "name two levels or more, each once"),
         (" levels='low,,mid'", THREE, "name two levels or more, each once"),

@@ -92,7 +92,7 @@ def test_those_set_to_90_are_not_counted_where_their_cell_is_hidden(workspace, p
     found = overview(workspace)
     said = [each.sentence for each in found.alerts if each.title == "Ages set to 90"]
     told = {4: ("Images of patients", [None]), 30: ("30 images of patients", [30])}[old]
-    assert said == [f"{told[0]} older than 89 counted as 90, so that nobody stands out."]
+    assert said == [f"{told[0]} older than 89 counted as 90, so that no one can be identified."]
     assert found.tables["ages"]["topcoded"].to_list() == told[1]
 
 

@@ -344,7 +344,7 @@ def test_where_only_a_part_was_read_anew_the_check_says_so(make_dicom, run_inges
     ruled = two.model_copy(update={"patient_id_rule": ("strip_zeros",)})
     workspace, _ = run_ingest(folder, tmp_path / "w", options=ruled, name="here", shards=(0, 1))
     found = of(workspace, "IDS001")
-    assert "here: only a part was read by today's rules" in found["sentence"]
+    assert "here: only a part was read by the current rules" in found["sentence"]
     workspace, _ = run_ingest(folder, tmp_path / "w", options=ruled, name="here")
     assert of(workspace, "IDS001")["outcome"] == "passed"
 

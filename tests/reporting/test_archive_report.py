@@ -219,7 +219,7 @@ def test_an_earlier_page_is_compared_with(archive, page, tmp_path):
         row["images"] = {"PA": 290, "AP": 10}[row["view_position"]]
     (tmp_path / "earlier.json").write_text(json.dumps(earlier))
     changed = archive_report(archive, tmp_path / "changed.html", tmp_path / "earlier.json")
-    assert "warning: 60 images fewer than in the earlier page." in changed.alerts
+    assert "warning: 60 images fewer than on the earlier page." in changed.alerts
     assert any("most of all views: AP" in alert or "most of all views: PA" in alert for alert in changed.alerts)
     table = pl.read_csv(tmp_path / "changed/tables/archive-changes-shares.csv")
     points = dict(table.select("Images with", "Points").iter_rows())

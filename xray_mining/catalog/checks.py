@@ -1,4 +1,4 @@
-"""Checks: each one SQL file that returns the offenders; no row, no trouble."""
+"""Checks: each is one SQL file that returns the offending rows; a check that returns no row has passed."""
 
 import json
 from dataclasses import dataclass
@@ -30,7 +30,7 @@ class Check:
 
 @dataclass(frozen=True, slots=True)
 class CheckSummary:
-    """What was checked, in the order of the codes."""
+    """Results of all checks that ran, in the order of their codes."""
 
     subject: str
     results: tuple[dict[str, Any], ...]
@@ -41,14 +41,14 @@ class CheckSummary:
         return sum(each["severity"] == "error" and each["outcome"] == "failed" for each in self.results)
 
     def lines(self) -> list[str]:
-        """One line a check, then how many failed."""
+        """One line for each check, then the number of failed checks."""
         rows = [f"{each['code']} {each['outcome'].replace('_', ' '):<14} {each['sentence']}" for each in self.results]
         failed = sum(each["outcome"] == "failed" for each in self.results)
         return [*rows, f"{len(self.results)} checks: {failed} failed, {self.errors} of them errors"]
 
 
 def all_checks(scope: str | None = None) -> list[Check]:
-    """The checks that ship, by code; only those that look at `scope` where it is given."""
+    """The shipped checks, sorted by code; with `scope` only the checks of the archive or of a cohort."""
     found = []
     for name, path in queries(asset("sql/checks")).items():
         text = path.read_text(encoding="utf-8")
@@ -71,7 +71,7 @@ def leaks(con: duckdb.DuckDBPyConnection, members: pl.DataFrame) -> list[tuple[s
 
 
 def unanswered(con: duckdb.DuckDBPyConnection, workspace: Workspace) -> list[str]:
-    """What the cohort checks of severity error cannot answer for the temporary table `members`: a sentence each."""
+    """A sentence for each cohort check of severity error that cannot be run on the temporary table `members`."""
     asked = [check.header for check in all_checks("cohort") if check.header.severity == "error"]
     return [
         f"{header.code}: {unmet}"
@@ -81,16 +81,16 @@ def unanswered(con: duckdb.DuckDBPyConnection, workspace: Workspace) -> list[str
 
 
 def _empty_table(con: duckdb.DuckDBPyConnection, header: Header) -> str:
-    """Which table that a check needs holds nothing, as a sentence; empty where there is none."""
+    """A sentence that names an empty table which the check needs; an empty text if no table is empty."""
     for table in dict.fromkeys(each.partition(".")[0] for each in header.needs):
-        # No near-duplicates may be good news: whether it is, the search says.
+        # An empty near-duplicate table can mean "none found"; `_unsearched` looks whether the search ran.
         if table != NearDuplicates.table and frame(con, f'select 1 as found from "{table}" limit 1').height == 0:
             return f"{table} holds no rows."
     return ""
 
 
 def _unsearched(con: duckdb.DuckDBPyConnection, workspace: Workspace, header: Header) -> str:
-    """A sentence where a check needs near-duplicates and nobody searched for all of them; else empty."""
+    """A sentence if the check needs near-duplicates and not all images were searched for them; else an empty text."""
     if NearDuplicates.table not in header.needs:
         return ""
     from xray_mining.ingest.near_duplicates import searched
@@ -104,7 +104,7 @@ def _unsearched(con: duckdb.DuckDBPyConnection, workspace: Workspace, header: He
 
 
 def _half_read(con: duckdb.DuckDBPyConnection, workspace: Workspace, header: Header) -> str:
-    """A sentence where a check needs a column that rows of an earlier version lack, or only a part was read anew."""
+    """A sentence if some rows lack a column that the check needs, or were written under older ingest rules."""
     columns = [each.partition(".")[::2] for each in header.needs if "." in each]
     if not columns:
         return ""
@@ -124,7 +124,7 @@ def _half_read(con: duckdb.DuckDBPyConnection, workspace: Workspace, header: Hea
     if lacking:
         said.append(f"{lacking:,} images were read by an earlier version and could not be compared")
     if partly:
-        said.append(f"{', '.join(partly)}: only a part was read by today's rules, so one id may have two keys")
+        said.append(f"{', '.join(partly)}: only a part was read by the current rules, so one id may have two keys")
     return f"{'; '.join(said)}; repeat `xray-mining ingest` there." if said else ""
 
 
@@ -136,9 +136,9 @@ def patients_on_two_sides(members: pl.DataFrame) -> pl.DataFrame:
 
 
 def with_members(con: duckdb.DuckDBPyConnection, members: pl.DataFrame) -> None:
-    """Make the temporary table `members`, which cohort checks read: keys as UUIDs, fold, split, weight.
+    """Create the temporary table `members`, which cohort checks read: keys as UUIDs, fold, split, weight.
 
-    And the view `deciding_order` of it, sql/reports/deciding_order.sql.
+    Also creates the view `deciding_order` on it, from sql/reports/deciding_order.sql.
     """
     _create_members(con, members)
     con.execute(f"create or replace temp view deciding_order as {shipped('reports/deciding_order').read_text()}")
@@ -156,7 +156,25 @@ def _create_members(con: duckdb.DuckDBPyConnection, members: pl.DataFrame) -> No
 
 
 def check(workspace: Workspace, cohort: FrozenCohort | None = None) -> CheckSummary:
-    """Run the checks of the archive, or of a cohort, and keep their results in checks/SUBJECT.parquet."""
+    """Run the checks of the archives, or of a cohort, and write their results to checks/SUBJECT.parquet.
+
+    Args:
+        workspace: The workspace; new parts are merged first.
+        cohort: The frozen cohort to check; None checks the archives.
+
+    Returns:
+        The result of each check: outcome, sentence, number of offending rows, first offending rows.
+
+    Raises:
+        UserError: If the catalog or a part of it cannot be read.
+
+    Example:
+        >>> summary = check(workspace)
+        >>> summary.errors
+        0
+        >>> summary.lines()[0]
+        'AGE001 passed         an age text that no patient can have: none found.'
+    """
     subject = cohort.name if cohort else ""
     with connect(workspace, results=False) as con:
         if cohort:
@@ -168,7 +186,7 @@ def check(workspace: Workspace, cohort: FrozenCohort | None = None) -> CheckSumm
 
 
 def of_archive(con: duckdb.DuckDBPyConnection, workspace: Workspace) -> pl.DataFrame:
-    """What the archive's checks find: code, severity, question, outcome, found (rows; null where it cannot look)."""
+    """Results of the archive's checks: code, severity, question, outcome, found (rows; null if it could not run)."""
     results = [(each.header, _run(con, workspace, each, "")) for each in all_checks("archive")]
     rows = [
         (
@@ -185,7 +203,7 @@ def of_archive(con: duckdb.DuckDBPyConnection, workspace: Workspace) -> pl.DataF
 
 
 def raise_for(summary: CheckSummary) -> None:
-    """CheckFailed where a check of severity error failed."""
+    """Raise CheckFailed if a check of severity error failed."""
     failed = [each["code"] for each in summary.results if each["severity"] == "error" and each["outcome"] == "failed"]
     if failed:
         raise CheckFailed(f"check: {', '.join(failed)} failed; see the rows above, and mend the archive or the cohort")
@@ -210,10 +228,10 @@ def _run(con: duckdb.DuckDBPyConnection, workspace: Workspace, check: Check, sub
         if unmet:
             return row | {"outcome": "not_applicable", "sentence": f"{header.question}: {unmet}"}
         return row | {"outcome": "passed", "sentence": f"{header.question}: none found.", "offenders": "0"}
-    # A check that may find millions counts them itself, and gives the first ones only.
+    # A check that can find millions of rows returns only the first ones, with their total in the column in_all.
     found = int(rows["in_all"][0]) if "in_all" in rows.columns else rows.height
     first = rows.drop("in_all", strict=False).head(EVIDENCE_ROWS).to_dicts()
-    cut = f"; the first {EVIDENCE_ROWS} stand in its evidence" if found > EVIDENCE_ROWS else ""
+    cut = f"; the first {EVIDENCE_ROWS} are in its evidence" if found > EVIDENCE_ROWS else ""
     half = _half_read(con, workspace, header)
     return row | {
         "outcome": "failed",

@@ -1,4 +1,4 @@
-"""A cohort: one SELECT, run read-only, folded, gated and frozen with everything a methods section needs."""
+"""Cohorts: run one SELECT read-only, assign folds, check for leaks, and freeze the result with its description."""
 
 import itertools
 import re
@@ -34,7 +34,7 @@ _OWN_COLUMNS = ("image_key", "split", "weight")
 
 @dataclass(frozen=True, slots=True)
 class CohortQuery:
-    """A cohort's file, read."""
+    """The text and the parsed header of a cohort's SQL file."""
 
     name: str
     text: str
@@ -42,13 +42,13 @@ class CohortQuery:
 
     @property
     def where(self) -> str:
-        """How errors name it."""
+        """The name of the cohort in error messages."""
         return f"cohort {self.name}"
 
 
 @dataclass(frozen=True, slots=True)
 class CohortSummary:
-    """What was frozen."""
+    """Summary of a frozen cohort."""
 
     cohort: str
     digest: str
@@ -61,9 +61,9 @@ class CohortSummary:
     flow: tuple[FlowStep, ...]
     sentences: tuple[str, ...]
     by_fold: "FoldTable | None" = None
-    """Patients of each fold by sex, age and site, where they were asked for."""
+    """Patients of each fold by sex, age and site, if requested."""
     diagram: str = ""
-    """Where the flow was drawn."""
+    """Path of the flow diagram, if one was drawn."""
 
     def lines(self) -> list[str]:
         """The summary for people: the flow, then what was frozen."""
@@ -87,12 +87,12 @@ class CohortSummary:
 
 
 def known_cohorts() -> dict[str, Path]:
-    """The cohort files that ship, by name."""
+    """The shipped cohort files, by name."""
     return queries(asset("sql/cohorts"))
 
 
 def read_query(query: str) -> CohortQuery:
-    """A cohort's file by the name of one that ships, or by its path."""
+    """Read a cohort's file, given the name of a shipped one or a path."""
     path = Path(query)
     if path.suffix != ".sql":
         known = known_cohorts()
@@ -104,7 +104,7 @@ def read_query(query: str) -> CohortQuery:
 
 
 def _store(workspace: Workspace, asked: CohortQuery, require_pixels: bool | None) -> str:
-    """The pixel store in which every member must be; empty where none is asked for."""
+    """The pixel store that must hold every member; an empty text if pixels are not required."""
     store = workspace.settings.store or ""
     if require_pixels and not store:
         raise UserError(f"{asked.where}: the workspace has no pixel store; ingest without --metadata-only first")
@@ -112,13 +112,13 @@ def _store(workspace: Workspace, asked: CohortQuery, require_pixels: bool | None
 
 
 def _of_sources(name: str, targets: Sequence[Target]) -> Iterator[str]:
-    """MADE001 for each target whose header does not say what it is made of."""
+    """A MADE001 sentence for each target whose header does not declare the columns it is computed from."""
     for each in targets:
         if each.made_of_from != "header":
             yield f"MADE001: {made_of.sentence(name, each)}"
 
 
-def freeze(  # noqa: PLR0917  the joint that a study's stage calls
+def freeze(  # noqa: PLR0917  these arguments are the options of a cohort in a study file
     workspace: Workspace,
     query: str,
     name: str,
@@ -130,14 +130,37 @@ def freeze(  # noqa: PLR0917  the joint that a study's stage calls
 ) -> FrozenCohort:
     """Run a cohort's file and freeze its members under `name`; the same members give the same digest and folder.
 
-    `require_pixels`: every member must be in the current pixel store; by default wherever the workspace has one.
-    CannotFinish where that takes longer than `seconds`.
+    Args:
+        workspace: The workspace; new parts are merged first.
+        query: Name of a shipped cohort, or the path of an SQL file.
+        name: Name of the frozen cohort.
+        parameters: Values for the parameters that the file's header declares.
+        folds: Number of folds; a patient is in one fold.
+        salt: Public text that decides which patient is in which fold.
+        require_pixels: Whether every member must be in the current pixel store; None requires it if there is a store.
+        seconds: Time limit of the query.
+
+    Returns:
+        The frozen cohort: members, targets, flow, digest.
+
+    Raises:
+        UserError: If the query is unknown or invalid, or selects no image.
+        CheckFailed: If a leak check finds offending rows, as one patient on two sides of a split.
+        CannotFinish: If the query takes longer than `seconds`.
+
+    Example:
+        >>> cohort = freeze(workspace, "frontal_adults", "doors", {"youngest": 30})
+        >>> cohort.members()["split"].unique().sort().to_list()
+        ['test', 'train', 'validation']
+        >>> freeze(workspace, "frontal_adults", "doors", {"youngest": 30}).digest == cohort.digest
+        True
     """
     asked = read_query(query)
     values = asked.header.values(parameters or {}, asked.where)
     command = f"xray-mining cohort {asked.name} --as {name} --folds {folds}"
     with record_run(workspace, "cohort", name, command, {"parameters": values, "folds": folds, "salt": salt}) as notes:
         with guarded(workspace, seconds, results=any(map(reads_results, _texts(asked)))) as con:
+            # Refuse what must not run before anything runs, then select the members once.
             store = _store(workspace, asked, require_pixels)
             tree = one_select(asked.text, asked.where, known_tables(con), repeatable=True)
             flow.steps(tree, asked.where)
@@ -162,7 +185,7 @@ def freeze(  # noqa: PLR0917  the joint that a study's stage calls
                 *(f"{asked.where}: {reason}; no experiment can use it" for reason in unusable.values()),
                 *_of_sources(name, typed_targets),
             )
-        # after DuckDB has given its memory back: these are the largest frames
+        # Computed after the connection is closed and its memory is free, because these are the largest frames.
         digest = digest_of([digest_of_frame(members), digest_of_frame(targets), _digested(typed_targets)])
         about = read_about(workspace.catalog)
         cohort = FrozenCohort(
@@ -191,9 +214,9 @@ def freeze(  # noqa: PLR0917  the joint that a study's stage calls
 
 
 def _digested(targets: Sequence[Target]) -> list[dict[str, Any]]:
-    """Targets as a cohort's digest takes them: what they are made of changes no model but those that read it.
+    """Targets as they enter the cohort's digest, without `made_of`, which only the models that read it depend on.
 
-    An empty policy is left out, so that cohorts without one keep the digests that they had before there were policies.
+    An empty policy is left out, so that cohorts frozen before policies existed keep their digests.
     """
     left_out = ("made_of", "made_of_from")
     return [
@@ -203,7 +226,7 @@ def _digested(targets: Sequence[Target]) -> list[dict[str, Any]]:
 
 
 def summary_of(cohort: FrozenCohort, workspace: Workspace | None = None, diagram: Path | None = None) -> CohortSummary:
-    """What was frozen, for people and scripts; with its patients by fold where the `workspace` is given."""
+    """Summary of a frozen cohort; with the `workspace` it includes a table of patients by fold."""
     from xray_mining.catalog.fold_table import fold_table
 
     members = cohort.members()
@@ -225,9 +248,10 @@ def summary_of(cohort: FrozenCohort, workspace: Workspace | None = None, diagram
 
 
 def gate(workspace: Workspace, cohort: FrozenCohort) -> tuple[str, ...]:
-    """Prove, before a fit, that nothing stands on two sides; CheckFailed that names the offending keys.
+    """Check before a fit that no patient, study or picture is on two sides; CheckFailed names the offending keys.
 
-    Gives a sentence for each check that could not look: near-duplicates nobody searched for are not absent.
+    Returns a sentence for each check that could not run: if near-duplicates were not searched for, the check must not
+    count as passed.
     """
     with connect(workspace, results=False) as con:
         offenders = leaks(con, cohort.members())
@@ -241,7 +265,7 @@ def _texts(asked: CohortQuery) -> list[str]:
 
 
 def _reports(asked: CohortQuery) -> list[tuple[str, str]]:
-    """Names and texts of the header's `-- report:` queries, which all lie in sql/reports: a cohort brings none."""
+    """Names and texts of the header's `-- report:` queries; only files of sql/reports are allowed."""
     for name in asked.header.reports:
         if not re.fullmatch(r"reports/[a-z0-9_]+", name):
             raise UserError(
@@ -257,11 +281,11 @@ def _used(values: Mapping[str, Any], tree: Any) -> dict[str, Any]:
 
 
 def _last_left(steps: Sequence[FlowStep]) -> str:
-    """Which step of the flow leaves nobody, and how many there were before it."""
+    """A sentence that names the step of the flow that leaves no image, and the number of images before it."""
     for before, step in itertools.pairwise(steps):
         if not step.images:
-            return f"of {before.images:,} images none is left by the step '{step.words}'; widen its parameters"
-    return "every step leaves some, but the last SELECT none; look at its conditions"
+            return f"the step '{step.words}' leaves none of {before.images:,} images; widen its parameters"
+    return "every step leaves some images, but the last SELECT leaves none; look at its conditions"
 
 
 def _notes(header: Header) -> str:
@@ -276,16 +300,16 @@ def _members(
 
     Folds are those of the salt; `_spread` changes them for some targets, and gives each fold its role.
     """
+    # First refuse a SELECT whose columns cannot be used, with a sentence about the user's own query.
     where = asked.where
     if "image_key" not in chosen.columns:
-        raise UserError(f"{where}: its last SELECT gives no column image_key; add it")
+        raise UserError(f"{where}: its last SELECT has no column image_key; add it")
     if chosen["image_key"].null_count():
         raise UserError(f"{where}: {chosen['image_key'].null_count():,} rows have no image_key; leave them out")
     twice = chosen.filter(pl.col("image_key").is_duplicated())["image_key"].unique().sort()
     if len(twice):
         raise UserError(
-            f"{where}: {len(twice):,} image_key values come more than once (first: {twice[0]}); group or qualify its "
-            f"steps"
+            f"{where}: {len(twice):,} image_key values are duplicated (first: {twice[0]}); group or qualify its steps"
         )
     wanted = [name for name in _OWN_COLUMNS if name in chosen.columns]
     if "split" in wanted and chosen.schema["split"] != pl.String:
@@ -295,6 +319,7 @@ def _members(
         known = weight.dtype.is_numeric() and not weight.null_count()
         if not known or not (weight.cast(pl.Float64).is_finite() & weight.ge(0)).all():
             raise UserError(f"{where}: column weight must be a finite number, zero or more, in every row")
+    # Patients and studies come from the catalog, never from the user's columns, so that folds cannot be forged.
     con.register("chosen_images", chosen.select(wanted).to_arrow())
     split = "chosen_images.split" if "split" in wanted else "null::varchar"
     weight = "chosen_images.weight::double" if "weight" in wanted else "1.0::double"
@@ -312,11 +337,12 @@ def _members(
         raise UserError(
             f"{where}: {chosen.height - members.height:,} image_key values are not in images; select from eligible"
         )
-    nobody = members.filter(pl.col("patient_source") == "none")
-    if nobody.height:
+    # Without a patient id two images of one patient could fall into two folds.
+    no_patient = members.filter(pl.col("patient_source") == "none")
+    if no_patient.height:
         raise UserError(
-            f"{where}: {nobody.height:,} images have no patient id (first: {nobody['image_key'][0]}); add a step "
-            f"`where patient_source != 'none'`"
+            f"{where}: {no_patient.height:,} images have no patient id (first: {no_patient['image_key'][0]}); add a "
+            f"step `where patient_source != 'none'`"
         )
     members = members.drop("patient_source")
     members = _given_split(members, where, folds) if "split" in wanted else members
@@ -337,14 +363,14 @@ def _folded(members: pl.DataFrame, where: str, folds: int) -> pl.DataFrame:
 
 
 def _given_split(members: pl.DataFrame, where: str, folds: int) -> pl.DataFrame:
-    """A split that the SELECT gave, checked; validation is cut from its training patients where it gave none."""
+    """The checked split of the SELECT; if it has no validation side, one is cut from its training patients."""
     wrong = members.filter(~pl.col("split").is_in(SPLITS) | pl.col("split").is_null())
     if wrong.height:
-        raise UserError(f"{where}: split '{wrong['split'][0]}' is not one of {', '.join(SPLITS)}; mend the last SELECT")
+        raise UserError(f"{where}: split '{wrong['split'][0]}' is not one of {', '.join(SPLITS)}; correct the SELECT")
     torn = patients_on_two_sides(members)
     if torn.height:
         raise CheckFailed(
-            f"{where}: {torn.height:,} patients stand on two sides of the split (first: {torn['patient_key'][0]}); "
+            f"{where}: {torn.height:,} patients are on two sides of the split (first: {torn['patient_key'][0]}); "
             f"give each patient one side"
         )
     if "validation" not in members["split"].unique():
@@ -352,7 +378,7 @@ def _given_split(members: pl.DataFrame, where: str, folds: int) -> pl.DataFrame:
         members = members.with_columns(pl.when(cut).then(pl.lit("validation")).otherwise("split").alias("split"))
     for role in SPLITS:
         if role not in members["split"].unique():
-            raise UserError(f"{where}: nobody is in the {role} split; give every side some patients")
+            raise UserError(f"{where}: the {role} split is empty; give every side some patients")
     return members.with_columns(pl.lit(-1).alias("fold"))
 
 
@@ -375,23 +401,23 @@ def _require_pixels(con: duckdb.DuckDBPyConnection, members: pl.DataFrame, store
 
 @dataclass(frozen=True, slots=True)
 class _Found:
-    """What the last SELECT gives of all targets of the header."""
+    """Values of the header's targets, read from the last SELECT."""
 
     rows: pl.DataFrame
     """CohortTargets without the digest."""
     targets: tuple[Target, ...]
-    """The header's targets with their classes."""
+    """The usable targets of the header, with their classes."""
     unusable: dict[str, str]
-    """Why others cannot be used, by name."""
+    """Name of each unusable target, and the reason."""
     sentences: tuple[str, ...]
     strata: pl.DataFrame | None
-    """patient_key, label: what every fold should have its share of."""
+    """patient_key, label: labels that should be spread evenly over the folds."""
 
 
 def _targets(chosen: pl.DataFrame, members: pl.DataFrame, asked: CohortQuery) -> _Found:
-    """All targets of the header, frozen.
+    """Freeze all targets of the header.
 
-    An archive of one sex has one label of patient_sex: that must not stop a cohort of which only ages are asked.
+    An unusable target does not stop the cohort: in an archive of one sex patient_sex is unusable, but ages are not.
     """
     of_patients = members.select("image_key", "patient_key")
     chosen = chosen.drop("patient_key", strict=False).join(of_patients, on="image_key", how="left")
@@ -417,7 +443,10 @@ def _targets(chosen: pl.DataFrame, members: pl.DataFrame, asked: CohortQuery) ->
 def _spread(
     members: pl.DataFrame, strata: pl.DataFrame | None, asked: CohortQuery, folds: int, salt: str
 ) -> tuple[pl.DataFrame, tuple[str, ...]]:
-    """The members with folds that share out `strata`, and what could not be shared out; a given split is kept."""
+    """Members with folds that spread `strata` evenly, and sentences about labels that a fold lacks.
+
+    A split that the SELECT gave is kept.
+    """
     if (members["fold"] < 0).all():
         return members, () if strata is None else tuple(lacking(members, strata, SPLITS, "split", asked.where))
     if strata is None:
@@ -435,7 +464,7 @@ def _sentences(
     members: pl.DataFrame,
     chosen: pl.DataFrame,
 ) -> tuple[str, ...]:
-    """What the header's `-- report:` queries say of the members: one sentence a row."""
+    """Sentences of the header's `-- report:` queries about the members, one for each row."""
     if not asked.header.reports:
         return ()
     found: list[str] = []

@@ -1,4 +1,4 @@
-"""The only DuckDB connections: over both files, read-only; a trusted one, and a guarded one for users' SQL."""
+"""All DuckDB connections for queries: read-only, over both files; a trusted one, and a guarded one for users' SQL."""
 
 import difflib
 import re
@@ -20,27 +20,27 @@ from xray_mining.errors import CannotFinish, UserError
 from xray_mining.workspace import Workspace, asset
 
 MEMORY_LIMIT = "1000MB"
-"""What one connection may hold before it spills to disk."""
+"""Memory of one connection before it spills to disk."""
 SPILL_LIMIT = "20GB"
-"""What one connection may spill."""
+"""Disk space that one connection may use for spilling."""
 RESULT_BYTES = 1 << 30
-"""A result larger than this is refused: it belongs into a narrower query."""
+"""A larger result is refused, because Python would hold all of it in memory."""
 
 
 BATCH_ROWS = 2048
-"""Rows that are read at once: the size of a result is looked at after so many."""
+"""Rows of one batch; the size of the result is checked after each batch."""
 REPEAT_SECONDS = 0.05
-"""How often a query that takes too long is interrupted: an interrupt before it has begun is lost."""
+"""Interval between interrupts of a query that takes too long; DuckDB drops an interrupt before the query starts."""
 
 
 class OpenCatalog:
     """One DuckDB instance over both files, read-only, with the views of sql/schema; each query takes its own cursor.
 
-    The files may be replaced while it is open: it goes on reading those that it attached.
+    The files may be replaced while it is open; it then continues to read the old files that it attached.
     """
 
     def __init__(self, workspace: Workspace, guarded: bool = False) -> None:
-        # Its own folder, removed by `close`: a finalizer of tempfile would warn where a thread outlives the catalog.
+        # Not a TemporaryDirectory: its finalizer would warn if a thread outlives the catalog. `close` removes it.
         self._spill = tempfile.mkdtemp(prefix="xray-mining-")
         self._con = duckdb.connect(
             ":memory:",
@@ -59,7 +59,7 @@ class OpenCatalog:
             if guarded:
                 self._con.execute("set enable_external_access = false")
                 self._con.execute("set python_enable_replacements = false")
-            # Settings of one cursor hold for all, so none is changed later.
+            # Settings are shared by all cursors, so they are set here and never changed later.
             self._con.execute("set enable_progress_bar = false")
             if guarded:
                 self._con.execute("set lock_configuration = true")
@@ -69,17 +69,17 @@ class OpenCatalog:
 
     @contextmanager
     def cursor(self) -> Generator[duckdb.DuckDBPyConnection]:
-        """A connection of its own to the same tables: temporary tables and registered frames are its own too."""
+        """A separate connection to the same tables, with its own temporary tables and registered frames."""
         with self._con.cursor() as con:
             yield con
 
     def close(self) -> None:
-        """Close the instance and remove what it spilled."""
+        """Close the instance and remove its spill files."""
         self._con.close()
         shutil.rmtree(self._spill, ignore_errors=True)
 
     def __del__(self) -> None:
-        # A catalog that was replaced is closed when the last query on it has ended.
+        # A replaced catalog must stay open until the last query on it has ended, so the garbage collector closes it.
         if hasattr(self, "_con"):
             self.close()
 
@@ -88,13 +88,13 @@ class OpenCatalog:
 def connect(
     workspace: Workspace, refresh: bool = True, results: bool = True, *, guarded: bool = False
 ) -> Generator[duckdb.DuckDBPyConnection]:
-    """A connection that sees the tables of both files, read-only, and the views of sql/schema.
+    """A read-only connection to the tables of both files and the views of sql/schema.
 
     Args:
-        workspace: The workspace; where it is kept open, so is the DuckDB instance.
+        workspace: The workspace; if it is kept open, the DuckDB instance is kept open too.
         refresh: Whether to merge new parts first.
-        results: Whether the results are merged too: after a cohort of a million members that takes seconds.
-        guarded: Whether files, network and settings are out of reach.
+        results: Whether to merge the results too; after a cohort of a million members this takes seconds.
+        guarded: Whether to deny access to files, network and settings.
     """
     usable = _usable(workspace)
     if refresh or not (workspace.catalog.is_file() and usable):
@@ -114,7 +114,7 @@ def connect(
 
 
 def _refresh(workspace: Workspace, results: bool) -> None:
-    """Merge new parts; a workspace that is kept open asks whether there are any by the times of its folders alone."""
+    """Merge new parts; a workspace that is kept open first compares the times of the folders, which is much faster."""
     from xray_mining.catalog.merge import merge
     from xray_mining.catalog.part_files import state_of_folders
 
@@ -132,15 +132,15 @@ def _state_of(path: Path) -> tuple[int, int]:
 
 
 def _usable(workspace: Workspace) -> bool:
-    """Whether the file of results can be attached; asked once for each file where the workspace is kept open."""
+    """Whether results.duckdb can be attached; a workspace that is kept open checks each version of the file once."""
     path = workspace.results
     if workspace.opened is None or not path.is_file():
-        return _is_of_today(path)
-    return workspace.opened.get("results are usable", lambda: _is_of_today(path), _state_of(path))
+        return _has_current_tables(path)
+    return workspace.opened.get("results are usable", lambda: _has_current_tables(path), _state_of(path))
 
 
-def _is_of_today(path: Path) -> bool:
-    """A file of results is there and has the table that the views stand on; an earlier version named it otherwise."""
+def _has_current_tables(path: Path) -> bool:
+    """Whether results.duckdb exists and has the table that the views need; earlier versions named it otherwise."""
     if not path.is_file():
         return False
     try:
@@ -148,16 +148,16 @@ def _is_of_today(path: Path) -> bool:
             asked = "select 1 from duckdb_tables() where table_name = 'all_predictions'"
             return con.execute(asked).fetchone() is not None
     except duckdb.Error:
-        # Attaching it says what is wrong with it.
+        # The file is broken; attaching it raises the error message.
         return True
 
 
 def reads_results(text: str) -> bool:
-    """Whether a query names a table of results.duckdb; a comment that does so counts too, which does no harm."""
+    """Whether a query names a table of results.duckdb; a name in a comment counts too and only costs a merge."""
     from xray_mining.records.tables import ALL
 
     names = [record.table for record in ALL if record.home == "results"]
-    for file, view in _schema_files():  # views of these tables
+    for file, view in _schema_files():  # views that select from these tables
         if any(re.search(rf"\b{name}\b", view) for name in names):
             names.append(Path(file).stem)
     return re.search(rf"\b({'|'.join(names)})\b", text, re.IGNORECASE) is not None
@@ -167,9 +167,9 @@ def reads_results(text: str) -> bool:
 def guarded(
     workspace: Workspace, seconds: float | None = 300.0, refresh: bool = True, results: bool = True
 ) -> Generator[duckdb.DuckDBPyConnection]:
-    """A connection for users' SQL: no file, no network, no setting can be reached; a timer ends what takes too long.
+    """A connection for users' SQL without access to files, network and settings, and with a time limit.
 
-    `guard.one_select` decides first what may run on it; this is the second wall.
+    `guard.one_select` checks each query before it runs; the connection's own limits are a second protection.
     """
     with connect(workspace, refresh, results, guarded=True) as con:
         done = threading.Event()
@@ -202,7 +202,7 @@ def _attach(con: duckdb.DuckDBPyConnection, path: Path, name: str) -> None:
         con.execute(f"attach '{quoted}' as {name} (read_only)")
     except duckdb.Error as error:
         raise UserError(
-            f"{path.name}: cannot be opened ({first_line(error)}); remove it and repeat: it is remade"
+            f"{path.name}: cannot be opened ({first_line(error)}); remove it and repeat the command, which remakes it"
         ) from error
     tables = con.execute(
         "select table_name from duckdb_tables() where database_name = ? and table_name != 'about_merge'", [name]
@@ -217,7 +217,8 @@ def _schema_files() -> tuple[tuple[str, str], ...]:
 
 
 def _create_views(con: duckdb.DuckDBPyConnection) -> None:
-    """Create the views of sql/schema, one a file; a view may stand on another, whatever their names' order."""
+    """Create the views of sql/schema, one for each file."""
+    # A view may select from one whose file comes later, so repeat until all exist or none of the rest can be created.
     waiting = list(_schema_files())
     while waiting:
         failed = []
@@ -234,7 +235,7 @@ def _create_views(con: duckdb.DuckDBPyConnection) -> None:
 def frame(
     con: duckdb.DuckDBPyConnection, text: str, parameters: Mapping[str, Any] | None = None, where: str = "query"
 ) -> pl.DataFrame:
-    """Rows of a SELECT with bound parameters; keys come back as text. DuckDB's complaint becomes one sentence."""
+    """Rows of a SELECT with bound parameters; keys are returned as text. A DuckDB error becomes one sentence."""
     values = dict(parameters or {})
     used = set(re.findall(r"\$([A-Za-z_]\w*)", text))
     for name in values:
@@ -243,7 +244,7 @@ def frame(
     try:
         relation = con.sql(text, params=values)
         if relation is None:
-            raise UserError(f"{where}: gives no rows; write one SELECT")
+            raise UserError(f"{where}: returns no rows; write one SELECT")
         relation = _as_text(relation)
         reader = relation.to_arrow_reader(BATCH_ROWS)
         schema, batches, size = reader.schema, [], 0
@@ -262,7 +263,7 @@ def frame(
     except duckdb.InterruptException:
         raise
     except (duckdb.Error, OSError) as error:
-        # what goes wrong after the first rows comes out of the reader, as an OSError with DuckDB's words
+        # An error after the first rows comes from the Arrow reader, as an OSError with DuckDB's text.
         if str(error).startswith("INTERRUPT"):
             raise duckdb.InterruptException(str(error)) from error
         if isinstance(error, duckdb.OutOfMemoryException) or str(error).startswith("Out of Memory"):
@@ -277,12 +278,12 @@ def frame(
 
 
 def first_line(error: Exception) -> str:
-    """DuckDB's message without its position art."""
+    """The first line of DuckDB's message, without the lines that mark the position."""
     return str(error).strip().splitlines()[0]
 
 
 def sentence_of(error: Exception, columns: Collection[str] = ()) -> str:
-    """DuckDB's complaint as one sentence; of a column that is unknown it names those like it, or all that there are."""
+    """A DuckDB error as one sentence; for an unknown column it lists similar names, or else all columns."""
     text = str(error).strip()
     found = re.search(r'Referenced column "([^"]+)" not found|does not have a column named "([^"]+)"', text)
     if found:
@@ -302,23 +303,23 @@ def sentence_of(error: Exception, columns: Collection[str] = ()) -> str:
     found = re.search(r"identifiers of the excess parameters: (\w+)", text)
     if found:
         return f"parameter '{found[1]}' is not used by the query; leave it out"
-    # The first line says what is wrong, those below draw where, or list all functions that there are.
+    # The first line says what is wrong; the lines below mark the position or list all functions.
     words = re.sub(r"^[\w ]*Error: ", "", " ".join(first_line(error).split()))
     return words[:300].rstrip(" .!:")
 
 
 def _unknown_column(name: str, text: str, columns: Collection[str]) -> str:
-    """The sentence about a column that is not there."""
+    """The sentence about an unknown column."""
     listed = re.search(r"Candidate bindings: (.*)", text)
     known = {each.lower(): each for each in (*re.findall(r'"([^"]+)"', listed[1] if listed else ""), *columns)}
     close = difflib.get_close_matches(name.lower(), known, n=2)
-    # A name is often known by one of its words: sex of patient_sex, and the age of patient_age in age_years.
+    # Suggest columns that share the last word: patient_sex for sex, age_years for patient_age.
     words = [each for each in known if name.lower().split("_")[-1] in each.split("_")]
     near = [known[each] for each in dict.fromkeys((*close, *sorted(words)))][:6]
     if near:
         return f"column '{name}' is unknown; did you mean {' or '.join(repr(each) for each in near)}?"
     if columns:
-        return f"column '{name}' is unknown; there are {', '.join(sorted(columns))}"
+        return f"column '{name}' is unknown; known columns are {', '.join(sorted(columns))}"
     return f"column '{name}' is unknown; `xray-mining sql --tables NAME` lists a table's columns"
 
 
@@ -335,24 +336,24 @@ def _columns_of(con: duckdb.DuckDBPyConnection, text: str) -> list[str]:
 
 
 _NO_ARROW = re.compile(r"\b(INTERVAL|BIT|BIGNUM|VARINT|UNION|TIME WITH TIME ZONE)\b")
-"""Types that polars has not, or whose values it would show as bytes."""
+"""DuckDB types that polars lacks, or whose values it would show as bytes."""
 
 
 def _as_text(relation: duckdb.DuckDBPyRelation) -> duckdb.DuckDBPyRelation:
-    """The relation with what has no type in polars (a span of time, a string of bits) as DuckDB writes it."""
+    """The relation with columns of types that polars lacks (intervals, bit strings) cast to text."""
     kinds = [str(kind) for kind in relation.types]
     if not any(map(_NO_ARROW.search, kinds)):
         return relation
     columns = []
-    for place, (name, kind) in enumerate(zip(relation.columns, kinds, strict=True), start=1):
-        # By their places: names that differ in capitals alone are one name to DuckDB.
-        shown = f"cast(#{place} as varchar)" if _NO_ARROW.search(kind) else f"#{place}"
+    for position, (name, kind) in enumerate(zip(relation.columns, kinds, strict=True), start=1):
+        # Columns are named by position, because DuckDB ignores capitals in names.
+        shown = f"cast(#{position} as varchar)" if _NO_ARROW.search(kind) else f"#{position}"
         columns.append(f"{shown} as " + '"' + name.replace('"', '""') + '"')
     return relation.project(", ".join(columns))
 
 
 def _refuse_endless_dates(rows: pl.DataFrame, where: str) -> None:
-    """UserError for dates that Python has not, as 'infinity' is one: nothing could show them."""
+    """UserError for dates that Python cannot represent, such as 'infinity': printing them would fail."""
     for name, kind in rows.schema.items():
         if not rows.height or not kind.is_temporal() or kind in (pl.Time, pl.Duration):
             continue
@@ -362,5 +363,6 @@ def _refuse_endless_dates(rows: pl.DataFrame, where: str) -> None:
         found = found if kind == pl.Date else found.dt.cast_time_unit("us")
         if not found.to_physical().is_between(first.to_physical()[0], last.to_physical()[0]).all():
             raise UserError(
-                f"{where}: column '{name}' holds dates beyond the years 1 to 9999, as 'infinity' is; cast it to varchar"
+                f"{where}: column '{name}' holds dates outside the years 1 to 9999 ('infinity' is one); cast it to "
+                f"varchar"
             )

@@ -1,4 +1,4 @@
-"""What ships, in words: the list of cohorts, one cohort's header and steps, the data dictionary."""
+"""Descriptions of shipped files: the list of cohorts, one cohort's header and steps, the data dictionary."""
 
 from dataclasses import dataclass
 
@@ -16,19 +16,19 @@ from xray_mining.workspace import asset
 
 @dataclass(frozen=True, slots=True)
 class CohortList:
-    """The cohorts that ship."""
+    """The shipped cohorts."""
 
     cohorts: tuple[tuple[str, str], ...]
 
     def lines(self) -> list[str]:
-        """Name and question, one a line."""
+        """Name and question of each cohort, one line each."""
         width = max(len(name) for name, _ in self.cohorts)
         return [f"{name:<{width}}  {question}" for name, question in self.cohorts]
 
 
 @dataclass(frozen=True, slots=True)
 class CohortDescription:
-    """One cohort's file in words."""
+    """Header and steps of one cohort's file."""
 
     cohort: str
     question: str
@@ -40,7 +40,7 @@ class CohortDescription:
     example: str
 
     def lines(self) -> list[str]:
-        """Header and steps for people."""
+        """The description as lines of text."""
         parameters = [
             f"  ${each.name} {each.kind}{'' if each.required else f' = {each.default}'}  {each.words}"
             for each in self.parameters
@@ -59,24 +59,24 @@ class CohortDescription:
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """A query of sql/schema, which SQL names like a table."""
+    """A view of sql/schema."""
 
     name: str
     question: str
     one_row: str
     columns: str
-    """Their names, or the table of which it has all."""
+    """Names of the view's columns, or `all of TABLE`."""
     example: str
 
 
 @dataclass(frozen=True, slots=True)
 class DataDictionary:
-    """Every record's columns, with type, unit and meaning, the views on them, and the checks."""
+    """Columns of all records with type, unit and meaning, all views and all checks."""
 
     tables: tuple[tuple[str, str, str, tuple[tuple[str, str, str, str], ...]], ...]
     views: tuple[View, ...]
     checks: tuple[tuple[str, str, str, str], ...]
-    """Code, severity, what is looked at (archive or cohort), and the question."""
+    """Code, severity, scope (archive or cohort) and question."""
 
     def lines(self) -> list[str]:
         """The dictionary as Markdown."""
@@ -112,12 +112,12 @@ class DataDictionary:
 
 
 def cohort_list() -> CohortList:
-    """The cohorts that ship, each with its question."""
+    """The shipped cohorts, each with its question."""
     return CohortList(tuple((name, read_query(name).header.question) for name in known_cohorts()))
 
 
 def cohort_description(query: str) -> CohortDescription:
-    """Header and steps of a cohort that ships, or of a file."""
+    """Header and steps of a shipped cohort, or of a file."""
     asked = read_query(query)
     tree = parsed_select(asked.text, asked.where)
     header = asked.header
@@ -166,8 +166,8 @@ def _view(name: str, text: str) -> View:
     selected = parsed_select(text.partition(f"view {name} as\n")[2], f"view {name}").find(exp.Select)
     if selected is None:
         raise ValueError(f"view {name} selects nothing")
-    behind = selected.args.get("from_") or selected.args["from"]
-    columns = f"all of {behind.name}" if selected.is_star else ", ".join(selected.named_selects)
+    table = selected.args.get("from_") or selected.args["from"]
+    columns = f"all of {table.name}" if selected.is_star else ", ".join(selected.named_selects)
     return View(name, header.question, header.one_row, columns, header.example)
 
 

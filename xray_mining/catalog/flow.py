@@ -1,6 +1,6 @@
-"""How many images, studies and patients are left after each step of a cohort's own file.
+"""Numbers of images, studies and patients after each step of a cohort's file.
 
-The one place that builds SQL: by sqlglot, from the file's common table expressions.
+The only module that builds SQL from parts: with sqlglot, from the file's common table expressions.
 """
 
 from collections.abc import Mapping, Sequence
@@ -17,19 +17,19 @@ from xray_mining.records.cohort import FlowStep
 
 _COUNTING = ("marks", "images", "pairs", "studies", "patients")
 _MOST_STEPS = 62
-"""Marks are bits of a bigint."""
+"""Each step is one bit of a bigint."""
 
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One top-level CTE and the words of its `-- step:` line."""
+    """One top-level CTE and the text of its `-- step:` line."""
 
     name: str
     words: str
 
 
 def steps(tree: exp.Query, where: str) -> tuple[Step, ...]:
-    """The steps of a cohort file in their order; UserError for one without words, or where there is none."""
+    """The steps of a cohort file in order; UserError if a step has no description, or if there are no steps."""
     found = []
     for cte in _common_tables(tree):
         words = [
@@ -40,7 +40,7 @@ def steps(tree: exp.Query, where: str) -> tuple[Step, ...]:
         ]
         if not words or not words[-1]:
             raise UserError(
-                f"{where}: step '{cte.alias}' has no words; put a line '-- step: words for the diagram' above it"
+                f"{where}: step '{cte.alias}' has no description; put a line '-- step: words for the diagram' above it"
             )
         found.append(Step(cte.alias, words[-1]))
     if not found:
@@ -67,11 +67,20 @@ def count(
     where: str,
     chosen: pl.Series | None = None,
 ) -> tuple[FlowStep, ...]:
-    """Images, studies and patients in the whole catalog and after each step, in one query that runs every step once.
+    """Count images, studies and patients in the whole catalog and after each step, in one query.
 
-    An image that a step holds several times, as where it joins findings, counts once; one without a patient id counts
-    for no patient, as on the archive's page. That query runs the last SELECT
-    a second time: where `chosen` gives the image keys of the first time and these are others, UserError.
+    An image that a step holds several times (as after joining findings) counts once. An image without a patient id
+    counts for no patient, as on the archive's page.
+
+    Args:
+        con: A connection on which the cohort's query may run.
+        tree: The parsed query.
+        parameters: Values of the header's parameters.
+        where: The name of the cohort in error messages.
+        chosen: Image keys that the last SELECT gave before. The counting query runs it a second time.
+
+    Raises:
+        UserError: If there are too many steps, or the second run of the last SELECT gives other images.
     """
     named = steps(tree, where)
     if len(named) > _MOST_STEPS:
@@ -89,13 +98,14 @@ def count(
             )
     counted = [dict.fromkeys(("images", "studies", "patients"), 0) for _ in range(len(named) + 1)]
     for what, marks, number in rows.filter(pl.col("what") != "members").iter_rows():
-        for place, counts in enumerate(counted):
-            counts[what] += number if marks >> place & 1 else 0
+        for bit, counts in enumerate(counted):
+            counts[what] += number if marks >> bit & 1 else 0
     words = (Step("images", "kept images of all archives"), *named)
     return tuple(FlowStep(step.name, step.words, **counts) for step, counts in zip(words, counted, strict=True))
 
 
-# A digest of keys whatever their order; hash() stays the same within one process, which is all it is compared in.
+# A digest of keys that does not depend on their order. hash() may change between versions of DuckDB, but both digests
+# that are compared come from one process.
 _DIGEST = "coalesce(bit_xor(hash(image_key::uuid) >> 1), 0)::bigint as marks, count(*) as number"
 
 
@@ -107,18 +117,19 @@ def _digest(con: duckdb.DuckDBPyConnection, keys: pl.Series, where: str) -> tupl
 
 
 def _counting(clause: exp.With, names: Sequence[str], last: exp.Query | None) -> str:
-    """A query of how many images, studies and patients bear which marks: bit 0 the whole catalog, bit 1 the first step.
+    """A query that counts images, studies and patients by their marks: bit 0 is the catalog, bit 1 the first step.
 
-    An image's marks are those of all rows that name it, a study's those of its images together, so that one pass over
-    the images counts every step at once: distinct studies and patients of each step by itself took twice as long at 2
-    million images. With `last`, the whole tree, one row more tells the keys that its last SELECT gives.
+    The marks of an image combine those of all its rows, the marks of a study or patient those of all its images. One
+    pass over the images then counts all steps; separate counts of distinct studies and patients for each step took
+    twice as long at 2 million images. With `last`, the whole tree, one more row has the digest of the keys that its
+    last SELECT returns.
     """
     quoted = [exp.to_identifier(name, quoted=True).sql("duckdb") for name in names]
-    # names of its own that no step of a cohort has
+    # Names that no step of the cohort has.
     unlike = "_".join(["counted", *(name for name in names if name.lower().startswith("counted"))])
     own = {name: exp.to_identifier(f"{unlike}_{name}", quoted=True).sql("duckdb") for name in _COUNTING}
     marked = " union all ".join(
-        f"select image_key, {1 << place}::bigint as marks from {name}" for place, name in enumerate(quoted, start=1)
+        f"select image_key, {1 << bit}::bigint as marks from {name}" for bit, name in enumerate(quoted, start=1)
     )
     members = ""
     if last is not None:
@@ -147,7 +158,7 @@ def _counting(clause: exp.With, names: Sequence[str], last: exp.Query | None) ->
 
 
 def of_members(members: pl.DataFrame) -> FlowStep:
-    """The box below the last step: the frozen members."""
+    """The last box of the flow: the frozen members."""
     return FlowStep(
         "members", "members", members.height, members["study_key"].n_unique(), members["patient_key"].n_unique()
     )

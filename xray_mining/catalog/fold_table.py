@@ -1,4 +1,4 @@
-"""How a cohort's patients spread over its folds: by sex, age and site."""
+"""Numbers of a cohort's patients in each fold, by sex, age and site."""
 
 from dataclasses import dataclass
 
@@ -12,21 +12,21 @@ from xray_mining.records.cohort import FrozenCohort
 from xray_mining.workspace import Workspace
 
 LEVELS = 8
-"""A variable with more levels (sites) is cut to those with most patients."""
+"""If there are more sites, only those with most patients are listed."""
 
 
 @dataclass(frozen=True, slots=True)
 class FoldTable:
-    """Patients by fold, or by the split that the cohort's SELECT gave."""
+    """Numbers of patients by fold, or by the split that the cohort's SELECT gave."""
 
     columns: tuple[str, ...]
     """The folds, or the splits."""
     rows: tuple[tuple[str, tuple[int | None, ...]], ...]
-    """What is counted, and patients of each column; None where the number is hidden."""
+    """Label of each row, and its patients in each column; None if the number is hidden."""
     sentences: tuple[str, ...]
 
     def lines(self) -> list[str]:
-        """The table for people."""
+        """The table as lines of text."""
         width = max(len(words) for words, _ in self.rows)
         wide = max(8, *(len(name) + 1 for name in self.columns))
         head = "".join(f"{name:>{wide}}" for name in self.columns)
@@ -38,7 +38,7 @@ class FoldTable:
 
 
 def fold_table(workspace: Workspace, cohort: FrozenCohort, least_patients: int = LEAST_PATIENTS) -> FoldTable:
-    """Patients of each fold by sex, ten years of age and site; a patient of two ages counts in both."""
+    """Patients of each fold by sex, decade of age and site; a patient with images in two decades counts in both."""
     with connect(workspace, results=False) as con:
         with_members(con, cohort.members())
         counted = run_file(con, "reports/members_by_fold", {"by_split": cohort.split_given})

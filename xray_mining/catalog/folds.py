@@ -1,4 +1,4 @@
-"""Which fold a patient stands in: one digest of a public salt and the patient, the same in Python and in SQL."""
+"""The fold of a patient: a digest of a public salt and the patient's key, the same in Python and in SQL."""
 
 import hashlib
 
@@ -6,11 +6,11 @@ FOLD_OF = (
     "create or replace macro fold_of(salt, patient_key, folds) as "
     "(('0x' || left(sha256(salt || ':' || patient_key::varchar), 15))::bigint % folds)"
 )
-"""The same definition for queries: 60 bits of SHA-256; DuckDB's own `hash()` may change and plays no part."""
+"""The same definition for queries: 60 bits of SHA-256. DuckDB's own `hash()` is not used because it may change."""
 
 
 def fold_of(salt: str, patient_key: str, folds: int) -> int:
-    """Fold, 0 to folds - 1, of a patient: stable for ever, however the archive grows.
+    """Fold of a patient, 0 to folds - 1; it does not change when the archive grows.
 
     >>> fold_of("xray-mining", "00000000-0000-0000-0000-000000000001", 5)
     3

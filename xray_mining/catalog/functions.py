@@ -1,8 +1,8 @@
-"""The functions that a user's SQL may call: those that only compute from their arguments.
+"""Functions that a user's SQL may call: those that only compute from their arguments.
 
-A function that is not listed is refused, so a function that a later DuckDB or sqlglot brings is refused until it was
-read about and listed here. Left out are functions that reach files, settings, sessions, logs, sequences or other
-queries, that wait, and DuckDB's internal ones.
+All other functions are refused, also those of later versions of DuckDB or sqlglot until they are reviewed and listed
+here. Functions that read files, settings, sessions, logs, sequences or other queries, functions that wait, and DuckDB's
+internal functions are left out.
 """
 
 _WRITTEN = """
@@ -66,7 +66,7 @@ _WRITTEN = """
     variant_keys variant_type variant_typeof wavg week weekday weekofyear weighted_avg xor year yearweek
 """
 WRITTEN = frozenset(_WRITTEN.split())
-"""Names as they are written in SQL: DuckDB's, and fold_of, which is ours."""
+"""Names as they are written in SQL: DuckDB's functions and our own fold_of."""
 
 _PARSED = """
     and approx_distinct array array_contains_all array_max array_min array_overlaps array_size bitwise_and_agg
@@ -78,4 +78,4 @@ _PARSED = """
     timestamp_from_parts timestamp_trunc to_map transform try unix_to_time variance_pop week_of_year
 """
 PARSED = frozenset(_PARSED.split())
-"""Names that sqlglot's parser gives listed functions and operators instead of the written ones."""
+"""Names that sqlglot's parser gives to listed functions and operators in place of the written names."""

@@ -1,6 +1,6 @@
-"""What a user's SQL may be: one SELECT over the catalog's tables, with functions that only compute.
+"""Checks of a user's SQL: one SELECT over the catalog's tables, with functions that only compute.
 
-sqlglot reads the text first; the guarded connection (no files, no network, no settings) is the wall behind it.
+This check by sqlglot is the first protection; the guarded connection (no files, no network, no settings) is the second.
 """
 
 import re
@@ -17,52 +17,52 @@ from xray_mining.errors import UserError, unknown_name
 
 LONGEST_CHARACTERS = 1_000_000
 
-# Functions whose answer differs from run to run: a cohort made with them could not be made again.
+# Functions whose result differs from run to run; a cohort that uses them could not be reproduced.
 _UNREPEATABLE = re.compile(
     r"^(random|rand|setseed|uuid|uuidv4|uuidv7|gen_random_uuid|now|today|current_.*|transaction_timestamp|ago"
     r"|get_current_.*|reservoir_quantile|hash|localtime|localtimestamp|approx_.*)$"
 )
-# Functions that take what comes first where nothing says what that is.
+# Functions that take the first row, which is not defined without ORDER BY.
 _TAKES_FIRST = ("any_value", "arbitrary", "first", "last")
 _NUMBERS_ROWS = ("row_number", "ntile", "lag", "lead", "first_value", "last_value", "nth_value")
-# Words that DuckDB takes for the clock, quoted too, where no column has that name.
+# Words that DuckDB reads as the clock if no column has that name, also when they are quoted.
 _CLOCK = re.compile(r"^(current_(date|time|timestamp|localtime|localtimestamp)|localtime|localtimestamp)$")
 _SERIES = ("range", "generate_series", "unnest")
-# Marks of templates: sqlglot passes over what stands between them, DuckDB reads it.
+# Template marks: sqlglot skips the text between them, but DuckDB runs it.
 _TEMPLATE = re.compile(r"\{[#{%]")
-# Views of the database about itself, which a common table of the same name would hide from a look at names alone.
+# DuckDB's system views; a common table with such a name would hide a read of the system view from this check.
 _INTERNAL = re.compile(r"^(duckdb_.*|sqlite_.*|pg_.*|pragma_.*|information_schema.*|about_merge)$")
 
 
 def one_select(text: str, where: str, tables: Iterable[str], repeatable: bool = False) -> exp.Query:
-    """The text as one parsed SELECT that reads nothing but `tables`; UserError, in one sentence, for anything else.
+    """Parse a text that must be one SELECT which reads only `tables`; UserError for anything else.
 
-    With `repeatable` what may give another answer in another run is refused too: functions, samples, rows by chance.
+    With `repeatable`, functions, samples and row limits whose result may differ between runs are refused too.
     """
     tree = parsed_select(text, where)
     _refuse_reach(tree, where, set(tables), repeatable)
     try:
         parsed = duckdb.extract_statements(text)
     except duckdb.Error as error:
-        raise UserError(f"{where}: is not valid SQL ({str(error).splitlines()[0]}); mend it there") from error
+        raise UserError(f"{where}: is not valid SQL ({str(error).splitlines()[0]}); correct it there") from error
     if len(parsed) != 1 or parsed[0].type != duckdb.StatementType.SELECT:
         raise UserError(f"{where}: is not exactly one SELECT; write one that only reads")
     return tree
 
 
 def parsed_select(text: str, where: str) -> exp.Query:
-    """The text as one parsed SELECT that writes nothing, whatever it reads: to describe it, not to run it."""
+    """Parse one SELECT without checking which tables it reads: enough to describe it, not to run it."""
     if len(text) > LONGEST_CHARACTERS:
         raise UserError(f"{where}: has more than {LONGEST_CHARACTERS:,} characters; shorten it")
     mark = _TEMPLATE.search(text)
     if mark:
-        raise UserError(f"{where}: '{mark[0]}' is a mark of templates, which SQL has none of; put a space between")
+        raise UserError(f"{where}: '{mark[0]}' is a template mark, not SQL; put a space between its characters")
     try:
         statements = [each for each in _parsed(text) if each is not None]
     except RecursionError as error:
         raise UserError(f"{where}: is nested too deeply; write it flatter") from error
     except SqlglotError as error:
-        raise UserError(f"{where}: is not valid SQL ({_parse_sentence(error)}); mend it there") from error
+        raise UserError(f"{where}: is not valid SQL ({_parse_sentence(error)}); correct it there") from error
     statements = [each for each in statements if not isinstance(each, exp.Semicolon)]
     if len(statements) != 1:
         raise UserError(f"{where}: holds {len(statements)} statements; write exactly one SELECT")
@@ -76,13 +76,13 @@ def parsed_select(text: str, where: str) -> exp.Query:
 
 
 def _parsed(text: str) -> list[Any]:
-    """Sqlglot's trees of the statements. Its log stays silent: what it does not know is refused here in a sentence."""
+    """Parse trees of the statements, without sqlglot's log messages: this module reports unknown syntax itself."""
     dialect = Dialect.get_or_raise("duckdb")
     parser: Any = dialect.parser_class
 
     class Silent(parser):
         def _warn_unsupported(self) -> None:
-            """The level of sqlglot's logger belongs to the whole process, so the remark is left out at its source."""
+            """Log nothing; setting the level of sqlglot's logger instead would change the whole process."""
 
     return Silent(dialect=dialect).parse(dialect.tokenize(text), text)
 
@@ -91,7 +91,7 @@ def _refuse_reach(tree: exp.Query, where: str, tables: set[str], repeatable: boo
     own = {cte.alias_or_name.lower() for cte in tree.find_all(exp.CTE)}
     hidden = next((name for name in sorted(own) if _INTERNAL.match(name)), None)
     if hidden:
-        raise UserError(f"{where}: step '{hidden}' has the name of a view of the database about itself; rename it")
+        raise UserError(f"{where}: step '{hidden}' has the name of a system view of the database; rename it")
     for node in tree.walk():
         if isinstance(node, exp.Table):
             _refuse_table(node, where, tables, own)
@@ -110,7 +110,7 @@ def _refuse_table(node: exp.Table, where: str, tables: set[str], own: set[str]) 
         return
     name = node.name
     if node.args.get("db") or node.args.get("catalog"):
-        raise UserError(f"{where}: '{node.sql('duckdb')}' is qualified; name a table of the catalog by itself")
+        raise UserError(f"{where}: '{node.sql('duckdb')}' is qualified; name a table of the catalog without a prefix")
     if name.lower() not in own and name.lower() not in tables:
         raise unknown_name(f"{where}, tables", name, tables | own)
 
@@ -125,13 +125,13 @@ def _refuse_function(node: exp.Func, where: str) -> None:
 
 
 def _chance(node: exp.Expr) -> str:
-    """What is wrong with a node that may give another answer in another run; empty where nothing is."""
+    """Why the result of a node may differ from run to run, as a sentence; an empty text if it cannot."""
     if isinstance(node, exp.TableSample):
         return "a sample differs from run to run; take rows by md5(patient_key::varchar) or fold_of() instead"
     if isinstance(node, exp.Limit | exp.Fetch | exp.Offset) and not (node.parent and node.parent.args.get("order")):
-        return "LIMIT without ORDER BY beside it takes rows that may differ from run to run; write what they go by"
+        return "LIMIT without ORDER BY beside it takes rows that may differ from run to run; write ORDER BY"
     if isinstance(node, exp.Distinct) and node.args.get("on") and not (node.parent and node.parent.args.get("order")):
-        return "DISTINCT ON without ORDER BY beside it may differ from run to run; write which row it takes"
+        return "DISTINCT ON without ORDER BY beside it may differ from run to run; write ORDER BY"
     if isinstance(node, exp.Column) and not node.table and _CLOCK.match(node.name.lower()):
         return f"'{node.name}' may differ from run to run; use columns instead"
     if isinstance(node, exp.Window) and node.this is not None:
@@ -140,21 +140,19 @@ def _chance(node: exp.Expr) -> str:
             inner = inner.this
         name = _function_name(inner)
         if name in _NUMBERS_ROWS and not _ordered(node):
-            return f"function '{name}' over rows without ORDER BY may differ from run to run; write what they go by"
+            return f"function '{name}' over rows without ORDER BY may differ from run to run; write ORDER BY"
     if not isinstance(node, exp.Func):
         return ""
     name = _function_name(node)
     if _UNREPEATABLE.match(name) or (name == "age" and len(node.expressions) == 1):
         return f"function '{name}' may differ from run to run; use columns and fold_of() instead"
     if name in _TAKES_FIRST and not any(isinstance(each, exp.Order) for each in node.iter_expressions()):
-        return (
-            f"function '{name}' without ORDER BY in it may differ from run to run; use min(), or write what it goes by"
-        )
+        return f"function '{name}' without ORDER BY in it may differ from run to run; use min(), or write ORDER BY"
     return ""
 
 
 def _ordered(window: exp.Window) -> bool:
-    """Whether a window says in which order its rows come, itself or under its name."""
+    """Whether a window orders its rows, in its own text or in the named window that it refers to."""
     if window.args.get("order"):
         return True
     asked = window.find_ancestor(exp.Select)
@@ -170,27 +168,27 @@ def _function_name(node: exp.Expr) -> str:
 
 @cache
 def _functions_of_duckdb() -> frozenset[str]:
-    """Names of all functions that DuckDB has, to tell one that is refused from one that is misspelt."""
+    """Names of all DuckDB functions, to distinguish a refused function from a misspelt one."""
     with duckdb.connect() as con:
         rows = con.execute("select distinct lower(function_name) from duckdb_functions()").fetchall()
     return frozenset(name for (name,) in rows)
 
 
 def _word(node: exp.Expr) -> str:
-    """The word by which a user knows a kind of statement."""
+    """The SQL word for a kind of statement."""
     if isinstance(node, exp.Command):
         return str(node.this).lower()
     return type(node).__name__.lower()
 
 
 def _parse_sentence(error: SqlglotError) -> str:
-    """Where the text cannot be read on, in words: the parser's own tell of its insides."""
+    """Where parsing failed, as a sentence; the parser's own messages name its internals."""
     found = getattr(error, "errors", None)
     if not found:
-        return "a quote or a bracket does not end"
+        return "a quote or a bracket is not closed"
     said = str(found[0].get("description") or "")
     expected = re.match(r"Expecting (\S+)$", said)
-    what = f"'{expected[1]}' is missing" if expected else "it cannot be read on"
+    what = f"'{expected[1]}' is missing" if expected else "unexpected text"
     word = str(found[0].get("highlight") or "").strip()[:30]
     return f"{what}{f' at {word!r}' if word.isprintable() and word else ''}, line {found[0]['line']}"
 
@@ -205,4 +203,4 @@ _FORBIDDEN = _kinds(
     "LoadData", "Transaction", "Commit", "Rollback", "Analyze", "Cache", "Uncache", "Execute", "Lock", "TruncateTable",
     "Comment", "Grant", "Revoke", "Refresh", "Prepare", "Deallocate", "Checkpoint", "SessionParameter",
 )  # fmt: skip
-# A Select is one of sqlglot's DDL-free kinds; DML and DDL cover what writes, and Query is not among them.
+# In sqlglot DML and DDL cover the statements that write; a Query is neither.

@@ -1,4 +1,4 @@
-"""The header of every file under sql/: what it asks, what one row is, its parameters, its targets, an example."""
+"""The header of every file under sql/: its question, what one row is, its parameters, its targets, an example."""
 
 import re
 from collections.abc import Mapping
@@ -15,9 +15,9 @@ PARAMETER_TYPES = ("integer", "number", "text", "boolean", "integers", "texts")
 _PARAMETER = re.compile(r"^\$(?P<name>[a-z_]\w*)\s+(?P<kind>\w+)(?:\s*=\s*(?P<default>'[^']*'|\S+))?\s*(?P<words>.*)$")
 _TARGET = re.compile(r"^(?P<name>[a-z_]\w*)\s+(?P<kind>\w+)\s*(?P<words>.*)$")
 _SHORT = {"age": "age_years", "sex": "patient_sex"}
-"""Short words of a `-- made of:` line."""
+"""Short names that a `-- made of:` line may use."""
 _MADE_OF_OTHERS = ("findings", "none")
-"""What a target is made of where that is no column of images: labels from elsewhere, or nothing that is known."""
+"""Words of a `-- made of:` line for targets that are not computed from columns of images."""
 _CHECK = re.compile(r"^(?P<code>[A-Z]+\d{3})\s+(?P<severity>error|warning|note)\s+(?P<scope>archive|cohort)$")
 
 
@@ -34,27 +34,27 @@ class Parameter:
 
 @dataclass(frozen=True, slots=True)
 class Header:
-    """What the comment lines at the top of an SQL file say."""
+    """The parsed comment lines at the top of an SQL file."""
 
     question: str
     one_row: str
     example: str = ""
     notes: tuple[str, ...] = ()
-    """What else a reader must know, a sentence a `-- note:` line."""
+    """Further facts for the reader, one sentence for each `-- note:` line."""
     parameters: tuple[Parameter, ...] = ()
     targets: tuple[Target, ...] = ()
     code: str = ""
-    """Code of a check, as LEAK001."""
+    """Code of a check, for example LEAK001."""
     severity: str = ""
     scope: str = ""
-    """What a check looks at: 'archive' or 'cohort'."""
+    """Scope of a check: 'archive' or 'cohort'."""
     needs: tuple[str, ...] = ()
-    """Tables that must hold a row, or else the check is not applicable."""
+    """Tables that must have rows; if one is empty, the check is not applicable."""
     reports: tuple[str, ...] = ()
-    """Queries whose rows are offered as warnings to whoever uses the cohort, as the cells that could not be filled."""
+    """Queries of sql/reports whose rows are warnings for users of the cohort, such as cells with too few images."""
 
     def values(self, given: Mapping[str, Any], where: str) -> dict[str, Any]:
-        """A value for every declared parameter: what was given, else its default; UserError for an unknown name."""
+        """A value for every declared parameter: the given one, else the default; UserError for an unknown name."""
         known = {each.name: each for each in self.parameters}
         for name in given:
             if name not in known:
@@ -71,7 +71,7 @@ class Header:
 
 
 def typed(kind: str, value: Any, where: str) -> Any:
-    """`value` (text from a command line, or a value from YAML) as a parameter of `kind`."""
+    """Convert `value` (text from a command line, or a value from YAML) to a parameter of type `kind`."""
     try:
         if kind == "integers":
             return [int(each) for each in _listed(value)]
@@ -107,7 +107,13 @@ def _check(content: str, where: str) -> dict[str, str]:
 
 
 def read_header(text: str, where: str) -> Header:
-    """The header of an SQL file's text; UserError that names the line that is wrong."""
+    """Parse the header of an SQL file; UserError names an invalid line.
+
+    Args:
+        text: The whole text of the file.
+        where: The name of the file in error messages.
+    """
+    # Lines with one value, lines that may be repeated, and lines that hold a list each have their own place.
     single: dict[str, str] = {}
     parameters: list[Parameter] = []
     targets: list[Target] = []
@@ -125,7 +131,7 @@ def read_header(text: str, where: str) -> Header:
         )
         content = line[2:].strip()
         if not found:
-            # a line without a name goes on with the sentence above it
+            # A line without a name continues the sentence above it.
             if last in single and content:
                 single[last] += f" {content}"
             elif last == "note" and content:
@@ -191,7 +197,7 @@ def _target(content: str, where: str) -> Target:
 
 
 def _made_of(target: Target, content: str, where: str) -> Target:
-    """The target with the columns of a `-- made of:` line, as `patient_sex` or `age_years, study_day`, added."""
+    """Add the columns of a `-- made of:` line, such as `patient_sex` or `age_years, study_day`, to a target."""
     names = [_SHORT.get(name, name) for name in re.split(r"[\s,]+", content) if name]
     known = [*Images.columns(), *_MADE_OF_OTHERS]
     for name in names:
@@ -199,8 +205,8 @@ def _made_of(target: Target, content: str, where: str) -> Target:
             raise unknown_name(f"{where}: '-- made of: {content}'", name, known)
     if not names or ("none" in names and len(names) > 1):
         raise UserError(
-            f"{where}: '-- made of: {content}' must name columns of images, as '-- made of: patient_sex', or findings, "
-            f"or none alone"
+            f"{where}: '-- made of: {content}' must name columns of images (such as '-- made of: patient_sex') or "
+            f"findings, or be the single word none"
         )
     columns = tuple(name for name in names if name != "none")
     return replace(target, made_of=tuple(dict.fromkeys(target.made_of + columns)), made_of_from="header")

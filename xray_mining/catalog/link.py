@@ -1,4 +1,4 @@
-"""An outside table (ids → group, score, outcome) joined into findings: ids are hashed on the way in, never kept."""
+"""Join an outside table (ids with a group, score or outcome) into findings; ids are hashed when read, never stored."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -24,7 +24,7 @@ from xray_mining.records.unread_cells import UnreadCells, UnreadColumn, unread_l
 from xray_mining.workspace import Workspace, digest_of_file, read_yaml
 
 LINKS = "_links"
-"""Folder of parts that no archive gave."""
+"""Folder of the parts that come from linked tables, not from archives."""
 _RESERVED = ("key", "image_key", "study_key", "patient_key")
 
 
@@ -36,13 +36,13 @@ class LinkedFinding(BaseModel, extra="forbid", frozen=True):
     kind: Literal["number", "label"] = "number"
     unit: str = ""
     values: dict[str, FiniteFloat] = Field(
-        default={}, description="numbers for texts, as {yes: 1, no: 0, maybe: -1}; capitals or not is the same"
+        default={}, description="numbers for texts, such as {yes: 1, no: 0, maybe: -1}; capital letters do not matter"
     )
 
     @field_validator("values")
     @classmethod
     def _alike_only_once(cls, values: dict[str, float]) -> dict[str, float]:
-        """By texts in small letters."""
+        """The numbers by text in lower case; two texts must not differ in case alone."""
         return numbers_for_texts(values)
 
 
@@ -61,7 +61,9 @@ class LinkMapping(BaseModel, extra="forbid", frozen=True):
         "its name, with or without the ending",
     )
     encoding: str | None = Field(
-        None, description="encoding of the table; left out: by its mark, else UTF-8, else Windows-1252, which is said"
+        None,
+        description="encoding of the table; by default that of its byte order mark, else UTF-8, else Windows-1252 "
+        "with a note",
     )
     findings: list[LinkedFinding] = Field(min_length=1)
 
@@ -71,7 +73,7 @@ class LinkMapping(BaseModel, extra="forbid", frozen=True):
         names = [each.name for each in findings]
         for name in names:
             if name in _RESERVED:
-                raise ValueError(f"'{name}' is a name of the keys; give the finding another")
+                raise ValueError(f"'{name}' is reserved for a key; give the finding another name")
             if names.count(name) > 1:
                 raise ValueError(f"'{name}' names two findings; give each its own name")
         return findings
@@ -87,14 +89,14 @@ class LinkSummary:
     unmatched: int
     ambiguous: int
     broken: int
-    """With more cells than columns, or quotes that do not match."""
+    """Rows with more cells than columns, or with unmatched quotes."""
     findings: int
     placeholders: int = 0
-    """Ids that stand for nobody, as ANONYMOUS and 0 do: their rows are unmatched."""
+    """Ids that identify no person, such as ANONYMOUS and 0: their rows are unmatched."""
     unread_cells: list[UnreadColumn] = field(default_factory=list)
-    """Stated cells that became no value."""
+    """Counts of non-empty cells that could not be read."""
     notes: list[str] = field(default_factory=list)
-    """What the owner should know of how the table was read."""
+    """Notes on how the table was read, for its owner."""
 
     def __post_init__(self) -> None:
         if self.rows != self.matched + self.unmatched + self.ambiguous + self.broken:
@@ -106,11 +108,11 @@ class LinkSummary:
             "1 id is a placeholder" if self.placeholders == 1 else f"{self.placeholders:,} ids are placeholders"
         )
         return [
-            f"{self.source}: {self.rows:,} rows: {self.matched:,} matched, {self.unmatched:,} unmatched (no id, or "
-            f"nobody of the catalog), {self.ambiguous:,} ambiguous (one id, rows that differ)"
-            + (f", {self.broken:,} broken (which cell is which is not known)" if self.broken else "")
+            f"{self.source}: {self.rows:,} rows: {self.matched:,} matched, {self.unmatched:,} unmatched (no id, or an "
+            f"id that is not in the catalog), {self.ambiguous:,} ambiguous (one id, rows that differ)"
+            + (f", {self.broken:,} broken (cells do not fit the columns)" if self.broken else "")
             + f"; {self.findings:,} findings",
-            *([f"{placeholders}, which stands for nobody (ANONYMOUS, 0 and such)"] if self.placeholders else []),
+            *([f"{placeholders} without a person (such as ANONYMOUS or 0)"] if self.placeholders else []),
             *unread_lines(self.unread_cells),
             *self.notes,
         ]
@@ -118,28 +120,37 @@ class LinkSummary:
 
 @dataclass(frozen=True, slots=True)
 class _Named:
-    """What the rows of a table name: a key a row, None where it names nothing, and who has these keys."""
+    """The key that each row of the table names (None if it names nothing), and the catalog's rows with these keys."""
 
     keys: list[str | None]
     known: pl.DataFrame
-    """key, image_key, study_key, patient_key; a key of several rows is ambiguous."""
+    """key, image_key, study_key, patient_key; a key with several rows is ambiguous."""
 
 
 def link(workspace: Workspace, table: Path, mapping_file: Path) -> LinkSummary:
-    """Join a table into findings; linking under the same name replaces what was there.
+    """Join a table into findings; linking under the same name replaces the earlier findings.
 
     Args:
-        workspace: Whose catalog is searched for the patients, studies or images.
+        workspace: The workspace whose catalog has the patients, studies or images.
         table: CSV, Parquet or Excel.
         mapping_file: YAML of LinkMapping: the column with the ids, and the columns that become findings.
 
     Returns:
-        How many rows are matched, unmatched, ambiguous and broken; they add up to the table's rows.
+        Numbers of matched, unmatched, ambiguous and broken rows; they add up to the table's rows.
 
     Raises:
         UserError: If the mapping or the table cannot be read, or lacks a column.
-        CheckFailed: If no row is matched; what was linked before is kept.
+        CheckFailed: If no row is matched; the earlier findings are kept.
+
+    Example:
+        >>> table, mapping = folder / "scores.csv", folder / "scores.yaml"
+        >>> print(mapping.read_text())
+        {name: scores, domain: generic, file: picture, findings: [{name: points, column: score}]}
+        >>> summary = link(workspace, table, mapping)
+        >>> summary.matched, summary.unmatched
+        (2, 1)
     """
+    # Read and check everything that the user wrote before anything is written.
     mapping = read_yaml(LinkMapping, mapping_file)
     id_column = _id_column(mapping, mapping_file.name)
     source, name = file_at(table)
@@ -164,7 +175,7 @@ def link(workspace: Workspace, table: Path, mapping_file: Path) -> LinkSummary:
         met, clear = _clear(keyed, named.known, [each.name for each in mapping.findings])
         matched = met.filter(pl.col("key").is_in(clear["key"].implode())).height
         if not matched:
-            raise CheckFailed(_nobody(workspace, mapping, table.name, keyed, met.height))
+            raise CheckFailed(_why_unmatched(workspace, mapping, table.name, keyed, met.height))
         found = pl.concat([_findings(clear, each, mapping, version[:12]) for each in mapping.findings])
         Findings.write(found, workspace.parts(LINKS, "findings") / f"{mapping.name}.parquet")
         lost = _write_unread(workspace, mapping.name, unread)
@@ -183,7 +194,7 @@ def link(workspace: Workspace, table: Path, mapping_file: Path) -> LinkSummary:
 
 
 def _id_column(mapping: LinkMapping, where: str) -> str:
-    """The one column that holds the ids."""
+    """The column that holds the ids; exactly one must be given."""
     named = [mapping.patient_id, mapping.study_uid, mapping.accession, mapping.file]
     stated_ones = [each for each in named if each is not None]
     if len(stated_ones) != 1:
@@ -194,7 +205,7 @@ def _id_column(mapping: LinkMapping, where: str) -> str:
 
 
 def _named(workspace: Workspace, mapping: LinkMapping, ids: Sequence[str | None]) -> _Named:
-    """Who the cells of the id column name."""
+    """Find the patients, studies or images that the cells of the id column name."""
     if mapping.file is not None:
         return _Named(*by_file(workspace, mapping.domain, ids))
     domain, rule = _domain(workspace, mapping.domain), _rule(workspace, mapping.domain)
@@ -205,17 +216,17 @@ def _named(workspace: Workspace, mapping: LinkMapping, ids: Sequence[str | None]
 
 
 def _clear(keyed: pl.DataFrame, known: pl.DataFrame, values: Sequence[str]) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """Rows that name somebody of the catalog, and those of them that say one thing of one patient, study or image."""
-    # An accession number of several studies, or a file name of several images, names none of them.
+    """Rows whose id is in the catalog, and those of them that make one unambiguous statement."""
+    # An accession number of several studies, or a file name of several images, is ambiguous.
     several = known.filter(pl.col("key").is_duplicated())["key"].unique()
     met = keyed.join(known.unique("key", keep="first", maintain_order=True), on="key", how="inner")
-    # Rows that say the same of one id are one statement. Of rows that differ, no rule says which is right.
+    # Equal rows of one id are one statement. If they differ, no rule can decide which is right.
     settled = met.unique(["key", *values], maintain_order=True)
     return met, settled.filter(~pl.col("key").is_duplicated() & ~pl.col("key").is_in(several.implode()))
 
 
 def _write_unread(workspace: Workspace, name: str, unread: Mapping[Unread, int]) -> list[UnreadColumn]:
-    """Keep the counts of stated cells that became no value, by column and reason."""
+    """Write the counts of non-empty cells that could not be read, by column and reason."""
     found = [
         UnreadColumn(each.name, each.reason, cells)
         for each, cells in sorted(unread.items(), key=lambda item: (item[0].name, item[0].reason))
@@ -229,16 +240,16 @@ def _write_unread(workspace: Workspace, name: str, unread: Mapping[Unread, int])
     return found
 
 
-def _nobody(workspace: Workspace, mapping: LinkMapping, table: str, keyed: pl.DataFrame, found: int) -> str:
-    """Why a table finds nobody, as one sentence."""
+def _why_unmatched(workspace: Workspace, mapping: LinkMapping, table: str, keyed: pl.DataFrame, found: int) -> str:
+    """Why no row of a table is matched, as one sentence."""
     ids = keyed["key"].drop_nulls().n_unique()
     before = (workspace.parts(LINKS, "findings") / f"{mapping.name}.parquet").is_file()
     kept = f", so the findings that '{mapping.name}' gave before are kept" if before else ""
-    start = f"{table}: none of its {keyed.height:,} rows names anybody of the catalog without doubt{kept}: "
+    start = f"{table}: none of its {keyed.height:,} rows is matched{kept}: "
     if not ids:
         return f"{start}no row has an id in the column that the mapping names"
     if found:
-        return f"{start}all that are found stand in rows that differ, or for several studies"
+        return f"{start}all ids that were found are ambiguous (their rows differ, or they belong to several studies)"
     archives = sorted(name for name, each in workspace.settings.archives.items() if each.domain == mapping.domain)
     where = f"domain '{mapping.domain}' (archives: {', '.join(archives)})"
     others = sorted({each.domain for each in workspace.settings.archives.values()} - {mapping.domain})
@@ -258,14 +269,14 @@ def _nobody(workspace: Workspace, mapping: LinkMapping, table: str, keyed: pl.Da
 
 
 def _domain(workspace: Workspace, name: str) -> Domain:
-    """The domain's key as ingest used it: kept in the private folder, or else published."""
+    """The domain with the key that ingest used: from the private folder, or else the published key."""
     if (workspace.private / "keys" / f"{name}.key").is_file():
         return open_domain(workspace, name, public=False)
     return public_domain(name)
 
 
 def _rule(workspace: Workspace, domain: str) -> tuple[str, ...]:
-    """What the owner said of the domain's patient ids, when its archives were read."""
+    """The rules for patient ids that were given when the domain's archives were ingested."""
     said = [each.patient_id_rule for each in workspace.settings.archives.values() if each.domain == domain]
     return tuple(dict.fromkeys(each for rule in said for each in rule))
 
@@ -282,7 +293,7 @@ def _key(domain: Domain, mapping: LinkMapping, cell: str | None, rule: Sequence[
 
 
 def _value(column: pl.Series, finding: LinkedFinding, table: str, unread: Counter[Unread]) -> pl.Series:
-    """A column's values; what is stated and becomes none is counted in `unread`."""
+    """Values of a column; non-empty cells that cannot be read are counted in `unread`."""
     if finding.kind == "label":
         return pl.Series(finding.name, [stated(cell) for cell in column.to_list()], dtype=pl.String)
     style = number_style(column)
@@ -299,7 +310,7 @@ def _value(column: pl.Series, finding: LinkedFinding, table: str, unread: Counte
     if wrong and not any(each.value is not None for each in read):
         raise UserError(
             f"{table}: column '{finding.column}' holds {wrong.total():,} values and none of them is a number; map it "
-            f"with kind: label, or say with 'values' which number a word stands for"
+            f"with kind: label, or give the number of each word under 'values'"
         )
     return pl.Series(finding.name, [each.value for each in read], dtype=pl.Float64)
 
@@ -316,13 +327,13 @@ def _known(workspace: Workspace, by_patient: bool) -> pl.DataFrame:
 
 
 def _by_accession(workspace: Workspace, mapping: LinkMapping, studies: pl.DataFrame) -> pl.DataFrame:
-    """The studies of the catalog by the keyed digest of their accession number, which only the private folder knows."""
+    """Studies of the catalog by the keyed digest of their accession number, which is only in the private folder."""
     archives = [name for name, each in workspace.settings.archives.items() if each.domain == mapping.domain]
     pairs = pl.concat([accessions(workspace, name) for name in archives]).unique(maintain_order=True)
     if not pairs.height:
         raise UserError(
-            f"domain {mapping.domain}: the private folder beside the workspace knows no accession numbers of it; link "
-            f"by patient_id or study_uid, or read the archive anew with `xray-mining ingest --again`"
+            f"domain {mapping.domain}: the private folder beside the workspace has no accession numbers of it; link "
+            f"by patient_id or study_uid, or read the archive again with `xray-mining ingest --again`"
         )
     studies = studies.with_columns(pl.col("study_key").cast(pl.String))
     joined = pairs.join(studies.drop("key"), on="study_key", how="inner")

@@ -1,4 +1,4 @@
-"""Rows of an outside table that name an image by its file."""
+"""Match rows of an outside table with images by file name."""
 
 from collections import defaultdict
 from collections.abc import Sequence
@@ -14,23 +14,23 @@ from xray_mining.workspace import Workspace
 
 
 def by_file(workspace: Workspace, domain: str, cells: Sequence[str | None]) -> tuple[list[str | None], pl.DataFrame]:
-    """Which images the cells name by the path or the name of their file.
+    """Find the images that the cells name by the path or the name of their file.
 
-    A cell may hold the whole path below the archive's folder, its end, the name, or the name without its ending; the
-    path of a file in a package is the one within the package. An exact path or name goes before one with another
-    ending, so that `scan.png` does not become `scan.jpg` where both are there.
+    A cell may hold the whole path below the archive's folder, the last parts of the path, the file name, or the name
+    without its extension; the path of a file in a package is the path within the package. An exact match is preferred
+    to a match without the extension, so that `scan.png` does not match `scan.jpg` if both exist.
 
     Args:
         workspace: Its private folder holds the lists of files.
         domain: Only archives of this id space are searched.
-        cells: The table's column, one cell a row.
+        cells: The table's column, one cell for each row.
 
     Returns:
-        A key for each cell (None where nothing is stated), and the rows key, image_key, study_key, patient_key of the
-        images that have these keys. A key with several images is ambiguous: it has several rows.
+        A key for each cell (None for an empty cell), and the rows key, image_key, study_key, patient_key of the images
+        that have these keys. A key with several images is ambiguous: it has several rows.
 
     Raises:
-        UserError: If no list of files of the domain's archives is there.
+        UserError: If the private folder has no list of files for the domain's archives.
     """
     texts = [stated(cell) for cell in cells]
     wanted = {_stem(text) for text in texts if text is not None}
@@ -40,7 +40,7 @@ def by_file(workspace: Workspace, domain: str, cells: Sequence[str | None]) -> t
         for shard, position, path, member in paths_of(workspace, archive):
             listed += 1
             file = PurePosixPath(member or path)
-            # Only files that a cell can name are kept: an archive may list millions.
+            # Keep only files that a cell can name, because an archive may list millions.
             if file.stem in wanted:
                 places[file.stem].append((str(file), f"{archive}/{shard}/{position}"))
     if not listed:
@@ -65,7 +65,7 @@ def _stem(text: str) -> str:
 
 
 def _places_of(text: str, files: Sequence[tuple[str, str]]) -> list[str]:
-    """Places of the files that a cell names: by its path or the end of it, else by the same without the ending."""
+    """Places of the files that a cell names: by the end of the path, else by the same without the extension."""
     asked = PurePosixPath(text.replace("\\", "/"))
     parts = tuple(part for part in asked.parts if part not in ("/", "."))
 

@@ -1,4 +1,7 @@
-"""What a target is made of where its cohort's header does not say: a guess by values, never by name or unit."""
+"""Guess the columns that a target is computed from if the cohort's header does not declare them.
+
+The guess uses the values only, never the target's name or unit.
+"""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -11,7 +14,7 @@ from xray_mining.catalog.targets import TARGETS
 from xray_mining.records.cohort import Target
 
 _SAMPLE = 20_000
-"""Members whose values are compared: the first by key, which is a draw by chance."""
+"""Number of members whose values are compared: the first by key, which is a random sample because keys are digests."""
 _COLUMNS = (
     "age_years",
     "patient_sex",
@@ -32,13 +35,16 @@ _COLUMNS = (
     "bits_stored",
     "pixel_spacing_mm",
 )
-"""Columns of images that a target may turn out to be made of: age, and those that the metadata null reads."""
+"""Columns of images that are tested as sources of a target: age, and those that the metadata null reads."""
 
 
 def guessed(con: duckdb.DuckDBPyConnection, targets: Sequence[Target], values: pl.DataFrame) -> tuple[Target, ...]:
-    """The targets, those without a `-- made of:` line with the columns that determine their `values`.
+    """Add the columns that determine a target's values to each target without a `-- made of:` line.
 
-    `values` are rows of cohort_targets: image_key, target, value, label.
+    Args:
+        con: A connection to the catalog.
+        targets: The cohort's targets.
+        values: Rows of cohort_targets: image_key, target, value, label.
     """
     if all(each.made_of_from for each in targets):
         return tuple(targets)
@@ -61,20 +67,20 @@ def _guessed(target: Target, rows: pl.DataFrame, values: pl.DataFrame) -> Target
 
 
 def determines(column: pl.Series, target: Target, values: pl.Series, labels: pl.Series) -> bool:
-    """Whether a column of the members tells their target: (n,) each; null is a level like others, but no number."""
-    return TARGETS.find(target.kind).told_by(column, target, values, labels)
+    """Whether a column determines the target of the members; (n,) series. Null is one more level, but not a number."""
+    return TARGETS.find(target.kind).determined_by(column, target, values, labels)
 
 
 def sentence(cohort: str, target: Target) -> str:
-    """What MADE001 says of a target whose header line is missing."""
+    """The sentence of MADE001 for a target without a `-- made of:` line."""
     if target.made_of_from == "values":
         guess = (
             f"by its values it is made of {', '.join(target.made_of)}, which the metadata null does not get"
             if target.made_of
-            else "by its values no column determines it, so the metadata null gets all"
+            else "by its values no column determines it, so the metadata null gets all columns"
         )
     else:
-        guess = "an earlier version froze this cohort, so nothing was looked at; freeze it again"
+        guess = "an earlier version froze this cohort without comparing values; freeze it again"
     return (
         f"{cohort}/{target.name}: the cohort's header does not say what it is made of; {guess}. Put '-- made of: "
         f"COLUMN' (columns of images, findings, or none) below its '-- target:' line."

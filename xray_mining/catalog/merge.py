@@ -1,7 +1,7 @@
-"""Parts → catalog.duckdb and results.duckdb: duplicates settled, built beside the old file and renamed over it.
+"""Merge parts into catalog.duckdb and results.duckdb, and settle duplicates.
 
-Nobody ever writes to a file that others read; one advisory lock keeps two merges apart. A file whose parts have not
-changed since is left as it is.
+A new file is written beside the old one and renamed over it, so readers never see a half-written file; a lock prevents
+two merges at once. A file whose parts have not changed is left as it is.
 """
 
 import json
@@ -25,11 +25,11 @@ from xray_mining.records.vectors import FeatureSets
 from xray_mining.workspace import Workspace, asset, digest_of, lock, write_atomically
 
 UID_REUSED_BITS = 12
-"""Perceptual hashes of 64 bits that differ in more are clearly of different pictures: copies of one exposure in other
-encodings differ in a few bits, unrelated chests in about 20 to 32."""
+"""If the 64-bit perceptual hashes of two images with one UID differ in more bits, the images are different pictures:
+copies of one exposure in other encodings differ in a few bits, unrelated chests in about 20 to 32."""
 
 _DISK = (duckdb.IOException, duckdb.OutOfMemoryException, duckdb.FatalException)
-"""What DuckDB raises where it can neither hold its tables nor spill them."""
+"""Errors that DuckDB raises if memory or disk is full."""
 
 _TYPES: dict[object, str] = {
     pl.String: "varchar",
@@ -40,13 +40,13 @@ _TYPES: dict[object, str] = {
     pl.UInt32: "uinteger",
     pl.Binary: "blob",
 }
-# Tables whose rows say what the archives hold; the others say how and when it was read.
+# Tables with the content of the archives; the other tables describe how and when it was read.
 _DIGESTED = ("images", "duplicates", "rejects", "findings", "boxes", "mask_faults", "near_duplicates")
 
 
 @dataclass(frozen=True, slots=True)
 class MergeSummary:
-    """What the catalog holds; every account is one row of images, duplicates or rejects."""
+    """Content of the catalog; each file or frame that was read is one row of images, duplicates or rejects."""
 
     images: int
     duplicates: int
@@ -59,16 +59,16 @@ class MergeSummary:
     results: str
     catalog_digest: str
     seen: dict[str, int] = field(default_factory=dict)
-    """Accounts of each archive in the parts that were merged; empty in a catalog of an earlier version."""
+    """Files and frames of each archive in the merged parts; empty in a catalog of an earlier version."""
     older_digests: tuple[str, ...] = ()
-    """Archives whose pictures have digests of another kind than the others': copies between them are not found."""
+    """Archives with pixel digests of an earlier algorithm; their copies in other archives are not found."""
 
     @property
     def warnings(self) -> list[str]:
-        """What the owner has to do for the catalog to be right: a sentence each."""
+        """Sentences about what the owner must do to make the catalog complete."""
         return [
-            f"archive {name}: has digests of an earlier version, by which its copies in other archives are not found; "
-            f"repeat its `xray-mining ingest`, which reads it anew"
+            f"archive {name}: has digests of an earlier version, so its copies in other archives are not found; "
+            f"repeat its `xray-mining ingest`, which reads it again"
             for name in self.older_digests
         ]
 
@@ -84,11 +84,28 @@ class MergeSummary:
 
 
 def merge(workspace: Workspace, force: bool = False, results: bool = True) -> MergeSummary:
-    """Bring both DuckDB files up to date with the parts; UserError that names a part which cannot be read.
+    """Bring both DuckDB files up to date with the parts.
 
-    Without `results` catalog.duckdb alone.
+    Args:
+        workspace: The workspace with the parts.
+        force: Build the files again even if no part has changed.
+        results: Whether to build results.duckdb too.
+
+    Returns:
+        Counts of the catalog, and whether each file was rebuilt.
+
+    Raises:
+        UserError: If a part cannot be read; it is named.
+        CannotFinish: If the disk is full or read-only; the old files are kept.
+
+    Example:
+        >>> merge(workspace).images > 0
+        True
+        >>> merge(workspace).catalog
+        'unchanged'
     """
-    # Asked before the lock, which a read-only disk does not give: there, what was merged can still be read.
+    # Check whether a merge is needed before taking the lock: on a read-only disk the lock fails, but an up-to-date
+    # catalog can still be read.
     homes = ("catalog", "results") if results else ("catalog",)
     rebuilt = dict.fromkeys(("catalog", "results"), False)
     if force or not all(up_to_date(workspace, home) for home in homes):
@@ -107,13 +124,13 @@ def merge(workspace: Workspace, force: bool = False, results: bool = True) -> Me
 
 
 def read_about(path: Path) -> dict[str, str]:
-    """What a merged file says of itself: `state` of the parts it was made from, `digest`, `counts`."""
+    """Description stored in a merged file: `state` of the parts it was made from, `digest`, `counts`."""
     with duckdb.connect(str(path), read_only=True) as con:
         return dict(con.execute("select name, value from about_merge").fetchall())
 
 
 def up_to_date(workspace: Workspace, home: str = "catalog") -> bool:
-    """A merged file, catalog or results, holds what the parts of the workspace say now."""
+    """Whether a merged file (`home`: catalog or results) was made from the current parts."""
     target = workspace.catalog if home == "catalog" else workspace.results
     return target.is_file() and _state(target) == state_of_parts(workspace, home)
 
@@ -121,13 +138,13 @@ def up_to_date(workspace: Workspace, home: str = "catalog") -> bool:
 def _refresh(workspace: Workspace, home: str, force: bool) -> bool:
     if not force and up_to_date(workspace, home):
         return False
-    # Taken before the parts are read: what comes in between is then not taken for merged.
+    # Taken before the parts are read: a part that arrives in between then makes the file stale instead of being missed.
     state = state_of_parts(workspace, home)
     records = [record for record in ALL if record.home == home]
     parts = {record.table: part_paths(workspace, record) for record in records}
     target = workspace.catalog if home == "catalog" else workspace.results
     orders = {name: archive.order for name, archive in workspace.settings.archives.items()}
-    # a killed merge leaves its scratch files; the lock says that no other merge is at work
+    # A killed merge leaves scratch files. The lock guarantees that no other merge is using them.
     for left in target.parent.glob(f".{target.name}.*"):
         left.unlink(missing_ok=True)
     spill = workspace.root / ".merge.spill"
@@ -145,7 +162,7 @@ def _refresh(workspace: Workspace, home: str, force: bool) -> bool:
             digest = _digest(con)
         else:
             counts, digest = _fill_results(con, records, parts), ""
-            # Another program that opens the file finds under this name what `sql` finds.
+            # Other programs that open the file then find the same view under this name as `sql` does.
             con.execute(asset("sql/schema/predictions.sql").read_text(encoding="utf-8"))
         con.execute("create table about_merge (name varchar, value varchar)")
         about = {"state": state, "digest": digest, "counts": json.dumps(counts)}
@@ -159,13 +176,14 @@ def _refresh(workspace: Workspace, home: str, force: bool) -> bool:
 
 
 def _older_digests(workspace: Workspace, images: Sequence[Path]) -> list[str]:
-    """Archives with pixel digests of an earlier version, where others have today's: the two kinds are never equal."""
+    """Archives with pixel digests of an earlier algorithm while others have the current ones: the two never match."""
     kinds: dict[str, set[str]] = {}
     counted = {archive: counts_by_shard(workspace, archive) for archive in {path.parents[1].name for path in images}}
     for path in images:
         archive = path.parents[1].name
         counts = counted[archive].get(int(path.stem), []) if path.stem.isdigit() else []
-        # Rows of tables and headers have no digest. What has no counts was copied in: nobody knows its kind.
+        # Rows read from tables and headers alone have no digest. A part without counts was copied in by hand, so the
+        # algorithm of its digests is unknown.
         if not counts or any(each.store for each in counts):
             kinds.setdefault(archive, set()).update([each.pixel_digest for each in counts] or [""])
     if len(set().union(*kinds.values())) <= 1:
@@ -177,14 +195,14 @@ def _older_digests(workspace: Workspace, images: Sequence[Path]) -> list[str]:
 
 @contextmanager
 def _disk_errors(target: Path) -> Generator[None]:
-    """DuckDB's words for a full or refusing disk as CannotFinish; what was there before stays as it was."""
+    """Turn DuckDB's errors about a full or read-only disk into CannotFinish; the old file stays unchanged."""
     try:
         yield
     except _DISK as error:
-        # DuckDB names the file by its full path, which is private.
+        # DuckDB's message has the full path, which is private.
         what = re.sub(r"""["'](?:[^"']*/)?([^"'/]*)["']""", r"\1", first_line(error))[:200]
         raise CannotFinish(
-            f"{target.name}: could not be written ({what}); free the disk or its rights and repeat the same command"
+            f"{target.name}: could not be written ({what}); free disk space or allow writing, and repeat the command"
         ) from error
 
 
@@ -204,7 +222,7 @@ def _create_statement(record: type[Record]) -> str:
 
 
 def column_type(record: type[Record], name: str) -> str:
-    """DuckDB's type of a record's column: keys are UUIDs."""
+    """The DuckDB type of a record's column; keys are UUIDs."""
     column = record.columns()[name]
     if (column.metadata or {}).get("key"):
         return "uuid"
@@ -219,9 +237,10 @@ def column_type(record: type[Record], name: str) -> str:
 def _load(
     con: duckdb.DuckDBPyConnection, record: type[Record], paths: Sequence[Path], into: str = "", origin: bool = False
 ) -> None:
-    """Make the temporary table `into` from parts, in the record's columns and types; without `into` fill its own table.
+    """Load parts into the temporary table `into`, or without `into` into the record's own table.
 
-    With `origin` it also holds `part_archive` and `part_shard`, from the part's path.
+    Columns and types are those of the record. With `origin` the table also has `part_archive` and `part_shard`, taken
+    from the part's path.
     """
     if not paths and not into:
         return
@@ -275,7 +294,7 @@ def _fill_catalog(
     con: duckdb.DuckDBPyConnection, workspace: Workspace, parts: dict[str, list[Path]], orders: dict[str, int]
 ) -> dict[str, int]:
     by_name = {record.table: record for record in ALL}
-    # an archive that the settings do not know (parts copied in by hand) comes after those they know, by name
+    # Archives that are not in the settings (parts copied in by hand) come last, by name.
     names = {path.parents[1].name for path in parts["images"]}
     ranks = sorted(names | set(orders), key=lambda name: (orders.get(name, len(orders)), name))
     con.execute("create temp table archive_order (archive varchar, archive_rank bigint)")
@@ -323,7 +342,7 @@ def _fill_results(
 
 
 def _set_row(path: Path) -> dict[str, object]:
-    """A set's own account of itself, as a row of the record; what it does not say is empty."""
+    """The description of a set (its set.json) as a row of the record; missing entries become empty."""
     raw = json.loads(path.read_text(encoding="utf-8"))
     options = raw.get("options", {})
     return {
@@ -340,7 +359,7 @@ def _set_row(path: Path) -> dict[str, object]:
 
 
 def _group_near_duplicates(con: duckdb.DuckDBPyConnection) -> None:
-    """near_duplicate_groups: connected components of the pairs, each under its lowest key."""
+    """Fill near_duplicate_groups: connected components of the pairs, each named by its lowest key."""
     pairs = con.execute("select image_key_a::varchar, image_key_b::varchar from near_duplicates").fetchall()
     parent: dict[str, str] = {}
 
@@ -364,7 +383,7 @@ def _group_near_duplicates(con: duckdb.DuckDBPyConnection) -> None:
 
 
 def _digest(con: duckdb.DuckDBPyConnection) -> str:
-    """Digest of what the archives hold: the sum of the rows' digests, so that order, parts and machine play no part."""
+    """Digest of the archives' content: the sum of the rows' digests, so that order, parts and machine do not matter."""
     totals = []
     for table in _DIGESTED:
         columns = sorted(
@@ -374,7 +393,7 @@ def _digest(con: duckdb.DuckDBPyConnection) -> str:
                 [table],
             ).fetchall()
         )
-        # floats are taken as DuckDB prints them, which is the shortest text that gives the same float back
+        # DuckDB prints a float as the shortest text that reads back as the same float.
         text = " || '|' || ".join(f"""coalesce(replace("{name}"::varchar, '|', '||'), chr(1))""" for name in columns)
         row = con.execute(f'select count(*), sum(md5_number_lower({text})::hugeint) from "{table}"').fetchone()
         totals.append((table, columns, str(row)))

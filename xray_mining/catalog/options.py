@@ -1,4 +1,4 @@
-"""What a study may say about a cohort."""
+"""Options of a cohort in a study file."""
 
 from typing import Annotated
 

@@ -1,4 +1,4 @@
-"""Which of a patient's images is the later one: what merge found, and what decided it for the members of a cohort."""
+"""The order of a patient's images in time, as merge computed it, and the columns that decided it for a cohort."""
 
 import re
 
@@ -12,45 +12,45 @@ from xray_mining.catalog.query import run_file
 from xray_mining.workspace import Workspace
 
 LEAST_PATIENTS = 10
-"""Fewer are not counted out."""
+"""Smaller numbers of patients are not printed."""
 _WORDS = {
     "day": "by the day of the study",
     "follow_up": "by the follow-up number",
     "age": "by the age",
     "same_study": "of one study, by the order of its files",
-    "nothing": "by nothing but the order of the set's files",
+    "nothing": "by the order of the set's files alone",
 }
 
 
 def latest_of(images: pl.DataFrame, key: str = "patient_key") -> pl.DataFrame:
-    """One row of every patient (or of another `key`): its latest image; sorted by image_key."""
+    """The latest image of every patient (or of another `key`), sorted by image_key."""
     return latest_first(images).unique(key, keep="first", maintain_order=True).sort("image_key")
 
 
 def latest_first(images: pl.DataFrame) -> pl.DataFrame:
-    """Rows of images with later ones of a patient before earlier ones, by patient_sequence, else by image_key."""
+    """Rows of images sorted so that a patient's later images come first: by patient_sequence, else by image_key."""
     if "patient_sequence" not in images.columns:
         return images.sort("image_key")
     return images.sort("patient_sequence", "image_key", descending=[True, False], nulls_last=True)
 
 
 def attributes(workspace: Workspace, keys: pl.Series) -> pl.DataFrame:
-    """What is known of the images that the catalog holds among `keys`, and patient_sequence; sorted by image_key."""
+    """Attributes and patient_sequence of those `keys` that are in the catalog, sorted by image_key."""
     with connect(workspace, results=False) as con:
         return run_file(con, "reports/attributes_of_images", {"image_keys": keys.to_list()})
 
 
 def undecided(workspace: Workspace, members: pl.DataFrame) -> pl.DataFrame:
-    """patient_key of each patient of the members for whom nothing tells which image is the later one (COH001)."""
+    """patient_key of each patient of the members whose images have no known order in time (COH001)."""
     with connect(workspace, results=False) as con:
         with_members(con, members)
         return frame(con, "select patient_key from deciding_order where decided_by = 'nothing' order by patient_key")
 
 
 def sentences(con: duckdb.DuckDBPyConnection, text: str, tree: exp.Query) -> tuple[str, ...]:
-    """What decided the order of images, for how many patients of the temporary table `members`.
+    """Sentences about the order of images: what decided it, for how many patients of the temporary table `members`.
 
-    Nothing where the cohort's file asks for no order; a warning where it goes by study_day and some have none.
+    No sentence if the cohort's file uses no order; a warning if it uses study_day and some images have none.
     """
     if re.search(r"\bpatient_sequence\b", text):
         return _decided(con)
@@ -63,14 +63,14 @@ def _decided(con: duckdb.DuckDBPyConnection) -> tuple[str, ...]:
     several = sum(counts.values())
     if not several:
         return ()
-    told = [f"{words} {_few(counts[name])}" for name, words in _WORDS.items() if name in counts]
-    said = f"Which image of a patient is the later one, of {_few(several)} patients with several: {'; '.join(told)}."
+    listed = [f"{words} {_few(counts[name])}" for name, words in _WORDS.items() if name in counts]
+    said = f"The latest image of {_few(several)} patients with several images was decided: {'; '.join(listed)}."
     if "nothing" not in counts:
         return (said,)
     return (
         said,
-        f"COH001: nothing tells which image of {_few(counts['nothing'])} patients is the later one; the set's files "
-        f"have an order, but no day, follow-up number or age says that it is one in time.",
+        f"COH001: the latest image of {_few(counts['nothing'])} patients is not known; the set's files have an order, "
+        f"but no day, follow-up number or age shows that it is the order in time.",
     )
 
 
@@ -79,7 +79,7 @@ def _few(patients: int) -> str:
 
 
 def _by_day(tree: exp.Query) -> bool:
-    """Whether a window or a sorted list of the file goes by study_day."""
+    """Whether a window or a sorted list of the query orders by study_day."""
     ordered = (each.find(exp.Column) for each in tree.find_all(exp.Ordered))
     best = (each.expression for each in tree.find_all(exp.ArgMax, exp.ArgMin))
     return any(each is not None and each.name.lower() == "study_day" for each in (*ordered, *best))
@@ -96,5 +96,5 @@ def _without_day(con: duckdb.DuckDBPyConnection) -> tuple[str, ...]:
         return ()
     return (
         f"COH002: the file orders images by study_day, but {_few(patients)} of its patients have images without one; "
-        f"order by patient_sequence, which then goes by follow-up number or age.",
+        f"order by patient_sequence, which then uses the follow-up number or the age.",
     )

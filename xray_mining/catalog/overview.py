@@ -1,4 +1,4 @@
-"""What the archives hold, as aggregates: the queries of sql/reports/archive_*.sql, and the alerts they raise."""
+"""Aggregates of the archives' content: the queries of sql/reports/archive_*.sql, and alerts about their results."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -14,23 +14,23 @@ from xray_mining.workspace import Workspace, asset
 
 PREFIX = "archive_"
 MISSING_SHARE = 0.05
-"""A column that is missing more often than this is an alert."""
+"""A larger share of missing values in a column raises an alert."""
 LEAST_PATIENTS = 10
-"""Cells of people that hold fewer patients are not given away."""
+"""Counts of cells with fewer patients are hidden."""
 TOPCODED = 90
-"""Years at which ages are cut off."""
+"""Age in years at which ages are cut off."""
 LISTED_ROWS = 25
-"""A table of an open number of rows (sizes, models, sites) is cut after so many."""
+"""Number of rows that are listed of tables of any length (sizes, models, sites)."""
 PICTURES_OF_STRATUM = 4
 _SAID_ELSEWHERE = ("AGE001", "DUP002")
-"""Checks whose finding an alert of the tables already says."""
+"""Checks whose result is already reported by an alert about the tables."""
 
 _CUT = ("bits", "duplicates", "encodings", "impossible_ages", "institutions", "makers", "rejects", "sizes")
 _LATEST = {"years": 150}
-"""Tables in the order of time are cut at their beginning, and late: these are rows of all archives together."""
+"""Tables in the order of time: their latest rows are kept, and more of them, because all archives share the table."""
 FOLDED = ("bits", "encodings", "institutions", "makers", "sizes")
-"""Lists whose rows of too few patients go altogether: what they hold is said in one sum."""
-# Tables that count people by what they are, with the columns that name a cell, and those within which cells add up.
+"""Tables whose rows of too few patients are left out and counted in one sum."""
+# Tables that count people: the columns that name a cell, and the columns within which the cells add up to a total.
 _PEOPLE: Mapping[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "pyramid": (("patient_sex", "age_from"), ("patient_sex",)),
     "views": (("view_position", "view_source"), ()),
@@ -48,37 +48,37 @@ _PEOPLE: Mapping[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
 
 @dataclass(frozen=True, slots=True)
 class Alert:
-    """One thing that whoever uses the archive should know, and the table that shows it."""
+    """One fact that users of the archive should know, and the table that shows it."""
 
     table: str
     severity: str
-    """error, warning, or note for what is as it should be but must be known."""
+    """error, warning, or note (no fault, but users must know it)."""
     title: str
     sentence: str
 
 
 @dataclass(frozen=True, slots=True)
 class Cut:
-    """What a cut table does not list."""
+    """How much a shortened table leaves out."""
 
     listed: int
     rows: int
-    """All rows, the listed ones among them."""
+    """All rows, with the listed ones."""
     left_out: int | None
-    """Images (or files) of the rows that are not listed: those after the last, and those of too few patients.
+    """Images (or files) of the rows that are not listed: rows after the last one, and rows of too few patients.
 
-    None where these are of too few patients together.
+    None if these rows together have too few patients.
     """
 
 
 @dataclass(frozen=True, slots=True)
 class Overview:
-    """Aggregates only: no row of a table is about one image, so that its size does not grow with the archive."""
+    """Aggregates only: no table has a row for each image, so the size does not grow with the archive."""
 
     tables: Mapping[str, pl.DataFrame]
-    """By the name of their file, without the prefix. `few` marks rows of fewer patients than the least cell.
+    """Tables by the name of their SQL file without the prefix. `few` marks rows with fewer than `least_patients`.
 
-    `checks`: one row a check of the archive, with its outcome and how many rows it found.
+    `checks`: one row for each check of the archive, with its outcome and the number of rows it found.
     """
     alerts: tuple[Alert, ...]
     cut: Mapping[str, Cut] = field(default_factory=dict)
@@ -87,11 +87,11 @@ class Overview:
     catalog_digest: str = ""
     has_pictures: bool = False
     unexamined: bool = False
-    """Pictures may be shown whatever their headers say of letters, and those of private archives: none was examined."""
+    """Whether unexamined pictures may be shown: of private archives, or with unknown burned-in text."""
     private: tuple[str, ...] = ()
-    """Archives that are no public sets."""
+    """Archives that are not public."""
     shown: pl.DataFrame = field(default_factory=pl.DataFrame)
-    """Which pictures stand for each stratum: patient_sex, age_from, patients, image_key. Never written to a file."""
+    """Example pictures of each stratum: patient_sex, age_from, patients, image_key. Never written to a file."""
 
 
 def overview(
@@ -101,10 +101,25 @@ def overview(
     *,
     unexamined: bool = False,
 ) -> Overview:
-    """Run every archive query, leave out what is too small or too long, and say what is odd.
+    """Run all archive queries, hide small cells, shorten long tables, and raise alerts.
 
-    `least_patients` 1 and `listed_rows` None give everything as it is. `unexamined` lets pictures be shown of which
-    no header says that they bear no letters, and those of private archives: no picture was examined.
+    Args:
+        workspace: The workspace; new parts are merged first.
+        least_patients: Counts of cells with fewer patients are hidden; 1 hides nothing.
+        listed_rows: Number of rows that are listed of long tables; None lists all.
+        unexamined: Whether to show pictures of private archives, and pictures whose header does not rule out
+            burned-in text. The program does not examine pictures for text.
+
+    Returns:
+        The tables, the alerts, and the keys of the example pictures.
+
+    Raises:
+        UserError: If the catalog cannot be read.
+
+    Example:
+        >>> found = overview(workspace)
+        >>> found.tables["totals"]["images"][0] > 0
+        True
     """
     names = [name for name in queries(asset("sql/reports")) if name.startswith(PREFIX)]
     store = workspace.settings.store or ""
@@ -125,9 +140,9 @@ def overview(
         if gone is not None:
             cut[name] = gone
     oldest = tables["pyramid"].filter(pl.col("few") & (pl.col("age_from") >= TOPCODED))
-    if oldest.height:  # the number of images set to 90 would give that cell away
+    if oldest.height:  # the number of images set to 90 would reveal the hidden cell
         tables["ages"] = tables["ages"].with_columns(pl.lit(None, pl.Int64).alias("topcoded"))
-    tables["checks"] = _told(checks, least_patients)
+    tables["checks"] = _without_small_counts(checks, least_patients)
     return Overview(
         tables,
         (
@@ -148,12 +163,12 @@ def overview(
 def _shown(
     name: str, table: pl.DataFrame, least_patients: int, listed_rows: int | None
 ) -> tuple[pl.DataFrame, Cut | None]:
-    """The rows of an archive query that a page may print, and how many it leaves out where the list is cut."""
+    """The rows of an archive query that a page may print, and how much is left out if the table is shortened."""
     kept = _without_persons(name, table, least_patients)
     if name in _PEOPLE:
         kept = without_few(kept, *_PEOPLE[name], least_patients)
     if name == "findings":
-        # The name of a group is free text of a user, and a small group's name may identify who is in it.
+        # Names of groups are free text; the name of a small group may identify its patients.
         return kept.filter(~(pl.col("few") & (pl.col("kind") == "group") & (pl.col("answer") != "unknown"))), None
     if name in FOLDED:
         kept = kept.filter(~pl.col("few"))
@@ -166,24 +181,25 @@ def _shown(
     gone = table.join(kept, on=_names(name, table), how="anti", nulls_equal=True)
     counted = next(each for each in ("images", "files", "rejects") if each in table.columns)
     people = int(gone["patients"].sum()) if name in _PEOPLE else least_patients
-    # The images of few patients, counted together, would give away their number.
+    # The total of images would reveal the number of images of few patients.
     countable = people >= least_patients or least_patients <= 1
     return kept, Cut(kept.height, table.height, int(gone[counted].sum()) if countable else None)
 
 
 def _names(name: str, table: pl.DataFrame) -> list[str]:
-    """The columns that tell a table's rows apart."""
+    """The columns that identify a row of the table."""
     if name in _PEOPLE:
         return list(_PEOPLE[name][0])
     return [column for column, kind in table.schema.items() if kind == pl.String]
 
 
 def _without_persons(name: str, table: pl.DataFrame, least_patients: int) -> pl.DataFrame:
-    """`table` without what would tell of a few persons although its row holds enough: ages of few, a rare sex."""
-    if name in ("impossible_ages", "quality"):  # faults of files are counted by file
+    """`table` without values that describe only a few persons of a large row: extreme ages, the share of a rare sex."""
+    if name in ("impossible_ages", "quality"):  # faults are counted by file, not by patient
         return table.drop("patients")
     if name == "ages":
-        # beyond the 5 % and the 95 % there are at least so many patients, on either side of the median half of them
+        # A quantile is shown only if at least `least_patients` patients are beyond it: 1 of 20 beyond the 5 % and
+        # 95 % quantiles, 1 of 2 beyond the median.
         asked = {"lower_age": 20, "median_age": 2, "upper_age": 20}
         known = [
             pl.when(pl.col("patients") >= times * least_patients).then(age).alias(age) for age, times in asked.items()
@@ -200,13 +216,13 @@ def _without_persons(name: str, table: pl.DataFrame, least_patients: int) -> pl.
 def without_few(
     table: pl.DataFrame, keys: tuple[str, ...], within: tuple[str, ...], least_patients: int
 ) -> pl.DataFrame:
-    """`table` with a column `few`: rows of fewer patients than `least_patients` keep their names and lose their counts.
+    """Hide the counts of rows with fewer than `least_patients` patients; a new column `few` marks these rows.
 
-    Where what is hidden among rows that add up to a known total is one row alone, or holds fewer than `least_patients`
-    together, the next smallest go with it: the total would give it away.
+    If the hidden rows of a group that adds up to a known total are one row, or have fewer than `least_patients`
+    together, the next smallest rows are hidden too, because the total would reveal the hidden counts.
     """
     if "patients" not in table.columns:
-        raise ValueError("a table of people has a column patients")
+        raise ValueError("a table of people needs a column patients")
     groups = list(within) or [pl.lit(0)]
     patients = pl.col("patients")
     few = (patients < least_patients) & (least_patients > 1)
@@ -244,7 +260,7 @@ def _of_columns(missing: pl.DataFrame, has_pictures: bool) -> Iterator[Alert]:
     frame = missing.filter(pl.col("share") > MISSING_SHARE)
     if not has_pictures:
         frame = frame.filter(pl.col("column_name") != "pixels")
-        yield Alert("quality", "note", "Pictures", "No picture was read, so nothing is known of their quality.")
+        yield Alert("quality", "note", "Pictures", "No picture was read, so their quality is not known.")
     never = [_words(name) for name in frame.filter(pl.col("share") == 1)["column_name"].to_list()]
     if never:
         yield Alert("missing", "warning", "Missing values", f"No image states {_listed(never)}.")
@@ -267,7 +283,7 @@ def _of_ages(tables: dict[str, pl.DataFrame]) -> Iterator[Alert]:
     if topcoded != 0:
         words = "Images of patients" if topcoded is None else _counted(topcoded, "of a patient", "of patients")
         yield Alert(
-            "ages", "note", "Ages set to 90", f"{words} older than 89 counted as 90, so that nobody stands out."
+            "ages", "note", "Ages set to 90", f"{words} older than 89 counted as 90, so that no one can be identified."
         )
 
 
@@ -290,15 +306,15 @@ def _of_files(tables: dict[str, pl.DataFrame], totals: dict[str, int]) -> Iterat
         sentence = f"{count:,} {words} several patients; cohorts start from one image of each."
         yield Alert("duplicates", "warning", "Near-duplicates", sentence)
     if totals["vanished_files"]:
-        sentence = f"{totals['vanished_files']:,} files that were read are no longer there; new cohorts leave them out."
+        sentence = f"{totals['vanished_files']:,} files that were read are now missing; new cohorts leave them out."
         yield Alert("accounts", "warning", "Vanished files", sentence)
     if totals["images_without_patient"]:
         words = _counted(totals["images_without_patient"], "states", "state")
         yield Alert("missing", "note", "No patient", f"{words} no patient id; shipped cohorts leave them out.")
 
 
-def _told(checks: pl.DataFrame, least_patients: int) -> pl.DataFrame:
-    """What the checks found, but not how many where these are few: a row of a check is often a patient."""
+def _without_small_counts(checks: pl.DataFrame, least_patients: int) -> pl.DataFrame:
+    """Results of the checks with small numbers hidden, because a row of a check is often one patient."""
     few = pl.col("found").is_between(1, least_patients - 1).fill_null(value=False)
     return checks.with_columns(few.alias("few")).with_columns(
         pl.when("few").then(None).otherwise("found").alias("found")

@@ -1,4 +1,4 @@
-"""What has changed in the archives since an earlier overview was saved."""
+"""Changes of the archives since an earlier overview was saved."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -13,8 +13,8 @@ from xray_mining.errors import UserError
 
 FORMAT = 1
 SHIFT = 0.05
-"""A share that has moved by more is an alert."""
-# What is compared, with the column that counts: shares of tables whose rows are kept from one version to the next.
+"""A larger change of a share raises an alert."""
+# Tables that are compared, the columns that identify their rows in every version, and the column with the counts.
 _SHARES: Mapping[str, tuple[tuple[str, ...], str]] = {
     "pyramid": (("patient_sex", "age_from"), "images"),
     "views": (("view_position",), "images"),
@@ -29,10 +29,10 @@ _SHARES: Mapping[str, tuple[tuple[str, ...], str]] = {
 
 @dataclass(frozen=True, slots=True)
 class Changes:
-    """Differences between two overviews, in the order of the page."""
+    """Differences between two overviews."""
 
     written: str
-    """When the earlier one was written."""
+    """Date and time of the earlier overview."""
     totals: pl.DataFrame
     """what, before, now."""
     shares: pl.DataFrame
@@ -41,7 +41,7 @@ class Changes:
 
 
 def saved(found: Overview, written: str) -> dict[str, Any]:
-    """An overview as JSON: its aggregates, alerts and cuts; no key of an image or a patient."""
+    """An overview as JSON: aggregates, alerts and shortened tables; no key of an image or a patient."""
     return {
         "format": FORMAT,
         "what": "xray_mining archive overview",
@@ -61,7 +61,7 @@ def saved(found: Overview, written: str) -> dict[str, Any]:
 
 
 def read_saved(path: Path) -> dict[str, Any]:
-    """An overview that `archive-report` wrote; UserError where it is none, or of another format."""
+    """Read an overview that `archive-report` wrote; UserError if the file is something else or has another format."""
     try:
         raw = json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
@@ -70,7 +70,7 @@ def read_saved(path: Path) -> dict[str, Any]:
         raise UserError(f"{path}: is not JSON; name the file that an earlier `archive-report` wrote") from error
     known = isinstance(raw, dict) and raw.get("what") == "xray_mining archive overview"
     if not known or not isinstance(raw.get("tables"), dict):
-        raise UserError(f"{path}: is not the JSON of an archive report; name the file that lies beside such a page")
+        raise UserError(f"{path}: is not the JSON of an archive report; name the file beside such a page")
     if raw.get("format") != FORMAT:
         raise UserError(
             f"{path}: has format {raw.get('format')}, this xray-mining reads {FORMAT}; write the earlier page again"
@@ -79,11 +79,12 @@ def read_saved(path: Path) -> dict[str, Any]:
 
 
 def changes(earlier: Mapping[str, Any], found: Overview) -> Changes:
-    """Compare a saved overview with today's.
+    """Compare a saved overview with the current one.
 
-    Cells of too few patients are left out on either side; a cell that only one side lists counts as 0 on the other,
-    unless that other's list was cut or hid some.
+    Cells of too few patients are left out. A cell that is missing on one side counts as 0 there, unless that side's
+    table was shortened or hides cells.
     """
+    # The earlier JSON is a user's file, so any missing entry becomes one sentence instead of a traceback.
     try:
         before = _totals(earlier["tables"]["totals"][0], earlier["tables"]["accounts"])
         now = _totals(found.tables["totals"].row(0, named=True), found.tables["accounts"].to_dicts())
@@ -129,7 +130,7 @@ def _totals(row: Mapping[str, Any], accounts: Sequence[Mapping[str, Any]]) -> di
 
 
 def _cells(rows: Sequence[Mapping[str, Any]], keys: tuple[str, ...], counted: str) -> dict[str, int | None]:
-    """Counts by cell, added up over what is not compared; None where a part of it is hidden."""
+    """Counts by cell, added up over columns that are not compared; None if a part of a cell is hidden."""
     found: dict[str, int | None] = {}
     for row in rows:
         cell = " · ".join("unknown" if row[key] is None else str(row[key]) for key in keys)
@@ -176,7 +177,7 @@ def _alerts(before: Mapping[str, int], now: Mapping[str, int], shares: pl.DataFr
     found = []
     if now["images"] < before["images"]:
         gone = before["images"] - now["images"]
-        found.append(Alert("changes", "warning", "Fewer images", f"{gone:,} images fewer than in the earlier page."))
+        found.append(Alert("changes", "warning", "Fewer images", f"{gone:,} images fewer than on the earlier page."))
     moved = shares.filter(pl.col("shift").abs() > SHIFT)
     if moved.height:
         first = moved.row(0, named=True)

@@ -1,4 +1,4 @@
-"""Which files the merged tables are made from, and whether any has changed."""
+"""The part files that the merged tables are made from, and whether any has changed."""
 
 from collections.abc import Hashable
 from pathlib import Path
@@ -11,7 +11,7 @@ from xray_mining.records.vectors import FeatureSets
 from xray_mining.workspace import MARKER, Workspace, digest_of, times_of
 
 VERSION = 5
-"""Raised whenever merge would make other tables from the same parts."""
+"""Increase it when merge makes different tables from the same parts, so that merged files are rebuilt."""
 
 _FOLDERS = {
     "catalog": ("parts/*", "parts/*/*"),
@@ -20,11 +20,11 @@ _FOLDERS = {
         *("ledger", "checks", "features/*", "embeddings/*"),
     ),
 }
-"""Folders whose time of change tells of a new, replaced or removed part, because parts are renamed into them."""
+"""Folders whose modification time changes with every new, replaced or removed part, because parts are renamed in."""
 
 
 def part_paths(workspace: Workspace, record: type[Record]) -> list[Path]:
-    """All parts of one record in the workspace, in a fixed order."""
+    """Paths of all parts of one record in the workspace, sorted."""
     root, table = workspace.root, record.table
     places = {
         "cohort_members": "cohorts/*/*/cohort_members.parquet",
@@ -41,7 +41,7 @@ def part_paths(workspace: Workspace, record: type[Record]) -> list[Path]:
 
 
 def state_of_parts(workspace: Workspace, home: str) -> str:
-    """Digest of which parts of which records go into a merged file, by their names, sizes and times of change."""
+    """Digest of the parts of a merged file (`home`: catalog or results), by names, sizes and modification times."""
     records = [record for record in ALL if record.home == home]
     orders = {name: archive.order for name, archive in workspace.settings.archives.items()}
     return digest_of(
@@ -50,7 +50,7 @@ def state_of_parts(workspace: Workspace, home: str) -> str:
             duckdb.__version__,
             [(record.table, record.version, list(record.columns())) for record in records],
             orders,
-            # Counts of shards say which kind of digests their rows have; a folder's time is that of its last new file.
+            # Counts of shards state the algorithm of their rows' digests; a folder's time changes with every new file.
             [
                 (str(path.relative_to(workspace.root)), path.stat().st_mtime_ns)
                 for path in sorted(workspace.root.glob("parts/*/shards"))
@@ -66,8 +66,8 @@ def state_of_parts(workspace: Workspace, home: str) -> str:
 
 
 def state_of_folders(workspace: Workspace, home: str) -> Hashable:
-    """What is equal to an earlier state only where no part has changed since: times of the folders of parts."""
-    # The settings hold the order of the archives.
+    """Modification times of the folders of parts; equal to an earlier state only if no part has changed since."""
+    # The workspace's settings file has the order of the archives, which decides which duplicate is kept.
     watched = [workspace.root / MARKER] if home == "catalog" else []
     for pattern in _FOLDERS[home]:
         watched += sorted(path for path in workspace.root.glob(pattern) if path.is_dir())

@@ -1,4 +1,4 @@
-"""SQL files and users' queries with bound parameters → polars frames; keys come back as text."""
+"""Run SQL files and users' queries with bound parameters; results are polars frames, keys are text."""
 
 import re
 from collections.abc import Mapping
@@ -17,20 +17,20 @@ from xray_mining.workspace import Workspace, asset, read_text
 
 
 def select(workspace: Workspace, name: str, **parameters: Any) -> pl.DataFrame:
-    """Rows of sql/NAME.sql, as "reports/members"; parameters that are not given take the header's defaults."""
+    """Rows of sql/NAME.sql, such as "reports/members"; missing parameters take the header's defaults."""
     with connect(workspace, results=reads_results(shipped(name).read_text(encoding="utf-8"))) as con:
         return run_file(con, name, parameters)
 
 
 def run_file(con: duckdb.DuckDBPyConnection, name: str, parameters: Mapping[str, Any]) -> pl.DataFrame:
-    """The same on an open connection."""
+    """Like `select`, on an open connection."""
     text = shipped(name).read_text(encoding="utf-8")
     values = read_header(text, f"sql/{name}.sql").values(parameters, f"sql/{name}.sql")
     return frame(con, text, values, f"sql/{name}.sql")
 
 
 def shipped(name: str) -> Path:
-    """The file of sql/ with a name like "reports/members"; UserError that names the nearest."""
+    """The path of a shipped SQL file by a name like "reports/members"; UserError suggests the nearest name."""
     folder, _, stem = name.rpartition("/")
     known = queries(asset("sql") / folder) if re.fullmatch(r"[a-z]+", folder) else {}
     if stem not in known:
@@ -50,12 +50,30 @@ def known_tables(con: duckdb.DuckDBPyConnection) -> set[str]:
 def sql(
     workspace: Workspace, query: str, parameters: Mapping[str, Any] | None = None, seconds: float | None = 300.0
 ) -> pl.DataFrame:
-    """Rows of a user's query, or of an SQL file named by its path: one SELECT, on the guarded connection."""
+    """Run one SELECT of a user, or of an SQL file, on the guarded connection.
+
+    Args:
+        workspace: The workspace; new parts are merged first.
+        query: The SELECT, or the path of a file that ends in .sql.
+        parameters: Values for `$name` in the query; text that reads as a number is bound as a number.
+        seconds: Time limit; None for no limit.
+
+    Returns:
+        The rows; keys are text.
+
+    Raises:
+        UserError: If the query is invalid, not one SELECT, or uses a table or function that is not allowed.
+        CannotFinish: If it takes longer than `seconds`, or the result is too large.
+
+    Example:
+        >>> sql(workspace, "select count(*) as n from images where age_years > $age", {"age": 200})["n"][0]
+        0
+    """
     text, where = query, "query"
     if query.strip().endswith(".sql") and "\n" not in query.strip():
         path = Path(query.strip())
         if not path.is_file():
-            raise UserError(f"{query}: is not there; name an SQL file, or write the query itself")
+            raise UserError(f"{query}: the file is missing; name an SQL file, or write the query itself")
         text, where = read_text(path), path.name
     values = dict(parameters or {})
     if text.lstrip().startswith("-- question:"):
@@ -70,14 +88,29 @@ def sql(
 
 
 def tables(workspace: Workspace, name: str = "") -> pl.DataFrame:
-    """Tables and views with what one row is; the columns of one with type, unit and meaning."""
+    """List tables and views, or with a `name` the columns of one with type, unit and meaning.
+
+    Args:
+        workspace: The workspace; new parts are merged first.
+        name: A table or view; an empty text lists all.
+
+    Returns:
+        Columns table, columns, one_row; or column, type, unit, meaning.
+
+    Raises:
+        UserError: If the table is unknown.
+
+    Example:
+        >>> tables(workspace, "images")["column"][0]
+        'image_key'
+    """
     with guarded(workspace) as con:
         known = known_tables(con)
         return column_list(con, name, "--tables", known) if name else table_list(con, known)
 
 
 def _value(value: Any) -> Any:
-    """Text that reads as a number is bound as one, so that `--param oldest=70` compares with a number."""
+    """Convert text that reads as a number, so that `--param oldest=70` compares with a number."""
     if not isinstance(value, str):
         return value
     for kind in (int, float):

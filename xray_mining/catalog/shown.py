@@ -1,4 +1,4 @@
-"""SHOW, DESCRIBE and `sql --tables`: which tables and columns there are, with their meaning."""
+"""SHOW, DESCRIBE and `sql --tables`: lists of tables and columns, with their meaning."""
 
 import re
 
@@ -19,16 +19,16 @@ _ASKS = re.compile(r"(show|describe|desc|summarize)\b\s*(.*)", re.IGNORECASE | r
 _TABLES = re.compile(r"(all\s+)?(tables|views)", re.IGNORECASE)
 _TABLE = re.compile(r"""(?:table\s+|columns\s+(?:from|in)\s+)?("[^"]*"|'[^']*'|[^\s"'();]+)""", re.IGNORECASE)
 _QUERY = re.compile(r"[\s(]*(select|with|from)\b", re.IGNORECASE)
-# The databases of the files hold the same tables once more.
+# The attached files have the same tables again, under other database names.
 _VISIBLE = "database_name in ('memory', 'temp')"
-# Tables that merge makes of others.
+# Tables that merge computes from others, so that no record describes them.
 _MADE = {"near_duplicate_groups": "one image of a group of near-duplicates"}
 
 
 def shown(con: duckdb.DuckDBPyConnection, text: str, where: str, tables: set[str]) -> pl.DataFrame | None:
-    """What SHOW TABLES, DESCRIBE TABLE or DESCRIBE SELECT … asks for; None for text that is none of these.
+    """The answer to SHOW TABLES, DESCRIBE TABLE or DESCRIBE SELECT …; None if the text is another query.
 
-    UserError, in one sentence, for other things that these words may ask for.
+    UserError for other uses of these words, such as SUMMARIZE.
     """
     asked = _ASKS.fullmatch(_COMMENTS.sub("", text).strip().rstrip(";").strip())
     if asked is None:
@@ -43,13 +43,13 @@ def shown(con: duckdb.DuckDBPyConnection, text: str, where: str, tables: set[str
         if named:
             return column_list(con, named[1].strip("\"'"), where, tables)
     raise UserError(
-        f"{where}: of '{word}' and its like only SHOW TABLES, DESCRIBE TABLE and DESCRIBE SELECT … are read; write one "
-        f"of these, or one SELECT"
+        f"{where}: this form of '{word}' is not allowed; write SHOW TABLES, DESCRIBE TABLE, DESCRIBE SELECT … or one "
+        f"SELECT"
     )
 
 
 def table_list(con: duckdb.DuckDBPyConnection, tables: set[str]) -> pl.DataFrame:
-    """Tables and views, each with what one row of it is."""
+    """Tables and views, each with the meaning of one row."""
     words = {record.table: record.question for record in ALL} | _MADE
     for name, path in queries(asset("sql/schema")).items():
         words[name] = read_header(path.read_text(encoding="utf-8"), path.name).one_row
@@ -80,7 +80,7 @@ def _columns_of_query(con: duckdb.DuckDBPyConnection, text: str, where: str, tab
     while query.startswith("(") and query.endswith(")"):
         query = query[1:-1].strip()
     one_select(query, where, tables)
-    # No row is read; what is wrong with the query is said as of any other.
+    # Reads no row; an invalid query raises the same errors as any other query.
     frame(con, f"select * from ({query}\n) limit 0", where=where)
     relation = con.sql(query)
     words = {each.lower() for each in re.findall(r"\w+", query)}
@@ -90,9 +90,9 @@ def _columns_of_query(con: duckdb.DuckDBPyConnection, text: str, where: str, tab
 
 
 def _in_words(columns: list[tuple[str, str]], tables: list[str]) -> pl.DataFrame:
-    """Names and types with unit and meaning, as the tables' own records have them, else the first with that column."""
-    behind = _with_tables_behind(tables)
-    records = sorted(ALL, key=lambda record: record.table not in behind)
+    """Names and types with unit and meaning, from the records of these tables, else from any with such a column."""
+    used = _with_tables_of_views(tables)
+    records = sorted(ALL, key=lambda record: record.table not in used)
     rows = []
     for name, kind in columns:
         record = next((each for each in records if name in each.columns()), None)
@@ -103,8 +103,8 @@ def _in_words(columns: list[tuple[str, str]], tables: list[str]) -> pl.DataFrame
     return pl.DataFrame(rows, schema=dict.fromkeys(names, pl.String), orient="row")
 
 
-def _with_tables_behind(tables: list[str]) -> set[str]:
-    """The names, and those of the tables that views among them select from."""
+def _with_tables_of_views(tables: list[str]) -> set[str]:
+    """The given names, and the names of the tables that views among them select from."""
     views = queries(asset("sql/schema"))
     found, waiting = set(tables), list(tables)
     while waiting:

@@ -9,26 +9,29 @@ from xray_mining.catalog.folds import fold_of
 
 
 def stratified_folds(patients: Sequence[str], strata: pl.DataFrame, folds: int, salt: str) -> dict[str, int]:
-    """The fold of each patient, such that every label is spread over the folds as evenly as whole patients allow.
+    """Assign patients to folds so that every label is spread over the folds as evenly as whole patients allow.
 
-    Labels are dealt out from the rarest on: each of a label's patients goes to the fold that still needs most of this
-    label, then to the one that needs most patients (Sechidis, Tsoumakas, Vlahavas 2011, on the stratification of
-    multi-label data). The salt decides the order of patients, and so the ties. No fold is empty where there are as many
-    patients as folds: an empty one needs most of every label, and most patients.
+    Labels are dealt out from the rarest on: each patient with the label goes to the fold that still needs most patients
+    with this label; ties go to the fold that needs most patients (Sechidis, Tsoumakas, Vlahavas 2011, on the
+    stratification of multi-label data). The salt decides the order of patients, and so the remaining ties. No fold is
+    empty if there are as many patients as folds, because an empty fold needs most patients of every label.
 
     Args:
         patients: Keys of all patients.
         strata: Rows patient_key, label: the labels of each patient, once each.
-        folds: How many folds.
+        folds: Number of folds.
         salt: As for `fold_of`.
+
+    Returns:
+        The fold of each patient key.
     """
     order = sorted(set(patients), key=lambda patient: (fold_of(salt, patient, 2**59), patient))
-    place = {patient: row for row, patient in enumerate(order)}
+    row_of = {patient: row for row, patient in enumerate(order)}
     names = strata["label"].unique().sort().to_list()
     column = {name: number for number, name in enumerate(names)}
     has = np.zeros((len(order), len(names)), dtype=bool)
     for patient, label in strata.select("patient_key", "label").iter_rows():
-        has[place[patient], column[label]] = True
+        has[row_of[patient], column[label]] = True
     fold = np.full(len(order), -1)
     wanted = np.full(folds, len(order) / folds)
     wanted_of = np.tile(has.sum(axis=0) / folds, (folds, 1))
@@ -53,7 +56,7 @@ def stratified_folds(patients: Sequence[str], strata: pl.DataFrame, folds: int, 
 
 
 def lacking(members: pl.DataFrame, strata: pl.DataFrame, groups: Sequence[int | str], by: str, where: str) -> list[str]:
-    """A sentence for each label that some fold (or split, `by`) has no patient with, with the patients of each."""
+    """A sentence for each label that is missing in some fold (or split, `by`), with the patients of each fold."""
     sides = members.select("patient_key", by).unique()
     counted = strata.join(sides, on="patient_key").group_by("label", by).agg(pl.len().alias("patients"))
     counts = {(label, side): number for label, side, number in counted.select("label", by, "patients").iter_rows()}

@@ -1,4 +1,4 @@
-"""Rows of a query on standard output or in a file: a table for people, CSV, JSON or Parquet for programs."""
+"""Print the rows of a query, or write them to a file: as a table for people, as CSV, JSON or Parquet for programs."""
 
 import shutil
 import sys
@@ -12,22 +12,22 @@ from xray_mining.workspace import write_atomically
 
 FORMATS = ("table", "csv", "json", "parquet")
 TABLE_ROWS = 50
-"""Rows of a table for people; of one that is written below each other, RECORD_ROWS."""
+"""Number of rows that a table for people shows; with one line for each column, RECORD_ROWS."""
 RECORD_ROWS = 5
 _NARROW = 12
-"""Characters below which a wrapped column cannot be read."""
+"""Least characters of a column that can be read."""
 _TEXT = 600
-"""Characters of a cell that a table for people has; the longest meaning of a column fits."""
+"""Most characters of a cell in a table for people; the longest meaning of a column fits."""
 _SUFFIXES = {".csv": "csv", ".json": "json", ".parquet": "parquet"}
 
 
 def format_of(output: str, out: Path | None) -> str:
-    """What `--format` asks for; without one, what the file's name says, and a table where it says none."""
+    """The format: that of `--format`, else that of the file's extension, else a table."""
     if output and output not in FORMATS:
         raise unknown_name("--format", output, FORMATS)
     by_name = _SUFFIXES.get(out.suffix.lower(), "") if out is not None else ""
     if output and by_name and output != by_name:
-        raise UserError(f"--out {out}: its name says {by_name}, and --format says {output}; change one of the two")
+        raise UserError(f"--out {out}: its extension means {by_name}, but --format is {output}; change one of the two")
     return output or by_name or "table"
 
 
@@ -58,9 +58,9 @@ def _encoded(rows: pl.DataFrame, output: str, width: int | None) -> bytes:
 
 
 def _for_people(rows: pl.DataFrame, width: int | None) -> str:
-    """A table no wider than the terminal; where its columns would be too narrow to read, name and value in lines.
+    """A table that fits the terminal; if its columns would be too narrow, one line for each name and value.
 
-    Without a terminal a row is one line, however long.
+    Without a terminal each row is one line of any length.
     """
     narrow = width is not None and rows.width * _NARROW > width
     shown = min(rows.height, RECORD_ROWS if narrow else TABLE_ROWS)
@@ -76,7 +76,7 @@ def _for_people(rows: pl.DataFrame, width: int | None) -> str:
         ):
             text = str(rows) + "\n"
     if rows.height > shown:
-        text += f"{rows.height:,} rows, of which {shown} are shown; --format csv gives all\n"
+        text += f"{shown} of {rows.height:,} rows are shown; --format csv gives all\n"
     return text
 
 

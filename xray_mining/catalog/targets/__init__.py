@@ -1,7 +1,7 @@
-"""Kinds of target as a cohort freezes them: the words of a header line, the values and their checks, its sources.
+"""Kinds of target in the catalog: parse the header line, check and freeze the values, detect their source columns.
 
-A kind is a file here with an object `KIND`; files of the same name in `models/targets`, `evaluation/targets` and
-`reporting/targets` say how it is learned, scored and shown.
+A kind is a file in this folder with an object `KIND`; files of the same name in `models/targets`, `evaluation/targets`
+and `reporting/targets` define how it is learned, scored and shown.
 """
 
 from dataclasses import dataclass
@@ -14,28 +14,28 @@ from xray_mining.registry import Kinds
 
 
 class Unusable(Exception):
-    """These members leave nothing to learn of a target; only experiments on this target are refused for it."""
+    """A target that cannot be learned from these members; only experiments on this target are refused."""
 
 
 @dataclass(frozen=True, slots=True)
 class Frozen:
-    """What a cohort keeps of one target."""
+    """One target of a cohort, with its values."""
 
     target: Target
     """The header's target, with its classes as the members have them."""
     rows: pl.DataFrame
     """image_key, target, value, label: rows of CohortTargets without the digest."""
     sentences: tuple[str, ...] = ()
-    """What a reader must know, as labels that were left out."""
+    """Notes for the reader, for example about labels that were left out."""
     strata: pl.DataFrame | None = None
-    """Rows patient_key, label that every fold should have its share of; None leaves the folds to the salt alone."""
+    """Rows patient_key, label to spread evenly over the folds; with None the salt alone decides the folds."""
 
 
 class CatalogTarget(Protocol):
     """One kind of target in the catalog."""
 
     example: str
-    """A header line's content, as 'age_years number years'; errors quote it."""
+    """Content of a header line, such as 'age_years number years'; error messages quote it."""
 
     def declared(self, name: str, words: str, where: str) -> Target:
         """The target that a `-- target: NAME KIND WORDS` line declares; UserError for wrong words."""
@@ -47,16 +47,16 @@ class CatalogTarget(Protocol):
         Args:
             chosen: The rows of the last SELECT, with `image_key` and `patient_key`.
             target: The target as its header line declares it.
-            where: How errors name the cohort.
+            where: The name of the cohort in error messages.
 
         Raises:
             UserError: If a column is missing or has another type than the header says.
-            Unusable: If the members leave nothing to learn.
+            Unusable: If the target cannot be learned from these members.
         """
         ...
 
-    def told_by(self, column: pl.Series, target: Target, values: pl.Series, labels: pl.Series) -> bool:
-        """Whether a column of images determines the target: a row of CohortTargets each, (n,) series."""
+    def determined_by(self, column: pl.Series, target: Target, values: pl.Series, labels: pl.Series) -> bool:
+        """Whether a column of images determines the target; (n,) series, one entry for each row of CohortTargets."""
         ...
 
 

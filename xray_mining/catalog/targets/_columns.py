@@ -1,4 +1,4 @@
-"""What kinds of target share: reading a column of the last SELECT, and the `positive='…'` of a header line."""
+"""Functions that kinds of target share: read a column of the last SELECT, and `positive='…'` of a header line."""
 
 from collections.abc import Sequence
 
@@ -12,14 +12,14 @@ _SCHEMA = {"image_key": pl.String, "target": pl.String, "value": pl.Float64, "la
 
 
 def refuse_positive(name: str, words: str, where: str) -> str:
-    """The words of a header line as a unit; UserError where they begin with a positive label."""
+    """The unit of a header line; UserError if the line declares a positive label."""
     if words.startswith("positive='"):
         raise UserError(f"{where}: target '{name}' must say positive='…' if, and only if, it is binary")
     return words.strip()
 
 
 def column_of(chosen: pl.DataFrame, target: Target, where: str) -> pl.Series:
-    """The target's own column; UserError where it is missing, Unusable where no member has a value."""
+    """The target's column; UserError if it is missing, Unusable if no member has a value."""
     if target.name not in chosen.columns:
         raise UserError(
             f"{where}: target '{target.name}' is not a column of its last SELECT; "
@@ -59,7 +59,7 @@ def labels_of(chosen: pl.DataFrame, target: Target, where: str) -> tuple[pl.Seri
 
 
 def refuse_one_label(target: Target, found: Sequence[str]) -> None:
-    """Unusable where the members have a single label."""
+    """Unusable if all members have the same label."""
     if len(found) < 2:
         raise Unusable(f"target '{target.name}' has one label only, '{found[0]}'")
 

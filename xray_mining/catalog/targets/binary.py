@@ -20,7 +20,7 @@ class Binary:
     example = "group binary positive='G3'"
 
     def declared(self, name: str, words: str, where: str) -> Target:
-        """The words name the positive label, then perhaps a unit."""
+        """The words are the positive label and an optional unit."""
         matched = _WORDS.match(words)
         if not matched:
             raise UserError(f"{where}: target '{name}' must say positive='…' if, and only if, it is binary")
@@ -38,8 +38,8 @@ class Binary:
         classes = (others[0], target.positive)
         return frozen_rows(chosen, replace(target, classes=classes), places_of(labels, classes), labels)
 
-    def told_by(self, column: pl.Series, target: Target, values: pl.Series, labels: pl.Series) -> bool:
-        """A column each of whose levels has one label, or whose numbers have a range for each label."""
+    def determined_by(self, column: pl.Series, target: Target, values: pl.Series, labels: pl.Series) -> bool:
+        """True if each level of the column has one label, or each label its own range of numbers."""
         return determines_labels(column, labels, len(target.classes))
 
 

@@ -11,7 +11,7 @@ from xray_mining.records.cohort import Target
 
 
 class Group:
-    """Labels as text, all classes alike; null where unknown."""
+    """Labels as text, without an order; null where unknown."""
 
     example = "disease group"
 
@@ -25,8 +25,8 @@ class Group:
         refuse_one_label(target, found)
         return frozen_rows(chosen, replace(target, classes=tuple(found)), places_of(labels, found), labels)
 
-    def told_by(self, column: pl.Series, target: Target, values: pl.Series, labels: pl.Series) -> bool:
-        """A column each of whose levels has one label, or whose numbers have a range for each label."""
+    def determined_by(self, column: pl.Series, target: Target, values: pl.Series, labels: pl.Series) -> bool:
+        """True if each level of the column has one label, or each label its own range of numbers."""
         return determines_labels(column, labels, len(target.classes))
 
 

@@ -14,7 +14,7 @@ from xray_mining.errors import UserError
 from xray_mining.records.cohort import Target
 
 RULES = ("ignore", "zeros", "ones")
-"""What an answer that is neither true nor false is taken for: unknown, false, true (Irvin et al. 2019)."""
+"""How an answer that is neither true nor false is read: as masked, false or true (Irvin et al. 2019)."""
 LEAST_PATIENTS = 10
 _WORD = re.compile(r"^(uncertain|unknown)=(ignore|zeros|ones)$|^least=([1-9]\d*)$")
 _ANSWERS = {
@@ -27,17 +27,17 @@ _READ = {word: answer for answer, words in _ANSWERS.items() for word in words}
 
 
 class Labels:
-    """A map, a struct or a list of labels in one column; null where nothing is known of an image."""
+    """A map, a struct or a list of labels in one column; null where all labels of an image are unknown."""
 
     example = "findings labels uncertain=ignore unknown=ignore least=10"
 
     def declared(self, name: str, words: str, where: str) -> Target:
-        """The words state the policy; masked answers and at least ten patients with each answer by default."""
+        """The words are the policy; by default answers are masked and a label needs ten patients of each answer."""
         policy = {"uncertain": "ignore", "unknown": "ignore", "least": str(LEAST_PATIENTS)}
         for word in words.split():
             if not _WORD.match(word):
                 raise UserError(
-                    f"{where}: target '{name}': '{word}' is no policy of labels; write uncertain= or unknown= with "
+                    f"{where}: target '{name}': '{word}' is not a policy of labels; write uncertain= or unknown= with "
                     f"{', '.join(RULES)}, or least= with a number of patients"
                 )
             key, _, value = word.partition("=")
@@ -45,7 +45,7 @@ class Labels:
         return Target(name, "labels", policy=" ".join(f"{key}={value}" for key, value in policy.items()))
 
     def frozen(self, chosen: pl.DataFrame, target: Target, where: str) -> Frozen:
-        """A row for each image and label; labels that too few patients have, or lack, are left out and said."""
+        """A row for each image and label; labels with too few patients are left out with a sentence."""
         answers = _answers_of(chosen, target, where)
         policy = dict(each.split("=") for each in target.policy.split())
         taken = {"true": 1.0, "false": 0.0, **{key: _value(policy[key]) for key in ("uncertain", "unknown")}}
@@ -58,8 +58,8 @@ class Labels:
         strata = kept.filter(pl.col("value") == 1).select("patient_key", "label").unique()
         return Frozen(target, kept.select("image_key", "target", "value", "label"), tuple(sentences), strata)
 
-    def told_by(self, column: pl.Series, target: Target, values: pl.Series, labels: pl.Series) -> bool:
-        """A column that determines one of the labels."""
+    def determined_by(self, column: pl.Series, target: Target, values: pl.Series, labels: pl.Series) -> bool:
+        """True if the column determines one of the labels."""
         frame = pl.DataFrame({"level": column, "value": values.cast(pl.String), "label": labels})
         return any(determines_labels(each["level"], each["value"], 2) for _, each in frame.group_by("label"))
 
@@ -100,15 +100,15 @@ def _answers_of(chosen: pl.DataFrame, target: Target, where: str) -> pl.DataFram
     words = whole["given"].fill_null("unknown").str.to_lowercase().str.strip_chars()
     for word in sorted(set(words.unique()) - set(_READ)):
         raise UserError(
-            f"{where}: target '{target.name}': '{word}' is no answer ({(words == word).sum():,} times); give booleans, "
-            f"1, 0 and -1, or true, false, uncertain and unknown"
+            f"{where}: target '{target.name}': '{word}' is not an answer ({(words == word).sum():,} times); give "
+            f"booleans, 1, 0 and -1, or true, false, uncertain and unknown"
         )
     answers = whole.with_columns(answer=words.replace_strict(_READ, return_dtype=pl.String))
     return answers.select("image_key", "patient_key", "label", "answer").sort("image_key", "label")
 
 
 def _of_names(keys: pl.DataFrame, column: pl.Series) -> pl.DataFrame:
-    """Lists of the labels that are true: the others are false, and all are unknown where the list is null."""
+    """Answers from lists of true labels: all other labels are false; with a null list all are unknown."""
     listed = keys.with_columns(label=column)
     true = listed.explode("label").drop_nulls("label").unique(["image_key", "label"]).with_columns(given=pl.lit("true"))
     known = listed.filter(pl.col("label").is_not_null()).drop("label")
@@ -131,7 +131,7 @@ def _refuse_two_answers(given: pl.DataFrame, target: Target, where: str) -> None
 def _enough(
     rows: pl.DataFrame, answers: pl.DataFrame, target: Target, least: int, where: str
 ) -> tuple[list[str], list[str]]:
-    """Labels that enough patients have and lack, sorted, and sentences about the others and about masked answers."""
+    """Labels with enough patients of each answer, sorted, and sentences about the other labels and masked answers."""
     counted = rows.group_by("label").agg(
         true=pl.col("patient_key").filter(pl.col("value") == 1).n_unique(),
         false=pl.col("patient_key").filter(pl.col("value") == 0).n_unique(),
@@ -143,7 +143,7 @@ def _enough(
             continue
         sentences.append(
             f"{where}: label '{label}' of target '{target.name}' is left out: true in {true:,} and false in {false:,} "
-            f"patients, and needs {least:,} of each (least= in its header line)"
+            f"patients, but {least:,} of each are needed (least= in its header line)"
         )
     kept = answers.filter(pl.col("label").is_in(found))
     counts: Mapping[str, Any] = dict(kept["answer"].value_counts().iter_rows())

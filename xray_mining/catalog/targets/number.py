@@ -21,8 +21,8 @@ class Number:
         """Values as they are, without labels."""
         return frozen_rows(chosen, target, numbers_of(chosen, target, where))
 
-    def told_by(self, column: pl.Series, target: Target, values: pl.Series, labels: pl.Series) -> bool:
-        """A numeric column that is correlated almost perfectly."""
+    def determined_by(self, column: pl.Series, target: Target, values: pl.Series, labels: pl.Series) -> bool:
+        """True for a numeric column that is almost perfectly correlated with the values."""
         return determines_numbers(column, values)
 
 

@@ -1,4 +1,4 @@
-"""Levels in an order: stated in the header, or the whole numbers that occur."""
+"""Ordered levels: stated in the header, or the whole numbers that occur."""
 
 import re
 from collections import Counter
@@ -21,7 +21,7 @@ class Ordinal:
     example = "severity ordinal levels='none, mild, severe'"
 
     def declared(self, name: str, words: str, where: str) -> Target:
-        """The words may name the levels, lowest first, then perhaps a unit."""
+        """The words are optional levels, lowest first, and an optional unit."""
         matched = _WORDS.match(words)
         if not matched:
             return Target(name, "ordinal", refuse_positive(name, words, where))
@@ -29,29 +29,29 @@ class Ordinal:
         twice = [level for level, times in Counter(levels).items() if times > 1]
         if len(levels) < 2 or not all(levels) or twice:
             raise UserError(
-                f"{where}: target '{name}' says levels='{matched['levels']}'; name two levels or more, each once, "
-                f"lowest first, with commas between them"
+                f"{where}: target '{name}' has levels='{matched['levels']}'; name two levels or more, each once, "
+                f"lowest first, separated by commas"
             )
         return Target(name, "ordinal", matched["unit"].strip(), classes=levels)
 
     def frozen(self, chosen: pl.DataFrame, target: Target, where: str) -> Frozen:
-        """A value is the number of its level: what the level says where all are numbers, else its position."""
+        """A value is the number of its level: the level itself if all levels are numbers, else its position."""
         labels = self._levels_of(chosen, target, where)
         found = set(labels.drop_nulls())
         if not target.classes:
             target = replace(target, classes=tuple(sorted(found, key=int)))
         for level in sorted(found - set(target.classes)):
             raise UserError(
-                f"{where}: target '{target.name}': {labels.eq(level).sum():,} images have '{level}', which is none of "
-                f"its levels {', '.join(target.classes)}; name it in the header, or leave them out"
+                f"{where}: target '{target.name}': {labels.eq(level).sum():,} images have '{level}', which is not one "
+                f"of its levels {', '.join(target.classes)}; name it in the header, or leave these images out"
             )
         if len(found) < 2:
             raise Unusable(f"target '{target.name}' has one level only, '{next(iter(found))}'")
         number = dict(zip(target.classes, target.numbers, strict=True))
         return frozen_rows(chosen, target, [number.get(label) for label in labels], labels)
 
-    def told_by(self, column: pl.Series, target: Target, values: pl.Series, labels: pl.Series) -> bool:
-        """A column that determines the levels as labels, or as numbers."""
+    def determined_by(self, column: pl.Series, target: Target, values: pl.Series, labels: pl.Series) -> bool:
+        """True if the column determines the levels as labels or as numbers."""
         return determines_labels(column, labels, len(target.classes)) or determines_numbers(column, values)
 
     def _levels_of(self, chosen: pl.DataFrame, target: Target, where: str) -> pl.Series:
@@ -60,7 +60,7 @@ class Ordinal:
         if column.dtype == pl.String:
             if not target.classes:
                 raise UserError(
-                    f"{where}: target '{target.name}' is text, and its levels have no order; write levels='…' after "
+                    f"{where}: target '{target.name}' is text without an order of levels; write levels='…' after "
                     f"ordinal, lowest first"
                 )
             return column
