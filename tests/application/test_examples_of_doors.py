@@ -16,6 +16,12 @@ DOORS = {
     "catalog.merge": ["merge"],
     "catalog.overview": ["overview"],
     "catalog.query": ["sql", "tables"],
+    "application.predict": ["predict", "predict_files"],
+    "study.conduct": ["conduct"],
+    "study.current": ["find_study"],
+    "study.options": ["read_study"],
+    "study.plan": ["plan"],
+    "study.scored": ["evaluate_study"],
 }
 NAMES = [f"{module}.{name}" for module, names in DOORS.items() for name in names]
 

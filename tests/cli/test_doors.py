@@ -94,12 +94,12 @@ def test_another_system_is_refused_at_the_door_with_a_sentence(system, name, mon
 
 
 def test_the_studies_are_listed(tmp_path):
-    assert "demo (ships): " in call("studies", "--workspace", tmp_path).stdout
+    assert "demo (shipped): " in call("studies", "--workspace", tmp_path).stdout
     work = Workspace.create(tmp_path / "work")
     write_json({"question": "Who?"}, work.evaluation("mine") / "study.json")
     (work.root / "experiments/mine/age_ridge").mkdir(parents=True)
     said = call("studies", "--workspace", work.root).stdout
-    assert "mine (of this workspace, 1 experiments, evaluated): Who?" in said
+    assert "mine (in this workspace, 1 experiments, evaluated): Who?" in said
 
 
 def test_an_unknown_feature_set_is_one_short_sentence(tmp_path):

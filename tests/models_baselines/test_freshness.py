@@ -200,7 +200,7 @@ def test_a_page_is_not_laid_out_from_an_evaluation_of_other_predictions(trained,
         refuse_old_evaluation(study.study, workspace)
     say(after)
     write_json({"study": str(tmp_path / "gone.yaml")}, told)
-    with pytest.raises(UserError, match=r"gone\.yaml, by which it was run, is no longer there"):
+    with pytest.raises(UserError, match=r"gone\.yaml, from which it was run, is missing"):
         find_study(study.study, workspace)
 
 

@@ -91,7 +91,7 @@ def test_a_tiny_cohort_ends_in_a_page_or_in_one_sentence(case, each_class, small
         status, sentence = command(*step, *place)
         if status:
             assert status in (1, 2), sentence
-            assert "a fault of the program" not in sentence and len(sentence) < 400
+            assert "a bug in the program" not in sentence and len(sentence) < 400
             assert each_class < 6, f"six patients a class are enough: {sentence}"
             return
     # Other programs find the figures in the file as soon as `evaluate` has ended.

@@ -253,5 +253,5 @@ def test_a_rotation_that_the_design_has_not_is_refused(performed, study_file):
     study = read_study(str(study_file))
     with pytest.raises(UserError, match=r"s/ridge: has no fit of rotation 7 and seed any; .* are 0/-1, 1/-1, 2/-1"):
         run(workspace, study, "ridge", 7)
-    with pytest.raises(UserError, match="a rotation or a seed is one of an experiment; name it"):
+    with pytest.raises(UserError, match="a rotation or a seed belongs to one experiment; name the"):
         xray_mining.open(workspace.root).train(study, rotation=1)

@@ -219,7 +219,7 @@ def test_a_line_that_comes_in_pieces_is_read_whole(tmp_path, capsys, nothing_kno
 
 
 def test_a_step_that_takes_long_says_how_far_it_is(tmp_path, capsys, monkeypatch, nothing_known):
-    monkeypatch.setattr(conduct, "TOLD_SECONDS", 0.0)
+    monkeypatch.setattr(conduct, "PROGRESS_SECONDS", 0.0)
     events = tmp_path / "events.jsonl"
     going = {
         "step": "train/ridge",

@@ -1,1 +1,1 @@
-"""What a program calls: an open workspace, and predictions for new files."""
+"""Interface for programs: an open workspace, and predictions for new files."""

@@ -23,22 +23,22 @@ NOTE = "For research on populations; not for diagnosis."
 
 @dataclass(frozen=True, slots=True)
 class FilePrediction:
-    """What the models say of one frame of one file."""
+    """Prediction for one frame of one file."""
 
     file: str
     frame: int
     value: float | None
-    """In the target's unit, or the expected level; for classes the probability of the likeliest; None for labels."""
+    """Number in the target's unit, or expected level; for classes the largest probability; None for labels."""
     spread: float | None
-    """Standard deviation: the models' own and between them; None where it is unknown."""
+    """Standard deviation, from the models' own spread and the differences between them; None if unknown."""
     label: str
     """The most likely class or level; empty for a number and for several labels."""
     probabilities: Mapping[str, float]
-    """Class, level or label → probability; empty for a number."""
+    """Probability of each class, level or label; empty for a number."""
     trouble: str
-    """One sentence where the file could not be read; else empty."""
+    """One sentence if the file could not be read; else empty."""
     reason: str = ""
-    """The same as a word, as in the table `rejects`."""
+    """The reason as one word, as in the table `rejects`."""
     flags: tuple[str, ...] = ()
     """Quality flags of the picture, as in the column `quality_flags` of `images`."""
 
@@ -51,40 +51,40 @@ class PredictSummary:
     target: str
     unit: str
     models: int
-    """Rotations and seeds whose predictions were averaged."""
+    """Number of fits (rotations and seeds) whose predictions were averaged."""
     licence: str
-    """Licence of the pretrained weights; empty without such weights."""
+    """Licence of the pretrained weights; empty if there are none."""
     calibrated: int
-    """Models whose values were calibrated, as the page's are; the others' are as they gave them."""
+    """Number of fits whose values were calibrated, as on the page; the others are used uncalibrated."""
     predictions: tuple[FilePrediction, ...]
     note: str = NOTE
 
     def lines(self) -> list[str]:
-        """A table, then what could not be read, then the note."""
+        """One line for each picture or unreadable file, then a summary and the note."""
         unit = f" {self.unit}" if self.unit else ""
         width = max([len(each.file) for each in self.predictions], default=0)
-        told = []
+        rows = []
         for each in self.predictions:
             name = f"{each.file:<{width}}" + (f" [{each.frame}]" if each.frame else "")
             spread = f" ± {each.spread:.3g}" if each.spread is not None else ""
             flags = f"  [{', '.join(each.flags)}]" if each.flags else ""
             if each.trouble:
-                told.append(f"{name}  {each.trouble}")
+                rows.append(f"{name}  {each.trouble}")
             elif each.value is None:
                 ranked = sorted(each.probabilities.items(), key=lambda item: (-item[1], item[0]))
-                told.append(f"{name}  {', '.join(f'{label} {share:.3f}' for label, share in ranked)}{flags}")
+                rows.append(f"{name}  {', '.join(f'{label} {share:.3f}' for label, share in ranked)}{flags}")
             elif each.probabilities:
-                told.append(f"{name}  {each.label} ({each.value:.3f}{spread}){flags}")
+                rows.append(f"{name}  {each.label} ({each.value:.3f}{spread}){flags}")
             else:
-                told.append(f"{name}  {each.value:.1f}{spread}{unit}{flags}")
+                rows.append(f"{name}  {each.value:.1f}{spread}{unit}{flags}")
         read = sum(not each.trouble for each in self.predictions)
         models = "1 model" if self.models == 1 else f"the mean of {self.models} models"
         closing = f"{self.target} of {read} of {len(self.predictions)} radiographs by {self.model}, {models}; "
         closing += f"calibrated on validation patients: {self.calibrated} of {self.models}."
-        return [*told, closing, self.note]
+        return [*rows, closing, self.note]
 
     def csv(self) -> str:
-        """The same as comma-separated values with a header; flags are divided by spaces."""
+        """The predictions as comma-separated values with a header; flags are separated by spaces."""
         classes = sorted({name for each in self.predictions for name in each.probabilities})
         text = io.StringIO()
         writer = csv.writer(text, lineterminator="\n")
@@ -93,14 +93,14 @@ class PredictSummary:
         for each in self.predictions:
             shown = each.label if each.probabilities else each.value
             shares = [each.probabilities.get(name) for name in classes]
-            told = [" ".join(each.flags), each.reason, each.trouble]
-            writer.writerow([each.file, each.frame, shown, each.spread, *shares, *told])
+            notes = [" ".join(each.flags), each.reason, each.trouble]
+            writer.writerow([each.file, each.frame, shown, each.spread, *shares, *notes])
         return text.getvalue()
 
 
 @dataclass(frozen=True, slots=True)
 class _Chosen:
-    """A fit that is applied, and the map that its values go through."""
+    """A fit, and the calibration map for its values."""
 
     applied: Applied
     calibration: CalibrationMap | None
@@ -118,9 +118,27 @@ def predict(
     weights: Sequence[Path] = (),
     jobs: int | None = None,
 ) -> PredictSummary:
-    """`predict_files` for a model of a workspace: CheckFailed where it is not what its study file asks for today.
+    """Apply a model of a workspace to new files, like `predict_files`.
 
     Weights of frozen networks that the study file names need not be given.
+
+    Args:
+        workspace: The workspace; if it is kept open, the model stays loaded.
+        model: STUDY/EXPERIMENT, an experiment's folder, or a fit's file.
+        images: Files, or folders of them.
+        weights: Further weights files of frozen networks.
+        jobs: Processes that read files; by default one for each core.
+
+    Returns:
+        One prediction for each frame, in the order of the files.
+
+    Raises:
+        UserError: If the model or file is missing, or the model cannot be applied to pictures.
+        CheckFailed: If the model is stale: its study file has changed since it was trained.
+
+    Example:
+        >>> predict(workspace, "s/ridge", [picture], jobs=1).models
+        3
     """
     study, _, experiment = model.rpartition("/")
     known = (*weights, *weights_files(model, workspace))
@@ -129,7 +147,7 @@ def predict(
             refuse_stale_model(study, experiment, workspace)
         return predict_files(workspace.root, model, images, weights=known, jobs=jobs)
     refuse_stale_model(study, experiment, workspace)
-    # An ensemble's members are experiments of the same study, so all of them are watched.
+    # Reload the model if any experiment of the study has changed, because an ensemble reads its members' files.
     home = workspace.root / "experiments" / study
     watched = [*home.glob("*/experiment.json"), *home.glob("*/predictions"), *home.glob("*/models"), *known]
     chosen = workspace.opened.get(
@@ -147,21 +165,29 @@ def predict_files(
     jobs: int | None = None,
     file_limit_s: float | None = None,
 ) -> PredictSummary:
-    """What a finished experiment's fits, averaged, say of DICOM, PNG, JPEG, TIFF or BMP files (folders are walked).
+    """Average the predictions of an experiment's fits for DICOM, PNG, JPEG, TIFF or BMP files.
 
-    Files go through the same guarded decoding, comparing and grey steps as those that the models were trained on. One
-    that cannot be read, or takes its reader down, is one row with its sentence.
+    Files are decoded, checked and converted to grey in the same way as the training pictures. A file that cannot be
+    read, or that crashes its reader, gives one row with a sentence.
 
     Args:
-        root: The workspace, where `model` is STUDY/EXPERIMENT.
-        model: That, or an experiment's folder, or a fit's file or folder.
+        root: The workspace, if `model` is STUDY/EXPERIMENT.
+        model: STUDY/EXPERIMENT, an experiment's folder, or a fit's file or folder.
         files: Files, folders of them, or packed files.
-        weights: Weights files of frozen networks, which a model knows by name and digest only.
-        jobs: Processes that read files; by default one a core.
-        file_limit_s: Seconds after which a file that hangs is given up; by default as in `ingest`.
+        weights: Weights files of frozen networks; a model stores only their name and digest.
+        jobs: Processes that read files; by default one for each core.
+        file_limit_s: Time limit for one file in seconds; by default that of `ingest`.
+
+    Returns:
+        One prediction for each frame, in the order of the files.
 
     Raises:
-        UserError: There is no such model or no file, or the model cannot be applied to pictures.
+        UserError: If the model or file is missing, or the model cannot be applied to pictures.
+
+    Example:
+        >>> found = predict_files(workspace.root, "s/ridge", [picture], jobs=1)
+        >>> found.target, found.unit, found.predictions[0].reason
+        ('years', 'years', '')
     """
     return _predicted(_chosen(root, model, weights), model, files, jobs, file_limit_s)
 
@@ -171,14 +197,14 @@ def _predicted(
 ) -> PredictSummary:
     given = files_at(files)
     if not given:
-        raise UserError("images: no file is named; give DICOM, PNG or JPEG files, or a folder that holds some")
+        raise UserError("images: no file was found; give DICOM, PNG or JPEG files, or a folder with such files")
     target, grey = chosen[0].applied.target, chosen[0].applied.grey
     rows: list[tuple[int, int, FilePrediction]] = []
     with progress(len(given), "predict", unit="files") as bar:
         for some in read_files(given, grey, jobs, file_limit_s):
-            told = _told(chosen, [each for each in some.frames if each.picture is not None])
+            combined = _combined(chosen, [each for each in some.frames if each.picture is not None])
             for frame in some.frames:
-                said = next(told) if frame.picture is not None else _Said(None, None, "", {})
+                said = next(combined) if frame.picture is not None else _Combined(None, None, "", {})
                 rows.append((frame.file, frame.frame, said.of(given[frame.file].name, frame)))
             bar.advance(some.files)
     rows.sort(key=lambda row: row[:2])
@@ -189,8 +215,8 @@ def _predicted(
 
 
 @dataclass(frozen=True, slots=True)
-class _Said:
-    """What all fits together say of a picture."""
+class _Combined:
+    """The combined prediction of all fits for one picture."""
 
     value: float | None
     spread: float | None
@@ -198,7 +224,7 @@ class _Said:
     probabilities: Mapping[str, float]
 
     def of(self, file: str, frame: Frame) -> FilePrediction:
-        """The same as a row of a file."""
+        """The prediction with the file and frame that it belongs to."""
         return FilePrediction(
             file,
             frame.frame,
@@ -212,10 +238,11 @@ class _Said:
         )
 
 
-def _told(chosen: Sequence[_Chosen], frames: Sequence[Frame]) -> Iterator[_Said]:
-    """The mean of the fits for each frame, each calibrated by its map.
+def _combined(chosen: Sequence[_Chosen], frames: Sequence[Frame]) -> Iterator[_Combined]:
+    """The mean of the calibrated predictions of all fits, for each frame.
 
-    The spread is the root of their mean variance and the variance between them.
+    The spread is the square root of the sum of two variances: the mean variance stated by the fits, and the variance
+    between the fits.
     """
     shown = [each.picture for each in frames if each.picture is not None]
     if not shown:
@@ -229,16 +256,16 @@ def _told(chosen: Sequence[_Chosen], frames: Sequence[Frame]) -> Iterator[_Said]
     for row in range(len(frames)):
         read = kind.read(values[:, row], target)
         if read.values is None:
-            yield _Said(None, None, read.label, read.probabilities)
+            yield _Combined(None, None, read.label, read.probabilities)
             continue
         variance = float(read.values.var(ddof=1)) if len(chosen) > 1 else 0.0
         variance += float(np.mean([each[row] for each in own])) if own else 0.0
         spread = float(np.sqrt(variance)) if own or len(chosen) > 1 else None
-        yield _Said(float(read.values.mean()), spread, read.label, read.probabilities)
+        yield _Combined(float(read.values.mean()), spread, read.label, read.probabilities)
 
 
 def _chosen(root: Path, model: str, weights: Sequence[Path]) -> list[_Chosen]:
-    """The fits that `model` names. UserError if there is no fit, or if they are of several tasks."""
+    """The fits that `model` names; UserError if there are none, or if they have different targets or picture sizes."""
     path = Path(model)
     folder = path if path.exists() else _experiment_folder(root, model)
     experiment = Experiment.at(folder, model) if folder.is_dir() else None
@@ -252,28 +279,28 @@ def _chosen(root: Path, model: str, weights: Sequence[Path]) -> list[_Chosen]:
         found = [_of_file(each, means) for each in _files_of_fits(folder, model)]
     tasks = {(each.applied.target.name, each.applied.target.classes, each.applied.grey) for each in found}
     if len(tasks) > 1:
-        raise UserError(f"{model}: holds models of several targets or pixel stores; name one experiment of them")
+        raise UserError(f"{model}: has models of several targets or pixel stores; name one experiment")
     return found
 
 
 def _files_of_fits(place: Path, model: str) -> list[Path]:
-    """A fit's file, or all in a folder that is no experiment's (a fit's own folder, one of copied models)."""
+    """A fit's file, or all fits in a folder that is not an experiment (a fit's own folder, or copied models)."""
     known = readers_of_files()
     if place.is_file():
         if place.suffix not in known:
-            raise UserError(f"{model}: is no model file; those end in {' or '.join(sorted(known))}")
+            raise UserError(f"{model}: is not a model file; their names end in {' or '.join(sorted(known))}")
         return [place]
     found = sorted(each for each in place.rglob("*") if each.suffix in known and each.is_file())
     homes = {each.parent for each in place.rglob("experiment.json")}
     if len(homes) > 1:
-        raise UserError(f"{model}: holds {len(homes)} experiments; name one of them")
+        raise UserError(f"{model}: has {len(homes)} experiments; name one of them")
     if not found:
         raise UserError(f"{model}: has no trained network and no other fitted model; `xray-mining train` makes them")
     return found
 
 
 def _of_file(path: Path, means: Means) -> _Chosen:
-    """The fit in a file, and its calibration map where the file is in its experiment's folder."""
+    """The fit in a file, with its calibration map if the file is in its experiment's folder."""
     applied = readers_of_files()[path.suffix](path, means)
     above = path.absolute().parents
     # models/rotation0-seed0/model.pt, models/rotation0-seed-1.joblib
@@ -295,9 +322,9 @@ def _experiment_folder(root: Path, model: str) -> Path:
 
 
 def calibration_of(notes: Mapping[str, object], fit: str) -> CalibrationMap | None:
-    """The map of a fit by its experiment's notes; None where its values are kept as they are.
+    """The calibration map of a fit from its experiment's notes; None if its values are not calibrated.
 
-    Raises UserError where the notes do not say.
+    Raises UserError if the notes do not say how the fit is calibrated.
     """
     fits = notes.get("fits")
     found = (fits.get(fit) or {}).get("calibration") if isinstance(fits, Mapping) else None

@@ -1,4 +1,4 @@
-"""An open workspace: what a notebook, the command line or a service calls."""
+"""An open workspace: the interface for notebooks, the command line and services."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -24,10 +24,9 @@ if TYPE_CHECKING:
 class Session:
     """An open workspace: queries and cohorts as polars frames, pictures as arrays, and the steps of studies.
 
-    The catalog's connection, pixel stores and models stay open until `close`, so that a second question is answered at
-    once; what other programs add to the workspace meanwhile is seen by the next call. All methods may be called from
-    several threads at once, and none leaves a setting of the process (environment, log levels, options of libraries)
-    changed.
+    The catalog's connection, pixel stores and models stay open until `close`, so later calls are fast. Each call sees
+    what other programs have added to the workspace. All methods may be called from several threads at once. No method
+    leaves a setting of the process (environment, log levels, options of libraries) changed.
 
     Args:
         root: The workspace's folder.
@@ -58,7 +57,7 @@ class Session:
         return f"Session({str(self.workspace.root)!r}, archives: {archives})"
 
     def close(self) -> None:
-        """Close connections, stores and models; a later call is refused. Closing twice does no harm.
+        """Close connections, stores and models; later calls are refused. Closing twice is allowed.
 
         Example:
             >>> opened = xray_mining.open(root)
@@ -71,14 +70,14 @@ class Session:
 
         Args:
             query: The SELECT, or the path of an .sql file.
-            seconds: The query is stopped after so long; None for no limit.
+            seconds: Time limit of the query; None for no limit.
             parameters: Values of the query's `$name` parameters.
 
         Returns:
             One row per result row; keys are text.
 
         Raises:
-            UserError: If the query is anything but one valid SELECT over the known tables.
+            UserError: If the query is not one valid SELECT over the known tables.
             CannotFinish: If it takes longer than `seconds`, or needs too much memory.
 
         Example:
@@ -93,10 +92,10 @@ class Session:
         """The tables that `sql` may read, or the columns of one.
 
         Args:
-            name: A table or view; empty for the list of all.
+            name: A table or view; an empty text lists all.
 
         Returns:
-            A row per table with what one row of it is, or a row per column with type, unit and meaning.
+            A row per table with the meaning of its rows, or a row per column with type, unit and meaning.
 
         Raises:
             UserError: If there is no such table.
@@ -113,16 +112,16 @@ class Session:
         """Select a cohort and freeze it, as `xray-mining cohort` does.
 
         Args:
-            query: Name of a cohort that ships, or the path of an .sql file.
-            alias: Name under which it is frozen; by default that of the query.
-            folds: How many folds its patients are divided into.
-            parameters: What the query takes as `$youngest` is given as `youngest=20`.
+            query: Name of a shipped cohort, or the path of an .sql file.
+            alias: Name of the frozen cohort; by default that of the query.
+            folds: Number of folds of its patients.
+            parameters: Values of the query's parameters: `youngest=20` for `$youngest`.
 
         Returns:
             The cohort; the same members give the same digest.
 
         Raises:
-            UserError: If the query is unknown or invalid, or no image fits.
+            UserError: If the query is unknown or invalid, or selects no image.
             CheckFailed: If a patient would be in two splits.
 
         Example:
@@ -137,10 +136,10 @@ class Session:
         """A frozen cohort: `.members()`, `.rotation(number, target)`, `.flow`.
 
         Args:
-            name: The name under which it was frozen.
+            name: Name of the frozen cohort.
 
         Returns:
-            The cohort as it was last frozen.
+            The last frozen version of the cohort.
 
         Raises:
             UserError: If no cohort of this name was frozen.
@@ -160,7 +159,7 @@ class Session:
             cohort: A frozen cohort; empty for the archives.
 
         Returns:
-            Each check with its outcome and offenders; `raise_for` of `catalog.checks` makes a failure an exception.
+            Each check with its outcome and offending rows; `catalog.checks.raise_for` raises if a check failed.
 
         Raises:
             UserError: If no cohort of this name was frozen.
@@ -174,7 +173,7 @@ class Session:
         return check(self.workspace, self.cohort(cohort) if cohort else None)
 
     def pixels(self, image_keys: "Sequence[str] | pl.Series") -> "np.ndarray[Any, Any]":
-        """Pictures of these keys, in their order.
+        """Pictures of the given keys, in the order of the keys.
 
         Args:
             image_keys: Values of the column `image_key`.
@@ -183,7 +182,7 @@ class Session:
             (n, height, width) uint8 or uint16, bright = dense.
 
         Raises:
-            UserError: If the workspace has no pictures, or a key has none.
+            UserError: If the workspace has no pictures, or a key has no picture.
 
         Example:
             >>> work.pixels(work.cohort("s-c").members()["image_key"][:2]).shape
@@ -197,10 +196,10 @@ class Session:
         """A set of handcrafted features.
 
         Args:
-            name: Its name in the study; NAME-DIGEST where there are several of a name.
+            name: Name of the set in the study; NAME-DIGEST if there are several with this name.
 
         Returns:
-            image_key, and a column per number, NaN where something cannot be measured.
+            image_key, and a column for each feature, NaN for values that could not be measured.
 
         Raises:
             UserError: If there is no such set.
@@ -217,7 +216,7 @@ class Session:
         """A set of vectors of a network that is not trained here.
 
         Args:
-            name: Its name in the study; NAME-DIGEST where there are several of a name.
+            name: Name of the set in the study; NAME-DIGEST if there are several with this name.
 
         Returns:
             image_key, and `vector` (float32).
@@ -238,10 +237,10 @@ class Session:
         """A study: its question, cohorts, sets, experiments and evaluation.
 
         Args:
-            name: The path of its YAML file, or the name of one that was run here or that ships.
+            name: The path of its YAML file, or the name of a study that was run here or is shipped.
 
         Returns:
-            The study; what its owner should know of the file is in `.notes`.
+            The study; `.notes` has remarks on its file.
 
         Raises:
             UserError: If there is no such study, or its file is invalid.
@@ -257,11 +256,11 @@ class Session:
     def train(
         self, study: "str | Study", experiment: str = "", *, rotation: int | None = None, seed: int | None = None
     ) -> "TrainSummaries":
-        """Fit an experiment in every rotation of its study's design; fits that are there already are kept.
+        """Fit an experiment in every rotation of its study's design; existing fits are kept.
 
         Args:
             study: A study, its file or its name; STUDY/EXPERIMENT names one experiment.
-            experiment: One experiment; empty for all of the study.
+            experiment: One experiment; an empty text fits all of the study.
             rotation: Only this rotation; None for all.
             seed: Only this seed; None for all.
 
@@ -270,7 +269,7 @@ class Session:
 
         Raises:
             UserError: If there is no such experiment, or its cohort or sets are missing.
-            CheckFailed: If the leakage checks fail, or what it needs was made by other options.
+            CheckFailed: If a leakage check fails, or a set or member that it needs is stale.
 
         Example:
             >>> summary = work.train(study_file, "ridge").experiments[0]
@@ -283,17 +282,17 @@ class Session:
 
         read, name = self._parted(study, experiment)
         if not name and (rotation is not None or seed is not None):
-            raise UserError(f"train {read.study}: a rotation or a seed is one of an experiment; name it too")
+            raise UserError(f"train {read.study}: a rotation or a seed belongs to one experiment; name the experiment")
         names = [name] if name else experiment_order(read.experiments)
         for each in names:
             read.refuse_missing_of(each)
         done = [run(self.workspace, read, each, rotation, seed) for each in names]
-        # Other programs read the merged files as they are.
+        # Merge now, because other programs read the merged files without this package.
         merge(self.workspace)
         return TrainSummaries(tuple(done))
 
     def _parted(self, study: "str | Study", experiment: str) -> "tuple[Study, str]":
-        """The study, and the experiment that is named by the second argument or in STUDY/EXPERIMENT."""
+        """The study, and the experiment named by the second argument or in STUDY/EXPERIMENT."""
         if not isinstance(study, str):
             return study, experiment
         if not experiment and not study.endswith((".yaml", ".yml")):
@@ -305,10 +304,10 @@ class Session:
         """Turn a study's predictions into estimates, comparisons, checks and pictures.
 
         Args:
-            study: A study, its file or its name. One whose file is not at hand is scored as its last evaluation was.
+            study: A study, its file or its name. If the file is missing, the options of its last evaluation are used.
 
         Returns:
-            The answers to the study's question, and how many estimates and checks there are.
+            The answers to the study's question, and the numbers of estimates and checks.
 
         Raises:
             UserError: If there is no such study, or it has no predictions.
@@ -323,7 +322,7 @@ class Session:
         made = (
             evaluate_named(self.workspace, study) if isinstance(study, str) else evaluate_study(self.workspace, study)
         )
-        # Other programs read the merged files as they are.
+        # Merge now, because other programs read the merged files without this package.
         merge(self.workspace)
         return made
 
@@ -335,11 +334,11 @@ class Session:
             output: The page's file; by default reports/STUDY.html of the workspace.
 
         Returns:
-            The page's path and what is on it.
+            The page's path, and the answers on it.
 
         Raises:
             UserError: If a study was not evaluated.
-            CheckFailed: If it was trained again, or its file changed, since it was evaluated.
+            CheckFailed: If its evaluation is stale: it was trained again, or its file has changed.
 
         Example:
             >>> Path(work.report("s").page).name
@@ -355,21 +354,21 @@ class Session:
     def predict(
         self, model: str, images: Sequence[str | Path], weights: Sequence[str | Path] = (), jobs: int | None = None
     ) -> "PredictSummary":
-        """Apply a fitted model to new radiographs: one value with its spread per picture. Not for diagnosis.
+        """Apply a fitted model to new radiographs: one value with its spread for each picture. Not for diagnosis.
 
         Args:
             model: STUDY/EXPERIMENT, an experiment's folder, or a fit's file. A .joblib file is a Python pickle, and
-                loading it runs what it says: give only models that you or people you trust made.
+                loading it can run any code: give only models from people you trust.
             images: DICOM, PNG, JPEG, TIFF or BMP files, or folders of them.
             weights: Weights files of frozen networks; by default those that the study names.
             jobs: Processes that read files; by default one per core.
 
         Returns:
-            A prediction per picture, in the order of the files; a file that cannot be read has its reason.
+            A prediction for each picture, in the order of the files; for an unreadable file the reason.
 
         Raises:
             UserError: If there is no such model or file, or the model cannot be applied to pictures.
-            CheckFailed: If the model was made by other options than its study file says today.
+            CheckFailed: If the model is stale: its study file has changed since it was trained.
 
         Example:
             >>> said = work.predict("s/ridge", [picture], jobs=1).predictions[0]
@@ -383,19 +382,19 @@ class Session:
     def predictions(
         self, study: str, experiment: str, split: str | None = "test", variant: str | None = ""
     ) -> "pl.DataFrame":
-        """Predictions of one experiment: unchanged images that their rotation tested, or what is asked for.
+        """Predictions of one experiment, by default for unchanged test images.
 
         Args:
             study: Name of the study.
             experiment: Name of the experiment in it.
             split: Role of the image in its rotation, test or validation; None for both.
-            variant: How the image was changed before predicting; "" for unchanged ones, None for all.
+            variant: How the image was changed before predicting; "" for unchanged images, None for all.
 
         Returns:
             Rows of the record `all_predictions`.
 
         Raises:
-            UserError: For an unknown experiment, or a split or variant that it has no predictions of.
+            UserError: If the experiment is unknown, or has no predictions of this split or variant.
 
         Example:
             >>> work.predictions("s", "ridge")["split"].unique().to_list()
@@ -420,7 +419,7 @@ class Session:
         return found
 
     def estimates(self, study: str) -> "pl.DataFrame":
-        """Every figure of a study that was evaluated, with its interval.
+        """All estimates of an evaluated study, with their intervals.
 
         Args:
             study: Name of the study.
@@ -445,16 +444,16 @@ class Session:
         return Estimates.read(path)
 
     def locate(self, key: str) -> "Place":
-        """The path of a radiograph's file, for who holds the private folder.
+        """The path of a radiograph's file; needs the private folder.
 
         Args:
             key: An image_key or file_key.
 
         Returns:
-            The archive, the file's path and, in a packed file, the member.
+            The archive, the file's path and, for a packed file, the member.
 
         Raises:
-            UserError: If no archive has this key, or its folder is not known here.
+            UserError: If no archive has this key, or the private folder is missing.
 
         Example:
             >>> key = work.cohort("s-c").members()["image_key"][0]

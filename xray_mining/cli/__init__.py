@@ -1,1 +1,1 @@
-"""One thin file a group of commands."""
+"""The command line: one file for each group of commands."""

@@ -1,4 +1,4 @@
-"""The one typer app, the options that all commands share, and how a command ends."""
+"""The typer app, options that commands share, and the exit status of commands."""
 
 import os
 import sys
@@ -32,15 +32,15 @@ def _version(wanted: bool) -> None:
 
 @app.callback(
     help="Mine populations of chest radiographs: who is in the archive, what can be read from the images, by which "
-    "model, with what error, and whether the answer is to be trusted. Not for diagnosis. Commands are listed in the "
+    "model, with what error, and whether the answer can be trusted. Not for diagnosis. Commands are listed in the "
     "order of use.",
 )
 def _options(
     version: Annotated[
-        bool, typer.Option("--version", callback=_version, is_eager=True, help="print the version and end")
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="print the version and exit")
     ] = False,
 ) -> None:
-    """What may stand before the command's name."""
+    """Options that come before the command's name."""
 
 
 def _default_workspace() -> Path:
@@ -53,8 +53,8 @@ WorkspaceOption = Annotated[
         "--workspace",
         "-w",
         metavar="DIR",
-        # No brackets: they are taken for markup, and what they hold is not shown.
-        help="the folder that holds everything made (default: what XRAY_MINING_WORKSPACE says, else ./workspace)",
+        # No square brackets: rich takes them for markup and does not print their content.
+        help="the folder for all results (default: the value of XRAY_MINING_WORKSPACE, else ./workspace)",
         default_factory=_default_workspace,
         show_default=False,
     ),
@@ -70,7 +70,7 @@ def finish(summary: "Summary", as_json: bool = False) -> None:
 
 
 def say_notes(notes: Iterable[str]) -> None:
-    """Say on standard error what its owner should know of a study file before the work begins."""
+    """Print notes about a study file on standard error, before the work begins."""
     for each in notes:
         print(f"xray-mining: note: {each}", file=sys.stderr)
 
@@ -80,25 +80,25 @@ ORDER_OF_USE = (
     *("studies", "run", "cohort", "features", "embed", "train", "evaluate", "report", "predict"),
     *("sql", "locate", "merge", "dictionary"),
 )
-"""How `--help` lists the commands; one that is not named here comes last, by its name."""
+"""Order of the commands in `--help`; commands that are not listed here come last, by name."""
 
 
 def name_of(command: "CommandInfo") -> str:
-    """The word by which a command is called."""
+    """The name of a command on the command line."""
     return command.name or getattr(command.callback, "__name__", "").replace("_", "-")
 
 
 def in_order_of_use() -> None:
-    """List the registered commands as people come to need them, not as their files were found."""
-    place = {name: number for number, name in enumerate(ORDER_OF_USE)}
-    app.registered_commands.sort(key=lambda each: (place.get(name_of(each), len(place)), name_of(each)))
+    """Sort the registered commands by ORDER_OF_USE instead of by their files' names."""
+    position = {name: number for number, name in enumerate(ORDER_OF_USE)}
+    app.registered_commands.sort(key=lambda each: (position.get(name_of(each), len(position)), name_of(each)))
 
 
-_INTERRUPTED = "interrupted; what was finished is kept, the same command goes on from there"
+_INTERRUPTED = "interrupted; finished work is kept, and the same command continues from there"
 
 
 def run() -> None:
-    """Run the command line; UserError becomes its sentence and exit status, an interrupt 130."""
+    """Run the command line; a UserError prints its sentence and sets its exit status, an interrupt sets 130."""
     from xray_mining.errors import CannotFinish, UserError, refuse_other_systems
 
     try:
@@ -110,7 +110,7 @@ def run() -> None:
     except KeyboardInterrupt:
         _stop(_INTERRUPTED, 130)
     except SystemExit as ended:
-        # typer turns an interrupt into this status without a word
+        # typer turns an interrupt into this status and prints nothing.
         if ended.code == 130:
             _stop(_INTERRUPTED, 130)
         raise
@@ -122,18 +122,23 @@ def run() -> None:
 
         if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM):
             name = Path(str(error.filename)).name if error.filename else "the disk"
-            _stop(str(CannotFinish(f"{name}: {error.strerror}; free the disk or its rights and repeat the command")), 3)
+            _stop(
+                str(
+                    CannotFinish(f"{name}: {error.strerror}; free disk space or allow writing, and repeat the command")
+                ),
+                3,
+            )
         _bug(error)
     except Exception as error:
         _bug(error)
 
 
 def _bug(error: Exception) -> NoReturn:
-    """A fault of ours: one sentence, and the way to the details."""
+    """Report an unexpected error (a bug) in one sentence, with the way to get its details."""
     if os.environ.get("XRAY_MINING_TRACEBACK"):
         raise error
     what = f"{type(error).__name__}: {error}".splitlines()[0]
-    _stop(f"a fault of the program ({what}); please report it with what XRAY_MINING_TRACEBACK=1 prints", 3)
+    _stop(f"a bug in the program ({what}); please report it with the output of XRAY_MINING_TRACEBACK=1", 3)
 
 
 def _stop(sentence: str, status: int) -> NoReturn:

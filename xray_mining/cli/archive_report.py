@@ -26,7 +26,7 @@ def archive_report(
         typer.Option(
             "--compare",
             metavar="EARLIER.json",
-            help="the JSON beside an earlier page: say what changed (default: compare with none)",
+            help="the JSON file beside an earlier page; the new page shows what has changed since",
             show_default=False,
         ),
     ] = None,
@@ -34,13 +34,13 @@ def archive_report(
         bool,
         typer.Option(
             "--show-unexamined",
-            help="show pictures of private archives, and those whose headers do not say that they bear no letters: no "
-            "picture was examined",
+            help="also show pictures of private archives, and pictures whose header does not rule out burned-in text: "
+            "the program does not examine pictures for text",
         ),
     ] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Lay out what the archives hold as one HTML page, with its numbers as JSON and CSV beside it.
+    """Write an HTML page about the content of the archives, with its numbers as JSON and CSV files beside it.
 
     Example: xray-mining archive-report --compare last-year.json
     """

@@ -30,7 +30,7 @@ def merge(
     force: Annotated[bool, typer.Option("--force", help="rebuild even if no part has changed")] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Bring the catalog up to date with the parts (other commands do so themselves).
+    """Bring the catalog up to date with the parts (other commands do this themselves).
 
     Example: xray-mining merge --workspace workspace
     """
@@ -53,12 +53,12 @@ def sql(
     param: ParameterOption = None,
     output: Annotated[
         str,
-        typer.Option("--format", help="table, csv, json or parquet (default: as --out is named, else table)"),
+        typer.Option("--format", help="table, csv, json or parquet (default: by the extension of --out, else table)"),
     ] = "",
     out: Annotated[
         Path | None, typer.Option("--out", metavar="FILE", help="write to this file (default: print)")
     ] = None,
-    seconds: Annotated[float, typer.Option("--seconds", min=0.1, help="stop the query after so long")] = 300.0,
+    seconds: Annotated[float, typer.Option("--seconds", min=0.1, help="time limit of the query")] = 300.0,
     as_json: JsonOption = False,
 ) -> None:
     """Run a read-only query over the catalog and the results.
@@ -70,7 +70,7 @@ def sql(
     from xray_mining.errors import UserError
 
     if not query and not tables:
-        raise UserError("sql: write one SELECT, or name an SQL file; `xray-mining sql --tables` lists what there is")
+        raise UserError("sql: write one SELECT, or name an SQL file; `xray-mining sql --tables` lists the tables")
     form = format_of("json" if as_json else output, out)
     with xray_mining.open(workspace) as work:
         rows = work.tables(query) if tables else work.sql(query, seconds, **_parameters(param))
@@ -83,10 +83,10 @@ def sql(
 def cohort(
     workspace: WorkspaceOption,
     query: Annotated[
-        str, typer.Argument(metavar="NAME_OR_FILE", help="a cohort that ships, or the path of an .sql file")
+        str, typer.Argument(metavar="NAME_OR_FILE", help="a shipped cohort, or the path of an .sql file")
     ] = "",
     alias: Annotated[
-        str, typer.Option("--as", metavar="ALIAS", help="freeze it under this name (default: the query's own)")
+        str, typer.Option("--as", metavar="ALIAS", help="name of the frozen cohort (default: the query's name)")
     ] = "",
     param: ParameterOption = None,
     folds: Annotated[int, typer.Option("--folds", min=3, max=100)] = 5,
@@ -95,16 +95,16 @@ def cohort(
         bool | None,
         typer.Option(
             "--require-pixels/--no-require-pixels",
-            help="every member must be in the pixel store (default: where there is one)",
+            help="every member must be in the pixel store (default: required if there is a store)",
             show_default=False,
         ),
     ] = None,
-    seconds: Annotated[float, typer.Option("--seconds", min=0.1, help="stop its queries after so long")] = 600.0,
+    seconds: Annotated[float, typer.Option("--seconds", min=0.1, help="time limit of its queries")] = 600.0,
     diagram: Annotated[
         Path | None,
         typer.Option("--diagram", metavar="FILE.svg", help="draw the flow, CONSORT style", show_default=False),
     ] = None,
-    listed: Annotated[bool, typer.Option("--list", help="list the cohorts that ship")] = False,
+    listed: Annotated[bool, typer.Option("--list", help="list the shipped cohorts")] = False,
     describe: Annotated[bool, typer.Option("--describe", help="print the file's header and steps")] = False,
     as_json: JsonOption = False,
 ) -> None:
@@ -122,7 +122,7 @@ def cohort(
         finish(words.cohort_list(), as_json)
         return
     if not query:
-        raise UserError("cohort: name one, or a file; `xray-mining cohort --list` names those that ship")
+        raise UserError("cohort: name a cohort or an .sql file; `xray-mining cohort --list` lists the shipped cohorts")
     if describe:
         finish(words.cohort_description(query), as_json)
         return
@@ -140,12 +140,12 @@ def cohort(
 @app.command()
 def check(
     workspace: WorkspaceOption,
-    cohort: Annotated[str, typer.Argument(metavar="[COHORT]", help="a frozen cohort; without one, the archive")] = "",
+    cohort: Annotated[str, typer.Argument(metavar="[COHORT]", help="a frozen cohort (default: the archives)")] = "",
     as_json: JsonOption = False,
 ) -> None:
     """Run the data-quality checks of the archive, or the leakage checks of a cohort.
 
-    Exit status 1 where a check of severity error fails.  Example: xray-mining check age_balanced
+    The exit status is 1 if a check of severity error fails.  Example: xray-mining check age_balanced
     """
     import xray_mining
     from xray_mining.catalog.checks import raise_for

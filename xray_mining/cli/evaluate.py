@@ -1,4 +1,4 @@
-"""evaluate: predictions → estimates, comparisons, audits → tables."""
+"""evaluate: score the predictions of a study, compare its models, and audit the result."""
 
 from typing import Annotated
 

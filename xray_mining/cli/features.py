@@ -1,4 +1,4 @@
-"""features, embed: numbers and vectors of a cohort's radiographs."""
+"""features, embed: measure features and vectors of a cohort's radiographs."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -12,9 +12,9 @@ from xray_mining.cli.app import JsonOption, WorkspaceOption, app, finish, say_no
 if TYPE_CHECKING:
     from xray_mining.sets.measure import SetSummaries
 
-CohortArgument = Annotated[str, typer.Argument(help="name of a frozen cohort, or STUDY/KEY of a study's")]
+CohortArgument = Annotated[str, typer.Argument(help="name of a frozen cohort, or STUDY/KEY of a study's cohort")]
 StudyOption = Annotated[
-    str, typer.Option("--study", help="a study that ships or was run here, or a YAML file: take its sets")
+    str, typer.Option("--study", help="measure the sets of this study: a shipped one, one run here, or a YAML file")
 ]
 SetOption = Annotated[str, typer.Option("--set", help="key of one of the study's sets (default: all of them)")]
 ShardsOption = Annotated[
@@ -32,7 +32,7 @@ def features(
     shards: ShardsOption = "",
     json: JsonOption = False,
 ) -> None:
-    """Measure a cohort's radiographs: handcrafted features. What is there already is kept.
+    """Measure handcrafted features of a cohort's radiographs; existing results are kept.
 
     Example: xray-mining features demo/age --study demo --jobs 2
     """
@@ -52,7 +52,7 @@ def embed(
     shards: ShardsOption = "",
     json: JsonOption = False,
 ) -> None:
-    """Vectors of a cohort's radiographs by a network that is not trained here. What is there already is kept.
+    """Compute vectors of a cohort's radiographs with a frozen network; existing results are kept.
 
     Example: xray-mining embed demo/age --study demo
     """
@@ -65,7 +65,7 @@ def embed(
 
 @dataclass(frozen=True, slots=True)
 class _Asked:
-    """What every command that measures is told."""
+    """Arguments that both commands share."""
 
     cohort: str
     workspace: Path
@@ -75,7 +75,7 @@ class _Asked:
 
 
 def _measured(instrument: Any, default: Mapping[str, Any], asked: _Asked, jobs: int = 1) -> "SetSummaries":
-    """Measure a cohort into the study's sets of this kind of instrument, or into the default one."""
+    """Measure the study's sets of this kind of instrument for a cohort, or the default set."""
     from xray_mining.errors import unknown_name
     from xray_mining.records.cohort import FrozenCohort
     from xray_mining.sets.measure import SetSummaries, measure
@@ -102,7 +102,7 @@ def _measured(instrument: Any, default: Mapping[str, Any], asked: _Asked, jobs: 
 
 
 def _range(text: str) -> tuple[int, int] | None:
-    """A:B as two numbers."""
+    """The two numbers of A:B; None for an empty text."""
     from xray_mining.errors import UserError
 
     if not text:

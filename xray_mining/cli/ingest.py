@@ -22,16 +22,18 @@ def _range_of(text: str | None) -> tuple[int, int] | None:
 
 @app.command()
 def ingest(
-    archive: Annotated[str, typer.Argument(metavar="ARCHIVE", help="the folder that holds the radiographs")],
+    archive: Annotated[str, typer.Argument(metavar="ARCHIVE", help="the folder with the radiographs")],
     workspace: WorkspaceOption,
     name: Annotated[
-        str | None, typer.Option("--name", help="the archive's given name (default: the adapter's)")
+        str | None, typer.Option("--name", help="name of the archive (default: the adapter's name)")
     ] = None,
     domain: Annotated[str | None, typer.Option("--domain", help="id space of its patients (default: its name)")] = None,
     adapter: Annotated[str | None, typer.Option("--adapter", help="how to read it (default: by its layout)")] = None,
     mapping: Annotated[
         str | None,
-        typer.Option("--mapping", metavar="FILE", help="YAML that says what a table's columns mean, or a shipped one"),
+        typer.Option(
+            "--mapping", metavar="FILE", help="YAML file with the meaning of a table's columns, or a shipped one"
+        ),
     ] = None,
     key: Annotated[
         Path | None,
@@ -46,22 +48,23 @@ def ingest(
         typer.Option(
             "--patient-id-rule",
             metavar="A,B",
-            help="which ways to write a patient id are one: ignore_issuer, strip_spaces, fold_forms, fold_case, "
-            "drop_decimals, strip_zeros; keep_zero or zero_is_none; none (default: as before, at first none)",
+            help="differences in writing that do not make another patient id: ignore_issuer, strip_spaces, fold_forms, "
+            "fold_case, drop_decimals, strip_zeros; keep_zero or zero_is_none; none (default: the earlier rule of the "
+            "archive, at first none)",
         ),
     ] = None,
-    jobs: Annotated[int | None, typer.Option("--jobs", min=1, help="processes (default: one a core)")] = None,
+    jobs: Annotated[int | None, typer.Option("--jobs", min=1, help="processes (default: one for each core)")] = None,
     shards: Annotated[
-        str | None, typer.Option("--shards", metavar="A:B", help="only these slices of its list (default: all)")
+        str | None, typer.Option("--shards", metavar="A:B", help="only shards A to B - 1 of its files (default: all)")
     ] = None,
     metadata_only: Annotated[bool, typer.Option("--metadata-only", help="headers and tables, no pixels")] = False,
-    again: Annotated[bool, typer.Option("--again", help="read everything anew, changed files too")] = False,
+    again: Annotated[bool, typer.Option("--again", help="read all files again")] = False,
     side_px: Annotated[
         int | None, typer.Option("--side-px", min=32, max=4096, help="side of the stored pictures (default: 512)")
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Read an archive into the workspace: records, pictures, catalog. The same command goes on after a break.
+    """Read an archive into the workspace: records, pictures, catalog. After an interruption repeat the command.
 
     Example: xray-mining ingest /data/chest --name hospital --workspace workspace
     """
@@ -80,7 +83,7 @@ def ingest(
     if side_px is not None:
         options = options.model_copy(update={"grey": GreyOptions(side_px=side_px)})
     source = source_at(archive)
-    # A wrong path is refused before a workspace is made.
+    # Refuse a wrong path before a workspace is created.
     source.check()
     request = IngestRequest(
         source=source,
@@ -98,7 +101,8 @@ def ingest(
     merged = merge(opened)
     outcomes = select(opened, "reports/ingest_outcomes", archive=result.archive)
     ages = select(opened, "reports/ingest_unread", archive=result.archive)
-    # Other jobs may have ended shards of the archive since this run did: the books are those of what was merged.
+    # Other jobs may have finished shards of the archive in the meantime, so take the count of the merged parts: the
+    # summary requires that seen = kept + duplicates + rejected.
     result = replace(result, seen=merged.seen.get(result.archive, result.seen))
     unread_cells = select(opened, "reports/ingest_unread_cells", archive=result.archive)
     finish(summary_of(result, outcomes, ages, unread_cells), as_json)
@@ -112,7 +116,7 @@ def ingest(
 
 @app.command()
 def status(workspace: WorkspaceOption, as_json: JsonOption = False) -> None:
-    """Show how many shards of each archive are done; may be asked while ingest runs.
+    """Show how many shards of each archive are done; works while ingest runs.
 
     Example: xray-mining status --workspace workspace
     """
@@ -128,7 +132,7 @@ def locate(
     workspace: WorkspaceOption,
     as_json: JsonOption = False,
 ) -> None:
-    """Print the path of a radiograph's file, for who holds the private folder.
+    """Print the path of a radiograph's file; needs the private folder.
 
     Example: xray-mining locate 0b0e4f0a-1c35-52f9-a7b4-9d1f5b8e2a77
     """

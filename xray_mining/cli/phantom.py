@@ -11,18 +11,18 @@ from xray_mining.cli.app import JsonOption, app, finish
 @app.command()
 def phantom(
     archive: Annotated[Path, typer.Argument(metavar="DIR", help="folder to write; new or empty")],
-    patients: Annotated[int, typer.Option(help="how many patients")],
+    patients: Annotated[int, typer.Option(help="number of patients")],
     seed: Annotated[int, typer.Option(help="the same seed gives the same files")],
     size: Annotated[int, typer.Option(help="longer side of the radiographs in pixels")] = 512,
     plant: Annotated[
         str,
         typer.Option(
             metavar="WORDS",
-            help="what to plant, with commas: repeats, nodules, group, gap, shortcut, noise, duplicates, leak",
+            help="effects to plant, with commas: repeats, nodules, group, gap, shortcut, noise, duplicates, leak",
         ),
     ] = "",
-    jobs: Annotated[int | None, typer.Option(help="processes (default: one a core)")] = None,
-    if_absent: Annotated[bool, typer.Option("--if-absent", help="do nothing where this archive lies already")] = False,
+    jobs: Annotated[int | None, typer.Option(help="processes (default: one for each core)")] = None,
+    if_absent: Annotated[bool, typer.Option("--if-absent", help="do nothing if this archive already exists")] = False,
     json: JsonOption = False,
 ) -> None:
     """Write an archive of synthetic chest radiographs as DICOM, with masks and the truth beside it.

@@ -29,16 +29,16 @@ def predict(
         list[Path] | None,
         typer.Option(
             metavar="FILE",
-            help="weights file of a frozen network; may be repeated (default: as the study says)",
+            help="weights file of a frozen network; may be repeated (default: the files that the study names)",
         ),
     ] = None,
     json: JsonOption = False,
 ) -> None:
-    """Apply a fitted model to new radiographs: one value with its spread a picture. Not for diagnosis.
+    """Apply a fitted model to new radiographs: one value with its spread for each picture. Not for diagnosis.
 
-    Takes networks, frozen networks, handcrafted baselines, picture nulls (thumbnail, histogram, border) and ensembles.
-    A .joblib file is a Python pickle, and loading it runs what it says: give only models that you or people you trust
-    made. Ends with status 1 where no file could be read.
+    Works for networks, frozen networks, handcrafted baselines, picture nulls (thumbnail, histogram, border) and
+    ensembles. A .joblib file is a Python pickle, and loading it can run any code: give only models from people you
+    trust. The exit status is 1 if no file could be read.
 
     Example: xray-mining predict demo/age_network film.dcm other.png --format csv
     """
@@ -58,4 +58,4 @@ def predict(
     else:
         finish(summary, json)
     if all(each.trouble for each in summary.predictions):
-        raise CheckFailed("images: none could be read, so nothing was predicted; the reasons stand beside the files")
+        raise CheckFailed("images: none could be read, so nothing was predicted; the reasons are beside the files")

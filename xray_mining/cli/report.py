@@ -12,9 +12,7 @@ from xray_mining.cli.app import JsonOption, WorkspaceOption, app, finish
 def report(
     studies: Annotated[
         list[str],
-        typer.Argument(
-            metavar="STUDY…", help="one or several studies that were evaluated, or copied evaluation folders"
-        ),
+        typer.Argument(metavar="STUDY…", help="one or several evaluated studies, or copied evaluation folders"),
     ],
     workspace: WorkspaceOption,
     output: Annotated[
@@ -29,7 +27,7 @@ def report(
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Lay a study's evaluation out as one HTML page, or several studies side by side.
+    """Write the HTML page of a study's evaluation, or of several studies side by side.
 
     Example: xray-mining report demo
     """

@@ -1,4 +1,4 @@
-"""run: the whole study through Snakemake; step: one of its jobs."""
+"""run: run a whole study through Snakemake; step: do one of its jobs."""
 
 from contextlib import ExitStack
 from pathlib import Path
@@ -15,33 +15,34 @@ def run(
     study: Annotated[
         str,
         typer.Argument(
-            help="a study that ships (demo, nih_sample, …), the path of a YAML file, or the name of one run here before"
+            help="a shipped study (demo, nih_sample, …), the path of a YAML file, or a study run here before"
         ),
     ],
     workspace: WorkspaceOption,
     archive: Annotated[
-        str | None, typer.Option("--archive", "-a", help="folder of the archive; without it the workspace's own data")
+        str | None,
+        typer.Option("--archive", "-a", help="folder of the archive (default: the archives in the workspace)"),
     ] = None,
-    name: Annotated[str, typer.Option(help="name of the archive in tables and pages (default: its adapter's)")] = "",
-    profile: Annotated[
-        str, typer.Option(help="a profile that ships, or a folder with Snakemake's config.yaml")
-    ] = "local",
+    name: Annotated[
+        str, typer.Option(help="name of the archive in tables and pages (default: its adapter's name)")
+    ] = "",
+    profile: Annotated[str, typer.Option(help="a shipped profile, or a folder with Snakemake's config.yaml")] = "local",
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", "-n", help="show the steps that would run and how long they may take, and end")
+        bool, typer.Option("--dry-run", "-n", help="only show the steps that would run, with estimated times")
     ] = False,
     spread: Annotated[
         int,
         typer.Option(
             min=0,
             metavar="N",
-            help="cut ingest and sets into up to N slices, and experiments into their fits, a job each (for a cluster)",
+            help="cut ingest and sets into up to N slices, and experiments into fits, one job each (for clusters)",
         ),
     ] = 0,
     json: JsonOption = False,
 ) -> None:
-    """Run a whole study: ingest, cohorts, features, models, evaluation, report. What is done already is kept.
+    """Run a whole study: ingest, cohorts, features, models, evaluation, report. Finished steps are kept.
 
-    Steps whose answers come soonest go first, networks last; how long the rest may take is said as a rough guess.
+    Steps whose answers come soonest run first, networks last; the time left is estimated roughly.
 
     Example: xray-mining run demo --archive phantom-archive --workspace workspace
     """
@@ -54,18 +55,18 @@ def run(
     from xray_mining.workspace import Workspace
 
     if not Path(study).suffix:
-        # The page's own command names a study, not its file.
+        # The command on a page names the study, not its file.
         study = file_run(study, workspace)
     read = read_study(study)
     say_notes(read.notes)
     source_of_archive = source_at(archive) if archive else None
     state = archive_state(source_of_archive)
     with ExitStack() as apart:
-        # A dry run leaves nothing behind: where there is no workspace yet, it looks at an empty one.
+        # A dry run must not create a workspace, so without one it uses a temporary empty workspace.
         if dry_run and not workspace.exists():
             workspace = Path(apart.enter_context(TemporaryDirectory())) / workspace.name
         place = Workspace.create(workspace)
-        # Not resolved: what lies beside a link to a study file is beside it for every job, too.
+        # Do not resolve symbolic links: files beside a link to the study file must be found by every job too.
         source = study if not Path(study).suffix else str(Path(study).absolute())
         summary = conduct(
             read,
@@ -79,7 +80,7 @@ def run(
             pieces=spread,
         )
         if not dry_run:
-            # Other programs read the tables' file as it is.
+            # Merge now, because other programs read the merged files without this package.
             merge(place)
         finish(summary, json)
         if not dry_run:
@@ -88,7 +89,7 @@ def run(
 
 @app.command()
 def studies(workspace: WorkspaceOption, json: JsonOption = False) -> None:
-    """List the studies: those that ship, which `run` takes by their names, and those that the workspace holds.
+    """List the studies: shipped ones, which `run` takes by name, and those in the workspace.
 
     Example: xray-mining studies --workspace work
     """
@@ -99,12 +100,14 @@ def studies(workspace: WorkspaceOption, json: JsonOption = False) -> None:
 
 @app.command(hidden=True)
 def step(
-    told: Annotated[Path, typer.Argument(help="what `run` says to all its jobs")],
+    configuration: Annotated[Path, typer.Argument(help="the JSON file that `run` writes for its jobs")],
     step: Annotated[str, typer.Argument(help="name of the step")],
     jobs: Annotated[int, typer.Option()] = 1,
-    digest: Annotated[str, typer.Option(help="of the step's options; it only makes Snakemake see a change")] = "",
+    digest: Annotated[
+        str, typer.Option(help="digest of the step's options; it only makes Snakemake see a change")
+    ] = "",
 ) -> None:
-    """Do one step of a study: a job of the pipeline. People use the command of that stage instead."""
+    """Do one step of a study, as a job of the pipeline. By hand, use the command of the stage instead."""
     from xray_mining.study.perform import perform
 
-    perform(told, step, jobs)
+    perform(configuration, step, jobs)

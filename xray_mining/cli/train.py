@@ -10,18 +10,18 @@ from xray_mining.cli.app import JsonOption, WorkspaceOption, app, finish, say_no
 @app.command()
 def train(
     experiment: Annotated[
-        str, typer.Argument(help="STUDY/EXPERIMENT, or STUDY for all: one that ships or was run here, or a YAML file")
+        str, typer.Argument(help="STUDY/EXPERIMENT, or STUDY for all; a shipped study, one run here, or a YAML file")
     ],
     workspace: WorkspaceOption,
     rotation: Annotated[
         int | None, typer.Option(min=0, help="only this rotation, for several jobs (default: all)", show_default=False)
     ] = None,
     seed: Annotated[
-        int | None, typer.Option(help="only this seed; -1 for a model without (default: all)", show_default=False)
+        int | None, typer.Option(help="only this seed; -1 for a model without seeds (default: all)", show_default=False)
     ] = None,
     json: JsonOption = False,
 ) -> None:
-    """Fit an experiment in every rotation of its study's design. Fits that are there already are kept.
+    """Fit an experiment in every rotation of its study's design; existing fits are kept.
 
     Example: xray-mining train demo/age_ridge
     """
@@ -36,7 +36,7 @@ def train(
 
 
 def _parted(text: str) -> tuple[str, str]:
-    """The study (a name or a file) and the experiment, '' for all of them."""
+    """The study (a name or a file) and the experiment; an empty experiment means all."""
     if text.endswith((".yaml", ".yml")):
         return text, ""
     study, _, name = text.rpartition("/")

@@ -1,4 +1,4 @@
-"""The whole study through Snakemake: which steps run, what they say, and what to do when one fails."""
+"""Run a whole study through Snakemake: start it, follow its steps, report progress and failures."""
 
 import json
 import shutil
@@ -23,7 +23,7 @@ from xray_mining.workspace import Workspace, lock, sweep
 if TYPE_CHECKING:
     from xray_mining.archive.source import Source
 
-TOLD_SECONDS = 60.0
+PROGRESS_SECONDS = 60.0
 """How often the progress of a long step is printed where standard error is not a terminal."""
 
 
@@ -36,13 +36,13 @@ class RunSummary:
     steps_kept: int
     seconds: float
     checks: list[dict[str, str]]
-    """Failed ones that touch the whole study."""
+    """Failed checks that affect the whole study."""
     answers: list[dict[str, Any]]
-    """A task each, with the failed checks that touch it; as in answer.json."""
+    """One answer for each task, with the failed checks that affect it; as in answer.json."""
     report: str
 
     def lines(self) -> list[str]:
-        """The answer in words, after the failed checks that touch it, and where the page is."""
+        """The failed checks, the answers, and the path of the page."""
         from xray_mining.evaluation.answer import answer_lines
 
         counts = f"{self.steps_done} steps done, {self.steps_kept} kept from an earlier run, {self.seconds:.0f} s"
@@ -51,11 +51,11 @@ class RunSummary:
 
 @dataclass(frozen=True, slots=True)
 class PlannedStep:
-    """A step that would be done."""
+    """A step that would run."""
 
     step: str
     seconds: float
-    """What it may take, a rough guess."""
+    """Roughly estimated time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,15 +64,15 @@ class PlanSummary:
 
     study: str
     steps: tuple[PlannedStep, ...]
-    """In the order in which they would be done, where one is done at a time."""
+    """Steps in the order in which they would run one after the other."""
     steps_kept: int
     seconds: float
-    """What all of them may take on this machine, a rough guess."""
+    """Roughly estimated time of all steps on this machine."""
     report: str
-    """The page; it is not written by this."""
+    """Path of the page; a dry run does not write it."""
 
     def lines(self) -> list[str]:
-        """A step a line, its name last, and the sum of their times; one sentence where nothing is to be done."""
+        """One line for each step, then the total time; one sentence if there is nothing to do."""
         if not self.steps:
             return [f"{self.study}: nothing to do, all {self.steps_kept} steps are done; the page is {self.report}"]
         count = f"{len(self.steps)} {'step' if len(self.steps) == 1 else 'steps'} to do"
@@ -95,22 +95,36 @@ def conduct(
     dry_run: bool,
     pieces: int = 0,
 ) -> RunSummary | PlanSummary:
-    """Run every step of the study that is not done yet, or say which would run.
+    """Run all steps of the study that are not done yet, or list them.
 
     Args:
         study: The study.
         study_file: The name or path that it was read from.
         workspace: The workspace.
-        archive: The archive's folder; None for what the workspace holds.
-        name: The archive's name; empty for its adapter's.
-        archive_state: What a walk over the archive found.
-        profile: A profile that ships, or a folder with Snakemake's config.yaml.
-        dry_run: Whether to run nothing.
-        pieces: Into how many slices ingest and sets are cut, at most, and experiments into their fits; 0 for none.
+        archive: The archive to ingest; None uses the archives of the workspace.
+        name: The archive's name; an empty text uses the name of its adapter.
+        archive_state: State of the archive's files, from `archive_state`.
+        profile: A shipped profile, or a folder with Snakemake's config.yaml.
+        dry_run: Whether to list the steps without running them.
+        pieces: Most slices into which ingest and sets are cut; experiments are cut into their fits. 0 cuts nothing.
+
+    Returns:
+        The answers of the study, or with `dry_run` the steps that would run.
 
     Raises:
-        UserError, CannotFinish: With the sentence of a step that failed.
+        UserError: If the study file is wrong, or another `run` uses the workspace.
+        CannotFinish: If a step failed; the sentence is that of the step.
+
+    Example:
+        >>> from xray_mining.study.options import read_study
+        >>> planned = conduct(
+        ...     read_study(study_file), study_file=study_file, workspace=workspace, archive=None, name="",
+        ...     archive_state=ArchiveState(""), profile="local", dry_run=True,
+        ... )
+        >>> [each.step for each in planned.steps][-2:]
+        ['evaluate', 'report']
     """
+    # Refuse a study with missing files or unknown names before any step runs.
     study.refuse_missing()
     refuse_unknown_names(study)
     spread = Spread(pieces, _shards(workspace, study, archive_state)) if pieces else None
@@ -120,6 +134,7 @@ def conduct(
     def look() -> Extent:
         return extent_of(workspace, study, steps, archive_state, _given_name(workspace, archive, name))
 
+    # Only one `run` at a time may plan and execute steps in a workspace.
     with lock(workspace.private / "run.lock", wait=False) as held:
         sweep(workspace.root)
         forget_lost(workspace, study, steps)
@@ -135,7 +150,7 @@ def conduct(
                 "priorities": remaining.expected.priorities(),
                 "python": sys.executable,
                 "cwd": str(Path.cwd()),
-                # A job ends itself when its `run` was killed: see perform.
+                # Jobs stop when their `run` is killed; see perform._end_with.
                 "run": own_process(),
             }
         )
@@ -156,7 +171,7 @@ def _summary(workspace: Workspace, study: Study, done: int, kept: int, seconds: 
 
 
 def stop_at_errors(evaluation: Path) -> None:
-    """CheckFailed where a check of severity error failed: the figures are there, but must not be trusted."""
+    """CheckFailed if a check of severity error failed: the figures exist but must not be trusted."""
     from xray_mining.records.check_results import CheckResults
 
     rows = CheckResults.read(evaluation / "check_results.parquet")
@@ -166,9 +181,9 @@ def stop_at_errors(evaluation: Path) -> None:
 
 
 def forget_lost(workspace: Workspace, study: Study, steps: tuple[Step, ...]) -> None:
-    """Remove the summary of each step whose files are no longer there, so that the step runs again.
+    """Remove the summary of each step whose files are missing, so that the step runs again.
 
-    That of ingest goes too where the catalog is no longer the one it left: another ingest or a `link` came after.
+    The summary of ingest is also removed if the catalog has changed since, by another ingest or a `link`.
     """
     from xray_mining.catalog.merge import read_about, up_to_date
 
@@ -189,7 +204,7 @@ def forget_lost(workspace: Workspace, study: Study, steps: tuple[Step, ...]) -> 
 
 
 def _shards(workspace: Workspace, study: Study, listed: ArchiveState) -> int:
-    """Shards of the largest archive: of the one that is going to be read, by its files; else of those that were."""
+    """Number of shards of the archive to be read, from its number of files; else of the largest archive read before."""
     if listed.files:
         return -(-listed.files // study.ingest.shard_files)
     parts = workspace.root.glob("parts/*/images/*.parquet")
@@ -197,7 +212,7 @@ def _shards(workspace: Workspace, study: Study, listed: ArchiveState) -> int:
 
 
 def _given_name(workspace: Workspace, archive: "Source | None", name: str) -> str:
-    """The name under which the archive is registered; empty without an archive, or before it is registered."""
+    """The name under which the archive is registered; an empty text if there is no archive or it is not registered."""
     from xray_mining.ingest.registered import address_of
 
     if name or archive is None:
@@ -207,7 +222,7 @@ def _given_name(workspace: Workspace, archive: "Source | None", name: str) -> st
 
 
 def _planned(study: Study, remaining: Remaining, outputs: set[str], page: str) -> PlanSummary:
-    """Which steps would run, in what order, and how long they may take."""
+    """The steps that would run, in order, with estimated times."""
     waiting = {
         step.name: remaining.expected.seconds[step.name]
         for step in remaining.steps
@@ -225,15 +240,15 @@ def _planned(study: Study, remaining: Remaining, outputs: set[str], page: str) -
 def _follow(process: "subprocess.Popen[bytes]", events: Path, remaining: Remaining) -> tuple[list[dict[str, str]], int]:
     """Print each step's start, progress and end until Snakemake ends.
 
-    On a terminal, progress is one line that is overwritten; elsewhere it is a line a minute.
+    On a terminal, progress is one line that is overwritten; elsewhere one line is printed each minute.
 
     Returns:
-        The events of failed steps, and how many steps were done.
+        The events of failed steps, and the number of steps done.
     """
     failures: list[dict[str, str]] = []
     done, rest = 0, ""
     terminal = sys.stderr.isatty()
-    told: dict[str, float] = {}
+    printed: dict[str, float] = {}
 
     def say(text: str, end: str = "\n") -> None:
         # Erase the progress line before printing.
@@ -242,24 +257,24 @@ def _follow(process: "subprocess.Popen[bytes]", events: Path, remaining: Remaini
     with events.open(encoding="utf-8") as lines:
         while True:
             ended = process.poll() is not None
-            # The last line may be half written: keep it until its end arrives.
+            # The last line may be incomplete: keep it until its end is written.
             *complete, rest = (rest + lines.read()).split("\n")
             for event in map(json.loads, complete):
                 if event["event"] == "planned":
-                    if plan_told := remaining.plan(event["steps"]):
-                        say(plan_told)
+                    if sentence := remaining.plan(event["steps"]):
+                        say(sentence)
                     continue
                 step = event["step"]
                 if event["event"] == "started":
-                    told[step] = time.monotonic()
+                    printed[step] = time.monotonic()
                     say(f"   …  {step:<38} {remaining.start(step)}")
                 elif event["event"] == "going":
                     # The time left comes first, because a narrow terminal cuts the end off.
                     text = f"   …  {step} ({remaining.left()} left in all): {event['sentence']}"
                     if terminal:
                         say(_cut(text), end="")
-                    elif time.monotonic() - told.get(step, 0.0) >= TOLD_SECONDS:
-                        told[step] = time.monotonic()
+                    elif time.monotonic() - printed.get(step, 0.0) >= PROGRESS_SECONDS:
+                        printed[step] = time.monotonic()
                         say(text)
                 elif event["event"] == "done":
                     done += 1

@@ -1,4 +1,4 @@
-"""The study that a command means, and whether what was made for it is what its file asks for today."""
+"""Find the study that a command names, and check whether its results are up to date with its file."""
 
 import json
 from pathlib import Path
@@ -12,7 +12,22 @@ from xray_mining.workspace import Workspace
 
 
 def find_study(name_or_path: str, workspace: Workspace) -> Study:
-    """A study by the path of its YAML file, by the name under which it was run in this workspace, or a shipped one."""
+    """Read a study, given the path of its YAML file, or the name of one that was run in this workspace or is shipped.
+
+    Args:
+        name_or_path: The path or name.
+        workspace: The workspace, which records the file of each study that was run in it.
+
+    Returns:
+        The study, without experiments that need a package that is not installed.
+
+    Raises:
+        UserError: If there is no such study, or its file is missing or invalid.
+
+    Example:
+        >>> find_study(study_file, workspace).study
+        's'
+    """
     if Path(name_or_path).suffix in (".yaml", ".yml"):
         return read_study(name_or_path)
     source, folder = _as_run(name_or_path, workspace.root)
@@ -20,15 +35,15 @@ def find_study(name_or_path: str, workspace: Workspace) -> Study:
         return read_study(name_or_path)
     if Path(source).suffix and not Path(source).is_file():
         raise UserError(
-            f"study {name_or_path}: its file {source}, by which it was run, is no longer there; name its file"
+            f"study {name_or_path}: the file {source}, from which it was run, is missing; give the path of its file"
         )
     return read_study(source, [Path(folder), Path.cwd()] if folder else [])
 
 
 def refuse_old_evaluation(study: str, workspace: Workspace) -> None:
-    """CheckFailed where the evaluation of a study rests on other predictions than its file asks for today.
+    """CheckFailed if the evaluation of a study is stale: its file or its predictions have changed since.
 
-    Without its study file an evaluation is compared with the predictions that are there.
+    Without the study file, the evaluation is compared with the existing predictions only.
     """
     try:
         provenance = json.loads((workspace.evaluation(study) / "provenance.json").read_text(encoding="utf-8"))
@@ -39,8 +54,8 @@ def refuse_old_evaluation(study: str, workspace: Workspace) -> None:
         if each.outcome == "stale" and each.experiment in scored:
             raise CheckFailed(f"report: EVAL014: {each.sentence}, then `xray-mining evaluate {study}`")
     for name, digest in scored.items():
-        there = read_notes(workspace.experiment(study, name)).get("digest")
-        if there and there != digest:
+        current = read_notes(workspace.experiment(study, name)).get("digest")
+        if current and current != digest:
             raise CheckFailed(
                 f"report: EVAL014: {name}: was trained again after the evaluation of study {study}; run `xray-mining "
                 f"evaluate {study}` first"
@@ -48,17 +63,17 @@ def refuse_old_evaluation(study: str, workspace: Workspace) -> None:
 
 
 def refuse_stale_model(study: str, experiment: str, workspace: Workspace) -> None:
-    """CheckFailed where an experiment's models were made by other options than its study file says today."""
+    """CheckFailed if an experiment's models are stale: its study file has other options now."""
     for each in _standings(study, workspace):
         if each.experiment == experiment and each.outcome == "stale":
             folder = workspace.experiment(study, experiment)
             raise CheckFailed(
-                f"predict: EVAL014: {each.sentence}; to apply it as it was made, name its folder {folder}"
+                f"predict: EVAL014: {each.sentence}; to apply the existing model, name its folder {folder}"
             )
 
 
 def weights_files(model: str, workspace: Workspace) -> tuple[Path, ...]:
-    """Weights files of frozen networks that a model's study file names; `model` is STUDY/EXPERIMENT or its folder."""
+    """Weights files of frozen networks in a model's study file; `model` is STUDY/EXPERIMENT or its folder."""
     study = str(read_notes(Path(model)).get("study") or model.rpartition("/")[0])
     try:
         embeddings = find_study(study, workspace).embeddings.values()
@@ -68,7 +83,7 @@ def weights_files(model: str, workspace: Workspace) -> tuple[Path, ...]:
 
 
 def _standings(study: str, workspace: Workspace) -> tuple[Standing, ...]:
-    """Of the study by this name, where its file is known."""
+    """States of the experiments of a study; empty if its file is not known."""
     try:
         return standings(workspace, find_study(study, workspace))
     except UserError:
@@ -76,14 +91,14 @@ def _standings(study: str, workspace: Workspace) -> tuple[Standing, ...]:
 
 
 def file_run(study: str, workspace: Path) -> str:
-    """The file by which a study of this name was run in a workspace's folder; without one, the name itself."""
+    """The file from which a study of this name was run in a workspace; the name itself if there is none."""
     root = workspace.resolve()
     source = _as_run(study, root)[0] if root.name else ""
     return source if Path(source).suffix and Path(source).is_file() else study
 
 
 def _as_run(study: str, root: Path) -> tuple[str, str]:
-    """The name or path by which `run` was given the study of this name, and in which folder; empty if not run here."""
+    """The name or path that was given to `run` for this study, and the folder; empty if it was not run here."""
     path = root.with_name(f"{root.name}.private") / "snakemake" / study / "config.json"
     try:
         config = json.loads(path.read_text(encoding="utf-8"))

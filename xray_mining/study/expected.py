@@ -1,6 +1,6 @@
-"""What the steps of a study may take, roughly, and in which order they give answers soonest.
+"""Rough estimates of the steps' times, and the order of steps that gives answers soonest.
 
-No result depends on these guesses, so they are in no digest.
+No result depends on these estimates, so they do not enter digests.
 """
 
 import contextlib
@@ -21,21 +21,21 @@ from xray_mining.study.work import Extent, work_of
 
 @dataclass(frozen=True, slots=True)
 class Expected:
-    """What a study's steps may take, by name, and their order."""
+    """Estimated times of a study's steps, by name, and their order."""
 
     work: Mapping[str, Work]
     seconds: Mapping[str, float]
-    """Corrected by what earlier steps took in this workspace."""
+    """Estimates, corrected by the times of earlier steps in this workspace."""
     order: tuple[str, ...]
-    """All steps, those first whose answer comes soonest, each after what it needs."""
+    """All steps, each after the steps that it needs; those whose answer comes soonest are first."""
 
     def priorities(self) -> dict[str, int]:
-        """Name of each step → its priority for Snakemake: larger is earlier."""
-        return {name: len(self.order) - place for place, name in enumerate(self.order)}
+        """Snakemake's priority of each step by name; a step with a larger priority starts earlier."""
+        return {name: len(self.order) - position for position, name in enumerate(self.order)}
 
 
 def expect(study: Study, steps: Sequence[Step], extent: Extent, times: Path) -> Expected:
-    """What the steps may take; `times` is the file in which `remember` keeps what earlier ones took."""
+    """Estimate the steps' times; `times` is the file in which `remember` records the times of earlier steps."""
     work = {step.name: work_of(study, step, extent) for step in steps}
     factor = _factors(times)
     seconds = {name: each.seconds * factor(each.kind) for name, each in work.items()}
@@ -45,11 +45,11 @@ def expect(study: Study, steps: Sequence[Step], extent: Extent, times: Path) -> 
 def soonest_first(
     steps: Sequence[Step], work: Mapping[str, Work], seconds: Mapping[str, float], done: frozenset[str] = frozenset()
 ) -> tuple[str, ...]:
-    """The steps in the order in which answers come soonest, each after what it needs.
+    """Sort steps so that answers come soonest, each step after the steps that it needs.
 
-    An experiment waits for its own time and that of all that it needs. What it needs is as urgent as the most urgent
-    experiment that needs it. Experiments that train a network, or need one that does, come after all others: theirs
-    are the longest and least certain times.
+    The cost of an experiment is its own time and that of all steps it needs that are not done. A step is as urgent as
+    the cheapest experiment that needs it. Experiments that train a network, or need one that does, come last, because
+    their times are the longest and least certain.
     """
     by_name = {step.name: step for step in steps}
     needed: dict[str, frozenset[str]] = {}
@@ -66,33 +66,36 @@ def soonest_first(
         if step.stage == "train":
             for each in needed[step.name]:
                 urgency[each] = min(urgency[each], own)
-    place = {step.name: number for number, step in enumerate(steps)}
+    position = {step.name: number for number, step in enumerate(steps)}
     order: list[str] = []
     waiting = set(by_name)
     while waiting:
         ready = [name for name in waiting if not waiting.intersection(by_name[name].after)]
-        order.append(min(ready, key=lambda name: (urgency[name], seconds[name], place[name])))
+        order.append(min(ready, key=lambda name: (urgency[name], seconds[name], position[name])))
         waiting.remove(order[-1])
     return tuple(order)
 
 
 def _each_after_what_it_needs(steps: Iterable[Step]) -> list[Step]:
-    """The steps of a plan, in which an ensemble may come before its members."""
+    """The steps sorted so that each follows the steps it needs; in a plan an ensemble may precede its members."""
     by_name = {step.name: step for step in steps}
     needs = {name: step.after for name, step in by_name.items()}
     return [by_name[name] for name in TopologicalSorter(needs).static_order()]
 
 
 def remember(times: Path, work: Work, seconds: float) -> None:
-    """Keep the time of a step that found none of its work done: others would make the guesses too low."""
+    """Record the time of a step that did all of its work; times of resumed steps would make the estimates too low."""
     row = {"kind": work.kind, "expected": round(work.seconds, 2), "seconds": round(seconds, 2)}
-    # Ignore a full disk here: the steps report it, and only their files are needed.
+    # Ignore a full disk here: the steps report it, and this file is not needed for results.
     with contextlib.suppress(OSError), times.open("a", encoding="utf-8") as file:
         file.write(json.dumps(row) + "\n")
 
 
 def _factors(times: Path) -> Callable[[str], float]:
-    """How many times the guess steps of a kind took here: the last ones of the kind, else of its stage, else all."""
+    """A function from the kind of a step to the ratio of measured to estimated time.
+
+    The ratio is the median of the last five steps of the kind, else of its stage, else of all steps.
+    """
     ratios: dict[str, list[float]] = {}
     try:
         lines = times.read_text(encoding="utf-8").splitlines()
@@ -103,7 +106,7 @@ def _factors(times: Path) -> Callable[[str], float]:
             row = json.loads(line)
             ratio, kind = float(row["seconds"]) / float(row["expected"]), str(row["kind"])
         except (ValueError, KeyError, TypeError, ZeroDivisionError):
-            continue  # a line that was cut off
+            continue  # An incomplete line of a killed run.
         if ratio > 0:
             for name in {kind, kind.partition(" ")[0], ""}:
                 ratios.setdefault(name, []).append(log(min(max(ratio, 0.02), 50.0)))
@@ -116,7 +119,7 @@ def _factors(times: Path) -> Callable[[str], float]:
 
 
 def rough(seconds: float) -> str:
-    """A time in words that promise no more than a guess can hold."""
+    """An estimated time in words, rounded so that it does not look exact."""
     if seconds < 10:
         return "a few seconds"
     if seconds < 55:
@@ -131,7 +134,7 @@ def rough(seconds: float) -> str:
 
 
 def together(seconds: Mapping[str, float], steps: Iterable[Step], cores: int) -> float:
-    """What the named steps take side by side: no less than the longest chain, nor than all work shared by the cores."""
+    """Time of the named steps in parallel: the longest chain of steps, or all work divided by the cores if longer."""
     chains: dict[str, float] = {}
     work = 0.0
     for step in _each_after_what_it_needs(steps):
@@ -142,5 +145,5 @@ def together(seconds: Mapping[str, float], steps: Iterable[Step], cores: int) ->
 
 
 def cores() -> int:
-    """Cores that jobs may use."""
+    """Number of cores that jobs may use."""
     return max(1, len(os.sched_getaffinity(0)))

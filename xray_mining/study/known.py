@@ -1,4 +1,4 @@
-"""Which studies there are: those that ship, and those that a workspace holds results of."""
+"""The list of studies: shipped ones, and those with results in a workspace."""
 
 import json
 from dataclasses import dataclass
@@ -13,13 +13,13 @@ class KnownStudy:
 
     study: str
     ships: bool
-    """`run` takes it by its name."""
+    """Whether it is a shipped study, which `run` takes by its name."""
     question: str
     experiments: int
-    """Folders of experiments in the workspace."""
+    """Number of experiments in the workspace."""
     evaluated: bool
     report: str
-    """Path of its page; empty without one."""
+    """Path of its page; an empty text if there is none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,19 +29,19 @@ class StudiesSummary:
     studies: tuple[KnownStudy, ...]
 
     def lines(self) -> list[str]:
-        """A study a line, its question, and how far it is in the workspace."""
+        """One line for each study: its state in the workspace and its question."""
         lines = []
         for each in self.studies:
             done = [f"{each.experiments} experiments"] if each.experiments else []
             done += ["evaluated"] if each.evaluated else []
             done += [each.report] if each.report else []
-            where = "ships" if each.ships else "of this workspace"
+            where = "shipped" if each.ships else "in this workspace"
             lines.append(f"{each.study} ({', '.join([where, *done])}): {each.question}")
         return lines
 
 
 def known_studies(root: Path) -> StudiesSummary:
-    """The studies that ship and those in the workspace `root`, which need not be there; by name."""
+    """The shipped studies and those in the workspace `root`, which need not exist; sorted by name."""
     shipped = {path.stem: path for path in asset("pipelines/studies").glob("*.yaml")}
     workspace = Workspace.open(root) if (root / "workspace.yaml").is_file() else None
     names = set(shipped)
@@ -62,7 +62,7 @@ def _study(name: str, shipped: Path | None, workspace: Workspace | None) -> Know
         if evaluated:
             question = _question_of(notes) or question
         page = str(workspace.report(name)) if workspace.report(name).is_file() else ""
-    return KnownStudy(name, shipped is not None, question or "its question is not known", experiments, evaluated, page)
+    return KnownStudy(name, shipped is not None, question or "question not known", experiments, evaluated, page)
 
 
 def _question_of(notes: Path) -> str:

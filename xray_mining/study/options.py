@@ -1,4 +1,4 @@
-"""The study file: one YAML that composes the rooms' options."""
+"""The study file: one YAML file that combines the options of all packages."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -21,7 +21,7 @@ _NAME = r"^[a-z][a-z0-9_]*$"
 
 
 class Statements(BaseModel, extra="forbid", frozen=True):
-    """Sentences that only a person can write; the page says 'not stated' where they are empty."""
+    """Sentences that only a person can write; the page prints 'not stated' for empty ones."""
 
     intended_use: str = ""
     reference_standard: str = ""
@@ -59,34 +59,34 @@ class Study(BaseModel, extra="forbid", frozen=True):
         return self
 
     def sets(self, section: str) -> Mapping[str, BaseModel]:
-        """The sets of numbers that a section defines, `features` or `embeddings`."""
+        """Options of the sets in the section `features` or `embeddings`, by name."""
         return {"features": self.features, "embeddings": self.embeddings}[section]
 
     @property
     def digest(self) -> str:
-        """Digest of the study file and of the content of the files it names; their paths do not count."""
-        told = placeless(self)
+        """Digest of the study file and of the content of the files it names; their paths do not matter."""
+        options = placeless(self)
         files = contents(self)
-        return digest_of([told, files] if files else told)
+        return digest_of([options, files] if files else options)
 
     @property
     def absent(self) -> dict[str, str]:
-        """Experiments that were taken out because a package with weights is not installed, each with the reason."""
+        """Experiments that were left out because a package is not installed, each with the reason."""
         return self._absent
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """Sentences on files of its own that may be another one than was meant."""
+        """Notes on files that were found in several places, so that another one may be meant."""
         return self._notes
 
     def refuse_missing(self, *sections: str) -> None:
-        """UserError for the first file that is nowhere, of these sections (as experiments.NAME), or of all of them."""
+        """UserError for the first missing file of these sections (such as experiments.NAME), or of all sections."""
         for key, sentence in self._missing.items():
             if not sections or key.startswith(tuple(f"{each}." for each in sections)):
                 raise UserError(sentence)
 
     def refuse_missing_of(self, experiment: str) -> None:
-        """The same for all that an experiment is made from; nothing for a name that is none of its experiments."""
+        """UserError for a missing file that an experiment needs; an unknown experiment raises nothing here."""
         options = self.experiments.get(experiment)
         if options is not None:
             found = kind_of(options).sets(options)
@@ -94,17 +94,17 @@ class Study(BaseModel, extra="forbid", frozen=True):
             self.refuse_missing(f"experiments.{experiment}", f"cohorts.{options.cohort}", *sets)
 
     def said(self) -> dict[str, str]:
-        """What its authors state, and which rows are absent and why."""
-        told = self.statements.model_dump()
+        """The authors' statements, with a sentence about experiments that were left out."""
+        statements = self.statements.model_dump()
         if self._absent:
-            told["absent"] = " ".join(f"{name} is absent: {reason}." for name, reason in self._absent.items())
-        return told
+            statements["absent"] = " ".join(f"{name} is absent: {reason}." for name, reason in self._absent.items())
+        return statements
 
     def that_can_run(self) -> "Study":
-        """The study without the experiments whose weights are in a package that is not installed.
+        """The study without the experiments that need a package that is not installed.
 
-        An ensemble keeps the members that are left, as long as they are two. Raises UserError with the first reason
-        where no experiment is left.
+        An ensemble keeps its other members if at least two are left. Raises UserError with the first reason if no
+        experiment is left.
         """
         missing = {
             key: reason
@@ -137,7 +137,7 @@ class Study(BaseModel, extra="forbid", frozen=True):
         return study
 
     def cohort_name(self, key: str) -> str:
-        """Name under which the workspace keeps one of the study's cohorts."""
+        """Name of one of the study's cohorts in the workspace."""
         return f"{self.study}-{key}"
 
 
@@ -148,10 +148,24 @@ def _known(where: str, names: Iterable[str], known: Iterable[str]) -> None:
 
 
 def read_study(name_or_path: str, folders: Sequence[Path] = ()) -> Study:
-    """A study by the name of one that ships, or by the path of its YAML file.
+    """Read a study, given the name of a shipped one or the path of its YAML file.
 
-    Paths in it are looked for beside it first, then in `folders`, which are the current folder where none is given. One
-    that is found nowhere is refused by those who need it: see `Study.refuse_missing`.
+    Files that it names are searched beside the study file first, then in `folders` (by default the current folder). A
+    missing file is refused only when it is needed; see `Study.refuse_missing`.
+
+    Args:
+        name_or_path: Name of a shipped study, or the path of a YAML file.
+        folders: Folders to search for files that the study names.
+
+    Returns:
+        The study, without experiments that need a package that is not installed.
+
+    Raises:
+        UserError: If the study is unknown, or its file is missing or invalid.
+
+    Example:
+        >>> sorted(read_study("demo").cohorts)
+        ['age', 'groups']
     """
     path = Path(name_or_path)
     if path.suffix not in (".yaml", ".yml"):
@@ -161,8 +175,8 @@ def read_study(name_or_path: str, folders: Sequence[Path] = ()) -> Study:
             raise unknown_name("study", name_or_path, known)
         path = known[name_or_path]
     if not path.is_file():
-        raise UserError(f"{path}: is not there; name a study file, or one that ships (see pipelines/studies)")
-    # The study file may be a symbolic link: its other files may be beside the link or beside its target.
+        raise UserError(f"{path}: the file is missing; name a study file, or a shipped study (see pipelines/studies)")
+    # The study file may be a symbolic link; the files that it names may be beside the link or beside its target.
     places = (path.parent, path.resolve().parent, *(folders or [Path.cwd()]))
     study, search = find_files(read_yaml(Study, path), list(dict.fromkeys(each.resolve() for each in places)))
     study._missing, study._notes = search.missing, search.notes

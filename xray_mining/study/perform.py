@@ -1,4 +1,4 @@
-"""One step of a study, done: it calls the stage's own function and writes the step's summary."""
+"""Perform one step of a study: call the function of its stage, and write the step's summary."""
 
 import hashlib
 import json
@@ -31,36 +31,40 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Done:
-    """What a step leaves: a digest of its result, the files that must be there, one sentence for the terminal."""
+    """Result of a step: a digest, the files that must exist, and one sentence for the terminal."""
 
     digest: str
     files: tuple[str, ...]
     sentence: str
     whole: bool = True
-    """Whether none of its work was done before, so that its time is typical of such steps."""
+    """Whether the step did all of its work now, so that its time is typical of such steps."""
 
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """What every job gets from `run`."""
+    """Values that every job gets from `run`."""
 
     archive: "Source | None"
     given_name: str
     jobs: int
     slice: Slice = WHOLE
-    """Which part of the step's work it does."""
+    """The part of the step's work that this job does."""
 
 
-def perform(told: Path, name: str, jobs: int) -> None:
-    """Do the named step and write steps/STUDY/NAME.json; its start, end or failure goes to the events as a JSON line.
+def perform(configuration: Path, name: str, jobs: int) -> None:
+    """Do the named step and write steps/STUDY/NAME.json; append its start, end or failure to the events.
 
-    `told` is the JSON file that `run` wrote for all jobs: study, archive, name, workspace, events.
+    The summary has digests but no times, so that a step with the same result makes no later step run again.
 
-    The summary holds digests and no times, so that a step which gave the same again makes no later step run.
+    Args:
+        configuration: The JSON file that `run` wrote for all jobs: study, archive, name, workspace, events.
+        name: The step, as in `plan`.
+        jobs: Number of processes that the step may use.
     """
     from xray_mining.archive.source import source_at
 
-    given = json.loads(told.read_text(encoding="utf-8"))
+    # A job is a process of its own, so it reads the study again and checks that the plan has the step.
+    given = json.loads(configuration.read_text(encoding="utf-8"))
     study = read_study(given["study"], [Path(given["cwd"])])
     workspace = Workspace.open(Path(given["workspace"]))
     steps = {each.name: each for each in plan(study, spread=spread_of(given))}
@@ -69,6 +73,7 @@ def perform(told: Path, name: str, jobs: int) -> None:
     step = steps[name]
     job = Job(source_at(given["archive"]) if given["archive"] else None, given["name"], jobs, step.slice)
     say = _teller(Path(given["events"]), name)
+    # Without this thread a killed `run` would leave jobs that hold locks, and the next `run` would wait for them.
     threading.Thread(target=_end_with, args=(given["run"],), daemon=True).start()
     started = time.monotonic()
     say("started", 0, "")
@@ -90,9 +95,9 @@ def perform(told: Path, name: str, jobs: int) -> None:
     say("done", 0, done.sentence, time.monotonic() - started, done.whole)
 
 
-def spread_of(told: Mapping[str, Any]) -> Spread | None:
-    """How `run` cut the plan, from the JSON that it wrote for its jobs."""
-    return Spread(**told["spread"]) if told.get("spread") else None
+def spread_of(configuration: Mapping[str, Any]) -> Spread | None:
+    """How `run` cut the plan into slices, from the JSON that it wrote for its jobs."""
+    return Spread(**configuration["spread"]) if configuration.get("spread") else None
 
 
 def own_process() -> dict[str, Any]:
@@ -103,9 +108,9 @@ def own_process() -> dict[str, Any]:
 
 
 def _end_with(run: dict[str, Any]) -> None:
-    """Interrupt this job once the `run` that started it has ended, so that `run` can be repeated at once.
+    """Interrupt this job when the `run` that started it has ended, so that `run` can be repeated immediately.
 
-    A job on another machine cannot see that process, so it runs to its end.
+    A job on another machine cannot see that process, so it continues to its end.
     """
     import psutil
 
@@ -133,16 +138,16 @@ def _teller(events: Path, step: str) -> Callable[..., None]:
 
 @dataclass(frozen=True, slots=True)
 class ArchiveState:
-    """What a walk over an archive finds without opening a file."""
+    """State of an archive's files, found without opening any."""
 
     digest: str
-    """Of its file list (names, sizes, times of change); empty without an archive."""
+    """Digest of the file list (names, sizes, modification times); an empty text if there is no archive."""
     files: int = 0
     bytes: int = 0
 
 
 def archive_state(archive: "Source | None") -> ArchiveState:
-    """The state of an archive's files; UserError where the archive cannot be reached."""
+    """The state of an archive's files; UserError if the archive cannot be read."""
     if archive is None:
         return ArchiveState("")
     from xray_mining.archive.listing import walk
@@ -163,14 +168,14 @@ def _ingest(study: Study, workspace: Workspace, keys: tuple[str, ...], job: Job)
 
     if job.archive is None:
         if not workspace.settings.archives:
-            raise UserError("the workspace holds no archive; name one with --archive")
+            raise UserError("the workspace has no archive; name one with --archive")
         merge(workspace)
         about = read_about(workspace.catalog)
         return Done(about["digest"], ("catalog.duckdb",), "the archives of the workspace, as they are", whole=False)
     request = IngestRequest(job.archive, name=job.given_name or None, jobs=job.jobs, shards=job.slice.shards)
     result = ingest(workspace, request, study.ingest)
     if not job.slice.is_whole:
-        # The gathering step merges; the archive's state, which is in both steps' digests, makes both run again.
+        # The gathering step merges. The archive's state is in the digests of both steps, so a change makes both run.
         said = f"{result.files_now:,} files read now"
         return Done(digest_of(job.slice.name), (MARKER,), said, whole=result.files_now > 0)
     merge(workspace)
@@ -193,8 +198,8 @@ def _cohort(study: Study, workspace: Workspace, keys: tuple[str, ...], job: Job)
     images, patients = cohort.flow[-1].images, cohort.flow[-1].patients
     said = f"{images:,} images of {patients:,} patients"
     # The same members can have other metadata, pictures and flow after the archive was read again.
-    told = digest_of([cohort.digest, cohort.catalog_digest, cohort.store, cohort.sql, cohort.parameters])
-    return Done(told, (f"{folder}/cohort.json", f"{folder}/cohort_members.parquet"), said)
+    digest = digest_of([cohort.digest, cohort.catalog_digest, cohort.store, cohort.sql, cohort.parameters])
+    return Done(digest, (f"{folder}/cohort.json", f"{folder}/cohort_members.parquet"), said)
 
 
 def _features(study: Study, workspace: Workspace, keys: tuple[str, ...], job: Job) -> Done:
@@ -215,8 +220,8 @@ def _measured(study: Study, workspace: Workspace, keys: tuple[str, ...], instrum
     cohort = FrozenCohort.load(workspace, study.cohort_name(keys[1]))
     made = measure(workspace, cohort, keys[0], instrument, jobs=job.jobs, shards=job.slice.shards)
     slice_name = [] if job.slice.is_whole else [job.slice.name]
-    told = digest_of([made.set, cohort.digest, *slice_name])
-    return Done(told, (f"{made.kind}/{made.set}/set.json",), made.lines()[0], whole=not made.kept)
+    digest = digest_of([made.set, cohort.digest, *slice_name])
+    return Done(digest, (f"{made.kind}/{made.set}/set.json",), made.lines()[0], whole=not made.kept)
 
 
 def _train(study: Study, workspace: Workspace, keys: tuple[str, ...], job: Job) -> Done:
@@ -236,7 +241,7 @@ def _train(study: Study, workspace: Workspace, keys: tuple[str, ...], job: Job) 
 
 
 def _train_slice(study: Study, workspace: Workspace, name: str, slice: Slice) -> Done:
-    """One fit of an experiment; a rotation that its cohort has not (its file gives the split) is nothing to do."""
+    """One fit of an experiment; nothing to do if the cohort lacks the rotation, because its file gives the split."""
     from xray_mining.models.experiment import run
 
     cohort = FrozenCohort.load(workspace, study.cohort_name(study.experiments[name].cohort))
@@ -253,9 +258,9 @@ def _evaluate(study: Study, workspace: Workspace, keys: tuple[str, ...], job: Jo
     from xray_mining.study.scored import evaluate_study
 
     made = evaluate_study(workspace, study)
-    # The page also prints the study file, which the estimates do not hold.
-    told = digest_of([made.digest, study.digest])
-    return Done(told, (f"evaluations/{study.study}/study.json",), made.counts)
+    # The page also prints the study file, which is not part of the estimates.
+    digest = digest_of([made.digest, study.digest])
+    return Done(digest, (f"evaluations/{study.study}/study.json",), made.counts)
 
 
 def _report(study: Study, workspace: Workspace, keys: tuple[str, ...], job: Job) -> Done:
@@ -263,7 +268,7 @@ def _report(study: Study, workspace: Workspace, keys: tuple[str, ...], job: Job)
 
     made = report([study.study], None, workspace.root)
     page = workspace.report(study.study).relative_to(workspace.root)
-    # `run` prints the answer once, at its end; the step prints only where the page is.
+    # `run` prints the answers at its end; the step prints only the path of the page.
     return Done(digest_of_file(workspace.report(study.study)), (str(page),), made.lines()[-1])
 
 

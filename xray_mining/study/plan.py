@@ -1,4 +1,4 @@
-"""A study as steps in their order, each with the steps that it needs."""
+"""The plan of a study: its steps in order, each with the steps that it needs."""
 
 from dataclasses import dataclass
 
@@ -22,7 +22,7 @@ class Step:
     """One step of a study: one job of the pipeline, one summary file."""
 
     name: str
-    """stage, or stage/key: it names the summary file."""
+    """stage, or stage/key; also the name of the summary file."""
     stage: str
     keys: tuple[str, ...]
     after: tuple[str, ...]
@@ -30,24 +30,35 @@ class Step:
     """Digest of the step's options in the study file; the step runs again when it changes."""
     threads: int = 1
     slice: Slice = WHOLE
-    """Which part of the step's work it does."""
+    """The part of the step's work that it does."""
     share: float = 1.0
-    """Its share of that work: 0 for a step that gathers what its slices did."""
+    """Share of the step's work: 0 for a step that only gathers the results of its slices."""
 
 
 _STAGES_OF_SETS = {"features": "features", "embeddings": "embed"}
-"""Section of the study file → the stage that makes its sets."""
+"""Stage that makes the sets of each section of the study file."""
 
 
 def plan(study: Study, archive_state: str = "", spread: Spread | None = None) -> tuple[Step, ...]:
-    """The study's steps in an order in which they can be done.
+    """List the study's steps.
 
-    A step is done again when its own digest or the content of an earlier step's summary changed, and only then.
+    A step runs again if its own digest or the summary of a step that it needs has changed, and only then.
 
     Args:
         study: The study.
-        archive_state: Digest of the archive's file list: another one makes ingest run again.
+        archive_state: Digest of the archive's file list; a change makes ingest run again.
         spread: How steps are cut into slices; None for whole steps.
+
+    Returns:
+        The steps, each with the names of the steps that it needs.
+
+    Raises:
+        UserError: If a file that the study names is missing.
+
+    Example:
+        >>> from xray_mining.study.options import read_study
+        >>> [step.name for step in plan(read_study(study_file))][:4]
+        ['ingest', 'cohort/c', 'features/f.c', 'train/ridge']
     """
     steps = _whole_steps(study, archive_state)
     return tuple(steps if spread is None else cut(steps, study, spread))
@@ -61,15 +72,15 @@ def _whole_steps(study: Study, archive_state: str) -> list[Step]:
     made_by = dict(versions())
 
     def digest(*values: object) -> str:
-        told = [placeless(each) if isinstance(each, BaseModel) else each for each in values]
-        return digest_of([told, made_by])
+        hashed = [placeless(each) if isinstance(each, BaseModel) else each for each in values]
+        return digest_of([hashed, made_by])
 
     mapping = text_of(study.ingest, "mapping")
     steps = [Step("ingest", "ingest", (), (), digest(study.ingest, archive_state, mapping), threads=2)]
     for key, cohort in study.cohorts.items():
         text = text_of(cohort, "query")
         steps.append(Step(f"cohort/{key}", "cohort", (key,), ("ingest",), digest(cohort, text, FROZEN_FORMAT)))
-    # Code that measures otherwise makes its steps run again.
+    # A change in the code of a set makes its steps run again.
     sources = {"features": lambda options: Features(options).sources, "embeddings": lambda options: Embeddings.sources}
     picture_nulls = [digest_of_code(Features(each).sources) for each in PICTURE_NULLS.values()]
     trains = []
@@ -84,23 +95,23 @@ def _whole_steps(study: Study, archive_state: str) -> list[Step]:
                 if step not in {each.name for each in steps}:
                     need = (f"cohort/{experiment.cohort}",)
                     code = digest_of_code(sources[section](sets[key]))
-                    told = digest(sets[key], contents(sets[key]).get("weights", ""), code)
-                    steps.append(Step(step, stage, (key, experiment.cohort), need, told, threads=2))
+                    own = digest(sets[key], contents(sets[key]).get("weights", ""), code)
+                    steps.append(Step(step, stage, (key, experiment.cohort), need, own, threads=2))
         after += [f"train/{member}" for member in model.members(experiment)]
-        told = digest(experiment, study.design, contents(experiment).get("weights", ""))
-        trains.append(Step(f"train/{name}", "train", (name,), tuple(after), told, threads=model.threads(experiment)))
-    # The nulls that every cohort and target gets by itself are small: one job fits all five, where five would spend
-    # their time on starting.
+        own = digest(experiment, study.design, contents(experiment).get("weights", ""))
+        trains.append(Step(f"train/{name}", "train", (name,), tuple(after), own, threads=model.threads(experiment)))
+    # The null models that every cohort and target gets are small, so one job fits all five; five jobs would spend most
+    # of their time on starting.
     for cohort, target in dict.fromkeys((each.cohort, each.target) for each in study.experiments.values()):
         nulls = tuple(
             name
             for name, each in with_nulls(study.experiments).items()
             if name not in study.experiments and (each.cohort, each.target) == (cohort, target)
         )
-        told = digest(cohort, target, nulls, study.design, picture_nulls)
-        trains.append(Step(f"train/nulls.{cohort}.{target}", "train", nulls, (f"cohort/{cohort}",), told))
+        own = digest(cohort, target, nulls, study.design, picture_nulls)
+        trains.append(Step(f"train/nulls.{cohort}.{target}", "train", nulls, (f"cohort/{cohort}",), own))
     steps += trains
-    # The page prints the whole study file and what is known of the members beside their predictions.
+    # The page prints the whole study file and attributes of the members, so evaluate depends on both.
     after_all = (*(f"cohort/{key}" for key in study.cohorts), *(each.name for each in trains))
     steps.append(Step("evaluate", "evaluate", (), after_all, digest(study.digest, study.absent, RULES), threads=2))
     steps.append(Step("report", "report", (), ("evaluate",), digest("page")))
@@ -108,7 +119,7 @@ def _whole_steps(study: Study, archive_state: str) -> list[Step]:
 
 
 def refuse_unknown_names(study: Study) -> None:
-    """UserError for a cohort, parameter, target, family, backbone or loss that is unknown, before any work begins."""
+    """UserError for an unknown cohort, parameter, target, feature family, backbone or loss, before any step runs."""
     from xray_mining.catalog.cohort import read_query
     from xray_mining.features.registry import find
 

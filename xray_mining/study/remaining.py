@@ -1,4 +1,4 @@
-"""How much of a run is left, while it runs: guesses that get better with every step that ends."""
+"""The estimated time left of a run; estimates improve with every step that ends."""
 
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -11,7 +11,7 @@ from xray_mining.study.plan import Step
 from xray_mining.study.work import PROCESS_SECONDS, Extent
 
 _OVERDUE = 0.25
-"""Of the time that it took so far, what a step is given that takes longer than was thought."""
+"""Time left of a step that takes longer than estimated, as a share of the time that it has taken so far."""
 
 
 @dataclass(slots=True)
@@ -21,9 +21,9 @@ class Remaining:
     study: Study
     steps: Sequence[Step]
     look: Callable[[], Extent]
-    """What is known of the workspace now."""
+    """Returns the amount of work in the workspace, as far as it is known now."""
     times: Path
-    """Where the times of steps are kept."""
+    """File in which the times of steps are recorded."""
     expected: Expected
     now: Callable[[], float] = time.monotonic
     waiting: set[str] = field(default_factory=set)
@@ -31,11 +31,11 @@ class Remaining:
 
     @classmethod
     def of(cls, study: Study, steps: Sequence[Step], look: Callable[[], Extent], times: Path) -> "Remaining":
-        """Before any step: nothing is planned yet."""
+        """The state before any step; nothing is planned yet."""
         return cls(study, steps, look, times, expect(study, steps, look(), times))
 
     def plan(self, names: Iterable[str]) -> str:
-        """These steps are going to be done; a sentence for the start of the run."""
+        """Record the steps that will run; returns a sentence for the start of the run."""
         self.waiting = set(names)
         count = len(self.waiting)
         if not count:
@@ -43,22 +43,22 @@ class Remaining:
         return f"{count} {'step' if count == 1 else 'steps'} to do, {self.left()} in all; times are rough guesses"
 
     def start(self, name: str) -> str:
-        """The step begins; what it may take, and what all of them."""
+        """Record that a step has started; returns the estimated time of the step and of all."""
         self.waiting.add(name)
         self.started[name] = self.now()
         return f"{rough(self.expected.seconds[name])}; {self.left()} left in all"
 
     def end(self, name: str, seconds: float, whole: bool) -> None:
-        """The step is done; `whole` where nothing of it was done before."""
+        """Record that a step is done; `whole` says whether it did all of its work now."""
         self.waiting.discard(name)
         self.started.pop(name, None)
         if whole:
             remember(self.times, self.expected.work[name], seconds + PROCESS_SECONDS)
-        # How many radiographs a cohort has is known once it is frozen.
+        # Estimate again, because the size of a cohort is known only after it is frozen.
         self.expected = expect(self.study, self.steps, self.look(), self.times)
 
     def left(self) -> str:
-        """How long the rest may take, in words."""
+        """Estimated time of the remaining steps, in words."""
         return rough(together(self._seconds(), self.steps, cores()))
 
     def _seconds(self) -> Mapping[str, float]:

@@ -1,4 +1,4 @@
-"""A study's evaluation, by its file or as it was last evaluated."""
+"""Evaluate a study, with the options of its file or of its last evaluation."""
 
 import json
 from pathlib import Path
@@ -13,7 +13,23 @@ from xray_mining.workspace import Workspace, checked
 
 
 def evaluate_study(workspace: Workspace, study: Study) -> EvaluateSummary:
-    """Turn the predictions of a study into estimates, comparisons, checks and pictures."""
+    """Turn the predictions of a study into estimates, comparisons, checks and pictures.
+
+    Args:
+        workspace: The workspace with the predictions.
+        study: The study.
+
+    Returns:
+        The answers to the study's question, and counts of estimates and checks.
+
+    Raises:
+        UserError: If the study has no predictions in the workspace.
+
+    Example:
+        >>> from xray_mining.study.options import read_study
+        >>> evaluate_study(workspace, read_study(study_file)).study
+        's'
+    """
     return evaluate(
         workspace,
         study.study,
@@ -27,9 +43,9 @@ def evaluate_study(workspace: Workspace, study: Study) -> EvaluateSummary:
 
 
 def study_as_evaluated(workspace: Workspace, name: str) -> Study | None:
-    """The study of this name: by its file, else as its last evaluation kept it; None where neither is there.
+    """The study of this name from its file, else from its last evaluation; None if both are missing.
 
-    Raises UserError where the workspace has no experiments of it either.
+    Raises UserError if the workspace has no experiments of it either.
     """
     try:
         return find_study(name, workspace)
@@ -37,11 +53,11 @@ def study_as_evaluated(workspace: Workspace, name: str) -> Study | None:
         if Path(name).suffix or not workspace.experiment(name, "").is_dir():
             raise
     before = workspace.evaluation(name) / "provenance.json"
-    told = json.loads(before.read_text(encoding="utf-8")).get("study") if before.is_file() else None
-    return checked(Study, told, f"evaluations/{name}/provenance.json") if told else None
+    kept = json.loads(before.read_text(encoding="utf-8")).get("study") if before.is_file() else None
+    return checked(Study, kept, f"evaluations/{name}/provenance.json") if kept else None
 
 
 def evaluate_named(workspace: Workspace, name: str) -> EvaluateSummary:
-    """The same for a study's file or name; without file and earlier evaluation, by the default options."""
+    """Evaluate a study given by its file or name; without file and earlier evaluation, with the default options."""
     study = study_as_evaluated(workspace, name)
     return evaluate(workspace, name) if study is None else evaluate_study(workspace, study)

@@ -1,4 +1,4 @@
-"""Snakemake as a process: its command, its dry run, and the sentence of a run that failed."""
+"""Snakemake as a process: its command, its dry run, and the error message of a failed run."""
 
 import contextlib
 import os
@@ -14,41 +14,42 @@ from xray_mining.errors import CannotFinish, UserError, unknown_name
 from xray_mining.workspace import asset, write_json
 
 INTERRUPT_SECONDS = 5.0
-"""How long a pipeline that was interrupted beside us may take before we hand our own interrupt on."""
+"""Time that an interrupted pipeline gets to stop by itself before it is interrupted again."""
 
 
 @dataclass(frozen=True, slots=True)
 class Pipeline:
-    """The pipeline of one study, which works in a folder of its own."""
+    """The pipeline of one study, with its own working folder."""
 
     home: Path
-    """In the workspace's private folder: paths and command lines are written there."""
+    """Working folder, in the workspace's private folder because it has paths and command lines."""
     profile: Path
     """Folder with Snakemake's config.yaml."""
 
     @property
-    def told(self) -> Path:
+    def configuration(self) -> Path:
         """The JSON file with the configuration of the pipeline and all its jobs."""
         return self.home / "config.json"
 
     @property
     def events(self) -> Path:
-        """The file to which jobs write a JSON line at their start, end or failure."""
+        """The file to which jobs append a JSON line when they start, end or fail."""
         return self.home / "events.jsonl"
 
     @property
     def log(self) -> Path:
-        """What Snakemake printed."""
+        """The file with Snakemake's output."""
         return self.home / "log.txt"
 
     def prepare(self, configuration: Mapping[str, Any]) -> None:
-        """Write the configuration and forget the events of an earlier run."""
+        """Write the configuration and remove the events of an earlier run."""
         self.home.mkdir(parents=True, exist_ok=True)
         self.events.write_text("", encoding="utf-8")
-        write_json({**configuration, "told": str(self.told), "events": str(self.events)}, self.told)
+        own = {"configuration": str(self.configuration), "events": str(self.events)}
+        write_json({**configuration, **own}, self.configuration)
 
     def would_make(self) -> set[str]:
-        """Paths of the summaries that a run would make now."""
+        """Paths of the summaries that a run would write now."""
         command = [*self._command(), "--dry-run"]
         result = subprocess.run(command, capture_output=True, text=True, env=_environment(), check=False)
         self.log.write_text(result.stdout + result.stderr, encoding="utf-8")
@@ -60,7 +61,8 @@ class Pipeline:
     def started(self, held: int) -> "Generator[subprocess.Popen[bytes]]":
         """The running process; an interrupt of the block waits until its jobs have stopped.
 
-        It holds the lock `held` too: where `run` alone is killed, nobody starts a second one beside it.
+        The process inherits the lock `held`, so that no second `run` can start while it lives, even if the first
+        `run` is killed.
         """
         with self.log.open("w", encoding="utf-8") as output:
             process = subprocess.Popen(
@@ -73,7 +75,7 @@ class Pipeline:
                 raise
 
     def failure(self, failures: list[dict[str, str]]) -> UserError:
-        """The sentence of the first step that failed, else the last line of Snakemake's log."""
+        """The error with the sentence of the first failed step, else with the last line of Snakemake's log."""
         if failures:
             first = failures[0]
             error = {1: UserError, 2: UserError}.get(int(first["status"]), CannotFinish)(
@@ -81,7 +83,7 @@ class Pipeline:
             )
             error.exit_status = int(first["status"])
             return error
-        text = self.log.read_text(encoding="utf-8").strip().splitlines() or ["nothing was said"]
+        text = self.log.read_text(encoding="utf-8").strip().splitlines() or ["it printed nothing"]
         return CannotFinish(
             f"the pipeline stopped: {text[-1].strip()}; its log is {self.log.name} in the private folder"
         )
@@ -92,19 +94,19 @@ class Pipeline:
             *("--snakefile", str(asset("pipelines/Snakefile"))),
             *("--directory", str(self.home)),
             *("--workflow-profile", str(self.profile)),
-            # One `run` at a time holds our own lock, which a killed run gives back; Snakemake's would stay.
+            # Our own lock allows one `run` at a time and is released if it is killed; Snakemake's lock would remain.
             "--nolock",
             "--rerun-incomplete",
             *("--rerun-triggers", "mtime", "params", "input"),
-            *("--configfile", str(self.told)),
+            *("--configfile", str(self.configuration)),
         ]
 
 
 def find_profile(name: str) -> Path:
-    """The folder of a profile that ships, or one named by its path; UserError where it has no config.yaml."""
+    """The folder of a profile, given the name of a shipped one or a path; UserError if it has no config.yaml."""
     if "/" in name:
         if not Path(name, "config.yaml").is_file():
-            raise UserError(f"{name}: holds no config.yaml; name a folder with one, or a profile that ships")
+            raise UserError(f"{name}: has no config.yaml; name a folder with one, or a shipped profile")
         return Path(name).resolve()
     shipped = asset("pipelines/profiles")
     if not (shipped / name).is_dir():
@@ -117,7 +119,10 @@ def _environment() -> dict[str, str]:
 
 
 def _interrupt(process: "subprocess.Popen[bytes]") -> None:
-    """Wait for the pipeline to stop; a Ctrl-C reached its jobs with us, an interrupt for us alone is handed on."""
+    """Wait for the pipeline to stop after an interrupt.
+
+    Ctrl-C reaches the jobs too. A signal to this process alone does not, so it is passed on after some seconds.
+    """
     import psutil
 
     try:

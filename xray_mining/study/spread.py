@@ -1,7 +1,7 @@
-"""A plan whose long steps are cut into slices, each a job of its own, with a step after them that gathers.
+"""Cut the long steps of a plan into slices, each a separate job, followed by a step that gathers their results.
 
-A slice writes its own parts and its own summary; what the whole step wrote before is written by the gathering step,
-which finds all work done.
+A slice writes its own parts and its own summary. The gathering step finds all work done and writes what the whole step
+would write.
 """
 
 from collections.abc import Iterable, Iterator
@@ -17,21 +17,21 @@ if TYPE_CHECKING:
     from xray_mining.study.plan import Step
 
 OPEN_END = 10**9
-"""End of the last slice of shards: it takes whatever there are more of than was thought."""
+"""End of the last slice of shards, which takes all further shards if there are more than estimated."""
 
 
 @dataclass(frozen=True, slots=True)
 class Slice:
-    """The part of a step's work that one job does; with no field given, all of it."""
+    """The part of a step's work that one job does; without any field, all of it."""
 
     shards: tuple[int, int] | None = None
-    """First shard, and the one after the last."""
+    """First shard, and the shard after the last."""
     rotation: int | None = None
     seed: int | None = None
 
     @property
     def name(self) -> str:
-        """As in the step's name."""
+        """The last part of the step's name."""
         if self.shards is not None:
             first, end = self.shards
             return f"shards{first}-{'end' if end == OPEN_END else end - 1}"
@@ -39,7 +39,7 @@ class Slice:
 
     @property
     def is_whole(self) -> bool:
-        """Whether it is all of the step."""
+        """Whether it is the whole step."""
         return self.shards is None and self.rotation is None
 
 
@@ -51,9 +51,9 @@ class Spread:
     """How a plan is cut."""
 
     pieces: int
-    """Slices of ingest and of each set, at most."""
+    """Most slices of ingest and of each set."""
     shards: int
-    """Shards of the largest archive, as far as they are known before ingest."""
+    """Number of shards of the largest archive, as far as it is known before ingest."""
 
     def by_shards(self) -> list[Slice]:
         """Slices of consecutive shards."""
@@ -63,7 +63,7 @@ class Spread:
 
 
 def cut(steps: "Iterable[Step]", study: "Study", spread: Spread) -> "Iterator[Step]":
-    """The steps, those that can be cut replaced by their slices and the step that gathers them."""
+    """Replace each step that can be cut by its slices and the step that gathers them."""
     for step in steps:
         slices = _slices(step, study, spread)
         if len(slices) < 2:

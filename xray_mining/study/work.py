@@ -1,7 +1,7 @@
-"""How much work a step of a study is: rough seconds from what is cheap to know.
+"""Roughly estimated seconds of each step of a study.
 
-That is files, radiographs, sizes of pictures, kinds of models. The seconds are those of two ordinary cores; `expected`
-corrects them by what earlier steps took.
+They are computed from numbers of files and radiographs, sizes of pictures and kinds of models, for two ordinary cores;
+`expected` corrects them by the times of earlier steps.
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -27,31 +27,31 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Extent:
-    """How much there is to work on, as far as it is known beforehand."""
+    """The amount of work, as far as it is known before the steps run."""
 
     files: int
-    """Of the archive, that ingest has not read yet."""
+    """Files of the archive that are not ingested yet."""
     megabytes: float
-    """Of these files."""
+    """Size of these files."""
     images: int
-    """Radiographs: those that were read, and one for each file that was not."""
+    """Radiographs: those already read, and one for each file that is not read yet."""
     members: Mapping[str, int] = field(default_factory=dict)
-    """Key of a cohort → its radiographs, where it was frozen before."""
+    """Radiographs of each cohort that was frozen before, by its key."""
     done: frozenset[str] = frozenset()
-    """Steps that left a summary."""
+    """Steps with a summary."""
     fitted: Mapping[str, int] = field(default_factory=dict)
-    """Name of an experiment that was broken off → its fits that are kept."""
+    """Number of existing fits of each incomplete experiment, by its name."""
     gpu: bool = False
 
     def of_cohort(self, key: str) -> int:
-        """Radiographs of a cohort: as last frozen, else all there are."""
+        """Radiographs of a cohort when it was last frozen; all radiographs if it never was."""
         return self.members.get(key, self.images)
 
 
 def extent_of(workspace: Workspace, study: Study, steps: Iterable[Step], listed: ArchiveState, archive: str) -> Extent:
-    """What is known of the workspace now, by small files alone.
+    """The amount of work in the workspace, from small files alone so that it is fast.
 
-    `listed` is what a walk over the archive found, `archive` the name under which the workspace knows it, if it does.
+    `listed` is the state of the archive's files, `archive` its name in the workspace, or an empty text.
     """
     images = read = read_bytes = 0
     for name in workspace.settings.archives:
@@ -75,17 +75,17 @@ def extent_of(workspace: Workspace, study: Study, steps: Iterable[Step], listed:
 
 
 def _shards(workspace: Workspace, archive: str) -> "list[ShardCounts]":
-    """What each shard of an archive that was read holds; empty where its files are damaged."""
+    """Counts of each shard of an archive; empty if its files are damaged."""
     from xray_mining.ingest.parts import counts_by_shard
 
     try:
         return [max(each, key=lambda one: one.seen) for each in counts_by_shard(workspace, archive).values()]
     except (UserError, OSError, ValueError, KeyError, TypeError, ArithmeticError):
-        return []  # damaged: ingest says so
+        return []  # Ingest reports the damage.
 
 
 def _fitted(workspace: Workspace, study: Study, name: str) -> int:
-    """Fits of an experiment that are there of its present options; 0 where all are: then it waits for all anew."""
+    """Number of existing fits of an experiment with its current options; 0 if all exist, because then all run again."""
     options = study.experiments[name]
     notes = read_notes(workspace.experiment(study.study, name))
     fits = notes.get("fits")
@@ -95,16 +95,16 @@ def _fitted(workspace: Workspace, study: Study, name: str) -> int:
 
 
 def _frozen(workspace: Workspace, study: Study, key: str) -> int:
-    """Radiographs of a cohort as it was last frozen; 0 where it never was."""
+    """Radiographs of a cohort when it was last frozen; 0 if it never was."""
     try:
         return FrozenCohort.load(workspace, study.cohort_name(key)).flow[-1].images
     except (UserError, OSError, ValueError, KeyError, TypeError, IndexError):
-        # This is only a guess; the step that needs the file reports the damage.
+        # This is only an estimate; the step that needs the file reports the damage.
         return 0
 
 
 def work_of(study: Study, step: Step, extent: Extent) -> Work:
-    """What a step of the study has to do."""
+    """Estimated work of one step."""
     whole = _WORK[step.stage](study, step.keys, extent)
     return replace(whole, seconds=PROCESS_SECONDS + step.share * (whole.seconds - PROCESS_SECONDS))
 
@@ -144,7 +144,7 @@ def _train(study: Study, keys: tuple[str, ...], extent: Extent) -> Work:
 
 
 def _size(study: Study, options: Options, extent: Extent) -> Size:
-    """How much there is for an experiment to do."""
+    """The numbers on which the work of an experiment depends."""
     return Size(
         images=extent.of_cohort(options.cohort),
         folds=study.cohorts[options.cohort].folds,
