@@ -16,6 +16,7 @@ DOORS = {
     "catalog.merge": ["merge"],
     "catalog.overview": ["overview"],
     "catalog.query": ["sql", "tables"],
+    "models.experiment": ["run"],
     "application.predict": ["predict", "predict_files"],
     "study.conduct": ["conduct"],
     "study.current": ["find_study"],

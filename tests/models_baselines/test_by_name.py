@@ -83,4 +83,4 @@ def test_a_dry_run_leaves_no_workspace_and_refuses_a_misspelt_word_at_once(say, 
     text = asset("pipelines/studies/template.yaml").read_text()
     file.write_text(text.replace("weights: package", "weights: bundle"))
     status, said = say("run", file, "--workspace", tmp_path / "new", "--dry-run")
-    assert status == 2 and "'bundle' is none of none, timm, package nor a file that ends in .pth" in said
+    assert status == 2 and "'bundle' is neither one of none, timm, package nor a file that ends in .pth" in said

@@ -57,7 +57,7 @@ def test_another_model_is_named_and_neither_it_nor_its_ensemble_is_scored(traine
     after = with_options(trained, "alpha", model="support_vectors")
     found = outcomes(after)
     assert {name: each.outcome for name, each in found.items()} == {"alpha": "stale", "beta": "fresh", "both": "stale"}
-    assert "model: ridge then, support_vectors now" in found["alpha"].sentence
+    assert "model: ridge before, support_vectors now" in found["alpha"].sentence
     assert "its member alpha" in found["both"].sentence
     made, checks = after.evaluate()
     failed = checks.filter(checks["code"] == "EVAL014")
@@ -75,7 +75,7 @@ def test_another_model_is_named_and_neither_it_nor_its_ensemble_is_scored(traine
 
 def test_an_ensemble_is_not_fitted_on_a_member_of_other_options(trained):
     after = with_options(trained, "alpha", model="support_vectors")
-    with pytest.raises(CheckFailed, match=r"its member alpha: .*model: ridge then, support_vectors now"):
+    with pytest.raises(CheckFailed, match=r"its member alpha: .*model: ridge before, support_vectors now"):
         run(after.workspace, after.study, "both")
     after.train("alpha")
     assert outcomes(after)["both"].outcome == "stale", "it still holds the old member"
@@ -92,25 +92,25 @@ def test_options_of_a_feature_set_are_named(trained):
     assert found["beta"].outcome == "fresh"
     cohort = freeze(after.workspace, after.study.cohorts["c"].query, after.study.cohort_name("c"))
     extract(after.workspace, cohort, "f", after.study.features["f"])
-    assert "features.f.zone_rows: 4 then, 2 now" in outcomes(after)["alpha"].sentence
+    assert "features.f.zone_rows: 4 before, 2 now" in outcomes(after)["alpha"].sentence
 
 
 def test_fits_that_are_missing_or_too_many_are_named(trained):
     every = trained.changed(design={"changed_images": 0, "rotations": "all"})
-    assert "design: 4 of 5 fits are missing, as rotation1-seed-1" in outcomes(every)["alpha"].sentence
+    assert "design: 4 of 5 fits are missing, such as rotation1-seed-1" in outcomes(every)["alpha"].sentence
     every.train("alpha", "beta", "both")
     assert {each.outcome for each in outcomes(every).values()} == {"fresh"}
-    assert "design: 4 fits are there that it does not ask for" in outcomes(trained)["alpha"].sentence
+    assert "design: 4 fits are not part of the design" in outcomes(trained)["alpha"].sentence
 
 
 def test_a_cohort_that_is_selected_otherwise_is_named_and_not_trained_on(trained):
     cohorts = trained.study.model_dump(mode="json")["cohorts"]
     other = trained.changed(cohorts={"c": cohorts["c"] | {"folds": 4}})
-    assert "cohorts.c.folds: 5 then, 4 now" in outcomes(other)["alpha"].sentence
-    with pytest.raises(CheckFailed, match=r"cohorts\.c\.folds: 5 then, 4 now"):
+    assert "cohorts.c.folds: 5 before, 4 now" in outcomes(other)["alpha"].sentence
+    with pytest.raises(CheckFailed, match=r"cohorts\.c\.folds: 5 before, 4 now"):
         run(other.workspace, other.study, "alpha")
     freeze(other.workspace, other.study.cohorts["c"].query, other.study.cohort_name("c"), folds=4)
-    assert "cohort: frozen again with other members, folds or targets" in outcomes(other)["alpha"].sentence
+    assert "cohort: it was frozen again with other members, folds or targets" in outcomes(other)["alpha"].sentence
     other.train("alpha", "beta", "both")
     assert {each.outcome for each in outcomes(other).values()} == {"fresh"}
 
@@ -123,10 +123,10 @@ SELECTION = "-- question: q\n-- one row: r\n-- parameter: $youngest integer = 20
     [
         (SELECTION, {}, []),
         (SELECTION, {"parameters": {"youngest": 20}}, []),
-        (f"{SELECTION} + 1", {}, ["cohorts.c.query: the SQL of mine is another than that of mine then"]),
-        (SELECTION, {"parameters": {"youngest": 30}}, ["cohorts.c.parameters.youngest: 20 then, 30 now"]),
-        (SELECTION, {"folds": 4}, ["cohorts.c.folds: 5 then, 4 now"]),
-        (SELECTION, {"salt": "other"}, ["cohorts.c.salt: xray-mining then, other now"]),
+        (f"{SELECTION} + 1", {}, ["cohorts.c.query: the SQL of mine differs from the SQL of mine at that time"]),
+        (SELECTION, {"parameters": {"youngest": 30}}, ["cohorts.c.parameters.youngest: 20 before, 30 now"]),
+        (SELECTION, {"folds": 4}, ["cohorts.c.folds: 5 before, 4 now"]),
+        (SELECTION, {"salt": "other"}, ["cohorts.c.salt: xray-mining before, other now"]),
     ],
 )
 def test_each_part_of_a_cohorts_selection_is_compared(tmp_path, text, options, said):
@@ -144,7 +144,7 @@ def test_an_ensemble_without_a_member_and_other_packages_are_stale(trained):
     told = identity | {"versions": identity["versions"] | {package: "0.0.1"}}
     write_json(notes | {"identity": told, "digest": digest_of(told)}, home / "experiment.json")
     found = outcomes(trained)["alpha"]
-    assert found.outcome == "stale" and f"version of {package}: 0.0.1 then, " in found.sentence
+    assert found.outcome == "stale" and f"version of {package}: 0.0.1 before, " in found.sentence
     shutil.rmtree(home / "predictions")
     found = outcomes(trained)
     assert found["alpha"].outcome == "absent"
@@ -187,9 +187,9 @@ def test_a_page_is_not_laid_out_from_an_evaluation_of_other_predictions(trained,
     refuse_old_evaluation(study.study, workspace)
     after = with_options(trained, "alpha", model="support_vectors")
     say(after)
-    with pytest.raises(CheckFailed, match=r"alpha: .*model: ridge then, support_vectors now"):
+    with pytest.raises(CheckFailed, match=r"alpha: .*model: ridge before, support_vectors now"):
         refuse_old_evaluation(study.study, workspace)
-    with pytest.raises(CheckFailed, match=r"alpha: .*model: ridge then, support_vectors now"):
+    with pytest.raises(CheckFailed, match=r"alpha: .*model: ridge before, support_vectors now"):
         refuse_stale_model(study.study, "alpha", workspace)
     refuse_stale_model(study.study, "beta", workspace)
     after.train("alpha")

@@ -30,11 +30,11 @@ def test_an_answer_is_a_prediction_without_doubt():
 def test_a_reader_answers_one_question():
     options = ReaderOptions(model="reader", cohort="all", target="findings", finding="second")
     KIND.refuse("experiments.second", options, LEVELS)
-    with pytest.raises(UserError, match=r"experiments\.second: .* one answer an image, and target findings is labels"):
+    with pytest.raises(UserError, match=r"experiments\.second: .* one answer for each image, but target findings is labels"):
         KIND.refuse("experiments.second", options, SEVERAL)
 
 
 def test_a_reader_says_nothing_of_other_pictures(tmp_path):
     second = Experiment("severity/second", tmp_path, {"options": {"model": "reader", "finding": "second"}})
-    with pytest.raises(UserError, match=r"severity/second: is what a reader said .* says nothing of others"):
+    with pytest.raises(UserError, match=r"severity/second: has a reader's answers for the images of its cohort only"):
         KIND.applied(second, Means(tmp_path))

@@ -170,7 +170,7 @@ def test_a_state_dict_file_is_read_and_a_wrong_one_named(tmp_path, suffix):
         load_backbone("test_resnet", str(path))
     with pytest.raises(UserError, match="no such file"):
         load_backbone("test_resnet", str(tmp_path / f"absent{suffix}"))
-    with pytest.raises(UserError, match="'imagenet' is none of"):
+    with pytest.raises(UserError, match="'imagenet' is neither one of"):
         load_backbone("test_resnet", "imagenet")
 
 

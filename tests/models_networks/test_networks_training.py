@@ -226,7 +226,7 @@ def test_nothing_to_learn_from_is_said(drawn, fit_of, network_options, tmp_path)
     with pytest.raises(UserError, match="cannot share batches"):
         fit_network(drawn[0], network_options(devices=16), fit, tmp_path)
     if not torch.cuda.is_available():
-        with pytest.raises(UserError, match="'gpu' is asked for and none is found"):
+        with pytest.raises(UserError, match="'gpu' is requested but none was found"):
             fit_network(drawn[0], network_options(accelerator="gpu"), fit, tmp_path)
 
 

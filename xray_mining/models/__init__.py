@@ -1,1 +1,1 @@
-"""Baselines, frozen networks and trained networks; fitted to frozen cohorts."""
+"""Baselines, frozen networks and trained networks, fitted to frozen cohorts."""

@@ -1,4 +1,4 @@
-"""Fitted models on new pictures: what a fit gives, and what it needs beside its own files."""
+"""Apply fitted models to new pictures: the interface of an applied fit, and the files that it needs."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -18,7 +18,7 @@ Array = np.ndarray[Any, Any]
 
 @dataclass(frozen=True, slots=True)
 class Pictures:
-    """Pictures that several models are applied to: what two of them measure alike is measured once."""
+    """Pictures to which several models are applied; a measurement that several models need is made once."""
 
     values: Array
     """(n, side, side) uint8 or uint16 as in the pixel store, bright = dense."""
@@ -27,18 +27,18 @@ class Pictures:
     _made: dict[str, Array] = field(default_factory=dict, compare=False, repr=False)
 
     def once(self, name: str, make: Callable[[], Array]) -> Array:
-        """What `make` gives, (n, …), made for the first who asks by this name."""
+        """The result of `make`, (n, …), computed at the first call with this name and then kept."""
         if name not in self._made:
             self._made[name] = make()
         return self._made[name]
 
 
 class Applied(Protocol):
-    """One fit that can be applied."""
+    """One fit that can be applied to pictures."""
 
     @property
     def target(self) -> Target:
-        """What it predicts."""
+        """The target that it predicts."""
         ...
 
     @property
@@ -48,65 +48,65 @@ class Applied(Protocol):
 
     @property
     def licences(self) -> tuple[str, ...]:
-        """Licences of the pretrained weights that it rests on."""
+        """Licences of the pretrained weights that it uses."""
         ...
 
     def of(self, pictures: Pictures) -> tuple[Array, Array | None]:
-        """(n,) numbers or (n, classes) probabilities, before calibration, and its own spread (n,) if it gives one."""
+        """(n,) numbers or (n, classes) probabilities before calibration, and the model's own spread (n,) or None."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class Means:
-    """What appliers may need beside a model's own files."""
+    """Further files that a model may need to be applied."""
 
     root: Path | None = None
-    """The workspace whose pixel stores are asked for their options where a model does not say them."""
+    """The workspace whose pixel stores have the grey options of models that do not state them."""
     weights: Sequence[Path] = ()
-    """Weights files of networks that are not trained here: a model knows them by name and digest."""
+    """Weights files of frozen networks; a model stores only their name and digest."""
     loaded: dict[str, Any] = field(default_factory=dict, compare=False, repr=False)
-    """Networks that several fits share."""
+    """Loaded networks that several fits share."""
 
 
 @dataclass(frozen=True, slots=True)
 class Experiment:
-    """An experiment by its folder."""
+    """A trained experiment, given by its folder."""
 
     name: str
-    """As sentences call it."""
+    """The name in error messages."""
     folder: Path
     notes: Mapping[str, Any]
     """Its experiment.json."""
 
     @classmethod
     def at(cls, folder: Path, name: str) -> "Experiment | None":
-        """The experiment in a folder; None where there is no experiment.json that can be read."""
+        """The experiment in a folder; None if it has no readable experiment.json."""
         notes = read_notes(folder)
         return cls(name, folder, notes) if notes else None
 
     @property
     def model(self) -> str:
-        """Its kind, as the study file names it."""
+        """The word of the study file for its kind of model."""
         return str((self.notes.get("options") or {}).get("model", ""))
 
     @property
     def fits(self) -> list[str]:
-        """rotation<r>-seed<s> of each fit whose predictions are kept; of all that are noted where none are."""
+        """rotation<r>-seed<s> of each fit with predictions; if no predictions exist, of all fits in its notes."""
         kept = sorted(path.stem for path in (self.folder / "predictions").glob("*.parquet"))
         return kept or sorted(self.notes.get("fits") or {})
 
 
 FromFile = Callable[[Path, Means], Applied]
-"""Gives the fit that a file holds. Raises UserError where it cannot be applied."""
+"""Reads the fit in a file. Raises UserError if it cannot be applied."""
 
 
 def readers_of_files() -> dict[str, FromFile]:
-    """What reads a fit's file, by its suffix."""
+    """Functions that read a fit's file, by the file's suffix."""
     return {suffix: reader for kind in KINDS.every().values() for suffix, reader in kind.files.items()}
 
 
 def fits_of(experiment: Experiment, means: Means) -> dict[str, Applied]:
-    """Every fit of an experiment, by its name. UserError where it has none, or its kind cannot be applied."""
+    """All fits of an experiment, by name. UserError if it has no fit, or its kind cannot be applied."""
     found = kind_named(experiment.model, experiment.name).applied(experiment, means)
     if not found:
         raise UserError(f"{experiment.name}: has no finished fit; `xray-mining train` makes them")
@@ -114,10 +114,10 @@ def fits_of(experiment: Experiment, means: Means) -> dict[str, Applied]:
 
 
 def kept_file(experiment: Experiment, path: Path) -> Path:
-    """A fit's file; UserError where it is not there."""
+    """A fit's file; UserError if it is missing."""
     if not path.is_file():
         raise UserError(
-            f"{experiment.name}: no model of {path.relative_to(experiment.folder)} is kept (an earlier version kept "
-            f"none of this kind, or it had too few patients to learn from); remove its folder and train it again"
+            f"{experiment.name}: the model {path.relative_to(experiment.folder)} is missing (an earlier version did "
+            f"not save this kind, or it had too few patients to learn from); remove its folder and train it again"
         )
     return path

@@ -1,8 +1,8 @@
-"""scikit-learn models on tables of numbers: hyperparameters by patient-grouped inner cross-validation, never on test.
+"""scikit-learn models on tables of numbers, with hyperparameters from patient-grouped inner cross-validation.
 
-Everything that is fitted (medians, scales, components, hyperparameters, calibration of decision values) sees the
-training and validation patients of one rotation only. What a model predicts for validation patients is out of fold:
-the copy of the model that predicts a patient has not seen that patient.
+Everything that is fitted (medians, scales, components, hyperparameters, calibration of decision values) uses only the
+training and validation patients of one rotation, never test patients. Predictions for validation patients are out of
+fold: the copy of the model that predicts a patient was not fitted to that patient.
 """
 
 import warnings
@@ -36,7 +36,7 @@ from xray_mining.models.fit import Fit, Fitted
 from xray_mining.models.targets import Lesson, Teachable, absolute_errors, log_losses_of_classes
 from xray_mining.process_settings import Shared, warning_filters
 
-# These matrices are small: more threads than one wait for each other, and stages run side by side anyhow.
+# These matrices are small, so several threads would only wait for each other; steps already run in parallel.
 _ONE_THREAD = Shared(lambda: threadpool_limits(1))
 
 Array = np.ndarray[Any, Any]
@@ -47,16 +47,16 @@ _BOOSTING_ROUNDS = 200
 
 @dataclass(frozen=True, slots=True)
 class Learned:
-    """A model that learned from one rotation's training and validation patients."""
+    """A model fitted to one rotation's training and validation patients."""
 
     predictor: Any
     """Takes the table's rows; `predict` for numbers, `predict_proba` for classes."""
     out_of_fold: Array
-    """(n,) or (n, classes): what copies that had not seen the patient said of each row it learned from."""
+    """(n,) or (n, classes): predictions for the fitted rows, by copies of the model not fitted to the row's patient."""
     chosen: dict[str, float]
-    """The hyperparameters that the inner cross-validation chose."""
+    """Hyperparameters chosen by the inner cross-validation."""
     loss: float
-    """Their out-of-fold loss: mean absolute error, or log loss."""
+    """Out-of-fold loss of these hyperparameters: mean absolute error, or log loss."""
 
     def values(self, matrix: Array) -> Array:
         """Predictions for other rows, (m,) or (m, classes)."""
@@ -64,7 +64,7 @@ class Learned:
 
 
 def predicted(predictor: Any, matrix: Array) -> Array:
-    """What a fitted predictor says of a table's rows: numbers (m,), or probabilities (m, classes)."""
+    """Predictions of a fitted predictor for a table's rows: numbers (m,), or probabilities (m, classes)."""
     if hasattr(predictor, "predict_proba"):
         return predictor.predict_proba(matrix)
     return predictor.predict(matrix)
@@ -72,20 +72,20 @@ def predicted(predictor: Any, matrix: Array) -> Array:
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """What a model learns from: one rotation's training and validation rows."""
+    """Training data of a model: one rotation's training and validation rows."""
 
     matrix: Array
-    """(n, columns) float64, nan where something could not be measured."""
+    """(n, columns) float64, nan for values that could not be measured."""
     truths: Array
     """(n,) float64: the number, or the class 0, 1, …"""
     patients: Array
-    """(n,) the patient of each row: a patient's rows stay together."""
+    """(n,) patient of each row; all rows of a patient are in the same inner fold."""
     weights: Array
     """(n,) float64."""
     classes: int = 0
     """0 for a number."""
     ordered: bool = False
-    """The classes are levels in an order, learned by a chain of steps upwards."""
+    """Whether the classes are ordered levels, which a `Chain` learns."""
 
     def folds(self) -> list[tuple[Array, Array]]:
         """Patient-grouped inner folds: rows to fit on and rows held out."""
@@ -94,20 +94,20 @@ class Table:
             return list(GroupKFold(count).split(self.truths, self.truths, self.patients))
         if min(self.patients_of_classes()) < INNER_FOLDS:
             return self._folds_of_small_classes(count)
-        # A fold may lack images of a class of few images: its loss counts all the same.
+        # A fold may lack a class with few images; its loss still counts, so ignore scikit-learn's warning.
         few = partial(warnings.filterwarnings, "ignore", message="The least populated class in y has only")
         with warning_filters(few):
             return list(StratifiedGroupKFold(count).split(self.truths, self.truths, self.patients))
 
     def patients_of_classes(self) -> list[int]:
-        """How many patients each class has."""
+        """Number of patients of each class."""
         return [np.unique(self.patients[self.truths == number]).size for number in range(self.classes)]
 
     def _folds_of_small_classes(self, count: int) -> list[tuple[Array, Array]]:
-        """Patients dealt out to the folds class by class, the smallest class first.
+        """Folds in which patients are dealt out class by class, the smallest class first.
 
-        Every class with two patients or more is in two folds or more, so no fit lacks one: support vectors and logistic
-        regression cannot be fitted on one class.
+        Every class with at least two patients is then in at least two folds, so that no fit lacks a class: support
+        vectors and logistic regression cannot be fitted to one class.
         """
         fold = np.full(len(self.truths), -1)
         dealt = 0
@@ -118,7 +118,7 @@ class Table:
         return [(np.flatnonzero(fold != each), np.flatnonzero(fold == each)) for each in range(count)]
 
     def lacking(self) -> str:
-        """Why no model can be fitted with inner folds; empty where one can."""
+        """Why no model can be fitted with inner folds; an empty text if one can."""
         if np.unique(self.patients).size < 2:
             return "has one patient to learn from; take a cohort with more patients"
         needed = 2 if self.ordered else self.classes
@@ -126,16 +126,18 @@ class Table:
             return "a class has no patient to learn from; take a larger cohort or fewer folds"
         if any(len(np.unique(self.truths[fitted])) < needed for fitted, _ in self.folds()):
             return (
-                "a class has one patient to learn from, and a model needs two, of which one is held out; take a larger "
+                "a class has one patient to learn from, and a model needs two, because one is held out; take a larger "
                 "cohort or fewer folds"
             )
         return ""
 
     def learn(self, model: str, components: int = 0, seed: int = 0) -> Learned:
-        """The named model with the hyperparameters that are best over patient-grouped inner folds.
+        """Fit the named model with the hyperparameters that are best over patient-grouped inner folds.
 
-        `model`: ridge (numbers), logistic (classes), boosting, support_vectors. `components` > 0 keeps that many
-        principal components; boosting takes the columns as they are.
+        Args:
+            model: ridge (numbers), logistic (classes), boosting, support_vectors.
+            components: Number of principal components to keep; 0 keeps all. Boosting uses the columns themselves.
+            seed: Seed of the random numbers of boosting.
         """
         # At extreme grid values the solver may not converge; ignore the warning, because the inner folds score the
         # result anyway.
@@ -145,10 +147,11 @@ class Table:
 
     @property
     def shares(self) -> Array:
-        """Weights in fits, mean 1: an image counts less the more images its patient has.
+        """Weights of rows in fits, with mean 1; an image weighs less if its patient has many images.
 
-        Divided by the root of that number: halfway between counting images, where a patient with sixty would outvote
-        fifty others, and counting patients, where most images of a rich archive would not count.
+        The weight is divided by the square root of the patient's number of images. This is a compromise: with equal
+        weights of images, a patient with sixty images would outweigh fifty others; with equal weights of patients, most
+        images of an archive with many images per patient would hardly count.
         """
         _, owner, images = np.unique(self.patients, return_inverse=True, return_counts=True)
         return _mean_one(_mean_one(self.weights) / np.sqrt(images[owner]))
@@ -160,16 +163,22 @@ class Table:
 
 
 def _mean_one(weights: Array) -> Array:
-    """Weights divided by their mean; all 1 where no row has any."""
+    """Weights divided by their mean; all 1 if all weights are 0."""
     total = weights.sum()
     return weights * (len(weights) / total) if total > 0 else np.ones_like(weights)
 
 
 def fit_baseline(model: str, matrix: Array, fit: Fit, components: int = 0) -> tuple[Fitted, Learned]:
-    """Learn from a rotation's training and validation patients; predict validation out of fold, and test.
+    """Fit a model to a rotation's training and validation patients; predict validation (out of fold) and test images.
 
-    `matrix` is (rows of fit.images, columns), nan where something could not be measured; an empty `model` is the plain
-    one of the target's kind. Raises UserError where a rotation has too few patients or classes to learn from.
+    Args:
+        model: Name of the scikit-learn model; an empty text takes the simplest one of the target's kind.
+        matrix: (rows of fit.images, columns), nan for values that could not be measured.
+        fit: The rotation and its images.
+        components: Number of principal components to keep; 0 keeps all.
+
+    Raises:
+        UserError: If the rotation has too few patients or classes to learn from.
     """
     known = fit.rows("train", "validation", labelled=True)
     where = f"target {fit.target.name}, rotation {fit.number}"
@@ -189,7 +198,7 @@ def fit_baseline(model: str, matrix: Array, fit: Fit, components: int = 0) -> tu
 
 
 def table_of(matrix: Array, fit: Fit) -> Teachable:
-    """What a rotation's training and validation patients with known truths teach; `matrix` as for fit_baseline."""
+    """Training data of a rotation: training and validation images with known truths; `matrix` as in fit_baseline."""
     known = fit.rows("train", "validation", labelled=True)
     patients = fit.images["patient_key"].to_numpy()[known]
     weights = fit.images["weight"].to_numpy().astype(np.float64)[known]
@@ -201,7 +210,7 @@ def _linear(components: int, name: str, machine: Any) -> Pipeline:
 
 
 def _prepared(table: Table, components: int) -> list[tuple[Array, Array, Array, Array]]:
-    """For each inner fold: rows fitted on, rows held out, and both as scores by what the fitted rows taught."""
+    """For each inner fold: fitted rows, held-out rows, and both transformed by steps fitted to the fitted rows."""
     prepared = []
     for fitted, held in table.folds():
         steps = _linear(components, "none", "passthrough").fit(table.matrix[fitted])
@@ -210,7 +219,7 @@ def _prepared(table: Table, components: int) -> list[tuple[Array, Array, Array, 
 
 
 def _ridge(table: Table, components: int, seed: int) -> Learned:
-    """All penalties at once: one eigendecomposition a fold."""
+    """Ridge regression; one eigendecomposition for each fold gives the predictions of all penalties."""
     factors = np.logspace(-3, 4, 29)
     answers = np.zeros((len(factors), len(table.truths)))
     for fitted, held, seen, unseen in _prepared(table, components):
@@ -225,7 +234,7 @@ def _ridge(table: Table, components: int, seed: int) -> Learned:
 def ridge_path(seen: Array, truths: Array, shares: Array, unseen: Array, factors: Array) -> Array:
     """Ridge predictions for `unseen` (m, p) under every penalty factor, (m, factors).
 
-    The penalty is the factor times the mean squared length of a row, so that one grid serves any number of columns.
+    The penalty is the factor times the mean squared length of a row, so that one grid fits any number of columns.
     """
     mean, level = np.average(seen, axis=0, weights=shares), np.average(truths, weights=shares)
     root = np.sqrt(shares)[:, None]
@@ -297,7 +306,7 @@ def _decision_map() -> LogisticRegression:
 
 
 def _calibrated(decisions: Array, table: Table, folds: list[tuple[Array, Array]]) -> Array:
-    """Out-of-fold decision values → out-of-fold probabilities: the map of a fold is fitted on the other folds."""
+    """Out-of-fold probabilities from out-of-fold decision values; the map of a fold is fitted to the other folds."""
     values = np.zeros((len(table.truths), table.classes))
     for others, held in folds:
         maps = _decision_map().fit(decisions[others], table.truths[others], sample_weight=table.shares[others])
@@ -306,7 +315,7 @@ def _calibrated(decisions: Array, table: Table, folds: list[tuple[Array, Array]]
 
 
 def _boosting(table: Table, components: int, seed: int) -> Learned:
-    """The number of rounds by inner folds: one fit a fold tells the loss after every round."""
+    """Boosted trees; inner folds choose the number of rounds, one fit for each fold gives the losses of all rounds."""
     options: dict[str, Any] = {
         "learning_rate": 0.06,
         "max_leaf_nodes": 8,

@@ -1,6 +1,6 @@
-"""Calibration on validation patients: what a prediction is worth, without changing who stands above whom.
+"""Calibration maps, fitted to validation patients; each map is increasing in the value that it maps.
 
-A map is used only where it helps: it is judged on validation patients that it was not fitted on.
+A map is used only if it helps, which is tested on validation patients that it was not fitted to.
 """
 
 from collections.abc import Mapping
@@ -13,21 +13,21 @@ from xray_mining.statistics.estimate import effective_patients
 
 Array = np.ndarray[Any, Any]
 
-# Below as good as this many validation patients with equally many images, or this many patients of the rarer class, a
-# map would be noise: of 105 fits to 210 real patients with up to 66 images 8 had a map when patients were merely
-# counted, and it made 7 of them worse.
+# With fewer validation patients (effective number, as if all had equally many images), or fewer patients of the rarer
+# class, a map would be noise: in 105 fits to 210 real patients with up to 66 images, counting patients alone gave 8
+# maps, and 7 of them made predictions worse.
 _LEAST = 20
 _LEAST_OF_CLASS = 5
 _ISOTONIC_FROM = 1000
 _FOLDS = 5
-# How many standard errors the squared error must fall by. At 0 a quarter of the maps of nearly calibrated models that
-# are taken make them worse, at 1 most of the good that a map does to few patients is given away.
+# The squared error must fall by this many standard errors. At 0, a quarter of the accepted maps of nearly calibrated
+# models make them worse; at 1, most maps that would help small cohorts are rejected.
 _ERRORS_AWAY = 0.5
 
 
 @dataclass(frozen=True, slots=True)
 class Curve:
-    """One column's map: `level + slope * x` of a number, the logistic of it of log odds, or steps between points."""
+    """Map of one column: a line `level + slope * x`, the logistic function of a line in log odds, or steps."""
 
     kind: str
     """line, logistic, steps or same."""
@@ -49,16 +49,16 @@ class Curve:
 
 @dataclass(frozen=True, slots=True)
 class CalibrationMap:
-    """What makes calibrated values of raw ones; of two classes the first one's curve tells both."""
+    """Maps raw values to calibrated ones; for two classes, the first one's curve gives both."""
 
     classes: int
     """0 for numbers."""
     curves: tuple[Curve, ...]
     apart: bool = False
-    """Each column has its own curve, and they are no shares of one: several labels."""
+    """Whether each column has its own curve and columns do not sum to one, as for several labels."""
 
     def of(self, values: Array) -> Array:
-        """(n,) or (n, classes) raw → the same shape calibrated; shares of one for classes."""
+        """Calibrated values of raw ones, (n,) or (n, classes); probabilities of classes sum to one."""
         if self.classes == 0:
             return self.curves[0].of(values)
         columns = [curve.of(values[:, number]) for number, curve in enumerate(self.curves)]
@@ -70,12 +70,12 @@ class CalibrationMap:
         return found / np.maximum(found.sum(axis=1, keepdims=True), 1e-12)
 
     def to_json(self) -> dict[str, Any]:
-        """As plain lists and numbers."""
+        """The map as lists and numbers."""
         return asdict(self)
 
     @classmethod
     def from_json(cls, found: Mapping[str, Any]) -> "CalibrationMap":
-        """What `to_json` gave."""
+        """The map from the result of `to_json`."""
         curves = tuple(
             Curve(each["kind"], each["level"], each["slope"], tuple(each["at"]), tuple(each["reads"]))
             for each in found["curves"]
@@ -84,11 +84,18 @@ class CalibrationMap:
 
 
 def calibration_map(values: Array, truths: Array, classes: int, patients: Array) -> CalibrationMap | None:
-    """The map fitted on validation rows, `values` (m,) or (m, classes); None where it is not shown to help.
+    """Fit a calibration map to validation rows; None if it does not help.
 
-    Numbers: the straight line of truth on prediction. Classes: a logistic map of each probability's log odds (isotonic
-    with 1,000 or more validation patients), then shares of one. It helps where maps fitted on four fifths of the
-    patients make the squared error of the other fifth smaller, all in all by more than half a standard error.
+    For numbers the map is the regression line of truth on prediction. For classes it is a logistic map of each
+    probability's log odds (isotonic with 1,000 or more validation patients), scaled so that classes sum to one. It
+    helps if maps fitted to four fifths of the patients make the squared error of the other fifth smaller, in total by
+    more than half a standard error.
+
+    Args:
+        values: (m,) or (m, classes) predictions.
+        truths: (m,) numbers, or positions of classes.
+        classes: Number of classes; 0 for numbers.
+        patients: (m,) patient of each row.
     """
     owner = np.unique(patients, return_inverse=True)[1]
     if owner.size == 0 or effective_patients(owner) < _LEAST:
@@ -99,7 +106,7 @@ def calibration_map(values: Array, truths: Array, classes: int, patients: Array)
     ):
         return None
     mapped = np.array(values, dtype=np.float64)
-    # Folds of whole patients, in an order that their keys do not decide.
+    # Folds of whole patients in random order, so that the order of keys has no effect.
     fold = np.random.default_rng(0).permutation(owner.max() + 1)[owner] % _FOLDS
     for number in range(_FOLDS):
         away, here = fold != number, fold == number
@@ -135,7 +142,7 @@ def _line(seen: Array, truths: Array) -> Curve | None:
     if seen.std() < 1e-9:
         return None
     slope, level = np.polyfit(seen, truths, 1)
-    # A falling line would turn the ranking: the model has no skill there, and is left as it is.
+    # A falling line would reverse the ranking: such a model has no skill and is left uncalibrated.
     return Curve("line", float(level), float(slope)) if slope > 0 else None
 
 

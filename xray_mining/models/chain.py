@@ -1,4 +1,4 @@
-"""Levels in an order from any scikit-learn classifier of two classes."""
+"""Ordered levels from any scikit-learn classifier for two classes."""
 
 from collections.abc import Iterator, Sequence
 from itertools import repeat
@@ -11,10 +11,10 @@ Array = np.ndarray[Any, Any]
 
 
 class Chain(ClassifierMixin, BaseEstimator):
-    """Levels 0, 1, … in an order by a classifier a step: the chance of being above a level once it is reached.
+    """Ordered levels 0, 1, …: one classifier for each step gives the probability of being above a reached level.
 
-    The continuation-ratio model (Fienberg 1980; as CORN: Shi, Cao, Raschka 2021, arXiv:2111.08851). Being above a level
-    has the product of the steps' probabilities up to it, so it is never likelier than being above a lower one.
+    The continuation-ratio model (Fienberg 1980; as CORN: Shi, Cao, Raschka 2021, arXiv:2111.08851). The probability of
+    being above a level is the product of the steps' probabilities up to it, so it never increases with the level.
     """
 
     def __init__(self, machine: Any = None, levels: int = 2) -> None:
@@ -32,7 +32,7 @@ class Chain(ClassifierMixin, BaseEstimator):
             if len(np.unique(above)) == 2:
                 self.steps_.append(clone(self.machine).fit(matrix[rows], above, sample_weight=weights[rows]))
             else:
-                # All rows are on one side: a probability near 0 or 1, and a half where no row reaches the level.
+                # All rows are on one side: use a constant near 0 or 1, or a half if no row reaches the level.
                 self.steps_.append(float((above.sum() + 0.5) / (len(above) + 1)))
         return self
 
@@ -41,7 +41,7 @@ class Chain(ClassifierMixin, BaseEstimator):
         return self._levels([self._above(step, matrix) for step in self.steps_])
 
     def staged_predict_proba(self, matrix: Array) -> Iterator[Array]:
-        """The same after each round of boosted trees."""
+        """(n, levels) probabilities after each round of boosted trees."""
         stages = [
             repeat(np.full(len(matrix), step))
             if isinstance(step, float)

@@ -1,4 +1,4 @@
-"""Embeddings as an instrument: vectors of a network that is not trained here."""
+"""Embeddings as an instrument: vectors of a frozen network."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -20,17 +20,17 @@ Array = np.ndarray[Any, Any]
 
 @dataclass(slots=True)
 class _Loaded:
-    """The network, loaded when the first picture is measured: whoever only reads a set needs none."""
+    """The network, loaded when the first picture is measured, because reading a set does not need it."""
 
     embedder: Embedder | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Embeddings:
-    """Vectors of a network that is not trained here.
+    """Vectors of a frozen network.
 
     Args:
-        chosen: What the study says of the set.
+        chosen: The study's options of the set.
 
     Raises:
         UserError: If the weights are missing.
@@ -60,7 +60,7 @@ class Embeddings:
     def __post_init__(self) -> None:
         chosen = self.chosen
         source = find_weights(chosen.backbone, chosen.weights, chosen.weights_licence)
-        # The batch size changes no number that is kept, and a file of weights is known by its digest, not by its path.
+        # The batch size does not change stored numbers; a weights file is identified by its digest, not its path.
         options = chosen.model_dump(mode="json", exclude={"batch_size"})
         if source.path is not None:
             options["weights"] = f"{source.kind}:{source.digest}"
@@ -71,18 +71,18 @@ class Embeddings:
 
     @property
     def batch_images(self) -> int:
-        """Pictures that the network is given at once."""
+        """Number of pictures in one batch."""
         return self.chosen.batch_size
 
     def columns(self) -> tuple[Column, ...]:
-        """The pooled maps, by stage, statistic and channel; loads the network."""
+        """Names of the pooled maps, by stage, statistic and channel; loads the network."""
         return self._embedder().columns
 
     def measure(self, pictures: Array, boxes: Array) -> Array:
         """(n, columns) float32.
 
         Raises:
-            CannotMeasure: If a vector holds a value that is not finite.
+            CannotMeasure: If a vector has a value that is not finite.
             CannotFinish: If a GPU has too little memory.
         """
         from xray_mining.networks.device import enough_memory

@@ -1,4 +1,4 @@
-"""Several experiments as one: by the validation patients of each rotation, never by a look at the test patients."""
+"""Combine several experiments; weights come from the validation patients of each rotation, never from test patients."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -15,18 +15,21 @@ INNER_FOLDS = 5
 
 @dataclass(frozen=True, slots=True)
 class Combined:
-    """An ensemble's predictions in one rotation, and the share each member had in them."""
+    """An ensemble's predictions in one rotation, and the weight of each member."""
 
     fitted: Fitted
     weights: dict[str, float]
 
 
 def combine(rule: str, members: dict[str, Fitted], fit: Fit) -> Combined:
-    """The members' predictions put together: mean, best, or stack.
+    """Combine the members' predictions by a rule.
 
-    best: the member with the lowest validation loss. stack: weights of zero or more that sum to one, with the lowest
-    validation loss; what it says of validation patients is out of fold (weights from the other patients), so that its
-    validation score flatters it no more than its members'.
+    Args:
+        rule: mean; best: the member with the lowest validation loss; stack: non-negative weights that sum to one, with
+            the lowest validation loss. Stacked predictions for validation patients are out of fold (weights from the
+            other patients), so that the validation score is not more optimistic than the members' scores.
+        members: Predictions of each member.
+        fit: The rotation.
     """
     names = sorted(members)
     shared = set.intersection(*(set(members[name].image_keys) for name in names))
@@ -56,7 +59,7 @@ def combine(rule: str, members: dict[str, Fitted], fit: Fit) -> Combined:
 
 
 def put_together(members: dict[str, Fitted], weights: dict[str, float]) -> Fitted:
-    """The members' predictions of the images that they all predict, sorted by key, with weights known before."""
+    """Combine the members' predictions with given weights, for the images that all members predict, sorted by key."""
     names = sorted(members)
     keys = sorted(set.intersection(*(set(members[name].image_keys) for name in names)))
     shares = np.array([weights[name] for name in names])
@@ -64,10 +67,10 @@ def put_together(members: dict[str, Fitted], weights: dict[str, float]) -> Fitte
 
 
 def stack_weights(predictions: Array, truths: Array, kind: ModelTarget) -> Array:
-    """(members, n, …) predictions and (n, …) truths → (members,) weights, zero or more, that sum to one.
+    """Weights of the members, (members,), non-negative with sum one, for (members, n, …) predictions.
 
-    The target kind's loss is drawn towards equal weights by a penalty: a validation fold has few patients, and equal
-    weights are hard to beat there.
+    A penalty draws the weights towards equal ones, because a validation fold has few patients and equal weights are
+    hard to beat with few patients.
     """
     from scipy.optimize import minimize
 

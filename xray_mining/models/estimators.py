@@ -1,4 +1,4 @@
-"""scikit-learn estimators of ours, as steps of the pipelines that `baselines` fits; kept models name their classes."""
+"""Our own scikit-learn estimators: steps of the pipelines that `baselines` fits. Saved models refer to their names."""
 
 import warnings
 from functools import partial
@@ -24,7 +24,7 @@ def squared_length(matrix: Array) -> float:
 
 
 class ScaledRidge(RegressorMixin, BaseEstimator):
-    """Ridge whose penalty is a factor times the mean squared length of a row: one point of `ridge_path`."""
+    """Ridge regression; the penalty is a factor times the mean squared length of a row, as in `ridge_path`."""
 
     def __init__(self, factor: float = 1.0) -> None:
         self.factor = factor
@@ -41,7 +41,7 @@ class ScaledRidge(RegressorMixin, BaseEstimator):
 
 
 class ScaledLogistic(ClassifierMixin, BaseEstimator):
-    """Logistic regression on rows of mean squared length 1, so that one grid of costs serves any number of columns."""
+    """Logistic regression on rows of mean squared length 1, so that one grid of costs fits any number of columns."""
 
     def __init__(self, cost: float = 1.0) -> None:
         self.cost = cost
@@ -63,14 +63,14 @@ class ScaledLogistic(ClassifierMixin, BaseEstimator):
         return self.machine_.predict(matrix / self.scale_)
 
 
-# Standardised, Components, Informative and SupportVectorProbability resemble scikit-learn's and are kept, because saved
-# models hold them by name and each differs: Standardised gives the bits of SimpleImputer and StandardScaler, but takes
-# infinities as missing and calls a column constant by its deviation relative to its mean; Components differs from PCA
-# in the last digits (1e-11) and is twice as fast on wide tables; Informative chooses as SelectKBest does, but passes
-# missing values on and takes the first of equal columns; SupportVectorProbability maps all classes together,
-# CalibratedClassifierCV one against the rest.
+# Standardised, Components, Informative and SupportVectorProbability resemble scikit-learn's estimators but are kept,
+# because saved models refer to them by name and each differs. Standardised gives the same bits as SimpleImputer and
+# StandardScaler, but treats infinities as missing, and a column as constant if its deviation is small relative to its
+# mean. Components differs from PCA in the last digits (1e-11) and is twice as fast on wide tables. Informative chooses
+# like SelectKBest, but keeps missing values and takes the first of equal columns. SupportVectorProbability maps all
+# classes together, CalibratedClassifierCV each against the rest.
 class Standardised(TransformerMixin, BaseEstimator):
-    """Columns with their medians for what is missing, mean 0 and deviation 1; constant ones become 0."""
+    """Replaces missing values by medians and scales columns to mean 0 and deviation 1; constant columns become 0."""
 
     def fit(self, matrix: Array, truths: Array | None = None) -> "Standardised":
         """Learn each column's median, mean and deviation."""
@@ -84,24 +84,25 @@ class Standardised(TransformerMixin, BaseEstimator):
             some = finite.any(axis=0)
             self.median_[some] = np.nanmedian(shown[:, some], axis=0)
             filled = np.where(finite, matrix, self.median_)
-        # A column that is huge (a moment of a wide histogram) must not lose its deviation to rounding.
+        # Compare with the mean: in a column of huge values (a moment of a wide histogram) rounding errors look like a
+        # deviation.
         self.mean_ = filled.mean(axis=0)
         deviation = filled.std(axis=0)
         self.scale_ = np.where(deviation > 1e-9 * (1 + np.abs(self.mean_)), deviation, np.inf)
         return self
 
     def transform(self, matrix: Array) -> Array:
-        """(n, p) → (n, p) float64; at most ten deviations from the mean, so that one odd picture cannot run away."""
+        """(n, p) → (n, p) float64, clipped to ten deviations from the mean so that an outlier has a limited effect."""
         filled = np.where(np.isfinite(matrix), matrix, self.median_)
         return np.clip((filled - self.mean_) / self.scale_, -10, 10)
 
 
 class Components(TransformerMixin, BaseEstimator):
-    """Principal components by the smaller of covariance and Gram matrix; 0 turns wide tables without losing anything.
+    """Principal components from the smaller of covariance and Gram matrix; 0 keeps all components.
 
-    With more columns than rows, all scores together are the table turned into as many columns as it has rows: models
-    that know only inner products or distances (ridge, logistic with a squared penalty, support vectors) give the same
-    answer from them in a fraction of the time.
+    If a table has more columns than rows, all scores together are a rotation of the table with as many columns as
+    rows. Models that use only inner products or distances (ridge, logistic with a squared penalty, support vectors)
+    give the same predictions from the scores in a fraction of the time.
     """
 
     def __init__(self, components: int = 0) -> None:
@@ -125,7 +126,7 @@ class Components(TransformerMixin, BaseEstimator):
         vectors = vectors[:, :kept]
         if rows < columns:
             vectors = centred.T @ (vectors / np.sqrt(np.maximum(values[:kept], 1e-30)))
-        # eigh leaves the signs open; the axis's largest entry is positive, so that every machine gives the same.
+        # eigh does not fix the signs; make each axis's largest entry positive, so that all machines agree.
         largest = np.abs(vectors).argmax(axis=0)
         self.axes_ = vectors * np.where(vectors[largest, np.arange(kept)] < 0, -1.0, 1.0)
         return self
@@ -144,7 +145,7 @@ class Informative(TransformerMixin, BaseEstimator):
         self.classes = classes
 
     def fit(self, matrix: Array, truths: Array) -> "Informative":
-        """Learn which columns to keep."""
+        """Choose the columns to keep."""
         if matrix.shape[1] <= self.columns:
             self.kept_ = np.arange(matrix.shape[1])
             return self
@@ -161,10 +162,10 @@ class Informative(TransformerMixin, BaseEstimator):
 
 
 class Steps(TransformerMixin, BaseEstimator):
-    """Columns as numbers of quantile steps 0, 1, …; what is missing stays nan.
+    """Replaces values by the number of their quantile step 0, 1, …; missing values stay nan.
 
-    Trees cut between such steps anyhow. Given the values themselves with weights, scikit-learn finds each column's
-    steps by one weighted percentile a step, which takes ten times as long as the trees.
+    Trees split between such steps in any case. With the values themselves and weights, scikit-learn computes one
+    weighted percentile for each step of each column, which takes ten times as long as the trees.
     """
 
     def fit(self, matrix: Array, truths: Array | None = None) -> "Steps":
@@ -191,7 +192,7 @@ class SupportVectorProbability(ClassifierMixin, BaseEstimator):
         self.maps = maps
 
     def fit(self, matrix: Array, truths: Array, sample_weight: Array | None = None) -> "SupportVectorProbability":
-        """Fit the vectors; `maps` was fitted before, on decision values of copies that had not seen the patients."""
+        """Fit the vectors; `maps` must be fitted before, on out-of-fold decision values."""
         self.classes_ = np.unique(truths)
         self.machine_ = SVC(C=self.cost, gamma=self.spread / squared_length(matrix), decision_function_shape="ovr")
         self.machine_.fit(matrix, truths, sample_weight=sample_weight)
@@ -212,7 +213,7 @@ class SupportVectorProbability(ClassifierMixin, BaseEstimator):
 
 
 class SupportVectorNumber(RegressorMixin, BaseEstimator):
-    """Support vector regression of a standardised number, so that its tube has one meaning for years and for counts."""
+    """Support vector regression of a standardised number, so that epsilon has the same meaning for any unit."""
 
     def __init__(self, cost: float = 1.0, spread: float = 1.0) -> None:
         self.cost = cost

@@ -1,4 +1,4 @@
-"""Train one experiment of a study: a fit for each rotation and seed, predictions, calibration, ledger."""
+"""Train one experiment of a study: fit each rotation and seed, predict, calibrate, and record the run."""
 
 import shutil
 from collections.abc import Sequence
@@ -20,28 +20,28 @@ from xray_mining.records.predictions import Predictions
 from xray_mining.workspace import Workspace, digest_of, lock, sweep, write_json
 
 RAW = "raw"
-"""In experiment.json, the calibration of a fit whose values no map is shown to help."""
+"""In experiment.json, the calibration of a fit whose values are not calibrated."""
 
 
 @dataclass(frozen=True, slots=True)
 class TrainSummary:
-    """What `train` says at its end."""
+    """Closing summary of `train` for one experiment."""
 
     experiment: str
     """STUDY/NAME."""
     digest: str
     model_kind: str
     fitted: int
-    """Fits done now."""
+    """Number of fits made now."""
     kept: int
-    """Fits that were there, of the same digest."""
+    """Number of existing fits with the same digest."""
     score: float | None
-    """On validation patients, out of fold: mean absolute error, or mean area under the ROC curve over rotations."""
+    """Validation score, out of fold: mean absolute error, or mean area under the ROC curve over rotations."""
     metric: str
     seconds: float
 
     def lines(self) -> list[str]:
-        """The counts and the validation score; never a test score."""
+        """Counts and the validation score, never a test score."""
         score = "no validation score" if self.score is None else f"validation {self.metric} {self.score:.3f}"
         fits = f"{self.fitted} fitted, {self.kept} kept"
         return [f"{self.experiment} ({self.model_kind}): {fits}, {score}, {self.seconds:.1f} s"]
@@ -49,22 +49,22 @@ class TrainSummary:
 
 @dataclass(frozen=True, slots=True)
 class TrainSummaries:
-    """The same for several experiments."""
+    """Closing summary of `train` for several experiments."""
 
     experiments: tuple[TrainSummary, ...]
 
     def lines(self) -> list[str]:
-        """A line an experiment."""
+        """One line for each experiment."""
         return [line for each in self.experiments for line in each.lines()]
 
 
 def run(
     workspace: Workspace, study: StudyParts, name: str, rotation: int | None = None, seed: int | None = None
 ) -> TrainSummary:
-    """Fit one experiment of a study in the rotations and seeds of its design; what is done already is kept.
+    """Fit one experiment of a study in the rotations and seeds of its design; existing fits are kept.
 
-    Writes experiments/STUDY/NAME: of each fit predictions/rotation<r>-seed<s>.parquet, fits/….json and its model, and
-    experiment.json, which gathers all fits. The leakage gate runs before the first fit.
+    Writes experiments/STUDY/NAME: for each fit predictions/rotation<r>-seed<s>.parquet, fits/….json and its model, and
+    experiment.json with all fits. The leakage checks run before the first fit.
 
     Args:
         workspace: The workspace.
@@ -73,9 +73,18 @@ def run(
         rotation: One rotation; None for all.
         seed: One seed; None for all.
 
+    Returns:
+        Numbers of new and existing fits, and the validation score.
+
     Raises:
-        UserError: For an unknown name, rotation or seed, and for data that cannot be fitted.
-        CheckFailed: Where the gate finds offenders, or the cohort or an ensemble's member was made by other options.
+        UserError: If the name, rotation or seed is unknown, or the data cannot be fitted.
+        CheckFailed: If a leakage check fails, or the cohort or a member of an ensemble is stale.
+
+    Example:
+        >>> from xray_mining.study.options import read_study
+        >>> summary = run(workspace, read_study(study_file), "ridge")
+        >>> summary.experiment, summary.model_kind, summary.kept
+        ('s/ridge', 'baseline', 1)
     """
     experiments = with_nulls(study.experiments)
     if name not in experiments:
@@ -95,7 +104,7 @@ def run(
 
 
 def standings(workspace: Workspace, study: StudyParts) -> tuple[Standing, ...]:
-    """How the predictions of each of the study's experiments, nulls too, compare with today's study file."""
+    """Whether the predictions of each experiment of the study, with the null models, are up to date."""
     every = with_nulls(study.experiments)
     members: dict[str, Members] = {}
     found = []
@@ -113,7 +122,7 @@ def standings(workspace: Workspace, study: StudyParts) -> tuple[Standing, ...]:
 
 
 def _train(task: Task[Any], parts: Sequence[tuple[int, int]]) -> TrainSummary:
-    """Fit those of the parts (rotation, seed) that are not fitted yet."""
+    """Fit the given parts (rotation, seed) that are not fitted yet."""
     started = monotonic()
     _refuse_stale_members(task)
     identity = task.identity()
@@ -142,7 +151,7 @@ def _train(task: Task[Any], parts: Sequence[tuple[int, int]]) -> TrainSummary:
 
 
 def _clear_others(task: Task[Any], digest: str, notes: dict[str, Any]) -> None:
-    """Remove fits of other options, rotations and seeds, so that what the folder holds is of one digest."""
+    """Remove fits of other options, rotations and seeds, so that all fits in the folder have one digest."""
     with lock(task.folder / ".lock", what=f"{task.title}: another command clears or gathers its fits"):
         sweep(task.folder)
         earlier = read_notes(task.folder)
@@ -160,13 +169,13 @@ def _clear_others(task: Task[Any], digest: str, notes: dict[str, Any]) -> None:
 
 
 def _is_fitted(task: Task[Any], part: tuple[int, int], digest: str) -> bool:
-    # A fit that was cut off before its notes were written has lost its calibration map: it is made again.
+    # A fit that was interrupted before its notes were written has no calibration map, so it counts as missing.
     path = task.part(*part)
     return path.is_file() and path.stem in fitted_parts(task.folder, digest)
 
 
 def _fit_once(task: Task[Any], part: tuple[int, int], digest: str) -> bool:
-    """Fit one rotation under one seed, where no other command does or did; whether it was fitted here."""
+    """Fit one rotation with one seed; False if another command has fitted it in the meantime."""
     stem = task.part(*part).stem
     with lock(task.folder / "locks" / f"{stem}.lock", what=f"{task.title}: another command fits {stem}"):
         if _is_fitted(task, part, digest):
@@ -178,7 +187,7 @@ def _fit_once(task: Task[Any], part: tuple[int, int], digest: str) -> bool:
 
 
 def _gather(task: Task[Any], digest: str, notes: dict[str, Any]) -> None:
-    """Write experiment.json anew from the notes of all fits: whoever gathers last has them all."""
+    """Write experiment.json again from the notes of all fits; with several jobs, the last one has all notes."""
     with lock(task.folder / ".lock", what=f"{task.title}: another command clears or gathers its fits"):
         fits = fitted_parts(task.folder, digest)
         seconds = sum(each.seconds for each in fits.values())
@@ -191,7 +200,7 @@ def _gathered(task: Task[Any]) -> set[str]:
 
 
 def _notes(task: Task[Any], identity: dict[str, Any]) -> dict[str, Any]:
-    """What experiment.json says of the experiment, apart from its fits."""
+    """Content of experiment.json without the fits."""
     return {
         "study": task.study.study,
         "experiment": task.name,
@@ -209,7 +218,7 @@ def _notes(task: Task[Any], identity: dict[str, Any]) -> dict[str, Any]:
 
 
 def _refuse_stale_members(task: Task[Any]) -> None:
-    """CheckFailed where a member has predictions that were made by other options than today's."""
+    """CheckFailed if the predictions of a member of an ensemble are stale."""
     for member in task.kind.members(task.options):
         found = standing(task.of(member))
         if found.outcome == "stale":
@@ -217,7 +226,7 @@ def _refuse_stale_members(task: Task[Any]) -> None:
 
 
 def _fit(task: Task[Any], number: int, seed: int, digest: str) -> dict[str, Any]:
-    """One rotation under one seed: fit, calibrate, write the part; what was chosen, for experiment.json."""
+    """Fit one rotation with one seed, calibrate, and write the predictions; returns the choices for experiment.json."""
     from xray_mining.models.fit import Fit
     from xray_mining.models.rows import calibration_of_fit, changed_rows, prediction_rows
 
@@ -236,7 +245,7 @@ def _fit(task: Task[Any], number: int, seed: int, digest: str) -> dict[str, Any]
 
 
 def _score(task: Task[Any]) -> tuple[float | None, str]:
-    """The validation score over the parts that are there, and the name of its metric."""
+    """The validation score over all existing parts, and the name of its metric."""
     from xray_mining.models.targets import TARGETS
 
     target = task.cohort.target(task.options.target)

@@ -1,4 +1,4 @@
-"""One fit of one experiment: what a fitter is given, and what it gives back."""
+"""One fit of one experiment: the data for a model, and its predictions."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -12,12 +12,12 @@ from xray_mining.records.cohort import FrozenCohort, Target
 
 @dataclass(frozen=True, slots=True)
 class Fit:
-    """One rotation under one seed."""
+    """One rotation with one seed."""
 
     number: int
     """The rotation: the fold that is tested."""
     seed: int
-    """-1 where chance plays no part."""
+    """-1 for models without random numbers."""
     target: Target
     images: pl.DataFrame
     """FrozenCohort.rotation(): image_key, patient_key, study_key, weight, role, truth, label; sorted by image_key."""
@@ -45,7 +45,7 @@ class Fit:
         return self.images["image_key"].to_list()
 
     def truths(self) -> np.ndarray[Any, Any]:
-        """The truth of every row as its kind of target gives it, float64 with a row an image; nan: unknown."""
+        """The truth of every row in the form of its kind of target, float64, one row for each image; nan if unknown."""
         return self.kind.truths(self.images, self.target)
 
 
@@ -57,7 +57,7 @@ class Fitted:
     values: np.ndarray[Any, Any]
     """(n,) in the target's unit, or (n, classes) probabilities in the order of target.classes."""
     spread: np.ndarray[Any, Any] | None = None
-    """(n,) the model's own standard deviation, in the target's unit; None where it gives none."""
+    """(n,) standard deviation stated by the model, in the target's unit; None if it states none."""
 
     def __post_init__(self) -> None:
         if len(self.image_keys) != len(self.values):

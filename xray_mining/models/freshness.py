@@ -1,4 +1,4 @@
-"""Whether the predictions that are kept are those that today's study file asks for."""
+"""Whether existing predictions are up to date with the study file."""
 
 import json
 from collections.abc import Iterator, Mapping
@@ -18,25 +18,25 @@ if TYPE_CHECKING:
     from xray_mining.workspace import Workspace
 
 _SHOWN = 3
-"""Differences that a sentence names; the others are counted."""
+"""Number of differences that a sentence lists; further ones are counted."""
 _EARLIER = "made by an earlier version of the program"
 
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """How an experiment's predictions compare with what today's study file asks for."""
+    """Whether an experiment's predictions are up to date."""
 
     experiment: str
     task: str
-    """COHORT/TARGET, as an evaluation names it."""
+    """COHORT/TARGET, as in evaluations."""
     outcome: Literal["fresh", "stale", "unchecked", "absent"]
-    """stale: made by other options; unchecked: today's options cannot be digested; absent: no predictions."""
+    """stale: made with other options; unchecked: the current digest cannot be computed; absent: no predictions."""
     sentence: str = ""
-    """Why, beginning with the experiment's name; empty where it is fresh or absent."""
+    """The reason, beginning with the experiment's name; an empty text if it is fresh or absent."""
 
 
 def standing(task: "Task[Any]") -> Standing:
-    """Compare the digest under which an experiment was made with the digest of today's options and inputs."""
+    """Compare the digest of an experiment's predictions with the digest of its current options and inputs."""
     where = f"{task.cohort.name}/{task.options.target}"
     if not any((task.folder / "predictions").glob("*.parquet")):
         return Standing(task.name, where, "absent")
@@ -44,14 +44,14 @@ def standing(task: "Task[Any]") -> Standing:
     try:
         differs = [*cohort_differences(task.cohort, task.study.cohorts[task.options.cohort], task.options.cohort)]
         differs += _members_that_differ(task)
-        # Inputs of an ensemble whose members are stale cannot be named.
+        # The inputs of an ensemble are its members' predictions, which have no digest while they are stale.
         if not differs:
             now = task.identity()
             if digest_of(now) != notes.get("digest"):
                 differs = list(_differences(task.workspace, notes, now)) or [_EARLIER]
         differs += _fits_that_differ(task)
     except UserError as error:
-        # The page prints it, and a file's folders are nobody's business.
+        # The sentence appears on the page, which must not show private paths, so print only the file's name.
         query = task.study.cohorts[task.options.cohort].query
         said = str(error).replace(query, Path(query).name)
         return Standing(task.name, where, "unchecked", f"{task.name}: its options cannot be checked: {said}")
@@ -59,27 +59,27 @@ def standing(task: "Task[Any]") -> Standing:
         return Standing(task.name, where, "fresh")
     named = "; ".join(differs[:_SHOWN]) + (f"; and {len(differs) - _SHOWN} more" if len(differs) > _SHOWN else "")
     again = f"xray-mining train {task.title}"
-    sentence = f"{task.name}: its predictions are not those of today's study file ({named}); run `{again}`"
+    sentence = f"{task.name}: its predictions are stale: the study file or data changed ({named}); run `{again}`"
     return Standing(task.name, where, "stale", f"{sentence} or `xray-mining run`")
 
 
 def refuse_other_cohort(cohort: "FrozenCohort", options: "CohortOptions", key: str) -> None:
-    """CheckFailed where the cohort was frozen by another query, or with other values, than the study file says."""
+    """CheckFailed if the cohort was frozen with another query or other values than in the study file."""
     differs = list(cohort_differences(cohort, options, key))
     if differs:
         raise CheckFailed(
-            f"cohort {cohort.name}: is not the one of today's study file ({'; '.join(differs[:_SHOWN])}); freeze it "
-            f"again with `xray-mining cohort {quote(options.query)} --as {cohort.name}` or `xray-mining run`"
+            f"cohort {cohort.name}: is stale: the study file has changed ({'; '.join(differs[:_SHOWN])}); freeze "
+            f"it again with `xray-mining cohort {quote(options.query)} --as {cohort.name}` or `xray-mining run`"
         )
 
 
 def cohort_differences(cohort: "FrozenCohort", options: "CohortOptions", key: str) -> Iterator[str]:
-    """What today's study file says otherwise of a cohort than was said when it was frozen."""
+    """Differences between the cohort's options in the study file and the options with which it was frozen."""
     from xray_mining.catalog.cohort import read_query
 
     asked = read_query(options.query)
     if asked.text != cohort.sql:
-        yield f"cohorts.{key}.query: the SQL of {asked.name} is another than that of {cohort.query} then"
+        yield f"cohorts.{key}.query: the SQL of {asked.name} differs from the SQL of {cohort.query} at that time"
     values = asked.header.values(options.parameters, f"cohorts.{key}")
     for name in sorted({*values, *cohort.parameters}):
         yield from _difference(f"cohorts.{key}.parameters.{name}", cohort.parameters.get(name), values.get(name))
@@ -88,7 +88,7 @@ def cohort_differences(cohort: "FrozenCohort", options: "CohortOptions", key: st
 
 
 def _members_that_differ(task: "Task[Any]") -> list[str]:
-    """Members of an ensemble that are stale, or are no longer there."""
+    """Sentences about members of an ensemble that are stale or missing."""
     found = []
     for member in task.kind.members(task.options):
         other = standing(task.of(member))
@@ -100,17 +100,17 @@ def _members_that_differ(task: "Task[Any]") -> list[str]:
 
 
 def _fits_that_differ(task: "Task[Any]") -> Iterator[str]:
-    """Rotations and seeds that the study asks for and that were not fitted, and the reverse."""
+    """Sentences about missing fits (rotations and seeds), and about fits that the study does not ask for."""
     wanted = {task.part(*part).stem for part in task.parts()}
-    there = {path.stem for path in (task.folder / "predictions").glob("*.parquet")}
-    if missing := sorted(wanted - there):
-        yield f"design: {len(missing)} of {len(wanted)} fits are missing, as {missing[0]}"
-    if more := sorted(there - wanted):
-        yield f"design: {len(more)} fits are there that it does not ask for, as {more[0]}"
+    existing = {path.stem for path in (task.folder / "predictions").glob("*.parquet")}
+    if missing := sorted(wanted - existing):
+        yield f"design: {len(missing)} of {len(wanted)} fits are missing, such as {missing[0]}"
+    if more := sorted(existing - wanted):
+        yield f"design: {len(more)} fits are not part of the design, such as {more[0]}"
 
 
 def _differences(workspace: "Workspace", notes: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[str]:
-    """What the two identities say otherwise, in words of the study file."""
+    """Differences between the earlier and the current identity of an experiment, in words of the study file."""
     earlier = notes.get("identity") or {}
     then = {
         "options": notes.get("options") or {},
@@ -121,9 +121,9 @@ def _differences(workspace: "Workspace", notes: Mapping[str, Any], now: Mapping[
     }
     yield from _leaves("", then["options"], now["options"])
     if then["cohort"] != now["cohort"]:
-        yield "cohort: frozen again with other members, folds or targets"
+        yield "cohort: it was frozen again with other members, folds or targets"
     if earlier and then["target"] != now["target"]:
-        yield "target: of another kind or with other labels"
+        yield "target: it has another kind or other labels"
     for name in sorted({*then["inputs"], *now["inputs"]}):
         before, after = then["inputs"].get(name), now["inputs"].get(name)
         if before != after:
@@ -137,24 +137,24 @@ def _differences(workspace: "Workspace", notes: Mapping[str, Any], now: Mapping[
 
 
 _INPUTS = {
-    "pixels": "the members' pictures: ingested again with others",
-    "metadata": "what the catalog says of the members",
-    "truths": "what the phantom's truth says of the members",
-    "weights": "weights: another file",
+    "pixels": "the members' pictures were ingested again and changed",
+    "metadata": "the members' metadata in the catalog",
+    "truths": "the members' true findings",
+    "weights": "the weights file",
     "store": "the pixel store",
-    "left_out": "what the target is made of",
+    "left_out": "the columns that the target is made of",
 }
 
 
 def _input(workspace: "Workspace", name: str, before: str | None, after: str | None) -> Iterator[str]:
-    """An input that is another one, by the options of its set where it is one."""
+    """Sentences about an input that has changed; for a set, the options that differ."""
     kind, _, key = name.partition("/")
     if kind == "experiments":
         yield f"its member {key} was trained again"
     elif kind in ("features", "embeddings"):
         home = workspace.root / kind
-        told = [_set_options(home / str(each)) for each in (before, after)]
-        found = list(_leaves(f"{name.replace('/', '.')}.", told[0], told[1])) if all(told) else []
+        options = [_set_options(home / str(each)) for each in (before, after)]
+        found = list(_leaves(f"{name.replace('/', '.')}.", options[0], options[1])) if all(options) else []
         yield from found or [name.replace("/", ".")]
     else:
         yield _INPUTS.get(name, name)
@@ -178,10 +178,10 @@ def _leaves(prefix: str, then: Mapping[str, Any], now: Mapping[str, Any]) -> Ite
 
 def _difference(name: str, then: object, now: object) -> Iterator[str]:
     if then != now:
-        yield f"{name}: {_said(then)} then, {_said(now)} now"
+        yield f"{name}: {_shown(then)} before, {_shown(now)} now"
 
 
-def _said(value: object) -> str:
+def _shown(value: object) -> str:
     if value is None or value == "":
         return "nothing"
     return ", ".join(map(str, value)) if isinstance(value, list) else str(value)

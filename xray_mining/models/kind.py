@@ -1,4 +1,4 @@
-"""What a kind of model is: the interface that each file of `models/kinds` fills in."""
+"""The interface of a kind of model, which each file of `models/kinds` implements."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -19,49 +19,49 @@ if TYPE_CHECKING:
 Chosen = TypeVar("Chosen", bound=Options)
 
 NO_SEED = -1
-"""Seed of a fit in which chance plays no part."""
+"""Seed of a fit without random numbers."""
 
 
 @dataclass(frozen=True, slots=True)
 class Inputs:
-    """What an experiment's predictions are computed from, beside its options and its cohort."""
+    """Inputs of an experiment's predictions, apart from its options and its cohort."""
 
     digests: Mapping[str, str]
-    """Name of each input → its digest. Where one differs, the experiment is fitted again."""
+    """Digest of each input, by name. If one changes, the experiment is fitted again."""
     licences: Mapping[str, str] = field(default_factory=dict)
-    """Name of pretrained weights → their licence."""
+    """Licence of pretrained weights, by their name."""
 
 
 class ModelKind(Generic[Chosen]):
-    """One kind of model. A file of `models/kinds` makes one object of a subclass: its constant KIND.
+    """One kind of model. Each file of `models/kinds` has one object of a subclass in its constant KIND.
 
-    A subclass states `name` and `options`, defines `fit`, and overrides what differs from the defaults. Its file is
-    imported whenever a study is read, so heavy packages (numpy, polars, scikit-learn, torch) are imported in methods.
+    A subclass sets `name` and `options`, defines `fit`, and overrides the defaults where it differs. Its file is
+    imported whenever a study is read, so it must import heavy packages (numpy, polars, scikit-learn, torch) in methods.
     """
 
     name: str
-    """The file's name; it is `model_kind` in predictions."""
+    """Name of the file; also `model_kind` in predictions."""
     options: type[Chosen]
-    """What a study may say about an experiment of this kind; its field `model` lists the words that name the kind."""
+    """Options of an experiment of this kind; the field `model` lists the words that select the kind."""
     may_be_best: bool = True
-    """Whether an evaluation may call it the best model: not where it cannot see the anatomy, or reads the truth."""
+    """Whether an evaluation may call it the best model; False for models that do not see the anatomy or read truths."""
     calibrates: bool = True
-    """Whether its values may be calibrated on validation patients: not what somebody said."""
+    """Whether its values may be calibrated on validation patients; False for a human reader's answers."""
     seeded: bool = False
-    """Whether each seed of the design gives a fit of its own; else there is one fit a rotation."""
+    """Whether each seed of the design gives a separate fit; otherwise each rotation has one fit."""
     predicts_changed: bool = False
     """Whether `changed` is defined."""
     versions: tuple[str, ...] = ("xray-mining", "numpy", "scikit-learn")
-    """Packages whose version changes the predictions."""
+    """Packages whose versions can change the predictions."""
 
     def words(self) -> tuple[str, ...]:
-        """Words of a study's `model:` that name this kind."""
+        """Values of `model:` in a study that select this kind."""
         return get_args(self.options.model_fields["model"].annotation)
 
-    # What a study asks before any work begins.
+    # Called when a study is read and planned, before any step runs.
 
     def sets(self, options: Chosen) -> Mapping[str, Sequence[str]]:
-        """Section of the study (`features`, `embeddings`) → keys of the sets that the model reads."""
+        """Keys of the sets that the model reads, by section of the study (`features`, `embeddings`)."""
         return {}
 
     def members(self, options: Chosen) -> Sequence[str]:
@@ -69,59 +69,63 @@ class ModelKind(Generic[Chosen]):
         return ()
 
     def by_itself(self, cohort: str, target: str) -> Iterator[Chosen]:
-        """Experiments that every cohort and target of a study gets without being named."""
+        """Experiments that are added to every cohort and target of a study."""
         yield from ()
 
     def refuse(self, where: str, options: Chosen, target: "Target") -> None:
-        """UserError for a name that does not exist, or a model that cannot predict this target; `where` is its key."""
+        """UserError for an unknown name, or a model that cannot predict this target; `where` names the experiment."""
 
     def missing(self, options: Chosen) -> str:
-        """Why it cannot run on this machine, as a clause; empty where it can."""
+        """Why it cannot run on this machine, as a clause; an empty text if it can."""
         return ""
 
     def without(self, options: Chosen, absent: Sequence[str]) -> Chosen | str:
-        """The options without the members that cannot run, or why it cannot run without them."""
+        """The options without the members that cannot run, or the reason why it cannot run without them."""
         return f"its member '{absent[0]}' cannot run"
 
     def threads(self, options: Chosen) -> int:
-        """Cores that its step uses."""
+        """Number of cores that its step uses."""
         return 1
 
     def work(self, options: Chosen, study: "StudyParts", size: "Size") -> "Work":
-        """A rough guess of the time that all its fits take."""
+        """Roughly estimated time of all its fits."""
         from xray_mining.models.work import small_work
 
         return small_work(options.model, size)
 
-    # What one experiment does.
+    # Called when an experiment is trained.
 
     def seeds(self, design: DesignOptions) -> list[int]:
-        """Seeds of its fits in each rotation."""
+        """Seeds of the fits in each rotation."""
         return list(design.seeds) if self.seeded else [NO_SEED]
 
     def inputs(self, task: "Task[Chosen]") -> Inputs:
-        """Digests of what it reads. Raises UserError where an input is not there."""
+        """Digests of its inputs. Raises UserError if an input is missing."""
         return Inputs({})
 
     def fit(self, task: "Task[Chosen]", fit: "Fit") -> "tuple[Fitted, dict[str, Any]]":
-        """Learn in one rotation under one seed, and keep the model in the experiment's folder.
+        """Fit one rotation with one seed, and save the model in the experiment's folder.
+
+        Args:
+            task: The experiment: options, cohort, workspace, folder.
+            fit: The rotation: its images with role and truth.
 
         Returns:
-            Predictions of the validation and test images, and what the fit chose, as JSON.
+            Predictions for the validation and test images, and the choices of the fit (as hyperparameters) for JSON.
         """
         raise NotImplementedError
 
     def changed(self, task: "Task[Chosen]", fit: "Fit", keys: list[str], variant: str) -> "Fitted":
-        """Predictions of the kept model for images that are changed as `variant` says."""
+        """Predictions of the saved model for images changed as in `variant`."""
         raise NotImplementedError
 
-    # What `predict` does with it.
+    # Called when a trained experiment is applied to new files by `predict`.
 
     def applied(self, experiment: "Experiment", means: "Means") -> "dict[str, Applied]":
-        """Each kept fit by its name (rotation0-seed0). Raises UserError where it cannot be applied to a picture."""
+        """Each saved fit by its name (rotation0-seed0). Raises UserError if it cannot be applied to pictures."""
         raise UserError(f"{experiment.name}: models of kind {self.name} cannot be applied to pictures")
 
     @property
     def files(self) -> "Mapping[str, Callable[[Path, Means], Applied]]":
-        """Suffix of a fit's file → the function that reads it."""
+        """Functions that read a fit's file, by the file's suffix."""
         return {}

@@ -12,11 +12,11 @@ from xray_mining.models.targets import Array, Lesson
 
 @dataclass(frozen=True, slots=True)
 class LabelPredictor:
-    """Fitted predictors of labels, each of which says the probability that its label is true."""
+    """One fitted predictor for each label, which gives the probability that the label is true."""
 
     labels: tuple[str, ...]
     each: tuple[Any, ...]
-    """A pipeline, or a number: the share of a label that could not be learned."""
+    """A pipeline, or for a label that could not be learned a number: its share in the training data."""
 
     def predict_proba(self, matrix: Array) -> Array:
         """(n, labels) probabilities."""
@@ -29,7 +29,7 @@ class LabelPredictor:
 
 @dataclass(frozen=True, slots=True)
 class LabelTables:
-    """A lesson whose truths are (n, labels), with nan where an answer is unknown."""
+    """Training data whose truths are (n, labels), with nan for unknown answers."""
 
     lesson: Lesson
     labels: Sequence[str]
@@ -41,15 +41,15 @@ class LabelTables:
         return Table(lesson.matrix[known], truths[known], lesson.patients[known], lesson.weights[known], 2)
 
     def lacking(self) -> str:
-        """Why no label can be learned; empty where one can."""
+        """Why no label can be learned; an empty text if one can."""
         reasons = [self.of(place).lacking() for place in range(len(self.labels))]
         return "" if not all(reasons) else f"no label can be learned: {reasons[0]}"
 
     def learn(self, model: str, components: int = 0, seed: int = 0) -> Learned:
-        """The named model for each label, with inner folds and hyperparameters of its own.
+        """Fit the named model for each label, with separate inner folds and hyperparameters.
 
-        A label that lacks a side gets its share. Rows whose answer is unknown get what the label's final model says:
-        nothing scores or calibrates these.
+        A label with one answer only gets a constant, its share. Rows with an unknown answer get the prediction of the
+        label's final model; they are never scored or used for calibration.
         """
         truths = self.lesson.truths
         answers = np.zeros(truths.shape)

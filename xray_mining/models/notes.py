@@ -1,4 +1,4 @@
-"""What an experiment's folder says of itself: experiment.json, and a file a fit in `fits`, which it gathers.
+"""Notes in an experiment's folder: experiment.json, gathered from one file for each fit in `fits`.
 
 Each fit writes its own file, so that several jobs can fit one experiment at the same time.
 """
@@ -17,20 +17,20 @@ FITS = "fits"
 
 @dataclass(frozen=True, slots=True)
 class FitNotes:
-    """What one fit says of itself."""
+    """Notes of one fit."""
 
     chosen: Mapping[str, Any]
-    """Hyperparameters that it chose, and its calibration; as in `fits` of experiment.json."""
+    """Chosen hyperparameters and calibration, as in `fits` of experiment.json."""
     seconds: float
 
 
 def write_fit(folder: Path, name: str, digest: str, chosen: Mapping[str, Any], seconds: float) -> None:
-    """Keep what a fit chose; `digest` is the experiment's."""
+    """Write the notes of a fit; `digest` is the experiment's."""
     write_json({"digest": digest, "seconds": seconds, "chosen": dict(chosen)}, folder / FITS / f"{name}.json")
 
 
 def fitted_parts(folder: Path, digest: str) -> dict[str, FitNotes]:
-    """The finished fits of an experiment under a digest, by name; a damaged file counts as not finished."""
+    """The finished fits of an experiment with a digest, by name; a fit with a damaged file counts as not finished."""
     found = {}
     for path in sorted((folder / FITS).glob("*.json")):
         try:
@@ -43,7 +43,7 @@ def fitted_parts(folder: Path, digest: str) -> dict[str, FitNotes]:
 
 
 def keep_fits_of_earlier_versions(folder: Path, notes: Mapping[str, Any]) -> None:
-    """Give each fit of experiment.json its own file: an earlier version kept them there alone."""
+    """Write a file for each fit of experiment.json, because earlier versions kept the notes only there."""
     fits = notes.get("fits") or {}
     for name, chosen in fits.items():
         if not (folder / FITS / f"{name}.json").is_file():
@@ -51,7 +51,7 @@ def keep_fits_of_earlier_versions(folder: Path, notes: Mapping[str, Any]) -> Non
 
 
 def read_notes(folder: Path) -> dict[str, Any]:
-    """experiment.json of an experiment's folder; empty where it is not there or damaged."""
+    """experiment.json of an experiment's folder; empty if it is missing or damaged."""
     try:
         found = json.loads((folder / "experiment.json").read_text(encoding="utf-8"))
     except (OSError, ValueError):
@@ -60,5 +60,5 @@ def read_notes(folder: Path) -> dict[str, Any]:
 
 
 def digest_of_predictions(folder: Path, digest: str) -> str:
-    """Digest of an experiment's predictions: one that has got more seeds or rotations keeps its own `digest`."""
+    """Digest of an experiment's predictions; it also changes with added seeds or rotations, unlike `digest`."""
     return digest_of([digest, {path.name: digest_of_file(path) for path in (folder / "predictions").glob("*.parquet")}])

@@ -1,4 +1,4 @@
-"""What a study may say about every experiment, the design and embedding sets; read without torch."""
+"""Options of experiments, design and embedding sets in a study file; this module does not import torch."""
 
 from typing import Any, Literal
 
@@ -9,26 +9,28 @@ from xray_mining.stated_files import placeless
 
 
 class Options(BaseModel, extra="forbid", frozen=True):
-    """What every experiment has; each kind of model adds its own in its file of `models/kinds`."""
+    """Options of every experiment; each kind of model adds its own in its file of `models/kinds`."""
 
-    model: str = Field(description="word that names the kind of model")
+    model: str = Field(description="word that selects the kind of model")
     cohort: str = Field(description="key of one of the study's cohorts")
     target: str = Field(description="one of the cohort's targets")
 
 
 class DesignOptions(BaseModel, extra="forbid", frozen=True):
-    """Who is tested, and how often chance is thrown."""
+    """The tested rotations, the seeds, and the number of changed images."""
 
     rotations: Literal["hold_out", "all"] = Field("hold_out", description="rotation 0, or all rotations of the folds")
-    seeds: list[int] = Field(default=[0], min_length=1, description="one fit a seed, for models that draw by chance")
+    seeds: list[int] = Field(
+        default=[0], min_length=1, description="one fit for each seed, for models that use random numbers"
+    )
     changed_images: int = Field(
         200,
         ge=0,
-        description="tested images a rotation, at most, that are predicted again in another window and sharpened; "
-        "0: none",
+        description="most test images of a rotation that are predicted again with another window and sharpened; 0 for "
+        "none",
     )
 
 
 def shown_options(options: BaseModel) -> dict[str, Any]:
-    """Options as they may be written down: a weights file is known by its name and its digest, not by where it lies."""
+    """Options without private paths: a weights file is stated by its name, not its folder."""
     return placeless(options)

@@ -1,4 +1,4 @@
-"""Predictions of a fit as rows of the record, calibrated where that is shown to help, and read back from rows."""
+"""Convert the predictions of a fit to rows of the record, with calibrated values, and back."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -15,7 +15,7 @@ Array = np.ndarray[Any, Any]
 
 
 def calibration_of_fit(fit: Fit, fitted: Fitted) -> CalibrationMap | None:
-    """The map of the fit's validation patients; None where calibration is not shown to help."""
+    """The calibration map of the fit's validation patients; None if calibration does not help."""
     at, truths = _known(fit, fitted)
     images = fit.images[at]
     checked = np.flatnonzero((images["role"].to_numpy() == "validation") & fit.kind.known(truths))
@@ -24,9 +24,9 @@ def calibration_of_fit(fit: Fit, fitted: Fitted) -> CalibrationMap | None:
 
 
 def changed_rows(task: Task[Any], fit: Fit, digest: str) -> Iterator[pl.DataFrame]:
-    """What the fitted model says of some tested images in another window and sharpened, as rows of the record.
+    """Predictions for some test images after a change (another window, sharpened), as rows of the record.
 
-    The keys are digests, so that the first ones are a draw by chance, and the same for every experiment.
+    The first images by key are taken. Keys are digests, so this is a random sample, the same for every experiment.
     """
     rows = fit.rows("test", labelled=True)[: task.study.design.changed_images]
     if not task.kind.predicts_changed or not len(rows):
@@ -43,7 +43,7 @@ def changed_rows(task: Task[Any], fit: Fit, digest: str) -> Iterator[pl.DataFram
 def prediction_rows(
     task: Task[Any], fit: Fit, fitted: Fitted, digest: str, calibration: CalibrationMap | None = None
 ) -> pl.DataFrame:
-    """The fit's predictions as rows of the record, with calibrated values where there is a map."""
+    """The fit's predictions as rows of the record, with calibrated values if there is a map."""
     at, truths = _known(fit, fitted)
     images = fit.images[at]
     mapped = None if calibration is None else calibration.of(fitted.values)
@@ -78,7 +78,7 @@ def prediction_rows(
 
 
 def fitted_of(frame: pl.DataFrame, fit: Fit) -> Fitted:
-    """Rows of one experiment and rotation as predictions again: the mean over seeds, images sorted by key."""
+    """Predictions from rows of one experiment and rotation: the mean over seeds, images sorted by key."""
     means = frame.group_by("unit_key", "class").agg(pl.col("value").mean())
     return Fitted(*fit.kind.values(means, fit.target))
 

@@ -1,4 +1,4 @@
-"""The experiments that a study states: the options of every kind of model, the added nulls, and their order."""
+"""The experiments of a study: options of all kinds of model, added null models, and the order of training."""
 
 from collections.abc import Mapping, Sequence
 from itertools import chain, count
@@ -13,7 +13,7 @@ from xray_mining.models.options import Options
 if TYPE_CHECKING:
     ExperimentOptions = Options
 else:
-    # Built from the registry: a new kind of model is a new file, and a study file may name it at once.
+    # Built from the registry, so that a study file can name a new kind of model without a change here.
     ExperimentOptions = Annotated[
         Union[tuple(kind.options for kind in KINDS.every().values())],  # noqa: UP007
         Field(discriminator="model"),
@@ -21,7 +21,7 @@ else:
 
 
 def with_nulls(experiments: Mapping[str, Options]) -> dict[str, Options]:
-    """The experiments and the null models that every cohort and target gets; a null that is stated is not added."""
+    """The experiments and the null models of every cohort and target; null models in the study are not added again."""
     every = dict(experiments)
     stated = list(experiments.values())
     for cohort, target in dict.fromkeys((each.cohort, each.target) for each in stated):
@@ -33,10 +33,10 @@ def with_nulls(experiments: Mapping[str, Options]) -> dict[str, Options]:
 
 
 def _free_name(begin: str, cohort: str, target: str, taken: Mapping[str, Options]) -> str:
-    """A name that no other experiment of the study has, short where the target's name contains the cohort's.
+    """An unused name for an added experiment; a short one if the target's name contains the cohort's.
 
-    Cohorts `age` and `years` share the short name of age_years, and cohort `a` with target `b_c` the long one of cohort
-    `a_b` with target `c`: the later one gets the longer name, or a number.
+    Two experiments can want one name: cohorts `age` and `years` the short name of target age_years, or cohort `a` with
+    target `b_c` the long name of cohort `a_b` with target `c`. The later one gets the longer name, or a number.
     """
     long = f"{begin}_{cohort}_{target}"
     first = f"{begin}_{target}" if cohort in target else long
@@ -44,7 +44,7 @@ def _free_name(begin: str, cohort: str, target: str, taken: Mapping[str, Options
 
 
 def experiment_order(experiments: Mapping[str, Options]) -> Sequence[str]:
-    """Names in an order in which they can be run: an ensemble after its members."""
+    """Names of experiments in the order of training: an ensemble after its members."""
     done: dict[str, None] = {}
     waiting = dict(with_nulls(experiments))
     while waiting:
@@ -52,7 +52,7 @@ def experiment_order(experiments: Mapping[str, Options]) -> Sequence[str]:
             name for name, each in waiting.items() if all(member in done for member in kind_of(each).members(each))
         ]
         if not ready:
-            raise UserError(f"experiments.{next(iter(waiting))}: ensembles are members of one another; undo the circle")
+            raise UserError(f"experiments.{next(iter(waiting))}: ensembles are members of each other; remove the cycle")
         for name in ready:
             done[name] = None
             del waiting[name]

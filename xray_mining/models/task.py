@@ -1,4 +1,4 @@
-"""One experiment of a study on the members of its cohort: what every kind of model is given."""
+"""One experiment of a study on the members of its cohort: the data that every kind of model gets."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -20,12 +20,12 @@ if TYPE_CHECKING:
     from xray_mining.catalog.options import CohortOptions
     from xray_mining.features.options import FeatureOptions
 
-# A change of how fits are made that changes their numbers: experiments made before it are made again.
+# Increase it when a change in fitting code changes predictions; older experiments are then fitted again.
 _VERSION = 6
 
 
 class StudyParts(Protocol):
-    """What an experiment takes from its study file."""
+    """The parts of a study file that an experiment needs."""
 
     @property
     def study(self) -> str:
@@ -34,7 +34,7 @@ class StudyParts(Protocol):
 
     @property
     def experiments(self) -> Mapping[str, Options]:
-        """Its experiments, without the nulls that are added by themselves."""
+        """Its experiments, without the added null models."""
         ...
 
     @property
@@ -49,7 +49,7 @@ class StudyParts(Protocol):
 
     @property
     def cohorts(self) -> "Mapping[str, CohortOptions]":
-        """How its cohorts are selected."""
+        """Options of its cohorts."""
         ...
 
     @property
@@ -58,13 +58,13 @@ class StudyParts(Protocol):
         ...
 
     def cohort_name(self, key: str) -> str:
-        """The name under which the workspace keeps one of its cohorts."""
+        """Name of one of its cohorts in the workspace."""
         ...
 
 
 @dataclass(slots=True)
 class Members:
-    """What is known of a frozen cohort's members, each read once for all experiments on them."""
+    """Data on a frozen cohort's members, read once for all experiments on them."""
 
     workspace: Workspace
     cohort: FrozenCohort
@@ -73,7 +73,7 @@ class Members:
     _rows: dict[str, pl.DataFrame] = field(default_factory=dict)
 
     def keys(self) -> list[str]:
-        """image_key of every member: the rows of every rotation, in this order."""
+        """image_key of every member, in the order of the rows of every rotation."""
         self._keys = self._keys or self.cohort.members()["image_key"].to_list()
         return self._keys
 
@@ -86,7 +86,7 @@ class Members:
         return self._rows[report]
 
     def pixels_digest(self) -> str:
-        """Digest of what the members' pictures were made from: an archive ingested again may bring other pixels."""
+        """Digest of the members' pixel digests, which change if an archive with changed pictures is ingested again."""
         if not self._pixels:
             from xray_mining.features.sets import pixel_digests
 
@@ -104,7 +104,7 @@ class Task(Generic[Chosen]):
     name: str
     options: Chosen
     experiments: Mapping[str, Options]
-    """All experiments of the study, nulls too."""
+    """All experiments of the study, with the null models."""
     members: Members
     _matrix: "np.ndarray | None" = None
     _inputs: Inputs | None = None
@@ -139,7 +139,7 @@ class Task(Generic[Chosen]):
         return self.members.keys()
 
     def matrix(self, make: "Callable[[], np.ndarray]") -> "np.ndarray":
-        """What the model reads of every member, (members, columns): made once, for all rotations."""
+        """The model's table of all members, (members, columns), made once for all rotations."""
         if self._matrix is None:
             self._matrix = make()
         return self._matrix
@@ -153,18 +153,18 @@ class Task(Generic[Chosen]):
         return Task(self.workspace, self.study, other, self.experiments[other], self.experiments, self.members)
 
     def shown_options(self) -> dict[str, Any]:
-        """Its options as they may be written down."""
+        """Its options without private paths."""
         return shown_options(self.options)
 
     def inputs(self) -> Inputs:
-        """What the model reads, found once. Raises UserError where an input is not there, as a network's weights."""
+        """The model's inputs, computed once. Raises UserError if an input, such as a weights file, is missing."""
         self._inputs = self._inputs or self.kind.inputs(self)
         return self._inputs
 
     def identity(self) -> dict[str, Any]:
         """Everything that determines the predictions, as JSON; its digest is the experiment's.
 
-        Raises UserError where an input is not there.
+        Raises UserError if an input is missing.
         """
         target = self.cohort.target(self.options.target)
         found = {

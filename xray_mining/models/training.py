@@ -1,4 +1,4 @@
-"""A fit of a network: the rows of a frozen cohort as the keys and arrays that training takes."""
+"""Fit a network: convert the rows of a frozen cohort to the keys and arrays that `networks.training` takes."""
 
 from functools import partial
 from pathlib import Path
@@ -27,10 +27,9 @@ def fit_network(
     store: PixelStore | None = None,
     checkpoint_seconds: float = CHECKPOINT_SECONDS,
 ) -> Fitted:
-    """Train on the fit's training images, stop early by its validation images, predict validation and test images.
+    """Train on the fit's training images with early stopping on validation images; predict validation and test images.
 
-    Files are kept as `networks.training.train` says, which raises the same errors. UserError too where there is
-    nothing to learn from.
+    Files and errors are those of `networks.training.train`; also raises UserError if there is nothing to learn from.
     """
     store = store or PixelStore.open(workspace)
     loss_name, loss = find_loss(
@@ -58,13 +57,13 @@ def fit_network(
 
 
 def _grey_options(workspace: Workspace, store: PixelStore) -> dict[str, Any]:
-    """What made the store's pictures, so that new ones are made alike."""
+    """The grey options of the store's pictures, so that new pictures are made in the same way."""
     known = store_options(workspace, store.name)
     return known or {"side_px": store.side_px, "value_type": store.value_type}
 
 
 def _training_rows(fit: Fit) -> np.ndarray:
-    """Rows to train on; UserError where there is nothing to learn from."""
+    """Rows to train on; UserError if there is nothing to learn from."""
     rows = fit.rows("train", labelled=True)
     if len(rows) < 2:
         raise UserError(

@@ -1,4 +1,4 @@
-"""Rough seconds of measuring pictures and of fitting models, from sizes that are cheap to know; no digest has them."""
+"""Roughly estimated seconds of measuring pictures and fitting models; they do not enter digests."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -7,18 +7,18 @@ from xray_mining.features.options import FeatureOptions
 from xray_mining.models.options import EmbeddingOptions
 
 PROCESS_SECONDS = 2.0
-"""What a job takes to start."""
+"""Seconds to start a job."""
 TORCH_SECONDS = 10.0
-"""What torch takes to be imported and a backbone to be built."""
+"""Seconds to import torch and build a backbone."""
 GPU_FACTOR = 20.0
-"""How much faster a GPU is than two cores."""
+"""Speed of a GPU relative to two cores."""
 _CHANGES = 2
-"""Ways in which test pictures are changed and predicted once more (`pixels.variants`)."""
+"""Number of variants of test pictures that are predicted again (`pixels.variants`)."""
 _COLUMNS = 1000
-"""Columns of an ordinary set: counting them exactly would import the families, which takes seconds."""
+"""Assumed columns of a set; the exact number would need an import of the families, which takes seconds."""
 
-# How long networks train on two cores, in units of an efficientnet_b0: measured where it says so, else by their
-# operations an image. The longest beginning of a name counts.
+# Training time on two cores relative to efficientnet_b0: measured where it says so, else from the number of operations
+# of an image. The longest matching prefix of a name counts.
 _WEIGHTS = {
     "": 4.0,
     "convnext": 6.0,
@@ -48,19 +48,19 @@ _WEIGHTS = {
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """What a step has to do."""
+    """Estimated work of a step."""
 
     kind: str
-    """What its time is compared with: its stage, and the model, family or backbone."""
+    """Stage, and model, family or backbone; times of earlier steps of the same kind correct the estimate."""
     seconds: float
-    """On two ordinary cores, with the start of its process."""
+    """Seconds on two ordinary cores, with the start of the process."""
     trains: bool = False
-    """It trains a network: its time is the least certain and often the longest, so other answers come first."""
+    """Whether it trains a network; such steps run last, because their times are the longest and least certain."""
 
 
 @dataclass(frozen=True, slots=True)
 class Size:
-    """How much there is for one experiment to do."""
+    """The numbers on which the work of one experiment depends."""
 
     images: int
     """Radiographs of its cohort."""
@@ -69,41 +69,41 @@ class Size:
     seeds: int
     """Seeds of the design."""
     changed_images: int
-    """Tested images a rotation, at most, that are predicted again after a change."""
+    """Most test images of a rotation that are predicted again after a change."""
     gpu: bool
 
     @property
     def changed(self) -> float:
-        """Changed pictures that are predicted in one rotation."""
+        """Number of changed pictures that are predicted in one rotation."""
         return _CHANGES * min(self.changed_images, self.images / self.folds)
 
 
 def small_work(model: str, size: Size) -> Work:
-    """The work of a model whose fits take no time worth a guess."""
+    """Work of a model whose fits take very little time."""
     return Work(model, PROCESS_SECONDS + 2.0 + 1.0 * size.rotations)
 
 
 def seconds_to_measure(options: FeatureOptions) -> float:
-    """Seconds a picture for a feature set."""
+    """Seconds for one picture of a feature set."""
     return 1e-3 * len(options.families) * (0.3 + 1.5 * (options.side_px / 256) ** 2)
 
 
 def seconds_to_embed(options: EmbeddingOptions, gpu: bool) -> float:
-    """Seconds a picture for an embedding set."""
+    """Seconds for one picture of an embedding set."""
     once = 0.04 * (options.side_px / 224) ** 2 * backbone_cost(options.backbone) / (GPU_FACTOR if gpu else 1.0)
     return once * (2 if options.mirrored else 1)
 
 
 def backbone_cost(backbone: str) -> float:
-    """Time of a backbone in units of an efficientnet_b0."""
+    """Time of a backbone relative to efficientnet_b0."""
     return _WEIGHTS[max((name for name in _WEIGHTS if backbone.startswith(name)), key=len)]
 
 
 def seconds_to_fit(model: str, size: Size, measuring: Sequence[float], components: int = 0) -> float:
     """Seconds of a scikit-learn model in all rotations.
 
-    `measuring` has the seconds that each of its sets takes for one changed picture; `components` is the number of
-    columns after reduction, 0 where all are kept.
+    `measuring` has the seconds that each of its sets needs for one changed picture; `components` is the number of
+    columns after reduction, 0 if all are kept.
     """
     columns, images = components or _COLUMNS * len(measuring), size.images
     if model == "support_vectors":

@@ -1,1 +1,1 @@
-"""Networks on torch: backbones, heads, losses, weights, feeding and training; knows arrays and keys, no study."""
+"""Networks on torch: backbones, heads, losses, weights, data loading and training; uses arrays and keys, no study."""

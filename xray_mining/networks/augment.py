@@ -1,4 +1,4 @@
-"""Random changes of training images: the only file that knows albumentations."""
+"""Random changes of training images; the only module that uses albumentations."""
 
 from typing import Any
 from uuid import UUID
@@ -12,19 +12,19 @@ _NO_UPDATE = Shared(lambda: environment({"NO_ALBUMENTATIONS_UPDATE": "1"}))
 
 
 def rng_for(seed: int, epoch: int, image_key: str) -> np.random.Generator:
-    """Chance of one image in one epoch: the same in any worker, rank or restart."""
+    """Random generator for one image in one epoch; the same in any worker, rank or restart."""
     return np.random.default_rng([seed % 2**32, epoch, UUID(image_key).int])
 
 
 class Augmenter:
-    """Changes one image at a time, by a chance that depends on (seed, epoch, image_key) only."""
+    """Changes one image at a time; the random numbers depend on (seed, epoch, image_key) only."""
 
     def __init__(self, options: AugmentOptions, seed: int) -> None:
         self.seed = seed
         self._compose = _compose(options)
 
     def __call__(self, image: np.ndarray, epoch: int, image_key: str) -> np.ndarray:
-        """(side, side) uint8 → (side, side) uint8; the same image where every change is switched off."""
+        """(side, side) uint8 → (side, side) uint8; the same image if all changes are switched off."""
         if self._compose is None:
             return image
         self._compose.set_random_seed(int(rng_for(self.seed, epoch, image_key).integers(2**31)))
@@ -32,10 +32,10 @@ class Augmenter:
 
 
 def _compose(options: AugmentOptions) -> Any:
-    """The changes that are switched on, in a fixed order, or None."""
+    """The enabled changes in a fixed order, or None."""
     import cv2
 
-    # Without the variable, albumentations asks its maker's site for a newer version when it is imported.
+    # Without this variable albumentations looks for a newer version on the internet when it is imported.
     with _NO_UPDATE:
         import albumentations as changes
 

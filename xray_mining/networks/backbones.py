@@ -1,4 +1,4 @@
-"""Backbones: any timm network by name and torchvision's GoogLeNet, all from grey batches to features."""
+"""Backbones: any timm network by name and torchvision's GoogLeNet, from grey batches to features."""
 
 import contextlib
 import logging
@@ -25,7 +25,7 @@ from xray_mining.networks.weights import (
 
 
 class Network(nn.Module):
-    """What a backbone wraps: pooled features and stages of a batch in the network's own channels and range."""
+    """The network inside a backbone: pooled features and stages of a batch in the network's own channels and range."""
 
     model: nn.Module
 
@@ -99,7 +99,7 @@ class Backbone(nn.Module):
         """Number of pooled features."""
         self.register_buffer("_mean", torch.tensor(self.mean).view(1, -1, 1, 1), persistent=False)
         self.register_buffer("_std", torch.tensor(self.std).view(1, -1, 1, 1), persistent=False)
-        # Small networks, with convolutions channel by channel, run faster on CPUs in this order.
+        # Small networks with depthwise convolutions run faster on CPUs in this memory format.
         self.to(memory_format=torch.channels_last)
 
     def normalised(self, batch: Tensor) -> Tensor:
@@ -133,14 +133,14 @@ def googlenet(channels: int = 3) -> Backbone:
 
 
 def backbone_names() -> list[str]:
-    """All names `load_backbone` takes: the registered ones and timm's."""
+    """All names that `load_backbone` accepts: the registered ones and timm's."""
     import timm
 
     return [*backbone.names(), *timm.list_models()]
 
 
 def refuse_unknown(name: str) -> None:
-    """UserError with the nearest name where neither the toolkit nor timm has the network."""
+    """UserError with the nearest name if neither the toolkit nor timm has the network."""
     from timm.models import is_model
 
     if name not in backbone and not is_model(name.partition(".")[0]):
@@ -158,9 +158,9 @@ def load_backbone(
 ) -> Backbone:
     """The named network with weights from 'none' (random, by `seed`), 'timm', 'package' or a state dict file.
 
-    `side_px` sizes networks that take one size only (vision transformers); others take any. `channels` of the first
-    convolution are three, or what a weights file has. Raises UserError for an
-    unknown name (with the nearest), weights that are missing or do not fit, and sizes the network cannot take.
+    `side_px` sets the size of networks that accept one size only (vision transformers); others accept any size.
+    `channels` of the first convolution are three, or as in a weights file. Raises UserError for an unknown name (with
+    the nearest), for weights that are missing or do not fit, and for sizes that the network does not accept.
     """
     source = find_weights(name, weights, licence)
     state = read_state(source.path) if source.path is not None else {}
@@ -188,7 +188,7 @@ def _registered(name: str, source: WeightsSource, state: dict[str, Tensor]) -> B
 
         best: Any = next(iter(get_model_weights(name)))
         try:
-            # torch prints where it downloads from on standard output, which is kept for a command's summary.
+            # torch prints the download address on standard output, which is reserved for the command's summary.
             with contextlib.redirect_stdout(sys.stderr):
                 state = best.get_state_dict(progress=False, check_hash=True)
         except Exception as error:
@@ -239,7 +239,7 @@ def _from_timm(
 
 @contextlib.contextmanager
 def _patience() -> Generator[None]:
-    """Ask the hub where it can be reached; else only what was downloaded before, at once and without its retries."""
+    """Use the hub if it can be reached; otherwise only earlier downloads, immediately and without retries."""
     from huggingface_hub import constants
 
     log = logging.getLogger("huggingface_hub")
@@ -262,7 +262,7 @@ def _channels_of(state: dict[str, Tensor]) -> int:
 
 
 def _width(made: Backbone, side_px: int | None) -> int:
-    """Number of pooled features, found by one pass of an empty image: names of this number differ over networks."""
+    """Number of pooled features, found with an empty image, because networks store this number under various names."""
     side = side_px
     if side is None:
         settings: Any = getattr(made.network.model, "pretrained_cfg", None)

@@ -1,4 +1,4 @@
-"""How a fit goes: validation at the end of each epoch, checkpoints, early stopping, progress."""
+"""The course of a fit: validation at the end of each epoch, checkpoints, early stopping, progress."""
 
 import math
 import time
@@ -19,12 +19,12 @@ from xray_mining.networks.prediction import predict_dataset, save_tensors
 from xray_mining.progress import Bar
 
 ValidationError = Callable[[np.ndarray, np.ndarray, np.ndarray], float]
-"""(values, truths, weights), a row an image → the error that chooses the epoch; inf where values are not finite."""
+"""(values, truths, weights), one row for each image → the error that selects the epoch; inf if it is not finite."""
 
 
 @dataclass(slots=True)
 class Course:
-    """What is known of a fit after some epochs; part of last.ckpt and of the model file."""
+    """State of a fit after some epochs; part of last.ckpt and of the model file."""
 
     best_error: float = math.inf
     best_epoch: int = -1
@@ -32,24 +32,24 @@ class Course:
     """Epochs since the best one."""
     ended: bool = False
     history: list[dict[str, float]] = field(default_factory=list)
-    """One row an epoch: epoch, training_loss, validation_error, learning_rate."""
+    """One row for each epoch: epoch, training_loss, validation_error, learning_rate."""
 
 
 Errors = Callable[[np.ndarray, np.ndarray], np.ndarray]
-"""Values and truths of n images → how wrong each is, (n,)."""
+"""Values and truths of n images → the error of each, (n,)."""
 
 
 def validation_error(values: np.ndarray, truths: np.ndarray, weights: np.ndarray, errors: Errors) -> float:
     """The weighted mean of `errors`; inf if it is not finite.
 
-    From the whole table of predictions, never from means of ranks or batches.
+    Computed from all predictions together; means of ranks or batches would give another result.
     """
     error = float(np.average(errors(values, truths), weights=weights if weights.sum() > 0 else None))
     return error if math.isfinite(error) else math.inf
 
 
 class Watch(lightning.Callback):
-    """Judges each epoch on the validation images, keeps the best network and everything needed to go on."""
+    """Evaluates each epoch on the validation images, saves the best network and checkpoints to continue from."""
 
     def __init__(
         self, validation: Radiographs, error: ValidationError, home: Path, identity: str, checkpoint_seconds: float
@@ -66,17 +66,17 @@ class Watch(lightning.Callback):
         self._losses: list[torch.Tensor] = []
 
     def __getstate__(self) -> dict[str, Any]:
-        # Processes that Lightning starts have no bar of their own.
+        # The progress bar cannot be sent to the processes that Lightning starts.
         return {**self.__dict__, "bar": None}
 
     def resume(self, learner: Learner) -> bool:
-        """Take up last.ckpt if it is of this very fit; False where there is none."""
+        """Continue from last.ckpt if it belongs to this fit; False if there is no such checkpoint."""
         path = self.home / "last.ckpt"
         if not path.is_file():
             return False
         try:
             saved = torch.load(path, map_location="cpu", weights_only=True)
-        except Exception:  # of a version that wrote it otherwise: training starts anew
+        except Exception:  # A checkpoint of another version: training starts again.
             return False
         if saved.get("identity") != self.identity:
             return False
@@ -88,7 +88,7 @@ class Watch(lightning.Callback):
         return True
 
     def on_train_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
-        """The optimizer's moments come back once there is one."""
+        """Restore the optimizer's state, which is possible only after Lightning has created the optimizer."""
         if self._optimizer_state is not None:
             optimizer: Any = pl_module.optimizers(use_pl_optimizer=False)
             optimizer.load_state_dict(self._optimizer_state["optimizer"])
@@ -99,7 +99,7 @@ class Watch(lightning.Callback):
     def on_train_batch_end(
         self, trainer: lightning.Trainer, pl_module: lightning.LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        """Count the step, judge at an epoch's end, write a checkpoint when it is time."""
+        """Count the step, evaluate at the end of an epoch, and write a checkpoint when it is due."""
         learner: Any = pl_module
         step = learner.step
         rate = learner.rate(step)
@@ -110,7 +110,7 @@ class Watch(lightning.Callback):
             self._judge(trainer, learner, learner.schedule.epoch(step), rate)
         if self.bar is not None:
             self.bar.advance(len(batch.rows) * trainer.world_size, epoch=learner.schedule.epoch(step) + 1)
-        # At once where training ends, so that what follows a kill starts from there.
+        # Save immediately when training ends, so that a fit killed after that does not train again.
         if self.course.ended or time.monotonic() - self._saved_at >= self.checkpoint_seconds:
             self._save(trainer, learner)
 
@@ -126,7 +126,7 @@ class Watch(lightning.Callback):
         error = self._validate(trainer, learner)
         row = {"epoch": float(epoch + 1), "training_loss": training_loss, "validation_error": error}
         course.history.append({**row, "learning_rate": learner.options.learning_rate * rate})
-        # Without validation images the last epoch is the one that counts.
+        # Without validation images the error is nan, and the last epoch is kept.
         if error < course.best_error or math.isnan(error):
             course.best_error, course.best_epoch, course.waited = error, epoch, 0
             if trainer.is_global_zero:
@@ -140,11 +140,11 @@ class Watch(lightning.Callback):
             trainer.should_stop = True
 
     def _validate(self, trainer: lightning.Trainer, learner: Learner) -> float:
-        """Error on the validation images; nan where there are none."""
+        """Error on the validation images; nan if there are none."""
         if not len(self.validation):
             return math.nan
         rank, ranks = trainer.global_rank, trainer.world_size
-        # The epoch is chosen by what is predicted later: in full precision, whatever training takes.
+        # Predict in full precision as at the end of the fit, because this error selects the epoch.
         with full_precision():
             rows, values, _ = predict_dataset(
                 learner.judged, self.validation, learner.options.batch_size, learner.device, rank=rank, ranks=ranks
@@ -176,6 +176,6 @@ class Watch(lightning.Callback):
 
 
 def joined(parts: Sequence[tuple[np.ndarray, np.ndarray]]) -> tuple[np.ndarray, np.ndarray]:
-    """Rows and values of all ranks; a rank without an image of its own knows no number of classes and is left out."""
+    """Rows and values of all ranks; a rank without images is left out, because its array has no class axis."""
     filled = [part for part in parts if len(part[0])]
     return np.concatenate([rows for rows, _ in filled]), np.concatenate([values for _, values in filled])

@@ -1,4 +1,4 @@
-"""From the pixel store to batches: which images stand in which batch is arithmetic, never a state."""
+"""From the pixel store to batches; seed, epoch and step alone decide the images of a batch, not earlier batches."""
 
 import math
 from collections.abc import Iterator, Sequence
@@ -15,12 +15,12 @@ from torch.utils.data import DataLoader, Dataset, Sampler
 from xray_mining.networks.augment import Augmenter
 from xray_mining.pixels.store import PixelStore
 
-# Resized pictures of one fit are kept in memory up to this size, in bytes: 2,000 of 512 pixels a side.
+# Resized pictures of one fit are kept in memory if they need at most this many bytes: 2,000 pictures of 512 pixels.
 MEMORY_BYTES = 512 * 2**20
 
 
 def resized(pictures: np.ndarray, side_px: int) -> np.ndarray:
-    """(n, side, side) uint8 or uint16 → (n, side_px, side_px) uint8; by area down, by cubic interpolation up."""
+    """(n, side, side) uint8 or uint16 → (n, side_px, side_px) uint8; smaller by area, larger by cubic interpolation."""
     if pictures.dtype != np.uint8:
         pictures = (pictures.astype(np.float32) / 257).round().astype(np.uint8)
     if pictures.shape[1:] == (side_px, side_px):
@@ -34,7 +34,7 @@ def resized(pictures: np.ndarray, side_px: int) -> np.ndarray:
 
 @dataclass(frozen=True, slots=True)
 class Schedule:
-    """Which rows a step trains on: a function of (seed, epoch, step). Batches of an epoch differ by one at most."""
+    """Training rows of each step, from (seed, epoch, step) alone. Sizes of an epoch's batches differ by at most 1."""
 
     images: int
     batch_size: int
@@ -56,28 +56,28 @@ class Schedule:
         return step // self.steps_an_epoch
 
     def ends_epoch(self, step: int) -> bool:
-        """This step is the last of its epoch."""
+        """Whether this step is the last of its epoch."""
         return (step + 1) % self.steps_an_epoch == 0
 
     def batches(self, epoch: int) -> list[np.ndarray]:
-        """The epoch's batches, arrays of rows (int64), every row once."""
+        """The epoch's batches, arrays of rows (int64); each row occurs once."""
         order = np.random.default_rng([self.seed % 2**32, epoch]).permutation(self.images)
         return np.array_split(order, self.steps_an_epoch)
 
 
 class BatchNumbers(NamedTuple):
-    """What a loader asks the dataset for."""
+    """Index of a batch, from the sampler to the dataset."""
 
     epoch: int
-    """-1: not for training, no augmentation."""
+    """-1 for prediction, without augmentation."""
     rows: np.ndarray
-    """Rows of the whole batch, over all ranks."""
+    """Rows of the whole batch of all ranks."""
     rank: int
     ranks: int
 
 
 class TrainingSteps(Sampler[BatchNumbers]):
-    """All training steps from `start` on, over the epochs' borders: one loader serves a whole fit."""
+    """All training steps from `start` on, across epochs, so that one loader serves a whole fit."""
 
     def __init__(self, schedule: Schedule, start: int, rank: int = 0, ranks: int = 1) -> None:
         self.schedule, self.start, self.rank, self.ranks = schedule, start, rank, ranks
@@ -94,7 +94,7 @@ class TrainingSteps(Sampler[BatchNumbers]):
 
 
 class PlainBatches(Sampler[BatchNumbers]):
-    """Every row once, in order; ranks take every n-th row, without padding."""
+    """Each row once, in order; each of n ranks takes every n-th row, without padding."""
 
     def __init__(self, images: int, batch_size: int, rank: int = 0, ranks: int = 1) -> None:
         self.rows = np.arange(rank, images, ranks)
@@ -109,22 +109,22 @@ class PlainBatches(Sampler[BatchNumbers]):
 
 
 class Batch(NamedTuple):
-    """What a step sees."""
+    """One batch of images with truths."""
 
     images: Tensor
-    """(n, 1, side, side) uint8: a quarter of what floats would take on their way from a worker to a GPU."""
+    """(n, 1, side, side) uint8, because floats would take four times the transfer from a worker to a GPU."""
     truths: Tensor
     """(n,) float32."""
     shares: Tensor
-    """(n,) float32: weight of each image in the mean over the whole batch, over all ranks."""
+    """(n,) float32: weight of each image in the mean over the whole batch of all ranks."""
     rows: Tensor
     """(n,) int64: rows of the dataset."""
 
 
 class Radiographs(Dataset[Batch]):
-    """Images with truths and weights. It holds arrays and the store only: forked workers share them without copies.
+    """Images with truths and weights; only arrays and the store, which forked workers share without copies.
 
-    Pictures that are small together are resized once and kept; others are read by offset when they are asked for.
+    If all resized pictures fit into `memory_bytes`, they are resized once and kept; otherwise each is read when needed.
     """
 
     def __init__(
@@ -161,7 +161,7 @@ class Radiographs(Dataset[Batch]):
         return str(UUID(bytes=self.keys[row].tobytes()))
 
     def read(self, rows: np.ndarray) -> np.ndarray:
-        """Pictures of rows, (n, side_px, side_px) uint8, unchanged by chance."""
+        """Pictures of rows, (n, side_px, side_px) uint8, without random changes."""
         if self.places is not None:
             return resized(self.store.read_at(self.places[rows]), self.side_px)
         assert self.pictures is not None
@@ -174,7 +174,7 @@ class Radiographs(Dataset[Batch]):
             pictures = np.stack(
                 [self.augmenter(p, epoch, self.key(int(r))) for p, r in zip(pictures, rows, strict=True)]
             )
-        # With these shares the mean of the ranks' sums, which DDP takes, is the weighted mean of the whole batch.
+        # DDP averages the sums of the ranks; with these shares that average is the weighted mean of the whole batch.
         total = float(self.weights[index.rows].sum()) or 1.0
         return Batch(
             torch.from_numpy(pictures[:, None]),
@@ -189,14 +189,14 @@ def _quiet_worker(number: int) -> None:
 
 
 def loader(dataset: Radiographs, sampler: Sampler[BatchNumbers], workers: int = 0, pinned: bool = False) -> Any:
-    """A DataLoader whose batches are the sampler's, made by `workers` processes (0: this one)."""
+    """A DataLoader with the sampler's batches, made by `workers` processes (0: this process)."""
     as_it_is: Any = _as_it_is
     return DataLoader(
         dataset,
         batch_size=None,
         sampler=sampler,
         num_workers=workers,
-        # Forked workers share the kept pictures; Python 3.14 would copy them to each.
+        # Forked workers share the pictures in memory; the default of Python 3.14 would copy them to each worker.
         multiprocessing_context="fork" if workers else None,
         worker_init_fn=_quiet_worker,
         pin_memory=pinned,

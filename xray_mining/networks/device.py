@@ -1,4 +1,4 @@
-"""What a GPU needs: processes that feed it, arithmetic as on a CPU, and a sentence when its memory ends."""
+"""Settings for GPUs: number of loading processes, full precision, and an error message if memory is too small."""
 
 import contextlib
 import os
@@ -10,18 +10,18 @@ import torch
 from xray_mining.errors import CannotFinish
 from xray_mining.networks.options import TrainingOptions
 
-# Measured on one GPU with 16 cores: they change 5,300 pictures of 224 pixels a second and 1,600 of 512, as one process
-# changes 1,100 and 370; a resnet18 trains on 2,700 and 1,800.
+# Measured on one GPU with 16 cores: eight processes augment 5,300 pictures a second of 224 pixels and 1,600 of 512, one
+# process 1,100 and 370; a resnet18 trains on 2,700 and 1,800 pictures a second.
 _MOST_WORKERS = 8
-# A worker's batches in shared memory: two that wait, one in the making.
+# Batches of a worker in shared memory: two waiting, one being made.
 _BATCHES_OF_A_WORKER = 3
 
 
 def workers_of(options: TrainingOptions, device: torch.device) -> int:
-    """Processes that make batches: as the study says, else one a core up to eight for a GPU, and none for a CPU.
+    """Number of processes that make batches: as in the study, else one per core (at most eight) for a GPU, 0 for a CPU.
 
-    On a CPU the network itself takes the cores. A GPU would wait for one process that changes pictures by chance. Their
-    batches must fit into shared memory, which containers keep small.
+    On a CPU the network itself uses all cores. A GPU would wait for a single augmenting process. The batches must fit
+    into shared memory, which is small in containers.
     """
     if options.workers is not None:
         return options.workers
@@ -34,10 +34,10 @@ def workers_of(options: TrainingOptions, device: torch.device) -> int:
 
 @contextlib.contextmanager
 def full_precision() -> Generator[None]:
-    """What is predicted or measured here is what a CPU says, to the last digits of single precision.
+    """Make predictions and vectors on a GPU equal to those on a CPU, up to the last digits of single precision.
 
-    Else a GPU rounds what it convolves to ten bits (TF32): several times faster, which training takes, and ages off by
-    hundredths of a year.
+    By default a GPU rounds inputs of convolutions to ten bits (TF32). That is several times faster and good enough for
+    training, but changes predicted ages by hundredths of a year.
     """
     rounds = torch.backends.cudnn.allow_tf32
     torch.backends.cudnn.allow_tf32 = False
@@ -49,7 +49,7 @@ def full_precision() -> Generator[None]:
 
 @contextlib.contextmanager
 def enough_memory(backbone: str, batch_size: int, side_px: int) -> Generator[None]:
-    """Turns running out of GPU memory into one sentence: CannotFinish."""
+    """Turn an out-of-memory error of the GPU into CannotFinish with one sentence."""
     try:
         yield
     except torch.cuda.OutOfMemoryError as error:

@@ -1,4 +1,4 @@
-"""A network that is not trained here and the vectors that are pooled from its maps."""
+"""A frozen network, and vectors pooled from its feature maps."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +17,7 @@ Array = np.ndarray[Any, Any]
 
 
 class Embedder:
-    """A loaded network and which of its maps are pooled how."""
+    """A loaded network with the options of pooling."""
 
     def __init__(self, options: EmbeddingOptions) -> None:
         import torch

@@ -1,4 +1,4 @@
-"""Heads: from pooled features to what a target's kind needs, and from their raw outputs to values."""
+"""Heads: from pooled features to raw outputs for a kind of target, and from raw outputs to values."""
 
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -15,7 +15,7 @@ BINS = 64
 
 @dataclass(frozen=True, slots=True)
 class Range:
-    """What the training images say of a numeric target; nothing else is ever taken from."""
+    """Centre, scale and range of a numeric target, computed from training images only."""
 
     centre: float
     scale: float
@@ -24,17 +24,17 @@ class Range:
 
     @classmethod
     def of(cls, truths: np.ndarray) -> "Range":
-        """Mean, standard deviation (1 where all are equal), smallest and largest of the training truths (n,)."""
+        """Mean, standard deviation (1 if all are equal), smallest and largest of the training truths (n,)."""
         scale = float(truths.std())
         return cls(float(truths.mean()), scale if scale > 0 else 1.0, float(truths.min()), float(truths.max()))
 
     def as_dict(self) -> dict[str, float]:
-        """For the model file."""
+        """The values as a dictionary, for the model file."""
         return asdict(self)
 
 
 class Head(nn.Module):
-    """One linear layer and the meaning of its outputs."""
+    """One linear layer, and the conversion of its outputs to values."""
 
     def __init__(self, width: int, outputs: int) -> None:
         super().__init__()
@@ -70,8 +70,8 @@ class NumberHead(Head):
 class DistributionHead(Head):
     """A distribution over bins of the target's range: its mean is the value, its deviation the spread.
 
-    Deep label distribution learning (Gao et al. 2018, arXiv:1807.00140), with bins over the training range widened by
-    a tenth on both sides, so that the value is not pulled in at the ends.
+    Deep label distribution learning (Gao et al. 2018, arXiv:1807.00140). The bins cover the training range, widened by
+    a tenth on both sides so that values at the ends are not biased inwards.
     """
 
     centres: Tensor
@@ -83,10 +83,10 @@ class DistributionHead(Head):
         centres = torch.linspace(known.low - margin, known.high + margin, BINS)
         self.register_buffer("centres", centres, persistent=False)
         self.deviation = max(0.15 * known.scale, 1.5 * float(centres[1] - centres[0]))
-        """Standard deviation of a truth's own label, in the target's unit."""
+        """Standard deviation of a truth's soft label, in the target's unit."""
         nn.init.zeros_(self.layer.weight)
         with torch.no_grad():
-            # Begins at the training data's distribution, so that the first steps need not learn it.
+            # Start with the distribution of the training data, so that the first steps need not learn it.
             self.layer.bias.copy_(-0.5 * ((centres - known.centre) / known.scale) ** 2)
 
     def labels(self, truth: Tensor) -> Tensor:
@@ -114,7 +114,7 @@ class BinaryHead(Head):
 
 
 class GroupHead(Head):
-    """One logit a class."""
+    """One logit for each class."""
 
     def decode(self, raw: Tensor) -> tuple[Tensor, Tensor | None]:
         """(n, classes) → probabilities (n, classes)."""
@@ -122,7 +122,7 @@ class GroupHead(Head):
 
 
 class CornHead(Head):
-    """One logit for each level but the lowest: being above the level before, given that it is reached.
+    """One logit for each level but the lowest: the level is exceeded or not, given that it is reached.
 
     Conditional ordinal regression (CORN: Shi, Cao, Raschka 2021, arXiv:2111.08851).
     """
@@ -138,10 +138,10 @@ class CornHead(Head):
 
 
 class LabelsHead(Head):
-    """One logit a label."""
+    """One logit for each label."""
 
     def decode(self, raw: Tensor) -> tuple[Tensor, Tensor | None]:
-        """(n, labels) → probabilities (n, labels), each on its own."""
+        """(n, labels) → independent probabilities (n, labels)."""
         return torch.sigmoid(raw.float()), None
 
 
@@ -171,7 +171,7 @@ def group(width: int, target: Target, known: Range) -> Head:
 
 @head
 def corn(width: int, target: Target, known: Range) -> Head:
-    """Levels in an order."""
+    """Ordered levels."""
     return CornHead(width, max(len(target.classes), 2))
 
 

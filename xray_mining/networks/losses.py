@@ -1,4 +1,4 @@
-"""Losses: one value an image from raw outputs and truths; each says which head it reads."""
+"""Losses: one value for each image from raw outputs and truths; each loss names the head that it needs."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -16,12 +16,12 @@ SMOOTHING = 0.1
 
 @dataclass(frozen=True, slots=True)
 class Loss:
-    """How wrong raw outputs are."""
+    """A loss function and the head that it needs."""
 
     head: str
-    """Name of the registered head whose outputs it reads."""
+    """Name of the registered head whose outputs it takes."""
     compute: Callable[[Tensor, Tensor, Any], Tensor]
-    """(raw outputs (n, outputs), truths (n,), the head) → (n,), one value an image."""
+    """(raw outputs (n, outputs), truths (n,), the head) → (n,), one value for each image."""
 
 
 def find_loss(name: str, default: str, heads: Sequence[str], what: str) -> tuple[str, Loss]:
@@ -30,8 +30,8 @@ def find_loss(name: str, default: str, heads: Sequence[str], what: str) -> tuple
     Args:
         name: Name of a registered loss; 'auto' takes `default`.
         default: The loss of this kind of target.
-        heads: Heads that give values of this kind of target.
-        what: What is predicted, for the error: "the number target age_years".
+        heads: Heads whose values are of this kind of target.
+        what: The target in error messages, such as "the number target age_years".
 
     Raises:
         UserError: If there is no such loss, or it needs another head.
@@ -88,7 +88,7 @@ def binary_cross_entropy() -> Loss:
 
 @loss
 def smoothed_binary_cross_entropy() -> Loss:
-    """Log loss of two labels, a tenth of the label spread over both."""
+    """Log loss of two labels, with a tenth of the label spread over both."""
     return Loss("binary", lambda raw, truth, head: _binary(raw, truth, SMOOTHING))
 
 
@@ -105,7 +105,7 @@ def cross_entropy() -> Loss:
 
 @loss
 def smoothed_cross_entropy() -> Loss:
-    """Log loss of several labels, a tenth of the label spread over all."""
+    """Log loss of several labels, with a tenth of the label spread over all."""
     return Loss("group", lambda raw, truth, head: _several(raw, truth, SMOOTHING))
 
 
@@ -123,18 +123,19 @@ def _corn(raw: Tensor, truth: Tensor, head: Any) -> Tensor:
     level = torch.arange(raw.shape[1], device=raw.device)
     above = (truth[:, None] > level).to(raw.dtype)
     losses = functional.binary_cross_entropy_with_logits(raw, above, reduction="none")
-    # A step asks nothing of images below it. One divisor for all, so that every step of every image counts alike.
+    # Images below a step have no loss for it. All losses have the same divisor, so every step of every image has the
+    # same weight.
     return torch.where(truth[:, None] >= level, losses, 0.0).sum(1) / raw.shape[1]
 
 
 @loss
 def masked_binary_cross_entropy() -> Loss:
-    """Log loss of several labels, of those whose truth is known."""
+    """Log loss of several labels, over those with a known truth."""
     return Loss("labels", _masked)
 
 
 def _masked(raw: Tensor, truth: Tensor, head: Any) -> Tensor:
     known = torch.isfinite(truth)
     losses = functional.binary_cross_entropy_with_logits(raw, torch.where(known, truth, 0.0), reduction="none")
-    # One divisor for all, so that every known answer counts alike.
+    # All losses have the same divisor, so every known answer has the same weight.
     return torch.where(known, losses, 0.0).sum(1) / raw.shape[1]

@@ -1,4 +1,4 @@
-"""The LightningModule: one network, one objective, and everything that is a function of the step's number."""
+"""The LightningModule: one network, one objective, and settings that depend on the number of the step."""
 
 import copy
 import math
@@ -40,7 +40,7 @@ class Network(nn.Module):
 
 
 def make_network(options: TrainingOptions, head: str, target: Target, known: Range, seed: int) -> Network:
-    """The network of an experiment, its weights loaded and its head drawn by `seed`."""
+    """The network of an experiment, with loaded weights and a random head (by `seed`)."""
     backbone = load_backbone(options.backbone, options.weights, options.weights_licence, options.side_px, seed)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed % 2**63)
@@ -48,19 +48,19 @@ def make_network(options: TrainingOptions, head: str, target: Target, known: Ran
 
 
 Objective = Callable[[Network, Batch], Tensor]
-"""(network, batch) → what training makes smaller, a scalar."""
+"""(network, batch) → the scalar that training minimises."""
 
 
 @dataclass(frozen=True, slots=True)
 class Supervised:
-    """The objective of learning from truths: the weighted mean loss of a batch."""
+    """The objective of supervised training: the weighted mean loss of a batch."""
 
     loss: Loss
 
     def __call__(self, network: Network, batch: Batch) -> Tensor:
-        """The mean of the images' losses, each by its share."""
+        """Sum of the images' losses, each multiplied by its share."""
         raw = network(batch.images)
-        # In half precision an age would be known to a quarter of a year, and a number above 65,504 not at all.
+        # In half precision, ages would be rounded to a quarter of a year, and numbers above 65,504 would overflow.
         with torch.autocast(raw.device.type, enabled=False):
             return (self.loss.compute(raw.float(), batch.truths, network.head) * batch.shares).sum()
 
@@ -68,7 +68,8 @@ class Supervised:
 class Learner(lightning.LightningModule):
     """Trains a network by an objective.
 
-    Learning rate, dropout's random numbers and what is frozen are functions of the step's number alone.
+    Learning rate, random numbers of dropout and frozen parts depend on the step's number alone, so that a fit can
+    continue after an interruption with the same result.
     """
 
     def __init__(self, network: Network, objective: Objective, options: TrainingOptions, schedule: Schedule) -> None:
@@ -78,18 +79,18 @@ class Learner(lightning.LightningModule):
         self.options = options
         self.schedule = schedule
         self.step = 0
-        """Number of the next step, from the start of training over all restarts."""
+        """Number of the next step, counted from the start of training across restarts."""
         self.average: Network | None = copy.deepcopy(network) if options.average_weights else None
         if self.average is not None:
             self.average.requires_grad_(False)
 
     @property
     def judged(self) -> Network:
-        """The network that predicts: the averaged one where weights are averaged."""
+        """The network that predicts: the averaged network if weights are averaged."""
         return self.average if self.average is not None else self.network
 
     def rate(self, step: int) -> float:
-        """Share of the full learning rate at a step: a linear rise, then half a cosine down to a hundredth."""
+        """Share of the full learning rate at a step: it rises linearly, then falls to 1 % along half a cosine."""
         rise = self.options.warmup_epochs * self.schedule.steps_an_epoch
         if step < rise:
             return (step + 1) / (rise + 1)
@@ -97,12 +98,12 @@ class Learner(lightning.LightningModule):
         return 0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * min(1.0, done)))
 
     def holds_backbone(self, step: int) -> bool:
-        """The backbone does not learn at this step."""
+        """Whether the backbone is frozen at this step."""
         factor = self.options.backbone_learning_rate_factor
         return factor == 0 or self.schedule.epoch(step) < self.options.frozen_epochs
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
-        """AdamW: backbone and head at their own rates; biases, norms and other vectors without decay."""
+        """AdamW with separate rates for backbone and head; no decay for biases, norms and other vectors."""
         groups: list[dict[str, Any]] = []
         parts = (
             (self.network.backbone, self.options.backbone_learning_rate_factor),
@@ -114,11 +115,11 @@ class Learner(lightning.LightningModule):
                 chosen = [each for each in part.parameters() if (each.ndim > 1) == decays]
                 decay = self.options.weight_decay if decays else 0.0
                 groups.append({"params": chosen, "lr": rate, "full_rate": rate, "weight_decay": decay})
-        # Fused steps undo the scaling of half precision themselves, too late for gradients to be clipped before.
+        # In half precision a fused step unscales gradients itself, which is too late for clipping.
         return torch.optim.AdamW(groups, fused=self.options.precision == "32-true")
 
     def prepare_step(self) -> None:
-        """Set everything that the next step's number decides."""
+        """Set random seed, learning rates and frozen parts for the next step."""
         rank = self.trainer.global_rank
         state = np.random.SeedSequence([self.schedule.seed % 2**32, self.step, rank]).generate_state(2)
         torch.manual_seed(int(state[0]) << 31 | int(state[1]) >> 1)
@@ -126,7 +127,7 @@ class Learner(lightning.LightningModule):
         for group in optimizer.param_groups:
             group["lr"] = group["full_rate"] * self.rate(self.step)
         holds = self.holds_backbone(self.step)
-        # One image at a time has no batch statistics: the norms keep those they came with.
+        # A batch of one image has no batch statistics, so the norms keep their loaded statistics.
         alone = self.schedule.batch_size == 1
         if self.network.backbone.training != (not (holds or alone)) or not self.network.training:
             self.network.train()
@@ -136,7 +137,7 @@ class Learner(lightning.LightningModule):
             self.network.backbone.requires_grad_(not holds)
 
     def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
-        """Lightning's door to `prepare_step`."""
+        """Called by Lightning before each step."""
         self.prepare_step()
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
@@ -146,7 +147,7 @@ class Learner(lightning.LightningModule):
     def finish_step(self) -> None:
         """Average the weights and count the step."""
         if self.average is not None:
-            # Early averages forget fast, so that a short training is not held at its beginning.
+            # Early averages decay faster, so that the average of a short training is not dominated by its start.
             decay = min(self.options.average_weights, (1 + self.step) / (10 + self.step))
             with torch.no_grad():
                 for kept, new in zip(self.average.parameters(), self.network.parameters(), strict=True):

@@ -8,7 +8,7 @@ from pathlib import Path
 
 def refuse_unknown_backbone(name: str) -> None:
     """UserError if neither timm nor this package defines such a backbone."""
-    # Torch and timm are imported only where none of their files defines the name: they know names made in other ways.
+    # Import torch and timm only if none of their files defines the name, because timm also has generated names.
     if name.partition(".")[0] not in _defined("register_model", _timm_files()) | _defined(
         "backbone", _own("backbones")
     ):

@@ -1,4 +1,4 @@
-"""How a network is made and trained, as a study may state it; read without torch."""
+"""Options of networks and their training in a study file; this module does not import torch."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -11,17 +11,17 @@ from xray_mining.stated_files import StatedFile
 
 
 def _known_weights(weights: str) -> str:
-    """Refuses a misspelt word as the study is read, not hours later, when its step begins."""
+    """Refuse a misspelt word when the study is read, not hours later when its step begins."""
     if weights in WORDS or Path(weights).suffix:
         return weights
-    raise ValueError(f"'{weights}' is none of {', '.join(WORDS)} nor a file that ends in {', '.join(SUFFIXES)}")
+    raise ValueError(f"'{weights}' is neither one of {', '.join(WORDS)} nor a file that ends in {', '.join(SUFFIXES)}")
 
 
 WeightsFile = Annotated[str, StatedFile(SUFFIXES), AfterValidator(_known_weights)]
 
 
 class AugmentOptions(BaseModel, extra="forbid", frozen=True):
-    """Random changes of training images; zero switches one off."""
+    """Random changes of training images; zero switches a change off."""
 
     rotate_degrees: float = Field(7.0, ge=0, le=180)
     shift_fraction: float = Field(0.05, ge=0, le=0.5)
@@ -36,7 +36,7 @@ class AugmentOptions(BaseModel, extra="forbid", frozen=True):
 
 
 class TrainingOptions(BaseModel, extra="forbid", frozen=True):
-    """A network and its training; what it is trained for is stated elsewhere."""
+    """A network and its training, without its cohort and target."""
 
     backbone: str = Field(description="a timm name, or 'googlenet'")
     weights: WeightsFile = Field("none", description="'none', 'timm', 'package', or a file with a state dict")
@@ -45,10 +45,10 @@ class TrainingOptions(BaseModel, extra="forbid", frozen=True):
     epochs: int = Field(20, ge=1)
     batch_size: int = Field(32, ge=1)
     learning_rate: float = Field(1e-3, gt=0)
-    backbone_learning_rate_factor: float = Field(1.0, ge=0, description="0 keeps the backbone as it is")
+    backbone_learning_rate_factor: float = Field(1.0, ge=0, description="0 freezes the backbone")
     weight_decay: float = Field(0.01, ge=0)
     warmup_epochs: float = Field(1.0, ge=0)
-    frozen_epochs: int = Field(0, ge=0, description="epochs in which only the head learns, at first")
+    frozen_epochs: int = Field(0, ge=0, description="first epochs, in which only the head is trained")
     patience: int = Field(6, ge=1, description="epochs without a better validation loss before stopping")
     dropout: float = Field(0.2, ge=0, lt=1)
     loss: str = Field("auto", description="name of a registered loss; 'auto' takes the target's default")
@@ -58,21 +58,21 @@ class TrainingOptions(BaseModel, extra="forbid", frozen=True):
     devices: int = Field(1, ge=1)
     precision: Literal["32-true", "16-mixed", "bf16-mixed"] = Field(
         "32-true",
-        description="of training on a GPU (32-true convolves in TF32 there); predictions, and the validation that "
-        "chooses the epoch, are always in full",
+        description="precision of training on a GPU (32-true uses TF32 convolutions there); predictions and validation "
+        "always use full precision",
     )
     workers: int | None = Field(
-        None, ge=0, description="processes that make batches; left out: none on a CPU, one a core up to 8 on a GPU"
+        None, ge=0, description="processes that make batches (default: 0 on a CPU, one per core up to 8 on a GPU)"
     )
 
     @classmethod
     def of(cls, stated: Mapping[str, Any]) -> Self:
-        """The training options among `stated`, which may hold more (the cohort, the target)."""
+        """The training options in `stated`, which may have further keys (cohort, target)."""
         return cls.model_validate({name: stated[name] for name in cls.model_fields if name in stated})
 
 
 class EmbeddingOptions(BaseModel, extra="forbid", frozen=True):
-    """Vectors of a network that is not trained here."""
+    """Options of a set of vectors from a frozen network."""
 
     backbone: str = Field("tf_efficientnet_lite0", description="a timm name, or 'googlenet'")
     weights: WeightsFile = Field("package", description="'none', 'timm', 'package', or a file with a state dict")

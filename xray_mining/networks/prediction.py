@@ -1,4 +1,4 @@
-"""A trained network as one file, and what it says of pictures."""
+"""Save and load a trained network as one file, and predict pictures."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -50,16 +50,16 @@ class SavedModel:
 
     network: Network
     facts: Mapping[str, Any]
-    """Everything that was saved beside the weights: options, target, range, store, licence, versions, course."""
+    """Saved facts: options, target, range, store, licence, versions, course."""
 
     @property
     def target(self) -> Target:
-        """What it predicts."""
+        """The target that it predicts."""
         return _target(self.facts["target"])
 
     @property
     def options(self) -> TrainingOptions:
-        """How it was trained."""
+        """Options of its training."""
         return TrainingOptions.of(self.facts["options"])
 
     def predict(self, pictures: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
@@ -88,16 +88,16 @@ def save_model(path: Path, network: Network, facts: Mapping[str, Any]) -> None:
 
 
 def save_tensors(path: Path, content: Mapping[str, Any]) -> None:
-    """Write a file for torch.load, whole or not at all; CannotFinish where the disk refuses.
+    """Write a file for torch.load, whole or not at all; CannotFinish if the disk is full or read-only.
 
-    Through an open file: given a path, torch turns a full disk into a RuntimeError that does not say so.
+    torch gets an open file, because with a path it turns a full disk into a RuntimeError without the reason.
     """
     with write_atomically(path) as scratch, scratch.open("wb") as file:
         torch.save(dict(content), file)
 
 
 def load_model(path: Path) -> SavedModel:
-    """A model file; UserError where it is not one or of another format. No code in the file is run."""
+    """Read a model file without running code from it; UserError if it is not a model file or has another format."""
     from xray_mining.networks.backbones import load_backbone
     from xray_mining.networks.weights import fit_in
 

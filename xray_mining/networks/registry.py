@@ -1,4 +1,4 @@
-"""What a study may name: backbones, heads and losses, each one function with its decorator; the tests' list too."""
+"""Registries of backbones, heads and losses, each a function with a decorator; tests run over all registered ones."""
 
 from collections.abc import Callable, Iterable
 from typing import Any, Generic, TypeVar
@@ -9,7 +9,7 @@ Function = TypeVar("Function", bound=Callable[..., Any])
 
 
 class Registry(Generic[Function]):
-    """Names and the functions behind them."""
+    """Registered functions by name."""
 
     def __init__(self, what: str) -> None:
         self.what = what
@@ -31,13 +31,13 @@ class Registry(Generic[Function]):
         return sorted(self._known)
 
     def find(self, name: str, also: Iterable[str] = ()) -> Function:
-        """The function called `name`; UserError with the nearest name, looked for in `also` too."""
+        """The function with this name; UserError suggests the nearest name, also from `also`."""
         if name not in self._known:
             raise self.unknown(name, also)
         return self._known[name]
 
     def unknown(self, name: str, also: Iterable[str] = ()) -> UserError:
-        """The refusal of `name`."""
+        """The error for an unknown name."""
         return unknown_name(self.what, name, [*self._known, *also])
 
 

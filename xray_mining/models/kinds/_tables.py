@@ -1,6 +1,6 @@
-"""scikit-learn models on numbers of a picture, shared by the kinds null, baseline and frozen: fit, keep, apply.
+"""Fit, save and apply scikit-learn models on numbers of a picture; shared by the kinds null, baseline and frozen.
 
-Their files, models/rotation<r>-seed<s>.joblib, are Python pickles: who loads one runs what it says.
+Their files, models/rotation<r>-seed<s>.joblib, are Python pickles: loading one can run any code.
 """
 
 import warnings
@@ -35,7 +35,7 @@ TABLE_FORMAT = 1
 
 
 def refuse_other_target(where: str, model: str, target: Target) -> None:
-    """UserError where a scikit-learn model does not predict the target's kind, as ridge a group."""
+    """UserError if a scikit-learn model cannot predict the target's kind, such as ridge for a group."""
     fitting = TARGETS.find(target.kind).table_models
     if model not in fitting and any(model in kind.table_models for kind in TARGETS.every().values()):
         raise UserError(
@@ -45,12 +45,12 @@ def refuse_other_target(where: str, model: str, target: Target) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Sets:
-    """The sets of numbers whose columns a model reads side by side."""
+    """The sets of numbers whose columns a model reads as one table."""
 
     section: str
-    """Section of the study that defines them; model files keep their options under this word."""
+    """Section of the study that defines them; also the key of their options in model files."""
     options: Mapping[str, Any]
-    """Key of each set → its options."""
+    """Options of each set, by its key."""
     load: Callable[..., tuple[Array, list[str]]]
     """Reads the numbers of the members."""
     change: Callable[..., Array]
@@ -62,7 +62,7 @@ class Sets:
         return np.concatenate(found, 1)
 
     def of_changed(self, task: Task[Any], keys: list[str], variant: str) -> Array:
-        """(keys, columns) of pictures that are changed as `variant` says."""
+        """(keys, columns) of pictures changed as in `variant`."""
         asked = {"store": task.store, "variant": variant}
         found = [self.change(task.workspace, key, each, keys, **asked) for key, each in self.options.items()]
         return np.concatenate(found, 1)
@@ -71,7 +71,7 @@ class Sets:
 def fit_table(
     task: Task[Any], fit: Fit, model: str, sets: Sets, *, components: int = 0, more: Mapping[str, Any] | None = None
 ) -> tuple[Fitted, dict[str, Any]]:
-    """A model on the sets, kept for `predict` with their options and what `more` says of them."""
+    """Fit a model on the sets, and save it for `predict` with the options of the sets and the entries of `more`."""
     fitted, learned = fit_baseline(model, task.matrix(lambda: sets.of_members(task)), fit, components)
     told = {key: shown_options(each) for key, each in sets.options.items()}
     save(task, fit, {"predictor": learned.predictor, sets.section: told, **(more or {})})
@@ -79,7 +79,7 @@ def fit_table(
 
 
 def changed_table(task: Task[Any], fit: Fit, keys: list[str], variant: str, sets: Sets) -> Fitted:
-    """The kept model's predictions of changed pictures."""
+    """Predictions of the saved model for changed pictures."""
     import joblib
 
     predictor = joblib.load(_kept_at(task, fit))["predictor"]
@@ -87,7 +87,7 @@ def changed_table(task: Task[Any], fit: Fit, keys: list[str], variant: str, sets
 
 
 def save(task: Task[Any], fit: Fit, model: Mapping[str, Any]) -> None:
-    """Keep a scikit-learn model for `predict`, whole or not at all."""
+    """Save a scikit-learn model for `predict`; the file is written whole or not at all."""
     import joblib
 
     with write_atomically(_kept_at(task, fit)) as scratch:
@@ -105,7 +105,7 @@ class _Numbers:
     """One set of numbers of pictures: a feature set or an embedding set."""
 
     name: str
-    """Sets of one name give the same numbers."""
+    """Sets with the same name have the same numbers, so they are measured once."""
     measure: Callable[[Pictures], Array]
     licence: str = ""
 
@@ -120,11 +120,11 @@ class _Table:
 
     @property
     def licences(self) -> tuple[str, ...]:
-        """Of the frozen networks."""
+        """Licences of the frozen networks."""
         return tuple(sorted({each.licence for each in self.sets} - {""}))
 
     def of(self, pictures: Pictures) -> tuple[Array, Array | None]:
-        """The predictor on the sets side by side; it gives no spread."""
+        """Predictions on the columns of all sets; without a spread."""
         matrix = np.concatenate([pictures.once(each.name, partial(each.measure, pictures)) for each in self.sets], 1)
         try:
             return predicted(self.predictor, matrix), None
@@ -155,7 +155,7 @@ def table(path: Path, means: Means) -> Applied:
 
 
 def tables(experiment: Experiment, means: Means) -> dict[str, Applied]:
-    """One predictor a rotation."""
+    """One predictor for each rotation."""
     home = experiment.folder / "models"
     return {fit: table(kept_file(experiment, home / f"{fit}.joblib"), means) for fit in experiment.fits}
 
@@ -165,7 +165,7 @@ def _content(path: Path) -> Mapping[str, Any]:
     from sklearn.exceptions import InconsistentVersionWarning
 
     try:
-        # Another version's estimators may load and give other numbers without a warning that stops.
+        # Estimators of another version may load and silently give other numbers, so make the warning an error.
         with warning_filters(partial(warnings.simplefilter, "error", InconsistentVersionWarning)):
             content = joblib.load(path)
         version = content["format"]
@@ -173,11 +173,11 @@ def _content(path: Path) -> Mapping[str, Any]:
             raise KeyError("predictor")
     except InconsistentVersionWarning as error:
         raise UserError(
-            f"{path.name}: was fitted with scikit-learn {error.original_sklearn_version}, here is "
-            f"{error.current_sklearn_version}, which may read it otherwise; train its experiment again"
+            f"{path.name}: was fitted with scikit-learn {error.original_sklearn_version}, but "
+            f"{error.current_sklearn_version} is installed and may read it differently; train its experiment again"
         ) from error
     except Exception as error:
-        # What unpickling raises on damaged or foreign bytes has no common class.
+        # Unpickling damaged or foreign bytes can raise any exception.
         raise UserError(
             f"{path.name}: is not a model file that can be read ({type(error).__name__}); train its experiment again"
         ) from error
@@ -187,14 +187,14 @@ def _content(path: Path) -> Mapping[str, Any]:
 
 
 def _grey(path: Path, content: Mapping[str, Any], means: Means) -> GreyOptions:
-    """How the pictures were made that it learned from: as it says, or as its pixel store does (of earlier versions)."""
+    """Grey options of the training pictures: from the file, or for earlier versions from its pixel store."""
     own = path.absolute().parents
     roots = [*own[4:5], *([means.root] if means.root is not None else [])]
     known = [content.get("grey"), *(store_options(Workspace(root), content["store"]) for root in roots)]
     found = next((each for each in known if each), None)
     if found is None:
         raise UserError(
-            f"{path.name}: does not say how its pictures were made, and pixel store {content['store']} is not here; "
+            f"{path.name}: does not say how its pictures were made, and pixel store {content['store']} is missing; "
             f"name its workspace with --workspace"
         )
     return GreyOptions.model_validate(found)
@@ -221,7 +221,7 @@ def _vectors(where: str, options: Mapping[str, Any], weights: str, means: Means)
     source = find_weights(chosen.backbone, chosen.weights, chosen.weights_licence)
     if weights and source.digest != weights:
         raise UserError(
-            f"{where}: the weights of {chosen.backbone} here are others than those that it was trained with; install "
+            f"{where}: the installed weights of {chosen.backbone} differ from those that it was trained with; install "
             f"those, or train its experiment again"
         )
     name = digest_of({"embeddings": chosen.model_dump(mode="json"), "weights": source.digest})
@@ -233,7 +233,7 @@ def _vectors(where: str, options: Mapping[str, Any], weights: str, means: Means)
             embedder = _embedder(name, chosen, means)
             starts = range(0, len(pictures.values), chosen.batch_size)
             found = [embedder.vectors(pictures.values[at : at + chosen.batch_size]) for at in starts]
-        # As a set holds them.
+        # A set stores float32, so round here too: the predictions must be those of the page.
         return np.concatenate(found).astype(np.float32).astype(np.float64)
 
     return _Numbers(name, measured, source.licence)
@@ -248,7 +248,7 @@ def _embedder(name: str, options: EmbeddingOptions, means: Means) -> "Embedder":
 
 
 def _weights_file(where: str, name: str, digest: str, means: Means) -> Path:
-    """The file of frozen weights: a model knows its name and digest, not where it lies."""
+    """Find the file of frozen weights; a model stores its name and digest, not its folder."""
     from xray_mining.workspace import digest_of_file
 
     named = [path for path in means.weights if path.name == Path(name).name and path.is_file()]
@@ -263,4 +263,4 @@ _SETS: dict[str, Callable[[str, Mapping[str, Any], str, Means], _Numbers]] = {
     "features": _features,
     "embeddings": _vectors,
 }
-"""What a table's columns are measured by, by the key under which a model file has the options of its sets."""
+"""Functions that measure the columns of a table, by the key of the sets' options in a model file."""

@@ -1,4 +1,4 @@
-"""Handcrafted features and a scikit-learn model."""
+"""The kind `baseline`: a scikit-learn model on handcrafted features."""
 
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal
@@ -21,7 +21,7 @@ class BaselineOptions(Options):
     """Handcrafted features and a scikit-learn model."""
 
     model: Literal["ridge", "boosting", "logistic", "support_vectors"]
-    features: list[str] = Field(min_length=1, description="keys of the study's feature sets, put side by side")
+    features: list[str] = Field(min_length=1, description="keys of the study's feature sets; their columns are joined")
 
 
 class BaselineKind(ModelKind[BaselineOptions]):
@@ -36,7 +36,7 @@ class BaselineKind(ModelKind[BaselineOptions]):
         return {"features": options.features}
 
     def refuse(self, where: str, options: BaselineOptions, target: "Target") -> None:
-        """A model of numbers for a group, or the reverse."""
+        """Refuse a model for numbers on a group, or the reverse."""
         from xray_mining.models.kinds._tables import refuse_other_target
 
         refuse_other_target(f"{where}.model", options.model, target)
@@ -46,7 +46,7 @@ class BaselineKind(ModelKind[BaselineOptions]):
         return 2 if options.model == "boosting" else 1
 
     def work(self, options: BaselineOptions, study: "StudyParts", size: Size) -> Work:
-        """Fits, and the changed pictures that are measured."""
+        """Time of the fits, and of measuring changed pictures."""
         measuring = [seconds_to_measure(study.features[key]) for key in options.features]
         return Work(options.model, PROCESS_SECONDS + 2.0 + seconds_to_fit(options.model, size, measuring))
 
@@ -61,26 +61,26 @@ class BaselineKind(ModelKind[BaselineOptions]):
         return Inputs(found)
 
     def fit(self, task: "Task[BaselineOptions]", fit: "Fit") -> "tuple[Fitted, dict[str, Any]]":
-        """A model on the sets side by side."""
+        """Fit the model on the columns of all sets."""
         from xray_mining.models.kinds._tables import fit_table
 
         return fit_table(task, fit, task.options.model, _sets(task))
 
     def changed(self, task: "Task[BaselineOptions]", fit: "Fit", keys: list[str], variant: str) -> "Fitted":
-        """The features are measured again."""
+        """Measure the features of the changed pictures, and predict."""
         from xray_mining.models.kinds._tables import changed_table
 
         return changed_table(task, fit, keys, variant, _sets(task))
 
     def applied(self, experiment: "Experiment", means: "Means") -> "dict[str, Applied]":
-        """One predictor a rotation."""
+        """One predictor for each rotation."""
         from xray_mining.models.kinds._tables import tables
 
         return tables(experiment, means)
 
     @property
     def files(self) -> "Mapping[str, FromFile]":
-        """Those of scikit-learn models."""
+        """Files of scikit-learn models."""
         from xray_mining.models.kinds._tables import table
 
         return {".joblib": table}

@@ -1,4 +1,4 @@
-"""Other experiments of the study put together, with weights that the validation patients of each rotation gave."""
+"""The kind `ensemble`: other experiments of the study, combined with weights from validation patients."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -20,12 +20,12 @@ if TYPE_CHECKING:
 
 
 class EnsembleOptions(Options):
-    """Other experiments of the study, put together: never by a look at the test patients."""
+    """Other experiments of the study, combined without using the test patients."""
 
     model: Literal["ensemble"]
     members: list[str] = Field(min_length=2, description="experiments with the same cohort and target")
     rule: Literal["mean", "best", "stack"] = Field(
-        "mean", description="mean of all; the best on validation, by rotation; weights fitted on validation"
+        "mean", description="mean of all; the best on validation in each rotation; weights fitted to validation"
     )
 
 
@@ -37,11 +37,11 @@ class EnsembleKind(ModelKind[EnsembleOptions]):
     predicts_changed = True
 
     def members(self, options: EnsembleOptions) -> Sequence[str]:
-        """The experiments that it puts together."""
+        """The experiments that it combines."""
         return options.members
 
     def without(self, options: EnsembleOptions, absent: Sequence[str]) -> EnsembleOptions | str:
-        """The ensemble of the members that are left, as long as they are two."""
+        """The ensemble of the remaining members, if at least two are left."""
         left = [member for member in options.members if member not in absent]
         if len(left) < 2:
             return "fewer than two of its members can run"
@@ -58,7 +58,7 @@ class EnsembleKind(ModelKind[EnsembleOptions]):
         return Inputs(found, licences)
 
     def fit(self, task: "Task[EnsembleOptions]", fit: "Fit") -> "tuple[Fitted, dict[str, Any]]":
-        """The members put together by the rule."""
+        """Combine the members by the rule."""
         from xray_mining.models.ensemble import combine
 
         members = {member: _predictions_of(task, member, fit) for member in task.options.members}
@@ -66,7 +66,7 @@ class EnsembleKind(ModelKind[EnsembleOptions]):
         return combined.fitted, {"weights": combined.weights}
 
     def changed(self, task: "Task[EnsembleOptions]", fit: "Fit", keys: list[str], variant: str) -> "Fitted":
-        """The members' predictions of the changed images, with the weights that the validation patients gave."""
+        """Combine the members' predictions of the changed images, with the weights from unchanged validation images."""
         from xray_mining.models.ensemble import combine, put_together
 
         names = task.options.members
@@ -74,7 +74,7 @@ class EnsembleKind(ModelKind[EnsembleOptions]):
         return put_together({each: _predictions_of(task, each, fit, variant) for each in names}, weights)
 
     def applied(self, experiment: "Experiment", means: "Means") -> "dict[str, Applied]":
-        """One mixture a rotation, of the members as it was trained with them; members of no weight are left out."""
+        """One mixture for each rotation, of the members with which it was trained; members of weight 0 are left out."""
         members: dict[str, dict[str, Applied]] = {}
         found: dict[str, Applied] = {}
         for fit in experiment.fits:
@@ -99,7 +99,7 @@ class EnsembleKind(ModelKind[EnsembleOptions]):
 
 
 def _notes_of_member(task: "Task[EnsembleOptions]", member: str) -> dict[str, Any]:
-    """experiment.json of a member. UserError where it is of another task, or not trained on this cohort."""
+    """experiment.json of a member. UserError if the member has another task, or is not trained on this cohort."""
     other = task.of(member)
     if (other.options.cohort, other.options.target) != (task.options.cohort, task.options.target):
         raise UserError(
@@ -116,7 +116,7 @@ def _notes_of_member(task: "Task[EnsembleOptions]", member: str) -> dict[str, An
 
 
 def _predictions_of(task: "Task[EnsembleOptions]", member: str, fit: "Fit", variant: str = "") -> "Fitted":
-    """A member's predictions in one rotation (of images changed as `variant` says), the mean over its seeds."""
+    """A member's predictions in one rotation (for images changed as in `variant`), the mean over its seeds."""
     import polars as pl
 
     from xray_mining.models.rows import fitted_of
@@ -135,21 +135,21 @@ def _predictions_of(task: "Task[EnsembleOptions]", member: str, fit: "Fit", vari
 @dataclass(frozen=True, slots=True)
 class _Mixture:
     shares: "tuple[tuple[float, tuple[Applied, ...]], ...]"
-    """Of each member its weight and its fits of the rotation, one a seed."""
+    """Weight of each member, and its fits of the rotation, one for each seed."""
 
     @property
     def target(self) -> "Target":
-        """That of its members."""
+        """The target of its members."""
         return self.shares[0][1][0].target
 
     @property
     def grey(self) -> "GreyOptions":
-        """That of its members: they share a cohort, and so a pixel store."""
+        """The grey options of its members, which share a cohort and so a pixel store."""
         return self.shares[0][1][0].grey
 
     @property
     def licences(self) -> tuple[str, ...]:
-        """Of all members that have a share."""
+        """Licences of all members with a weight."""
         return tuple(sorted({licence for _, fits in self.shares for each in fits for licence in each.licences}))
 
     def of(self, pictures: "Pictures") -> "tuple[Array, Array | None]":
@@ -162,19 +162,19 @@ class _Mixture:
 
 
 def _fits_of_member(experiment: "Experiment", name: str, means: "Means") -> "dict[str, Applied]":
-    """The fits of a member; UserError where it is not the one whose predictions gave the weights."""
+    """The fits of a member; UserError if the member was trained again after the weights were fitted."""
     from xray_mining.models.applied import Experiment, fits_of
 
     member = Experiment.at(experiment.folder.parent / name, f"{experiment.name}, member {name}")
     if member is None:
         raise UserError(
-            f"{experiment.name}: its member '{name}' is not beside it; apply an ensemble where its study was trained"
+            f"{experiment.name}: its member '{name}' is missing beside it; apply an ensemble in its study's workspace"
         )
     then = (experiment.notes.get("inputs") or {}).get(f"experiments/{name}")
     if then != digest_of_predictions(member.folder, str(member.notes.get("digest"))):
         raise UserError(
-            f"{experiment.name}: its member '{name}' was trained again since, and the ensemble's weights are of the "
-            f"earlier one; train the ensemble again"
+            f"{experiment.name}: its member '{name}' was trained again after the ensemble's weights were fitted; train "
+            f"the ensemble again"
         )
     return fits_of(member, means)
 

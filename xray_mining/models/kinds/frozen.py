@@ -1,4 +1,4 @@
-"""Vectors of a network that is not trained here, and a scikit-learn model on top."""
+"""The kind `frozen`: a scikit-learn model on vectors of a frozen network."""
 
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal
@@ -26,10 +26,12 @@ if TYPE_CHECKING:
 
 
 class FrozenOptions(Options):
-    """Vectors of a network that is not trained here, and a linear or kernel model on top."""
+    """Vectors of a frozen network, and a linear or kernel model on top."""
 
     model: Literal["frozen"]
-    embeddings: list[str] = Field(min_length=1, description="keys of the study's embedding sets, put side by side")
+    embeddings: list[str] = Field(
+        min_length=1, description="keys of the study's embedding sets; their columns are joined"
+    )
     head: Literal["ridge", "logistic", "support_vectors"]
     components: int = Field(0, ge=0, description="principal components kept before the head; 0 keeps all")
 
@@ -46,19 +48,19 @@ class FrozenKind(ModelKind[FrozenOptions]):
         return {"embeddings": options.embeddings}
 
     def refuse(self, where: str, options: FrozenOptions, target: "Target") -> None:
-        """A head of numbers for a group, or the reverse."""
+        """Refuse a head for numbers on a group, or the reverse."""
         from xray_mining.models.kinds._tables import refuse_other_target
 
         refuse_other_target(f"{where}.head", options.head, target)
 
     def work(self, options: FrozenOptions, study: "StudyParts", size: Size) -> Work:
-        """Fits, and the changed pictures that are embedded."""
+        """Time of the fits, and of embedding changed pictures."""
         measuring = [seconds_to_embed(study.embeddings[key], size.gpu) for key in options.embeddings]
         seconds = seconds_to_fit(options.head, size, measuring, options.components)
         return Work(f"frozen {options.head}", PROCESS_SECONDS + TORCH_SECONDS + seconds)
 
     def inputs(self, task: "Task[FrozenOptions]") -> Inputs:
-        """The pictures, and the sets by their names; the names follow from the weights too."""
+        """The pictures, and the sets by their names, which depend on the weights."""
         from xray_mining.models.embedding import embedding_folder
 
         found = {"pixels": task.members.pixels_digest()}
@@ -71,7 +73,7 @@ class FrozenKind(ModelKind[FrozenOptions]):
         return Inputs(found, licences)
 
     def fit(self, task: "Task[FrozenOptions]", fit: "Fit") -> "tuple[Fitted, dict[str, Any]]":
-        """A head on the sets side by side."""
+        """Fit the head on the columns of all sets."""
         from xray_mining.models.kinds._tables import fit_table
 
         weights = {key: _weights(task, key).digest for key in task.options.embeddings}
@@ -79,20 +81,20 @@ class FrozenKind(ModelKind[FrozenOptions]):
         return fit_table(task, fit, task.options.head, _sets(task), components=task.options.components, more=more)
 
     def changed(self, task: "Task[FrozenOptions]", fit: "Fit", keys: list[str], variant: str) -> "Fitted":
-        """The vectors are computed again."""
+        """Compute the vectors of the changed pictures, and predict."""
         from xray_mining.models.kinds._tables import changed_table
 
         return changed_table(task, fit, keys, variant, _sets(task))
 
     def applied(self, experiment: "Experiment", means: "Means") -> "dict[str, Applied]":
-        """One predictor a rotation."""
+        """One predictor for each rotation."""
         from xray_mining.models.kinds._tables import tables
 
         return tables(experiment, means)
 
     @property
     def files(self) -> "Mapping[str, FromFile]":
-        """Those of scikit-learn models."""
+        """Files of scikit-learn models."""
         from xray_mining.models.kinds._tables import table
 
         return {".joblib": table}

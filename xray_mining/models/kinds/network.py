@@ -1,4 +1,4 @@
-"""A network that is trained here; its fits are kept as models/rotation<r>-seed<s>/model.pt."""
+"""The kind `network`: a network trained on the cohort; fits are saved as models/rotation<r>-seed<s>/model.pt."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 class NetworkOptions(TrainingOptions, Options):
-    """A network that is trained here."""
+    """Options of a network trained on the cohort."""
 
     model: Literal["network"]
 
@@ -37,26 +37,26 @@ class NetworkKind(ModelKind[NetworkOptions]):
     versions = ("xray-mining", "torch", "timm", "pytorch-lightning", "albumentations")
 
     def refuse(self, where: str, options: NetworkOptions, target: "Target") -> None:
-        """A backbone or loss that does not exist."""
+        """Refuse an unknown backbone or loss."""
         from xray_mining.networks.names import refuse_unknown_backbone, refuse_unknown_loss
 
         refuse_unknown_backbone(options.backbone)
         refuse_unknown_loss(options.loss)
 
     def missing(self, options: NetworkOptions) -> str:
-        """The package with its weights is not installed."""
+        """Why the weights are missing, if their package is not installed."""
         return missing_package(options.backbone, options.weights)
 
     def threads(self, options: NetworkOptions) -> int:
-        """Torch uses both."""
+        """Torch uses two cores."""
         return 2
 
     def work(self, options: NetworkOptions, study: "StudyParts", size: Size) -> Work:
-        """Epochs of training and validation, the tested pictures and their changes."""
+        """Time of training and validation epochs, and of predicting test pictures and their changes."""
         gpu = size.gpu and options.accelerator != "cpu"
         once = 0.08 * (options.side_px / 128) ** 2 * backbone_cost(options.backbone) / (GPU_FACTOR if gpu else 1.0)
         images, folds = size.images, size.folds
-        # The rest of a picture's time is its reading and its random changes.
+        # 0.01 s more for each picture: reading and random changes.
         train = images * max(0, folds - 2) / folds * (once + 0.01)
         tested = (2 * images / folds + size.changed) * once / 3
         validated = options.epochs * images / folds * once / 3
@@ -65,7 +65,7 @@ class NetworkKind(ModelKind[NetworkOptions]):
         return Work(f"network {options.backbone}", seconds, trains=True)
 
     def inputs(self, task: "Task[NetworkOptions]") -> Inputs:
-        """The pictures, their store and the weights it begins with."""
+        """The pictures, their store and the initial weights."""
         options = task.options
         source = find_weights(options.backbone, options.weights, options.weights_licence)
         found = {
@@ -76,14 +76,14 @@ class NetworkKind(ModelKind[NetworkOptions]):
         return Inputs(found, {options.backbone: source.licence} if source.licence else {})
 
     def fit(self, task: "Task[NetworkOptions]", fit: "Fit") -> "tuple[Fitted, dict[str, Any]]":
-        """Train; a fit that was broken off continues."""
+        """Train; an interrupted fit continues from its checkpoint."""
         from xray_mining.models.training import fit_network
 
         home = task.folder / "models"
         return fit_network(task.workspace, task.options, fit, home, store=_store(task)), {}
 
     def changed(self, task: "Task[NetworkOptions]", fit: "Fit", keys: list[str], variant: str) -> "Fitted":
-        """The kept network on changed pictures."""
+        """Predictions of the saved network for changed pictures."""
         from xray_mining.models.fit import Fitted
         from xray_mining.models.training import predict_changed
 
@@ -91,7 +91,7 @@ class NetworkKind(ModelKind[NetworkOptions]):
         return Fitted(keys, *predict_changed(home, task.options, _store(task), keys, variant))
 
     def applied(self, experiment: "Experiment", means: "Means") -> "dict[str, Applied]":
-        """One network a rotation and seed."""
+        """One network for each rotation and seed."""
         from xray_mining.models.applied import kept_file
 
         home = experiment.folder / "models"
@@ -99,7 +99,7 @@ class NetworkKind(ModelKind[NetworkOptions]):
 
     @property
     def files(self) -> "Mapping[str, FromFile]":
-        """Its own."""
+        """Files of trained networks."""
         return {".pt": network}
 
 
@@ -117,12 +117,12 @@ class _Network:
     licences: tuple[str, ...]
 
     def of(self, pictures: "Pictures") -> "tuple[Array, Array | None]":
-        """As SavedModel.predict."""
+        """Values and spread of the network."""
         return self.saved.predict(pictures.values)
 
 
 def network(path: Path, means: "Means") -> "Applied":
-    """The network in a file. No code in it is run."""
+    """Read the network in a file, without running code from it."""
     from xray_mining.ingest.options import GreyOptions
     from xray_mining.networks.prediction import load_model
 

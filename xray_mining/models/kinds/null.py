@@ -1,4 +1,4 @@
-"""What can be said without seeing the anatomy: every study gets these rows, whatever its author names."""
+"""The kind `null`: models that see no or little anatomy; they are added to every cohort and target of a study."""
 
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Literal
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 NULL_MODELS = ("centre", "metadata", "histogram", "thumbnail", "border")
 
-# Pictures are measured small here: these models must not see more than their name says.
+# Pictures are measured small, so that these models do not see more than their names say.
 PICTURE_NULLS = {
     "histogram": FeatureOptions(families=["histogram"], regions=["whole"], side_px=128),
     "thumbnail": FeatureOptions(families=["thumbnail"], regions=["whole"], side_px=128, thumbnail_px=32),
@@ -29,18 +29,17 @@ PICTURE_NULLS = {
 }
 
 _LEVELS = 20
-"""Words of a metadata column that get a column of their own."""
+"""Most values of a metadata column that become columns of the table."""
 
 _CANNOT_BE_APPLIED = {
-    "centre": "is the null model that says the same of everybody, without a look at the picture; there is nothing to "
-    "apply: name a model that reads pictures",
+    "centre": "is the null model that predicts the same value for every picture; name a model that reads pictures",
     "metadata": "reads columns of the catalog (sex, view, maker, year, …), which a picture alone does not have, and no "
     "pixels; name a model that reads pictures",
 }
 
 
 class NullOptions(Options):
-    """What is known without looking at the picture's anatomy."""
+    """Options of a null model."""
 
     model: Literal["centre", "metadata", "histogram", "thumbnail", "border"]
 
@@ -53,12 +52,12 @@ class NullKind(ModelKind[NullOptions]):
     may_be_best = False
 
     def by_itself(self, cohort: str, target: str) -> Iterator[NullOptions]:
-        """One of each word."""
+        """One experiment for each null model."""
         for model in NULL_MODELS:
             yield NullOptions(model=model, cohort=cohort, target=target)
 
     def inputs(self, task: "Task[NullOptions]") -> Inputs:
-        """The measured pictures, or the rows of the catalog; the centre reads only the truths of the cohort."""
+        """The feature set, or the rows of the catalog; the centre reads only the cohort's truths."""
         from xray_mining.features.extract import feature_folder
         from xray_mining.workspace import digest_of_frame
 
@@ -72,7 +71,7 @@ class NullKind(ModelKind[NullOptions]):
         return Inputs({})
 
     def fit(self, task: "Task[NullOptions]", fit: "Fit") -> "tuple[Fitted, dict[str, Any]]":
-        """The centre of the known truths, or a linear model on a table."""
+        """Predict the centre of the known truths, or fit a linear model on a table."""
         from xray_mining.features.extract import extract, load
         from xray_mining.models.baselines import fit_baseline, table_of
         from xray_mining.models.kinds._tables import save
@@ -91,7 +90,7 @@ class NullKind(ModelKind[NullOptions]):
 
             matrix = task.matrix(measured)
         if table_of(matrix, fit).lacking():
-            # A null that cannot learn knows no more than the centre; refusing would stop studies whose own models can.
+            # Use the centre instead of raising an error, which would stop a study whose own models can be fitted.
             return centre(fit), {}
         fitted, learned = fit_baseline("", matrix, fit)
         if picture is not None:
@@ -100,7 +99,7 @@ class NullKind(ModelKind[NullOptions]):
         return fitted, learned.chosen
 
     def applied(self, experiment: "Experiment", means: "Means") -> "dict[str, Applied]":
-        """One predictor a rotation, of nulls that read the picture."""
+        """One predictor for each rotation; only for nulls that read pictures."""
         from xray_mining.models.kinds._tables import tables
 
         if (reason := _CANNOT_BE_APPLIED.get(experiment.model)) is not None:
@@ -109,14 +108,14 @@ class NullKind(ModelKind[NullOptions]):
 
     @property
     def files(self) -> "Mapping[str, FromFile]":
-        """Those of scikit-learn models."""
+        """Files of scikit-learn models."""
         from xray_mining.models.kinds._tables import table
 
         return {".joblib": table}
 
 
 def centre(fit: "Fit") -> "Fitted":
-    """The median of what is to be learned (the best guess by absolute error), or the share of each class."""
+    """The median of the training truths (which minimises the absolute error), or the share of each class."""
     import numpy as np
 
     from xray_mining.models.fit import Fitted
@@ -130,10 +129,10 @@ def centre(fit: "Fit") -> "Fitted":
 
 
 def metadata(rows: "pl.DataFrame", fit: "Fit") -> "tuple[Array, list[str]]":
-    """What the catalog's rows say of each image, (n, columns) float64 in the order of fit.images, and names.
+    """Metadata of each image from the catalog's rows, (n, columns) float64 in the order of fit.images, and names.
 
-    Words become one column each (the most frequent twenty of the rotation's training patients), numbers stay, with a
-    column that says whether they are known. What the target is made of is left out.
+    Each text value becomes a column of 0 and 1 (the twenty most frequent values of the rotation's training patients). A
+    number stays, with a second column that says whether it is known. Columns that the target is made of are left out.
     """
     import numpy as np
     import polars as pl

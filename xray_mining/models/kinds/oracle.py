@@ -1,4 +1,4 @@
-"""The phantom's true anatomy as features: how well the target could be read by who measures everything exactly."""
+"""The kind `oracle`: a model on the phantom's true anatomy, which shows how well exact measurements predict."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Literal
@@ -22,21 +22,21 @@ if TYPE_CHECKING:
 
 
 class OracleOptions(Options):
-    """The phantom's true anatomy as features: the floor that no image model can beat for long."""
+    """Options of a model on the phantom's true anatomy; its error is about the least that an image model can reach."""
 
     model: Literal["oracle"]
     truths: list[str] = Field(default=[], description="names of true findings; empty takes all anatomical ones")
 
 
 class OracleKind(ModelKind[OracleOptions]):
-    """A linear model on what the phantom's truth says, with squares and products."""
+    """A linear model on the phantom's true measures, their squares and products."""
 
     name = "oracle"
     options = OracleOptions
     may_be_best = False
 
     def inputs(self, task: "Task[OracleOptions]") -> Inputs:
-        """Rows of the catalog."""
+        """The truths and metadata in the catalog."""
         from xray_mining.workspace import digest_of_frame
 
         return Inputs(
@@ -48,7 +48,7 @@ class OracleKind(ModelKind[OracleOptions]):
         )
 
     def fit(self, task: "Task[OracleOptions]", fit: "Fit") -> "tuple[Fitted, dict[str, Any]]":
-        """A linear model on the true measures."""
+        """Fit a linear model on the true measures."""
         from xray_mining.models.baselines import fit_baseline
 
         matrix, _ = truths(task.catalog_rows(TRUTHS), task.catalog_rows(METADATA), fit, task.options.truths)
@@ -56,9 +56,9 @@ class OracleKind(ModelKind[OracleOptions]):
         return fitted, learned.chosen
 
     def applied(self, experiment: "Experiment", means: "Means") -> "dict[str, Applied]":
-        """Refused: no picture states the truth."""
+        """Always refused, because a picture does not have the true measures."""
         raise UserError(
-            f"{experiment.name}: reads the phantom's true anatomy from the catalog, which no picture states; name a "
+            f"{experiment.name}: reads the phantom's true anatomy from the catalog, which pictures do not have; name a "
             f"model that reads pictures"
         )
 
@@ -68,14 +68,14 @@ def truths(
 ) -> "tuple[Array, list[str]]":
     """True measures, their squares and products, (n, columns) float64 in the order of fit.images, and names.
 
-    `wanted` names the measures; none takes all that are anatomy. Sex is added (an image shows it) unless the target
-    is made of it. Raises UserError where the archive brought no truth.
+    `wanted` names the measures; an empty one takes all anatomical measures. Sex is added (an image shows it) unless the
+    target is made of it. Raises UserError if the archive has no truths.
     """
     import numpy as np
     import polars as pl
 
     if not frame.height:
-        raise UserError("oracle: these images have no known truth; only phantom archives do: leave the oracle out")
+        raise UserError("oracle: these images have no known truth; only phantom archives have; remove the oracle")
     anatomy = sorted(frame.filter(pl.col("kind") == "anatomy")["name"].unique().to_list())
     known = frame["name"].unique().to_list()
     for name in wanted:
@@ -94,7 +94,7 @@ def truths(
 
 
 def _with_products(matrix: "Array", learned: "Array", names: list[str]) -> "tuple[Array, list[str]]":
-    """The columns, then their squares and products, after standardising by the rows that are learned from."""
+    """The standardised columns, their squares and their products; mean and deviation come from the fitted rows."""
     import numpy as np
 
     known = matrix[learned]

@@ -1,4 +1,4 @@
-"""A second reader of the same images: how well two people agree is how good a model can be asked to be."""
+"""The kind `reader`: answers of a second human reader, scored like a model; their agreement is a target for models."""
 
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -17,18 +17,18 @@ if TYPE_CHECKING:
     from xray_mining.records.cohort import Target
 
 ANSWERS = "reports/answers_of_images"
-"""The query with what one finding says of each image."""
+"""The query for the value of one finding for each image."""
 
 
 class ReaderOptions(Options):
-    """What another reader says of the same images, scored as a model is."""
+    """Options of a second reader's answers."""
 
     model: Literal["reader"]
-    finding: str = Field(description="name of the finding that holds the reader's answers, in the target's own values")
+    finding: str = Field(description="name of the finding with the reader's answers, in the target's values")
 
 
 class ReaderKind(ModelKind[ReaderOptions]):
-    """Nothing is learned: the reader's answers are the predictions. Images without an answer are not predicted."""
+    """The reader's answers are the predictions; nothing is fitted. Images without an answer are not predicted."""
 
     name = "reader"
     options = ReaderOptions
@@ -37,17 +37,17 @@ class ReaderKind(ModelKind[ReaderOptions]):
     versions = ("xray-mining",)
 
     def refuse(self, where: str, options: ReaderOptions, target: "Target") -> None:
-        """UserError for a target with several labels: a finding holds one answer."""
+        """UserError for a target with several labels, because a finding has one answer for each image."""
         from xray_mining.models.targets import TARGETS
 
         if not TARGETS.find(target.kind).one_answer:
             raise UserError(
-                f"{where}: a reader's finding holds one answer an image, and target {target.name} is {target.kind}; "
-                f"freeze a cohort with one of its labels as a binary target"
+                f"{where}: a reader's finding has one answer for each image, but target {target.name} is "
+                f"{target.kind}; freeze a cohort with one of its labels as a binary target"
             )
 
     def inputs(self, task: "Task[ReaderOptions]") -> Inputs:
-        """The answers."""
+        """The reader's answers."""
         from xray_mining.workspace import digest_of_frame
 
         return Inputs({"answers": digest_of_frame(_answers(task))})
@@ -73,15 +73,15 @@ class ReaderKind(ModelKind[ReaderOptions]):
         return Fitted([keys[row] for row in known], fit.kind.certain(truths[known], fit.target)), {}
 
     def applied(self, experiment: "Experiment", means: "Means") -> "dict[str, Applied]":
-        """Refused: a reader has not read other pictures."""
+        """Always refused, because the reader has not read other pictures."""
         raise UserError(
-            f"{experiment.name}: is what a reader said of the images of its cohort, and says nothing of others; name a "
-            f"model that reads pictures"
+            f"{experiment.name}: has a reader's answers for the images of its cohort only; name a model that reads "
+            f"pictures"
         )
 
 
 def _answers(task: "Task[ReaderOptions]") -> "pl.DataFrame":
-    """image_key, truth and label of each member that the reader answered for, sorted by image_key."""
+    """image_key, truth and label of each member with an answer of the reader, sorted by image_key."""
     from xray_mining.catalog.query import select
 
     return select(task.workspace, ANSWERS, image_keys=task.keys(), finding=task.options.finding)

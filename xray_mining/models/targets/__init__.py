@@ -1,9 +1,9 @@
-"""Kinds of target as models learn them: truths as arrays, losses, tables for scikit-learn, calibration, predictions.
+"""Kinds of target for models: truths as arrays, losses, tables for scikit-learn, calibration, predictions.
 
-A kind is a file here with an object `KIND`; files of the same name in `catalog/targets`, `evaluation/targets` and
-`reporting/targets` say how it is frozen, scored and shown. Importing a kind imports neither torch nor scikit-learn.
+A kind is a file in this folder with an object `KIND`; files of the same name in `catalog/targets`, `evaluation/targets` and
+`reporting/targets` define how it is frozen, scored and shown. Importing a kind imports neither torch nor scikit-learn.
 
-Shapes: values and truths have n rows, one an image. Values are (n,) for a number and (n, k) for k classes or labels.
+Shapes: values and truths have n rows, one for each image. Values are (n,) for a number and (n, k) for k classes or labels.
 """
 
 from collections.abc import Sequence
@@ -25,27 +25,27 @@ Array = np.ndarray[Any, Any]
 
 @dataclass(frozen=True, slots=True)
 class Lesson:
-    """The rows that a model on a table of numbers learns from: training and validation images with a known truth."""
+    """Training data of a model on a table of numbers: training and validation images with a known truth."""
 
     matrix: Array
-    """(n, columns) float64, nan where something could not be measured."""
+    """(n, columns) float64, nan for values that could not be measured."""
     truths: Array
-    """As `ModelTarget.truths` gives them."""
+    """Truths in the form of `ModelTarget.truths`."""
     patients: Array
-    """(n,) the patient of each row: a patient's rows stay together."""
+    """(n,) patient of each row; all rows of a patient are in the same inner fold."""
     weights: Array
     """(n,) float64."""
 
 
 class Teachable(Protocol):
-    """A lesson that scikit-learn models can be fitted to."""
+    """Training data in the form that scikit-learn models need."""
 
     def lacking(self) -> str:
-        """Why no model can be fitted with inner folds; empty where one can."""
+        """Why no model can be fitted with inner folds; an empty text if one can."""
         ...
 
     def learn(self, model: str, components: int, seed: int) -> "Learned":
-        """The named model with the hyperparameters that are best over patient-grouped inner folds."""
+        """Fit the named model with the hyperparameters that are best over patient-grouped inner folds."""
         ...
 
 
@@ -59,39 +59,39 @@ class Column:
     """nan where unknown."""
     value: Array
     calibrated: Array | None
-    """None where no calibration map is shown to help."""
+    """None if the values are not calibrated."""
     has_spread: bool = False
-    """The model's own spread belongs to these rows."""
+    """Whether the model's spread is written to these rows."""
 
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """What several fits together say of one picture, for people."""
+    """The combined prediction of several fits for one picture."""
 
     values: Array | None
-    """What each fit says, (fits,): of a number, of the level, or the chance of the likeliest class. None for labels."""
+    """Value of each fit, (fits,): the number, the level, or the probability of the likeliest class. None for labels."""
     label: str
     """The likeliest class or level; empty for a number and for several labels."""
     probabilities: dict[str, float]
-    """Class or label → mean probability; empty for a number."""
+    """Mean probability of each class or label; empty for a number."""
 
 
 class ModelTarget(Protocol):
-    """One kind of target for all kinds of model."""
+    """One kind of target, for all kinds of model."""
 
     loss: str
     """The loss of a network whose options say 'auto'."""
     heads: tuple[str, ...]
     """Heads of networks whose decoded outputs are values of this kind."""
     table_models: tuple[str, ...]
-    """scikit-learn models that predict this kind; nulls and the oracle take the first one."""
+    """scikit-learn models that predict this kind; nulls and the oracle use the first one."""
     predicts: str
-    """What these models predict, in words: numbers, groups."""
+    """The predictions of these models as a word in error messages: numbers, groups."""
     one_answer: bool
-    """An image has one answer, as against one for each of several labels."""
+    """Whether an image has one answer, not one for each of several labels."""
 
     def metric(self, target: Target) -> str:
-        """Name of the validation score, as 'MAE in years'."""
+        """Name of the validation score, such as 'MAE in years'."""
         ...
 
     def truths(self, images: pl.DataFrame, target: Target) -> Array:
@@ -99,7 +99,7 @@ class ModelTarget(Protocol):
         ...
 
     def certain(self, truths: Array, target: Target) -> Array:
-        """Known truths as predictions without doubt: what a second reader says, scored as a model is."""
+        """Known truths as certain predictions, to score a second reader's answers like a model."""
         ...
 
     def known(self, truths: Array) -> Array:
@@ -107,31 +107,31 @@ class ModelTarget(Protocol):
         ...
 
     def untrainable(self, truths: Array) -> str:
-        """Why a network cannot learn from these known training truths; empty where it can."""
+        """Why a network cannot learn from these known training truths; an empty text if it can."""
         ...
 
     def centre(self, truths: Array, weights: Array, target: Target) -> Array:
-        """The best constant prediction, () or (k,): what is said of everybody without a look at a picture."""
+        """The best constant prediction, () or (k,), for models that do not look at the picture."""
         ...
 
     def errors(self, values: Array, truths: Array) -> Array:
-        """How wrong each row is, (n,): absolute error or log loss. Every row has a known truth."""
+        """Error of each row, (n,): absolute error or log loss. Every row has a known truth."""
         ...
 
     def stack_loss(self, values: Array, truths: Array) -> float:
-        """What the weights of a stacked ensemble minimise, without a unit."""
+        """The loss that the weights of a stacked ensemble minimise, without a unit."""
         ...
 
     def table(self, lesson: Lesson, target: Target) -> Teachable:
-        """The lesson as scikit-learn models take it."""
+        """The training data in the form that scikit-learn models need."""
         ...
 
     def calibration(self, values: Array, truths: Array, target: Target, patients: Array) -> "CalibrationMap | None":
-        """The map fitted on validation rows with known truths; None where it is not shown to help."""
+        """The calibration map fitted to validation rows with known truths; None if it does not help."""
         ...
 
     def columns(self, values: Array, calibrated: Array | None, truths: Array, target: Target) -> list[Column]:
-        """Predictions as the record keeps them."""
+        """Predictions as columns of the record."""
         ...
 
     def values(self, kept: pl.DataFrame, target: Target) -> tuple[list[str], Array]:
@@ -139,11 +139,11 @@ class ModelTarget(Protocol):
         ...
 
     def read(self, said: Array, target: Target) -> Reading:
-        """What fits say of one picture: values (fits,) or (fits, k)."""
+        """Combine the values of several fits for one picture, (fits,) or (fits, k)."""
         ...
 
     def score(self, kept: pl.DataFrame) -> float | None:
-        """The validation score over rows of predictions with known truths; None where there is none."""
+        """The validation score over rows of predictions with known truths; None if it is not defined."""
         ...
 
 
@@ -151,7 +151,7 @@ TARGETS: Kinds[ModelTarget] = Kinds(__name__, "target kind")
 
 
 def weighted_median(values: Array, weights: Array) -> float:
-    """The weighted median of (n,) values; halfway between two where the weights are split evenly there."""
+    """The weighted median of (n,) values; the mean of two values if the weights are split evenly between them."""
     order = np.argsort(values, kind="stable")
     below = np.cumsum(weights[order]) / weights.sum()
     at = int(np.searchsorted(below, 0.5))
@@ -182,7 +182,7 @@ def mean_error(kept: pl.DataFrame) -> float | None:
 
 
 def mean_area(kept: pl.DataFrame, by: Sequence[str] = ("fold", "seed", "class")) -> float | None:
-    """Mean area under the ROC curve over groups of rows with truth 0 or 1; None where no group has both."""
+    """Mean area under the ROC curve over groups of rows with truth 0 or 1; None if no group has both."""
     from xray_mining.statistics import auc
 
     groups = kept.select(pl.struct(by).rank("dense").alias("group"))["group"]

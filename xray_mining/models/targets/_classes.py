@@ -1,4 +1,4 @@
-"""What kinds with classes that exclude one another share: one row of probabilities an image, judged by log loss."""
+"""Shared by kinds with exclusive classes: one row of probabilities for each image, judged by log loss."""
 
 import numpy as np
 import polars as pl
@@ -29,7 +29,7 @@ class Classes:
         return np.eye(len(target.classes))[truths.astype(int)]
 
     def known(self, truths: Array) -> Array:
-        """Finite ones."""
+        """True for finite truths."""
         return np.isfinite(truths)
 
     def untrainable(self, truths: Array) -> str:
@@ -56,15 +56,15 @@ class Classes:
         return Table(lesson.matrix, lesson.truths, lesson.patients, lesson.weights, len(target.classes))
 
     def calibration(self, values: Array, truths: Array, target: Target, patients: Array) -> maps.CalibrationMap | None:
-        """A map of each class's probability, then shares of one."""
+        """A map of each class's probability, scaled so that classes sum to one."""
         return maps.calibration_map(values, truths, len(target.classes), patients)
 
     def columns(self, values: Array, calibrated: Array | None, truths: Array, target: Target) -> list[Column]:
-        """One row an image and class."""
+        """One row for each image and class."""
         return [column_of(label, values, calibrated, truths, target) for label in target.classes]
 
     def values(self, kept: pl.DataFrame, target: Target) -> tuple[list[str], Array]:
-        """The classes side by side."""
+        """One column for each class."""
         wide = kept.pivot("class", index="unit_key", values="value").sort("unit_key")
         if not wide.height:
             return [], np.empty((0, len(target.classes)))
@@ -82,7 +82,7 @@ class Classes:
 
 
 def column_of(label: str, values: Array, calibrated: Array | None, truths: Array, target: Target) -> Column:
-    """One class's probabilities, with truth 1 for its own images and 0 for the others'."""
+    """One class's probabilities, with truth 1 for images of the class and 0 for others."""
     place = target.classes.index(label)
     own = np.where(np.isfinite(truths), truths == place, np.nan)
     return Column(label, own, values[:, place], None if calibrated is None else calibrated[:, place])

@@ -1,4 +1,4 @@
-"""Two labels, one of them the positive one: its probability says everything."""
+"""Two labels, one of them positive: predictions are its probability."""
 
 import numpy as np
 import polars as pl
@@ -15,17 +15,17 @@ class Binary(Classes):
     heads: tuple[str, ...] = ("binary", "group")
 
     def truths(self, images: pl.DataFrame, target: Target) -> Array:
-        """The column `truth`, or whether the label is the positive one where that is null."""
+        """The column `truth`; if it is null, whether the label is the positive one."""
         value = images["truth"].cast(pl.Float64)
         from_label = images["label"].eq(target.positive).cast(pl.Float64)
         return value.fill_null(from_label).fill_null(float("nan")).to_numpy()
 
     def columns(self, values: Array, calibrated: Array | None, truths: Array, target: Target) -> list[Column]:
-        """One row an image."""
+        """One row for each image."""
         return [column_of(target.positive, values, calibrated, truths, target)]
 
     def values(self, kept: pl.DataFrame, target: Target) -> tuple[list[str], Array]:
-        """The positive label's probability, and one less it for the other."""
+        """The positive label's probability, and one minus it for the other label."""
         ordered = kept.sort("unit_key")
         positive = ordered["value"].to_numpy()
         shares = {target.positive: positive}

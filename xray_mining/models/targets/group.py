@@ -4,7 +4,7 @@ from xray_mining.models.targets._classes import Classes
 
 
 class Group(Classes):
-    """Probabilities of all classes, each with rows of its own."""
+    """Probabilities of all classes, with separate rows for each class."""
 
     loss = "cross_entropy"
     heads: tuple[str, ...] = ("group",)

@@ -9,7 +9,7 @@ from xray_mining.records.cohort import Target
 
 
 class Labels:
-    """Values (n, labels) are probabilities, each on its own; truths (n, labels) are 1, 0, or nan where unknown."""
+    """Values (n, labels) are independent probabilities; truths (n, labels) are 1, 0, or nan if unknown."""
 
     loss = "masked_binary_cross_entropy"
     heads: tuple[str, ...] = ("labels",)
@@ -18,7 +18,7 @@ class Labels:
     one_answer = False
 
     def metric(self, target: Target) -> str:
-        """Area under the ROC curve, a mean over labels."""
+        """Mean over labels of the area under the ROC curve."""
         return "mean AUC of labels"
 
     def truths(self, images: pl.DataFrame, target: Target) -> Array:
@@ -34,16 +34,16 @@ class Labels:
         return truths
 
     def known(self, truths: Array) -> Array:
-        """Rows with an answer for one label or more."""
+        """True for rows with a known answer for at least one label."""
         return np.asarray(np.isfinite(truths).any(axis=1))
 
     def untrainable(self, truths: Array) -> str:
-        """One label must be true for some images and false for others."""
+        """At least one label must be true for some images and false for others."""
         both = [len(np.unique(column[np.isfinite(column)])) > 1 for column in truths.T]
         return "" if any(both) else "have the same answers"
 
     def centre(self, truths: Array, weights: Array, target: Target) -> Array:
-        """The share of images with each label among those with an answer; a half where there is none."""
+        """The share of true among known answers of each label; a half if none is known."""
         known = np.isfinite(truths)
         total = (known * weights[:, None]).sum(axis=0)
         positive = (np.where(known, truths, 0) * weights[:, None]).sum(axis=0)
@@ -66,11 +66,11 @@ class Labels:
         return LabelTables(lesson, target.classes)
 
     def calibration(self, values: Array, truths: Array, target: Target, patients: Array) -> maps.CalibrationMap | None:
-        """A map for each label that one is shown to help."""
+        """A map for each label for which it helps."""
         found = []
         for value, truth in zip(values.T, truths.T, strict=True):
             known = np.isfinite(truth)
-            # Of two classes the first one's curve is fitted: put the label first.
+            # For two classes calibration_map fits the curve of the first one, so put the label first.
             sides = np.stack([value, 1 - value], axis=1)[known]
             own = maps.calibration_map(sides, 1 - truth[known], 2, patients[known])
             found.append(own.curves[0] if own is not None else maps.Curve("same"))
@@ -79,21 +79,21 @@ class Labels:
         return maps.CalibrationMap(len(found), tuple(found), apart=True)
 
     def columns(self, values: Array, calibrated: Array | None, truths: Array, target: Target) -> list[Column]:
-        """One row an image and label."""
+        """One row for each image and label."""
         return [
             Column(label, truths[:, place], values[:, place], None if calibrated is None else calibrated[:, place])
             for place, label in enumerate(target.classes)
         ]
 
     def values(self, kept: pl.DataFrame, target: Target) -> tuple[list[str], Array]:
-        """The labels side by side."""
+        """One column for each label."""
         wide = kept.pivot("class", index="unit_key", values="value").sort("unit_key")
         if not wide.height:
             return [], np.empty((0, len(target.classes)))
         return wide["unit_key"].to_list(), wide.select(target.classes).to_numpy()
 
     def read(self, said: Array, target: Target) -> Reading:
-        """The probability of each label; no one value says all."""
+        """The probability of each label, without a single value."""
         return Reading(None, "", dict(zip(target.classes, said.mean(0).tolist(), strict=True)))
 
     def score(self, kept: pl.DataFrame) -> float | None:

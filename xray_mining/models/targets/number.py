@@ -39,15 +39,15 @@ class Number:
         return truths
 
     def known(self, truths: Array) -> Array:
-        """Finite ones."""
+        """True for finite truths."""
         return np.isfinite(truths)
 
     def untrainable(self, truths: Array) -> str:
-        """Two images are enough, which is asked elsewhere."""
+        """Any numbers can be learned; the caller checks that there are two images."""
         return ""
 
     def centre(self, truths: Array, weights: Array, target: Target) -> Array:
-        """The median: the best guess by absolute error."""
+        """The median, which minimises the absolute error."""
         return np.array(weighted_median(truths, weights))
 
     def errors(self, values: Array, truths: Array) -> Array:
@@ -69,7 +69,7 @@ class Number:
         return maps.calibration_map(values, truths, 0, patients)
 
     def columns(self, values: Array, calibrated: Array | None, truths: Array, target: Target) -> list[Column]:
-        """One row an image, without a class."""
+        """One row for each image, without a class."""
         return [Column("", truths, values, calibrated, has_spread=True)]
 
     def values(self, kept: pl.DataFrame, target: Target) -> tuple[list[str], Array]:

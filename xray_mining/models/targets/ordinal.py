@@ -1,4 +1,4 @@
-"""Levels in an order: probabilities of levels by a chain of steps upwards, and the expected level."""
+"""Ordered levels: probabilities of levels from a chain of steps, and the expected level."""
 
 import numpy as np
 import polars as pl
@@ -10,7 +10,7 @@ from xray_mining.records.cohort import Target
 
 
 class Ordinal(Classes):
-    """Values (n, levels) are probabilities; rows of predictions have the expected level too."""
+    """Values (n, levels) are probabilities; the rows of predictions also have the expected level."""
 
     loss = "corn"
     heads: tuple[str, ...] = ("corn",)
@@ -31,14 +31,14 @@ class Ordinal(Classes):
         return super().truths(images, target)
 
     def table(self, lesson: Lesson, target: Target) -> Teachable:
-        """A table of classes in an order."""
+        """A table of ordered classes."""
         from xray_mining.models.baselines import Table
 
         levels = len(target.classes)
         return Table(lesson.matrix, lesson.truths, lesson.patients, lesson.weights, levels, ordered=True)
 
     def columns(self, values: Array, calibrated: Array | None, truths: Array, target: Target) -> list[Column]:
-        """The expected level, then one row an image and level."""
+        """The expected level, then one row for each image and level."""
         numbers = np.array(target.numbers)
         known = np.isfinite(truths)
         own = np.full(len(truths), np.nan)
@@ -47,7 +47,7 @@ class Ordinal(Classes):
         return [expected, *super().columns(values, calibrated, truths, target)]
 
     def values(self, kept: pl.DataFrame, target: Target) -> tuple[list[str], Array]:
-        """The levels' probabilities side by side."""
+        """One column of probabilities for each level."""
         return super().values(kept.filter(pl.col("class") != ""), target)
 
     def read(self, said: Array, target: Target) -> Reading:
