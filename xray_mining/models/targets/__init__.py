@@ -1,9 +1,9 @@
 """Kinds of target for models: truths as arrays, losses, tables for scikit-learn, calibration, predictions.
 
-A kind is a file in this folder with an object `KIND`; files of the same name in `catalog/targets`, `evaluation/targets` and
-`reporting/targets` define how it is frozen, scored and shown. Importing a kind imports neither torch nor scikit-learn.
-
-Shapes: values and truths have n rows, one for each image. Values are (n,) for a number and (n, k) for k classes or labels.
+A kind is a file in this folder with an object `KIND`; files of the same name in `catalog/targets`, `evaluation/targets`
+and `reporting/targets` define how it is frozen, scored and shown. Importing a kind imports neither torch nor
+scikit-learn. Values and truths have n rows, one for each image. Values are (n,) for a number, and (n, k) for k classes
+or labels.
 """
 
 from collections.abc import Sequence
