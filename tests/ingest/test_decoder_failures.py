@@ -1,6 +1,9 @@
 """A decoder that fails is counted by its name and error, and the next one is tried: a bug of ours is not hidden."""
 
+import dataclasses
+import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import imagecodecs
 import numpy as np
@@ -69,6 +72,16 @@ def test_a_frame_that_no_decoder_reads_says_which_failed():
     with pytest.raises(Undecodable, match="none of xray-mining, imagecodecs") as met:
         decode(encoded(damaged(lossless())), 64)
     assert {each.decoder for each in met.value.failures} >= {"xray-mining", "imagecodecs"}
+
+
+def test_decoders_that_are_not_installed_are_named_and_are_no_failures(monkeypatch):
+    monkeypatch.setitem(sys.modules, "dicomsdl", None)
+    monkeypatch.setattr("pydicom.pixels.get_decoder", lambda syntax: SimpleNamespace(is_available=False))
+    file = dataclasses.replace(encoded(damaged(lossless())), whole_file=b"a file")
+    sentence = r"not installed \(dicomsdl, python-gdcm\): none of xray-mining, imagecodecs can decode them\."
+    with pytest.raises(Undecodable, match=sentence) as met:
+        decode(file, 64)
+    assert {each.decoder for each in met.value.failures} == {"xray-mining", "imagecodecs"}
 
 
 def test_ingest_counts_the_failures_of_all_shards_and_tells_them(tmp_path: Path, make_dicom, run_ingest):

@@ -135,6 +135,7 @@ def decode(encoded: Encoded, side_px: int, whole: bool = False) -> Stored:
 def _decoded(encoded: Encoded, tries: Sequence[tuple[str, Decode, bool]], reduction: int) -> Stored:
     """The values by the first decoder that can read the bytes."""
     failures: list[DecoderFailure] = []
+    missing: dict[str, str] = {}
     for package, function, reduces in tries:
         try:
             values = function(encoded, reduction)
@@ -142,20 +143,25 @@ def _decoded(encoded: Encoded, tries: Sequence[tuple[str, Decode, bool]], reduct
             raise
         except Exception as error:
             # Decoders are other people's code on damaged bytes: their errors have no common class.
-            if not _is_skipped(error):
+            if isinstance(error, ImportError):
+                missing[package] = error.name or package
+            elif not _is_skipped(error):
                 failures.append(DecoderFailure(package, type(error).__name__))
             continue
         return _stored(values, encoded, package, reduction if reduces else 0, tuple(failures))
-    names = ", ".join(dict.fromkeys(decoders(encoded.syntax)))
-    trouble = Undecodable("decode", "undecodable", f"The pixel data are damaged: none of {names} can decode them.")
+    names = ", ".join(dict.fromkeys(package for package, *_ in tries if package not in missing))
+    lacking = f", or need a decoder that is not installed ({', '.join(missing.values())})" if missing else ""
+    trouble = Undecodable(
+        "decode", "undecodable", f"The pixel data are damaged{lacking}: none of {names} can decode them."
+    )
     trouble.failures = tuple(failures)
     raise trouble
 
 
 def _is_skipped(error: Exception) -> bool:
-    """Whether a decoder does not read this kind of picture, is not installed, or lacks the function in its version."""
+    """Whether a decoder does not read this kind of picture, or lacks the function in its version."""
     lacks_function = isinstance(error, AttributeError) and isinstance(error.obj, ModuleType)
-    return isinstance(error, NotRead | ImportError) or lacks_function
+    return isinstance(error, NotRead) or lacks_function
 
 
 def _stored(
@@ -294,10 +300,10 @@ def _jpeg_ls(encoded: Encoded, reduction: int) -> np.ndarray:
 
 @_decoder("dicomsdl", RLE, JPEG_LOSSLESS_SV1, JPEG_LOSSLESS, JPEG_LS, JPEG_LS_NEAR)
 def _dicomsdl(encoded: Encoded, reduction: int) -> np.ndarray:
-    # By name: an optional package, which the type checker may not find.
-    dicomsdl: Any = importlib.import_module("dicomsdl")
     if encoded.whole_file is None or encoded.samples != 1:
         raise NotRead("one-frame monochrome files only")
+    # By name: an optional package, which the type checker may not find.
+    dicomsdl: Any = importlib.import_module("dicomsdl")
     dataset = dicomsdl.open_memory(encoded.whole_file)
     values = np.empty((encoded.rows, encoded.columns), _type(encoded))
     dataset.copyFrameData(0, values)
@@ -361,10 +367,13 @@ def _openjpeg(encoded: Encoded, reduction: int) -> np.ndarray:
 @_decoder("pydicom", RLE, JPEG_BASELINE, JPEG_EXTENDED, JPEG_LOSSLESS, JPEG_LOSSLESS_SV1, JPEG_LS, JPEG_LS_NEAR)
 @_decoder("pydicom", JPEG_2000_LOSSLESS, JPEG_2000)
 def _pydicom(encoded: Encoded, reduction: int) -> np.ndarray:
-    from pydicom.pixels import pixel_array
+    from pydicom.pixels import get_decoder, pixel_array
 
     if encoded.whole_file is None:
         raise NotRead("one-frame files only")
+    if not get_decoder(encoded.syntax).is_available:
+        # pydicom itself reads RLE alone; python-gdcm is the package that reads all syntaxes of this decoder.
+        raise ModuleNotFoundError("pydicom finds no package that reads this syntax", name="python-gdcm")
     # pydicom 3 turns YBR into RGB by default, which costs time and is not asked for.
     values = pixel_array(BytesIO(encoded.whole_file), raw=True)
     return _lumas_of_ybr(values, encoded) if values.ndim == 3 else values
