@@ -1,5 +1,8 @@
 """The grey pipeline: the standard's formulas, the fixed order, real files that must look alike."""
 
+import subprocess
+from pathlib import Path
+
 import cv2
 import numpy as np
 import pydicom
@@ -7,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from pydicom.pixels import apply_modality_lut, apply_voi_lut, pixel_array
+from pydicom.uid import JPEGLosslessSV1, JPEGLSLossless
 
 from xray_mining.archive.dicom_file import read_dicom
 from xray_mining.archive.radiograph import Encoded, LookUp, Unusable, Window
@@ -119,15 +123,26 @@ def frames(path):
 GOLDEN = ("syntax/modality_lut.dcm", "radiograph/cr_modality_lut_sequence.dcm")
 
 
+def decoded_by_others(path, dcmtk, folder):
+    """Stored values by pydicom, which reads JPEG-LS and lossless JPEG by optional packages alone: by DCMTK there."""
+    syntax = pydicom.dcmread(path, stop_before_pixels=True).file_meta.TransferSyntaxUID
+    plain, program = folder / "plain.dcm", {JPEGLSLossless: "dcmdjpls", JPEGLosslessSV1: "dcmdjpeg"}.get(syntax)
+    if program:
+        subprocess.run([Path(dcmtk).with_name(program), path, plain], capture_output=True, check=True)
+    values = pixel_array(plain if program else path, raw=True)
+    return values.astype(values.dtype.newbyteorder("="))
+
+
 @pytest.mark.parametrize("name", GOLDEN)
 @pytest.mark.filterwarnings("ignore")
-def test_modality_values_are_those_of_pydicom(shared, name):
+def test_modality_values_are_those_of_pydicom(shared, dcmtk, tmp_path, name):
     path = shared / "data/dicom" / name
     encoded = frames(path)[0].encoded
     values = decode(encoded, 32, whole=True).values
     number = 256 if values.dtype == np.uint8 else 65536
     table = modality_values(stored_values(number, encoded.bits_stored, encoded.high_bit, encoded.signed), encoded)
-    assert np.array_equal(table[values], apply_modality_lut(pixel_array(path), pydicom.dcmread(path)))
+    theirs = decoded_by_others(path, dcmtk, tmp_path)
+    assert np.array_equal(table[values], apply_modality_lut(theirs, pydicom.dcmread(path)))
 
 
 DECODED = [
@@ -149,11 +164,10 @@ DECODED = [
 
 @pytest.mark.parametrize("name", DECODED)
 @pytest.mark.filterwarnings("ignore")
-def test_decoded_values_are_those_of_pydicom(shared, name):
+def test_decoded_values_are_those_of_others(shared, dcmtk, tmp_path, name):
     path = shared / "data/dicom" / name
     ours = decode(frames(path)[0].encoded, 32, whole=True).values
-    theirs = pixel_array(path, raw=True)
-    theirs = theirs.astype(theirs.dtype.newbyteorder("="))
+    theirs = decoded_by_others(path, dcmtk, tmp_path)
     assert np.array_equal(ours, theirs.view(f"u{theirs.dtype.itemsize}"))
 
 
