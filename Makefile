@@ -8,10 +8,10 @@ WORKSPACE ?= workspace
 DECODERS := dicomsdl python-gdcm pylibjpeg-libjpeg pyjpegls
 export NO_ALBUMENTATIONS_UPDATE := 1
 
-.PHONY: help setup system demo study test soak bench lint clean
+.PHONY: help setup system demo study test test-lowest soak bench lint clean
 
 help: ## list the targets
-	@grep -hE '^[a-z-]+:.*?## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 10
+	@grep -hE '^[a-z-]+:.*?## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 13
 
 setup: .venv/.ready ## make .venv with everything pinned in constraints.txt
 
@@ -35,6 +35,18 @@ study: setup ## run STUDY=pipelines/studies/….yaml on ARCHIVE=dir into WORKSPA
 test: setup system ## run all tests
 	$(BIN)/python -m pytest -n 2 --dist loadfile
 
+test-lowest: .venv-lowest/.ready system ## run all tests with the lowest stated versions, without optional decoders
+	.venv-lowest/bin/python -m pytest -n 2 --dist loadfile
+
+# As `setup`, with the pins of constraints-lowest.txt in place of those in constraints.txt. torch and polars state the
+# exact versions of the other packages that are dropped here.
+.venv-lowest/.ready: pyproject.toml constraints.txt constraints-lowest.txt
+	test -x .venv-lowest/bin/python || $${PYTHON:-python3} -m venv .venv-lowest
+	test -x .venv-lowest/bin/uv || .venv-lowest/bin/python -m pip install --quiet uv
+	sed -E 's/^(.*==).*/^\1/' constraints-lowest.txt | grep -vE -e '^(triton|cuda-|nvidia-|polars-runtime-)' -f - constraints.txt | cat - constraints-lowest.txt > .venv-lowest/constraints.txt
+	.venv-lowest/bin/uv pip install --quiet --python .venv-lowest/bin/python --constraint .venv-lowest/constraints.txt --compile-bytecode --editable '.[weights,excel,slurm,dev]'
+	touch $@
+
 soak: setup system ## the long versions: many kills, damaged files, full coverage simulations, new examples of laws
 	$(BIN)/python -m pytest -n 2 -m soak
 	$(BIN)/python -m pytest -n 2 --dist loadfile --hypothesis-profile=default
@@ -53,4 +65,4 @@ lint: setup ## ruff, types, import layers, SQL, spelling
 	$(BIN)/typos
 
 clean: ## remove what the targets made here, but no workspace
-	rm -rf .venv .pytest_cache .ruff_cache .hypothesis .import_linter_cache dist build phantom-archive
+	rm -rf .venv .venv-lowest .pytest_cache .ruff_cache .hypothesis .import_linter_cache dist build phantom-archive
