@@ -34,41 +34,9 @@ STUDY = {
     "design": {"rotations": "all", "seeds": [4, 5]},
 }
 
-NEW_KIND = '''
-"""A model that says a quantile of the known truths, and a little of its own for each image."""
-
-from typing import Literal
-
-from pydantic import Field
-
-from xray_mining.models.kind import Inputs, ModelKind
-from xray_mining.models.options import Options
-
-
-class QuantileOptions(Options):
-    model: Literal["quantile"]
-    share: float = Field(0.5, ge=0, le=1)
-
-
-class QuantileKind(ModelKind[QuantileOptions]):
-    name = "quantile"
-    options = QuantileOptions
-
-    def inputs(self, task):
-        return Inputs({"members": str(len(task.keys()))}, {"quantiles": "CC0-1.0"})
-
-    def fit(self, task, fit):
-        import numpy as np
-
-        from xray_mining.models.fit import Fitted
-
-        middle = float(np.quantile(fit.truths()[fit.rows("train", labelled=True)], task.options.share))
-        keys = [fit.keys[row] for row in fit.rows("validation", "test")]
-        return Fitted(keys, middle + 0.01 * np.arange(len(keys))), {"middle": middle}
-
-
-KIND = QuantileKind()
-'''
+# The example of the docs, so that what they say works from the study file to the page.
+PAGE = (Path(__file__).parents[2] / "docs/add_a_kind.md").read_text(encoding="utf-8")
+NEW_KIND = PAGE.partition("```python\n# xray_mining/models/kinds/quantile.py\n")[2].partition("```")[0]
 
 # The package learns of one more folder with kinds, as if the file were in it; then the command line does its work.
 WITH_NEW_KIND = """
