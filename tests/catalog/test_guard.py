@@ -337,7 +337,7 @@ def test_the_nearest_name_is_offered(filled, query, words):
         ("select images.agee_years from images", "did you mean 'age_years'"),
         ("select i.view from images as i", "'view_position'"),
         ("select patient_age from images", "'age_years'"),
-        ("select zzz from vanished_files", "there are archive, file_key, run"),
+        ("select zzz from vanished_files", "known columns are archive, file_key, run"),
         ("with x as (select 1 as apples) select aples from x", "did you mean 'apples'"),
     ],
 )

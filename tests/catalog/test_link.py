@@ -140,8 +140,8 @@ def test_a_study_is_found_by_its_accession_number(linked, workspace):
         (TABLE, MAPPING.replace("name: outcome_group", "name: severity"), "'severity' names two findings"),
         (TABLE, MAPPING.replace("unit: points", "values: {Yes: 1, yes: 0}"), "'yes' stands for two numbers"),
         (TABLE, MAPPING.replace("unit: points", "values: {yes: .nan}"), "a finite number"),
-        (TABLE, MAPPING.replace("name: severity", "name: key"), "'key' is a name of the keys"),
-        (TABLE, MAPPING.replace("name: severity", "name: patient_key"), "'patient_key' is a name of the keys"),
+        (TABLE, MAPPING.replace("name: severity", "name: key"), "'key' is reserved for a key"),
+        (TABLE, MAPPING.replace("name: severity", "name: patient_key"), "'patient_key' is reserved for a key"),
     ],
 )
 def test_what_is_wrong_is_said(linked, workspace, table, mapping, words):

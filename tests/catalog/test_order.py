@@ -122,7 +122,7 @@ def test_the_flow_says_what_told_the_latest_image(workspace, put, make):
     put(Images, rows)
     put(Findings, [follow_up(make, n, float(n % 2), patient=n // 2) for n in range(40, 56)])
     cohort = freeze(workspace, "age_balanced", "age")
-    said = [each for each in cohort.sentences if each.startswith("Which image")]
+    said = [each for each in cohort.sentences if each.startswith("The latest image of")]
     assert said == [
         "The latest image of 40 patients with several images was decided: by the day of the study 20; by the "
         "follow-up number fewer than 10; by the order of the set's files alone 12."

@@ -138,7 +138,7 @@ def predict(
 
     Example:
         >>> predict(workspace, "s/ridge", [picture], jobs=1).models
-        3
+        1
     """
     study, _, experiment = model.rpartition("/")
     known = (*weights, *weights_files(model, workspace))
