@@ -1,4 +1,4 @@
-"""Who is in each cohort, and how it came about: flow.json and table_one.parquet."""
+"""The patients of each cohort and its flow: flow.json and table_one.parquet."""
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -29,11 +29,11 @@ SEXES = ("F", "M", "O")
 LEVELS_AT_MOST = 12
 OTHERS, UNKNOWN = "all others", "not known"
 BY_AGE = ("age_years", "age_band")
-"""Variables of one thing: a patient without an age has no band."""
+"""Variables with the same missing values: a patient without an age has no age band."""
 
 
 def flow(cohort: FrozenCohort, experiments: Sequence[str], rotations: int = 1) -> dict[str, Any]:
-    """One cohort of flow.json; under several `rotations` its members have no role of their own, so none is counted."""
+    """One cohort of flow.json; with several `rotations` a member has no fixed role, so roles are not counted."""
     members = cohort.members()
     roles = members.group_by("split").agg(pl.len().alias("images"), pl.col("patient_key").n_unique().alias("patients"))
     counts = {row["split"]: row for row in roles.to_dicts()}
@@ -63,7 +63,7 @@ def flow(cohort: FrozenCohort, experiments: Sequence[str], rotations: int = 1) -
 
 
 def tested(members: pl.DataFrame, rotations: int) -> dict[str, int]:
-    """Images and patients of a cohort that are tested: those of the role test, or of any rotation's fold."""
+    """Test images and patients of a cohort: those with the role test, or those tested in any rotation."""
     inside = members.filter(pl.col("split") == "test" if rotations == 1 else pl.col("fold") < rotations)
     return {"images": inside.height, "patients": inside["patient_key"].n_unique()}
 
@@ -122,7 +122,7 @@ def _members(
         more = kind.table_variables(rows, target)
         frame = frame.join(more, on="image_key", how="left")
         variables += [name for name in more.columns if name != "image_key"]
-    # Each column of Table 1 is a copy, so the keys, most of what a frame of millions holds, do not go along.
+    # Each column of Table 1 is a copy, so leave out the keys, which need most of the memory of a frame of millions.
     return latest_first(frame).with_columns(pl.col("patient_key").rank("dense")).drop("image_key"), variables, labelled
 
 
@@ -132,11 +132,11 @@ class _Columns:
 
     images: Mapping[str, pl.DataFrame]
     persons: Mapping[str, pl.DataFrame]
-    """A patient's latest image in the column."""
+    """The latest image of each patient in the column."""
     target_of: Mapping[str, str]
     """The target whose label a column is."""
     partitions: Sequence[Sequence[str]]
-    """Columns that add up to the column of all."""
+    """Columns that add up to the column of all patients."""
     pairs: Mapping[str, tuple[str, str]]
     """Columns whose standardised difference is shown, by target; '' for columns of no target."""
 
@@ -163,7 +163,7 @@ def _columns(frame: pl.DataFrame, labelled: Sequence[Target], least: int, rotati
             images[column] = frame.filter(pl.col(f"_label{place}") == each)
     parts = {name: part for name, part in images.items() if part.height}
     persons = {name: part.unique("patient_key", keep="first", maintain_order=True) for name, part in parts.items()}
-    # Each target's two labels are held against each other; what belongs to no target shows the first of these pairs.
+    # The two labels of each target are compared; columns of no target show the first of these pairs.
     pairs = {
         name: (columns[0], columns[1])
         for name, columns in columns_of.items()
@@ -179,7 +179,7 @@ def _columns(frame: pl.DataFrame, labelled: Sequence[Target], least: int, rotati
 
 
 def _variable(columns: _Columns, name: str, least: int) -> Iterator[tuple[dict[str, Any], int]]:
-    """Rows of one variable, each with how many patients it counts, also where that is hidden."""
+    """Rows of one variable, each with its number of patients, also if the number is hidden."""
     number = name in NUMBERS
     differences = {key: standardised_difference(*both, name, number) for key, both in columns.sides.items()}
     named = [] if number else _most_frequent(columns.persons["all"][name])
@@ -208,7 +208,7 @@ def _variable(columns: _Columns, name: str, least: int) -> Iterator[tuple[dict[s
 
 
 def _without_small_levels(rows: Sequence[dict[str, Any]], columns: _Columns) -> None:
-    """Standardised differences of variables with hidden levels, with those levels as one: written into `rows`."""
+    """Write standardised differences of variables with hidden levels into `rows`; the hidden levels count as one."""
     for name in {row["variable"] for row in rows if row["hidden"] and row["level"]}:
         mine = [row for row in rows if row["variable"] == name]
         for key, (first, second) in columns.sides.items():
@@ -249,7 +249,7 @@ def hide_what_tells_of_small_cells(
         lines = _lines(rows, place, [name for name in variables if name in family], partitions)
         mine = [number for number in few if rows[number]["variable"] in family]
         found |= with_complements(lines, counts, mine, line_by_line=not patients)
-    # The mean of a few patients follows from those of all and of the others.
+    # The mean of a few patients can be computed from the means of all patients and of the others.
     means_told = not any(rows[number]["level"] == "" for number in few)
     for number in found - set(few):
         row = rows[number]
@@ -298,7 +298,7 @@ def hidden_levels(rows: Sequence[Mapping[str, Any]]) -> set[tuple[str, str, str]
 
 
 def _most_frequent(values: pl.Series) -> list[str]:
-    """The levels that have rows of their own, by name; of equally frequent ones the first by name."""
+    """The levels with separate rows, by name; of equally frequent levels the first by name."""
     counts = values.cast(pl.String).drop_nulls().value_counts(name="count")
     return sorted(counts.sort("count", values.name, descending=[True, False])[values.name][:LEVELS_AT_MOST].to_list())
 
@@ -318,7 +318,7 @@ def _level(values: pl.Series, named: Sequence[str]) -> pl.Series:
 
 
 def _levels(of_persons: Iterable[pl.Series], named: Sequence[str]) -> list[str]:
-    """The rows of a variable: a label's column may have a level that the column of all has not."""
+    """The rows of a variable; a label's column may have a level that the column of all patients lacks."""
     present = {level for each in of_persons for level in each.unique().to_list()}
     return [*named, *(level for level in (OTHERS, UNKNOWN) if level in present and level not in named)]
 
@@ -356,7 +356,7 @@ def _count(persons: pl.Series, images: pl.Series, least: int) -> dict[str, Any]:
 
 
 def _rounded(value: float | None) -> float | None:
-    """To a tenth: a mean of whole years with all its digits reveals how many were counted."""
+    """The value rounded to a tenth, because all digits of a mean of whole years reveal the number of patients."""
     return None if value is None else round(value, 1)
 
 
@@ -365,7 +365,7 @@ def standardised_difference(
 ) -> float | None:
     """Difference of two groups in units of their spread; for categories Yang and Dalton's (SAS Global Forum 2012, 335).
 
-    None where it is not defined, as for groups that share no level.
+    None if it is not defined, for example for groups that share no level.
     """
     if first is None or second is None:
         return None
@@ -380,7 +380,7 @@ def standardised_difference(
 
 
 def _as_one(levels: pl.Series, shown: Sequence[str]) -> pl.Series:
-    """Levels (n,) with those that are hidden as one, so that their difference says no more than the table."""
+    """Levels (n,) with all hidden levels as one, so that a difference does not reveal more than the table."""
     return pl.DataFrame({"level": levels}).select(
         pl.when(pl.col("level").is_in(list(shown))).then(pl.col("level")).otherwise(pl.lit("")).alias("level")
     )["level"]
@@ -395,6 +395,6 @@ def _difference_of_levels(a: pl.Series, b: pl.Series) -> float | None:
     q = np.array([float((b == each).mean()) for each in levels])
     covariance = (np.diag(p) - np.outer(p, p) + np.diag(q) - np.outer(q, q)) / 2
     if np.linalg.matrix_rank(covariance, hermitian=True) < len(levels):
-        # A direction without spread in either group: the groups differ there beyond measure, or not at all.
+        # A direction without spread in both groups: the difference there is infinite, or zero.
         return None
     return float(np.sqrt(max((p - q) @ np.linalg.solve(covariance, p - q), 0.0)))

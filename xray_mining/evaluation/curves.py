@@ -1,4 +1,4 @@
-"""What the page's figures are drawn from: curves, points, bands, bins and matrices."""
+"""Data of the page's figures: curves, points, bands, bins and matrices."""
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, fields
@@ -26,7 +26,7 @@ BAND_WIDTHS = (1, 2, 5, 10)
 
 @dataclass(frozen=True)
 class Figures:
-    """The tables that the page's figures are drawn from, each a frame of its record."""
+    """Tables of the page's figures, each a frame of its record."""
 
     roc: pl.DataFrame
     error_by_age: pl.DataFrame
@@ -36,7 +36,7 @@ class Figures:
 
     @classmethod
     def of(cls, task: Task, options: EvaluationOptions, hidden: Collection[tuple[str, str, str]]) -> "Figures":
-        """Those of one task; `hidden` as in `error_by_age`."""
+        """The tables of one task; `hidden` as in `error_by_age`."""
         points = scatter(task, options)
         empty = tables.ScatterPoints.create_empty()
         return cls(
@@ -49,11 +49,11 @@ class Figures:
 
     @classmethod
     def together(cls, parts: Sequence["Figures"]) -> "Figures":
-        """Those of all tasks."""
+        """The tables of all tasks."""
         return cls(**{each.name: pl.concat([getattr(part, each.name) for part in parts]) for each in fields(cls)})
 
     def write(self, folder: Path) -> None:
-        """A file each."""
+        """Write each table to a file."""
         for record in (
             tables.RocPoints,
             tables.ErrorByAge,
@@ -65,7 +65,7 @@ class Figures:
 
 
 def roc(task: Task, options: EvaluationOptions) -> list[dict[str, Any]]:
-    """Rows of roc: a curve for each experiment, and for each class where there are several."""
+    """Rows of roc: a curve for each experiment, and for each class if there are several."""
     rows = []
     for model in task.models.values():
         for side in task.kind.sides(task, model):
@@ -91,7 +91,7 @@ def roc(task: Task, options: EvaluationOptions) -> list[dict[str, Any]]:
 
 
 def drawable(task: Task, options: EvaluationOptions) -> Array:
-    """Units (n,) bool that are drawn as points: those of an age band and sex with enough test patients."""
+    """Units that are drawn as points, (n,) bool: their age band and sex has enough test patients."""
     frame = pl.DataFrame(
         {
             "band": age_bands(task.units["age_years"], options.age_band_years),

@@ -45,7 +45,7 @@ FORMAT = 1
 
 @dataclass(frozen=True, slots=True)
 class EvaluateSummary:
-    """What `evaluate` says when it ends."""
+    """Closing summary of `evaluate`."""
 
     study: str
     experiments: int
@@ -53,16 +53,16 @@ class EvaluateSummary:
     pictures: int
     checks_failed: int
     checks: list[dict[str, str]]
-    """Failed ones that touch the whole study."""
+    """Failed checks that affect the whole study."""
     answers: list[dict[str, Any]]
-    """A task each, with the failed checks that touch it; as in answer.json."""
+    """One answer for each task, with the failed checks that affect it; as in answer.json."""
     absent: list[str]
     digest: str
     """Digest of the estimates and check results."""
     seconds: float
 
     def lines(self) -> list[str]:
-        """The answers first."""
+        """The answers, then the counts."""
         lines = [*answer_lines(self.checks, self.answers), self.counts]
         if self.absent:
             lines.append(f"without predictions: {', '.join(self.absent)}")
@@ -70,7 +70,7 @@ class EvaluateSummary:
 
     @property
     def counts(self) -> str:
-        """How much was made of what, in one line."""
+        """Numbers of experiments, estimates, pictures and failed checks, in one line."""
         return (
             f"{self.study}: {self.experiments} experiments, {self.estimates:,} estimates, {self.pictures} pictures, "
             f"{self.checks_failed} checks failed, in {self.seconds:.0f} s"
@@ -106,7 +106,7 @@ def evaluate(
         notes.inputs |= {
             f"predictions/{model.name}": model.digest for task in found.tasks for model in task.models.values()
         }
-        # study.json is written last: a folder without it is not finished, and report says so.
+        # study.json is written last, so that `report` refuses an incomplete folder.
         (folder / "study.json").unlink(missing_ok=True)
         made = evaluated(workspace, found, options)
         written = _write(workspace, folder, study, made)
@@ -129,7 +129,7 @@ def evaluate(
 
 @dataclass(frozen=True)
 class ScoredTask:
-    """All that was computed of one task."""
+    """Results of one task."""
 
     task: Task
     choice: Choice
@@ -144,7 +144,7 @@ class ScoredTask:
 
 @dataclass(frozen=True)
 class Described:
-    """Who is in one cohort."""
+    """Description of one cohort's members."""
 
     flow: Mapping[str, Any]
     table_one: tuple[Mapping[str, Any], ...]
@@ -154,7 +154,7 @@ class Described:
 
 @dataclass(frozen=True)
 class Evaluated:
-    """All that was computed of one study."""
+    """Results of one study."""
 
     found: Gathered
     options: EvaluationOptions
@@ -166,17 +166,17 @@ class Evaluated:
 
     @property
     def estimates(self) -> list[EstimateRow]:
-        """Of all tasks."""
+        """Estimates of all tasks."""
         return [row for each in self.tasks for row in each.estimates]
 
     @property
     def absent(self) -> list[str]:
-        """Experiments that the study names and that have no predictions."""
+        """Experiments of the study without predictions."""
         return sorted(set(self.found.absent))
 
     @cached_property
     def answered(self) -> dict[str, Any]:
-        """answer.json: the answers, and the failed checks that touch each or all of them."""
+        """answer.json: the answers, and the failed checks that affect one answer or all."""
         tasks = {task.name: task for task in self.found.tasks}
         general, answers = failed_checks([each.answer for each in self.tasks], tasks, self.checks, self.found.tasks_of)
         return {"checks": general, "answers": answers}
@@ -258,7 +258,7 @@ def _absent(name: str) -> CheckRow:
 
 
 def _write(workspace: Workspace, folder: Path, study: str, made: Evaluated) -> str:
-    """Every table of the evaluation; returns the digest of estimates and check results."""
+    """Write every table of the evaluation; returns the digest of estimates and check results."""
     estimates = Estimates.from_rows(each.as_row(study) for each in made.estimates)
     Estimates.write(estimates, folder / "estimates.parquet")
     Figures.together([each.figures for each in made.tasks]).write(folder)
@@ -275,7 +275,7 @@ def _write(workspace: Workspace, folder: Path, study: str, made: Evaluated) -> s
 
 
 def _ledger(workspace: Workspace, found: Gathered, study: str) -> pl.DataFrame:
-    """The ledger's rows that concern this study: its own stages, its cohorts, and the archives they draw from."""
+    """The ledger's rows about this study: its stages, its cohorts and their archives."""
     rows = Ledger.read(sorted(workspace.ledger.glob("*.parquet")))
     names = {cohort.name for cohort in found.cohorts.values()} | set(workspace.settings.archives)
     mine = (
@@ -295,7 +295,7 @@ def _write_notes(  # noqa: PLR0917  what the study file says
     statements: Mapping[str, str],
     study_file: Mapping[str, Any],
 ) -> None:
-    """answer.json, provenance.json and, last, study.json."""
+    """Write answer.json, provenance.json and, last, study.json."""
     now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     options, found = made.options, made.found
     write_json(made.answered, folder / "answer.json")

@@ -1,4 +1,4 @@
-"""Predictions of a study's experiments as tasks: one target of one cohort, units in one order, models side by side."""
+"""Gather a study's predictions by task: one target of one cohort, all models' predictions in one order of units."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -20,23 +20,23 @@ from xray_mining.workspace import Workspace
 
 @dataclass(slots=True)
 class Gathered:
-    """Everything evaluate read, and what it had to leave out."""
+    """All data that evaluate read, and the experiments that it left out."""
 
     tasks: list[Task] = field(default_factory=list)
     absent: list[str] = field(default_factory=list)
-    """Experiments that the study names and that left no predictions."""
+    """Experiments of the study without predictions."""
     checks: list[CheckRow] = field(default_factory=list)
     stale: list[str] = field(default_factory=list)
-    """Experiments whose predictions were made by other options than the study's today, and are not scored."""
+    """Experiments with stale predictions, which are not scored."""
     tasks_of: dict[str, str] = field(default_factory=dict)
     """Task (COHORT/TARGET) of each experiment of the study file that is not scored."""
     cohorts: dict[str, FrozenCohort] = field(default_factory=dict)
-    """By name: two cohorts of the same members have one digest, and are two all the same."""
+    """Cohorts by name, not by digest, because two cohorts with the same members have the same digest."""
     attributes: pl.DataFrame = field(default_factory=pl.DataFrame)
-    """What the catalog knows of every member of these cohorts, by image_key."""
+    """Attributes of every member of these cohorts in the catalog, by image_key."""
 
     def rotations(self, cohort: str) -> int:
-        """The most rotations of a task of the named cohort."""
+        """The largest number of rotations of the tasks of a cohort."""
         return max((task.rotations for task in self.tasks if task.cohort.name == cohort), default=1)
 
 
@@ -84,18 +84,18 @@ def gather(
 
 @dataclass(frozen=True)
 class _Experiment:
-    """What one experiment left."""
+    """Predictions and notes of one experiment."""
 
     frame: pl.DataFrame
     """Predictions, of one digest and target."""
     notes: Mapping[str, Any]
     """experiment.json."""
     files: int
-    """How many parts the predictions have."""
+    """Number of parts of the predictions."""
 
 
 def _read(workspace: Workspace, study: str, names: Sequence[str], found: Gathered) -> dict[str, _Experiment]:
-    """Experiments that have predictions, by name; the others become `found.absent`."""
+    """Experiments with predictions, by name; the others are added to `found.absent`."""
     read = {}
     for name in names:
         folder = workspace.experiment(study, name)
@@ -174,7 +174,7 @@ def _set_stale_aside(
 
 
 def _one_digest(frame: pl.DataFrame, name: str, notes: Mapping[str, Any], found: Gathered) -> pl.DataFrame:
-    """Predictions of the experiment's current digest; those of earlier digests are left out with a check."""
+    """Predictions with the experiment's current digest; older ones are left out with a check."""
     groups = frame.select("experiment_digest", "cohort_digest", "target").unique(maintain_order=True)
     if groups.height <= 1:
         return frame
@@ -199,7 +199,7 @@ def _one_digest(frame: pl.DataFrame, name: str, notes: Mapping[str, Any], found:
 
 
 def _cohort(workspace: Workspace, digest: str, name: str, study: str) -> FrozenCohort:
-    """The cohort of an experiment by the `name` that it wrote down; where that is gone, one of the same digest."""
+    """The cohort of an experiment by the `name` in its notes; if that is missing, a cohort with the same digest."""
     homes = [path.parent.name for path in (workspace.root / "cohorts").glob(f"*/{digest}") if path.is_dir()]
     if not homes:
         raise UserError(
@@ -211,7 +211,7 @@ def _cohort(workspace: Workspace, digest: str, name: str, study: str) -> FrozenC
 
 
 def attributes(workspace: Workspace, cohorts: Iterable[FrozenCohort]) -> pl.DataFrame:
-    """What is known of the cohorts' members, whether the catalog has them or not, by image_key."""
+    """Attributes of the cohorts' members by image_key; null for members that are not in the catalog."""
     keys = pl.concat([each.members().select("image_key", "patient_key", "study_key") for each in cohorts])
     keys = keys.unique("image_key").sort("image_key")
     known = order.attributes(workspace, keys["image_key"])
@@ -256,7 +256,7 @@ def _task(cohort: FrozenCohort, target: Target, read: Mapping[str, _Experiment],
 
 
 def _checked(frame: pl.DataFrame, name: str, target: Target, members: pl.DataFrame, found: Gathered) -> pl.DataFrame:
-    """The rows that can be scored; the others become a sentence."""
+    """The rows that can be scored; other rows are reported in a sentence."""
     key = {"image": "image_key", "study": "study_key", "patient": "patient_key"}[frame["level"][0]]
     outside = frame.join(members, left_on="unit_key", right_on=key, how="anti")
     if outside.height:

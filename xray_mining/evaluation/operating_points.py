@@ -11,11 +11,11 @@ from xray_mining.statistics.classification import sensitivity_threshold, youden_
 
 @dataclass(frozen=True, slots=True)
 class OperatingPoint:
-    """One way to set the threshold, with what it gave in each rotation."""
+    """One rule for the threshold, with the threshold of each rotation."""
 
     name: str
     thresholds: Mapping[int, float]
-    """Rotation → threshold."""
+    """Threshold of each rotation."""
 
     @property
     def threshold(self) -> float:
@@ -23,7 +23,7 @@ class OperatingPoint:
         return float(np.mean(list(self.thresholds.values())))
 
     def called(self, task: Task, model: Model) -> Array:
-        """Which units are called positive, (n,) bool: each by the threshold of the rotation that tested it."""
+        """Units that are called positive, (n,) bool, each with the threshold of the rotation that tested it."""
         return model.values >= self._levels(task)
 
     def called_again(self, task: Task, model: Model) -> Array | None:
@@ -40,7 +40,7 @@ class OperatingPoint:
 
 
 def operating_points(model: Model, sensitivities: Sequence[float]) -> list[OperatingPoint]:
-    """The Youden point, and one for each wanted sensitivity, set on the model's validation units; none without them."""
+    """The Youden point and one point for each wanted sensitivity, set on validation units; none without such units."""
     wanted = ["youden", *(f"sensitivity {each:g}" for each in sensitivities)]
     found: dict[str, dict[int, float]] = {name: {} for name in wanted}
     for (fold,), frame in model.validation.group_by("fold", maintain_order=True):

@@ -1,4 +1,4 @@
-"""What a study may say about its evaluation."""
+"""Options of the evaluation in a study file."""
 
 from collections.abc import Callable
 from functools import partial
@@ -21,7 +21,7 @@ SMALL_CELLS = (
 
 
 class EvaluationOptions(BaseModel, extra="forbid", frozen=True):
-    """How predictions become estimates."""
+    """Options that control how predictions become estimates."""
 
     confidence: float = Field(0.95, gt=0.5, lt=1)
     bootstraps: int = Field(2000, ge=100, le=100_000)

@@ -1,4 +1,4 @@
-"""Members of a cohort by age and sex, for a small picture of them; small cells as in Table 1."""
+"""Members of a cohort by age and sex, for a small pyramid; small cells are hidden as in Table 1."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any

@@ -1,4 +1,4 @@
-"""The pictures that the page shows: average radiographs by sex and age, and best, median and worst cases."""
+"""Pictures of the page: average radiographs by sex and age, and best, median and worst cases."""
 
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
@@ -20,7 +20,7 @@ from xray_mining.workspace import Workspace
 
 SIDE_PX = 256
 IMAGES_AT_MOST = 200
-"""Radiographs in one average: more make no visible difference."""
+"""Most radiographs in one average; more make no visible difference."""
 AGES_AT_MOST = 8
 CASES = 4
 SHOWN_ALL_THE_SAME = ("low_resolution", *OVERRULED_FLAGS)
@@ -33,7 +33,7 @@ SEXES = {"M": "Males", "F": "Females"}
 
 
 def fit_to_show(attributes: pl.DataFrame) -> pl.DataFrame:
-    """Rows of images without a quality flag (but SHOWN_ALL_THE_SAME) and without letters in the picture."""
+    """Rows of images without burned-in text and without quality flags other than SHOWN_ALL_THE_SAME."""
     flags = pl.col("quality_flags").list.set_difference(list(SHOWN_ALL_THE_SAME)).list.len()
     return attributes.filter(
         (pl.col("quality_flags").is_null() | (flags == 0))
@@ -142,7 +142,7 @@ def _ages(ages: Array, options: EvaluationOptions) -> Sequence[float]:
         step += options.age_band_years
     first = np.ceil((low + options.age_band_years / 4) / step) * step
     grid = [float(each) for each in np.arange(first, high - options.age_band_years / 4 + 0.5, step)]
-    # A narrow range of ages may hold no round one: its middle is drawn then.
+    # A narrow range of ages may have no round age; then its middle is drawn.
     return grid or [float(np.round((low + high) / 2))]
 
 
@@ -176,7 +176,7 @@ def cases(
     frame = frame.with_columns(pl.col("patient_key").n_unique().over("patient_sex", "_band").alias("_cell"))
     frame = fit_to_show(frame).filter(pl.col("_cell") >= options.least_patients)
     if not options.show_unexamined:
-        # What a header says of letters is a claim: single pictures of a private archive wait for the owner's word.
+        # A header may be wrong about burned-in text, so the owner must allow single pictures of private archives.
         declared = pl.col("burned_in_text") == "no"
         frame = frame.filter(declared & ~pl.col("archive").is_in(list(private)))
     frame = frame.sort("_loss", "unit_key").unique("patient_key", keep="last", maintain_order=True)
@@ -211,7 +211,7 @@ def cases(
 
 
 def open_store(workspace: Workspace, cohort: FrozenCohort) -> PixelStore | None:
-    """The store that holds the cohort's pictures; None where it is missing."""
+    """The store with the cohort's pictures; None if it is missing."""
     try:
         return PixelStore.open(workspace, cohort.store or None)
     except UserError:

@@ -18,7 +18,7 @@ UNITLESS = {
 
 
 def number(value: float | None) -> float | None:
-    """A float for a record: null where it is nan or infinite."""
+    """A float for a record; null if it is nan or infinite."""
     return None if value is None or not math.isfinite(value) else float(value)
 
 
@@ -63,7 +63,7 @@ def rows_of(task: Task, model: Model, estimates: Mapping[str, Estimate], **more:
 
 
 def bare(value: float, patients: int, images: int, method: str) -> Estimate:
-    """A value that is used to choose, and printed without an interval."""
+    """A value that is used to choose a model, and printed without an interval."""
     return Estimate(value, np.nan, np.nan, patients, images, method)
 
 

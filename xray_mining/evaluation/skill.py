@@ -1,4 +1,4 @@
-"""Whether a model knows more than guessing, by the interval of its own score."""
+"""Whether a model is better than guessing, by the interval of its own score."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from xray_mining.records.estimates import EstimateRow
 
 @dataclass(frozen=True, slots=True)
 class Skill:
-    """A model's score beside what guessing reaches: 1 time the centre's error, or half the area under the curve."""
+    """A model's score and the score of guessing: the centre's error, or an area under the curve of one half."""
 
     value: float
     low: float
@@ -19,18 +19,18 @@ class Skill:
 
     @property
     def worse(self) -> bool:
-        """The whole interval is on the wrong side of guessing."""
+        """Whether the whole interval is worse than guessing."""
         return self.low > self.kind.guess if self.kind.less_is_better else self.high < self.kind.guess
 
     @property
     def unproven(self) -> bool:
-        """Guessing is within the interval."""
+        """Whether the interval includes guessing."""
         beyond = self.high < self.kind.guess if self.kind.less_is_better else self.low > self.kind.guess
         return not self.worse and not beyond
 
     @property
     def words(self) -> str:
-        """The score and what it is held against."""
+        """The score, and the score of guessing, as a clause."""
         return self.kind.skill_words(self.value, self.low, self.high)
 
 

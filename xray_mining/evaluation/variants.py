@@ -1,4 +1,4 @@
-"""Scores of changed test images (another window, sharpened), and what a model loses on them."""
+"""Scores of changed test images (another window, sharpened), and the loss of a model on them."""
 
 import numpy as np
 
@@ -27,12 +27,12 @@ def scores(task: Task, options: EvaluationOptions) -> list[EstimateRow]:
 
 
 def both_known(model: Model, values: Array) -> Array:
-    """Which units have both predictions, (n,) bool."""
+    """Units with both predictions, (n,) bool."""
     return known_rows(values) & model.known
 
 
 def lost(task: Task, model: Model, values: Array, options: EvaluationOptions) -> Estimate | None:
-    """How much worse the changed images are predicted, paired; above 0 is worse. None where that is not defined."""
+    """Paired difference between changed and unchanged images; above 0 is worse. None if it is not defined."""
     both = both_known(model, values)
     if len(np.unique(task.owner[both])) < 2:
         return None

@@ -1,4 +1,4 @@
-"""What the command `archive-report` does: one HTML page on what the archives hold, with JSON and CSV beside it."""
+"""The command `archive-report`: an HTML page about the content of the archives, with JSON and CSV beside it."""
 
 import json
 from collections.abc import Sequence
@@ -22,7 +22,7 @@ SIDE_PX = 144
 """Side of a picture of the gallery: eighty of them stay under 2 MB."""
 PAGE = "archive-report"
 _WORST = {"error": 0, "warning": 1, "note": 2}
-# Where an alert leads: the figure that shows it, and the section that figure lies in.
+# Targets of the links of alerts: the figure that shows the alert, and the section with this figure.
 _FIGURES = {
     "accounts": ("archive-rejects-figure", "accounts"),
     "ages": ("archive-ages-figure", "ages"),
@@ -37,7 +37,7 @@ _FIGURES = {
 
 @dataclass(frozen=True, slots=True)
 class ArchiveReportSummary:
-    """What was written."""
+    """Closing summary of `archive-report`."""
 
     page: str
     data: str
@@ -52,7 +52,7 @@ class ArchiveReportSummary:
     alerts: tuple[str, ...]
 
     def lines(self) -> list[str]:
-        """The summary for people: the alerts and where the page is."""
+        """The alerts and the path of the page."""
         size = f"{self.bytes / 1e6:.1f} MB" if self.bytes >= 1e5 else f"{self.bytes / 1e3:.0f} kB"
         return [
             *(f"  {alert}" for alert in self.alerts),

@@ -1,4 +1,4 @@
-"""What the sections of the archive's page are handed, and what they lay out alike."""
+"""Input of the sections of the archive's page, and layout that they share."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -26,13 +26,13 @@ class StratumPicture:
 
 @dataclass(frozen=True, slots=True)
 class ArchiveResults:
-    """Aggregates and the pictures that stand for each stratum; the sections lay them out and compute nothing."""
+    """Aggregates and example pictures of each stratum; the sections lay them out and compute nothing."""
 
     overview: Overview
     pictures: tuple[StratumPicture, ...] = ()
     changes: Changes | None = None
     ledger: Mapping[str, str] | None = None
-    """What made the page: command, versions, digests."""
+    """Origin of the page: command, versions, digests."""
 
     def table(self, name: str) -> pl.DataFrame:
         """A table of the overview."""
@@ -40,17 +40,17 @@ class ArchiveResults:
 
     @property
     def totals(self) -> dict[str, Any]:
-        """How much the archives hold in all."""
+        """Totals of the archives."""
         return self.table("totals").row(0, named=True)
 
     @property
     def several(self) -> bool:
-        """More than one archive: tables then name it."""
+        """Whether there is more than one archive; then tables name the archive."""
         return len(self.overview.archives) > 1
 
 
 def band_words(age_from: int | None, width: int) -> str:
-    """A band of ages as people say it; 90 is where ages are cut off."""
+    """An age band in words; ages are cut off at 90."""
     if age_from is None:
         return "not stated"
     return f"{TOPCODED} and over" if age_from >= TOPCODED else f"{age_from} to {age_from + width - 1}"
@@ -94,7 +94,7 @@ def listed(
 
 
 def cut_note(results: ArchiveResults, table: str) -> str:
-    """What a cut list does not show."""
+    """A sentence about the rows that a shortened list leaves out."""
     cut, counted = (
         results.overview.cut[table],
         {"duplicates": "files", "rejects": "files or frames"}.get(table, "images"),
@@ -135,7 +135,7 @@ def _cell(
 
 
 def summed(frame: pl.DataFrame, key: str, counted: str = "images") -> list[tuple[str, float | None]]:
-    """(words, count) by `key`, most first; None where a part is hidden."""
+    """(words, count) by `key`, largest count first; None if a part is hidden."""
     found: dict[str, float | None] = {}
     for row in frame.iter_rows(named=True):
         words = "not stated" if row[key] is None else str(row[key])
@@ -145,7 +145,7 @@ def summed(frame: pl.DataFrame, key: str, counted: str = "images") -> list[tuple
 
 
 def said(rows: Sequence[tuple[str, float | None]], limit: int = 12) -> str:
-    """Rows of a drawing in words, for who cannot see it."""
+    """Rows of a drawing as text, for readers who cannot see it."""
     shown = [f"{words} {'hidden' if value is None else f'{value:,.0f}'}" for words, value in rows[:limit]]
     more = f"; and {len(rows) - limit:,} more" if len(rows) > limit else ""
     return "; ".join(shown) + more

@@ -1,4 +1,4 @@
-"""The flow of a frozen cohort as an SVG file of its own."""
+"""Write the flow of a frozen cohort as an SVG file."""
 
 from pathlib import Path
 
@@ -12,13 +12,13 @@ from xray_mining.reporting.results import slug
 
 
 def require_svg(target: Path) -> None:
-    """UserError where `target` is not named as an SVG file: better before the cohort is frozen than after."""
+    """UserError if `target` is not an SVG file name; checked before the cohort is frozen."""
     if target.suffix.lower() != ".svg":
         raise UserError(f"--diagram {target}: the diagram is an SVG; name a file that ends in .svg")
 
 
 def write_diagram(cohort: FrozenCohort, target: Path) -> None:
-    """Draw how the cohort came about, CONSORT style: what each step kept and left out, and what the members are for."""
+    """Draw the flow of the cohort in CONSORT style: images kept and left out by each step, and the roles of members."""
     told = flow(cohort, ())
     figure = flow_diagram(f"flow-{slug(cohort.name)}", told["steps"], told["roles"])
     write_bytes(target, standalone(figure).encode())

@@ -1,4 +1,4 @@
-"""What the command `report` does: find the evaluations, lay them out, leave a row in the ledger."""
+"""The command `report`: find the evaluations, write the page, add a row to the ledger."""
 
 from collections.abc import Sequence
 from pathlib import Path

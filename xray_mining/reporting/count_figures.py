@@ -13,18 +13,18 @@ _LONGEST = 34
 
 
 HIDDEN_LENGTH = 0.08
-"""Of the longest bar: how long a hidden one is drawn, whatever it holds."""
+"""Length of a bar with a hidden count, as a share of the longest bar."""
 
 
 def hatched(axes: Any, upright: bool = False, **place: Any) -> None:
-    """A bar whose count is not printed: of the one length that all of these have, so that it tells nothing."""
+    """A bar with a hidden count; all such bars have the same length, so that the length reveals nothing."""
     draw = axes.bar if upright else axes.barh
-    # The hatch takes the edge's colour; the line around it is what shows that somebody is there.
+    # The hatch has the colour of the edge, and the line around it shows that the group is not empty.
     draw(**place, facecolor="none", edgecolor=COLOURS["quiet"], hatch="//////", linewidth=0.6)
 
 
 def short(text: str, limit: int = _LONGEST) -> str:
-    """`text` in at most `limit` letters."""
+    """`text` cut to at most `limit` characters."""
     return text if len(text) <= limit else text[: limit - 2].rstrip() + " …"
 
 

@@ -1,4 +1,4 @@
-"""The flow of a cohort as a CONSORT-style diagram: what every step kept, and what it left out."""
+"""The flow of a cohort as a CONSORT-style diagram: the images that each step kept and left out."""
 
 from collections.abc import Mapping, Sequence
 from html import escape

@@ -1,4 +1,4 @@
-"""Sections → one self-contained HTML file, with its tables as CSV and its figures as SVG in a folder beside it."""
+"""Render sections as one self-contained HTML file, with tables as CSV and figures as SVG in a folder beside it."""
 
 import base64
 import hashlib
@@ -25,7 +25,7 @@ from xray_mining.workspace import asset, write_atomically
 
 @dataclass(frozen=True, slots=True)
 class ReportSummary:
-    """What was written."""
+    """Closing summary of `report`."""
 
     study: str
     answer: tuple[str, ...]
@@ -37,7 +37,7 @@ class ReportSummary:
     alerts: int
 
     def lines(self) -> list[str]:
-        """The summary for people: the answer and where the page is."""
+        """The answers and the path of the page."""
         size = f"{self.bytes / 1e6:.1f} MB" if self.bytes >= 1e5 else f"{self.bytes / 1e3:.0f} kB"
         alerts = f"; {self.alerts} of its checks failed" if self.alerts else ""
         return [
@@ -76,7 +76,7 @@ def alerts(results: Results, built: Sequence[Section]) -> list[dict[str, str]]:
 
 
 def environment() -> Any:
-    """The templates' environment: everything is escaped, an unknown name is an error."""
+    """The environment of the templates: all text is escaped, and an unknown name is an error."""
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
     templates = Environment(
@@ -95,7 +95,7 @@ def environment() -> Any:
 
 
 def render(results: Results, built: Sequence[Section]) -> str:
-    """The page of one study as one text."""
+    """The HTML text of one study's page."""
     head = {
         "title": f"{results.question or results.study} – xray_mining",
         "menu": "The answer",
@@ -122,7 +122,7 @@ def lead_figures(results: Results) -> list[Figure]:
 
 
 def _touched(results: Results, task: Task) -> str:
-    """Which failed checks stand between a reader and this answer; empty where there are none."""
+    """A sentence about failed checks that affect this answer; an empty text if there are none."""
     names = {"", task.task, task.cohort, *task.experiments}
     failed = results.check_results.filter((pl.col("outcome") == "failed") & pl.col("about").fill_null("").is_in(names))
     codes = failed["code"].unique().sort().to_list()
@@ -242,6 +242,6 @@ def write_beside(beside: Path, built: Sequence[Section], lead: Sequence[Figure] 
 
 
 def write_bytes(path: Path, content: bytes) -> None:
-    """Write a file, whole or not at all."""
+    """Write a file; it is complete or not written."""
     with write_atomically(path) as scratch:
         scratch.write_bytes(content)

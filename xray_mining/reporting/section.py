@@ -1,4 +1,4 @@
-"""What a section of the page is made of; every block knows its text, none knows HTML."""
+"""The blocks of a section; blocks have text and data, not HTML."""
 
 import csv
 import io
@@ -9,26 +9,26 @@ from typing import TypeAlias
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """One cell of a table: what is read, what stands smaller beneath it, and what sorts and goes into the CSV."""
+    """One cell of a table: its text, a smaller detail below it, and the value for sorting and for the CSV."""
 
     text: str
     detail: str = ""
-    """Smaller and grey, as the interval."""
+    """Smaller grey text, such as the interval."""
     value: float | None = None
-    """The number behind the text: sorts the column and stands in the CSV."""
+    """The exact number, for sorting the column and for the CSV."""
     low: float | None = None
     high: float | None = None
     link: str = ""
-    """Anchor of this page that the text leads to."""
+    """Anchor on this page to which the text links."""
     mark: str = ""
     """best, failed, passed, right, digest, quiet, or empty."""
 
 
 HIDDEN = Cell("hidden", "not printed")
-"""A count that is not printed. The word is the same for a small count and for one that protects it.
+"""A count that is not printed. The word is the same for a small count and for a count that protects a small one.
 
-Beside a known total the word would give counts away: of two hidden cells that add up to 11, "fewer than 10" and "10 or
-more" can only be 1 and 10.
+Different words would reveal counts beside a known total: of two hidden cells that add up to 11, "fewer than 10" and
+"10 or more" can only be 1 and 10.
 """
 
 
@@ -47,7 +47,7 @@ class Column:
     title: str
     numeric: bool = False
     explanation: str = ""
-    """One sentence for readers who do not know the term."""
+    """One sentence that explains the term."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +56,7 @@ class Row:
 
     cells: tuple[Cell, ...]
     kind: str = ""
-    """Family of the model, so that null and oracle rows look like what they are."""
+    """Kind of model of the row, which sets its style."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,13 +64,13 @@ class Table:
     """One table with its caption, also written as CSV beside the page."""
 
     name: str
-    """File name of its CSV, without ending; unique on the page, where sections' anchors are names too."""
+    """File name of its CSV without the extension; unique among names and anchors on the page."""
     caption: str
     columns: tuple[Column, ...]
     rows: tuple[Row, ...]
     note: str = ""
     first: int = 0
-    """Only so many rows are shown until the reader opens the table; 0 shows all. CSV and paper have all."""
+    """Number of rows that are shown before the reader opens the table; 0 shows all. CSV and print have all rows."""
 
     def __post_init__(self) -> None:
         for row in self.rows:
@@ -79,7 +79,7 @@ class Table:
 
     @property
     def explained(self) -> list[Column]:
-        """The columns whose term is explained below the table, each term once."""
+        """Columns with an explanation below the table, each term once."""
         return list({column.title: column for column in self.columns if column.explanation}.values())
 
     def csv(self) -> str:
@@ -105,7 +105,7 @@ class Table:
 
 
 def _safe(text: str) -> str:
-    # A spreadsheet runs a cell that starts like a formula; makers and labels come from other people's files.
+    # A spreadsheet would run a cell that starts like a formula, and texts such as makers come from outside files.
     return f"'{text}" if text[:1] in ("=", "+", "@") or (text[:1] == "-" and not text[1:2].isdigit()) else text
 
 
@@ -114,15 +114,15 @@ class Figure:
     """One drawing as SVG text, also written as a file beside the page."""
 
     name: str
-    """File name of its SVG, without ending; unique on the page."""
+    """File name of its SVG without the extension; unique on the page."""
     svg: str
     caption: str
     alternative: str
-    """What the drawing shows, in words, for who cannot see it."""
+    """Description of the drawing for readers who cannot see it."""
 
     @property
     def width(self) -> int:
-        """How wide it may grow on the page, in CSS pixels: its letters are then as large as the page's small print."""
+        """Largest width on the page in CSS pixels; its text is then as large as the page's small print."""
         box = self.svg[self.svg.index('viewBox="') + 9 :]
         return round(1.4 * float(box[: box.index('"')].split()[2]))
 
@@ -159,7 +159,7 @@ class Text:
 
     text: str
     tone: str = ""
-    """empty, or quiet for what is said in small print."""
+    """An empty text, or `quiet` for small print."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,7 +171,7 @@ class Points:
 
 @dataclass(frozen=True, slots=True)
 class Code:
-    """Text as it was written (SQL, configuration), folded until it is asked for."""
+    """Source text (SQL, configuration) that the reader can unfold."""
 
     title: str
     text: str
@@ -179,7 +179,7 @@ class Code:
 
 @dataclass(frozen=True, slots=True)
 class Folded:
-    """Blocks behind a line that opens them: what few readers ask for."""
+    """Blocks that the reader can unfold, because few readers need them."""
 
     title: str
     blocks: tuple["Block", ...]
@@ -187,7 +187,7 @@ class Folded:
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """Blocks under a heading of their own, as one target of several."""
+    """Blocks with a separate heading, for example for one of several targets."""
 
     title: str
     blocks: tuple["Block", ...]
@@ -199,7 +199,7 @@ Block: TypeAlias = Table | Figure | Figures | Gallery | Text | Points | Code | F
 
 @dataclass(frozen=True, slots=True)
 class Section:
-    """One section of the page; without blocks its sentence says why."""
+    """One section of the page; without blocks, its sentence states the reason."""
 
     anchor: str
     title: str
@@ -210,7 +210,7 @@ class Section:
         refuse_doubles([self])
 
     def everything(self) -> Iterator[Block]:
-        """Its blocks and those within them, in reading order."""
+        """All blocks, with nested blocks, in reading order."""
         return _flat(self.blocks)
 
     @property
@@ -230,7 +230,7 @@ class Section:
 
 
 def refuse_doubles(sections: Iterable[Section], lead: Iterable[Figure] = ()) -> None:
-    """ValueError where two things of a page have one name: a link would lead to the first, a file be written twice."""
+    """ValueError if two items of a page have the same name: a link would lead to the first, a file be overwritten."""
     owners = {figure.name: f"figure {figure.name} above all sections" for figure in lead}
     for section in sections:
         names = [(section.anchor, f"section {section.anchor}")]

@@ -1,6 +1,6 @@
-"""Audits: what may be wrong with a cohort or with the scores of a task. One file an audit, found by its name.
+"""Audits: tests for faults of a cohort or of the scores of a task. One file for each audit, found by its name.
 
-A new audit is a new file with the constant `KIND`; docs/statistics.md says in a line what it asks.
+A new audit is a new file with the constant `KIND`; docs/statistics.md describes it in one line.
 """
 
 from collections.abc import Iterator
@@ -24,5 +24,5 @@ def audit(audited: AuditedTask | AuditedCohort) -> tuple[list[dict[str, Any]], l
 
 
 def audits_of(subject: type[AuditedTask | AuditedCohort]) -> Iterator[Audit[Any, Any]]:
-    """The audits that look at tasks, or those that look at cohorts, sorted by code."""
+    """The audits of tasks, or the audits of cohorts, sorted by code."""
     yield from sorted((each for each in AUDITS.every().values() if each.subject is subject), key=lambda each: each.code)

@@ -1,4 +1,4 @@
-"""What every audit is made of: what it looks at, what it measures, and how that becomes a sentence."""
+"""The interface of audits: their subject, their statistics, and the sentences of their verdicts."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -18,12 +18,12 @@ from xray_mining.statistics.estimate import Estimate
 from xray_mining.workspace import Workspace
 
 LEVEL = 0.05
-"""An audit fails where an adjusted p is at most this."""
+"""An audit fails if an adjusted p is at most this."""
 
 
 @dataclass(frozen=True, slots=True)
 class AuditedTask:
-    """One scored task: its predictions, and what was decided and estimated from them."""
+    """One scored task: its predictions, the chosen models and the estimates."""
 
     task: Task
     options: EvaluationOptions
@@ -52,7 +52,7 @@ class AuditedTask:
 
 @dataclass(frozen=True, slots=True)
 class AuditedCohort:
-    """One frozen cohort, with what is known of its members."""
+    """One frozen cohort, with attributes of its members."""
 
     cohort: FrozenCohort
     attributes: pl.DataFrame
@@ -66,13 +66,13 @@ class AuditedCohort:
 
     @property
     def target(self) -> str:
-        """Empty: a cohort may have several targets."""
+        """An empty text, because a cohort may have several targets."""
         return ""
 
 
 @dataclass(frozen=True, slots=True)
 class NotApplicable:
-    """Why an audit cannot be made, as a sentence without the name of the task or cohort."""
+    """Why an audit cannot run, as a sentence without the name of the task or cohort."""
 
     reason: str
 
@@ -95,7 +95,7 @@ class Figure:
 
     @classmethod
     def of(cls, found: Estimate, **more: Any) -> "Figure":
-        """An estimate with its interval, p and patients, and what else is said of it."""
+        """A figure from an estimate with its interval, p and patients; `more` sets further fields."""
         same = {name: getattr(found, name) for name in ("value", "low", "high", "patients", "p_value")}
         return cls(**same, **more)
 
@@ -106,14 +106,14 @@ class Verdict:
 
     outcome: str
     sentence: str
-    """What was found, without the name of what it is about: `run` puts that name before it."""
+    """The finding, without the name of the task or cohort, which `run` puts before it."""
     offenders: int | None = None
     evidence: Sequence[Mapping[str, Any]] = ()
     """The first offending rows."""
     about: str = ""
     """An experiment; empty for the audited task or cohort."""
     severity: str = ""
-    """Where it differs from the audit's."""
+    """Severity of this verdict if it differs from the audit's."""
 
 
 Subject = TypeVar("Subject", AuditedTask, AuditedCohort)
@@ -125,14 +125,14 @@ class Audit(Generic[Subject, Found]):
     """One question about a task or a cohort.
 
     Args:
-        code: As SHORT001; unique among all checks.
-        title: What is asked, in a few words.
+        code: Code such as SHORT001; unique among all checks.
+        title: The question in a few words.
         severity: error, warning or note: how bad a failure is.
-        subject: AuditedTask or AuditedCohort: what it looks at.
-        measure: The statistics: what was found as a frozen value, or why the audit is not applicable.
-        tell: The words: one verdict, or several where it judges experiment by experiment.
-        figures: The numbers behind the verdict, for the table `audits`.
-        family: Which of that table's families they belong to; empty where the audit leaves no figures.
+        subject: AuditedTask or AuditedCohort.
+        measure: Computes the statistics as a frozen value, or returns NotApplicable.
+        tell: Returns the verdicts with their sentences; several if it judges each experiment.
+        figures: The numbers of the verdict, for the table `audits`.
+        family: The family of these numbers in that table; empty if the audit has no figures.
         section: Anchor of the page's section that the verdict belongs to.
     """
 
@@ -147,7 +147,7 @@ class Audit(Generic[Subject, Found]):
     section: str = "audits"
 
     def run(self, subject: Subject) -> tuple[list[dict[str, Any]], list[CheckRow]]:
-        """Rows of `audits` and of `check_results`; at least one of the latter, so that silence never means health."""
+        """Rows of `audits` and of `check_results`; at least one of the latter, because a missing row could look passed."""
         found = self.measure(subject)
         if isinstance(found, NotApplicable):
             return [], [self._checked(subject, Verdict("not_applicable", found.reason))]

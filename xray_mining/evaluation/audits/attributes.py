@@ -16,7 +16,7 @@ ATTRIBUTES = ("manufacturer", "manufacturer_model_name", "institution_key", "arc
 
 @dataclass(frozen=True, slots=True)
 class Explained:
-    """What one attribute explains, as shares of a variance."""
+    """The shares of variance that one attribute explains."""
 
     attribute: str
     of_target: float
@@ -79,14 +79,14 @@ def variance_between(level: Array, values: Array) -> tuple[float, float]:
     total = float(((values - values.mean()) ** 2).sum())
     between = total - within * inside
     if within <= 1e-12 * total:
-        # All values of a level are the same: the level explains everything, or nothing varies at all.
+        # All values of each level are equal: the levels explain all variance, or there is no variance.
         return (1.0, 0.0) if total > 0 else (float("nan"), float("nan"))
     share = (between - more * within) / (total + within)
     return max(0.0, share), float(stats.f.sf(between / more / within, more, inside))
 
 
 def tell(_: AuditedTask, found: tuple[Explained, ...]) -> Sequence[Verdict]:
-    """Failed where an attribute explains more than chance."""
+    """Failed if an attribute explains more than chance."""
     guilty = [each.words for each in found if each.p_adjusted <= LEVEL]
     if guilty:
         return [Verdict("failed", f"{'; '.join(guilty)}.", len(guilty))]
@@ -95,7 +95,7 @@ def tell(_: AuditedTask, found: tuple[Explained, ...]) -> Sequence[Verdict]:
 
 
 def figures(audited: AuditedTask, found: tuple[Explained, ...]) -> Sequence[Figure]:
-    """A row an attribute."""
+    """One row for each attribute."""
     return [
         Figure(
             experiment=audited.choice.best,

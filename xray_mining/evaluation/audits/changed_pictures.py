@@ -15,7 +15,7 @@ TOLERATED = 0.5
 
 @dataclass(frozen=True, slots=True)
 class Loss:
-    """What one model loses on one kind of changed images."""
+    """Loss of one model on one kind of changed images."""
 
     experiment: str
     variant: str
@@ -56,7 +56,7 @@ def words(audited: AuditedTask, found: Loss) -> str:
     if value < 0:
         value, low, high = -value, -high, -low
     part = f", {100 * share:.0f} % of what it knows beyond guessing" if share > 0 else ""
-    if share > 1:  # a large percentage of next to nothing says nothing
+    if share > 1:  # A large percentage of a very small number has no meaning.
         part = ", more than all that it knows beyond guessing"
     return (
         f"{WORDS.get(found.variant, found.variant)}, the {task.kind.title} is {value:.3f}{task.unit} {way} that of the "
@@ -65,7 +65,7 @@ def words(audited: AuditedTask, found: Loss) -> str:
 
 
 def tell(audited: AuditedTask, found: tuple[Loss, ...]) -> Sequence[Verdict]:
-    """Only the best model is judged."""
+    """The verdict about the best model; other models are not judged."""
     judged = [each for each in found if each.experiment == audited.choice.best]
     if not judged:
         sentence = "the best model has no predictions of changed images (design, changed_images)."

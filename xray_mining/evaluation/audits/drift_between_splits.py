@@ -14,12 +14,12 @@ from xray_mining.statistics.comparison import holm
 CATEGORIES = ("patient_sex", "view_position", "manufacturer", "archive", "study_year")
 LEAST_PATIENTS = 10
 EXPECTED_IN_A_CELL = 5
-"""The chi-squared test needs at least so many expected patients a cell: rarer levels are put together."""
+"""Least expected patients of a cell in the chi-squared test; rarer levels are combined."""
 
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """How surely one attribute differs between training and test patients."""
+    """Test of one attribute between training and test patients."""
 
     attribute: str
     p_value: float
@@ -64,7 +64,7 @@ def p_of_category(frame: pl.DataFrame, name: str) -> float | None:
         .len()
         .pivot("split", index=name, values="len")
         .fill_null(0)
-        # Sorted, because a sum in another order may differ in its last bit.
+        # Sorted, because the last bit of a sum depends on the order.
         .sort(name)
     )
     if not {"train", "test"} <= set(table.columns):
@@ -77,7 +77,7 @@ def p_of_category(frame: pl.DataFrame, name: str) -> float | None:
 
 
 def tell(audited: AuditedCohort, found: Differences) -> Sequence[Verdict]:
-    """Failed where an attribute differs by more than chance; a note where the cohort's SQL gave the split."""
+    """Failed if an attribute differs by more than chance; only a note if the cohort's SQL gave the split."""
     guilty = [each.attribute for each in found.measured if each.p_adjusted <= LEVEL]
     severity = "note" if audited.cohort.split_given else "warning"
     who = "training and test patients of the first rotation"
@@ -88,7 +88,7 @@ def tell(audited: AuditedCohort, found: Differences) -> Sequence[Verdict]:
 
 
 def figures(_: AuditedCohort, found: Differences) -> Sequence[Figure]:
-    """A row an attribute."""
+    """One row for each attribute."""
     return [
         Figure(
             attribute=each.attribute,

@@ -16,7 +16,7 @@ LEAST_PATIENTS = 10
 
 @dataclass(frozen=True, slots=True)
 class Slope:
-    """Change a year, with its interval."""
+    """Change per year, with its interval."""
 
     value: float
     low: float
@@ -64,7 +64,7 @@ def words(audited: AuditedTask, found: Slope) -> str:
 
 
 def tell(audited: AuditedTask, found: Slope) -> Sequence[Verdict]:
-    """Failed where the slope is more than chance."""
+    """Failed if the slope is more than chance."""
     failed = found.p_value <= LEVEL
     sentence = f"{words(audited, found)}. {YEARS_ARE_SHIFTED}"
     return [Verdict("failed" if failed else "passed", sentence, int(failed))]

@@ -1,4 +1,4 @@
-"""COH001: whether something tells which of a patient's images is the latest, which represents the patient."""
+"""COH001: whether the latest of a patient's images is known, because it represents the patient."""
 
 from collections.abc import Sequence
 
@@ -9,12 +9,12 @@ from xray_mining.evaluation.audits._audit import Audit, AuditedCohort, Verdict
 
 
 def measure(audited: AuditedCohort) -> pl.DataFrame:
-    """The patients for whom nothing tells it."""
+    """The patients whose latest image is not known."""
     return undecided(audited.workspace, audited.cohort.members())
 
 
 def tell(_: AuditedCohort, found: pl.DataFrame) -> Sequence[Verdict]:
-    """Failed where there is one such patient."""
+    """Failed if there is such a patient."""
     if found.height:
         sentence = (
             f"no day, follow-up number or age tells which image of {found.height:,} patients is the later one; where "

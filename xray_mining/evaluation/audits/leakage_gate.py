@@ -1,4 +1,4 @@
-"""GATE003: the gate before every fit, once more: no patient and no exposure may be on two sides of the split."""
+"""GATE003: the gate before every fit, repeated: no patient and no exposure may be on two sides of the split."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,17 +9,17 @@ from xray_mining.evaluation.audits._audit import Audit, AuditedCohort, Verdict
 
 @dataclass(frozen=True, slots=True)
 class Gated:
-    """How the gate ended."""
+    """Result of the gate."""
 
     outcome: str
     reason: str
-    """Why it failed or could not be asked; empty where it passed."""
+    """Why it failed or could not run; an empty text if it passed."""
     unchecked: tuple[str, ...] = ()
-    """A sentence for each check of the gate that could not look."""
+    """A sentence for each check of the gate that could not run."""
 
 
 def measure(audited: AuditedCohort) -> Gated:
-    """The gate's own answer."""
+    """Run the gate."""
     from xray_mining.catalog.cohort import gate
 
     try:
@@ -31,7 +31,7 @@ def measure(audited: AuditedCohort) -> Gated:
 
 
 def tell(_: AuditedCohort, found: Gated) -> Sequence[Verdict]:
-    """As the gate ended; what it could not check is said beside."""
+    """The result of the gate, with the checks that could not run."""
     if found.outcome == "passed":
         return [Verdict("passed", " ".join(["the gate found no offender.", *found.unchecked]))]
     return [Verdict(found.outcome, found.reason, 1 if found.outcome == "failed" else None)]

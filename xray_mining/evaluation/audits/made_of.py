@@ -1,4 +1,4 @@
-"""MADE001: whether the cohort's header says what the target is made of, which the metadata null must not get."""
+"""MADE001: whether the cohort's header declares the columns of the target, which the metadata null must not read."""
 
 from collections.abc import Sequence
 
@@ -13,7 +13,7 @@ def measure(audited: AuditedTask) -> Target:
 
 
 def tell(audited: AuditedTask, found: Target) -> Sequence[Verdict]:
-    """Failed where the columns were guessed from values, or are not known."""
+    """Failed if the columns were guessed from values, or are not known."""
     if found.made_of_from == "header":
         return [Verdict("passed", f"its header says that it is made of {', '.join(found.made_of) or 'no column'}.")]
     said = sentence(audited.task.cohort.name, found).removeprefix(f"{audited.name}: ")

@@ -29,7 +29,7 @@ class Pair:
 
     @property
     def names(self) -> tuple[str, str]:
-        """The levels for people: a site's key says nothing to a reader, and would give more away than it should."""
+        """The levels as text, without a site's key, which means nothing to a reader and may identify the site."""
         return self.levels if self.attribute != "institution_key" else ("the largest site", "the next")
 
 
@@ -95,7 +95,7 @@ def gap_between(task: Task, model: Model, first: Array, place: Array, options: E
 
 
 def words(audited: AuditedTask, found: Pair) -> str:
-    """One difference as a clause."""
+    """One difference, as a clause."""
     one, other = found.names
     gap = found.gap
     return (
@@ -105,14 +105,14 @@ def words(audited: AuditedTask, found: Pair) -> str:
 
 
 def tell(audited: AuditedTask, found: tuple[Pair, ...]) -> Sequence[Verdict]:
-    """Failed where two groups differ by more than chance."""
+    """Failed if two groups differ by more than chance."""
     guilty = [words(audited, each) for each in found if each.p_adjusted <= LEVEL]
     told = guilty or [words(audited, each) for each in found]
     return [Verdict("failed" if guilty else "passed", f"{'; '.join(told)}.", len(guilty))]
 
 
 def figures(audited: AuditedTask, found: tuple[Pair, ...]) -> Sequence[Figure]:
-    """A row a pair."""
+    """One row for each pair."""
     return [
         Figure.of(
             each.gap,

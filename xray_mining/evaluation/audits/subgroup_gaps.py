@@ -59,7 +59,7 @@ def measure(audited: AuditedTask) -> tuple[Gap, ...] | NotApplicable:
 
 
 def tell(_: AuditedTask, found: tuple[Gap, ...]) -> Sequence[Verdict]:
-    """Failed where a figure differs from the rest by more than chance."""
+    """Failed if a figure differs from the rest by more than chance."""
     guilty = [each.words for each in found if each.p_adjusted <= LEVEL]
     if guilty:
         sentence = f"{len(guilty)} of {len(found)} figures differ from the rest: {'; '.join(guilty[:5])}."
@@ -68,7 +68,7 @@ def tell(_: AuditedTask, found: tuple[Gap, ...]) -> Sequence[Verdict]:
 
 
 def figures(_: AuditedTask, found: tuple[Gap, ...]) -> Sequence[Figure]:
-    """A row a figure."""
+    """One row for each figure."""
     same = ("experiment", "metric", "value", "low", "high", "patients", "p_value")
     return [
         Figure(

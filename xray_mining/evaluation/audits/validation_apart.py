@@ -19,7 +19,7 @@ class Overlap:
 
 @dataclass(frozen=True, slots=True)
 class Overlaps:
-    """The experiments that could be looked at, and those that could not."""
+    """The experiments that could be checked, and those that could not."""
 
     looked_at: int
     found: tuple[Overlap, ...]
@@ -30,7 +30,7 @@ def measure(audited: AuditedTask) -> Overlaps:
     """Patients in the validation and the test rows of one rotation, by experiment."""
     task = audited.task
     tested = task.units.select("patient_key", "fold").unique()
-    # Without validation predictions there is nothing to look at: nothing is said of such an experiment.
+    # Without validation predictions an experiment cannot be checked.
     seen = [model for model in task.models.values() if model.validation.height]
     found = []
     for model in seen:
@@ -42,7 +42,7 @@ def measure(audited: AuditedTask) -> Overlaps:
 
 
 def tell(_: AuditedTask, found: Overlaps) -> Sequence[Verdict]:
-    """One verdict for each experiment that fails; one for all where none does."""
+    """One verdict for each failed experiment; one for all if none failed."""
     if found.found:
         return [
             Verdict(

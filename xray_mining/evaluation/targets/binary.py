@@ -1,4 +1,4 @@
-"""Two classes, one of them positive, as male or female."""
+"""Two classes, one of them positive, such as male and female."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
@@ -255,7 +255,7 @@ class Binary(Classes):
         return None
 
     def reads(self, task: Task, what: str) -> str:
-        """Tells one class from the other."""
+        """Distinguishes one class from the other."""
         return f"tells {task.target.positive} from {task.other_label or 'the rest'} with an {self.words} of"
 
 
@@ -280,7 +280,7 @@ def _area_of_cell(task: Task, model: Model, inside: Array, options: EvaluationOp
         )
     except ValueError:
         return None
-    # A fold with one class only adds nothing to the area, so its patients are not counted.
+    # A fold with only one class does not contribute to the area, so its patients are not counted.
     negative, positive = (np.unique(task.folds[inside & (task.truth == each)]) for each in (0, 1))
     behind = inside & np.isin(task.folds, np.intersect1d(negative, positive))
     count = len(np.unique(task.owner[behind]))

@@ -1,1 +1,1 @@
-"""One section of the archive's page a file."""
+"""Sections of the archive's page, one file for each."""

@@ -1,1 +1,1 @@
-"""One section of the page a file."""
+"""Sections of the page, one file for each."""

@@ -1,4 +1,4 @@
-"""What was checked, and what came out: silence is never mistaken for health."""
+"""All checks with their results; checks that could not run are listed too, so that none seems to have passed."""
 
 import json
 from collections.abc import Mapping
@@ -72,7 +72,7 @@ def build(results: Results) -> Section:
         )
     ]
     for row in found:
-        # What a check lists without judging it is evidence too, though no check fails by it.
+        # Rows that a check lists without judging them are evidence too, although no check fails.
         wanted = row["outcome"] == "failed" or (row["outcome"] == "passed" and row["code"] in LISTED)
         evidence = _evidence(row["evidence"]) if wanted else ""
         if not evidence:

@@ -1,4 +1,4 @@
-"""How each cohort came about."""
+"""The flow of each cohort."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -39,7 +39,7 @@ def build(results: Results) -> Section:
             inner.append(Code(f"The SQL of this cohort{f' ({given})' if given else ''}", cohort["sql"]))
         blocks.append(Part(f"Cohort {results.cohort_words(cohort['cohort'])}", tuple(inner), _counted(cohort)))
     if diagrams:
-        # Side by side, so that the step at which two cohorts part is on one line.
+        # Flows are beside each other, so that the step at which two cohorts differ is on one line.
         title = "The flow, step by step" if len(diagrams) == 1 else f"The {len(diagrams)} flows, step by step"
         blocks.append(Folded(title, (Figures(tuple(diagrams)),)))
     if not blocks:

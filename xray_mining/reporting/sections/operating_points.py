@@ -96,7 +96,7 @@ def confusion_table(
         of_truth = frame.filter(pl.col("truth") == truth)
         own = dict(of_truth.select("predicted", "images").rows())
         hidden = set(of_truth.filter(pl.col("hidden").fill_null(False))["predicted"])
-        # Beside a hidden cell a share would give the class's size away, and with it the cell.
+        # A share beside a hidden cell would reveal the size of the class and so the hidden cell.
         total = 0 if hidden else sum(own.values())
         cells = [Cell(f"truly {truth}")]
         for predicted in classes:

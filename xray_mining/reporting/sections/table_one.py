@@ -1,4 +1,4 @@
-"""Table 1: who is in each cohort."""
+"""Table 1: the patients of each cohort."""
 
 from typing import Any
 
@@ -16,7 +16,7 @@ FIRST_ROWS = 8
 
 
 def variable_words(name: str) -> str:
-    """A variable as people call it."""
+    """The name of a variable in words."""
     return column_words(name).capitalize()
 
 
@@ -105,7 +105,7 @@ def cell_of(row: dict[str, Any] | None) -> Cell:
     """One cell of Table 1; a dash where the level does not occur, 'hidden' where it must not be printed."""
     if row is None:
         return Cell("–")
-    if row["hidden"] and row["mean"] is None:  # a mean may be printed where its count is not
+    if row["hidden"] and row["mean"] is None:  # A mean may be printed although its count is hidden.
         return HIDDEN
     if row["mean"] is not None:
         text = number(row["mean"], 1) + (f" ± {number(row['deviation'], 1)}" if row["deviation"] is not None else "")
