@@ -147,7 +147,7 @@ class Audit(Generic[Subject, Found]):
     section: str = "audits"
 
     def run(self, subject: Subject) -> tuple[list[dict[str, Any]], list[CheckRow]]:
-        """Rows of `audits` and of `check_results`; at least one of the latter, because a missing row could look passed."""
+        """Rows of `audits` and of `check_results`; at least one of the latter, as no row could look passed."""
         found = self.measure(subject)
         if isinstance(found, NotApplicable):
             return [], [self._checked(subject, Verdict("not_applicable", found.reason))]
