@@ -5,9 +5,10 @@ import pytest
 from scipy import stats
 from sklearn.metrics import average_precision_score, roc_auc_score
 
-from xray_mining.statistics.auc import area_difference, areas_over_folds, average_precision
+from xray_mining.statistics.auc import area_difference, areas_over_folds, auc, average_precision
 from xray_mining.statistics.comparison import difference_of_areas
-from xray_mining.statistics.macro import compare_macro_auc, macro_auc
+from xray_mining.statistics.macro import compare_macro_auc, macro_auc, macro_gain
+from xray_mining.statistics.measured import FEW_IN_CLASS
 
 
 def shifted(seed: int = 0) -> tuple[np.ndarray, ...]:
@@ -90,6 +91,68 @@ def test_the_interval_of_several_labels_covers():
         held.append(found.low <= area <= found.high)
     # 95 % of 400 are 380, with a standard error of 4.4.
     assert 364 <= sum(held) <= 396
+
+
+def rare(patients: int, folds: int, each: int, labels: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Truths with so many patients of each label in each fold, scores of area 0.76, and folds."""
+    rng = np.random.default_rng(seed)
+    truth = np.zeros((folds, patients, labels))
+    for fold, label in np.ndindex(folds, labels):
+        truth[fold, rng.choice(patients, each, replace=False), label] = 1
+    truth = truth.reshape(-1, labels)
+    return truth, truth + rng.normal(0, 1, truth.shape), np.repeat(np.arange(folds), patients)
+
+
+def test_one_patient_of_a_side_in_a_fold_gives_no_interval():
+    names = ["a", "b"]
+    truth, score, fold = rare(40, 3, 1, 2)
+    found = macro_auc(truth, score, names, folds=fold)
+    assert np.isfinite(found.value) and np.isnan([found.low, found.high]).all()
+    assert FEW_IN_CLASS in found.caution
+    against = macro_gain(truth, score, names, folds=fold)
+    assert np.isnan([against.low, against.high, against.p_value]).all()
+    pair = compare_macro_auc(truth, score, score + truth, names, folds=fold)
+    assert np.isnan([pair.low, pair.high, pair.p_value]).all()
+    # One patient without a label says as little.
+    assert np.isnan(macro_auc(1 - truth, score, names, folds=fold).low)
+    many = macro_auc(*rare(200, 3, 60, 2)[:2], names, folds=rare(200, 3, 60, 2)[2])
+    assert np.isfinite(many.low) and FEW_IN_CLASS not in many.caution
+
+
+def test_the_mean_area_of_one_label_has_the_interval_of_its_area():
+    truth, score, fold = rare(40, 5, 3, 1)
+    found, alone = macro_auc(truth, score, ["a"], folds=fold), auc(truth[:, 0], score[:, 0], folds=fold)
+    assert found.value == alone.value
+    assert (found.low, found.high) == pytest.approx((alone.low, alone.high), rel=0.01)
+
+
+@pytest.mark.parametrize(("folds", "each", "labels"), [(5, 2, 1), (5, 2, 4)])
+def test_the_interval_of_rare_labels_covers(folds: int, each: int, labels: int):
+    area, held, count = stats.norm.cdf(1 / np.sqrt(2)), 0, 100
+    for seed in range(count):
+        truth, score, fold = rare(40, folds, each, labels, seed)
+        found = macro_auc(truth, score, [str(label) for label in range(labels)], folds=fold)
+        held += found.low <= area <= found.high
+    assert held >= 93
+
+
+def test_images_of_one_patient_are_one():
+    truth, score, _ = several_labels(0)
+    once, names = slice(None, None, 2), ["a", "b", "c"]
+    own = np.arange(150)
+    twice = np.repeat(own, 2)
+    for single, double in (
+        (
+            macro_auc(truth[once], score[once], names, own),
+            macro_auc(truth[once].repeat(2, 0), score[once].repeat(2, 0), names, twice),
+        ),
+        (
+            compare_macro_auc(truth[once], score[once], score[once] + 0.5 * truth[once], names, own),
+            compare_macro_auc(*(each[once].repeat(2, 0) for each in (truth, score, score + 0.5 * truth)), names, twice),
+        ),
+    ):
+        assert (double.low, double.high) == pytest.approx((single.low, single.high))
+        assert double.patients == single.patients == 150
 
 
 def test_areas_that_do_not_vary_have_an_interval_all_the_same():

@@ -161,6 +161,21 @@ def test_quadratic_kappa_is_that_of_others_where_all_levels_occur():
     assert (same.value, same.low, same.high, same.p_value) == (0, 0, 0, 1)
 
 
+def test_a_kappa_counts_patients_not_images():
+    rng = np.random.default_rng(3)
+    first = rng.integers(0, 5, 120).astype(float)
+    second, third = (np.clip(first + rng.integers(-1, 2, 120), 0, 4) for _ in range(2))
+    twice = np.repeat(np.arange(120), 2)
+    single, double = quadratic_kappa(first, second), quadratic_kappa(first.repeat(2), second.repeat(2), twice)
+    apart = quadratic_kappa(first.repeat(2), second.repeat(2))
+    assert double.patients == 120 and double.value == pytest.approx(single.value)
+    assert double.high - double.low == pytest.approx(single.high - single.low, rel=0.1)
+    assert apart.high - apart.low < 0.8 * (double.high - double.low)
+    pair = compare_quadratic_kappa(first, second, third, permutations=99)
+    again = compare_quadratic_kappa(*(each.repeat(2) for each in (first, second, third)), twice, permutations=99)
+    assert again.high - again.low == pytest.approx(pair.high - pair.low, rel=0.1)
+
+
 if __name__ == "__main__":
     for figure, (share, small) in counted(int(sys.argv[1])).items():
         print(f"{figure}: {100 * share:.1f} of 100 intervals hold the truth; p up to 0.05 in {100 * small:.1f} of 100")

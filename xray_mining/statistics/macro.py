@@ -8,7 +8,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import stats
 
-from xray_mining.statistics.auc import areas_over_folds, auc_influence, logit_interval
+from xray_mining.statistics import measured
+from xray_mining.statistics.auc import FEW_IN_CLASS, areas_over_folds, auc_influence, logit_interval
 from xray_mining.statistics.comparison import larger_where_few, tested
 from xray_mining.statistics.estimate import Booleans, Estimate, Floats, Integers, finite, owners
 from xray_mining.statistics.refit import Refit, filled, refit_of
@@ -22,7 +23,7 @@ class _Macro:
     value: float
     variance: float
     smallest: int
-    """Patients of the rarest class."""
+    """Patients of the rarest side, with or without, of any class, summed over folds."""
     patients: int
     images: int
     caution: str
@@ -43,7 +44,9 @@ def macro_auc(
     `truth` is (n,) labels out of `classes`, or, where a unit may have several labels or none, (n, classes) of 0 and 1,
     nan where a label is not known; `probabilities` (n, classes). A class that all or no units have is left out, and a
     patient in folds without both sides of any class is not counted. `again` (n, classes): probabilities by another
-    fold's fit, nan where missing (see `refit`).
+    fold's fit, nan where missing (see `refit`). Influences are made larger by class and fold as the class's patients
+    are few; no interval (nan) where one patient is all that a fold has of a side. `caution` names classes with few
+    patients.
     """
     found = _macro(truth, probabilities, classes, patients, folds, again)
     value, variance = found.value, found.variance
@@ -66,7 +69,7 @@ def macro_gain(
     found = _macro(truth, probabilities, classes, patients, folds, again)
     gain, error = found.value - 0.5, float(np.sqrt(found.variance))
     half = float(stats.norm.ppf(0.5 + confidence / 2)) * error
-    p = float(2 * stats.norm.sf(abs(gain) / error)) if error > 0 else (0.0 if gain else 1.0)
+    p = float(2 * stats.norm.sf(abs(gain) / error)) if error else (0.0 if gain else 1.0)
     method = "influence function"
     return Estimate(gain, gain - half, gain + half, found.patients, found.images, method, found.caution, p)
 
@@ -83,16 +86,16 @@ def _macro(  # noqa: PLR0917  as macro_auc
     owner = owners(patients, len(names))
     value, influence, smallest, behind = _macro_influence(names, values, classes, owner, folds)
     own = owners(owner[behind], int(behind.sum()))
-    sums = np.bincount(own, influence[behind])
-    variance = float((sums**2).sum() * len(sums) / max(len(sums) - 1, 1))
+    variance = float((np.bincount(own, influence[behind]) ** 2).sum())
     refit = _refit_of(folds, own, behind, again)
     if refit is not None:
         there = influence
         if refit.measured:
             there = _macro_influence(names, filled(again, values), classes, owner, folds)[1]
         variance *= refit.factor_of_units(influence[behind], there[behind], own)
-    caution = refit.caution if refit is not None else ""
-    return _Macro(value, variance, smallest, len(sums), int(behind.sum()), caution)
+    cautions = [measured.FEW_IN_CLASS] if smallest < FEW_IN_CLASS else []
+    cautions += [refit.caution] if refit is not None and refit.caution else []
+    return _Macro(value, variance, smallest, int(own.max()) + 1, int(behind.sum()), "; ".join(cautions))
 
 
 def _refit_of(
@@ -216,10 +219,17 @@ def _parts(label: Booleans, units: Booleans, fold: NDArray[Any]) -> list[Boolean
     return [part for part in parts if label[part].any() and not label[part].all()]
 
 
+def _wider(label: Booleans, owner: Integers) -> Floats:
+    """`larger_where_few`; nan where one patient is all of a side, whose influence is 0 and says nothing of variance."""
+    if min(len(np.unique(owner[label])), len(np.unique(owner[~label]))) < 2:
+        return np.full(len(label), np.nan)
+    return larger_where_few(label, owner)
+
+
 def _macro_influence(
     names: NDArray[Any], values: Floats, classes: Sequence[str], owner: Integers, folds: ArrayLike | None
 ) -> tuple[float, Floats, int, Booleans]:
-    """The macro area, each unit's influence on it (n,), how many patients its rarest class has, and units behind it."""
+    """The macro area, each unit's influence (n,), patients of the rarest side of any class, and units that count."""
     fold = np.zeros(len(names), dtype=np.int64) if folds is None else np.asarray(folds)
     influence, areas, smallest = np.zeros(len(names)), [], []
     behind = np.zeros(len(names), dtype=bool)
@@ -230,10 +240,11 @@ def _macro_influence(
             continue
         found = areas_over_folds(label[known], values[known, i], owner[known], fold[known])
         areas.append(float(found.values[0]))
-        smallest.append(found.positives)
+        smallest += [found.positives, found.negatives]
         for members in inside:
             behind |= members
-            influence[members] += auc_influence(label[members], values[members, i])[1] / len(inside)
+            own = auc_influence(label[members], values[members, i])[1] * _wider(label[members], owner[members])
+            influence[members] += own / len(inside)
     if not areas:
         raise ValueError("an area needs both classes")
     return float(np.mean(areas)), influence / len(areas), min(smallest), behind
