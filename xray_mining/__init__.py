@@ -10,7 +10,7 @@ __all__ = ["open"]
 
 
 def open(workspace: str | Path = "workspace") -> "Session":
-    """Open a workspace: what it holds can be asked for at once until it is closed.
+    """Open a workspace; its files stay open for fast access until it is closed.
 
     Args:
         workspace: The workspace's folder.

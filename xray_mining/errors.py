@@ -1,4 +1,4 @@
-"""What may go wrong that is not a bug: each is one sentence that says where, what, and what to do."""
+"""Errors that are not bugs: each is one sentence that says where, what is wrong, and what to do."""
 
 import difflib
 import os
@@ -15,13 +15,13 @@ class UserError(Exception):
 
 
 class CheckFailed(UserError):
-    """A check of severity error found offenders."""
+    """A check of severity error found offending rows."""
 
     exit_status = 1
 
 
 class CannotFinish(UserError):
-    """The work could not be finished here and now (disk, lock, limit); what was done is kept."""
+    """The work could not be finished (disk, lock, limit); finished parts are kept."""
 
     exit_status = 3
 
@@ -36,8 +36,8 @@ def unknown_name(where: str, name: str, known: Iterable[str]) -> UserError:
 
 
 def disk_error(error: OSError, path: Path) -> CannotFinish:
-    """The sentence for a disk that is full, read-only or gone, named by the file that could not be written."""
-    # polars gives the system's error with no number of its own, and with the full path, which is private.
+    """The sentence for a disk that is full, read-only or missing, with the file that could not be written."""
+    # The system's error from polars has no error number, but has the full path, which is private.
     code = re.search(r"os error (\d+)", str(error)) if error.strerror is None else None
     what = os.strerror(int(code[1])) if code else error.strerror or error
     return CannotFinish(
@@ -47,7 +47,7 @@ def disk_error(error: OSError, path: Path) -> CannotFinish:
 
 
 def refuse_other_systems() -> None:
-    """UserError where this is not Linux: locks, shares of the processor and killed workers are handled as it has them.
+    """UserError if this is not Linux: locks, core counts and killed workers depend on it.
 
     Checked by the command line and by `xray_mining.open`, so that it is found before any work begins.
     """

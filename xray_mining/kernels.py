@@ -1,13 +1,13 @@
-"""numba for the kernels: compiled once a machine and kept on disk."""
+"""numba for the kernels: they are compiled once on each machine and cached on disk."""
 
 from collections.abc import Callable
 from typing import Any
 
 
 def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
-    """`function` in machine code.
+    """Compile `function` to machine code.
 
-    numba keeps it beside the source, or in the user's cache folder where the package may not be written to (or where
+    numba caches it beside the source, or in the user's cache folder if the package's folder is read-only (or where
     NUMBA_CACHE_DIR says); with neither, each process compiles anew.
     """
     import numba

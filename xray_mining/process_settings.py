@@ -1,7 +1,7 @@
 """Settings of the whole process (warning filters, log levels, options of libraries), changed for a block only.
 
-Such a setting has no owner: a block that saves it, changes it and puts it back leaves the change behind where another
-thread did the same in between. Here the first block that needs a change makes it, and the last one undoes it.
+Threads share such a setting: if each block saves, changes and restores it, the change can remain when another thread
+did the same in between. Here the first block that needs a change makes it, and the last one undoes it.
 """
 
 import logging

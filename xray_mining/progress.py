@@ -13,7 +13,7 @@ from tqdm import tqdm
 
 
 class Bar(Protocol):
-    """What long work tells about itself."""
+    """Receives the progress of long work."""
 
     def advance(self, count: int = 1, **counts: int) -> None:
         """`count` more units are done; `counts` are shown beside the bar (kept=12, rejected=3)."""
@@ -26,12 +26,12 @@ _listener: ContextVar[Callable[[str], None] | None] = ContextVar("listener", def
 
 
 def tell(listener: Callable[[str], None] | None) -> None:
-    """From now on `listener` hears how far long work is, in words, in place of the bar; None: the bar again."""
+    """Send progress as text to `listener` in place of the bar; None restores the bar."""
     _listener.set(listener)
 
 
 class _Told(io.StringIO):
-    """Takes what a bar would draw and hands it on as words."""
+    """Sends the progress of a bar as text."""
 
     def __init__(self, listener: Callable[[str], None]) -> None:
         super().__init__()
@@ -44,7 +44,7 @@ class _Told(io.StringIO):
 
 
 class _Tqdm(tqdm):
-    """A bar that says its pace in words: tqdm writes slow work as 107.37s/fits."""
+    """A bar that prints its speed in words, because tqdm prints slow work as 107.37s/fits."""
 
     @property
     def format_dict(self) -> dict[str, Any]:
@@ -56,7 +56,7 @@ class _Tqdm(tqdm):
 
 
 def pace(rate: float, unit: str) -> str:
-    """How fast work goes, in words; `unit` is a plural, `rate` how many of it a second."""
+    """The speed of work in words; `unit` is a plural, `rate` the number of units per second."""
     if rate <= 0:
         return "pace not known yet"
     if rate >= 1:
@@ -78,7 +78,7 @@ class _Bar:
 
 @contextmanager
 def progress(total: int | None, label: str, unit: str = "images", done: int = 0) -> Generator[Bar]:
-    """A bar with rate and time left while the block runs; silent where standard error is not a terminal.
+    """A bar with rate and time left while the block runs; silent if standard error is not a terminal.
 
     `done` counts units that an earlier, interrupted run has already finished: they fill the bar, not the rate.
     """
@@ -100,7 +100,7 @@ def progress(total: int | None, label: str, unit: str = "images", done: int = 0)
 
 
 class Summary(Protocol):
-    """What a command says when it ends: a frozen dataclass that can also say itself in words."""
+    """Closing summary of a command: a frozen dataclass with a text form."""
 
     def lines(self) -> list[str]:
         """The summary as lines for people; the dataclass's fields are the same summary as JSON."""

@@ -1,4 +1,4 @@
-"""Kinds of one thing (of model, target, audit, …): one object a file, found by file name; the tests' list too."""
+"""Registries of kinds (of model, target, audit, …): one object for each file, found by file name."""
 
 import pkgutil
 from importlib import import_module
@@ -13,11 +13,11 @@ class Kinds(Generic[Kind]):
     """The kinds that the files of one package define, each as its constant `KIND`.
 
     A kind has the name of its file. A new kind is a new file in the package: no list names the kinds. Files whose name
-    begins with an underscore hold what several kinds share, and define none.
+    begins with an underscore are shared by several kinds and define none.
 
     Args:
-        package: The package's full name, as "xray_mining.evaluation.targets".
-        what: What a kind is called in an error, as "target kind".
+        package: The package's full name, such as "xray_mining.evaluation.targets".
+        what: The word for a kind in error messages, such as "target kind".
     """
 
     def __init__(self, package: str, what: str) -> None:

@@ -1,4 +1,4 @@
-"""Files that a study states by their paths: where they are searched, and how they are named without their folders."""
+"""Files that a study names by path: find them, and name them without their folders."""
 
 import filecmp
 from collections.abc import Callable, Iterator, Sequence
@@ -15,12 +15,12 @@ Options = TypeVar("Options", bound=BaseModel)
 
 @dataclass(frozen=True, slots=True)
 class StatedFile:
-    """Marks an option that may hold a file's path: `Annotated[str, StatedFile((".sql",), "sql/cohorts")]`."""
+    """Marks an option that may be a file's path: `Annotated[str, StatedFile((".sql",), "sql/cohorts")]`."""
 
     suffixes: tuple[str, ...]
-    """A value with one of these is a path; any other is a word, or the name of a file that ships."""
+    """A value with one of these suffixes is a path; any other is a word, or the name of a shipped file."""
     shipped: str = ""
-    """Folder of the files that ship, which are named without their suffix; empty where none does."""
+    """Folder of shipped files, which are named without their suffix; empty if there are none."""
 
     def is_path(self, value: str) -> bool:
         """Whether the value is a file's path."""
@@ -38,17 +38,17 @@ class StatedFile:
 
 @dataclass(frozen=True, slots=True)
 class Stated:
-    """One option of a study that may hold a file's path."""
+    """One option of a study that may be a file's path."""
 
     key: str
-    """Its place in the study file, as cohorts.age.query."""
+    """Its key in the study file, such as cohorts.age.query."""
     value: str
     kind: StatedFile
 
 
 @dataclass(frozen=True, slots=True)
 class Search:
-    """What was found of the paths in some options."""
+    """Result of the search for the files in some options."""
 
     missing: dict[str, str]
     """Key of each option whose file is nowhere → a sentence that names the folders looked in."""
@@ -70,7 +70,7 @@ def find_files(options: Options, folders: Sequence[Path]) -> tuple[Options, Sear
                 missing[stated.key] = unnamed
             return stated.value
         wanted = _of_home(stated.value)
-        # An absolute path is itself in whatever folder it is looked for.
+        # An absolute path is the same in every folder.
         found = [path for path in dict.fromkeys(folder / wanted for folder in folders) if _is_file(path)]
         if not found:
             missing[stated.key] = _nowhere(stated, wanted, folders)
@@ -89,12 +89,12 @@ def _is_file(path: Path) -> bool:
     try:
         return path.is_file()
     except (OSError, ValueError):
-        # A folder that may not be entered holds no file for us.
+        # A file in a folder without permission counts as missing.
         return False
 
 
 def _without_suffix(stated: Stated, beside: Path) -> str:
-    """Why a name that no file that ships has is not that of a file beside the study; empty if there is no such file."""
+    """A hint for an unknown shipped name if a file beside the study has this name; otherwise an empty text."""
     if not stated.kind.shipped or stated.kind.file(stated.value) is not None:
         return ""
     meant = next(
@@ -108,12 +108,12 @@ def _without_suffix(stated: Stated, beside: Path) -> str:
 
 
 def _of_home(value: str) -> Path:
-    """The path, with the user's folder for a ~ at its start."""
+    """The path, with the user's home folder in place of a ~ at its start."""
     path = Path(value)
     try:
         return path.expanduser()
     except RuntimeError:
-        # Nobody of this name: the path is looked for as it is written.
+        # There is no user of this name, so search the path as it is written.
         return path
 
 
@@ -121,7 +121,7 @@ def _differ(one: Path, other: Path) -> bool:
     try:
         return not filecmp.cmp(one, other, shallow=False)
     except OSError:
-        # Where the first cannot be read, its reader says so.
+        # If the first file cannot be read, the code that reads it reports the error.
         return False
 
 
@@ -142,12 +142,12 @@ def _nowhere(stated: Stated, wanted: Path, folders: Sequence[Path]) -> str:
 
 
 def placeless(options: BaseModel) -> dict[str, Any]:
-    """The options as JSON, each file by its name alone: what digests are made of and what may be written down."""
+    """The options as JSON, with file names without folders: used for digests and in files that may be shared."""
     return _replaced(options, lambda each: Path(each.value).name).model_dump(mode="json")
 
 
 def stated_in(options: BaseModel) -> list[Stated]:
-    """The options that may hold a file's path and hold something, at any depth."""
+    """The non-empty options that may be a file's path, at any depth."""
     found: list[Stated] = []
 
     def keep(stated: Stated) -> str:
@@ -159,13 +159,13 @@ def stated_in(options: BaseModel) -> list[Stated]:
 
 
 def contents(options: BaseModel) -> dict[str, str]:
-    """Key of each option that names a file by its path → digest of the file; without those that are not there."""
+    """Digest of each file that an option names by path, by the option's key; missing files are left out."""
     paths = {each.key: Path(each.value) for each in stated_in(options) if each.kind.is_path(each.value)}
     return {key: digest_of_file(path) for key, path in paths.items() if _is_file(path)}
 
 
 def text_of(options: BaseModel, key: str) -> str:
-    """The text of the file that an option names, by its path or as one that ships; empty if there is no such file."""
+    """The text of the file that an option names, by path or as a shipped file; empty if there is no such file."""
     file = next((each.kind.file(each.value) for each in stated_in(options) if each.key == key), None)
     return read_text(file) if file is not None else ""
 

@@ -12,6 +12,7 @@ from xray_mining.workspace import Workspace
 DOORS = {
     "catalog.checks": ["check"],
     "catalog.cohort": ["freeze"],
+    "catalog.describe": ["cohort_description"],
     "catalog.link": ["link"],
     "catalog.merge": ["merge"],
     "catalog.overview": ["overview"],
@@ -20,6 +21,9 @@ DOORS = {
     "application.predict": ["predict", "predict_files"],
     "study.conduct": ["conduct"],
     "study.current": ["find_study"],
+    "reporting.archive_page": ["archive_report"],
+    "reporting.command": ["report"],
+    "study.known": ["known_studies"],
     "study.options": ["read_study"],
     "study.plan": ["plan"],
     "study.scored": ["evaluate_study"],

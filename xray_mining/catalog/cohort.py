@@ -145,7 +145,7 @@ def freeze(  # noqa: PLR0917  these arguments are the options of a cohort in a s
 
     Raises:
         UserError: If the query is unknown or invalid, or selects no image.
-        CheckFailed: If a leak check finds offending rows, as one patient on two sides of a split.
+        CheckFailed: If a leak check finds offending rows, for example a patient on two sides of a split.
         CannotFinish: If the query takes longer than `seconds`.
 
     Example:

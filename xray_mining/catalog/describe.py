@@ -117,7 +117,22 @@ def cohort_list() -> CohortList:
 
 
 def cohort_description(query: str) -> CohortDescription:
-    """Header and steps of a shipped cohort, or of a file."""
+    """Header and steps of a shipped cohort, or of a file.
+
+    Args:
+        query: Name of a shipped cohort, or the path of an SQL file.
+
+    Returns:
+        Question, parameters, targets, steps and example.
+
+    Raises:
+        UserError: If the cohort is unknown, or its header is invalid.
+
+    Example:
+        >>> found = cohort_description("frontal_adults")
+        >>> [each.name for each in found.parameters]
+        ['youngest']
+    """
     asked = read_query(query)
     tree = parsed_select(asked.text, asked.where)
     header = asked.header

@@ -172,6 +172,7 @@ def link(workspace: Workspace, table: Path, mapping_file: Path) -> LinkSummary:
             pl.Series("key", named.keys, dtype=pl.String),
             *(_value(rows[each.column], each, table.name, unread) for each in mapping.findings),
         )
+        # Without any match the earlier findings must stay, so nothing is written before this check.
         met, clear = _clear(keyed, named.known, [each.name for each in mapping.findings])
         matched = met.filter(pl.col("key").is_in(clear["key"].implode())).height
         if not matched:

@@ -316,6 +316,7 @@ def _calibrated(decisions: Array, table: Table, folds: list[tuple[Array, Array]]
 
 def _boosting(table: Table, components: int, seed: int) -> Learned:
     """Boosted trees; inner folds choose the number of rounds, one fit for each fold gives the losses of all rounds."""
+    # Small trees with a low rate: only the number of rounds must be chosen, which the folds do without further fits.
     options: dict[str, Any] = {
         "learning_rate": 0.06,
         "max_leaf_nodes": 8,
@@ -334,6 +335,7 @@ def _boosting(table: Table, components: int, seed: int) -> Learned:
     def prepare() -> Pipeline:
         return Pipeline([("informative", Informative(classes=bool(table.classes))), ("quantiles", Steps())])
 
+    # Out-of-fold predictions after every round; the round with the smallest loss is fitted again on all rows.
     shape = (len(table.truths), table.classes) if table.classes else (len(table.truths),)
     answers = np.zeros((_BOOSTING_ROUNDS, *shape))
     for fitted, held in table.folds():

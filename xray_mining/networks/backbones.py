@@ -215,6 +215,7 @@ def _from_timm(
         raise UserError(f"backbone {name}: timm has no such weights; known are {', '.join(known) or 'none'}") from error
     if kind == "timm" and (settings is None or not settings.has_weights):
         raise UserError(f"backbone {name}: timm has no weights for it; use 'none' or a file")
+    # Only networks with a fixed input size need the size; a package's weights are loaded with their classifier.
     extra: dict[str, Any] = {}
     if side_px is not None and settings is not None and settings.fixed_input_size:
         extra["img_size"] = side_px

@@ -161,6 +161,7 @@ def _trained(job: _Job, grey: Mapping[str, Any]) -> Network:
         "seed": data.seed,
         "versions": dict(versions()),
     }
+    # Training keeps the best epoch in a file, because in several processes its network is lost when they end.
     course = _train(network, job)
     if not (home / "best.ckpt").is_file():
         raise CannotFinish(

@@ -65,10 +65,25 @@ class ArchiveReportSummary:
 def archive_report(
     workspace: Workspace, output: Path | None = None, compare: Path | None = None, *, show_unexamined: bool = False
 ) -> ArchiveReportSummary:
-    """Write the page, by default to reports/archive-report.html; its JSON, tables and figures lie beside it.
+    """Write the page about the archives, with its JSON, tables and figures beside it.
 
-    `compare` is the JSON of an earlier page; `show_unexamined` shows pictures too of which nobody said that they bear
-    no letters. Raises UserError where `compare` is no such JSON.
+    Args:
+        workspace: The workspace; new parts are merged first.
+        output: The page's file; by default reports/archive-report.html of the workspace.
+        compare: The JSON of an earlier page; the new page shows what has changed since.
+        show_unexamined: Whether to show pictures of private archives, and pictures whose header does not rule out
+            burned-in text.
+
+    Returns:
+        The paths of page and JSON, the alerts, and numbers of images and patients.
+
+    Raises:
+        UserError: If `compare` is not the JSON of an earlier page.
+
+    Example:
+        >>> made = archive_report(workspace)
+        >>> Path(made.page).name, made.images, made.patients
+        ('archive-report.html', 60, 60)
     """
     earlier = read_saved(compare) if compare else None
     page = output or workspace.report(PAGE)

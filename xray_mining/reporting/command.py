@@ -10,10 +10,24 @@ from xray_mining.workspace import Workspace, digest_of_file
 
 
 def report(studies: str | Sequence[str], output: Path | None, root: Path) -> ReportSummary:
-    """The page of one study, or of several side by side.
+    """Write the page of one study, or of several side by side.
 
-    Each is the name of a study in the workspace `root`, or the path of a copied evaluation folder; where all are paths
-    there need not be a workspace. Raises UserError where one has no evaluation.
+    Args:
+        studies: Names of studies in the workspace, or paths of copied evaluation folders; with paths alone, no
+            workspace is needed.
+        output: The page's file; by default reports/STUDY.html of the workspace.
+        root: The workspace's folder.
+
+    Returns:
+        The page's path, the answers on it, and numbers of sections, tables and figures.
+
+    Raises:
+        UserError: If a study has no evaluation.
+
+    Example:
+        >>> made = report("s", None, workspace.root)
+        >>> Path(made.page).name, made.sections > 10
+        ('s.html', True)
     """
     studies = [studies] if isinstance(studies, str) else studies
     copied = [Path(study) for study in studies]

@@ -41,7 +41,21 @@ class StudiesSummary:
 
 
 def known_studies(root: Path) -> StudiesSummary:
-    """The shipped studies and those in the workspace `root`, which need not exist; sorted by name."""
+    """List the shipped studies and those in a workspace.
+
+    Args:
+        root: The workspace's folder, which need not exist.
+
+    Returns:
+        The studies sorted by name, with question, number of experiments and path of the page.
+
+    Raises:
+        UserError: If the folder has a workspace of another format.
+
+    Example:
+        >>> [each.study for each in known_studies(workspace.root).studies if not each.ships]
+        ['s']
+    """
     shipped = {path.stem: path for path in asset("pipelines/studies").glob("*.yaml")}
     workspace = Workspace.open(root) if (root / "workspace.yaml").is_file() else None
     names = set(shipped)

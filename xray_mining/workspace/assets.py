@@ -1,4 +1,4 @@
-"""Files that ship with the toolkit."""
+"""Files that are shipped with the toolkit."""
 
 from pathlib import Path
 
@@ -6,7 +6,7 @@ from xray_mining.errors import UserError
 
 
 def asset(relative: str) -> Path:
-    """A file that ships with the toolkit (sql/…, reports/…, pipelines/…), in a checkout or in an installed wheel."""
+    """A shipped file (sql/…, reports/…, pipelines/…), in a checkout or in an installed wheel."""
     package = Path(__file__).resolve().parents[1]
     for base in (package.parent, package / "_assets"):
         if (base / relative).exists():

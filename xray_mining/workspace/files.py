@@ -29,9 +29,9 @@ def move_durably(source: Path, target: Path) -> None:
 
 @contextmanager
 def write_atomically(target: Path) -> Generator[Path]:
-    """A scratch path to write to; synced and renamed over `target` when the block ends well, removed when not.
+    """A scratch path to write to; it is synced and renamed over `target` if the block succeeds, else removed.
 
-    Raises CannotFinish where the disk refuses, so that what was there before stays as it was.
+    Raises CannotFinish if the disk is full or read-only; the old file stays unchanged.
     """
     scratch = scratch_of(target)
     try:
@@ -54,7 +54,7 @@ def write_frame(frame: "pl.DataFrame", target: Path, group_rows: int | None = No
         try:
             frame.write_parquet(scratch, compression="zstd", row_group_size=group_rows)
         except pl.exceptions.ComputeError as error:
-            # polars gives the system's error as text only.
+            # polars has the system's error as text only.
             code = re.search(r"os error (\d+)", str(error))
             if code is not None:
                 raise OSError(int(code[1]), os.strerror(int(code[1]))) from error
@@ -72,7 +72,7 @@ def write_json(value: object, target: Path) -> None:
 
 
 def scratch_of(target: Path) -> Path:
-    """Where this thread writes before it renames over `target`: by thread, machine and process."""
+    """The path where this thread writes before it renames over `target`; unique by thread, machine and process."""
     return target.with_name(f".{target.name}.{get_native_id()}.{_machine()}.{os.getpid()}.partial")
 
 

@@ -15,7 +15,7 @@ MARKER = "workspace.yaml"
 
 
 class ArchiveSettings(BaseModel, extra="forbid", frozen=True):
-    """What the workspace remembers of one archive; never its path, which is private."""
+    """Settings of one archive in the workspace, without its path, which is private."""
 
     domain: str = Field(description="the id space its patient ids belong to")
     adapter: str = Field(description="the adapter that reads it")
