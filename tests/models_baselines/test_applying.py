@@ -104,7 +104,7 @@ def original_files(made, keys: list[str]) -> Pictures:
 
 
 CANNOT = {
-    "null_centre_c_t": "the same of everybody",
+    "null_centre_c_t": "the same value for every picture",
     "null_metadata_c_t": "columns of the catalog",
 }
 
@@ -172,7 +172,7 @@ def test_a_model_is_named_by_experiment_folder_or_file(every_kind: Callable, wei
     other.write_bytes(b"others")
     with pytest.raises(UserError, match="another file than the one it was trained with"):
         predict_files(tmp_path, str(alone), [file], weights=[other])
-    with pytest.raises(UserError, match="no model file"):
+    with pytest.raises(UserError, match="not a model file"):
         predict_files(tmp_path, str(file), [file])
     with pytest.raises(UserError, match="experiments; name one of them"):
         predict_files(tmp_path, str(home.parent), [file])
@@ -212,7 +212,7 @@ def test_models_that_cannot_be_read_are_one_sentence(
     assert predict_files(made.workspace.root, name, [file], jobs=1).predictions[0].value is not None
     alone = tmp_path / "alone.joblib"
     alone.write_bytes(own.read_bytes())
-    with pytest.raises(UserError, match=r"pixel store grey.* is not here"):
+    with pytest.raises(UserError, match=r"pixel store grey.* is missing"):
         predict_files(tmp_path, str(alone), [file])
     own.unlink()
     refused("no model of models/rotation0-seed-1.joblib is kept")
@@ -220,7 +220,7 @@ def test_models_that_cannot_be_read_are_one_sentence(
     # A member that was trained anew is not the one that the weights are of.
     notes = json.loads((home / "experiment.json").read_text())
     (home / "experiment.json").write_text(json.dumps(notes | {"digest": "0" * 32}))
-    refused("'linear' was trained again since", f"{made.study.study}/pair")
+    refused("'linear' was trained again after", f"{made.study.study}/pair")
     (home / "experiment.json").write_text(json.dumps(notes | {"options": {"model": "hologram"}}))
     refused("kind of model")
 
