@@ -3,7 +3,7 @@
 import itertools
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -160,50 +160,12 @@ def freeze(  # noqa: PLR0917  these arguments are the options of a cohort in a s
     command = f"xray-mining cohort {asked.name} --as {name} --folds {folds}"
     with record_run(workspace, "cohort", name, command, {"parameters": values, "folds": folds, "salt": salt}) as notes:
         with guarded(workspace, seconds, results=any(map(reads_results, _texts(asked)))) as con:
-            # Refuse what must not run before anything runs, then select the members once.
             store = _store(workspace, asked, require_pixels)
-            tree = one_select(asked.text, asked.where, known_tables(con), repeatable=True)
-            flow.steps(tree, asked.where)
-            chosen = frame(con, asked.text, _used(values, tree), asked.where)
-            if "image_key" in chosen.columns and chosen.height == 0:
-                steps = flow.count(con, tree, values, asked.where)
-                raise UserError(f"{asked.where}: no image fits; {_last_left(steps)}{_notes(asked.header)}")
-            members = _members(con, chosen, asked, folds, salt)
-            if store:
-                _require_pixels(con, members, store, asked.where)
-            found = _targets(chosen, members, asked)
-            members, spread = _spread(members, found.strata, asked, folds, salt)
-            counted = (*flow.count(con, tree, values, asked.where, chosen["image_key"]), flow.of_members(members))
-            _stop_at(leaks(con, members), f"cohort {name}")
-            targets, unusable = found.rows, found.unusable
-            typed_targets = made_of.guessed(con, found.targets, targets)
-            sentences = (
-                *_sentences(con, asked, values, members, chosen),
-                *order.sentences(con, asked.text, tree),
-                *found.sentences,
-                *spread,
-                *(f"{asked.where}: {reason}; no experiment can use it" for reason in unusable.values()),
-                *_of_sources(name, typed_targets),
-            )
+            cohort, members, targets = _selected(con, asked, name, values, folds, salt, store)
         # Computed after the connection is closed and its memory is free, because these are the largest frames.
-        digest = digest_of([digest_of_frame(members), digest_of_frame(targets), _digested(typed_targets)])
+        digest = digest_of([digest_of_frame(members), digest_of_frame(targets), _digested(cohort.targets)])
         about = read_about(workspace.catalog)
-        cohort = FrozenCohort(
-            name=name,
-            digest=digest,
-            query=asked.name,
-            sql=asked.text,
-            parameters=values,
-            salt=salt,
-            folds=folds,
-            split_given="split" in chosen.columns,
-            targets=typed_targets,
-            flow=counted,
-            catalog_digest=about["digest"],
-            store=store,
-            sentences=sentences,
-            unusable=unusable,
-        ).save(
+        cohort = replace(cohort, digest=digest, catalog_digest=about["digest"]).save(
             workspace,
             members.with_columns(pl.lit(name).alias("cohort"), pl.lit(digest).alias("cohort_digest")),
             targets.with_columns(pl.lit(digest).alias("cohort_digest")),
@@ -211,6 +173,58 @@ def freeze(  # noqa: PLR0917  these arguments are the options of a cohort in a s
         notes.inputs["catalog"] = about["digest"]
         notes.outputs[name] = digest
     return cohort
+
+
+def _selected(  # noqa: PLR0917  what `freeze` is given
+    con: duckdb.DuckDBPyConnection,
+    asked: CohortQuery,
+    name: str,
+    values: Mapping[str, Any],
+    folds: int,
+    salt: str,
+    store: str,
+) -> tuple[FrozenCohort, pl.DataFrame, pl.DataFrame]:
+    """The cohort, still without its digests, and its members and targets without the columns that name it."""
+    # Refuse what must not run before anything runs, then select the members once.
+    tree = one_select(asked.text, asked.where, known_tables(con), repeatable=True)
+    flow.steps(tree, asked.where)
+    chosen = frame(con, asked.text, _used(values, tree), asked.where)
+    if "image_key" in chosen.columns and chosen.height == 0:
+        steps = flow.count(con, tree, values, asked.where)
+        raise UserError(f"{asked.where}: no image fits; {_last_left(steps)}{_notes(asked.header)}")
+    members = _members(con, chosen, asked, folds, salt)
+    if store:
+        _require_pixels(con, members, store, asked.where)
+    found = _targets(chosen, members, asked)
+    members, spread = _spread(members, found.strata, asked, folds, salt)
+    counted = (*flow.count(con, tree, values, asked.where, chosen["image_key"]), flow.of_members(members))
+    _stop_at(leaks(con, members), f"cohort {name}")
+    targets = made_of.guessed(con, found.targets, found.rows)
+    sentences = (
+        *_sentences(con, asked, values, members, chosen),
+        *order.sentences(con, asked.text, tree),
+        *found.sentences,
+        *spread,
+        *(f"{asked.where}: {reason}; no experiment can use it" for reason in found.unusable.values()),
+        *_of_sources(name, targets),
+    )
+    cohort = FrozenCohort(
+        name=name,
+        digest="",
+        query=asked.name,
+        sql=asked.text,
+        parameters=values,
+        salt=salt,
+        folds=folds,
+        split_given="split" in chosen.columns,
+        targets=targets,
+        flow=counted,
+        catalog_digest="",
+        store=store,
+        sentences=sentences,
+        unusable=found.unusable,
+    )
+    return cohort, members, found.rows
 
 
 def _digested(targets: Sequence[Target]) -> list[dict[str, Any]]:

@@ -2,11 +2,47 @@
 
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from xray_mining.cli.app import JsonOption, WorkspaceOption, app, finish
+
+if TYPE_CHECKING:
+    from xray_mining.catalog.merge import MergeSummary
+    from xray_mining.ingest.request import IngestResult
+    from xray_mining.workspace import Workspace
+
+
+NameOption = Annotated[str | None, typer.Option("--name", help="name of the archive (default: the adapter's name)")]
+MappingOption = Annotated[
+    str | None,
+    typer.Option("--mapping", metavar="FILE", help="YAML file with the meaning of a table's columns, or a shipped one"),
+]
+KeyOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--key",
+        metavar="FILE",
+        help="hashing key of the domain, from another workspace (default: the workspace's own, made on first use)",
+    ),
+]
+PatientIdRuleOption = Annotated[
+    str | None,
+    typer.Option(
+        "--patient-id-rule",
+        metavar="A,B",
+        help="differences in writing that do not make another patient id: ignore_issuer, strip_spaces, fold_forms, "
+        "fold_case, drop_decimals, strip_zeros; keep_zero or zero_is_none; none (default: the earlier rule of the "
+        "archive, at first none)",
+    ),
+]
+ShardsOption = Annotated[
+    str | None, typer.Option("--shards", metavar="A:B", help="only shards A to B - 1 of its files (default: all)")
+]
+SideOption = Annotated[
+    int | None, typer.Option("--side-px", min=32, max=4096, help="side of the stored pictures (default: 512)")
+]
 
 
 def _range_of(text: str | None) -> tuple[int, int] | None:
@@ -24,44 +60,17 @@ def _range_of(text: str | None) -> tuple[int, int] | None:
 def ingest(
     archive: Annotated[str, typer.Argument(metavar="ARCHIVE", help="the folder with the radiographs")],
     workspace: WorkspaceOption,
-    name: Annotated[
-        str | None, typer.Option("--name", help="name of the archive (default: the adapter's name)")
-    ] = None,
+    name: NameOption = None,
     domain: Annotated[str | None, typer.Option("--domain", help="id space of its patients (default: its name)")] = None,
     adapter: Annotated[str | None, typer.Option("--adapter", help="how to read it (default: by its layout)")] = None,
-    mapping: Annotated[
-        str | None,
-        typer.Option(
-            "--mapping", metavar="FILE", help="YAML file with the meaning of a table's columns, or a shipped one"
-        ),
-    ] = None,
-    key: Annotated[
-        Path | None,
-        typer.Option(
-            "--key",
-            metavar="FILE",
-            help="hashing key of the domain, from another workspace (default: the workspace's own, made on first use)",
-        ),
-    ] = None,
-    patient_id_rule: Annotated[
-        str | None,
-        typer.Option(
-            "--patient-id-rule",
-            metavar="A,B",
-            help="differences in writing that do not make another patient id: ignore_issuer, strip_spaces, fold_forms, "
-            "fold_case, drop_decimals, strip_zeros; keep_zero or zero_is_none; none (default: the earlier rule of the "
-            "archive, at first none)",
-        ),
-    ] = None,
+    mapping: MappingOption = None,
+    key: KeyOption = None,
+    patient_id_rule: PatientIdRuleOption = None,
     jobs: Annotated[int | None, typer.Option("--jobs", min=1, help="processes (default: one for each core)")] = None,
-    shards: Annotated[
-        str | None, typer.Option("--shards", metavar="A:B", help="only shards A to B - 1 of its files (default: all)")
-    ] = None,
+    shards: ShardsOption = None,
     metadata_only: Annotated[bool, typer.Option("--metadata-only", help="headers and tables, no pixels")] = False,
     again: Annotated[bool, typer.Option("--again", help="read all files again")] = False,
-    side_px: Annotated[
-        int | None, typer.Option("--side-px", min=32, max=4096, help="side of the stored pictures (default: 512)")
-    ] = None,
+    side_px: SideOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Read an archive into the workspace: records, pictures, catalog. After an interruption repeat the command.
@@ -70,12 +79,10 @@ def ingest(
     """
     from xray_mining.archive.source import source_at
     from xray_mining.catalog.merge import merge
-    from xray_mining.catalog.query import select
     from xray_mining.ingest.ingest import IngestRequest
     from xray_mining.ingest.ingest import ingest as read_archive
     from xray_mining.ingest.options import GreyOptions, IngestOptions
     from xray_mining.ingest.patient_ids import rules_of
-    from xray_mining.ingest.summary import rejected_paths, summary_of
     from xray_mining.workspace import Workspace
 
     rule = rules_of(patient_id_rule) if patient_id_rule is not None else None
@@ -98,7 +105,14 @@ def ingest(
     )
     opened = Workspace.create(workspace)
     result = read_archive(opened, request, options)
-    merged = merge(opened)
+    _finish(opened, result, merge(opened), as_json)
+
+
+def _finish(opened: "Workspace", result: "IngestResult", merged: "MergeSummary", as_json: bool) -> None:
+    """The closing summary of the merged archive, the warnings of merge, and the paths of rejected files."""
+    from xray_mining.catalog.query import select
+    from xray_mining.ingest.summary import rejected_paths, summary_of
+
     outcomes = select(opened, "reports/ingest_outcomes", archive=result.archive)
     ages = select(opened, "reports/ingest_unread", archive=result.archive)
     # Other jobs may have finished shards of the archive in the meantime, so take the count of the merged parts: the

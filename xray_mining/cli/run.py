@@ -9,35 +9,38 @@ import typer
 
 from xray_mining.cli.app import JsonOption, WorkspaceOption, app, finish, say_notes
 
+StudyArgument = Annotated[
+    str,
+    typer.Argument(help="a shipped study (demo, nih_sample, …), the path of a YAML file, or a study run here before"),
+]
+ArchiveOption = Annotated[
+    str | None,
+    typer.Option("--archive", "-a", help="folder of the archive (default: the archives in the workspace)"),
+]
+NameOption = Annotated[str, typer.Option(help="name of the archive in tables and pages (default: its adapter's name)")]
+ProfileOption = Annotated[str, typer.Option(help="a shipped profile, or a folder with Snakemake's config.yaml")]
+DryRunOption = Annotated[
+    bool, typer.Option("--dry-run", "-n", help="only show the steps that would run, with estimated times")
+]
+SpreadOption = Annotated[
+    int,
+    typer.Option(
+        min=0,
+        metavar="N",
+        help="cut ingest and sets into up to N slices, and experiments into fits, one job each (for clusters)",
+    ),
+]
+
 
 @app.command()
 def run(
-    study: Annotated[
-        str,
-        typer.Argument(
-            help="a shipped study (demo, nih_sample, …), the path of a YAML file, or a study run here before"
-        ),
-    ],
+    study: StudyArgument,
     workspace: WorkspaceOption,
-    archive: Annotated[
-        str | None,
-        typer.Option("--archive", "-a", help="folder of the archive (default: the archives in the workspace)"),
-    ] = None,
-    name: Annotated[
-        str, typer.Option(help="name of the archive in tables and pages (default: its adapter's name)")
-    ] = "",
-    profile: Annotated[str, typer.Option(help="a shipped profile, or a folder with Snakemake's config.yaml")] = "local",
-    dry_run: Annotated[
-        bool, typer.Option("--dry-run", "-n", help="only show the steps that would run, with estimated times")
-    ] = False,
-    spread: Annotated[
-        int,
-        typer.Option(
-            min=0,
-            metavar="N",
-            help="cut ingest and sets into up to N slices, and experiments into fits, one job each (for clusters)",
-        ),
-    ] = 0,
+    archive: ArchiveOption = None,
+    name: NameOption = "",
+    profile: ProfileOption = "local",
+    dry_run: DryRunOption = False,
+    spread: SpreadOption = 0,
     json: JsonOption = False,
 ) -> None:
     """Run a whole study: ingest, cohorts, features, models, evaluation, report. Finished steps are kept.

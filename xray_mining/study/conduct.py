@@ -124,7 +124,6 @@ def conduct(
         >>> [each.step for each in planned.steps][-2:]
         ['evaluate', 'report']
     """
-    # Refuse a study with missing files or unknown names before any step runs.
     study.refuse_missing()
     refuse_unknown_names(study)
     spread = Spread(pieces, _shards(workspace, study, archive_state)) if pieces else None
@@ -139,29 +138,46 @@ def conduct(
         sweep(workspace.root)
         forget_lost(workspace, study, steps)
         remaining = Remaining.of(study, steps, look, workspace.private / "step_times.jsonl")
-        pipeline.prepare(
-            {
-                "study": study_file,
-                "archive": archive.address if archive is not None else "",
-                "name": name,
-                "workspace": str(workspace.root),
-                "archive_state": archive_state.digest,
-                "spread": None if spread is None else asdict(spread),
-                "priorities": remaining.expected.priorities(),
-                "python": sys.executable,
-                "cwd": str(Path.cwd()),
-                # Jobs stop when their `run` is killed; see perform._end_with.
-                "run": own_process(),
-            }
-        )
+        pipeline.prepare(_configuration(study_file, workspace, archive, name, archive_state, spread, remaining))
         if dry_run:
             return _planned(study, remaining, pipeline.would_make(), str(workspace.report(study.study)))
-        started = time.monotonic()
-        with pipeline.started(held) as process:
-            failures, done = _follow(process, pipeline.events, remaining)
+        done, seconds = _executed(pipeline, held, remaining)
+    return _summary(workspace, study, done, len(steps) - done, seconds)
+
+
+def _configuration(  # noqa: PLR0917  what `conduct` knows
+    study_file: str,
+    workspace: Workspace,
+    archive: "Source | None",
+    name: str,
+    archive_state: ArchiveState,
+    spread: Spread | None,
+    remaining: Remaining,
+) -> dict[str, Any]:
+    """What every job of this run reads."""
+    return {
+        "study": study_file,
+        "archive": archive.address if archive is not None else "",
+        "name": name,
+        "workspace": str(workspace.root),
+        "archive_state": archive_state.digest,
+        "spread": None if spread is None else asdict(spread),
+        "priorities": remaining.expected.priorities(),
+        "python": sys.executable,
+        "cwd": str(Path.cwd()),
+        # Jobs stop when their `run` is killed; see perform._end_with.
+        "run": own_process(),
+    }
+
+
+def _executed(pipeline: Pipeline, held: int, remaining: Remaining) -> tuple[int, float]:
+    """Run Snakemake to its end: the number of steps that it did, and seconds. Raises the sentence of a failed step."""
+    started = time.monotonic()
+    with pipeline.started(held) as process:
+        failures, done = _follow(process, pipeline.events, remaining)
     if process.returncode != 0:
         raise pipeline.failure(failures)
-    return _summary(workspace, study, done, len(steps) - done, time.monotonic() - started)
+    return done, time.monotonic() - started
 
 
 def _summary(workspace: Workspace, study: Study, done: int, kept: int, seconds: float) -> RunSummary:
