@@ -12,9 +12,10 @@ import yaml
 import xray_mining
 from xray_mining.archive.sources.folder import FolderSource
 from xray_mining.catalog.merge import merge
-from xray_mining.features.extract import extract
+from xray_mining.features.instrument import Features
 from xray_mining.ingest.ingest import IngestRequest, ingest
 from xray_mining.ingest.options import GreyOptions, IngestOptions
+from xray_mining.sets.measure import measure
 from xray_mining.study.options import read_study
 from xray_mining.workspace import Workspace
 
@@ -77,7 +78,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Place:
     with xray_mining.open(workspace.root) as work:
         study = read_study(str(study_file))
         cohort = work.freeze(study.cohorts["c"].query, "s-c", folds=3)
-        extract(work.workspace, cohort, "f", study.features["f"])
+        measure(work.workspace, cohort, "f", Features(study.features["f"]))
         work.train(study)
         work.evaluate(study)
     return Place(workspace.root, study_file, folder / "in/png")

@@ -14,13 +14,14 @@ from xray_mining.catalog.merge import merge
 from xray_mining.errors import CheckFailed
 from xray_mining.evaluation.evaluate import evaluate
 from xray_mining.evaluation.options import EvaluationOptions
-from xray_mining.features.extract import extract
+from xray_mining.features.instrument import Features
 from xray_mining.ingest.ingest import IngestRequest, ingest
 from xray_mining.ingest.options import GreyOptions, IngestOptions
 from xray_mining.models.experiment import run
 from xray_mining.models.stated import experiment_order
 from xray_mining.phantom.population import Parameters, write_archive
 from xray_mining.records.check_results import CheckResults
+from xray_mining.sets.measure import measure
 from xray_mining.study.options import Study
 from xray_mining.workspace import Workspace
 
@@ -54,7 +55,7 @@ def audited(folder: Path, patients: int, seed: int, plant: tuple[str, ...]) -> p
     study = Study.model_validate(STUDY)
     for key, each in study.cohorts.items():
         cohort = freeze(workspace, each.query, study.cohort_name(key), each.parameters, each.folds)
-        extract(workspace, cohort, "zones", study.features["zones"])
+        measure(workspace, cohort, "zones", Features(study.features["zones"]))
     for name in experiment_order(study.experiments):
         # No audit asks the thumbnail, and it is the slowest to fit.
         if "thumbnail" not in name:

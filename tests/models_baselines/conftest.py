@@ -16,11 +16,12 @@ from xray_mining.catalog.cohort import freeze
 from xray_mining.catalog.merge import merge
 from xray_mining.evaluation.evaluate import EvaluateSummary, evaluate
 from xray_mining.evaluation.options import EvaluationOptions
-from xray_mining.features.extract import extract
+from xray_mining.features.instrument import Features
 from xray_mining.ingest.ingest import IngestRequest, ingest
 from xray_mining.ingest.options import GreyOptions, IngestOptions
 from xray_mining.models.experiment import run, standings
 from xray_mining.records.check_results import CheckResults
+from xray_mining.sets.measure import measure
 from xray_mining.study.options import Study
 from xray_mining.workspace import Workspace
 
@@ -120,7 +121,7 @@ def small(small_workspace: Workspace, tmp_path: Path, request: pytest.FixtureReq
         study = Study.model_validate(given)
         cohort = freeze(small_workspace, str(query), study.cohort_name("c"), {}, study.cohorts["c"].folds)
         for key, options in study.features.items():
-            extract(small_workspace, cohort, key, options)
+            measure(small_workspace, cohort, key, Features(options))
         return Small(small_workspace, study)
 
     return make

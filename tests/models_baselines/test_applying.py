@@ -20,13 +20,14 @@ from xray_mining.ingest.summary import locate
 from xray_mining.models import calibration
 from xray_mining.models.applied import Experiment, Means, Pictures, fits_of
 from xray_mining.models.calibration import CalibrationMap, Curve
-from xray_mining.models.embedding import embed
+from xray_mining.models.embedding import Embeddings
 from xray_mining.models.kinds import KINDS, kinds_by_word
 from xray_mining.models.stated import with_nulls
 from xray_mining.networks.backbones import load_backbone
 from xray_mining.pixels.store import store_options
 from xray_mining.records.cohort import FrozenCohort
 from xray_mining.records.predictions import Predictions
+from xray_mining.sets.measure import measure
 
 NETWORK = {
     "model": "network",
@@ -77,7 +78,7 @@ def every_kind(small: Callable, weights: Path, monkeypatch: pytest.MonkeyPatch) 
         made = small(kind, expression, experiments, embeddings=sets, design={"changed_images": 0} | design, **more)
         cohort = FrozenCohort.load(made.workspace, made.study.cohort_name("c"))
         for key, options in made.study.embeddings.items():
-            embed(made.workspace, cohort, key, options)
+            measure(made.workspace, cohort, key, Embeddings(options))
         nulls = [] if only else sorted(set(with_nulls(made.study.experiments)) - set(experiments))
         made.train(*nulls, *sorted(experiments, key=["mean", "stack", "best", "pair"].__contains__))
         return made

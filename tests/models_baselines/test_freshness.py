@@ -10,12 +10,13 @@ from xray_mining.catalog.cohort import freeze
 from xray_mining.catalog.options import CohortOptions
 from xray_mining.errors import CheckFailed, UserError
 from xray_mining.evaluation.answer import failed_checks
-from xray_mining.features.extract import extract
+from xray_mining.features.instrument import Features
 from xray_mining.models.experiment import run, standings
 from xray_mining.models.freshness import cohort_differences
 from xray_mining.models.task import Task
 from xray_mining.records.check_results import CheckRow
 from xray_mining.records.predictions import Predictions
+from xray_mining.sets.measure import measure
 from xray_mining.study.current import find_study, refuse_old_evaluation, refuse_stale_model
 from xray_mining.workspace import digest_of, write_json
 
@@ -91,7 +92,7 @@ def test_options_of_a_feature_set_are_named(trained):
     assert found["alpha"].outcome == "stale" and "features.f" in found["alpha"].sentence
     assert found["beta"].outcome == "fresh"
     cohort = freeze(after.workspace, after.study.cohorts["c"].query, after.study.cohort_name("c"))
-    extract(after.workspace, cohort, "f", after.study.features["f"])
+    measure(after.workspace, cohort, "f", Features(after.study.features["f"]))
     assert "features.f.zone_rows: 4 before, 2 now" in outcomes(after)["alpha"].sentence
 
 

@@ -16,6 +16,7 @@ from xray_mining.models.kinds.oracle import OracleOptions
 from xray_mining.models.options import EmbeddingOptions, shown_options
 from xray_mining.models.task import Members, Task
 from xray_mining.records.cohort import FrozenCohort, Target
+from xray_mining.sets.measure import Wanted
 from xray_mining.workspace import ArchiveSettings, Workspace, digest_of_file, write_frame, write_json
 
 KEYS = [str(UUID(int=number + 1)) for number in range(6)]
@@ -112,7 +113,7 @@ def test_a_kept_model_does_not_say_where_its_weights_lay(workspace, monkeypatch,
     one.study.embeddings = {"e": options}  # ty: ignore
     rng = np.random.default_rng(0)
     matrix = rng.normal(size=(6, 3))
-    monkeypatch.setattr("xray_mining.models.embedding.load", lambda *given: (matrix, ["x", "y", "z"]))
+    monkeypatch.setattr(Wanted, "read", lambda *given: matrix)
     images = pl.DataFrame(
         {
             "image_key": KEYS,

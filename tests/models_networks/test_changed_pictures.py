@@ -7,14 +7,15 @@ import pytest
 from xray_mining.archive.sources.folder import FolderSource
 from xray_mining.catalog.cohort import freeze
 from xray_mining.catalog.merge import merge
-from xray_mining.features.extract import extract
+from xray_mining.features.instrument import Features
 from xray_mining.ingest.ingest import IngestRequest, ingest
 from xray_mining.ingest.options import GreyOptions, IngestOptions
-from xray_mining.models.embedding import embed
+from xray_mining.models.embedding import Embeddings
 from xray_mining.models.experiment import run
 from xray_mining.phantom.population import Parameters, write_archive
 from xray_mining.pixels import variants
 from xray_mining.records.predictions import Predictions
+from xray_mining.sets.measure import measure
 from xray_mining.study.options import Study
 from xray_mining.workspace import Workspace
 
@@ -47,8 +48,8 @@ def workspace(tmp_path_factory) -> Workspace:
     merge(workspace)
     study = Study.model_validate(STUDY)
     cohort = freeze(workspace, "frontal_adults", study.cohort_name("age"))
-    extract(workspace, cohort, "greys", study.features["greys"])
-    embed(workspace, cohort, "small", study.embeddings["small"])
+    measure(workspace, cohort, "greys", Features(study.features["greys"]))
+    measure(workspace, cohort, "small", Embeddings(study.embeddings["small"]))
     return workspace
 
 
@@ -74,7 +75,7 @@ def test_every_family_predicts_changed_pictures(workspace, monkeypatch):
 def test_none_are_predicted_where_none_are_asked_for(workspace):
     study = Study.model_validate({**STUDY, "study": "unchanged", "design": {"changed_images": 0}})
     cohort = freeze(workspace, "frontal_adults", study.cohort_name("age"))
-    extract(workspace, cohort, "greys", study.features["greys"])
+    measure(workspace, cohort, "greys", Features(study.features["greys"]))
     run(workspace, study, "ridge")
     frame = Predictions.read(workspace.experiment("unchanged", "ridge") / "predictions")
     assert set(frame["variant"]) == {""}

@@ -18,12 +18,13 @@ from pytorch_lightning.plugins.precision import MixedPrecision
 
 from xray_mining.application.predict import predict_files
 from xray_mining.errors import CannotFinish, UserError
-from xray_mining.models.embedding import Embedder, embed
+from xray_mining.models.embedding import Embeddings
 from xray_mining.models.targets import TARGETS
 from xray_mining.models.training import fit_network
 from xray_mining.networks import course, device, training
 from xray_mining.networks.data import BatchNumbers, Radiographs, Schedule
 from xray_mining.networks.device import workers_of
+from xray_mining.networks.embedder import Embedder
 from xray_mining.networks.heads import Range
 from xray_mining.networks.losses import find_loss
 from xray_mining.networks.module import Learner, Supervised, make_network
@@ -31,6 +32,7 @@ from xray_mining.networks.options import EmbeddingOptions
 from xray_mining.networks.prediction import load_model
 from xray_mining.networks.registry import loss
 from xray_mining.records.cohort import Target
+from xray_mining.sets.measure import measure
 
 KINDS = [
     (name, next(each for each, kind in TARGETS.every().items() if loss.find(name)().head in kind.heads))
@@ -319,7 +321,7 @@ def test_a_gpu_without_memory_is_one_sentence(drawn, drawn_store, fit_of, networ
     embedding = EmbeddingOptions(backbone="test_resnet", weights="none", side_px=32, batch_size=8)
     cohort = SimpleNamespace(store="", name="c", digest="d", members=lambda: drawn_store.frame)
     with pytest.raises(CannotFinish, match=sentence):
-        embed(drawn[0], cohort, "small", embedding)
+        measure(drawn[0], cohort, "small", Embeddings(embedding))
 
 
 def test_tf32_is_off_while_predictions_are_made():

@@ -12,7 +12,7 @@ import pytest
 import xray_mining
 from xray_mining.catalog.merge import merge
 from xray_mining.pixels.store import PixelStore
-from xray_mining.sets.measure import Wanted, changed_numbers, measure
+from xray_mining.sets.measure import Wanted, measure
 from xray_mining.sets.measured import find_set, frame_of
 from xray_mining.workspace import write_json
 
@@ -74,9 +74,10 @@ def test_a_part_may_hold_failures_alone_and_changed_pictures_are_a_set_of_their_
     assert (alone.images, alone.failed, alone.reasons) == (1, 1, {"the picture is flat": 1})
     others = [key for key in keys if key != flat]
     store = workspace.settings.store
-    sharp = changed_numbers(workspace, "g", toy.Toy(), others, store=store, variant="sharpened")
+    sharp = Wanted(workspace, "g", toy.Toy(), store, "sharpened")
+    assert sharp.fill(others).measured == 23
     assert wanted(workspace, toy).fill(others).measured == 23
-    assert not np.array_equal(sharp, wanted(workspace, toy).read(others))
+    assert not np.array_equal(sharp.read(others), wanted(workspace, toy).read(others))
 
 
 def test_shards_of_a_cohort(workspace, cohort, toy):

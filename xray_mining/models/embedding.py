@@ -1,8 +1,7 @@
 """Embeddings as an instrument: vectors of a frozen network."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
@@ -10,10 +9,7 @@ import numpy as np
 from xray_mining.networks.embedder import Embedder
 from xray_mining.networks.options import EmbeddingOptions
 from xray_mining.networks.weights import find_weights
-from xray_mining.records.cohort import FrozenCohort
 from xray_mining.sets.instrument import CannotMeasure, Column
-from xray_mining.sets.measure import SetSummary, Wanted, changed_numbers, measure, store_of
-from xray_mining.workspace import Workspace
 
 Array = np.ndarray[Any, Any]
 
@@ -101,41 +97,3 @@ class Embeddings:
             with enough_memory(self.chosen.backbone, self.chosen.batch_size, self.chosen.side_px):
                 self._loaded.embedder = Embedder(self.chosen)
         return self._loaded.embedder
-
-
-def embed(
-    workspace: Workspace,
-    cohort: FrozenCohort,
-    set_key: str,
-    options: EmbeddingOptions,
-    *,
-    shards: tuple[int, int] | None = None,
-) -> SetSummary:
-    """Measure the cohort's radiographs that the set does not hold yet."""
-    return measure(workspace, cohort, set_key, Embeddings(options), shards=shards)
-
-
-def load(
-    workspace: Workspace, set_key: str, options: EmbeddingOptions, image_keys: Sequence[str], store: str | None = None
-) -> tuple[Array, list[str]]:
-    """The vectors of the radiographs in the order of the keys, (n, columns) float64, and the columns' names."""
-    wanted = Wanted(workspace, set_key, Embeddings(options), store_of(workspace, store))
-    return wanted.read(image_keys), [each.name for each in wanted.open().about().columns]
-
-
-def changed_vectors(
-    workspace: Workspace,
-    set_key: str,
-    options: EmbeddingOptions,
-    image_keys: Sequence[str],
-    *,
-    store: str,
-    variant: str,
-) -> Array:
-    """The vectors of these radiographs after a change of their pictures, (n, columns) float64; kept as a set."""
-    return changed_numbers(workspace, set_key, Embeddings(options), image_keys, store=store, variant=variant)
-
-
-def embedding_folder(workspace: Workspace, set_key: str, options: EmbeddingOptions, store: str) -> Path:
-    """Where the set of these options is kept."""
-    return workspace.measured("embeddings", Wanted(workspace, set_key, Embeddings(options), store).name)

@@ -88,10 +88,9 @@ class Members:
     def pixels_digest(self) -> str:
         """Digest of the members' pixel digests, which change if an archive with changed pictures is ingested again."""
         if not self._pixels:
-            from xray_mining.features.sets import pixel_digests
+            from xray_mining.sets.pictures import Pictures
 
-            members = pl.DataFrame({"image_key": self.keys()}, schema={"image_key": pl.String})
-            self._pixels = digest_of_frame(members.join(pixel_digests(self.workspace), on="image_key", how="left"))
+            self._pixels = digest_of_frame(Pictures.open(self.workspace).frame(self.keys()))
         return self._pixels
 
 

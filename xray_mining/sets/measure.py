@@ -264,15 +264,6 @@ def measure(
     return summary
 
 
-def changed_numbers(
-    workspace: Workspace, key: str, instrument: Instrument, image_keys: Sequence[str], *, store: str, variant: str
-) -> Array:
-    """The numbers of some radiographs after a change of their pictures, (n, columns) float64; kept as a set."""
-    wanted = Wanted(workspace, key, instrument, store, variant)
-    wanted.fill(image_keys)
-    return wanted.read(image_keys)
-
-
 def store_of(workspace: Workspace, store: str | None = None) -> str:
     """The name of a pixel store: the given one, or the workspace's current one; UserError where it has none."""
     name = store or workspace.settings.store

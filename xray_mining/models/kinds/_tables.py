@@ -14,6 +14,7 @@ import numpy as np
 from pydantic import ValidationError
 
 from xray_mining.errors import UserError
+from xray_mining.features.instrument import Features
 from xray_mining.features.options import FeatureOptions
 from xray_mining.ingest.options import GreyOptions
 from xray_mining.models.applied import Applied, Array, Experiment, Means, Pictures, kept_file
@@ -26,10 +27,12 @@ from xray_mining.networks.options import EmbeddingOptions
 from xray_mining.pixels.store import store_options
 from xray_mining.process_settings import warning_filters
 from xray_mining.records.cohort import Target
+from xray_mining.sets.measure import Wanted
 from xray_mining.workspace import Workspace, digest_of, write_atomically
 
 if TYPE_CHECKING:
-    from xray_mining.models.embedding import Embedder
+    from xray_mining.models.embedding import Embeddings
+    from xray_mining.networks.embedder import Embedder
 
 TABLE_FORMAT = 1
 
@@ -47,25 +50,31 @@ def refuse_other_target(where: str, model: str, target: Target) -> None:
 class Sets:
     """The sets of numbers whose columns a model reads as one table."""
 
-    section: str
-    """Section of the study that defines them; also the key of their options in model files."""
+    instrument: type[Features] | type["Embeddings"]
+    """What measures them; its kind is the key of their options in model files."""
     options: Mapping[str, Any]
     """Options of each set, by its key."""
-    load: Callable[..., tuple[Array, list[str]]]
-    """Reads the numbers of the members."""
-    change: Callable[..., Array]
-    """Measures changed pictures."""
+
+    def names(self, task: Task[Any]) -> dict[str, str]:
+        """Name of each set by KIND/KEY; it holds the digest of all that the numbers depend on."""
+        return {f"{self.instrument.kind}/{each.key}": each.name for each in self._wanted(task)}
 
     def of_members(self, task: Task[Any]) -> Array:
         """(members, columns)."""
-        found = [self.load(task.workspace, key, each, task.keys(), task.store)[0] for key, each in self.options.items()]
-        return np.concatenate(found, 1)
+        return np.concatenate([each.read(task.keys()) for each in self._wanted(task)], 1)
 
     def of_changed(self, task: Task[Any], keys: list[str], variant: str) -> Array:
-        """(keys, columns) of pictures changed as in `variant`."""
-        asked = {"store": task.store, "variant": variant}
-        found = [self.change(task.workspace, key, each, keys, **asked) for key, each in self.options.items()]
-        return np.concatenate(found, 1)
+        """(keys, columns) of pictures changed as in `variant`; they are kept as sets of their own."""
+        changed = self._wanted(task, variant)
+        for each in changed:
+            each.fill(keys)
+        return np.concatenate([each.read(keys) for each in changed], 1)
+
+    def _wanted(self, task: Task[Any], variant: str = "") -> list[Wanted]:
+        return [
+            Wanted(task.workspace, key, self.instrument(each), task.store, variant)
+            for key, each in self.options.items()
+        ]
 
 
 def fit_table(
@@ -74,7 +83,7 @@ def fit_table(
     """Fit a model on the sets, and save it for `predict` with the options of the sets and the entries of `more`."""
     fitted, learned = fit_baseline(model, task.matrix(lambda: sets.of_members(task)), fit, components)
     told = {key: shown_options(each) for key, each in sets.options.items()}
-    save(task, fit, {"predictor": learned.predictor, sets.section: told, **(more or {})})
+    save(task, fit, {"predictor": learned.predictor, sets.instrument.kind: told, **(more or {})})
     return fitted, learned.chosen
 
 
@@ -201,13 +210,10 @@ def _grey(path: Path, content: Mapping[str, Any], means: Means) -> GreyOptions:
 
 
 def _features(where: str, options: Mapping[str, Any], weights: str, means: Means) -> _Numbers:
-    from xray_mining.features.extract import measure
-
     chosen = FeatureOptions.model_validate(options)
 
     def measured(pictures: Pictures) -> Array:
-        pairs = zip(pictures.values, pictures.boxes, strict=True)
-        return np.stack([measure(picture, box, chosen) for picture, box in pairs])
+        return Features(chosen).measure(pictures.values, pictures.boxes)
 
     return _Numbers(digest_of({"features": chosen.model_dump(mode="json")}), measured)
 
@@ -240,7 +246,7 @@ def _vectors(where: str, options: Mapping[str, Any], weights: str, means: Means)
 
 
 def _embedder(name: str, options: EmbeddingOptions, means: Means) -> "Embedder":
-    from xray_mining.models.embedding import Embedder
+    from xray_mining.networks.embedder import Embedder
 
     if name not in means.loaded:
         means.loaded[name] = Embedder(options)

@@ -52,13 +52,7 @@ class BaselineKind(ModelKind[BaselineOptions]):
 
     def inputs(self, task: "Task[BaselineOptions]") -> Inputs:
         """The pictures, and the sets by their names."""
-        from xray_mining.features.extract import feature_folder
-
-        found = {"pixels": task.members.pixels_digest()}
-        for key in task.options.features:
-            options = task.study.features[key]
-            found[f"features/{key}"] = feature_folder(task.workspace, key, options, task.store).name
-        return Inputs(found)
+        return Inputs({"pixels": task.members.pixels_digest(), **_sets(task).names(task)})
 
     def fit(self, task: "Task[BaselineOptions]", fit: "Fit") -> "tuple[Fitted, dict[str, Any]]":
         """Fit the model on the columns of all sets."""
@@ -87,11 +81,10 @@ class BaselineKind(ModelKind[BaselineOptions]):
 
 
 def _sets(task: "Task[BaselineOptions]") -> "Sets":
-    from xray_mining.features.extract import changed_features, load
+    from xray_mining.features.instrument import Features
     from xray_mining.models.kinds._tables import Sets
 
-    options = {key: task.study.features[key] for key in task.options.features}
-    return Sets("features", options, load, changed_features)
+    return Sets(Features, {key: task.study.features[key] for key in task.options.features})
 
 
 KIND = BaselineKind()

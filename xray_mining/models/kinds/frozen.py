@@ -61,15 +61,9 @@ class FrozenKind(ModelKind[FrozenOptions]):
 
     def inputs(self, task: "Task[FrozenOptions]") -> Inputs:
         """The pictures, and the sets by their names, which depend on the weights."""
-        from xray_mining.models.embedding import embedding_folder
-
-        found = {"pixels": task.members.pixels_digest()}
-        licences = {}
-        for key in task.options.embeddings:
-            each = task.study.embeddings[key]
-            found[f"embeddings/{key}"] = embedding_folder(task.workspace, key, each, task.store).name
-            if licence := _weights(task, key).licence:
-                licences[each.backbone] = licence
+        found = {"pixels": task.members.pixels_digest(), **_sets(task).names(task)}
+        weights = {key: _weights(task, key) for key in task.options.embeddings}
+        licences = {task.study.embeddings[key].backbone: each.licence for key, each in weights.items() if each.licence}
         return Inputs(found, licences)
 
     def fit(self, task: "Task[FrozenOptions]", fit: "Fit") -> "tuple[Fitted, dict[str, Any]]":
@@ -101,11 +95,10 @@ class FrozenKind(ModelKind[FrozenOptions]):
 
 
 def _sets(task: "Task[FrozenOptions]") -> "Sets":
-    from xray_mining.models.embedding import changed_vectors, load
+    from xray_mining.models.embedding import Embeddings
     from xray_mining.models.kinds._tables import Sets
 
-    options = {key: task.study.embeddings[key] for key in task.options.embeddings}
-    return Sets("embeddings", options, load, changed_vectors)
+    return Sets(Embeddings, {key: task.study.embeddings[key] for key in task.options.embeddings})
 
 
 def _weights(task: "Task[FrozenOptions]", key: str) -> WeightsSource:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from xray_mining.models.applied import Applied, Experiment, FromFile, Means
     from xray_mining.models.fit import Fit, Fitted
     from xray_mining.models.task import Task
+    from xray_mining.sets.measure import Wanted
 
     Array = np.ndarray[Any, Any]
 
@@ -58,13 +59,11 @@ class NullKind(ModelKind[NullOptions]):
 
     def inputs(self, task: "Task[NullOptions]") -> Inputs:
         """The feature set, or the rows of the catalog; the centre reads only the cohort's truths."""
-        from xray_mining.features.extract import feature_folder
         from xray_mining.workspace import digest_of_frame
 
         model = task.options.model
-        if (picture := PICTURE_NULLS.get(model)) is not None:
-            pictures = feature_folder(task.workspace, f"null_{model}", picture, task.store).name
-            return Inputs({"pixels": task.members.pixels_digest(), "features": pictures})
+        if model in PICTURE_NULLS:
+            return Inputs({"pixels": task.members.pixels_digest(), "features": _wanted(task).name})
         if model == "metadata":
             left_out = ", ".join(left_out_of(task.cohort.target(task.options.target)))
             return Inputs({"metadata": digest_of_frame(task.catalog_rows(METADATA)), "left_out": left_out})
@@ -72,9 +71,9 @@ class NullKind(ModelKind[NullOptions]):
 
     def fit(self, task: "Task[NullOptions]", fit: "Fit") -> "tuple[Fitted, dict[str, Any]]":
         """Predict the centre of the known truths, or fit a linear model on a table."""
-        from xray_mining.features.extract import extract, load
         from xray_mining.models.baselines import fit_baseline, table_of
         from xray_mining.models.kinds._tables import save
+        from xray_mining.sets.measure import measure
 
         model = task.options.model
         if model == "centre":
@@ -85,8 +84,9 @@ class NullKind(ModelKind[NullOptions]):
         else:
 
             def measured() -> "Array":
-                extract(task.workspace, task.cohort, f"null_{model}", picture)
-                return load(task.workspace, f"null_{model}", picture, task.keys(), task.store)[0]
+                wanted = _wanted(task)
+                measure(task.workspace, task.cohort, wanted.key, wanted.instrument)
+                return wanted.read(task.keys())
 
             matrix = task.matrix(measured)
         if table_of(matrix, fit).lacking():
@@ -126,6 +126,15 @@ def centre(fit: "Fit") -> "Fitted":
     said = fit.kind.centre(fit.truths()[known], weights, fit.target)
     rows = fit.rows("validation", "test")
     return Fitted([fit.keys[row] for row in rows], np.repeat(said[None], len(rows), axis=0))
+
+
+def _wanted(task: "Task[NullOptions]") -> "Wanted":
+    """The set that a null on pictures reads."""
+    from xray_mining.features.instrument import Features
+    from xray_mining.sets.measure import Wanted
+
+    model = task.options.model
+    return Wanted(task.workspace, f"null_{model}", Features(PICTURE_NULLS[model]), task.store)
 
 
 def metadata(rows: "pl.DataFrame", fit: "Fit") -> "tuple[Array, list[str]]":
