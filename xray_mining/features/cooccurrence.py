@@ -48,6 +48,22 @@ def pair_counts(levels: Array, zones: Array, zone_count: int, distance: int, lev
 
 
 @compiled
+def _cluster(counts: Array, region: int, total: float, mean: float) -> tuple[float, float]:
+    """Cluster shade and prominence of one region's symmetric matrix."""
+    shade = prominence = 0.0
+    for i in range(counts.shape[1]):
+        for j in range(i + 1):
+            both = counts[region, i, j] + counts[region, j, i]
+            if both == 0:
+                continue
+            cell = both / (2 * total) * (1 if i == j else 2)
+            far = i + j - 2 * mean
+            shade += cell * far * far * far
+            prominence += cell * far * far * far * far
+    return shade, prominence
+
+
+@compiled
 def _statistics(counts: Array) -> Array:
     """(regions, levels, levels) counts → (regions, 8) of the symmetric matrices; nan for a region without pairs."""
     regions, size, _ = counts.shape
@@ -88,16 +104,6 @@ def _statistics(counts: Array) -> Array:
         variance = 0.0
         for i in range(size):
             variance += margin[i] * (i - mean) * (i - mean)
-        shade = prominence = 0.0
-        for i in range(size):
-            for j in range(i + 1):
-                both = counts[region, i, j] + counts[region, j, i]
-                if both == 0:
-                    continue
-                cell = both / (2 * total) * (1 if i == j else 2)
-                far = i + j - 2 * mean
-                shade += cell * far * far * far
-                prominence += cell * far * far * far * far
         found[region, 0] = contrast
         found[region, 1] = dissimilarity
         found[region, 2] = inverse
@@ -106,8 +112,7 @@ def _statistics(counts: Array) -> Array:
         if variance > 1e-12:
             # Margins of a symmetric matrix are alike: covariance = variance - contrast / 2.
             found[region, 5] = 1 - contrast / (2 * variance)
-        found[region, 6] = shade
-        found[region, 7] = prominence
+        found[region, 6], found[region, 7] = _cluster(counts, region, total, mean)
     return found
 
 

@@ -136,6 +136,45 @@ def _pack(lengths: Any, symbols: Any, summed: Any, table: Any) -> None:
 
 
 @compiled
+def _filled(data: Any, at: Any, window: Any, have: Any) -> Any:
+    """The window with 56 bits or more: window, its bits, the next place in `data`, and how many bits are added zeros.
+
+    A byte 0 after a byte 0xFF is no data. At a marker and after the end, zeros are added.
+    """
+    if at + 8 <= len(data):
+        word, place = np.uint64(0), np.uint64(at)
+        for step in range(8):
+            word = word << np.uint64(8) | np.uint64(data[place + np.uint64(step)])
+        # A byte 0xFF has a meaning of its own (the test for a byte 0, of the inverse).
+        marks = (~word - np.uint64(0x0101010101010101)) & word & np.uint64(0x8080808080808080)
+        if marks == np.uint64(0):
+            return window | word >> np.uint64(have), have | 56, at + ((63 - have) >> 3), 0
+    zeros = 0
+    while have <= 56:
+        byte = 0
+        if at + 1 < len(data) and (data[at] != 0xFF or data[at + 1] == 0):
+            byte = data[at]
+            at += 2 if byte == 0xFF else 1
+        else:
+            zeros += 8
+        window |= np.uint64(byte) << np.uint64(56 - have)
+        have += 8
+    return window, have, at, zeros
+
+
+@compiled
+def _one(window: Any, lengths: Any, symbols: Any) -> Any:
+    """Bits that the first code of the window takes with its extra ones, and its difference; 0 bits where it is none."""
+    code = window >> np.uint64(48)
+    length, symbol = np.int64(lengths[code]), np.int64(symbols[code])
+    if length == 0:
+        return 0, 0
+    extra = 0 if symbol == 16 else symbol
+    bits = np.int64(window << np.uint64(length) >> np.uint64(64 - extra)) if extra else 0
+    return length + extra, _difference(symbol, bits)
+
+
+@compiled
 def _decode(data: Any, predictor: Any, precision: Any, tables: Any, picture: Any) -> Any:
     """Fill `picture` from a scan; False where its bits are no code, or end before or behind the last pixel."""
     lengths, symbols, table = tables
@@ -150,29 +189,8 @@ def _decode(data: Any, predictor: Any, precision: Any, tables: Any, picture: Any
         x, before = 0, 0
         while x < columns:
             if have < 56:
-                word = np.uint64(0)
-                plain = at + 8 <= end
-                if plain:
-                    place = np.uint64(at)
-                    for step in range(8):
-                        word = word << np.uint64(8) | np.uint64(data[place + np.uint64(step)])
-                    # A byte 0xFF has a meaning of its own (the test for a byte 0, of the inverse).
-                    marks = (~word - np.uint64(0x0101010101010101)) & word & np.uint64(0x8080808080808080)
-                    plain = marks == np.uint64(0)
-                if plain:
-                    window |= word >> np.uint64(have)
-                    at += (63 - have) >> 3
-                    have |= 56
-                else:
-                    while have <= 56:
-                        byte = 0
-                        if at + 1 < end and (data[at] != 0xFF or data[at + 1] == 0):
-                            byte = data[at]
-                            at += 2 if byte == 0xFF else 1
-                        else:
-                            made_up += 8
-                        window |= np.uint64(byte) << np.uint64(56 - have)
-                        have += 8
+                window, have, at, zeros = _filled(data, at, window, have)
+                made_up += zeros
             short = x + _LOOKUPS * _MOST_DIFFERENCES > columns
             for _ in range(0 if short else _LOOKUPS):
                 entry = table[window >> np.uint64(64 - _INDEX_BITS)]
@@ -191,16 +209,12 @@ def _decode(data: Any, predictor: Any, precision: Any, tables: Any, picture: Any
                 x += number
             if short and have >= 32:
                 # One by one: a code that the table does not hold, or the end of a row, after which nothing is read.
-                code = window >> np.uint64(48)
-                length, symbol = np.int64(lengths[code]), np.int64(symbols[code])
-                if length == 0:
+                taken, difference = _one(window, lengths, symbols)
+                if taken == 0:
                     return False
-                window <<= np.uint64(length)
-                extra = 0 if symbol == 16 else symbol
-                bits = np.int64(window >> np.uint64(64 - extra)) if extra else 0
-                window <<= np.uint64(extra)
-                have -= length + extra
-                value = before + _difference(symbol, bits)
+                window <<= np.uint64(taken)
+                have -= taken
+                value = before + difference
                 line[x] = np.int16(value)
                 before = value & kept
                 x += 1
