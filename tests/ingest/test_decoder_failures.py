@@ -2,6 +2,7 @@
 
 import dataclasses
 import sys
+from collections import Counter
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -11,10 +12,13 @@ import pydicom
 import pytest
 from pydicom.encaps import encapsulate
 
-from xray_mining.archive.radiograph import Encoded
+from xray_mining.archive.radiograph import Encoded, Unusable
 from xray_mining.archive.syntaxes import JPEG_LOSSLESS_SV1
 from xray_mining.ingest import decode as decoding
-from xray_mining.ingest.decode import DecoderFailure, NotRead, Undecodable, decode
+from xray_mining.ingest import picture
+from xray_mining.ingest.decode import DecoderFailure, NotRead, decode
+from xray_mining.ingest.options import GreyOptions
+from xray_mining.ingest.shard_rows import ShardRows
 
 VALUES = np.arange(64 * 48, dtype=np.uint16).reshape(64, 48) % 4096
 
@@ -63,15 +67,17 @@ def of_another_kind(encoded: Encoded, reduction: int) -> np.ndarray:
 def test_an_error_of_a_decoder_is_kept_with_what_the_next_one_reads(monkeypatch, decoder, error):
     tries = [("xray-mining", decoder, False), *decoding._TABLE[JPEG_LOSSLESS_SV1][1:]]
     monkeypatch.setitem(decoding._TABLE, JPEG_LOSSLESS_SV1, tries)
-    found = decode(encoded(lossless()), 64)
+    failures: set[DecoderFailure] = set()
+    found = decode(encoded(lossless()), 64, failures=failures)
     assert np.array_equal(found.values, VALUES) and found.decoder.startswith("imagecodecs")
-    assert found.failures == ((DecoderFailure("xray-mining", error),) if error else ())
+    assert failures == ({DecoderFailure("xray-mining", error)} if error else set())
 
 
 def test_a_frame_that_no_decoder_reads_says_which_failed():
-    with pytest.raises(Undecodable, match="none of xray-mining, imagecodecs") as met:
-        decode(encoded(damaged(lossless())), 64)
-    assert {each.decoder for each in met.value.failures} >= {"xray-mining", "imagecodecs"}
+    failures: set[DecoderFailure] = set()
+    with pytest.raises(Unusable, match="none of xray-mining, imagecodecs"):
+        decode(encoded(damaged(lossless())), 64, failures=failures)
+    assert {each.decoder for each in failures} >= {"xray-mining", "imagecodecs"}
 
 
 def test_decoders_that_are_not_installed_are_named_and_are_no_failures(monkeypatch):
@@ -79,9 +85,10 @@ def test_decoders_that_are_not_installed_are_named_and_are_no_failures(monkeypat
     monkeypatch.setattr("pydicom.pixels.get_decoder", lambda syntax: SimpleNamespace(is_available=False))
     file = dataclasses.replace(encoded(damaged(lossless())), whole_file=b"a file")
     sentence = r"not installed \(dicomsdl, python-gdcm\): none of xray-mining, imagecodecs can decode them\."
-    with pytest.raises(Undecodable, match=sentence) as met:
-        decode(file, 64)
-    assert {each.decoder for each in met.value.failures} == {"xray-mining", "imagecodecs"}
+    failures: set[DecoderFailure] = set()
+    with pytest.raises(Unusable, match=sentence):
+        decode(file, 64, failures=failures)
+    assert {each.decoder for each in failures} == {"xray-mining", "imagecodecs"}
 
 
 def test_ingest_counts_the_failures_of_all_shards_and_tells_them(tmp_path: Path, make_dicom, run_ingest):
@@ -99,3 +106,18 @@ def test_ingest_counts_the_failures_of_all_shards_and_tells_them(tmp_path: Path,
     assert any(line.startswith("decoders that failed on frames: ") for line in summary.lines())
     _, again = run_ingest(tmp_path / "a", tmp_path / "w", name="a")
     assert again.shards_now == 0 and again.decoder_failures == summary.decoder_failures
+
+
+def test_failures_are_counted_where_another_decoder_reads_a_frame_that_grey_refuses(monkeypatch):
+    def refuse(stored, encoded, options):
+        raise Unusable("decode", "length_mismatch", "The picture is empty.")
+
+    tries = [("xray-mining", bug, False), *decoding._TABLE[JPEG_LOSSLESS_SV1][1:]]
+    monkeypatch.setitem(decoding._TABLE, JPEG_LOSSLESS_SV1, tries)
+    monkeypatch.setattr(picture, "grey", refuse)
+    task = SimpleNamespace(options=SimpleNamespace(grey=GreyOptions(side_px=32)))
+    rows = SimpleNamespace(task=task, decoder_failures=Counter())
+    for _ in range(2):
+        with pytest.raises(Unusable, match="length_mismatch"):
+            ShardRows._standardised(rows, encoded(lossless()))  # ty: ignore[invalid-argument-type]
+    assert rows.decoder_failures == {DecoderFailure("xray-mining", "KeyError"): 2}

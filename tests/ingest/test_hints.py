@@ -17,11 +17,7 @@ def reasons_in_code() -> set[str]:
     found = set()
     for path in Path(xray_mining.__file__).parent.rglob("*.py"):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-            if (
-                isinstance(node, ast.Call)
-                and ast.unparse(node.func) in ("Unusable", "Undecodable")
-                and len(node.args) > 1
-            ):
+            if isinstance(node, ast.Call) and ast.unparse(node.func) == "Unusable" and len(node.args) > 1:
                 words = [each.value for each in ast.walk(node.args[1]) if isinstance(each, ast.Constant)]
                 found |= {each for each in words if isinstance(each, str)}
     return found

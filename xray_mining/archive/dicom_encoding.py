@@ -16,6 +16,8 @@ from xray_mining.archive.syntaxes import BIG_ENDIAN, DEFLATED, IMPLICIT
 
 _PIXEL_DATA = 0x7FE00010
 LARGEST_INFLATED = 512 * 2**20
+DAMAGED_HEADER = "The DICOM header is damaged: its elements cannot be read."
+_DAMAGED_DEFLATED = "The deflated DICOM file is damaged."
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,14 +89,17 @@ def _plausible(first: bytes) -> bool:
     return 4 <= min(groups) <= 0x28
 
 
-def elements_of(buffer: BytesIO, implicit: bool, little: bool) -> Dataset:
+def elements_of(buffer: BytesIO, implicit: bool, little: bool, damaged: str = DAMAGED_HEADER) -> Dataset:
     """The elements up to the pixel data, where the buffer is left."""
-    return read_dataset(
-        buffer,
-        is_implicit_VR=implicit,
-        is_little_endian=little,
-        stop_when=lambda tag, vr, length: tag == _PIXEL_DATA,
-    )
+    try:
+        return read_dataset(
+            buffer,
+            is_implicit_VR=implicit,
+            is_little_endian=little,
+            stop_when=lambda tag, vr, length: tag == _PIXEL_DATA,
+        )
+    except BAD_VALUE as error:
+        raise Unusable("header", "broken_header", damaged) from error
 
 
 def inflated(data: bytes, start: int | None = None) -> tuple[Dataset, BytesIO]:
@@ -105,10 +110,9 @@ def inflated(data: bytes, start: int | None = None) -> tuple[Dataset, BytesIO]:
             start = 132 + 12 + struct.unpack_from("<I", data, 132 + 8)[0]
         inflate = zlib.decompressobj(-15)
         plain = inflate.decompress(data[start:], LARGEST_INFLATED)
-        if inflate.unconsumed_tail:
-            raise Unusable("open", "too_large", "The deflated file grows beyond all bounds when unpacked.")
-        buffer = BytesIO(plain)
-        dataset = elements_of(buffer, False, True)
-    except BAD_VALUE as error:
-        raise Unusable("header", "broken_header", "The deflated DICOM file is damaged.") from error
-    return dataset, buffer
+    except (struct.error, zlib.error) as error:
+        raise Unusable("header", "broken_header", _DAMAGED_DEFLATED) from error
+    if inflate.unconsumed_tail:
+        raise Unusable("open", "too_large", "The deflated file grows beyond all bounds when unpacked.")
+    buffer = BytesIO(plain)
+    return elements_of(buffer, False, True, _DAMAGED_DEFLATED), buffer

@@ -13,7 +13,7 @@ from pydicom import config
 from pydicom.uid import UID
 
 from xray_mining.archive.claims import ENCODING, overrule
-from xray_mining.archive.dicom_encoding import LARGEST_INFLATED, Written, inflated
+from xray_mining.archive.dicom_encoding import DAMAGED_HEADER, LARGEST_INFLATED, Written, inflated
 from xray_mining.archive.dicom_header import QuickHeader, quick_header
 from xray_mining.archive.dicom_pixels import PALETTE, PixelElement, picture_as_stated
 from xray_mining.archive.dicom_texts import BAD_VALUE, header_of, keep_ids, reader_of, whole_number
@@ -110,18 +110,16 @@ def _frames(data: bytes, with_pixels: bool) -> Iterator[Radiograph]:
     if not looks_like_dicom(data):
         raise Unusable("open", "not_dicom", f"The file is not DICOM; it is {kind_of(data)}.")
     written = Written.of(data)
-    try:
-        if written is None or written.as_said:
-            buffer = BytesIO(data)
+    if written is None or written.as_said:
+        buffer = BytesIO(data)
+        try:
             dataset = pydicom.dcmread(buffer, stop_before_pixels=True, force=True)
-            implicit, little = (each is not False for each in dataset.original_encoding)
-        else:
-            implicit, little = written.implicit, written.little
-            dataset, buffer = written.read(data)
-    except BAD_VALUE as error:
-        raise Unusable(
-            "header", "broken_header", "The DICOM header is damaged: its elements cannot be read."
-        ) from error
+        except BAD_VALUE as error:
+            raise Unusable("header", "broken_header", DAMAGED_HEADER) from error
+        implicit, little = (each is not False for each in dataset.original_encoding)
+    else:
+        implicit, little = written.implicit, written.little
+        dataset, buffer = written.read(data)
     undecoded = keep_ids(dataset)
     element = reader_of(dataset)
     as_said = written is None or written.as_said
@@ -203,20 +201,14 @@ def _pictures(
     count = max(whole_number(element("NumberOfFrames")) or 1, 1)
     if count > _MOST_FRAMES:
         raise Unusable("header", "too_large", f"The header states {count} frames, beyond all recordings.")
-    try:
-        picture = picture_as_stated(element, rows, columns, syntax, place.little)
-    except BAD_VALUE as error:
-        raise Unusable("header", "broken_header", "The header's description of its pixels is damaged.") from error
+    picture = picture_as_stated(element, rows, columns, syntax, place.little)
     picture = overrule(picture, *place.flags) if place.flags else picture
     raw = IMPLICIT if place.implicit else EXPLICIT if place.little else BIG_ENDIAN
     frames = pixels.frames(picture, count, raw)
     whole_file = place.data if count == 1 and frames.picture.syntax not in RAW and not place.flags else None
     number = 0
     while number < frames.count:
-        try:
-            piece = next(frames.pieces, None)
-        except BAD_VALUE:
-            piece = None
+        piece = next(frames.pieces, None)
         if piece is None:
             trouble = Unusable(
                 "decode", "truncated_pixels", "The pixel data are shorter than the header says: the file was cut off."

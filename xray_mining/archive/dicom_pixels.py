@@ -10,7 +10,7 @@ from pydicom.encaps import generate_frames
 
 from xray_mining.archive.claims import ENCODING, FRAMES, framed, native, native_bytes, overrule
 from xray_mining.archive.codestream import stream_of
-from xray_mining.archive.dicom_texts import numbers, text, whole_number
+from xray_mining.archive.dicom_texts import BAD_VALUE, numbers, text, whole_number
 from xray_mining.archive.radiograph import (
     Encoded,
     LookUp,
@@ -21,6 +21,7 @@ from xray_mining.archive.syntaxes import BIG_ENDIAN, EXPLICIT, IMPLICIT, RAW
 
 # Its tables are long: pydicom reads them.
 PALETTE = "PALETTE COLOR"
+_DAMAGED = "The header's description of its pixels is damaged."
 
 
 def picture_as_stated(element: Callable[..., Any], rows: int, columns: int, syntax: str, little: bool) -> Encoded:
@@ -87,8 +88,11 @@ def picture_as_stated(element: Callable[..., Any], rows: int, columns: int, synt
 def _look_up_of(sequence: Any, little: bool) -> LookUp | None:
     if not sequence:
         return None
-    item = sequence[0]
-    return _look_up(item.get("LUTDescriptor"), item.get("LUTData"), little)
+    try:
+        descriptor, data = (sequence[0].get(keyword) for keyword in ("LUTDescriptor", "LUTData"))
+    except BAD_VALUE as error:
+        raise Unusable("header", "broken_header", _DAMAGED) from error
+    return _look_up(descriptor, data, little)
 
 
 def _palette_of(element: Callable[..., Any], colour: str, little: bool) -> LookUp | None:
@@ -100,17 +104,23 @@ def _palette_of(element: Callable[..., Any], colour: str, little: bool) -> LookU
 
 
 def _look_up(descriptor: Any, data: Any, little: bool) -> LookUp | None:
-    if descriptor is None or data is None or len(descriptor) != 3:
+    if descriptor is None or data is None:
         return None
-    # PS3.3 C.11.1.1: 0 entries means 65,536. The number of entries and of bits is never signed, though some
-    # readers give it the sign of the first value.
-    entries, first, bits = (int(descriptor[0]) & 0xFFFF) or 65536, int(descriptor[1]), int(descriptor[2]) & 0xFFFF
-    if isinstance(data, bytes):
-        wide = len(data) >= 2 * entries or bits > 8
-        kind = ("<u2" if little else ">u2") if wide else "u1"
-        values = np.frombuffer(data, kind, count=min(entries, len(data) // (2 if wide else 1)))
-    else:
-        values = (np.asarray(data, dtype=np.int64)[:entries] & 0xFFFF).astype(np.uint16)
+    try:
+        if len(descriptor) != 3:
+            return None
+        # PS3.3 C.11.1.1: 0 entries means 65,536. The number of entries and of bits is never signed, though some
+        # readers give it the sign of the first value.
+        entries, first, bits = (int(descriptor[0]) & 0xFFFF) or 65536, int(descriptor[1]), int(descriptor[2]) & 0xFFFF
+        if isinstance(data, bytes):
+            wide = len(data) >= 2 * entries or bits > 8
+            kind = ("<u2" if little else ">u2") if wide else "u1"
+            values = np.frombuffer(data, kind, count=min(entries, len(data) // (2 if wide else 1)))
+        else:
+            values = (np.asarray(data, dtype=np.int64)[:entries] & 0xFFFF).astype(np.uint16)
+    except (ValueError, TypeError, OverflowError, IndexError) as error:
+        # One number in place of several, words in place of numbers, or no bytes at all.
+        raise Unusable("header", "broken_header", _DAMAGED) from error
     if not len(values):
         return None
     return LookUp(first, values.astype(np.uint16), min(max(bits, 1), 16), lacking=len(values) < entries)
@@ -188,7 +198,14 @@ class PixelElement:
             return _Frames(picture, count, pieces)
         if count == 1:
             return _Frames(picture, 1, iter([b"".join(fragments)] if fragments else []))
-        return _Frames(picture, count, generate_frames(bytes(self.value), number_of_frames=count))
+        return _Frames(picture, count, self._frames_by_offsets(count))
+
+    def _frames_by_offsets(self, count: int) -> Iterator[bytes]:
+        """Frames of several fragments each, as pydicom cuts them; those up to the first that it cannot give."""
+        try:
+            yield from generate_frames(bytes(self.value), number_of_frames=count)
+        except BAD_VALUE:
+            return
 
     def _native_frames(self, picture: Encoded, count: int, raw: str, value: memoryview | None = None) -> _Frames:
         value = self.value if value is None else value

@@ -20,7 +20,8 @@ from xray_mining.archive.radiograph import (
     only,
 )
 
-# What pydicom raises where an element's bytes are not what its VR promises.
+# What pydicom raises where an element's bytes are not what its VR promises. Only a call of pydicom may be in a block
+# that catches it: an error of our own code would pass for a damaged file.
 BAD_VALUE = (
     ValueError,
     TypeError,
@@ -70,33 +71,39 @@ def keep_ids(dataset: Dataset) -> bool:
     a file that names no character set, or one that there is not. True where that was done for an id.
     """
     found = False
-    try:
-        stated = dataset.get("SpecificCharacterSet") or ""
-        sets = [str(each).strip() for each in (stated if isinstance(stated, MultiValue | list) else [stated])]
-        known = all(each in python_encoding for each in sets) and not set(sets) <= set(_ASCII_SETS)
-        encodings = convert_encodings(sets) if known else []
-    except BAD_VALUE:
-        encodings = []
+    encodings = _encodings_of(dataset)
     for keyword in (*_IDS, *_NAMES_IN_KEYS):
         try:
             raw = dataset.get_item(keyword)
-            if not isinstance(raw, RawDataElement) or not raw.value or raw.VR in _NUMBERS:
-                continue
-            if raw.VR is not None and raw.VR not in _KINDS:
-                # An unknown value representation: pydicom gives no value, and the patient id would be lost.
-                dataset[raw.tag] = DataElement(raw.tag, "LO", _byte_for_byte(raw.value), validation_mode=config.IGNORE)
-                found |= keyword in _IDS and not raw.value.isascii()
-                continue
-            if raw.value.isascii():
-                continue
-            if encodings and "\ufffd" not in decode_bytes(raw.value, encodings, TEXT_VR_DELIMS):
-                continue
-            element = DataElement(raw.tag, "LO", _byte_for_byte(raw.value), validation_mode=config.IGNORE)
         except BAD_VALUE:
             continue
-        dataset[element.tag] = element
-        found |= keyword in _IDS
+        if not isinstance(raw, RawDataElement) or not raw.value or raw.VR in _NUMBERS:
+            continue
+        # Of an unknown value representation pydicom gives no value, and the patient id would be lost.
+        is_known = raw.VR is None or raw.VR in _KINDS
+        if is_known and raw.value.isascii():
+            continue
+        plain = _byte_for_byte(raw.value)
+        try:
+            if is_known and encodings and "\ufffd" not in decode_bytes(raw.value, encodings, TEXT_VR_DELIMS):
+                continue
+            dataset[raw.tag] = DataElement(raw.tag, "LO", plain, validation_mode=config.IGNORE)
+        except BAD_VALUE:
+            continue
+        found |= keyword in _IDS and not raw.value.isascii()
     return found
+
+
+def _encodings_of(dataset: Dataset) -> list[str]:
+    """Python's names of the character sets that a file states; none where it states ASCII, none or an unknown one."""
+    stated = reader_of(dataset)("SpecificCharacterSet") or ""
+    sets = [str(each).strip() for each in (stated if isinstance(stated, MultiValue | list) else [stated])]
+    if not all(each in python_encoding for each in sets) or set(sets) <= set(_ASCII_SETS):
+        return []
+    try:
+        return convert_encodings(sets)
+    except BAD_VALUE:
+        return []
 
 
 def _byte_for_byte(value: bytes) -> str:
@@ -174,7 +181,7 @@ def header_of(element: Callable[[str], Any], undecoded: bool = False) -> Header:
     for keyword in ("ViewCodeSequence", "AnatomicRegionSequence"):
         try:
             for item in element(keyword) or []:
-                codes += [text(item.get("CodeValue")), text(item.get("CodeMeaning"))]
+                codes += [item.get("CodeValue"), item.get("CodeMeaning")]
         except BAD_VALUE:
             continue
     institution = only([all_of(element("InstitutionName")), all_of(element("InstitutionAddress"))])
@@ -202,7 +209,7 @@ def header_of(element: Callable[[str], Any], undecoded: bool = False) -> Header:
         age_text=text(element("PatientAge")),
         sex=text(element("PatientSex")),
         view=text(element("ViewPosition")),
-        view_texts=only([*codes, *(text(element(keyword)) for keyword in _TEXTS)]),
+        view_texts=only([text(each) for each in (*codes, *map(element, _TEXTS))]),
         orientation="\\".join(text(each) or "" for each in orientation)
         if isinstance(orientation, MultiValue | list)
         else text(orientation),

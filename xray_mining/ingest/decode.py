@@ -59,12 +59,6 @@ class DecoderFailure:
         return f"{self.decoder} ({self.error})"
 
 
-class Undecodable(Unusable):
-    """A frame that no decoder can read, and which ones failed."""
-
-    failures: tuple[DecoderFailure, ...] = ()
-
-
 class NotRead(Exception):
     """Raised by a decoder for a kind of picture that it does not read, so that the next one is asked: no failure."""
 
@@ -78,8 +72,6 @@ class Stored:
     decoder: str
     """Name and version of the package that gave them, and the reduction, as 'pillow 13.0.0, 1/4'."""
     from_colours: bool = False
-    failures: tuple[DecoderFailure, ...] = ()
-    """Decoders that were tried before, and failed."""
 
 
 Decode = Callable[[Encoded, int], np.ndarray]
@@ -102,11 +94,12 @@ def decoders(syntax: str) -> list[str]:
     return [package for package, _, _ in _TABLE.get(syntax, [])]
 
 
-def decode(encoded: Encoded, side_px: int, whole: bool = False) -> Stored:
+def decode(encoded: Encoded, side_px: int, whole: bool = False, failures: set[DecoderFailure] | None = None) -> Stored:
     """The frame's values, reduced where the codec can to a size that is still at least that of the store.
 
     `whole` asks for all pixels, and so does a padding value: mixed with its neighbours it would pass for grey.
-    What the header states is held against the codestream first (see `claims`).
+    What the header states is held against the codestream first (see `claims`). Decoders that fail are added to
+    `failures`, whether another one reads the frame or none.
     Raises Unusable (stage decode) where no decoder can read the bytes.
     """
     if encoded.syntax not in _TABLE and stream_of(encoded.data) is None:
@@ -124,17 +117,19 @@ def decode(encoded: Encoded, side_px: int, whole: bool = False) -> Stored:
     reduction = 0
     while not whole and max(encoded.rows, encoded.columns) >> (reduction + 1) >= side_px and reduction < 5:
         reduction += 1
-    stored = _decoded(encoded, tries, reduction)
+    failures = set() if failures is None else failures
+    stored = _decoded(encoded, tries, reduction, failures)
     beyond = encoded.stream is not None and encoded.stream.precision > encoded.high_bit + 1
     if beyond and len(stored.values) < encoded.rows and stored.values.max() >= 2 << encoded.high_bit:
         # Bits above the stated ones are there: were they no part of the values, they must not be averaged with them.
-        stored = _decoded(encoded, tries, 0)
+        stored = _decoded(encoded, tries, 0, failures)
     return stored
 
 
-def _decoded(encoded: Encoded, tries: Sequence[tuple[str, Decode, bool]], reduction: int) -> Stored:
+def _decoded(
+    encoded: Encoded, tries: Sequence[tuple[str, Decode, bool]], reduction: int, failures: set[DecoderFailure]
+) -> Stored:
     """The values by the first decoder that can read the bytes."""
-    failures: list[DecoderFailure] = []
     missing: dict[str, str] = {}
     for package, function, reduces in tries:
         try:
@@ -146,16 +141,12 @@ def _decoded(encoded: Encoded, tries: Sequence[tuple[str, Decode, bool]], reduct
             if isinstance(error, ImportError):
                 missing[package] = error.name or package
             elif not _is_skipped(error):
-                failures.append(DecoderFailure(package, type(error).__name__))
+                failures.add(DecoderFailure(package, type(error).__name__))
             continue
-        return _stored(values, encoded, package, reduction if reduces else 0, tuple(failures))
+        return _stored(values, encoded, package, reduction if reduces else 0)
     names = ", ".join(dict.fromkeys(package for package, *_ in tries if package not in missing))
     lacking = f", or need a decoder that is not installed ({', '.join(missing.values())})" if missing else ""
-    trouble = Undecodable(
-        "decode", "undecodable", f"The pixel data are damaged{lacking}: none of {names} can decode them."
-    )
-    trouble.failures = tuple(failures)
-    raise trouble
+    raise Unusable("decode", "undecodable", f"The pixel data are damaged{lacking}: none of {names} can decode them.")
 
 
 def _is_skipped(error: Exception) -> bool:
@@ -164,9 +155,7 @@ def _is_skipped(error: Exception) -> bool:
     return isinstance(error, NotRead) or lacks_function
 
 
-def _stored(
-    values: np.ndarray, encoded: Encoded, package: str, reduction: int, failures: tuple[DecoderFailure, ...]
-) -> Stored:
+def _stored(values: np.ndarray, encoded: Encoded, package: str, reduction: int) -> Stored:
     """The values as they are, or halved up to `reduction` times; a picture of any other size is not the header's."""
     colours = values.ndim == 3 and values.shape[2] in (3, 4)
     if values.ndim == 3 and not colours:
@@ -187,7 +176,7 @@ def _stored(
     if colours:
         values = cv2.cvtColor(np.ascontiguousarray(values[..., :3]), cv2.COLOR_RGB2GRAY)
     name = f"{package} {_version(package)}" + (f", 1/{factor}" if factor > 1 else "")
-    return Stored(np.ascontiguousarray(values), name, colours or (encoded.samples == 3), failures)
+    return Stored(np.ascontiguousarray(values), name, colours or (encoded.samples == 3))
 
 
 @functools.cache

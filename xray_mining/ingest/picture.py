@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from xray_mining.archive.claims import compared
 from xray_mining.archive.radiograph import Encoded
-from xray_mining.ingest.decode import Stored, decode
+from xray_mining.ingest.decode import DecoderFailure, Stored, decode
 from xray_mining.ingest.grey import Grey, grey
 from xray_mining.ingest.options import GreyOptions
 from xray_mining.ingest.quality import flags_of
@@ -22,13 +22,15 @@ class Picture:
     """Quality flags: what can be seen wrong with it, and which claims of the header were overruled."""
 
 
-def standardised(encoded: Encoded, options: GreyOptions) -> Picture:
+def standardised(encoded: Encoded, options: GreyOptions, failures: set[DecoderFailure] | None = None) -> Picture:
     """The standardised picture of one frame, with the header held against the content.
+
+    Decoders that fail on it are added to `failures`, also where the frame turns out to be unusable.
 
     Raises Unusable where the two contradict each other and neither is certain, and where no decoder reads the bytes.
     """
     encoded = compared(encoded)
-    stored = decode(encoded, options.side_px)
+    stored = decode(encoded, options.side_px, failures=failures)
     seen = grey(stored, encoded, options)
     flags = (*flags_of(seen, seen.encoded.rows, seen.encoded.columns), *seen.encoded.overruled)
     return Picture(seen, stored, seen.encoded, flags)

@@ -16,7 +16,7 @@ from xray_mining.archive.listing import Reader, relative_id
 from xray_mining.archive.radiograph import Encoded, Header, ListedFile, MaskFile, Radiograph, Unusable
 from xray_mining.archive.source import Source
 from xray_mining.ingest import shards, terms
-from xray_mining.ingest.decode import DecoderFailure, Undecodable
+from xray_mining.ingest.decode import DecoderFailure
 from xray_mining.ingest.duplicates import PIXEL_DIGEST, perceptual_hash, pixel_digest
 from xray_mining.ingest.earlier import Earlier
 from xray_mining.ingest.grey import Grey, box_into_square, mask_into_square
@@ -271,14 +271,12 @@ class ShardRows:
             self.declared(header, row, seen)
 
     def _standardised(self, encoded: Encoded) -> Picture:
-        """The picture as the store has it; decoders that failed on it are counted, whether another read it or none."""
+        """The picture as the store has it; decoders that failed on it are counted, also where it is unusable."""
+        failures: set[DecoderFailure] = set()
         try:
-            picture = standardised(encoded, self.task.options.grey)
-        except Undecodable as trouble:
-            self.decoder_failures.update(trouble.failures)
-            raise
-        self.decoder_failures.update(picture.stored.failures)
-        return picture
+            return standardised(encoded, self.task.options.grey, failures)
+        finally:
+            self.decoder_failures.update(failures)
 
     def _pixels_row(
         self, row: Mapping[str, Any], header: Header, picture: Picture, writer: ShardWriter | None
