@@ -141,6 +141,10 @@ def test_two_ways_to_write_an_id_are_two_patients_that_are_alike_until_the_owner
     [
         (("00A7", None), ("A7", None), True),
         (("100", None), ("1", None), False),
+        (("100", None), ("10", None), False),
+        (("1001", None), ("11", None), False),
+        (("PH0000013", None), ("PH0000103", None), False),
+        (("000100", None), ("100", None), True),
         (("1", "007"), ("1", "7"), False),
         (("00", None), ("0", None), True),
     ],
@@ -148,6 +152,12 @@ def test_two_ways_to_write_an_id_are_two_patients_that_are_alike_until_the_owner
 def test_zeros_are_stripped_in_front_of_an_id_alone(one, other, same):
     rules = ("strip_zeros", "keep_zero")
     assert (key(*one, rules=rules) == key(*other, rules=rules)) is same
+
+
+@pytest.mark.parametrize(("one", "other"), [("100", "10"), ("1001", "11"), ("PH0000013", "PH0000103")])
+def test_zeros_inside_an_id_make_no_two_people_alike(one, other):
+    first, second = (patient_of(DOMAIN, each, None).alike_key for each in (one, other))
+    assert first != second
 
 
 def test_a_name_read_by_another_character_set_is_alike():

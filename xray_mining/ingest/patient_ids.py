@@ -26,7 +26,7 @@ _NOBODY = re.compile(
 _PLAIN = re.compile(r"(?:patient|pat|subject|person|id|patientid|patientnumber|pid|mrn|name|patientname)")
 _WHOLE = re.compile(r"(\d+)[.,]0+")
 _ZERO = re.compile(r"(0+)([.,]0+)?")
-_LEADING = re.compile(r"0+(?=.)")
+_LEADING = re.compile(r"^0+(?=.)")
 
 
 def _one_form(text: str) -> str:
