@@ -99,6 +99,19 @@ def test_what_is_wrong_is_said_and_nothing_is_written(workspace, population, wri
     assert not (workspace.root / "cohorts").exists()
 
 
+@pytest.mark.parametrize("name", ["../outside", "/tmp/outside", "a/b", "", "two words", "..", "a;drop"])
+def test_the_name_of_a_cohort_is_no_path(workspace, population, name):
+    with pytest.raises(UserError, match=r"cohort name .*: a name is made of letters"):
+        freeze(workspace, "frontal_adults", name)
+    assert not (workspace.root.parent / "outside").exists() and not (workspace.root / "cohorts").exists()
+
+
+@pytest.mark.parametrize("folds", [-1, 0, 1, 2, 1.5, 101])
+def test_folds_that_leave_no_side_are_refused(workspace, population, folds):
+    with pytest.raises(UserError, match=r"cohort adults: .* folds; give a whole number from 3 to 100"):
+        freeze(workspace, "frontal_adults", "adults", folds=folds)
+
+
 def test_unknown_names_are_answered_with_the_nearest(workspace, population):
     with pytest.raises(UserError, match="did you mean 'age_balanced'"):
         freeze(workspace, "age_balance", "x")

@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     from xray_mining.catalog.fold_table import FoldTable
 
 _OWN_COLUMNS = ("image_key", "split", "weight")
+_NAME = re.compile(r"\w[\w.-]{0,99}")
+LEAST_FOLDS, MOST_FOLDS = 3, 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,7 +146,8 @@ def freeze(  # noqa: PLR0917  these arguments are the options of a cohort in a s
         The frozen cohort: members, targets, flow, digest.
 
     Raises:
-        UserError: If the query is unknown or invalid, or selects no image.
+        UserError: If the query is unknown or invalid, or selects no image; if `name` is not a name, or `folds` is not a
+            whole number from 3 to 100.
         CheckFailed: If a leak check finds offending rows, for example a patient on two sides of a split.
         CannotFinish: If the query takes longer than `seconds`.
 
@@ -156,6 +159,7 @@ def freeze(  # noqa: PLR0917  these arguments are the options of a cohort in a s
         True
     """
     asked = read_query(query)
+    _refuse_name_and_folds(name, folds)
     values = asked.header.values(parameters or {}, asked.where)
     command = f"xray-mining cohort {asked.name} --as {name} --folds {folds}"
     with record_run(workspace, "cohort", name, command, {"parameters": values, "folds": folds, "salt": salt}) as notes:
@@ -287,6 +291,20 @@ def _reports(asked: CohortQuery) -> list[tuple[str, str]]:
                 f"reports/unfilled_cells"
             )
     return [(name, shipped(name).read_text(encoding="utf-8")) for name in asked.header.reports]
+
+
+def _refuse_name_and_folds(name: str, folds: int) -> None:
+    # The name is a folder of the workspace: with a slash in it, the cohort would be written outside.
+    if not _NAME.fullmatch(name):
+        raise UserError(
+            f"cohort name '{name}': a name is made of letters, digits, '_', '-' and '.', is up to 100 long, and "
+            f"starts with a letter, digit or '_'; give another one with --as, or alias in Python"
+        )
+    if not isinstance(folds, int) or not LEAST_FOLDS <= folds <= MOST_FOLDS:
+        raise UserError(
+            f"cohort {name}: {folds} folds; give a whole number from {LEAST_FOLDS} to {MOST_FOLDS}: one is tested, "
+            f"one validates, the others train"
+        )
 
 
 def _used(values: Mapping[str, Any], tree: Any) -> dict[str, Any]:
