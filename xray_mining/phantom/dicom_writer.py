@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 
-from xray_mining.phantom import lossless_jpeg
 from xray_mining.phantom.acquisition import Acquisition
 from xray_mining.phantom.projection import Projection
 
@@ -58,7 +57,8 @@ def encode(values: np.ndarray, bits_stored: int, transfer_syntax_uid: str) -> tu
     if kind == ".5":
         return _run_lengths(values), True
     if kind == ".4.70":
-        return lossless_jpeg.encode(values, bits_stored), True
+        coded = imagecodecs.jpeg8_encode(values, lossless=True, predictor=1, bitspersample=bits_stored)
+        return bytes(coded), True
     if kind == ".4.80":
         return bytes(imagecodecs.jpegls_encode(values)), True
     if kind == ".4.90":
