@@ -143,6 +143,7 @@ _INPUTS = {
     "weights": "the weights file",
     "store": "the pixel store",
     "left_out": "the columns that the target is made of",
+    "answers": "the second reader's answers",
 }
 
 
