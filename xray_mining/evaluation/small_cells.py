@@ -1,4 +1,4 @@
-"""Which cells of a table of patients are hidden: small ones, and others from whose sums a small one could be computed.
+"""Choose the hidden cells of a table of patients: small cells, and cells from which a small one could be computed.
 
 Complementary suppression: Hundepool et al., Statistical Disclosure Control, Wiley 2012, chapter 4.
 """
@@ -21,7 +21,7 @@ class Line(Generic[Name]):
 
     parts: tuple[Name, ...]
     total: Name | None = None
-    """None: the sum is printed, whatever is hidden."""
+    """None if the sum is always printed."""
 
     def terms(self) -> Iterator[tuple[Name, int]]:
         """Cells and their signs: the sum over them is a number that is printed, or 0."""
@@ -33,10 +33,10 @@ class Line(Generic[Name]):
 def with_complements(
     lines: Sequence[Line[Name]], counts: Mapping[Name, int], hidden: Iterable[Name], *, line_by_line: bool = False
 ) -> set[Name]:
-    """`hidden`, and as many other cells as it takes that no cell of `hidden` follows from what is printed.
+    """Add cells to `hidden` until no hidden cell can be computed from the printed ones.
 
-    `counts` says how many patients each cell has. First, no line keeps a single hidden part beside printed ones. Then
-    no hidden cell may follow from all lines together, given that each hidden cell has a patient. The smallest printed
+    `counts` has the patients of each cell. First, no line may have a single hidden part beside printed ones. Then
+    no hidden cell may follow from all lines together, if each hidden cell has a patient. The smallest printed
     cell is hidden first. Empty cells are printed, unless no other cell is left. `line_by_line` skips the second step,
     which needs the counts of hidden cells too.
     """
@@ -63,13 +63,13 @@ def _beside_a_single_one(lines: Sequence[Line[Name]], counts: Mapping[Name, int]
 
 
 def _smallest(names: Iterable[Name], counts: Mapping[Name, int], *, anybody: bool) -> Name | None:
-    """The smallest cell with a patient (without `anybody` also an empty one); of equal ones the first by name."""
+    """The smallest cell with a patient (without `anybody` also an empty one); of equal cells the first by name."""
     left = [name for name in names if counts[name] or not anybody]
     return min(left, key=lambda name: (counts[name], str(name)), default=None)
 
 
 def _cover(lines: Sequence[Line[Name]], counts: Mapping[Name, int], found: set[Name], name: Name) -> Name | None:
-    """A cell to hide as well, from a line of the exposed cell, else from any line that its lines touch."""
+    """A further cell to hide, from a line of the exposed cell, else from any line that shares a cell with its lines."""
     near, seen = {name}, set[Name]()
     while near - seen:
         seen |= near
@@ -85,9 +85,9 @@ def _cover(lines: Sequence[Line[Name]], counts: Mapping[Name, int], found: set[N
 
 
 def _exposed(lines: Sequence[Line[Name]], counts: Mapping[Name, int], found: set[Name], asked: set[Name]) -> list[Name]:
-    """The cells of `asked` for which all lines together leave one number, by linear programming.
+    """The cells of `asked` whose count follows from all lines together, by linear programming.
 
-    Each hidden cell has at least one patient, because empty cells are printed; where one is hidden, at least none.
+    Each hidden cell has at least one patient, because empty cells are printed; if an empty cell is hidden, at least 0.
     """
     names = sorted(found, key=str)
     place = {name: number for number, name in enumerate(names)}
@@ -101,7 +101,7 @@ def _exposed(lines: Sequence[Line[Name]], counts: Mapping[Name, int], found: set
                 signs[row, place[name]] += sign
     values = np.array([counts[name] for name in names], dtype=np.float64)
     ends = (0.0 if (values == 0).any() else 1.0, 2 * values.sum() + 1)
-    # Cells that can be another number while those at their least stay as they are need no further look.
+    # Cells that can have another count while cells at their minimum stay the same need no linear program.
     moved = _free(np.concatenate([signs, np.eye(len(names))[values <= ends[0]]]))
 
     def look(aim: np.ndarray) -> bool:
