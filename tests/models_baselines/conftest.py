@@ -1,24 +1,18 @@
 """Sixty patients with small pictures, read once; cohorts, experiments and evaluations on them are made by each test."""
 
-import csv
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import cv2
-import numpy as np
 import polars as pl
 import pytest
+from small_archive import lay_out, read
 
-from xray_mining.archive.sources.folder import FolderSource
 from xray_mining.catalog.cohort import freeze
-from xray_mining.catalog.merge import merge
 from xray_mining.evaluation.evaluate import EvaluateSummary, evaluate
 from xray_mining.evaluation.options import EvaluationOptions
 from xray_mining.features.instrument import Features
-from xray_mining.ingest.ingest import IngestRequest, ingest
-from xray_mining.ingest.options import GreyOptions, IngestOptions
 from xray_mining.models.experiment import run, standings
 from xray_mining.records.check_results import CheckResults
 from xray_mining.sets.measure import measure
@@ -80,25 +74,8 @@ class Small:
 def small_workspace(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
     """Patient i has number i, an age of 20 + i years, a sex by turns, and a picture that shows the number a little."""
     folder = tmp_path_factory.mktemp("small")
-    (folder / "in/png").mkdir(parents=True)
-    rng = np.random.default_rng(7)
-    with (folder / "in/table.csv").open("w", newline="") as file:
-        writer = csv.writer(file)
-        writer.writerow(["file", "pid", "age", "sex", "number"])
-        for i in range(PATIENTS):
-            picture = rng.normal(60 + 2 * i, 25, (48, 48)).clip(0, 255).astype(np.uint8)
-            (folder / f"in/png/{i:03d}.png").write_bytes(cv2.imencode(".png", picture)[1].tobytes())
-            writer.writerow([f"{i:03d}.png", f"p{i}", 20 + i, "FM"[i % 2], i])
-    (folder / "mapping.yaml").write_text(
-        "table: table.csv\nimages: png\npublic: true\n"
-        "columns: {image: file, patient_id: pid, age: age, sex: sex}\n"
-        "findings: {number: {column: number, kind: number}}\n"
-    )
-    workspace = Workspace.create(folder / "workspace")
-    options = IngestOptions(mapping=str(folder / "mapping.yaml"), grey=GreyOptions(side_px=64))
-    ingest(workspace, IngestRequest(FolderSource(folder / "in"), jobs=1), options)
-    merge(workspace)
-    return workspace
+    lay_out(folder, PATIENTS, view=False, findings="{number: {column: number, kind: number}}")
+    return read(folder)
 
 
 @pytest.fixture

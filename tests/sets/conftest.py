@@ -1,38 +1,20 @@
 """Twenty-four radiographs of a table, one of them flat, in a frozen cohort; and a toy instrument in a module."""
 
-import csv
 import importlib
 import sys
 from pathlib import Path
 from types import ModuleType
 
-import cv2
 import numpy as np
 import pytest
+from small_archive import EVERYBODY, brighter, lay_out, read
 
-from xray_mining.archive.sources.folder import FolderSource
 from xray_mining.catalog.cohort import freeze
-from xray_mining.catalog.merge import merge
-from xray_mining.ingest.ingest import IngestRequest, ingest
-from xray_mining.ingest.options import GreyOptions, IngestOptions
 from xray_mining.records.cohort import FrozenCohort
 from xray_mining.workspace import Workspace
 
 PICTURES = 24
 FLAT = 7
-SQL = """-- question: everybody, for a test
--- one row: one image
--- target: age number
--- made of: age_years
--- example: xray-mining cohort everybody
-with
--- step: files that are there
-everybody as (
-    select image_key, age_years as age from eligible
-)
-
-select image_key, age from everybody
-"""
 TOY = '''"""A toy: the mean grey, and the pixels above a limit."""
 
 import os
@@ -85,27 +67,10 @@ def measured(picture, limit):
 def archive(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A workspace with the cohort `everybody`, for copies."""
     folder = tmp_path_factory.mktemp("sets")
-    (folder / "in/png").mkdir(parents=True)
-    rng = np.random.default_rng(5)
-    with (folder / "in/table.csv").open("w", newline="") as file:
-        writer = csv.writer(file)
-        writer.writerow(["file", "pid", "age", "sex"])
-        for i in range(PICTURES):
-            picture = (
-                rng.normal(60 + 4 * i, 25, (48, 48)).clip(1, 255).astype(np.uint8)
-                if i != FLAT
-                else np.full((48, 48), 90, np.uint8)
-            )
-            (folder / f"in/png/{i:03d}.png").write_bytes(cv2.imencode(".png", picture)[1].tobytes())
-            writer.writerow([f"{i:03d}.png", f"p{i}", 20 + i, "FM"[i % 2]])
-    (folder / "mapping.yaml").write_text(
-        "table: table.csv\nimages: png\npublic: true\ncolumns: {image: file, patient_id: pid, age: age, sex: sex}\n"
-    )
-    (folder / "everybody.sql").write_text(SQL)
-    workspace = Workspace.create(folder / "workspace")
-    options = IngestOptions(mapping=str(folder / "mapping.yaml"), grey=GreyOptions(side_px=64))
-    ingest(workspace, IngestRequest(FolderSource(folder / "in"), jobs=1), options)
-    merge(workspace)
+    greys = brighter(seed=5, step=4.0)
+    lay_out(folder, PICTURES, view=False, draw=lambda i: np.full((48, 48), 90, np.uint8) if i == FLAT else greys(i))
+    (folder / "everybody.sql").write_text(EVERYBODY)
+    workspace = read(folder)
     freeze(workspace, str(folder / "everybody.sql"), "everybody", {}, 2)
     return folder / "workspace"
 

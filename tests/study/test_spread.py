@@ -1,6 +1,5 @@
 """Steps that are cut into slices: the same results as whole steps, also after a kill and with two at the same slice."""
 
-import csv
 import itertools
 import json
 import subprocess
@@ -10,11 +9,10 @@ from dataclasses import asdict
 from graphlib import TopologicalSorter
 from pathlib import Path
 
-import cv2
-import numpy as np
 import polars as pl
 import pytest
 import yaml
+from small_archive import EVERYBODY, lay_out
 
 import xray_mining
 from xray_mining.archive.source import source_at
@@ -32,19 +30,6 @@ from xray_mining.workspace import Workspace, digest_of, lock, write_json
 
 PATIENTS = 48
 SPREAD = Spread(pieces=3, shards=5)
-SQL = """-- question: everybody, for a test
--- one row: one image
--- target: years number years
--- made of: age_years
--- example: xray-mining cohort everybody
-with
--- step: files that are there
-everybody as (
-    select image_key, age_years as years from eligible
-)
-
-select image_key, years from everybody
-"""
 STUDY = {
     "study": "s",
     "question": "Which age?",
@@ -65,20 +50,8 @@ STUDY = {
 def study_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A study file, with its archive of five shards in the folder `in` beside it."""
     folder = tmp_path_factory.mktemp("spread")
-    (folder / "in/png").mkdir(parents=True)
-    rng = np.random.default_rng(7)
-    with (folder / "in/table.csv").open("w", newline="") as file:
-        writer = csv.writer(file)
-        writer.writerow(["file", "pid", "age", "sex", "view"])
-        for i in range(PATIENTS):
-            picture = rng.normal(60 + 2 * i, 25, (48, 48)).clip(0, 255).astype(np.uint8)
-            (folder / f"in/png/{i:03d}.png").write_bytes(cv2.imencode(".png", picture)[1].tobytes())
-            writer.writerow([f"{i:03d}.png", f"p{i}", 20 + i, "FM"[i % 2], "PA"])
-    (folder / "mapping.yaml").write_text(
-        "table: table.csv\nimages: png\npublic: true\n"
-        "columns: {image: file, patient_id: pid, age: age, sex: sex, view: view}\n"
-    )
-    (folder / "everybody.sql").write_text(SQL)
+    lay_out(folder, PATIENTS)
+    (folder / "everybody.sql").write_text(EVERYBODY)
     path = folder / "s.yaml"
     path.write_text(yaml.safe_dump(STUDY))
     return path
