@@ -1,5 +1,7 @@
 """Levels in an order: the chain of steps, its inner folds, and the rows of predictions."""
 
+import json
+
 import numpy as np
 import polars as pl
 import pytest
@@ -8,6 +10,7 @@ from hypothesis import strategies as st
 
 from xray_mining.errors import UserError
 from xray_mining.models.baselines import ScaledLogistic, Table
+from xray_mining.models.calibration import CalibrationMap, calibration_map, chances_above, shares_of_levels
 from xray_mining.models.chain import Chain
 from xray_mining.models.targets import TARGETS
 from xray_mining.records.cohort import Target
@@ -64,6 +67,39 @@ def test_a_level_of_one_patient_or_of_none_stops_no_model(model):
     found = table.learn(model).out_of_fold
     assert found.shape == (120, 6) and np.isfinite(found).all() and np.allclose(found.sum(axis=1), 1)
     assert Table(matrix, np.zeros(120), patients, np.ones(120), 6, ordered=True).lacking()
+
+
+def test_levels_are_calibrated_step_by_step_where_a_level_is_rare():
+    rng = np.random.default_rng(3)
+    odds = rng.normal(0, 1.5, 600)
+    cuts = np.array([-1.0, 0.0, 1.0, 2.0, 5.5])
+    sure = 1 / (1 + np.exp(-3 * (odds[:, None] - cuts)))  # three times too sure
+    truths = (rng.random(600)[:, None] < 1 / (1 + np.exp(-(odds[:, None] - cuts)))).sum(axis=1).astype(float)
+    assert (truths == 5).sum() < 20
+    values, fitted, patients = shares_of_levels(sure), np.arange(600) < 400, np.arange(600)
+    target = Target("score", "ordinal", classes=tuple("012345"))
+    rare = np.where(truths[fitted] == 5, 4, truths[fitted])
+    rare[0] = 5  # one patient: a map for each level is impossible
+    assert calibration_map(values[fitted], rare, 6, patients[fitted]) is None
+    found = KIND.calibration(values[fitted], rare, target, patients[fitted])
+    assert found is not None and found.cumulative and [each.kind for each in found.curves[:4]] == ["logistic"] * 4
+    assert found.curves[4].kind == "same"
+    mapped = CalibrationMap.from_json(json.loads(json.dumps(found.to_json()))).of(values)
+    assert np.allclose(mapped.sum(axis=1), 1) and mapped.min() > -1e-12
+    held = ~fitted
+    above = truths[:, None] > np.arange(5)
+
+    def score(shares):
+        """The ranked probability score."""
+        return ((chances_above(shares) - above)[held] ** 2).sum(axis=1).mean()
+
+    assert score(mapped) < 0.95 * score(values)
+    errors = [((each[held] @ np.arange(6) - truths[held]) ** 2).mean() for each in (mapped, values)]
+    assert errors[0] < errors[1]
+    # A model that says the truth is left as it is.
+    true = shares_of_levels(1 / (1 + np.exp(-(odds[:, None] - cuts))))
+    kept = KIND.calibration(true[fitted], truths[fitted], target, patients[fitted])
+    assert kept is None or np.abs(kept.of(true) - true).max() < 0.1
 
 
 def test_rows_have_the_expected_level_in_the_levels_own_numbers_and_each_level():

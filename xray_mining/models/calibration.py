@@ -56,11 +56,18 @@ class CalibrationMap:
     curves: tuple[Curve, ...]
     apart: bool = False
     """Whether each column has its own curve and columns do not sum to one, as for several labels."""
+    cumulative: bool = False
+    """Whether the curves are of the chances of being above each level but the highest, as for levels in an order."""
 
     def of(self, values: Array) -> Array:
         """Calibrated values of raw ones, (n,) or (n, classes); probabilities of classes sum to one."""
         if self.classes == 0:
             return self.curves[0].of(values)
+        if self.cumulative:
+            steps = chances_above(values)
+            mapped = np.stack([curve.of(steps[:, number]) for number, curve in enumerate(self.curves)], axis=1)
+            # Curves are fitted step by step; being above a level must not become likelier than above a lower one.
+            return shares_of_levels(np.minimum.accumulate(mapped, axis=1))
         columns = [curve.of(values[:, number]) for number, curve in enumerate(self.curves)]
         if self.apart:
             return np.stack(columns, axis=1)
@@ -80,7 +87,18 @@ class CalibrationMap:
             Curve(each["kind"], each["level"], each["slope"], tuple(each["at"]), tuple(each["reads"]))
             for each in found["curves"]
         )
-        return cls(int(found["classes"]), curves, bool(found.get("apart", False)))
+        return cls(int(found["classes"]), curves, bool(found.get("apart", False)), bool(found.get("cumulative", False)))
+
+
+def chances_above(shares: Array) -> Array:
+    """Probabilities of levels (n, levels) → of being above each level but the highest, (n, levels - 1)."""
+    return np.cumsum(shares[:, :0:-1], axis=1)[:, ::-1]
+
+
+def shares_of_levels(above: Array) -> Array:
+    """The reverse of `chances_above`."""
+    ones, zeros = np.ones((len(above), 1)), np.zeros((len(above), 1))
+    return np.hstack([ones, above]) - np.hstack([above, zeros])
 
 
 def calibration_map(values: Array, truths: Array, classes: int, patients: Array) -> CalibrationMap | None:
@@ -118,6 +136,24 @@ def calibration_map(values: Array, truths: Array, classes: int, patients: Array)
     if sums.mean() <= _ERRORS_AWAY * sums.std(ddof=1) / np.sqrt(len(sums)):
         return None
     return _fitted(values, truths, classes, owner)
+
+
+def curves_that_help(values: Array, truths: Array, patients: Array) -> tuple[Curve, ...] | None:
+    """A curve for each column of probabilities, judged for itself; "same" where none helps, None if none helps at all.
+
+    Args:
+        values: (m, k) probabilities, each of one question.
+        truths: (m, k) 1, 0, or nan where the answer is unknown: such a row is left out for that column.
+        patients: (m,) patient of each row.
+    """
+    found = []
+    for value, truth in zip(values.T, truths.T, strict=True):
+        known = np.isfinite(truth)
+        # For two classes calibration_map fits the curve of the first one, so put the positive answer first.
+        sides = np.stack([value, 1 - value], axis=1)[known]
+        own = calibration_map(sides, 1 - truth[known], 2, patients[known])
+        found.append(Curve("same") if own is None else own.curves[0])
+    return None if all(each.kind == "same" for each in found) else tuple(found)
 
 
 def _squares(values: Array, truths: Array, classes: int) -> Array:

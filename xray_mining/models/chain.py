@@ -7,6 +7,8 @@ from typing import Any
 import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin, clone
 
+from xray_mining.models.calibration import shares_of_levels
+
 Array = np.ndarray[Any, Any]
 
 
@@ -60,6 +62,4 @@ class Chain(ClassifierMixin, BaseEstimator):
 
     def _levels(self, steps: Sequence[Array]) -> Array:
         """Conditional probabilities of each step, (n,) each, as probabilities of levels (n, levels)."""
-        above = np.cumprod(np.stack(steps, axis=1), axis=1)
-        ones, zeros = np.ones((len(above), 1)), np.zeros((len(above), 1))
-        return np.hstack([ones, above]) - np.hstack([above, zeros])
+        return shares_of_levels(np.cumprod(np.stack(steps, axis=1), axis=1))

@@ -67,16 +67,8 @@ class Labels:
 
     def calibration(self, values: Array, truths: Array, target: Target, patients: Array) -> maps.CalibrationMap | None:
         """A map for each label for which it helps."""
-        found = []
-        for value, truth in zip(values.T, truths.T, strict=True):
-            known = np.isfinite(truth)
-            # For two classes calibration_map fits the curve of the first one, so put the label first.
-            sides = np.stack([value, 1 - value], axis=1)[known]
-            own = maps.calibration_map(sides, 1 - truth[known], 2, patients[known])
-            found.append(own.curves[0] if own is not None else maps.Curve("same"))
-        if all(each.kind == "same" for each in found):
-            return None
-        return maps.CalibrationMap(len(found), tuple(found), apart=True)
+        curves = maps.curves_that_help(values, truths, patients)
+        return None if curves is None else maps.CalibrationMap(len(curves), curves, apart=True)
 
     def columns(self, values: Array, calibrated: Array | None, truths: Array, target: Target) -> list[Column]:
         """One row for each image and label."""

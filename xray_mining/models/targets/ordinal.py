@@ -4,6 +4,7 @@ import numpy as np
 import polars as pl
 
 from xray_mining.errors import UserError
+from xray_mining.models import calibration as maps
 from xray_mining.models.targets import Array, Column, Lesson, Reading, Teachable, mean_error
 from xray_mining.models.targets._classes import Classes
 from xray_mining.records.cohort import Target
@@ -36,6 +37,15 @@ class Ordinal(Classes):
 
         levels = len(target.classes)
         return Table(lesson.matrix, lesson.truths, lesson.patients, lesson.weights, levels, ordered=True)
+
+    def calibration(self, values: Array, truths: Array, target: Target, patients: Array) -> maps.CalibrationMap | None:
+        """Fit a map for each step between levels if it helps; None if no step has one.
+
+        With a map for each level, one rare level would leave all without; a step has all patients on its two sides.
+        """
+        above = (truths[:, None] > np.arange(values.shape[1] - 1)).astype(float)
+        curves = maps.curves_that_help(maps.chances_above(values), above, patients)
+        return None if curves is None else maps.CalibrationMap(values.shape[1], curves, cumulative=True)
 
     def columns(self, values: Array, calibrated: Array | None, truths: Array, target: Target) -> list[Column]:
         """The expected level, then one row for each image and level."""
