@@ -11,20 +11,20 @@
 with
 -- step: files that are there, one of each exposure
 present as (
-    select image_key, study_key, patient_key, patient_source, view_position
+    select image_key, patient_source, view_position
     from eligible
 ),
 
 -- step: with a patient id
 identified as (
-    select image_key, study_key, patient_key, view_position
+    select image_key, view_position
     from present
     where patient_source != 'none'
 ),
 
 -- step: frontal, or of unknown view
 not_lateral as (
-    select image_key, study_key, patient_key
+    select image_key
     from identified
     where view_position is null or view_position in ('PA', 'AP')
 ),
@@ -49,12 +49,12 @@ answered as (
     ),
 
     stated as (
-        select image_key, study_key, patient_key, name, value
-        from findings
+        select image_key, name, value
+        from image_findings
         where value in (1, 0, -1) and source != 'phantom_truth'
         union all by name
         select
-            image_key, study_key, patient_key,
+            image_key,
             case name
                 when 'nodule_count' then 'nodule'
                 when 'disease_group' then 'disease'
@@ -65,7 +65,7 @@ answered as (
                 when 'disease_group' then label = 'diseased'
                 else value > 0.5
             end::double as value
-        from findings
+        from image_findings
         where
             source = 'phantom_truth'
             and name in ('nodule_count', 'disease_group', 'cardiothoracic_ratio')
@@ -79,11 +79,7 @@ answered as (
     by_image as (
         select not_lateral.image_key, stated.name, max(stated.value) as value
         from not_lateral
-        inner join stated
-            on
-                not_lateral.patient_key = stated.patient_key
-                and not_lateral.study_key = coalesce(stated.study_key, not_lateral.study_key)
-                and not_lateral.image_key = coalesce(stated.image_key, not_lateral.image_key)
+        inner join stated on not_lateral.image_key = stated.image_key
         group by not_lateral.image_key, stated.name
     ),
 
