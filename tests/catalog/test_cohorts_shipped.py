@@ -8,7 +8,7 @@ from cohort_pieces import BODY, HEADER, write  # noqa: F401  fixtures
 
 from xray_mining.catalog.cohort import freeze, known_cohorts, read_query
 from xray_mining.catalog.folds import fold_of
-from xray_mining.catalog.header import read_header
+from xray_mining.catalog.header import queries, read_header
 from xray_mining.errors import UserError
 from xray_mining.records.images import Images
 from xray_mining.workspace import asset
@@ -98,5 +98,5 @@ def test_every_report_is_one_select_that_only_reads(path):
     from xray_mining.catalog.guard import one_select
     from xray_mining.records.tables import ALL
 
-    tables = {record.table for record in ALL} | {"members", "chosen_members", "eligible", "frontal", "vanished_files"}
+    tables = {record.table for record in ALL} | {"members", "chosen_members", *queries(asset("sql/schema"))}
     one_select(path.read_text(encoding="utf-8"), path.stem, tables | {"near_duplicate_groups"})

@@ -11,7 +11,7 @@ from xray_mining.records.images import Images
 
 @pytest.fixture
 def scored(workspace, put, make):
-    """Patient n of 40 has images 2n and 2n + 1, of one study where n is odd; scores of images, studies and a patient."""
+    """Patient n of 40 has images 2n and 2n + 1, of one study where n is odd; scores of images, studies, a patient."""
     patients = range(40)
     put(
         Images,
