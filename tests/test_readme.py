@@ -1,7 +1,6 @@
 """The README's examples: the notebook's is run as it stands there, the mapping is read."""
 
 import re
-from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 from textwrap import dedent
 
@@ -9,6 +8,7 @@ import matplotlib as mpl
 import numpy as np
 import pytest
 import yaml
+from example_archive import write_archive
 
 from xray_mining.archive.mapping import Columns, Mapping
 from xray_mining.pixels.store import PixelStore
@@ -19,11 +19,8 @@ ROOT = Path(__file__).parents[1]
 @pytest.fixture
 def work(tmp_path, monkeypatch):
     """A folder in which the workspace `work` lies: 240 radiographs of 120 patients."""
-    spec = spec_from_file_location("example_archive", ROOT / "tests/reporting/example_archive.py")
-    module = module_from_spec(spec)
-    spec.loader.exec_module(module)
     monkeypatch.chdir(tmp_path)
-    return module.write_archive(tmp_path / "work")
+    return write_archive(tmp_path / "work")
 
 
 def test_the_notebook_example_draws_a_pyramid_and_twelve_radiographs(work):

@@ -1,11 +1,9 @@
 """The frozen example laid out as a page, once a session, and Chromium with the network blocked to open it."""
 
-from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 
+import example_page
 import pytest
-
-from xray_mining.reporting.page import write
 
 ARGUMENTS = [
     "--no-sandbox",
@@ -16,25 +14,7 @@ ARGUMENTS = [
     "--disable-component-update",
     "--disable-sync",
 ]
-
-
-def _example():
-    spec = spec_from_file_location("example_study", Path(__file__).parents[1] / "reporting" / "example_study.py")
-    module = module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-@pytest.fixture(scope="session")
-def example(tmp_path_factory) -> Path:
-    return _example().write_example(tmp_path_factory.mktemp("evaluations") / "example")
-
-
-@pytest.fixture(scope="session")
-def page(example: Path) -> Path:
-    target = example.parent / "reports" / "example.html"
-    write(example, target)
-    return target
+example, page = example_page.example, example_page.page
 
 
 @pytest.fixture(scope="module")

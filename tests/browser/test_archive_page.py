@@ -1,9 +1,9 @@
 """The archive's page in Chromium, with the network blocked: light and dark, wide and narrow."""
 
-from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 
 import pytest
+from example_archive import write_archive
 
 from xray_mining.reporting.archive_page import archive_report
 
@@ -13,10 +13,7 @@ WIDTHS = {"desktop": 1300, "phone": 390}
 @pytest.fixture(scope="module")
 def page(tmp_path_factory) -> Path:
     """In the place of the study's page: `open_page` opens this one."""
-    spec = spec_from_file_location("example_archive", Path(__file__).parents[1] / "reporting" / "example_archive.py")
-    module = module_from_spec(spec)
-    spec.loader.exec_module(module)
-    workspace = module.write_archive(tmp_path_factory.mktemp("archive") / "workspace")
+    workspace = write_archive(tmp_path_factory.mktemp("archive") / "workspace")
     return Path(archive_report(workspace).page)
 
 

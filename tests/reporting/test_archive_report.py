@@ -6,6 +6,7 @@ from html import unescape
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 
+import example_archive
 import html5lib
 import polars as pl
 import pytest
@@ -34,12 +35,9 @@ def load(path: Path):
     return module
 
 
-EXAMPLE = load(Path(__file__).with_name("example_archive.py"))
-
-
 @pytest.fixture(scope="module")
 def archive(tmp_path_factory) -> Workspace:
-    return EXAMPLE.write_archive(tmp_path_factory.mktemp("archive") / "workspace")
+    return example_archive.write_archive(tmp_path_factory.mktemp("archive") / "workspace")
 
 
 @pytest.fixture(scope="module")
@@ -70,7 +68,10 @@ def test_counts_are_those_the_archive_was_made_with(data):
     views = {(row["view_position"], row["view_source"]): row["images"] for row in tables["views"]}
     assert views == {("PA", "declared"): 199, ("AP", "inferred"): 41}
     assert {row["study_year"]: row["images"] for row in tables["years"]} == {2010: 120, 2011: 120}
-    assert {row["manufacturer"]: row["patients"] for row in tables["makers"]} == {EXAMPLE.SCRIPT: 60, "Philips": 60}
+    assert {row["manufacturer"]: row["patients"] for row in tables["makers"]} == {
+        example_archive.SCRIPT: 60,
+        "Philips": 60,
+    }
     flags = {row["flag"]: row["images"] for row in tables["quality"] if row["images"]}
     assert flags == {"impossible_age": 2, "blank": 1, "border": 1, "burned_in": 1}
     assert {row["reason"]: row["rejects"] for row in tables["rejects"]} == {"empty_file": 3, "not_chest": 1}
@@ -108,8 +109,8 @@ def test_every_alert_leads_to_what_shows_it(page):
 
 
 def test_a_check_that_fails_is_an_alert_that_leads_to_its_figure(tmp_path):
-    made = EXAMPLE.write_archive(tmp_path / "workspace", pictures=False)
-    more = [EXAMPLE.image(1000 + n, patient=n, shard=1, patient_sex="FM"[n // 2 % 2]) for n in range(60, 80)]
+    made = example_archive.write_archive(tmp_path / "workspace", pictures=False)
+    more = [example_archive.image(1000 + n, patient=n, shard=1, patient_sex="FM"[n // 2 % 2]) for n in range(60, 80)]
     Images.write(Images.from_rows(more), made.parts("first", "images") / "00001.parquet")
     text = Path(archive_report(made).page).read_text(encoding="utf-8")
     alert = (
@@ -134,7 +135,7 @@ def test_few_patients_are_not_told_of(data, page):
 def test_no_key_and_no_text_that_is_no_age_leaves_the_workspace(archive, page):
     everything = [page, page.with_suffix(".json"), *page.with_suffix("").rglob("*.csv")]
     images = pl.read_parquet(archive.parts("first", "images") / "00000.parquet")
-    hidden = {EXAMPLE.SECRET} | {
+    hidden = {example_archive.SECRET} | {
         value for name in ("image_key", "study_key", "patient_key", "file_key") for value in images[name].head(50)
     }
     for path in everything:
@@ -162,7 +163,7 @@ def test_the_gallery_shows_full_strata_of_clean_pictures_only(archive, page):
 
 
 def test_pictures_that_nobody_examined_for_letters_are_shown_only_where_asked(tmp_path):
-    workspace = EXAMPLE.write_archive(tmp_path / "workspace")
+    workspace = example_archive.write_archive(tmp_path / "workspace")
     path = workspace.parts("first", "images") / "00000.parquet"
     pl.read_parquet(path).with_columns(pl.lit(None, pl.String).alias("burned_in_text")).write_parquet(path)
     merge(workspace)
@@ -174,7 +175,7 @@ def test_pictures_that_nobody_examined_for_letters_are_shown_only_where_asked(tm
 
 
 def test_pictures_of_a_private_archive_wait_for_the_owners_word(tmp_path):
-    workspace = EXAMPLE.write_archive(tmp_path / "workspace")
+    workspace = example_archive.write_archive(tmp_path / "workspace")
     keys = workspace.private / "keys"
     keys.mkdir()
     for each in workspace.settings.archives.values():
@@ -196,7 +197,7 @@ def test_tables_and_figures_lie_beside(page):
 
 
 def test_headers_alone_make_a_page_that_says_why_it_has_no_pictures(tmp_path):
-    workspace = EXAMPLE.write_archive(tmp_path / "workspace", pictures=False)
+    workspace = example_archive.write_archive(tmp_path / "workspace", pictures=False)
     summary = archive_report(workspace)
     text = unescape(Path(summary.page).read_text(encoding="utf-8"))
     assert summary.pictures == 0
@@ -276,17 +277,26 @@ def test_the_page_is_valid_html(page):
 
 def _finding(number: int, name: str, **more):
     patient = number // 2
-    row = {"image_key": EXAMPLE.key("image", number), "study_key": EXAMPLE.key("study", number), "unit": ""}
-    row |= {"patient_key": EXAMPLE.key("patient", patient), "name": name, "source": "set", "source_version": "1"}
+    row = {
+        "image_key": example_archive.key("image", number),
+        "study_key": example_archive.key("study", number),
+        "unit": "",
+    }
+    row |= {
+        "patient_key": example_archive.key("patient", patient),
+        "name": name,
+        "source": "set",
+        "source_version": "1",
+    }
     return row | more
 
 
 @pytest.fixture(scope="module")
 def labelled(tmp_path_factory):
     """The first 100 patients have an effusion or none, four of 50 a nodule; all have a score and a group."""
-    workspace = EXAMPLE.write_archive(tmp_path_factory.mktemp("labelled") / "workspace", pictures=False)
+    workspace = example_archive.write_archive(tmp_path_factory.mktemp("labelled") / "workspace", pictures=False)
     # Of nobody: these are findings of images without a patient id, and count for no patient.
-    unknown = [EXAMPLE.image(2000 + n, patient=1000 + n, shard=1, patient_source="none") for n in range(15)]
+    unknown = [example_archive.image(2000 + n, patient=1000 + n, shard=1, patient_source="none") for n in range(15)]
     Images.write(Images.from_rows(unknown), workspace.parts("first", "images") / "00001.parquet")
     rows = [
         _finding(2 * patient, "effusion", value=1.0) | {"image_key": row["image_key"], "study_key": row["study_key"]}
@@ -301,7 +311,7 @@ def labelled(tmp_path_factory):
             rows.append(_finding(number, "edema", value=(-1.0, 0.0, 1.0)[patient % 3]))
         if patient < 50:
             rows.append(_finding(number, "nodule", value=float(patient < 4)))
-        label = "case" if patient < 60 else "control" if patient < 114 else f"<b>{EXAMPLE.SECRET}</b>"
+        label = "case" if patient < 60 else "control" if patient < 114 else f"<b>{example_archive.SECRET}</b>"
         rows.append(_finding(number, "diagnosis", value=0.0, label=label, source="outcomes"))
         rows.append(_finding(number, "score", value=patient / 7, unit="points", source="outcomes"))
     Findings.write(Findings.from_rows(rows), workspace.parts("first", "findings") / "00000.parquet")
@@ -320,11 +330,11 @@ def test_labels_and_linked_tables_are_counted_by_patient(labelled):
     assert (number["Number"], number["Source"], number["Unit"], number["Known"]) == ("score", "outcomes", "points", 120)
     groups = tables["archive-findings-groups"]
     assert groups["Is"].to_list() == ["case"], "the six others would tell of themselves beside the controls"
-    assert EXAMPLE.SECRET not in Path(labelled.page).read_text() + Path(labelled.data).read_text()
+    assert example_archive.SECRET not in Path(labelled.page).read_text() + Path(labelled.data).read_text()
 
 
 def test_cells_that_could_not_be_read_are_counted_by_column_and_reason(tmp_path):
-    workspace = EXAMPLE.write_archive(tmp_path / "w", pictures=False)
+    workspace = example_archive.write_archive(tmp_path / "w", pictures=False)
     row = {"archive": "first", "source": "generic", "shard": 0, "name": "study_date"}
     rows = [row | {"position": place, "reason": "ambiguous_date", "cells": 2} for place in range(30)]
     rows.append(row | {"position": 3, "name": "bilirubin_<b>", "reason": "bound", "cells": 1})
