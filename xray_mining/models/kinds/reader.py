@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 ANSWERS = "reports/answers_of_images"
 """The query for the value of one finding for each image."""
+LEAST_ALIKE = 20
+"""If this many images have an answer, and each equals the truth, the answers are taken for the truths themselves."""
 
 
 class ReaderOptions(Options):
@@ -55,14 +57,20 @@ class ReaderKind(ModelKind[ReaderOptions]):
     def fit(self, task: "Task[ReaderOptions]", fit: "Fit") -> "tuple[Fitted, dict[str, Any]]":
         """The answers for validation and test images."""
         import numpy as np
-        import polars as pl
 
         from xray_mining.models.fit import Fitted
 
-        asked = fit.images.filter(pl.col("role").is_in(["validation", "test"])).drop("truth", "label")
+        asked = fit.images.drop("truth", "label")
         answered = asked.join(_answers(task), on="image_key", how="left", maintain_order="left")
         truths = fit.kind.truths(answered, fit.target)
-        known = np.flatnonzero(fit.kind.known(truths))
+        both = fit.kind.known(truths) & fit.kind.known(fit.truths())
+        if both.sum() >= LEAST_ALIKE and np.array_equal(truths[both], fit.truths()[both]):
+            raise UserError(
+                f"experiments.{task.name}: finding '{task.options.finding}' equals target {fit.target.name} for all "
+                f"{both.sum():,} images with both, so the target is made of it; name the finding of another reader"
+            )
+        predicted = answered["role"].is_in(["validation", "test"]).to_numpy()
+        known = np.flatnonzero(fit.kind.known(truths) & predicted)
         if not len(known):
             raise UserError(
                 f"experiments.{task.name}: finding '{task.options.finding}' answers for no image of cohort "
