@@ -22,7 +22,7 @@ from xray_mining.ingest.near_hashes import CROPS, SIDE, appended, hashes_of_all,
 from xray_mining.kernels import compiled
 from xray_mining.pixels.store import PixelStore, StoreReplaced
 from xray_mining.progress import progress
-from xray_mining.records.images import Images
+from xray_mining.records.images import Images, first_of_each_image
 from xray_mining.records.near_duplicates import NearDuplicates
 from xray_mining.workspace import Workspace, lock, write_frame
 
@@ -155,16 +155,15 @@ def _searched(workspace: Workspace) -> pl.DataFrame:
 
 def _pictured(workspace: Workspace, pixels: PixelStore) -> pl.DataFrame:
     """Keys and digests of all pictures of the store, in the order in which merge settles exact duplicates."""
-    settings = workspace.settings
     frames = []
-    for archive in sorted(settings.archives, key=lambda name: settings.archives[name].order):
+    for archive in workspace.archives_in_order():
         for path in sorted(workspace.parts(archive, Images.table).glob("*.parquet")):
             try:
                 frames.append(pl.read_parquet(path, columns=["image_key", "pixel_digest"]))
             except pl.exceptions.PolarsError as error:
                 raise UserError(f"{path.name}: is not a readable part of images; run ingest with --again") from error
-    rows = pl.concat(frames) if frames else pl.DataFrame(schema={"image_key": pl.String, "pixel_digest": pl.String})
-    rows = rows.drop_nulls().unique("image_key", keep="first", maintain_order=True)
+    frames = frames or [pl.DataFrame(schema={"image_key": pl.String, "pixel_digest": pl.String})]
+    rows = first_of_each_image([frame.drop_nulls() for frame in frames])
     rows = rows.filter(pl.Series(pixels.has(rows["image_key"])))
     return rows.with_columns(pl.lit(f"{pixels.name} {_VERSION}").alias("search")).select(list(_SEARCHED))
 

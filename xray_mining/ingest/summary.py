@@ -370,7 +370,8 @@ def status_of(workspace: Workspace) -> Status:
     """Shards done and to do, by archive."""
     settings = workspace.settings
     found = []
-    for name, archive in sorted(settings.archives.items(), key=lambda item: item[1].order):
+    for name in workspace.archives_in_order():
+        archive = settings.archives[name]
         store = settings.store or ""
         there = counts_of(workspace, name, store)
         if not there:

@@ -12,6 +12,7 @@ import numpy as np
 import polars as pl
 
 from xray_mining.errors import UserError, unknown_name
+from xray_mining.records.images import first_of_each_image
 from xray_mining.records.pixels import Pixels
 from xray_mining.workspace import MARKER, Workspace, times_of, write_atomically
 
@@ -61,14 +62,12 @@ def write_shard(workspace: Workspace, store: str, archive: str, shard: int) -> G
 
 
 def rows_of(workspace: Workspace, store: str) -> pl.DataFrame:
-    """The Pixels rows of a store over all archives, one row a key: the earliest archive and shard keep it."""
-    settings = workspace.settings
+    """The Pixels rows of a store over all archives, one row for each key."""
     frames = [
         Pixels.read(workspace.parts(archive, Pixels.table)).filter(pl.col("store") == store)
-        for archive in sorted(settings.archives, key=lambda name: settings.archives[name].order)
+        for archive in workspace.archives_in_order()
     ]
-    frame = pl.concat(frames) if frames else Pixels.create_empty()
-    return frame.unique("image_key", keep="first", maintain_order=True)
+    return first_of_each_image(frames) if frames else Pixels.create_empty()
 
 
 class _RawFile:

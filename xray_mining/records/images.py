@@ -1,5 +1,7 @@
 """images: one row a kept radiograph (a frame of a file or archive member)."""
 
+from collections.abc import Sequence
+
 import dataframely as dy
 import polars as pl
 
@@ -142,3 +144,13 @@ class Images(Record):
     def topcoded_is_ninety(cls) -> pl.Expr:
         """A top-coded age is exactly 90."""
         return ~pl.col("age_topcoded") | (pl.col("age_years") == 90)
+
+
+def first_of_each_image(parts: Sequence[pl.DataFrame]) -> pl.DataFrame:
+    """The rows of parts in the order of `Workspace.archives_in_order` and of shards, the first one of each image_key.
+
+    The copy that was ingested first is the picture of an image for the store, sets and near-duplicates. The row of
+    `images` comes from sql/merge/settle.sql, which prefers a copy whose file is still there. The picture stays the
+    first one, so that nothing is measured again when a file vanishes.
+    """
+    return pl.concat(parts).unique("image_key", keep="first", maintain_order=True)

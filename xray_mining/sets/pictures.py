@@ -10,7 +10,7 @@ import numpy as np
 import polars as pl
 
 from xray_mining.errors import CannotFinish, UserError
-from xray_mining.records.images import Images
+from xray_mining.records.images import Images, first_of_each_image
 from xray_mining.sets.arrays import open_arrays, place_in, texts, write_arrays
 from xray_mining.workspace import Workspace, digest_of
 
@@ -54,7 +54,7 @@ class Pictures:
         frames = [_digests(workspace.root / path) for path in parts]
         if not frames:
             return cls(texts([]), texts([]))
-        found = pl.concat(frames).unique("image_key", keep="first", maintain_order=True).sort("image_key")
+        found = first_of_each_image(frames).sort("image_key")
         return cls(texts(found["image_key"]), texts(found["pixel_digest"]))
 
     def of(self, image_keys: Sequence[str]) -> Array:
@@ -78,10 +78,9 @@ _COLUMNS = ["image_key", "pixel_digest"]
 
 
 def _parts(workspace: Workspace) -> list[tuple[Path, int, int]]:
-    """Parts of images, with size and time of change: earlier archives first, because they keep a duplicate's row."""
-    archives = workspace.settings.archives
+    """Parts of images, with size and time of change, in the order of `first_of_each_image`."""
     found = []
-    for archive in sorted(archives, key=lambda name: archives[name].order):
+    for archive in workspace.archives_in_order():
         for path in sorted(workspace.parts(archive, Images.table).glob("*.parquet")):
             status = path.stat()
             found.append((path.relative_to(workspace.root), status.st_size, status.st_mtime_ns))

@@ -103,6 +103,11 @@ class Workspace:
         with write_atomically(self.root / MARKER) as scratch:
             scratch.write_text(text, encoding="utf-8")
 
+    def archives_in_order(self) -> list[str]:
+        """Names of the archives in the order of their first ingest, in which the copies of an image are settled."""
+        archives = self.settings.archives
+        return sorted(archives, key=lambda name: archives[name].order)
+
     def private_archives(self) -> list[str]:
         """Archives whose domain has a key of its own, which all have but public sets."""
         keys = self.private / "keys"
