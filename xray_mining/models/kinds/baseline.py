@@ -5,12 +5,12 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field
 
-from xray_mining.models.kind import Inputs, ModelKind
+from xray_mining.models.kind import Inputs
+from xray_mining.models.kinds._table_kind import SetsKind
 from xray_mining.models.options import Options
 from xray_mining.models.work import PROCESS_SECONDS, Size, Work, seconds_to_fit, seconds_to_measure
 
 if TYPE_CHECKING:
-    from xray_mining.models.applied import Applied, Experiment, FromFile, Means
     from xray_mining.models.fit import Fit, Fitted
     from xray_mining.models.kinds._tables import Sets
     from xray_mining.models.task import StudyParts, Task
@@ -24,12 +24,11 @@ class BaselineOptions(Options):
     features: list[str] = Field(min_length=1, description="keys of the study's feature sets; their columns are joined")
 
 
-class BaselineKind(ModelKind[BaselineOptions]):
+class BaselineKind(SetsKind[BaselineOptions]):
     """A scikit-learn model on feature sets."""
 
     name = "baseline"
     options = BaselineOptions
-    predicts_changed = True
 
     def sets(self, options: BaselineOptions) -> Mapping[str, Sequence[str]]:
         """Its feature sets."""
@@ -60,24 +59,9 @@ class BaselineKind(ModelKind[BaselineOptions]):
 
         return fit_table(task, fit, task.options.model, _sets(task))
 
-    def changed(self, task: "Task[BaselineOptions]", fit: "Fit", keys: list[str], variant: str) -> "Fitted":
-        """Measure the features of the changed pictures, and predict."""
-        from xray_mining.models.kinds._tables import changed_table
-
-        return changed_table(task, fit, keys, variant, _sets(task))
-
-    def applied(self, experiment: "Experiment", means: "Means") -> "dict[str, Applied]":
-        """One predictor for each rotation."""
-        from xray_mining.models.kinds._tables import tables
-
-        return tables(experiment, means)
-
-    @property
-    def files(self) -> "Mapping[str, FromFile]":
-        """Files of scikit-learn models."""
-        from xray_mining.models.kinds._tables import table
-
-        return {".joblib": table}
+    def read(self, task: "Task[BaselineOptions]") -> "Sets":
+        """Its sets."""
+        return _sets(task)
 
 
 def _sets(task: "Task[BaselineOptions]") -> "Sets":

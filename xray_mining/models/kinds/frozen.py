@@ -5,7 +5,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field
 
-from xray_mining.models.kind import Inputs, ModelKind
+from xray_mining.models.kind import Inputs
+from xray_mining.models.kinds._table_kind import SetsKind
 from xray_mining.models.options import Options
 from xray_mining.models.work import (
     PROCESS_SECONDS,
@@ -18,7 +19,6 @@ from xray_mining.models.work import (
 from xray_mining.networks.weights import WeightsSource, find_weights
 
 if TYPE_CHECKING:
-    from xray_mining.models.applied import Applied, Experiment, FromFile, Means
     from xray_mining.models.fit import Fit, Fitted
     from xray_mining.models.kinds._tables import Sets
     from xray_mining.models.task import StudyParts, Task
@@ -36,12 +36,11 @@ class FrozenOptions(Options):
     components: int = Field(0, ge=0, description="principal components kept before the head; 0 keeps all")
 
 
-class FrozenKind(ModelKind[FrozenOptions]):
+class FrozenKind(SetsKind[FrozenOptions]):
     """A scikit-learn model on embedding sets."""
 
     name = "frozen"
     options = FrozenOptions
-    predicts_changed = True
 
     def sets(self, options: FrozenOptions) -> Mapping[str, Sequence[str]]:
         """Its embedding sets."""
@@ -74,24 +73,9 @@ class FrozenKind(ModelKind[FrozenOptions]):
         more = {"weights": weights}
         return fit_table(task, fit, task.options.head, _sets(task), components=task.options.components, more=more)
 
-    def changed(self, task: "Task[FrozenOptions]", fit: "Fit", keys: list[str], variant: str) -> "Fitted":
-        """Compute the vectors of the changed pictures, and predict."""
-        from xray_mining.models.kinds._tables import changed_table
-
-        return changed_table(task, fit, keys, variant, _sets(task))
-
-    def applied(self, experiment: "Experiment", means: "Means") -> "dict[str, Applied]":
-        """One predictor for each rotation."""
-        from xray_mining.models.kinds._tables import tables
-
-        return tables(experiment, means)
-
-    @property
-    def files(self) -> "Mapping[str, FromFile]":
-        """Files of scikit-learn models."""
-        from xray_mining.models.kinds._tables import table
-
-        return {".joblib": table}
+    def read(self, task: "Task[FrozenOptions]") -> "Sets":
+        """Its sets."""
+        return _sets(task)
 
 
 def _sets(task: "Task[FrozenOptions]") -> "Sets":

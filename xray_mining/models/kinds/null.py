@@ -1,19 +1,20 @@
 """The kind `null`: models that see no or little anatomy; they are added to every cohort and target of a study."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, Literal
 
 from xray_mining.errors import UserError
 from xray_mining.features.options import FeatureOptions
-from xray_mining.models.kind import Inputs, ModelKind
+from xray_mining.models.kind import Inputs
 from xray_mining.models.kinds._catalog import METADATA, left_out_of
+from xray_mining.models.kinds._table_kind import TableKind
 from xray_mining.models.options import Options, shown_options
 
 if TYPE_CHECKING:
     import numpy as np
     import polars as pl
 
-    from xray_mining.models.applied import Applied, Experiment, FromFile, Means
+    from xray_mining.models.applied import Applied, Experiment, Means
     from xray_mining.models.fit import Fit, Fitted
     from xray_mining.models.task import Task
     from xray_mining.sets.measure import Wanted
@@ -45,7 +46,7 @@ class NullOptions(Options):
     model: Literal["centre", "metadata", "histogram", "thumbnail", "border"]
 
 
-class NullKind(ModelKind[NullOptions]):
+class NullKind(TableKind[NullOptions]):
     """Models that see no anatomy, or too little of it."""
 
     name = "null"
@@ -100,18 +101,9 @@ class NullKind(ModelKind[NullOptions]):
 
     def applied(self, experiment: "Experiment", means: "Means") -> "dict[str, Applied]":
         """One predictor for each rotation; only for nulls that read pictures."""
-        from xray_mining.models.kinds._tables import tables
-
         if (reason := _CANNOT_BE_APPLIED.get(experiment.model)) is not None:
             raise UserError(f"{experiment.name}: {reason}")
-        return tables(experiment, means)
-
-    @property
-    def files(self) -> "Mapping[str, FromFile]":
-        """Files of scikit-learn models."""
-        from xray_mining.models.kinds._tables import table
-
-        return {".joblib": table}
+        return super().applied(experiment, means)
 
 
 def centre(fit: "Fit") -> "Fitted":
