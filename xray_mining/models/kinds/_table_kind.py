@@ -1,4 +1,4 @@
-"""What the kinds null, baseline and frozen share: scikit-learn models. Heavy imports are in methods, as in their files."""
+"""What the kinds null, baseline and frozen share as scikit-learn models. Heavy imports are in methods, as in theirs."""
 
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
