@@ -51,24 +51,20 @@ class BaselineKind(SetsKind[BaselineOptions]):
 
     def inputs(self, task: "Task[BaselineOptions]") -> Inputs:
         """The pictures, and the sets by their names."""
-        return Inputs({"pixels": task.members.pixels_digest(), **_sets(task).names(task)})
+        return Inputs({"pixels": task.members.pixels_digest(), **self.read(task).names(task)})
 
     def fit(self, task: "Task[BaselineOptions]", fit: "Fit") -> "tuple[Fitted, dict[str, Any]]":
         """Fit the model on the columns of all sets."""
         from xray_mining.models.kinds._tables import fit_table
 
-        return fit_table(task, fit, task.options.model, _sets(task))
+        return fit_table(task, fit, task.options.model, self.read(task))
 
     def read(self, task: "Task[BaselineOptions]") -> "Sets":
         """Its sets."""
-        return _sets(task)
+        from xray_mining.features.instrument import Features
+        from xray_mining.models.kinds._tables import Sets
 
-
-def _sets(task: "Task[BaselineOptions]") -> "Sets":
-    from xray_mining.features.instrument import Features
-    from xray_mining.models.kinds._tables import Sets
-
-    return Sets(Features, {key: task.study.features[key] for key in task.options.features})
+        return Sets(Features, {key: task.study.features[key] for key in task.options.features})
 
 
 KIND = BaselineKind()

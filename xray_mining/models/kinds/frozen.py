@@ -60,7 +60,7 @@ class FrozenKind(SetsKind[FrozenOptions]):
 
     def inputs(self, task: "Task[FrozenOptions]") -> Inputs:
         """The pictures, and the sets by their names, which depend on the weights."""
-        found = {"pixels": task.members.pixels_digest(), **_sets(task).names(task)}
+        found = {"pixels": task.members.pixels_digest(), **self.read(task).names(task)}
         weights = {key: _weights(task, key) for key in task.options.embeddings}
         licences = {task.study.embeddings[key].backbone: each.licence for key, each in weights.items() if each.licence}
         return Inputs(found, licences)
@@ -71,18 +71,14 @@ class FrozenKind(SetsKind[FrozenOptions]):
 
         weights = {key: _weights(task, key).digest for key in task.options.embeddings}
         more = {"weights": weights}
-        return fit_table(task, fit, task.options.head, _sets(task), components=task.options.components, more=more)
+        return fit_table(task, fit, task.options.head, self.read(task), components=task.options.components, more=more)
 
     def read(self, task: "Task[FrozenOptions]") -> "Sets":
         """Its sets."""
-        return _sets(task)
+        from xray_mining.models.embedding import Embeddings
+        from xray_mining.models.kinds._tables import Sets
 
-
-def _sets(task: "Task[FrozenOptions]") -> "Sets":
-    from xray_mining.models.embedding import Embeddings
-    from xray_mining.models.kinds._tables import Sets
-
-    return Sets(Embeddings, {key: task.study.embeddings[key] for key in task.options.embeddings})
+        return Sets(Embeddings, {key: task.study.embeddings[key] for key in task.options.embeddings})
 
 
 def _weights(task: "Task[FrozenOptions]", key: str) -> WeightsSource:
