@@ -216,7 +216,7 @@ def test_models_that_cannot_be_read_are_one_sentence(
     with pytest.raises(UserError, match=r"pixel store grey.* is missing"):
         predict_files(tmp_path, str(alone), [file])
     own.unlink()
-    refused("no model of models/rotation0-seed-1.joblib is kept")
+    refused("the model models/rotation0-seed-1.joblib is missing")
     own.write_bytes(whole)
     # A member that was trained anew is not the one that the weights are of.
     notes = json.loads((home / "experiment.json").read_text())
