@@ -128,7 +128,7 @@ def test_keys_of_a_yaml_file_are_text_as_they_are_written(tmp_path):
 
 
 def test_a_yaml_file_that_is_not_there_or_in_another_encoding_says_so(tmp_path):
-    with pytest.raises(UserError, match=r"m\.yaml: is not there"):
+    with pytest.raises(UserError, match=r"m\.yaml: is missing"):
         load_yaml(tmp_path / "m.yaml")
     (tmp_path / "m.yaml").write_bytes("labels: {größe: {}}\n".encode("latin-1"))
     with pytest.raises(UserError, match=r"m\.yaml: is not text in UTF-8"):

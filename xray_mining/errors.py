@@ -9,7 +9,7 @@ from pathlib import Path
 
 
 class UserError(Exception):
-    """Wrong use or configuration: the sentence is printed as it is, without a traceback."""
+    """Wrong use or configuration; the command line prints the message without a traceback."""
 
     exit_status = 2
 
@@ -41,15 +41,15 @@ def disk_error(error: OSError, path: Path) -> CannotFinish:
     code = re.search(r"os error (\d+)", str(error)) if error.strerror is None else None
     what = os.strerror(int(code[1])) if code else error.strerror or error
     return CannotFinish(
-        f"{path.name}: could not be written ({what}); free the disk or its rights and repeat the "
-        f"same command: what was finished is kept"
+        f"{path.name}: could not be written ({what}); free disk space or correct the access rights, then repeat the "
+        f"same command: finished parts are kept"
     )
 
 
 def refuse_other_systems() -> None:
     """UserError if this is not Linux: locks, core counts and killed workers depend on it.
 
-    Checked by the command line and by `xray_mining.open`, so that it is found before any work begins.
+    The command line and `xray_mining.open` call it before any work begins.
     """
     if sys.platform != "linux":
         raise UserError(

@@ -15,4 +15,5 @@ def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
     try:
         return numba.njit(nogil=True, cache=True)(function)
     except RuntimeError:
+        # numba found no folder for its cache.
         return numba.njit(nogil=True)(function)

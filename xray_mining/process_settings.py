@@ -90,7 +90,7 @@ _WARNINGS = Shared(warnings.catch_warnings)
 
 @contextmanager
 def warning_filters(*filters: Callable[[], object]) -> Generator[None]:
-    """`warnings.catch_warnings` for threads: the filters are put back when the last such block of any thread has ended.
+    """`warnings.catch_warnings` for threads: the filters are restored when the last such block of any thread ends.
 
     Args:
         filters: Each adds one filter, as `partial(warnings.simplefilter, "ignore", ConvergenceWarning)` does.

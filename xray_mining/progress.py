@@ -13,25 +13,25 @@ from tqdm import tqdm
 
 
 class Bar(Protocol):
-    """Receives the progress of long work."""
+    """How far long work is."""
 
     def advance(self, count: int = 1, **counts: int) -> None:
-        """`count` more units are done; `counts` are shown beside the bar (kept=12, rejected=3)."""
+        """Count `count` more units as done; `counts` are shown beside the bar (kept=12, rejected=3)."""
 
 
 REPORT_SECONDS = 2.0
-"""Seconds between two reports to a listener while work continues."""
+"""Seconds between two reports to a listener."""
 
 _listener: ContextVar[Callable[[str], None] | None] = ContextVar("listener", default=None)
 
 
-def tell(listener: Callable[[str], None] | None) -> None:
-    """Send progress as text to `listener` in place of the bar; None restores the bar."""
+def report_to(listener: Callable[[str], None] | None) -> None:
+    """From now on call `listener` with progress as text instead of drawing a bar; None: draw the bar again."""
     _listener.set(listener)
 
 
-class _Told(io.StringIO):
-    """Sends the progress of a bar as text."""
+class _TextReports(io.StringIO):
+    """A stream that passes each text that the bar writes to a listener."""
 
     def __init__(self, listener: Callable[[str], None]) -> None:
         super().__init__()
@@ -44,11 +44,11 @@ class _Told(io.StringIO):
 
 
 class _Tqdm(tqdm):
-    """A bar that prints its speed in words, because tqdm prints slow work as 107.37s/fits."""
+    """A bar that shows its pace in words: tqdm writes slow work as 107.37s/fits."""
 
     @property
     def format_dict(self) -> dict[str, Any]:
-        """What a bar's format may name, `pace` too."""
+        """The names that a bar's format may use, among them `pace`."""
         known = super().format_dict
         done, elapsed = known["n"] - known["initial"], known["elapsed"]
         rate = known["rate"] or (done / elapsed if elapsed > 0 else 0.0)
@@ -56,7 +56,12 @@ class _Tqdm(tqdm):
 
 
 def pace(rate: float, unit: str) -> str:
-    """The speed of work in words; `unit` is a plural, `rate` the number of units per second."""
+    """The speed of work in words; `unit` is a plural, `rate` the units per second.
+
+    Example:
+        >>> pace(0.25, "fits"), pace(1200.0, "images")
+        ('4 s a fit', '1,200 images a second')
+    """
     if rate <= 0:
         return "pace not known yet"
     if rate >= 1:
@@ -80,7 +85,7 @@ class _Bar:
 def progress(total: int | None, label: str, unit: str = "images", done: int = 0) -> Generator[Bar]:
     """A bar with rate and time left while the block runs; silent if standard error is not a terminal.
 
-    `done` counts units that an earlier, interrupted run has already finished: they fill the bar, not the rate.
+    `done` counts units that an earlier, interrupted run finished: they fill the bar but do not enter the rate.
     """
     listener = _listener.get()
     reported = listener is not None
@@ -92,7 +97,7 @@ def progress(total: int | None, label: str, unit: str = "images", done: int = 0)
         initial=done,
         dynamic_ncols=not reported,
         disable=not (reported or sys.stderr.isatty()),
-        file=_Told(listener) if listener else sys.stderr,
+        file=_TextReports(listener) if listener else sys.stderr,
         mininterval=REPORT_SECONDS if reported else 0.2,
         bar_format=words if reported else "{l_bar}{bar}| " + words,
     ) as bar:
@@ -100,7 +105,7 @@ def progress(total: int | None, label: str, unit: str = "images", done: int = 0)
 
 
 class Summary(Protocol):
-    """Closing summary of a command: a frozen dataclass with a text form."""
+    """What a command prints when it ends: a frozen dataclass with a text form."""
 
     def lines(self) -> list[str]:
         """The summary as lines for people; the dataclass's fields are the same summary as JSON."""

@@ -27,7 +27,7 @@ class StatedFile:
         return Path(value).suffix in self.suffixes
 
     def file(self, value: str) -> Path | None:
-        """The file that a value names, by its path or as a file that is shipped; None if no such file exists."""
+        """The file that a value names, by its path or by the name of a shipped file; None if no such file exists."""
         if not value:
             return None
         places = [Path(value)]
@@ -51,15 +51,16 @@ class Search:
     """Result of the search for the files in some options."""
 
     missing: dict[str, str]
-    """Key of each option whose file is nowhere → a sentence that names the folders looked in."""
+    """Key of each option whose file was not found → a sentence that names the searched folders."""
     notes: tuple[str, ...]
-    """Names of two files with different content."""
+    """One sentence for each name that two files with different content share."""
 
 
 def find_files(options: Options, folders: Sequence[Path]) -> tuple[Options, Search]:
-    """The options with the full path of each file they state, looked for in the folders, the first of them first.
+    """The options with the full path of each file they name, searched in the folders in their order.
 
-    A path that is found nowhere stays as it is written, with a sentence in what is missing: who needs the file says it.
+    A path that is not found stays as it is written and gets a sentence in `missing`; the code that needs the file
+    raises it.
     """
     missing: dict[str, str] = {}
     notes: list[str] = []
@@ -73,10 +74,10 @@ def find_files(options: Options, folders: Sequence[Path]) -> tuple[Options, Sear
         # An absolute path is the same in every folder.
         found = [path for path in dict.fromkeys(folder / wanted for folder in folders) if _is_file(path)]
         if not found:
-            missing[stated.key] = _nowhere(stated, wanted, folders)
+            missing[stated.key] = _not_found(stated, wanted, folders)
             return stated.value
         notes.extend(
-            f"{stated.key}: takes {found[0]}; {other} is another file of this name and is left alone"
+            f"{stated.key}: uses {found[0]}; {other} has the same name and other content, and is not used"
             for other in found[1:]
             if _differ(found[0], other)
         )
@@ -101,7 +102,7 @@ def _without_suffix(stated: Stated, beside: Path) -> str:
         (f"{stated.value}{each}" for each in stated.kind.suffixes if _is_file(beside / f"{stated.value}{each}")), ""
     )
     return (
-        f"{stated.key}: '{stated.value}' names none that ships; for the file beside the study write '{meant}'"
+        f"{stated.key}: no shipped file is called '{stated.value}'; for the file beside the study write '{meant}'"
         if meant
         else ""
     )
@@ -125,16 +126,16 @@ def _differ(one: Path, other: Path) -> bool:
         return False
 
 
-def _nowhere(stated: Stated, wanted: Path, folders: Sequence[Path]) -> str:
+def _not_found(stated: Stated, wanted: Path, folders: Sequence[Path]) -> str:
     if "\\" in stated.value:
         slashed = stated.value.replace("\\", "/")
         instead = "its name alone, and put it beside the study file" if ":" in slashed else f"'{slashed}'"
         return (
-            f"{stated.key}: '{stated.value}' is written with backslashes, which part no folders here; write {instead}"
+            f"{stated.key}: '{stated.value}' has backslashes, which do not separate folders on Linux; write {instead}"
         )
     if wanted.is_absolute():
         return f"{stated.key}: there is no file {wanted}; check the path"
-    or_name = "" if not stated.kind.shipped else ", or give the name of one that ships, without its suffix"
+    or_name = "" if not stated.kind.shipped else ", or give the name of a shipped file without its suffix"
     return (
         f"{stated.key}: there is no file '{stated.value}' in {' nor in '.join(map(str, folders))}; put "
         f"it beside the study file{or_name}"

@@ -286,5 +286,5 @@ def test_a_cohort_that_was_killed_before_its_last_word_is_one_sentence(workspace
     latest = frozen.folder.parent / "latest.json"
     for damaged in ("", "{}", "[]", None):
         latest.unlink() if damaged is None else latest.write_text(damaged)
-        with pytest.raises(UserError, match="mine: was not frozen to the end; freeze it again"):
+        with pytest.raises(UserError, match="mine: freezing did not finish; freeze it again"):
             FrozenCohort.load(workspace, "mine")

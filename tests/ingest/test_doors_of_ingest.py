@@ -1,4 +1,4 @@
-"""The examples in the docstrings of what users of archive and ingest call, run one after the other."""
+"""Runs the examples in the docstrings of functions and classes of archive, ingest and pixels that users call."""
 
 import doctest
 
@@ -11,6 +11,7 @@ from xray_mining.ingest import ingest as ingesting
 from xray_mining.ingest import summary
 from xray_mining.ingest.options import GreyOptions, IngestOptions
 from xray_mining.ingest.request import IngestRequest
+from xray_mining.pixels import store
 from xray_mining.records.images import Images
 from xray_mining.workspace import Workspace
 
@@ -21,6 +22,7 @@ DOORS = {
     "read_dicom": dicom_file,
     "ingest": ingesting,
     "locate": summary,
+    "PixelStore": store,
 }
 
 

@@ -18,9 +18,9 @@ from xray_mining.statistics.measured import (
     NOT_AGAIN,
     OVER_FOLDS,
     UNEQUAL,
+    caution_words,
     outside,
     table,
-    told,
 )
 from xray_mining.statistics.refit import Refit, share_of_class
 
@@ -98,7 +98,7 @@ def test_estimates_say_the_cautions_that_are_measured():
     assert error_metrics(truth, truth + rng.normal(size=120), patients, draws=100)["mae"].caution == UNEQUAL
     alone = auc(label, rng.normal(size=120), folds=np.repeat(np.arange(5), 24))
     assert NOT_AGAIN in alone.caution.split("; ")
-    assert told(UNEQUAL).startswith(f"{UNEQUAL}: ") and told("few patients") == "few patients"
+    assert caution_words(UNEQUAL).startswith(f"{UNEQUAL}: ") and caution_words("few patients") == "few patients"
 
 
 def test_squared_errors_may_have_the_larger_factor():

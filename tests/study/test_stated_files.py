@@ -185,9 +185,9 @@ def test_an_experiment_needs_its_own_files_only(tmp_path, elsewhere):
     ("query", "sentence"),
     [
         ("/nowhere/mine.sql", "cohorts.all.query: there is no file /nowhere/mine.sql; check the path"),
-        ("sub\\mine.sql", "is written with backslashes, which part no folders here; write 'sub/mine.sql'"),
+        ("sub\\mine.sql", "has backslashes, which do not separate folders on Linux; write 'sub/mine.sql'"),
         ("C:\\studies\\mine.sql", "write its name alone, and put it beside the study file"),
-        ("mine", "'mine' names none that ships; for the file beside the study write 'mine.sql'"),
+        ("mine", "no shipped file is called 'mine'; for the file beside the study write 'mine.sql'"),
         ("folder.sql", "there is no file 'folder.sql' in"),
         ("~nobody_of_this_name/mine.sql", "there is no file '~nobody_of_this_name/mine.sql' in"),
     ],

@@ -241,12 +241,12 @@ def test_a_step_that_takes_long_says_how_far_it_is(tmp_path, capsys, monkeypatch
 def test_a_listener_hears_of_work_in_place_of_the_bar(capsys, monkeypatch):
     heard = []
     monkeypatch.setattr(progress, "REPORT_SECONDS", 0.0)
-    progress.tell(heard.append)
+    progress.report_to(heard.append)
     try:
         with progress.progress(4, "train", unit="fits", done=1) as bar:
             bar.advance(2, epoch=7)
     finally:
-        progress.tell(None)
+        progress.report_to(None)
     assert any(each.startswith("3 of 4 fits") and each.endswith("left, epoch=7") for each in heard)
     assert capsys.readouterr().err == ""
 

@@ -1,4 +1,4 @@
-"""The packed pixel store: append a picture, read by key at random; raw bytes, no torch, no lock."""
+"""The packed pixel store: pictures are appended, and read by key in any order; raw bytes, no torch, no lock."""
 
 import json
 import os
@@ -21,12 +21,12 @@ _OPEN_FILES = 128
 
 
 def raw_shard(workspace: Workspace, store: str, archive: str, shard: int) -> Path:
-    """The raw file of one shard of one archive: pictures of side × side values one after another."""
+    """The raw file of one shard of one archive: its pictures of side × side values, concatenated."""
     return workspace.store(store) / f"{archive}-{shard:05d}.raw"
 
 
 def store_options(workspace: Workspace, store: str) -> dict[str, Any]:
-    """The grey options that made a store's pictures, as its store.json has them; none where it does not say."""
+    """The grey options of a store's pictures, from its store.json; an empty dict if it does not state them."""
     try:
         return dict(json.loads((workspace.store(store) / "store.json").read_text(encoding="utf-8"))["grey"])
     except (OSError, ValueError, KeyError, TypeError):
@@ -34,7 +34,7 @@ def store_options(workspace: Workspace, store: str) -> dict[str, Any]:
 
 
 class StoreReplaced(UserError):
-    """A raw file is another one than when the store was opened: its rows say nothing of it."""
+    """A raw file was replaced after the store was opened, so the store's rows no longer describe it."""
 
 
 @dataclass(slots=True)
@@ -45,7 +45,7 @@ class ShardWriter:
     offset: int = 0
 
     def append(self, picture: np.ndarray) -> int:
-        """Write a (side, side) uint8 or uint16 picture and give the offset of its first byte."""
+        """Write a (side, side) uint8 or uint16 picture; returns the offset of its first byte."""
         at = self.offset
         data = np.ascontiguousarray(picture.astype(picture.dtype.newbyteorder("<"), copy=False))
         self.file.write(data.data)
@@ -55,7 +55,7 @@ class ShardWriter:
 
 @contextmanager
 def write_shard(workspace: Workspace, store: str, archive: str, shard: int) -> Generator[ShardWriter]:
-    """A writer for one raw shard, which is there whole when the block ends well and not at all when not."""
+    """A writer for one raw shard; the file appears only if the block succeeds."""
     with write_atomically(raw_shard(workspace, store, archive, shard)) as scratch, scratch.open("wb") as file:
         yield ShardWriter(file)
         file.flush()
@@ -71,7 +71,7 @@ def rows_of(workspace: Workspace, store: str) -> pl.DataFrame:
 
 
 class _RawFile:
-    """One open raw file, closed with its last reference: a thread that reads it keeps it open."""
+    """One open raw file; it is closed with its last reference, so a thread that reads it keeps it open."""
 
     __slots__ = ("handle",)
 
@@ -84,15 +84,20 @@ class _RawFile:
 
 @dataclass(slots=True)
 class PixelStore:
-    """Random access to the standardised pictures of a workspace; may be pickled, and opens files where it is used.
+    """Random access to the standardised pictures of a workspace.
 
-    Safe in threads: they share the open files.
+    Safe in threads, which share the open files. It may be pickled: the other process opens the files anew.
+
+    Example:
+        >>> store = PixelStore.open(workspace)
+        >>> store.read([image_key]).shape, store.read([image_key]).dtype
+        ((1, 64, 64), dtype('uint8'))
     """
 
     name: str
     folder: Path
     frame: pl.DataFrame
-    """Pixels rows, one an image_key, sorted by it."""
+    """Pixels rows, one per image_key, sorted by image_key."""
     _keys: np.ndarray = field(repr=False)
     _offsets: np.ndarray = field(repr=False)
     _file_numbers: np.ndarray = field(repr=False)
@@ -102,7 +107,15 @@ class PixelStore:
 
     @classmethod
     def open(cls, workspace: Workspace, store: str | None = None) -> "PixelStore":
-        """The named store, or the workspace's current one; UserError where it does not exist."""
+        """Open a store.
+
+        Args:
+            workspace: An open workspace.
+            store: Name of the store; by default the workspace's current one.
+
+        Raises:
+            UserError: If the store does not exist.
+        """
         name = store or workspace.settings.store
         if name is None:
             raise UserError(
@@ -120,7 +133,7 @@ class PixelStore:
         if not folder.is_dir():
             home = workspace.root / "pixels"
             raise unknown_name("pixel store", name, [p.name for p in home.iterdir()] if home.is_dir() else [])
-        # Before the rows: a raw file that is another one by the time it is opened is then never taken for theirs.
+        # Record file states before reading the rows: if a raw file is replaced in between, opening it detects that.
         states = {entry.name: _state_of(entry.stat()) for entry in os.scandir(folder) if entry.name.endswith(".raw")}
         frame = rows_of(workspace, name).sort("image_key")
         files = (pl.col("archive") + "-" + pl.col("shard").cast(pl.String).str.zfill(5) + ".raw").alias("file")
@@ -155,15 +168,22 @@ class PixelStore:
         return self._places(image_keys) >= 0
 
     def read(self, image_keys: Sequence[str] | pl.Series) -> np.ndarray:
-        """Pictures in the order of the keys, (n, side, side) uint8 or uint16, bright = dense.
+        """Pictures of some radiographs.
 
-        UserError where a key has no picture, or where a raw file is shorter than its rows say; StoreReplaced where an
-        ingest put another in its place since the store was opened.
+        Args:
+            image_keys: Keys in any order; a key may be given more than once.
+
+        Returns:
+            (n, side, side) uint8 or uint16 in the order of the keys, bright = dense.
+
+        Raises:
+            UserError: If a key has no picture here, or a raw file is missing or too short.
+            StoreReplaced: If an ingest replaced a raw file after the store was opened.
         """
         return self.read_at(self.places(image_keys))
 
     def places(self, image_keys: Sequence[str] | pl.Series) -> np.ndarray:
-        """Positions of the keys' pictures, for `read_at`, (n,) int64; UserError where a key has no picture."""
+        """Positions of the keys' pictures, for `read_at`, (n,) int64; UserError if a key has no picture."""
         places = self._places(image_keys)
         missing = int((places < 0).sum())
         if missing:
@@ -175,10 +195,10 @@ class PixelStore:
         return places
 
     def read_at(self, places: np.ndarray) -> np.ndarray:
-        """Pictures at these places, as `read`. No polars expression is run: its threads do not survive a fork."""
+        """Pictures at these places, as `read`. It calls no polars code, whose threads do not survive a fork."""
         side = self.side_px
         pictures = np.empty((len(places), side, side), np.dtype(self.value_type).newbyteorder("<"))
-        # In the order of the files, so that a large read goes forward on the disk.
+        # Read in the order of files and offsets, so that a large read is sequential on disk.
         for index in np.lexsort((self._offsets[places], self._file_numbers[places])):
             place = places[index]
             self._read_into(pictures[index], int(self._file_numbers[place]), int(self._offsets[place]))
@@ -197,14 +217,14 @@ class PixelStore:
             count = os.preadv(file.handle, [view[done:]], offset + done)
             if count == 0:
                 raise UserError(
-                    f"pixel store {self.name}: {self._file_names[number]} is shorter than its parts say; repeat the "
+                    f"pixel store {self.name}: {self._file_names[number]} is shorter than its index states; repeat the "
                     f"ingest of its archive with --again"
                 )
             done += count
 
     def _file(self, number: int) -> _RawFile:
-        # Each step is one operation of the dict, so threads need no lock here: a lock that another thread holds would
-        # stay held in a process that is forked meanwhile, as the readers of training batches are.
+        # Each step is one atomic operation of the dict, so threads need no lock. A lock would be unsafe: if a process
+        # is forked (for readers of training batches) while another thread holds it, it stays locked in the child.
         file = self._open.get(number) or self._open.setdefault(number, self._opened(number))
         for oldest in list(self._open)[:-_OPEN_FILES]:
             self._open.pop(oldest, None)
@@ -236,11 +256,11 @@ class PixelStore:
         return np.where(self._keys[found] == wanted, found, -1)
 
     def close(self) -> None:
-        """Close the files that this process holds open, each once no thread reads it any more."""
+        """Close the open files of this process; a file that a thread still reads is closed after that read."""
         self._open.clear()
 
     def __getstate__(self) -> dict[str, Any]:
-        # Open files belong to the process that opened them.
+        # Open files cannot move to another process.
         return {name: getattr(self, name) for name in self.__slots__} | {"_open": {}}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
@@ -253,7 +273,7 @@ def _state_of(status: os.stat_result) -> tuple[int, int]:
 
 
 def _packed(keys: pl.Series) -> np.ndarray:
-    """UUID texts as (n,) 16-byte values that sort like the texts: an array, so that forked readers share it."""
+    """UUID texts as an array of (n,) 16-byte values that sort like the texts; forked processes share its memory."""
     packed = keys.str.replace_all("-", "", literal=True).str.decode("hex", strict=False)
     whole = pl.when(packed.bin.size() == 16).then(packed).otherwise(pl.lit(bytes(16)))
     values = pl.select(whole.alias("key"))["key"].to_list()

@@ -9,9 +9,9 @@ import numpy as np
 Array = np.ndarray[Any, Any]
 
 WINDOW_WIDTH = 0.8
-"""Of the grey range: values outside the middle of this window become black or white."""
+"""Share of the grey range that the window keeps, about its middle; values outside become black or white."""
 SHARPENING_SHARE = 0.01
-"""Of the picture's longer side: the deviation of the blur that sharpening adds the difference from."""
+"""Standard deviation of the blur used for sharpening, as a share of the picture's longer side."""
 
 
 def _window(picture: Array) -> Array:
@@ -25,14 +25,27 @@ def _sharpened(picture: Array) -> Array:
 
 
 VARIANTS: dict[str, Callable[[Array], Array]] = {"window": _window, "sharpened": _sharpened}
-"""How test images are changed before they are predicted once more, by the name that `predictions.variant` has."""
+"""Changes made to test images before they are predicted again, by the name in `predictions.variant`."""
 
 
 def changed(pictures: Array, boxes: Array, variant: str) -> Array:
-    """Pictures of a pixel store, (n, side, side) uint8 or uint16, changed within their content boxes; same type.
+    """Pictures of a pixel store, changed within their content boxes; the padding around them stays unchanged.
 
-    `boxes` (n, 4): left, top, width, height in the store's pixels; the padding around them stays as it is. '' changes
-    nothing.
+    Args:
+        pictures: (n, side, side) uint8 or uint16.
+        boxes: (n, 4) float: left, top, width, height in the store's pixels.
+        variant: A name in VARIANTS; '' returns `pictures` unchanged.
+
+    Returns:
+        (n, side, side) of the same type as `pictures`.
+
+    Raises:
+        KeyError: If there is no such variant.
+
+    Example:
+        >>> picture = np.array([[[0, 100, 200, 255]]], np.uint8)
+        >>> changed(picture, np.array([[0.0, 0.0, 3.0, 1.0]]), "window")
+        array([[[  0,  93, 218, 255]]], dtype=uint8)
     """
     if not variant:
         return pictures

@@ -1,10 +1,10 @@
-"""boxes: rectangles that somebody drew on a radiograph."""
+"""boxes: annotated rectangles on radiographs."""
 
 from xray_mining.records.record import Record, key, number, text
 
 
 class Boxes(Record):
-    """In store pixels: they went through the same geometry as the picture."""
+    """In pixels of the store: a box is scaled and padded together with its picture."""
 
     table = "boxes"
     question = "one rectangle on a radiograph"

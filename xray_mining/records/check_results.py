@@ -1,4 +1,4 @@
-"""check_results: what was checked, and the evidence."""
+"""check_results: the outcome of every check, with the offending rows."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -15,7 +15,7 @@ OUTCOMES = ("passed", "failed", "not_applicable", "skipped")
 
 
 class CheckResults(Record):
-    """Outcomes are four, so silence is never mistaken for health."""
+    """Every check has a row and one of four outcomes, so that a skipped check never looks like a passed one."""
 
     table = "check_results"
     home = "results"
@@ -23,21 +23,21 @@ class CheckResults(Record):
 
     subject = text("the study or cohort; empty for the workspace")
     about = text(
-        "what the check is about: a task (COHORT/TARGET), a cohort or an experiment of the study; empty for all of it",
+        "subject within the study: a task (COHORT/TARGET), a cohort or an experiment; empty for the whole study",
         nullable=True,
     )
     code = text("code of the check, as LEAK001")
     severity = choice("how bad a failure is", SEVERITIES)
-    outcome = choice("what came out", OUTCOMES)
+    outcome = choice("result of the check", OUTCOMES)
     title = text("the check in words")
     sentence = text("what was found, in one sentence")
-    section = text("anchor of the report's section it belongs to; empty where it belongs to none")
+    section = text("anchor of the report's section that shows it; empty if no section does")
     evidence = text("JSON list of the first offending rows")
-    offenders = text("how many rows offend, as text: a number, or '' where it does not apply")
+    offenders = text("number of offending rows, as text; empty where the check counts no rows")
 
     @classmethod
     def upgrade(cls, frame: pl.DataFrame) -> pl.DataFrame:
-        """A part of before `about` was there speaks of the whole study."""
+        """Parts from before the column `about` existed are about the whole study, so `about` is empty."""
         return super().upgrade(frame if "about" in frame.columns else frame.with_columns(pl.lit("").alias("about")))
 
 
@@ -54,7 +54,7 @@ class CheckRow:
     """A task, a cohort or an experiment; empty for the whole study."""
     section: str = "audits"
     offenders: int | None = None
-    """None: as many as `evidence` where it failed; else this does not apply."""
+    """None: the number of rows in `evidence` if the check failed, else not applicable."""
     evidence: Sequence[Mapping[str, Any]] = ()
     """Offending rows; the first EVIDENCE of them are kept."""
 
@@ -75,16 +75,16 @@ class CheckRow:
         }
 
     def of(self, name: str) -> "CheckRow":
-        """The same about `name`, where it says nothing else."""
+        """The same row with `about` = `name`; a row that already has an `about` is returned unchanged."""
         return self if self.about else replace(self, about=name)
 
     @property
     def words(self) -> str:
-        """The sentence without the name of what it is about."""
+        """The sentence without the name in `about`."""
         return words({"sentence": self.sentence, "about": self.about})
 
 
 def words(row: Mapping[str, Any]) -> str:
-    """A check's sentence without the name of what it is about, for where that is said already."""
+    """A check's sentence without the name in `about`, for places that already show the name."""
     sentence = str(row["sentence"]).removeprefix(f"{row['about']}: ") if row["about"] else str(row["sentence"])
     return sentence[:1].upper() + sentence[1:]

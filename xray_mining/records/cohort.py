@@ -14,12 +14,12 @@ from xray_mining.records.cohort_targets import CohortTargets
 from xray_mining.workspace import Workspace, write_json
 
 FROZEN_FORMAT = 3
-"""Raised whenever cohort.json holds more than before, so that a study freezes its cohorts again."""
+"""Increased when cohort.json gets a new field, so that studies freeze their cohorts again."""
 
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """What a cohort's `-- target:` header line says of one column of its last SELECT."""
+    """One target of a cohort, as the `-- target:` line of its header states it."""
 
     name: str
     kind: str
@@ -30,21 +30,21 @@ class Target:
     classes: tuple[str, ...] = ()
     """All labels or levels in order; of a binary target (other, positive); empty for a number."""
     made_of: tuple[str, ...] = ()
-    """Columns of images that the target is computed from, and 'findings' where it is a label from elsewhere."""
+    """Columns of images that the target is computed from; 'findings' if it is a label from another source."""
     made_of_from: str = ""
-    """Who says so: 'header' (a `-- made of:` line), 'values' (a guess); empty where an earlier version froze it."""
+    """Source of `made_of`: 'header' (a `-- made of:` line), 'values' (guessed), or empty (an earlier version)."""
     policy: str = ""
-    """What unknown answers are taken for, as 'uncertain=ignore unknown=zeros', where an image has an answer for each of
-    the classes; empty where it has one answer."""
+    """How unknown answers are treated, as 'uncertain=ignore unknown=zeros', if an image has one answer per class; empty
+    if an image has one answer."""
 
     @property
     def is_age(self) -> bool:
-        """The target is the patient's age in years, whatever it is called; other numbers in years are not."""
+        """Whether the target is the patient's age in years, whatever its name; another number in years is not."""
         return not self.classes and self.made_of == ("age_years",) and self.unit in ("", "years")
 
     @property
     def numbers(self) -> tuple[float, ...]:
-        """The classes as numbers: what they say where all are numbers, else their positions.
+        """The classes as numbers: their values if all are numbers, else their positions.
 
         >>> Target("score", "ordinal", classes=("0", "1", "3")).numbers
         (0.0, 1.0, 3.0)
@@ -58,7 +58,7 @@ class Target:
 
 
 def latest_digest(workspace: Workspace, name: str) -> str:
-    """Digest of the last freeze of a cohort; empty where latest.json is missing or damaged.
+    """Digest of the last freeze of a cohort; empty if latest.json is missing or damaged.
 
     If the process is killed after writing the cohort's folder but before latest.json, the cohort is not frozen.
     """
@@ -72,7 +72,7 @@ def latest_digest(workspace: Workspace, name: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class FlowStep:
-    """What is left after one CTE of the cohort's file."""
+    """Counts that remain after one CTE of the cohort's file."""
 
     step: str
     words: str
@@ -83,7 +83,10 @@ class FlowStep:
 
 @dataclass(frozen=True, slots=True)
 class FrozenCohort:
-    """cohorts/NAME/DIGEST/: cohort.json, cohort_members.parquet, cohort_targets.parquet; never changed."""
+    """A frozen cohort in cohorts/NAME/DIGEST/: cohort.json, cohort_members.parquet, cohort_targets.parquet.
+
+    Members and targets never change.
+    """
 
     name: str
     digest: str
@@ -94,16 +97,16 @@ class FrozenCohort:
     salt: str
     folds: int
     split_given: bool
-    """The SELECT returned the split itself: there is one rotation only."""
+    """Whether the SELECT returned the split; there is then one rotation only."""
     targets: tuple[Target, ...]
     flow: tuple[FlowStep, ...]
     catalog_digest: str
     store: str
-    """The pixel store in which every member is known to be; empty where that was not asked for."""
+    """The pixel store that has every member's picture; empty if that was not checked."""
     sentences: tuple[str, ...] = ()
-    """What a reader must know, as cells that could not be filled."""
+    """Remarks for the reader, for example which cells could not be filled."""
     unusable: Mapping[str, str] = field(default_factory=dict)
-    """Targets of the header that these members cannot teach, each with the reason."""
+    """Targets of the header that no model can learn from these members, each with the reason."""
     folder: Path = field(default=Path(), compare=False)
 
     def __repr__(self) -> str:
@@ -113,7 +116,16 @@ class FrozenCohort:
 
     @classmethod
     def load(cls, workspace: Workspace, name: str, digest: str | None = None) -> "FrozenCohort":
-        """The named cohort: the last one frozen under that name, or the one with `digest`."""
+        """Read a frozen cohort.
+
+        Args:
+            workspace: The workspace that holds it.
+            name: The cohort's name.
+            digest: Its digest; by default that of the last one frozen under this name.
+
+        Raises:
+            UserError: If there is no such cohort.
+        """
         home = workspace.root / "cohorts"
         if not (home / name).is_dir():
             known = [path.name for path in home.iterdir() if path.is_dir()] if home.is_dir() else []
@@ -121,12 +133,12 @@ class FrozenCohort:
         if digest is None:
             digest = latest_digest(workspace, name)
             if not digest:
-                raise UserError(f"cohort {name}: was not frozen to the end; freeze it again with `cohort`")
+                raise UserError(f"cohort {name}: freezing did not finish; freeze it again with `cohort`")
         folder = workspace.cohort(name, digest)
         try:
             raw = json.loads((folder / "cohort.json").read_text(encoding="utf-8"))
         except OSError as error:
-            raise UserError(f"cohort {name}: digest {digest} is not there; freeze it again with `cohort`") from error
+            raise UserError(f"cohort {name}: digest {digest} is missing; freeze it again with `cohort`") from error
         for each in raw["targets"]:
             each["classes"] = tuple(each["classes"])
             each["made_of"] = tuple(each.get("made_of", ()))
@@ -136,10 +148,10 @@ class FrozenCohort:
         return cls(**raw, folder=folder)
 
     def save(self, workspace: Workspace, members: pl.DataFrame, targets: pl.DataFrame) -> "FrozenCohort":
-        """Write the cohort's folder: members once for each digest, how they were chosen as it was this time.
+        """Write the cohort's folder: members and targets once per digest, cohort.json each time.
 
-        The archive may have grown, another pixel store be in use or the SQL be written otherwise without a change of
-        members.
+        cohort.json can change without a change of members: the archive grew, another pixel store is in use, or the SQL
+        text differs.
         """
         folder = workspace.cohort(self.name, self.digest)
         if not (folder / "cohort.json").is_file():
@@ -162,21 +174,31 @@ class FrozenCohort:
                 return each
         if name in self.unusable:
             raise UserError(
-                f"cohort {self.name}: {self.unusable[name]}; select members who differ in it, or leave out the "
+                f"cohort {self.name}: {self.unusable[name]}; select members who differ in it, or remove the "
                 f"experiments on it"
             )
         raise unknown_name(f"cohort {self.name}, target", name, [each.name for each in self.targets])
 
     def rotations(self) -> int:
-        """How many rotations it allows: its folds, or one where the split was given."""
+        """Number of rotations: its folds, or one if the split was given."""
         return 1 if self.split_given else self.folds
 
     def rotation(self, number: int, target: str) -> pl.DataFrame:
-        """What one fit may see, sorted by image_key.
+        """Members with their roles and truths in one rotation.
 
-        Columns: image_key, patient_key, study_key, weight, role (train, validation, test), truth (the target's value,
-        null where it is not known; of several labels an array in the order of the classes, nan where not known), label.
-        Rotation i tests on fold i, validates on fold i + 1, trains on the rest.
+        Rotation i tests on fold i, validates on fold i + 1 and trains on the other folds.
+
+        Args:
+            number: The rotation, from 0.
+            target: Name of a target of the cohort.
+
+        Returns:
+            A row per member, sorted by image_key: image_key, patient_key, study_key, weight, role (train, validation,
+            test), truth (the target's value, null if unknown; for several labels an array in the order of the classes,
+            nan if unknown), label.
+
+        Raises:
+            UserError: If the cohort has no such target, or if its members do not differ in it.
         """
         values = self._truths(self.target(target))
         fold = pl.col("fold")
@@ -198,7 +220,7 @@ class FrozenCohort:
         )
 
     def _truths(self, target: Target) -> pl.DataFrame:
-        """image_key, truth and label of one target, a row an image."""
+        """image_key, truth and label of one target, a row per image."""
         rows = CohortTargets.read(self.folder / "cohort_targets.parquet").filter(pl.col("target") == target.name)
         if not target.policy:
             return rows.select("image_key", pl.col("value").alias("truth"), "label")

@@ -1,4 +1,4 @@
-"""cohort_members: who is in a frozen cohort, in which fold."""
+"""cohort_members: the radiographs of a frozen cohort, with their folds."""
 
 from xray_mining.records.record import Record, choice, count, key, number, text
 
@@ -17,6 +17,6 @@ class CohortMembers(Record):
     image_key = key("the radiograph", primary_key=True)
     study_key = key("its study")
     patient_key = key("its patient")
-    fold = count("fold by digest of salt and patient; -1 where the SELECT gave the split", min=-1)
+    fold = count("fold, from the digest of salt and patient; -1 if the SELECT gave the split", min=-1)
     split = choice("role under rotation 0, the hold-out", SPLITS)
     weight = number("weight in training and in means", nullable=False, min=0)

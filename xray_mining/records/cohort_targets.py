@@ -7,11 +7,11 @@ from xray_mining.records.record import Record, key, number, text
 
 
 class CohortTargets(Record):
-    """Long: a cohort may have several targets."""
+    """Long format: a cohort may have several targets."""
 
     table = "cohort_targets"
     home = "results"
-    question = "one target of one member of a frozen cohort; of several labels, one label of it"
+    question = "one target of one member of a frozen cohort; for a target of several labels, one of its labels"
 
     cohort_digest = text("the cohort")
     image_key = key("the radiograph")
@@ -20,10 +20,10 @@ class CohortTargets(Record):
         "the number; 1 or 0 for a binary target or one of several labels; else the class's position or level"
     )
     label = text(
-        "text of the class or level; of several labels the name of the one that `value` is about", nullable=True
+        "text of the class or level; for a target of several labels, the label that `value` is about", nullable=True
     )
 
     @dy.rule()
     def one_row_of_each_label(cls) -> pl.Expr:
-        """Without several labels an image has one row of each target."""
+        """An image has one row per target, or one row per label of a target of several labels."""
         return pl.struct("cohort_digest", "image_key", "target", "label").is_unique()

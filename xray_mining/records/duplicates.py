@@ -1,13 +1,13 @@
-"""duplicates: files that show what another, kept one shows."""
+"""duplicates: files that hold the same picture as a kept file."""
 
 from xray_mining.records.record import Record, choice, count, key, text
 
 
 class Duplicates(Record):
-    """Settled by merge: workers cannot see other shards."""
+    """Found by merge, because workers cannot see other shards."""
 
     table = "duplicates"
-    question = "one file or frame that was left out because an earlier one holds the same picture"
+    question = "one file or frame that was discarded because an earlier one holds the same picture"
 
     instance_key = key("keyed digest of SOPInstanceUID and frame")
     study_key = key("its study")

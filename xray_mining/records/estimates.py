@@ -1,4 +1,4 @@
-"""estimates: every number that a report may print, with its interval."""
+"""estimates: every number that a report may print, with its confidence interval."""
 
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -9,7 +9,7 @@ from xray_mining.records.record import Record, choice, count, number, text
 
 
 class Estimates(Record):
-    """A row without a baseline is a metric; with one it is a paired difference from it (experiment minus baseline)."""
+    """A row without baseline is a metric; a row with a baseline is a paired difference (experiment minus baseline)."""
 
     table = "estimates"
     home = "results"
@@ -20,31 +20,31 @@ class Estimates(Record):
     experiment_digest = text("its digest")
     model_kind = text("family of the model")
     cohort_digest = text("the cohort")
-    baseline = text("the experiment it is compared with; empty for a metric by itself")
+    baseline = text("the experiment it is compared with; empty for a metric")
     target = text("what is predicted")
     class_ = dy.String(alias="class", description="the class; empty for a number or all classes")
     metric = text("mae, rmse, r2, bias, rmae, auc, sensitivity, specificity, …")
-    unit = text("unit of the value; empty where it has none")
-    level = text("image, study or patient: what was scored")
+    unit = text("unit of the value; empty without unit")
+    level = text("what was scored: image, study or patient")
     variant = text("how the test images were changed; empty for unchanged ones")
-    subgroup = text("who: 'all', or column=value, joined by ' & '")
+    subgroup = text("scored patients: 'all', or column=value, joined by ' & '")
     split = text("test or validation")
-    threshold = number("the operating point, where the metric has one")
+    threshold = number("the operating point, if the metric has one")
     patients = count("patients scored")
-    images = count("images behind them")
+    images = count("images scored")
     value = number("the estimate")
     low = number("lower end of the 95 % interval")
     high = number("upper end of the 95 % interval")
-    method = text("how the interval was made")
+    method = text("how the interval was computed")
     p_value = number("two-sided p of no difference", min=0, max=1)
     p_adjusted = number("the same, adjusted within its family", min=0, max=1)
-    family = text("the comparisons it was adjusted with; empty where it was not")
+    family = text("the comparisons it was adjusted with; empty if it was not adjusted")
     operating_point = text(
-        "how the threshold was set on validation patients: youden, sensitivity 0.9, …; null where the metric has none",
+        "how the threshold was set on validation patients: youden, sensitivity 0.9, …; null without a threshold",
         nullable=True,
     )
     caution = text(
-        "why the interval may not hold, as 'few patients in a class'; null where nothing says so", nullable=True
+        "why the interval may be unreliable, as 'few patients in a class'; null if no reason is known", nullable=True
     )
 
 
@@ -85,7 +85,7 @@ class EstimateRow:
 
 
 class Pictures(Record):
-    """Pictures that evaluate drew, so that report needs no pixels."""
+    """Pictures that `evaluate` drew, so that `report` needs no pixel store."""
 
     table = "pictures"
     home = "files"
@@ -98,5 +98,5 @@ class Pictures(Record):
     order = count("its place in the section")
     experiment = text("the experiment, for a case")
     image_key = dy.String(nullable=True, description="the radiograph, for a case")
-    images = count("images behind an average; 1 for a case")
+    images = count("images in an average; 1 for a case")
     png = dy.Binary(description="PNG bytes, without metadata")

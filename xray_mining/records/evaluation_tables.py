@@ -1,4 +1,4 @@
-"""The tables beside estimates, check_results and pictures in evaluations/STUDY: the figures are drawn from them."""
+"""The other tables in evaluations/STUDY, beside estimates, check_results and pictures: the data of the figures."""
 
 import dataframely as dy
 
@@ -6,7 +6,7 @@ from xray_mining.records.record import Record, choice, count, number, text
 
 
 class RocPoints(Record):
-    """A fixed grid of at most 201 false positive rates; under cross-validation the mean curve over folds."""
+    """A fixed grid of at most 201 false positive rates; in cross-validation the mean curve over folds."""
 
     table = "roc"
     home = "files"
@@ -22,9 +22,9 @@ class RocPoints(Record):
 
 
 class ScatterPoints(Record):
-    """A random draw of at most 5,000 test units a target, the same units for every experiment of one cohort.
+    """A random draw of at most 5,000 test units per target, the same units for every experiment of one cohort.
 
-    Units of an age band and sex with fewer test patients than the least cell are not among them.
+    Units of an age band and sex with fewer test patients than the least cell size are left out.
     """
 
     table = "scatter"
@@ -34,16 +34,16 @@ class ScatterPoints(Record):
     experiment = text("the experiment")
     target = text("what is predicted")
     unit = count("number of the unit in the draw, the same for every experiment of the target")
-    image_key = text("the radiograph; null where the unit is a study or a patient", nullable=True)
+    image_key = text("the radiograph; null if the unit is a study or a patient", nullable=True)
     truth = number("the target's value", nullable=False)
     value = number("the prediction, mean over seeds and rotations", nullable=False)
-    patient_sex = text("M, F, O; null where it is not known", nullable=True)
-    view_position = text("PA, AP, …; null where it is not known", nullable=True)
-    age_band = text("as '20 to 29'; null where the age is not known", nullable=True)
+    patient_sex = text("M, F, O; null if unknown", nullable=True)
+    view_position = text("PA, AP, …; null if unknown", nullable=True)
+    age_band = text("as '20 to 29'; null if the age is unknown", nullable=True)
 
 
 class ErrorByAge(Record):
-    """Bands with fewer patients than the least cell are absent; what would tell of one by a sum has no count."""
+    """Bands with fewer patients than the least cell size are left out; a count that would reveal one is hidden."""
 
     table = "error_by_age"
     home = "files"
@@ -55,9 +55,9 @@ class ErrorByAge(Record):
     age = number("middle of the band", "years", nullable=False)
     age_low = number("first age of the band", "years", nullable=False)
     age_high = number("end of the band, not part of it", "years", nullable=False)
-    patients = count("patients in the band; 0 where it is hidden")
-    images = count("images in the band; 0 where it is hidden")
-    hidden = dy.Bool(nullable=True, description="how many they are would tell how many a smaller band has")
+    patients = count("patients in the band; 0 if hidden")
+    images = count("images in the band; 0 if hidden")
+    hidden = dy.Bool(nullable=True, description="counts are hidden, because they would reveal those of a smaller band")
     bias = number("mean of predicted minus true", "the target's unit", nullable=False)
     bias_low = number("lower end of its interval", "the target's unit")
     bias_high = number("upper end of its interval", "the target's unit")
@@ -67,7 +67,7 @@ class ErrorByAge(Record):
 
 
 class CalibrationBins(Record):
-    """Ten bins with as many units each."""
+    """Ten bins with equal numbers of units."""
 
     table = "calibration"
     home = "files"
@@ -76,7 +76,7 @@ class CalibrationBins(Record):
     experiment = text("the experiment")
     target = text("what is predicted")
     class_ = dy.String(alias="class", description="the class; empty for a binary target")
-    calibrated = dy.Bool(description="from value_calibrated, else from the probability as the model gave it")
+    calibrated = dy.Bool(description="from value_calibrated; false: from the model's own probability")
     bin = count("number of the bin, from 0")
     predicted = number("mean predicted probability", nullable=False, min=0, max=1)
     observed = number("share of positives", nullable=False, min=0, max=1)
@@ -98,18 +98,18 @@ class Confusion(Record):
     operating_point = text(
         "youden, sensitivity 0.9, …; 'largest' for a target with several classes, 'nearest level' for levels in order"
     )
-    threshold = number("mean over rotations of the threshold; null for several classes")
+    threshold = number("mean threshold over rotations; null for several classes")
     truth = text("the true class")
     predicted = text("the predicted class")
-    images = count("units in the cell; 0 where it is hidden")
-    patients = count("patients in the cell; 0 where it is hidden")
+    images = count("units in the cell; 0 if hidden")
+    patients = count("patients in the cell; 0 if hidden")
     hidden = dy.Bool(
-        nullable=True, description="the cell has fewer patients than the least cell size, or would tell of one that has"
+        nullable=True, description="the cell has fewer patients than the least cell size, or would reveal such a cell"
     )
 
 
 class TableOne(Record):
-    """Per patient (the patient's first member); `column` is 'all', a role, or a label of a target of the cohort."""
+    """Counts patients (by their first member); `column` is 'all', a role, or a label of a target of the cohort."""
 
     table = "table_one"
     home = "files"
@@ -118,16 +118,16 @@ class TableOne(Record):
     cohort = text("the cohort's name")
     cohort_digest = text("its digest")
     column = text(
-        "all, train, validation, test, or a label of a target (with the name of the target where two share it)"
+        "all, train, validation, test, or a label of a target (with the target's name if two targets share the label)"
     )
     column_order = count("order of the column")
     variable = text("age_years, patient_sex, view_position, manufacturer, archive, study_year, …")
     variable_order = count("order of the variable")
-    unit = text("unit of a number; empty where it has none")
-    level = text("the label of a category; empty for a number; 'not known' and 'all others' (rarer ones) last")
+    unit = text("unit of a number; empty without unit")
+    level = text("the label of a category; empty for a number; 'not known' and 'all others' (rare labels) last")
     level_order = count("order of the level within its variable")
-    patients = count("patients in the cell; 0 where it is below the least cell size (see `hidden`)")
-    images = count("images in the cell; 0 where it is below the least cell size")
+    patients = count("patients in the cell; 0 below the least cell size (see `hidden`)")
+    images = count("images in the cell; 0 below the least cell size")
     share = number("share of the column's patients", min=0, max=1)
     mean = number("mean of a number")
     deviation = number("its standard deviation", min=0)
@@ -136,9 +136,11 @@ class TableOne(Record):
     three_quarters = number("its upper quartile")
     target = text("the target whose label the column is; empty for all and for roles", nullable=True)
     standardised_difference = number(
-        "between the two labels of the column's target; of all and of roles that of the first target, or train and test"
+        "between the two labels of the column's target; for 'all' and roles, of the first target, or of train and test"
     )
-    hidden = dy.Bool(description="small, or it would tell of a small cell: counts are left out, and of a small one all")
+    hidden = dy.Bool(
+        description="small, or would reveal a small cell: its counts are hidden, in a small cell its other values too"
+    )
 
 
 FAMILIES = ("shortcut", "variants", "fairness", "label_noise", "drift", "sample_size", "repeatability")
@@ -146,7 +148,7 @@ FAMILIES = ("shortcut", "variants", "fairness", "label_noise", "drift", "sample_
 
 
 class AuditRows(Record):
-    """The verdict of each audit is in check_results, under the same code."""
+    """The outcome of each audit is in check_results, under the same code."""
 
     table = "audits"
     home = "files"
@@ -154,11 +156,11 @@ class AuditRows(Record):
 
     code = text("code of the audit, as SHORT001")
     audit = choice("family", FAMILIES)
-    experiment = text("the experiment; empty where it is about the cohort")
+    experiment = text("the experiment; empty if the figure is about the cohort")
     target = text("what is predicted")
-    attribute = text("the attribute or variant that was looked at, as manufacturer")
-    label = text("its level, or a pair of levels; empty where it has none")
-    metric = text("what the value is")
+    attribute = text("the examined attribute or variant, as manufacturer")
+    label = text("its level, or a pair of levels; empty if there is none")
+    metric = text("name of the metric")
     value = number("the figure")
     low = number("lower end of its interval")
     high = number("upper end of its interval")

@@ -1,10 +1,10 @@
-"""file_events: files that changed or vanished since an earlier run."""
+"""file_events: files that changed or vanished since an earlier run of ingest."""
 
 from xray_mining.records.record import Record, choice, key, text
 
 
 class FileEvents(Record):
-    """What was kept stays; new cohorts leave vanished files out."""
+    """Rows of vanished files stay in the catalog; new cohorts exclude them."""
 
     table = "file_events"
     question = "one change of a file between two runs of ingest"

@@ -1,4 +1,4 @@
-"""ingest_runs: one row a run of ingest over an archive."""
+"""ingest_runs: one row per run of ingest over an archive."""
 
 import dataframely as dy
 
@@ -6,7 +6,7 @@ from xray_mining.records.record import Record, count, number, text
 
 
 class IngestRuns(Record):
-    """Books that balance: seen = kept + duplicate + rejected, once merge has settled duplicates."""
+    """Counts of a run; after merge has found the duplicates, seen = kept + duplicate + rejected."""
 
     table = "ingest_runs"
     question = "one run of ingest over an archive"
@@ -18,10 +18,10 @@ class IngestRuns(Record):
     started = dy.Datetime(time_unit="us", description="start of the run, UTC")
     seconds = number("duration", "s", nullable=False, min=0)
     listed = count("files and archive members listed")
-    ignored = count("files that are no radiographs by kind (DICOMDIR, tables)")
-    seen = count("accounts opened in the run: frames of files, archive members, table rows")
-    kept = count("accounts kept before merge")
-    rejected = count("accounts rejected before merge")
-    rows_without_file = count("table rows whose file is not there")
+    ignored = count("files of a kind that holds no radiograph (DICOMDIR, tables)")
+    seen = count("items read in the run: frames of files, archive members, table rows")
+    kept = count("items kept before merge")
+    rejected = count("items rejected before merge")
+    rows_without_file = count("table rows whose file is missing")
     grey_options = text("JSON of the grey options")
     versions = text("JSON of package versions")

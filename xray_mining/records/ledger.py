@@ -1,4 +1,4 @@
-"""ledger: what was run on what, when, how long, with which versions."""
+"""ledger: every run of a stage, with its inputs, outputs, time and versions."""
 
 import json
 import time
@@ -23,20 +23,20 @@ class Ledger(Record):
 
     run = text("run id", primary_key=True)
     stage = text("ingest, cohort, features, embed, train, evaluate, report, …")
-    subject = text("what it worked on: an archive's given name, a cohort, study/experiment")
-    command = text("the command, with given names in the place of paths")
+    subject = text("its object: an archive's given name, a cohort, study/experiment")
+    command = text("the command, with given names instead of paths")
     started = dy.Datetime(time_unit="us", description="start, UTC")
     seconds = number("duration", "s", nullable=False, min=0)
     inputs = text("JSON: name of each input → its digest")
     outputs = text("JSON: name of each output → its digest")
-    options = text("JSON of the options, seeds among them")
+    options = text("JSON of the options, including seeds")
     versions = text("JSON of package versions")
     outcome = choice("how it ended", ("done", "failed", "interrupted"))
 
 
 @dataclass(slots=True)
 class RunNotes:
-    """What a stage tells the ledger while it runs."""
+    """Digests of inputs and outputs that a stage notes for the ledger while it runs."""
 
     inputs: dict[str, str] = field(default_factory=dict)
     outputs: dict[str, str] = field(default_factory=dict)
@@ -46,7 +46,7 @@ class RunNotes:
 def record_run(
     workspace: Workspace, stage: str, subject: str, command: str, options: object = None
 ) -> Generator[RunNotes]:
-    """Write one ledger row when the block ends, however it ends."""
+    """Write one ledger row when the block ends, also after an error or an interruption."""
     notes = RunNotes()
     started, clock = datetime.now(UTC), time.monotonic()
     run = f"{started:%Y%m%dT%H%M%S}-{uuid.uuid4().hex[:8]}"

@@ -1,4 +1,4 @@
-"""mask_faults: masks that came with an archive and could not be taken."""
+"""mask_faults: masks of an archive that could not be used."""
 
 from xray_mining.records.record import Record, choice, count, key, text
 
@@ -6,14 +6,14 @@ MASK_FAULTS = ("missing", "unreadable", "other_size", "other_shape", "coloured",
 
 
 class MaskFaults(Record):
-    """A mask that does not fit its picture is never stretched into it."""
+    """A mask whose shape differs from its picture's is never stretched to fit; it gets a row here."""
 
     table = "mask_faults"
-    question = "one mask file of a kept radiograph that was not taken, and why"
+    question = "one mask file of a kept radiograph that was not used, and why"
 
     image_key = key("the radiograph")
     archive = text("the archive's given name")
     shard = count("shard of the archive's file list")
-    structures = text("what it was to outline, with commas between")
-    reason = choice("why it was not taken", MASK_FAULTS)
+    structures = text("the structures it outlines, separated by commas")
+    reason = choice("why it was not used", MASK_FAULTS)
     sentence = text("one plain sentence, without names and paths")

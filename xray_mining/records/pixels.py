@@ -1,4 +1,4 @@
-"""pixels: where a kept radiograph's standardised picture is stored, and how it was made."""
+"""pixels: where the standardised picture of a kept radiograph is stored, and how it was made."""
 
 import dataframely as dy
 
@@ -13,7 +13,7 @@ class Pixels(Record):
 
     image_key = key("the radiograph", primary_key=True)
     store = dy.String(primary_key=True, description="the pixel store: its name is the digest of the grey options")
-    archive = text("the archive's given name: with shard it names the raw file")
+    archive = text("the archive's given name; archive and shard name the raw file")
     shard = count("shard of the archive's file list")
     offset = count("first byte of the picture in its raw shard", "bytes")
     side_px = count("height and width of the picture", "pixels", min=1)
@@ -23,7 +23,7 @@ class Pixels(Record):
     content_width = number("width of the image within the padded square", "store pixels", nullable=False)
     content_height = number("height of the image within the padded square", "store pixels", nullable=False)
     store_spacing_mm = number("distance of pixel centres in the store", "mm", min=0)
-    window_source = choice("what gave the grey window", ("voi_lut", "window", "percentiles", "full_range"))
-    inverted = dy.Bool(description="the values were turned, so that bright is dense")
+    window_source = choice("source of the grey window", ("voi_lut", "window", "percentiles", "full_range"))
+    inverted = dy.Bool(description="the values were inverted, so that bright is dense")
     clipped_fraction = number("share of the picture's pixels outside the window", nullable=False, min=0, max=1)
-    decoder = text("decoder and version that gave the values")
+    decoder = text("decoder that read the values, with its version")

@@ -1,4 +1,4 @@
-"""all_predictions: held-out and validation predictions of every experiment, long; `predictions` is a view of it."""
+"""all_predictions: test and validation predictions of all experiments, long format; `predictions` is a view of it."""
 
 import dataframely as dy
 
@@ -9,7 +9,7 @@ LEVELS = ("image", "study", "patient")
 
 
 class Predictions(Record):
-    """Unique on everything from study to unit_key but model_kind."""
+    """Unique by all columns from study to unit_key, except model_kind."""
 
     table = "all_predictions"
     home = "results"
@@ -21,17 +21,17 @@ class Predictions(Record):
     model_kind = text("kind of the model: the name of its file in `models/kinds`")
     cohort_digest = text("the cohort", primary_key=True)
     target = text("what is predicted", primary_key=True)
-    class_ = dy.String(alias="class", primary_key=True, description="whose probability this is; empty for a number")
-    seed = count("seed of the fit; -1 where chance plays no part", min=-1)
+    class_ = dy.String(alias="class", primary_key=True, description="class of the probability; empty for a number")
+    seed = count("seed of the fit; -1 if the fit uses no random numbers", min=-1)
     fold = count("the rotation: the fold that was tested", min=-1)
     split = choice("role of the unit in this rotation", SPLITS, primary_key=True)
-    variant = text("how the images were changed before predicting; empty for unchanged ones", primary_key=True)
-    level = choice("what the model natively predicts", LEVELS)
+    variant = text("how the images were changed before prediction; empty for unchanged ones", primary_key=True)
+    level = choice("unit that the model predicts for", LEVELS)
     unit_key = key("the image, study or patient", primary_key=True)
     patient_key = key("the patient")
-    truth = number("the target's value; 0 or 1 for a class; null is not scored")
+    truth = number("the target's value; 0 or 1 for a class; rows with null are not scored")
     value = number("the prediction: in the target's unit, or the probability of the class", nullable=False)
-    value_calibrated = number("the prediction after calibration on validation data, where that was shown to help")
-    spread = number("the model's own standard deviation, where it gives one", min=0)
+    value_calibrated = number("the prediction after calibration on validation data, if that improved it")
+    spread = number("the model's own standard deviation, if it gives one", min=0)
     low = number("lower end of the model's own interval")
     high = number("upper end of the model's own interval")

@@ -1,4 +1,4 @@
-"""What every record shares: columns with units, keys that are UUIDs, parts that are whole or absent."""
+"""Base class of all records: columns with units, UUID keys, reading and writing of parts."""
 
 import re
 from collections.abc import Iterable
@@ -31,12 +31,12 @@ def text(description: str, *, nullable: bool = False, primary_key: bool = False)
 
 
 def one_of(words: Iterable[str]) -> str:
-    """A pattern that matches just these words."""
+    """A regular expression that matches exactly these words."""
     return f"^({'|'.join(re.escape(word) for word in words)})$"
 
 
 def choice(description: str, allowed: Iterable[str], *, nullable: bool = False, primary_key: bool = False) -> dy.String:
-    """A text column that takes one of a few words."""
+    """A text column that allows only certain words."""
     words = tuple(allowed)
     return dy.String(
         nullable=nullable,
@@ -55,7 +55,7 @@ def number(
     min: float | None = None,
     max: float | None = None,
 ) -> dy.Float64:
-    """A float column; never infinite, and nan only where the record says so."""
+    """A float column; never infinite, and nan only if the record allows it."""
     return dy.Float64(nullable=nullable, min=min, max=max, description=description, metadata={"unit": unit})
 
 
@@ -65,18 +65,18 @@ def count(description: str, unit: str = "", *, nullable: bool = False, min: int 
 
 
 class Record(dy.Schema):
-    """One table of the toolkit. Subclasses give columns with descriptions, units and rules, written once."""
+    """One table of the toolkit. A subclass defines its columns with descriptions, units and rules."""
 
     table: ClassVar[str]
     version: ClassVar[int] = 1
     question: ClassVar[str] = ""
-    """What one row is, in words: the data dictionary prints it."""
+    """What one row is, in words, for the data dictionary."""
     home: ClassVar[str] = "catalog"
-    """Where merge puts it: "catalog", "results", or "files" for what stays in its files."""
+    """Where merge puts it: "catalog", "results", or "files" if it stays in Parquet files."""
 
     @classmethod
     def upgrade(cls, frame: pl.DataFrame) -> pl.DataFrame:
-        """A part written by an earlier version, in today's columns: added ones are null."""
+        """A part written by an earlier version, with the present columns; new columns are null."""
         missing = [
             pl.lit(None, dtype=column.dtype).alias(name)
             for name, column in cls.columns().items()
@@ -86,13 +86,13 @@ class Record(dy.Schema):
 
     @classmethod
     def typed(cls, frame: pl.DataFrame) -> pl.DataFrame:
-        """`frame` with exactly this record's columns and types; ValueError (a bug) where a rule breaks."""
+        """`frame` with exactly this record's columns and types; ValueError (a bug) if a rule is broken."""
         frame = cls.upgrade(frame)
         try:
             if not frame.height:
-                # No row can break a rule; the types are all there is to it.
+                # Without rows no rule can be broken; only the types are set.
                 return frame.select(pl.col(name).cast(column.dtype) for name, column in cls.columns().items())
-            # Only what has another type is cast: to ask of every column takes several times as long as all the rules.
+            # Cast only columns of another type: casting all columns takes several times as long as checking the rules.
             other = [
                 pl.col(name).cast(column.dtype)
                 for name, column in cls.columns().items()
@@ -104,20 +104,20 @@ class Record(dy.Schema):
 
     @classmethod
     def from_rows(cls, rows: Iterable[dict[str, Any]]) -> pl.DataFrame:
-        """Rows as a typed frame; absent keys are null; no rows give an empty frame that keeps its types."""
+        """Rows as a typed frame; missing keys become null; without rows the frame is empty and keeps its types."""
         schema = {name: column.dtype for name, column in cls.columns().items()}
         return cls.typed(pl.DataFrame(list(rows), schema=schema, orient="row"))
 
     @classmethod
     def write(cls, frame: pl.DataFrame, path: Path) -> pl.DataFrame:
-        """Write one part with this record's schema (an empty one too) and give the frame as written."""
+        """Write one part with this record's schema, also without rows; returns the written frame."""
         frame = cls.typed(frame)
         write_frame(frame, path)
         return frame
 
     @classmethod
     def read(cls, paths: Path | Iterable[Path]) -> pl.DataFrame:
-        """Parts (files, or a folder of them) as one frame; none give an empty frame that keeps its types."""
+        """Parts (files, or a folder of them) as one frame; without parts the frame is empty and keeps its types."""
         if isinstance(paths, Path):
             paths = [paths] if paths.suffix == ".parquet" else sorted(paths.glob("*.parquet"))
         frames = []
@@ -126,8 +126,8 @@ class Record(dy.Schema):
                 frames.append(cls.upgrade(pl.read_parquet(path)).select(cls.column_names()))
             except FileNotFoundError as error:
                 raise CannotFinish(
-                    f"{path.name}: this part of {cls.table} went away while it was to be read; repeat the command once "
-                    f"the running ingest has ended"
+                    f"{path.name}: this part of {cls.table} was removed while it was being read; repeat the command "
+                    f"once the running ingest has ended"
                 ) from error
             except (OSError, pl.exceptions.PolarsError) as error:
                 raise UserError(

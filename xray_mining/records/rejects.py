@@ -1,4 +1,4 @@
-"""rejects: what could not be used, where it failed and why."""
+"""rejects: files that could not be used, with stage and reason."""
 
 from xray_mining.records.record import Record, choice, count, key, text
 
@@ -6,7 +6,7 @@ STAGES = ("list", "open", "header", "identity", "decode", "grey", "merge")
 
 
 class Rejects(Record):
-    """A broken file is data."""
+    """A broken file becomes a row here and does not stop the run."""
 
     table = "rejects"
     question = "one file or frame that cannot be used"
@@ -15,7 +15,7 @@ class Rejects(Record):
     archive = text("the archive's given name")
     shard = count("shard of the archive's file list")
     position = count("position within the shard")
-    frame = count("frame number within the file; 0 where it was not reached")
+    frame = count("frame number within the file; 0 if no frame was reached")
     stage = choice("where it failed", STAGES)
     reason = text("reason code, as empty_file, truncated_pixels, not_chest")
     sentence = text("one plain sentence, without names and paths")

@@ -1,4 +1,4 @@
-"""unread_cells: what the tables and headers state of radiographs and what became no value."""
+"""unread_cells: cells of tables and headers that state something and could not be read."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -21,28 +21,31 @@ REASONS = (
     "unknown_word",
     "not_a_list",
 )
-"""Why a stated cell became no value."""
+"""Why a stated cell could not be read."""
 _MOST_UNREAD_LINES = 20
 
 
 class UnreadCells(Record):
-    """The cells themselves are nowhere in the workspace: they may be a patient's."""
+    """The text of the cells is not stored in the workspace, because it may identify a patient."""
 
     table = "unread_cells"
-    question = "one stated cell of a table or header that became no value; of a linked table: all cells of one kind"
+    question = (
+        "one stated cell of a table or header that could not be read; for a linked table, all cells of one column and "
+        "reason"
+    )
 
-    archive = text("the archive's given name; of a linked table its own")
-    source = text("who stated it: the adapter, or 'link'")
+    archive = text("the archive's given name; for a linked table, the table's name")
+    source = text("where it was stated: the adapter's name, or 'link'")
     shard = count("shard of the archive's file list")
     position = count("position within the shard")
-    name = text("what the cell was to become: a column of images, or a finding")
-    reason = choice("why it became no value", REASONS)
-    cells = count("how many such cells", min=1)
+    name = text("the value that the cell states: a column of images, or a finding")
+    reason = choice("why it could not be read", REASONS)
+    cells = count("number of such cells", min=1)
 
 
 @dataclass(frozen=True, slots=True)
 class UnreadColumn:
-    """Stated cells that became no value: how many that were to become one thing, for one reason."""
+    """Number of stated cells for one value that could not be read for one reason."""
 
     name: str
     reason: str
@@ -50,7 +53,7 @@ class UnreadColumn:
 
 
 def unread_lines(unread: Sequence[UnreadColumn]) -> list[str]:
-    """A line for each thing that cells were to become, with its reasons, most cells first."""
+    """One line per value, with the reasons for its unread cells; the value with most cells first."""
     names: dict[str, dict[str, int]] = {}
     for each in unread:
         reasons = names.setdefault(each.name, {})

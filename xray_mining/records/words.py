@@ -1,4 +1,4 @@
-"""Columns of `images` and the sexes as people call them: one list for the page, the answer and the archive's page."""
+"""Everyday names of columns of `images` and of the sexes, shared by the report, its answer and the archive report."""
 
 _WORDS = {
     "age_years": "age",
@@ -21,7 +21,7 @@ SEX_WORDS = {"F": "women", "M": "men", "O": "other"}
 
 
 def column_words(name: str) -> str:
-    """A column or target for people, as 'sex' for patient_sex; a name without an entry loses its underscores.
+    """Everyday name of a column or target, as 'sex' for patient_sex; other names only lose their underscores.
 
     Example:
         >>> column_words("patient_sex"), column_words("heart_width")

@@ -9,7 +9,7 @@ import polars as pl
 from xray_mining.reporting.metrics import KIND_WORDS, interval, metric_of
 from xray_mining.reporting.results import ExperimentNote, Results, Task
 from xray_mining.reporting.section import Block, Cell, Column, Part, Text
-from xray_mining.statistics.measured import told
+from xray_mining.statistics.measured import caution_words
 
 
 def by_task(
@@ -92,7 +92,7 @@ class Cautions:
         """One sentence a number, with what simulations counted; empty where no cell is marked."""
         return " ".join(
             f"{_raised(number)} {reason[:1].upper()}{reason[1:]}."
-            for reason, number in zip(map(told, self._numbers), self._numbers.values(), strict=True)
+            for reason, number in zip(map(caution_words, self._numbers), self._numbers.values(), strict=True)
         )
 
 

@@ -1,4 +1,4 @@
-"""Agreement of two readings: correlations, concordance, Bland-Altman, kappas."""
+"""Agreement of two readings: rank correlation, Bland-Altman limits, kappas."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,10 +15,24 @@ from xray_mining.statistics.resampling import interval, linear_interval, patient
 def spearman(
     first: ArrayLike, second: ArrayLike, patients: ArrayLike | None = None, confidence: float = 0.95
 ) -> Estimate:
-    """Spearman's rank correlation with a Fisher z interval; its variance is from influences summed per patient.
+    """Spearman's rank correlation.
 
-    Influence function of the grade correlation: Croux & Dehon, Statistical Methods and Applications 19:497 (2010).
-    nan for a constant.
+    Args:
+        first: (n,) finite.
+        second: (n,) finite.
+        patients: (n,) any labels; without it every unit is a patient.
+        confidence: Coverage of the interval, in (0, 1).
+
+    Returns:
+        Estimate in [-1, 1] with a Fisher z interval; nan for a constant. The variance comes from influences summed per
+        patient (Croux & Dehon, Statistical Methods and Applications 19:497, 2010).
+
+    Raises:
+        ValueError: If a value is not finite.
+
+    Example:
+        >>> print(spearman([1, 2, 3, 4, 5, 6], [2, 1, 3, 6, 4, 5]))
+        0.771 (-0.167 to 0.977; 6 patients)
     """
     x, y = finite("first", first), finite("second", second)
     owner = owners(patients, len(x))
@@ -38,19 +52,19 @@ def spearman(
 
 
 def spearman_influence(first: ArrayLike, second: ArrayLike) -> Floats:
-    """Each unit's influence on Spearman's correlation, (n,); zeros where it is not defined."""
+    """Each unit's influence on Spearman's correlation, (n,); zeros if the correlation is not defined."""
     x, y = finite("first", first), finite("second", second)
     return np.zeros(len(x)) if len(x) < 3 or np.ptp(x) == 0 or np.ptp(y) == 0 else _grades(x, y)[1]
 
 
 def _grades(x: Floats, y: Floats) -> tuple[float, Floats]:
-    """The correlation of grades, and units' influences on it, (n,)."""
+    """The correlation of grades, and each unit's influence on it, (n,)."""
     size = len(x)
     grade_x = (stats.rankdata(x) - 0.5) / size
     grade_y = (stats.rankdata(y) - 0.5) / size
     deviation = float(grade_x.std() * grade_y.std())
     value = float(np.mean((grade_x - grade_x.mean()) * (grade_y - grade_y.mean())) / deviation)
-    # How one unit moves the other units' grades: mean over j of 1(x_i <= x_j) of y_j's grade, ties half.
+    # Effect of one unit on the other units' grades: mean over j of 1(x_i <= x_j) of y_j's grade; a tie counts one half.
     moved = _mean_above(x, grade_y - grade_y.mean()) + _mean_above(y, grade_x - grade_x.mean())
     own = (grade_x - grade_x.mean()) * (grade_y - grade_y.mean())
     influence = (own + moved) / deviation
@@ -67,7 +81,7 @@ def _mean_above(x: Floats, weights: Floats) -> Floats:
 
 
 LIMITS = 1.96
-"""Limits of agreement in standard deviations, rounded as in Bland & Altman's paper, so that its examples agree."""
+"""Limits of agreement in standard deviations, rounded as in Bland & Altman's paper, so that its examples come out."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,10 +102,27 @@ def bland_altman(
     draws: int = 2000,
     seed: int = 0,
 ) -> BlandAltman:
-    """Limits of agreement of `first` minus `second`, (n,), with intervals that keep a patient's units together.
+    """Mean difference and limits of agreement of `first` minus `second`.
 
-    Bland & Altman, Statistical Methods in Medical Research 8:135 (1999). One unit a patient: the bias has Student's
-    interval, the limits the variance s² (1/n + 1.96²/(2 (n - 1))); else all three come from a bootstrap of patients.
+    Args:
+        first: (n,) finite.
+        second: (n,) finite, in the same unit.
+        patients: (n,) any labels; without it every unit is a patient.
+        confidence: Coverage of the intervals, in (0, 1).
+        draws: Draws of the bootstrap.
+        seed: Its seed.
+
+    Returns:
+        BlandAltman with bias, low and high in the unit of the input. With one unit per patient the bias has Student's
+        interval and the limits the variance s² (1/n + 1.96²/(2 (n - 1))), as in Bland & Altman, Statistical Methods in
+        Medical Research 8:135 (1999); else all three intervals come from a bootstrap of patients.
+
+    Raises:
+        ValueError: If a value is not finite.
+
+    Example:
+        >>> print(bland_altman([50, 61, 72, 80], [52, 60, 70, 81]).bias)
+        0.000 (-2.905 to 2.905; 4 patients)
     """
     apart = finite("first", first) - finite("second", second)
     owner = owners(patients, len(apart))
@@ -134,11 +165,27 @@ def kappa(
     draws: int = 2000,
     seed: int = 0,
 ) -> Estimate:
-    """Cohen's kappa of two readings (n,) with whole-number or text labels; `weights` none, linear or quadratic.
+    """Cohen's kappa of two readings with whole-number or text labels.
 
-    Weighted kappas take the labels' sorted order as their distance, as scikit-learn does. Interval by bootstrap of
-    patients; nan where chance alone would agree. `folds` (n,), and `again` (n,) numbers in place of `second` by another
-    fold's fit, nan where missing, widen it for shared training patients (see `refit`).
+    Args:
+        first: (n,) labels.
+        second: (n,) labels.
+        patients: (n,) any labels; without it every unit is a patient.
+        weights: Cost of a disagreement by the distance of the labels in sorted order: none (every disagreement costs
+            one), linear or quadratic, as in scikit-learn.
+        folds: (n,) the fold that tested the unit.
+        again: (n,) numeric labels as `second` by another fold's fit, nan if missing. `folds` and `again` widen the
+            interval for shared training patients (see `refit`).
+        confidence: Coverage of the interval, in (0, 1).
+        draws: Draws of the bootstrap.
+        seed: Its seed.
+
+    Returns:
+        Estimate up to 1, interval by bootstrap of patients (BCa); nan if chance alone would give full agreement.
+
+    Example:
+        >>> round(kappa([0, 1, 2, 2, 1, 0], [0, 1, 2, 1, 1, 0], weights="quadratic").value, 3)
+        0.857
     """
     labels, numbers = np.unique(np.concatenate([np.asarray(first), np.asarray(second)]), return_inverse=True)
     size, classes = len(numbers) // 2, len(labels)
@@ -169,7 +216,7 @@ def kappa(
     other = numbers[size:]
     if again is not None:
         values = filled(again, np.asarray(second, dtype=np.float64))
-        # A label that the other fit alone gives has no place in the table, and is the nearest one below.
+        # A label that only the other fit gives is not in the table; the nearest lower label replaces it.
         other = np.clip(np.searchsorted(labels, values, side="right") - 1, 0, classes - 1)
     factor = refit.factor_of_sums(sums, cells_of(numbers[:size], other), statistic)[0]
     return widened(found, float(factor), "correlation", refit.caution)
@@ -186,10 +233,14 @@ def quadratic_kappa(
     draws: int = 2000,
     seed: int = 0,
 ) -> Estimate:
-    """Cohen's kappa of two readings (n,) in numbers, a disagreement counted by the square of its size.
+    """Cohen's kappa of two readings (n,) in numbers; a disagreement costs the square of its size.
 
-    It is `kappa` with quadratic weights where the readings are the whole numbers of a scale whose levels all occur; a
-    level that does not occur still counts as a step. Other arguments as there.
+    Equal to `kappa` with quadratic weights if the readings are whole numbers of a scale whose levels all occur; here a
+    level that does not occur still counts as a step. Other arguments as in `kappa`.
+
+    Example:
+        >>> round(quadratic_kappa([0, 1, 2, 2, 1, 0], [0, 1, 2, 1, 1, 0]).value, 3)
+        0.857
     """
     true, values = finite("truth", truth), finite("given", given)
     owner = owners(patients, len(true))
@@ -220,8 +271,8 @@ def compare_quadratic_kappa(
 ) -> Estimate:
     """Paired difference (first minus second) of two readings' `quadratic_kappa` with the truth, on the same units.
 
-    Interval by bootstrap of patients; p by exchanging the two readings within patients at random. `folds` and `again`
-    as in `errors.compare_errors`.
+    Interval by bootstrap of patients; p from exchanging the two readings within random patients. `folds` and `again` as
+    in `errors.compare_errors`.
     """
     true = finite("truth", truth)
     owner = owners(patients, len(true))
@@ -254,15 +305,15 @@ def compare_quadratic_kappa(
 
 
 def _moments(true: Floats, given: Floats) -> Floats:
-    """What quadratic kappa is computed from, one row a unit, (n, 6)."""
+    """Moments from which quadratic kappa is computed, one row per unit, (n, 6)."""
     return np.stack([np.ones_like(true), true, true**2, given, given**2, (given - true) ** 2], axis=1)
 
 
 def _from_moments(sums: Floats) -> Floats:
-    """Quadratic kappa from sums of moments (..., 6): 1 less the disagreement over that of independent readings."""
+    """Quadratic kappa from sums of moments (..., 6): one minus disagreement divided by that of independent readings."""
     count, true, true_square, given, given_square, apart = (sums[..., i] for i in range(6))
     expected = true_square + given_square - 2 * true * given / count
-    # Rounding leaves a small number where both readings are one constant.
+    # Rounding leaves a small number if both readings are the same constant.
     some = expected > 1e-9 * (true_square + given_square)
     return np.where(some, 1 - apart / np.where(some, expected, 1), np.nan)[..., None]
 

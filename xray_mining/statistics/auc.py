@@ -15,7 +15,7 @@ from xray_mining.statistics import measured
 from xray_mining.statistics.estimate import Booleans, Estimate, Floats, Integers, binary, finite, of_unequal, owners
 from xray_mining.statistics.refit import Refit, filled, refit_of
 
-# Below this many patients in a class, or above this area, even the logit interval does not hold its 95 %: see
+# The logit interval holds the truth in fewer than 95 % with fewer patients in a class or a larger area: see
 # `measured`.
 FEW_IN_CLASS = 50
 HIGH_AUC = 0.97
@@ -23,7 +23,7 @@ HIGH_AUC = 0.97
 
 @dataclass(frozen=True, slots=True)
 class Auc:
-    """An area with DeLong's variance and Wald interval, cut at 0 and 1: exactly what R's pROC gives."""
+    """An area with DeLong's variance and Wald interval, clipped to [0, 1]; equal to R pROC's figures."""
 
     auc: float
     variance: float
@@ -44,10 +44,19 @@ class AucComparison:
 
 
 def placements(labels: ArrayLike, scores: ArrayLike) -> Floats:
-    """Share of the other class that each unit is on the right side of, ties half, (n,) float64 in [0, 1].
+    """For each unit, the share of the other class that is ranked correctly against it; a tie counts one half.
 
-    `labels` (n,) of 0 and 1, `scores` (n,) finite, higher means more positive. One sort, then sums over runs of ties.
-    Raises ValueError where a class is empty.
+    One sort, then sums over runs of ties (Sun & Xu 2014).
+
+    Args:
+        labels: (n,) of 0 and 1.
+        scores: (n,) finite, higher means more positive.
+
+    Returns:
+        (n,) float64 in [0, 1]; the mean over either class is the area.
+
+    Raises:
+        ValueError: If a class has no unit.
     """
     positive = binary(labels)
     values = finite("scores", scores, positive.shape)
@@ -71,10 +80,16 @@ def placements(labels: ArrayLike, scores: ArrayLike) -> Floats:
 
 
 def auc_covariance(labels: ArrayLike, scores: ArrayLike, patients: ArrayLike | None = None) -> tuple[Floats, Floats]:
-    """Areas (k,) of k scores, (k, n), on the same units, and their covariance (k, k).
+    """Areas of k scores on the same units, and their covariance.
 
-    Without `patients` it is DeLong's, with them Obuchowski's, which is the same where every patient has one unit.
-    nan where a class holds one patient only.
+    Args:
+        labels: (n,) of 0 and 1.
+        scores: (k, n), higher means more positive.
+        patients: (n,) any labels. Without it the covariance is DeLong's, with it Obuchowski's; both are equal if every
+            patient has one unit.
+
+    Returns:
+        Areas (k,) and covariance (k, k); the covariance is nan if a class has one patient only.
     """
     positive = binary(labels)
     rows = np.atleast_2d(np.asarray(scores, dtype=np.float64))
@@ -103,10 +118,25 @@ def auc_covariance(labels: ArrayLike, scores: ArrayLike, patients: ArrayLike | N
 
 
 def auc_delong(labels: ArrayLike, scores: ArrayLike, confidence: float = 0.95) -> Auc:
-    """Area, DeLong variance and Wald interval of `scores` (n,) for `labels` (n,) of 0 and 1, as pROC's ci.auc.
+    """Area, DeLong's variance and Wald interval of one score, as pROC's ci.auc gives them.
 
-    Exactly pROC's figures, which cover too little where the area is near 1: `auc` gives what a page should print.
-    Raises ValueError where a class is empty or a score is not finite.
+    Near an area of 1 this interval holds the truth too rarely; for reports use `auc`.
+
+    Args:
+        labels: (n,) of 0 and 1.
+        scores: (n,) finite, higher means more positive.
+        confidence: Coverage of the interval, in (0, 1).
+
+    Returns:
+        Auc with auc, variance, low, high. Source: DeLong et al. (1988), computed as by Sun & Xu (2014).
+
+    Raises:
+        ValueError: If a class has no unit, or a score is not finite.
+
+    Example:
+        >>> found = auc_delong([0, 0, 1, 1], [0.1, 0.4, 0.35, 0.8])
+        >>> found.auc, round(found.variance, 4), round(float(found.low), 3), found.high
+        (0.75, 0.125, 0.057, 1.0)
     """
     areas, covariance = auc_covariance(labels, scores)
     area, variance = float(areas[0]), float(covariance[0, 0])
@@ -115,7 +145,27 @@ def auc_delong(labels: ArrayLike, scores: ArrayLike, confidence: float = 0.95) -
 
 
 def compare_auc(labels: ArrayLike, scores_a: ArrayLike, scores_b: ArrayLike, confidence: float = 0.95) -> AucComparison:
-    """DeLong's paired test of two scores (n,) on the same units, as pROC's roc.test; equal scores give z = 0, p = 1."""
+    """DeLong's paired test of two scores on the same units, as pROC's roc.test.
+
+    Args:
+        labels: (n,) of 0 and 1.
+        scores_a: (n,) finite, higher means more positive.
+        scores_b: (n,), as `scores_a`.
+        confidence: Coverage of the interval, in (0, 1).
+
+    Returns:
+        AucComparison: the difference of areas (a minus b), its interval, z and two-sided p; equal scores give z = 0, p
+            = 1.
+        Source: DeLong et al. (1988).
+
+    Raises:
+        ValueError: If a class has no unit, or a score is not finite.
+
+    Example:
+        >>> found = compare_auc([0, 0, 1, 1], [0.1, 0.4, 0.35, 0.8], [0.3, 0.2, 0.1, 0.9])
+        >>> found.difference, round(found.p_value, 3)
+        (0.25, 0.48)
+    """
     areas, covariance = auc_covariance(labels, np.stack([np.asarray(scores_a), np.asarray(scores_b)]))
     return _comparison(areas, covariance, confidence)
 
@@ -124,7 +174,7 @@ def _comparison(areas: Floats, covariance: Floats, confidence: float) -> AucComp
     difference = float(areas[0] - areas[1])
     variance = float(covariance[0, 0] + covariance[1, 1] - 2 * covariance[0, 1])
     error = np.sqrt(max(variance, 0.0))
-    # The same score twice: rounding leaves a variance near 1e-20, which counts as zero.
+    # The same score twice: rounding leaves a variance near 1e-20, which must count as zero.
     same = error <= 1e-12
     z = (0.0 if difference == 0 else np.copysign(np.inf, difference)) if same else difference / error
     half = float(stats.norm.ppf(0.5 + confidence / 2)) * error
@@ -133,9 +183,9 @@ def _comparison(areas: Floats, covariance: Floats, confidence: float) -> AucComp
 
 
 def logit_interval(area: float, variance: float, positives: int, negatives: int, confidence: float) -> Floats:
-    """Interval (2,) of an area on the logit scale; by Newcombe's method 5 where the area is 0 or 1, or its variance 0.
+    """Interval (2,) of an area on the logit scale; Newcombe's method 5 if the area is 0 or 1 or its variance is 0.
 
-    `positives`, `negatives`: how many patients each class has.
+    `positives`, `negatives`: number of patients of each class.
     """
     if np.isnan(variance):
         return np.array([np.nan, np.nan])
@@ -160,7 +210,7 @@ def logit_interval(area: float, variance: float, positives: int, negatives: int,
 
 @dataclass(frozen=True, slots=True)
 class Areas:
-    """Mean areas over folds of several scores on the same units, with their covariance."""
+    """Mean areas over folds of several scores on the same units, with their covariance; made by `areas_over_folds`."""
 
     values: Floats
     covariance: Floats
@@ -175,14 +225,14 @@ class Areas:
     caution: str = ""
     """Why intervals may cover too little."""
     refit: Refit | None = None
-    """How folds that share training patients are allowed for; None for one fold."""
+    """The rule for folds that share training patients; None for one fold."""
     influence: Floats = field(default_factory=lambda: np.zeros((0, 0)))
     """Patients' influences on each area, (k, P); empty for one fold."""
     influence_again: Floats = field(default_factory=lambda: np.zeros((0, 0)))
-    """The same by the fits that predicted them again."""
+    """The same from second predictions, by another fold's fit."""
 
     def factor(self, *weights: tuple[int, float]) -> float:
-        """What the variance of a sum of areas, each (which, weight), is multiplied by for shared training patients."""
+        """Factor of the variance of a weighted sum of areas, each (which, weight), for shared training patients."""
         if self.refit is None:
             return 1.0
         one, other = (
@@ -193,7 +243,7 @@ class Areas:
         return float(refit.factor(one, other)[0])
 
     def variance(self, *weights: tuple[int, float]) -> float:
-        """Variance of a sum of areas, each (which, weight), with what shared training patients add."""
+        """Variance of a weighted sum of areas, each (which, weight), including the part of shared training patients."""
         along = np.zeros(len(self.values))
         for which, weight in weights:
             along[which] += weight
@@ -201,7 +251,7 @@ class Areas:
 
 
 def mean_area(labels: ArrayLike, scores: ArrayLike, groups: ArrayLike) -> float:
-    """Mean over groups (as folds) of the area within each; groups without both classes are left out.
+    """Mean over groups (as folds) of the area within each group; groups without both classes are left out.
 
     Args:
         labels: (n,) of 0 and 1.
@@ -209,7 +259,7 @@ def mean_area(labels: ArrayLike, scores: ArrayLike, groups: ArrayLike) -> float:
         groups: (n,) any numbers; scores of different groups are not compared.
 
     Returns:
-        The mean, without an interval; nan where no group has both classes.
+        The mean, without an interval; nan if no group has both classes.
 
     Example:
         >>> mean_area([0, 1, 0, 1, 1], [0.1, 0.4, 0.8, 0.3, 0.2], [0, 0, 1, 1, 2])
@@ -233,12 +283,21 @@ def areas_over_folds(
     *,
     share: float = 1.0,
 ) -> Areas:
-    """Areas of k scores (k, n), a mean over folds: covariance summed over folds, over the number of folds squared.
+    """Areas of k scores as means over folds, with the covariance of these means.
 
-    Scores of different folds come from different fits and are not compared with one another. A fold without both
-    classes is left out, and its patients are not counted; ValueError where no fold has both. `again` (k, n): scores of
-    the same units by another fold's fit, nan where missing, `share`: what share of the tested patients these
-    are (see `refit`).
+    Scores of different folds come from different fits and are never ranked together. A fold without both classes is
+    left out, with its patients.
+
+    Args:
+        labels: (n,) of 0 and 1.
+        scores: (k, n), higher means more positive.
+        patients: (n,) any labels; without it every unit is a patient.
+        folds: (n,) the fold that tested the unit.
+        again: (k, n) scores of the same units by another fold's fit, nan if missing (see `refit`).
+        share: Share of the tested patients that these units belong to.
+
+    Raises:
+        ValueError: If no fold has both classes.
     """
     positive = binary(labels)
     rows = np.atleast_2d(np.asarray(scores, dtype=np.float64))
@@ -246,24 +305,24 @@ def areas_over_folds(
     fold = np.zeros(len(positive), dtype=np.int64) if folds is None else np.asarray(folds)
     parts, left_out = [], 0
     positives = negatives = 0
-    behind = np.zeros(len(positive), dtype=bool)
+    scored = np.zeros(len(positive), dtype=bool)
     for each in np.unique(fold):
         inside = fold == each
         if not positive[inside].any() or positive[inside].all():
             left_out += 1
             continue
-        behind |= inside
+        scored |= inside
         parts.append(auc_covariance(positive[inside], rows[:, inside], owner[inside]))
         positives += len(np.unique(owner[inside & positive]))
         negatives += len(np.unique(owner[inside & ~positive]))
     if not parts:
         raise ValueError("an area needs both classes")
-    refit, influences = _shared(positive, rows, owner, fold, again=again, behind=behind)
+    refit, influences = _shared(positive, rows, owner, fold, again=again, scored=scored)
     return Areas(
         values=np.mean([areas for areas, _ in parts], axis=0),
         covariance=np.sum([covariance for _, covariance in parts], axis=0) / len(parts) ** 2,
-        patients=len(np.unique(owner[behind])),
-        images=int(behind.sum()),
+        patients=len(np.unique(owner[scored])),
+        images=int(scored.sum()),
         positives=positives,
         negatives=negatives,
         folds=len(parts),
@@ -276,22 +335,22 @@ def areas_over_folds(
 
 
 def _shared(
-    positive: Booleans, rows: Floats, owner: Integers, fold: Integers, *, again: ArrayLike | None, behind: Booleans
+    positive: Booleans, rows: Floats, owner: Integers, fold: Integers, *, again: ArrayLike | None, scored: Booleans
 ) -> tuple[Refit | None, tuple[Floats, Floats]]:
-    """How the rule of shared training patients applies, and patients' influences (k, P) by both fits."""
-    own = owners(owner[behind], int(behind.sum()))
-    other = None if again is None else np.atleast_2d(np.asarray(again, dtype=np.float64))[:, behind]
-    refit = refit_of(fold[behind], own, *([None] if other is None else other))
+    """The rule for shared training patients, and patients' influences (k, P) from both predictions."""
+    own = owners(owner[scored], int(scored.sum()))
+    other = None if again is None else np.atleast_2d(np.asarray(again, dtype=np.float64))[:, scored]
+    refit = refit_of(fold[scored], own, *([None] if other is None else other))
     if refit is None or other is None or not refit.measured:
         nothing = np.zeros((len(rows), len(np.bincount(own))))
         return refit, (nothing, nothing)
-    there = filled(other, rows[:, behind])
-    both = [_influences(positive[behind], each, own, fold[behind]) for each in (rows[:, behind], there)]
+    there = filled(other, rows[:, scored])
+    both = [_influences(positive[scored], each, own, fold[scored]) for each in (rows[:, scored], there)]
     return refit, (both[0], both[1])
 
 
 def _influences(positive: Booleans, rows: Floats, owner: Integers, fold: Integers) -> Floats:
-    """Patients' influences (k, P) on areas that are means over folds; every fold has both classes."""
+    """Patients' influences (k, P) on areas that are means over folds; every fold must have both classes."""
     units = np.zeros(rows.shape)
     numbers = np.unique(fold)
     for each in numbers:
@@ -311,11 +370,28 @@ def auc(
     again: ArrayLike | None = None,
     share: float = 1.0,
 ) -> Estimate:
-    """The area that a page prints: patients' images together, mean over folds, interval on the logit scale.
+    """Area under the ROC curve for reports: a mean over folds, with an interval that keeps a patient's images together.
 
-    `labels` (n,) of 0 and 1, `scores` (n,), `patients` (n,) any labels, `folds` (n,), `again` (n,) scores of the same
-    units by another fold's fit, `share`: what share of the tested patients these are (see `refit`). `caution` says when
-    even this interval is known not to cover. Raises ValueError where no fold has both classes.
+    Args:
+        labels: (n,) of 0 and 1.
+        scores: (n,) finite, higher means more positive.
+        patients: (n,) any labels; images of one patient share a value. Without it every unit is a patient.
+        folds: (n,) the fold that tested the unit; scores of different folds are not ranked together.
+        confidence: Coverage of the interval, in (0, 1).
+        again: (n,) scores of the same units by another fold's fit, nan if missing (see `refit`).
+        share: Share of the tested patients that these units belong to.
+
+    Returns:
+        Estimate in [0, 1], interval on the logit scale. `caution` says when simulations found that this interval holds
+        the truth too rarely. Source: DeLong et al. (1988) or, if patients have several units, Obuchowski (1997); LeDell
+        et al. (2015) for the mean over folds.
+
+    Raises:
+        ValueError: If no fold has both classes.
+
+    Example:
+        >>> print(auc([0, 0, 0, 1, 1, 1], [0.1, 0.4, 0.2, 0.35, 0.8, 0.7], ["a", "a", "b", "c", "c", "d"]))
+        0.889 (0.500 to 0.985; 4 patients)
     """
     areas = areas_over_folds(labels, scores, patients, folds, again, share=share)
     return area_estimate(areas, 0, confidence)
@@ -343,10 +419,10 @@ def area_estimate(areas: Areas, which: int, confidence: float = 0.95) -> Estimat
 
 
 def area_difference(areas: Areas, first: int, second: int, confidence: float = 0.95) -> Estimate:
-    """Paired difference of two of `areas`, with its p value.
+    """Paired difference of two of `areas` (first minus second), with its p value.
 
-    Where the two do not vary at all though they differ, as a score that is always right and a constant one, the areas'
-    own intervals are put together (Donner & Zou 2012), and p is of a difference of two areas without skill.
+    If the areas differ but neither varies (one score always right, the other constant), the interval is combined from
+    the two areas' own intervals (Donner & Zou 2012), and p is that of a difference between two areas without skill.
     """
     pair = [first, second]
     factor = areas.factor((first, 1.0), (second, -1.0))
@@ -364,16 +440,16 @@ def area_difference(areas: Areas, first: int, second: int, confidence: float = 0
 
 
 def without_skill(value: float, positives: int, negatives: int, areas: int = 1) -> float:
-    """Two-sided p of an area above one half, or of a difference of two, by the Mann-Whitney variance of no skill.
+    """Two-sided p of an area minus one half, or of a difference of two areas, from the variance without skill.
 
-    For what has no variance of its own: an area of exactly 1 among these many patients of each class.
+    Used if an area has no variance of its own, as an area of exactly 1.
     """
     variance = areas * (positives + negatives + 1) / (12 * positives * negatives)
     return float(2 * stats.norm.sf(abs(value) / np.sqrt(variance)))
 
 
 def auc_influence(labels: ArrayLike, scores: ArrayLike) -> tuple[float, Floats]:
-    """The area and each unit's influence on it, (n,): the sum of squares of their sums per patient is its variance."""
+    """The area and each unit's influence on it, (n,); its variance is the sum of squares of patients' influences."""
     positive = binary(labels)
     placed = placements(positive, scores)
     area = float(placed[positive].mean())
@@ -389,11 +465,28 @@ def average_precision(
     *,
     again: ArrayLike | None = None,
 ) -> Estimate:
-    """Mean precision over positives, ties taken together (scikit-learn's average_precision_score), a mean over folds.
+    """Average precision (as scikit-learn's average_precision_score), a mean over folds.
 
-    The interval is on the logit scale, from the infinitesimal jackknife with a patient's units together. Scores of
-    different folds come from different fits and are not ranked together; a fold without positives is left out, and its
-    patients are not counted. `again` (n,): scores of the same units by another fold's fit (see `refit`).
+    Scores of different folds come from different fits and are not ranked together; a fold without positives is left
+    out, with its patients.
+
+    Args:
+        labels: (n,) of 0 and 1.
+        scores: (n,) finite, higher means more positive.
+        patients: (n,) any labels; without it every unit is a patient.
+        folds: (n,) the fold that tested the unit.
+        confidence: Coverage of the interval, in (0, 1).
+        again: (n,) scores of the same units by another fold's fit, nan if missing (see `refit`).
+
+    Returns:
+        Estimate in [0, 1], interval on the logit scale from the infinitesimal jackknife over patients.
+
+    Raises:
+        ValueError: If there are no positives.
+
+    Example:
+        >>> print(average_precision([0, 0, 0, 1, 1, 1], [0.1, 0.4, 0.2, 0.35, 0.8, 0.7]))
+        0.917 (0.024 to 1.000; 6 patients)
     """
     positive = binary(labels)
     values = finite("scores", scores, positive.shape)
@@ -401,27 +494,27 @@ def average_precision(
         raise ValueError("average precision needs positives")
     fold = np.zeros(len(positive), dtype=np.int64) if folds is None else np.asarray(folds)
     numbers = [each for each in np.unique(fold) if positive[fold == each].any()]
-    behind = np.isin(fold, numbers)
-    positive, values, fold = positive[behind], values[behind], fold[behind]
-    owner = owners(owners(patients, len(behind))[behind], len(values))
+    scored = np.isin(fold, numbers)
+    positive, values, fold = positive[scored], values[scored], fold[scored]
+    owner = owners(owners(patients, len(scored))[scored], len(values))
     value, influence = _mean_precision(positive, values, fold)
     sums = np.bincount(owner, influence)
     count = len(sums)
     variance = float((sums**2).sum()) * count / max(count - 1, 1)
     positives = len(np.unique(owner[positive]))
-    # Student's quantile by the number of patients with a hit: the influences of few positives carry the variance.
+    # Few positives carry most of the variance, so Student's quantile takes their number of patients.
     upper = (1 + confidence) / 2
     wide = (stats.t.ppf(upper, max(positives - 1, 1)) / stats.norm.ppf(upper)) ** 2
     caution = measured.FEW_IN_CLASS if min(positives, count - positives) < FEW_IN_CLASS else ""
     method = "infinitesimal jackknife, logit scale" + (f", mean over {len(numbers)} folds" if len(numbers) > 1 else "")
     found = Estimate(value, np.nan, np.nan, count, len(values), method, caution)
-    other = None if again is None else np.asarray(again, dtype=np.float64)[behind]
+    other = None if again is None else np.asarray(again, dtype=np.float64)[scored]
     refit = refit_of(fold, owner, other)
     if refit is not None:
         there = _mean_precision(positive, filled(other, values), fold)[1] if refit.measured else influence
         variance *= refit.factor_of_units(influence, there, owner)
         found = found.with_caution(refit.caution) if refit.caution else found
-    if behind.sum() < len(behind):
+    if scored.sum() < len(scored):
         found = found.with_caution("a fold without positives was left out")
     low, high = logit_interval(value, variance * wide, positives, max(count - positives, 1), confidence)
     return replace(found, low=float(low), high=float(high))
@@ -450,7 +543,7 @@ def _precision_influence(positive: Booleans, values: Floats) -> tuple[float, Flo
     total = above[-1]
     precision = above / called
     value = float((in_run * precision).sum() / total)
-    # d AP / d weight of unit k: its own term, and its part in the precision at every lower threshold.
+    # d AP / d weight of unit k: its own term, plus its effect on the precision at every lower threshold.
     ahead_hit = np.cumsum((in_run / called)[::-1])[::-1]
     ahead_all = np.cumsum((in_run * above / called**2)[::-1])[::-1]
     gradient = (hits * (precision[run] - value) + hits * ahead_hit[run] - ahead_all[run]) / total

@@ -1,4 +1,4 @@
-"""Whether probabilities mean what they say: Brier, log loss, slope, intercept, expected calibration error, curves."""
+"""Calibration of probabilities: Brier score, log loss, slope, intercept, expected calibration error, curves."""
 
 from dataclasses import dataclass
 
@@ -11,7 +11,7 @@ from xray_mining.statistics.refit import all_widened, filled, refit_of, widened
 from xray_mining.statistics.resampling import interval, patient_sums, proportion_interval
 
 SMALLEST = 1e-7
-"""Probabilities are cut to [SMALLEST, 1 - SMALLEST] before a logarithm."""
+"""Probabilities are clipped to [SMALLEST, 1 - SMALLEST] before a logarithm."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,13 +38,34 @@ def calibration_metrics(
     seed: int = 0,
     bins: int = 10,
 ) -> dict[str, Estimate]:
-    """brier, log_loss, ece, calibration_slope and calibration_intercept of probabilities (n,) for labels (n,).
+    """Calibration figures of probabilities: brier, log_loss, ece, calibration_slope, calibration_intercept.
 
-    slope and intercept are logistic (Cox 1958): y on logit p, and the intercept with the slope held at 1; Student
-    intervals with sandwich variance summed per patient. ece has bins with as many units each and no interval: chance
-    alone pushes it up, a perfect model's too, and any resample's once more. Values outside [0, 1] raise ValueError.
-    `folds` (n,) and `again` (n,), probabilities by another fold's fit, nan where missing, widen the intervals
-    for shared training patients (see `refit`): slope and intercept as much as the log loss.
+    Slope and intercept are logistic (Cox 1958): y on logit p, and the intercept with the slope fixed at 1. The expected
+    calibration error (ece) has no interval: chance increases it, for a perfect model too, and again in every resample.
+
+    Args:
+        labels: (n,) of 0 and 1.
+        probabilities: (n,) in [0, 1].
+        patients: (n,) any labels; without it every unit is a patient.
+        folds: (n,) the fold that tested the unit.
+        again: (n,) probabilities by another fold's fit, nan if missing. `folds` and `again` widen the intervals for
+            shared training patients (see `refit`); slope and intercept as much as the log loss.
+        confidence: Coverage of the intervals, in (0, 1).
+        draws: Draws of the bootstrap.
+        seed: Its seed.
+        bins: Number of bins of ece, with equal numbers of units.
+
+    Returns:
+        Estimate by name. Brier score and log loss have a bootstrap of patients (BCa), slope and intercept Student
+        intervals with a sandwich variance summed per patient.
+
+    Raises:
+        ValueError: If a probability is outside [0, 1] or not finite, or a label is not 0 or 1.
+
+    Example:
+        >>> found = calibration_metrics([0, 0, 1, 1], [0.1, 0.4, 0.35, 0.8])
+        >>> round(found["brier"].value, 4), round(found["log_loss"].value, 4)
+        (0.1581, 0.4723)
     """
     positive = binary(labels)
     given = finite("probabilities", probabilities, positive.shape)
@@ -83,7 +104,7 @@ def calibration_metrics(
 
 
 def _losses(positive: Booleans, given: Floats) -> Floats:
-    """What Brier score and log loss are made from, one row a unit, (n, 3)."""
+    """Terms of Brier score and log loss, one row per unit, (n, 3)."""
     cut = np.clip(given, SMALLEST, 1 - SMALLEST)
     loss = -np.where(positive, np.log(cut), np.log1p(-cut))
     return np.stack([np.ones(len(given)), (given - positive) ** 2, loss], axis=1)
@@ -118,10 +139,10 @@ def logistic_fit(
 ) -> tuple[Floats, Floats] | None:
     """Weights (k,) of a logistic regression of labels on `design` (n, k), and their sandwich covariance (k, k).
 
-    Newton's method; None where it does not settle (perfect separation).
+    Newton's method; None if it does not converge (perfect separation).
     """
-    # Written here because no dependency has it: scipy has no logistic regression, scikit-learn's takes no offset and
-    # gives no covariance, and statsmodels is a dependency of the tests alone, which compare this fit with it.
+    # Own code because no dependency provides it: scipy has no logistic regression, scikit-learn's takes no offset and
+    # gives no covariance, and statsmodels is installed for tests only, which compare this fit with it.
     target = binary(positive).astype(np.float64)
     shift = np.zeros(len(target)) if offset is None else offset
     owner = owners(patients, len(target))
@@ -150,7 +171,7 @@ def logistic_fit(
 
 
 def _places(given: Floats, bins: int) -> Integers:
-    """Number of each unit's bin, as many units a bin as ties allow."""
+    """Each unit's bin number; bins have equal numbers of units, as far as ties allow."""
     return np.searchsorted(_edges(given, bins), given, side="left").astype(np.int64)
 
 
@@ -168,10 +189,28 @@ def reliability_curve(
     folds: ArrayLike | None = None,
     again: ArrayLike | None = None,
 ) -> list[Bin]:
-    """Mean probability and share of positives in bins with as many units each; a score interval clustered by patient.
+    """Reliability curve: mean probability and share of positives in bins with equal numbers of units.
 
-    `folds` (n,) and `again` (n,), probabilities by another fold's fit, widen it for shared training patients, as a unit
-    of a bin might have been in another one (see `refit`).
+    Args:
+        labels: (n,) of 0 and 1.
+        probabilities: (n,) finite.
+        patients: (n,) any labels; without it every unit is a patient.
+        confidence: Coverage of the intervals, in (0, 1).
+        bins: Number of bins.
+        folds: (n,) the fold that tested the unit.
+        again: (n,) probabilities by another fold's fit, nan if missing. `folds` and `again` widen the intervals for
+            shared training patients (see `refit`), because the other fit might have put a unit into another bin.
+
+    Returns:
+        One Bin per occupied bin, in the order of the probabilities; Wilson's score interval clustered by patient.
+
+    Raises:
+        ValueError: If a probability is not finite, or a label is not 0 or 1.
+
+    Example:
+        >>> found = reliability_curve([0, 0, 1, 1], [0.125, 0.25, 0.5, 0.75], bins=2)
+        >>> [(each.predicted, each.observed) for each in found]
+        [(0.1875, 0.0), (0.625, 1.0)]
     """
     positive = binary(labels)
     given = finite("probabilities", probabilities, positive.shape)

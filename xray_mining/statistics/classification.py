@@ -1,4 +1,4 @@
-"""Classes called by a threshold: thresholds are set on validation units, figures are computed on test units."""
+"""Figures of classes called by a threshold; thresholds are set on validation units, figures computed on test units."""
 
 import math
 from collections.abc import Sequence
@@ -17,15 +17,27 @@ PROPORTIONS = {
     "negative_predictive_value": ((3,), (2, 3)),
     "accuracy": ((0, 3), (0, 1, 2, 3)),
 }
-"""Which of (true positive, false positive, false negative, true negative) are hits, and which units."""
+"""Cells of (true positive, false positive, false negative, true negative) in the numerator and the denominator."""
 
 SUMMARIES = ("balanced_accuracy", "f1", "mcc")
 
 
 def youden_threshold(labels: ArrayLike, scores: ArrayLike) -> float:
-    """The threshold with the largest sensitivity + specificity - 1: a unit is called positive at or above it.
+    """The threshold with the largest sensitivity + specificity - 1; a unit is called positive at or above it.
 
-    Midway between two neighbouring scores, so that it does not hang on one unit; the lowest of equals.
+    It is midway between two neighbouring scores, so that it does not depend on one unit; the lowest of equally good
+    ones.
+
+    Args:
+        labels: (n,) of 0 and 1.
+        scores: (n,) finite, higher means more positive.
+
+    Raises:
+        ValueError: If a class has no unit.
+
+    Example:
+        >>> youden_threshold([0, 0, 1, 1], [1.0, 2.0, 4.0, 5.0])
+        3.0
     """
     positive = binary(labels)
     values = finite("scores", scores, positive.shape)
@@ -35,7 +47,12 @@ def youden_threshold(labels: ArrayLike, scores: ArrayLike) -> float:
 
 
 def sensitivity_threshold(labels: ArrayLike, scores: ArrayLike, sensitivity: float) -> float:
-    """The highest threshold at which at least `sensitivity` of the positives are called."""
+    """The highest threshold at which at least the share `sensitivity` of the positives is called positive.
+
+    Example:
+        >>> sensitivity_threshold([0, 0, 1, 1], [1.0, 4.0, 2.0, 5.0], 0.5)
+        4.5
+    """
     positive = binary(labels)
     values = finite("scores", scores, positive.shape)
     steps, reached, _ = _steps(positive, values)
@@ -66,11 +83,30 @@ def called_metrics(
     draws: int = 2000,
     seed: int = 0,
 ) -> dict[str, Estimate]:
-    """Figures of units called positive or not, (n,) bool, against `labels` (n,), by name.
+    """Figures of units that were called positive or negative: PROPORTIONS and SUMMARIES by name.
 
-    Proportions with a score interval clustered by patient; balanced_accuracy, f1 and mcc by bootstrap of patients.
-    nan where a class is not there. `folds` (n,) and `again` (n,), what another fold's fit calls (1, 0, nan where there
-    is none), widen the intervals for shared training patients (see `refit`).
+    Args:
+        labels: (n,) of 0 and 1.
+        called: (n,) bool, whether the unit was called positive.
+        patients: (n,) any labels; without it every unit is a patient.
+        folds: (n,) the fold that tested the unit.
+        again: (n,) call of another fold's fit: 1, 0, or nan if missing. `folds` and `again` widen the intervals for
+            shared training patients (see `refit`).
+        confidence: Coverage of the intervals, in (0, 1).
+        draws: Draws of the bootstrap.
+        seed: Its seed.
+
+    Returns:
+        Estimate by name, nan if a class is missing. Proportions have Wilson's score interval clustered by patient;
+        balanced_accuracy, f1 and mcc a bootstrap of patients (BCa).
+
+    Raises:
+        ValueError: If labels or calls are not 0 and 1, or their shapes differ.
+
+    Example:
+        >>> found = called_metrics([0, 0, 0, 1, 1, 1], [False, True, False, True, True, False])
+        >>> print(found["sensitivity"])
+        0.667 (nan to nan; 3 patients)
     """
     positive, call = binary(labels), binary(called)
     if call.shape != positive.shape:
@@ -135,9 +171,10 @@ def compare_called(
     folds: ArrayLike | None = None,
     again: tuple[ArrayLike | None, ArrayLike | None] = (None, None),
 ) -> dict[str, Estimate]:
-    """Paired differences (first minus second) of sensitivity and specificity of two calls, interval and p of one test.
+    """Paired differences (first minus second) in sensitivity and specificity of two calls of the same units.
 
-    `folds` (n,) and what other folds' fits of both models call, `again`, as in `called_metrics`.
+    Interval and p belong to one test (`comparison.difference_of_pairs`). `folds` (n,) and `again`, the calls of both
+    models by another fold's fit, as in `called_metrics`.
     """
     from xray_mining.statistics.comparison import difference_of_pairs
 
@@ -173,7 +210,7 @@ def compare_called(
 
 
 def _of_table(sums: Floats) -> Floats:
-    """Accuracy, balanced accuracy, macro F1 and kappa (..., 4) from tables of truth by call (..., classes squared)."""
+    """Accuracy, balanced accuracy, macro F1 and kappa (..., 4) from tables of truth × call (..., classes squared)."""
     width = math.isqrt(sums.shape[-1])
     table = sums.reshape(*sums.shape[:-1], width, width)
     right = np.diagonal(table, axis1=-2, axis2=-1)
@@ -206,11 +243,31 @@ def group_metrics(
     draws: int = 2000,
     seed: int = 0,
 ) -> dict[str, Estimate]:
-    """accuracy, balanced_accuracy, f1_macro and kappa of several classes; the largest probability is called.
+    """accuracy, balanced_accuracy, f1_macro and kappa of several classes; the most probable class is called.
 
-    `truth` (n,) labels out of `classes`; `probabilities` (n, classes). Interval by bootstrap of patients; classes that
-    no unit has are left out of the means over classes. `folds` (n,) and `again` (n, classes), probabilities by another
-    fold's fit, nan where missing, widen the intervals for shared training patients (see `refit`).
+    Args:
+        truth: (n,) labels out of `classes`.
+        probabilities: (n, classes) finite.
+        classes: Names of the classes, in the order of the columns.
+        patients: (n,) any labels; without it every unit is a patient.
+        folds: (n,) the fold that tested the unit.
+        again: (n, classes) probabilities by another fold's fit, nan if missing. `folds` and `again` widen the intervals
+            for shared training patients (see `refit`).
+        confidence: Coverage of the intervals, in (0, 1).
+        draws: Draws of the bootstrap.
+        seed: Its seed.
+
+    Returns:
+        Estimate by name, interval by bootstrap of patients (BCa); means over classes leave out classes without units.
+
+    Raises:
+        ValueError: If a probability is not finite.
+        KeyError: If a label is not one of `classes`.
+
+    Example:
+        >>> chances = [[0.7, 0.2, 0.1], [0.2, 0.5, 0.3], [0.1, 0.6, 0.3]]
+        >>> round(group_metrics(["a", "b", "c"], chances, ["a", "b", "c"])["accuracy"].value, 3)
+        0.667
     """
     names = np.asarray(truth)
     values = finite("probabilities", probabilities)

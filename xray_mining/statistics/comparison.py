@@ -1,4 +1,4 @@
-"""Tests of differences, and corrections for making many of them."""
+"""Tests of differences, and corrections for multiple tests."""
 
 from dataclasses import replace
 
@@ -17,7 +17,12 @@ from xray_mining.statistics.resampling import (
 
 
 def holm(p_values: ArrayLike) -> Floats:
-    """Holm's step-down adjusted p values (m,); nan stays nan and counts for nothing."""
+    """Holm's step-down adjusted p values, (m,); nan stays nan and does not count as a test.
+
+    Example:
+        >>> holm([0.01, 0.04, 0.03]).tolist()
+        [0.03, 0.06, 0.06]
+    """
     p = np.asarray(p_values, dtype=np.float64)
     adjusted = np.full(p.shape, np.nan)
     known = np.flatnonzero(np.isfinite(p))
@@ -28,7 +33,12 @@ def holm(p_values: ArrayLike) -> Floats:
 
 
 def benjamini_hochberg(p_values: ArrayLike) -> Floats:
-    """Benjamini and Hochberg's adjusted p values (m,), for the share of false discoveries; nan stays nan."""
+    """Benjamini and Hochberg's adjusted p values, (m,), which control the false discovery rate; nan stays nan.
+
+    Example:
+        >>> benjamini_hochberg([0.01, 0.04, 0.03]).round(3).tolist()
+        [0.03, 0.04, 0.04]
+    """
     p = np.asarray(p_values, dtype=np.float64)
     adjusted = np.full(p.shape, np.nan)
     known = np.isfinite(p)
@@ -37,11 +47,21 @@ def benjamini_hochberg(p_values: ArrayLike) -> Floats:
 
 
 def mcnemar(right_a: ArrayLike, right_b: ArrayLike, patients: ArrayLike | None = None) -> float:
-    """Two-sided p that two calls are right equally often on the same units (n,) bool.
+    """Two-sided p of the hypothesis that two calls are right equally often on the same units.
 
-    One unit a patient: exact binomial test of the discordant pairs. Several: Durkalski's statistic (Statistics in
-    Medicine 22:2417, 2003), the squared sum of patients' differences over the sum of their squares, on one degree of
-    freedom. 1 where no pair is discordant.
+    Args:
+        right_a: (n,) bool, whether the first call was right.
+        right_b: (n,) bool, the same for the second.
+        patients: (n,) any labels; without it every unit is a patient.
+
+    Returns:
+        p in [0, 1]; 1 if no pair is discordant. With one unit per patient it is the exact binomial test of the
+        discordant pairs; else Durkalski's statistic (Statistics in Medicine 22:2417, 2003): the squared sum of
+        patients' differences over the sum of their squares, with one degree of freedom.
+
+    Example:
+        >>> mcnemar([True, True, True, True, False], [False, False, False, True, False])
+        0.25
     """
     a, b = np.asarray(right_a, dtype=bool), np.asarray(right_b, dtype=bool)
     apart = a.astype(np.int64) - b
@@ -64,13 +84,27 @@ def difference_of_pairs(
     *,
     widening: float = 1.0,
 ) -> Estimate:
-    """How much more often one call is right than another on the same units (n,) bool, with interval and p of one test.
+    """Difference in how often two calls are right on the same units, with interval and p of one test.
 
-    Tango's score interval for paired proportions (Statistics in Medicine 17:891, 1998), within [-1, 1], and its test
-    of no difference. Several units a patient count as many as independent ones would need for the variance of the
-    patients' differences, which few discordant patients draw towards that of units all alike; Student's quantile then.
-    `widening` multiplies the variance, for fits that share training patients (see `refit`).
-    Neither interval nor p for fewer than LEAST_FOR_PROPORTIONS patients.
+    Tango's score interval for paired proportions (Statistics in Medicine 17:891, 1998), within [-1, 1], and its test of
+    no difference. If patients have several units, these count as the number of independent units that would give the
+    same variance; with few discordant patients that variance is pulled towards the one of fully alike units, and
+    Student's quantile is used. `widening` multiplies the variance, for fits that share training patients (see `refit`).
+
+    Args:
+        right_a: (n,) bool, whether the first call was right.
+        right_b: (n,) bool, the same for the second.
+        patients: (n,) any labels; without it every unit is a patient.
+        confidence: Coverage of the interval, in (0, 1).
+        widening: Factor of the variance.
+
+    Returns:
+        Estimate of share right (first) minus share right (second); no interval and no p for fewer than
+        LEAST_FOR_PROPORTIONS patients.
+
+    Example:
+        >>> print(difference_of_pairs([1, 1, 1, 1, 0, 1], [0, 1, 1, 0, 0, 1]))
+        0.333 (-0.187 to 0.700; 6 patients)
     """
     a, b = np.asarray(right_a, dtype=bool), np.asarray(right_b, dtype=bool)
     owner = owners(patients, len(a))
@@ -100,7 +134,7 @@ def difference_of_pairs(
 
 
 def _score_of_pairs(first: float, second: float, total: float, difference: float) -> float:
-    """Tango's statistic of the hypothesis that the difference is `difference`; `first` and `second` are discordant."""
+    """Tango's statistic for a hypothetical `difference`; `first` and `second` count the discordant pairs."""
     middle = (2 * total - first + second) * difference - first - second
     rest = -second * difference * (1 - difference)
     rarer = (np.sqrt(max(middle**2 - 8 * total * rest, 0.0)) - middle) / (4 * total)
@@ -110,7 +144,7 @@ def _score_of_pairs(first: float, second: float, total: float, difference: float
 
 
 def _end_of_pairs(first: float, second: float, total: float, reach: float, bound: float) -> float:
-    """Where the statistic, which falls as the difference rises, is `reach`; between the difference and `bound`."""
+    """The difference at which the statistic, which falls as the difference rises, equals `reach`; by bisection."""
     value = (first - second) / total
     low, high = min(value, bound), max(value, bound)
     for _ in range(60):
@@ -125,7 +159,7 @@ def _end_of_pairs(first: float, second: float, total: float, reach: float, bound
 def paired_permutation(
     first: ArrayLike, second: ArrayLike, patients: ArrayLike | None = None, draws: int = 9999, seed: int = 0
 ) -> float:
-    """Two-sided p that the means of two paired values (n,) are equal, by exchanging them within patients at random."""
+    """Two-sided p that the means of two paired values (n,) are equal, by exchanging them within random patients."""
     a, b = finite("first", first), finite("second", second)
     ones = np.ones(len(a))
     sums_a = patient_sums(np.stack([ones, a], axis=1), patients)
@@ -137,12 +171,12 @@ def paired_permutation(
 def difference_of_means(
     values: ArrayLike, members: ArrayLike, patients: ArrayLike | None = None, confidence: float = 0.95
 ) -> Estimate:
-    """Mean of `values` (n,) among `members` (n,) bool minus among the rest, with a Student interval and p.
+    """Mean of `values` (n,) among `members` (n,) bool minus the mean of the rest, with a Student interval and p.
 
-    A patient may have units on both sides; variance is from influences summed per patient. nan where a side is empty.
-    p is the larger of two: with each side's own variance, and with that of all units together, for a small side where
-    all values are equal has none. What folds that share training patients add cancels out between the sides (see
-    `refit`).
+    A patient may have units on both sides; the variance comes from influences summed per patient. nan if a side is
+    empty. p is the larger of two: with each side's own variance, and with the variance of all units, because a small
+    side whose values are all equal has a variance of 0. The effect of shared training patients cancels out between the
+    sides (see `refit`).
     """
     array, inside = finite("values", values), np.asarray(members, dtype=bool)
     owner = owners(patients, len(array))
@@ -167,10 +201,10 @@ def difference_of_areas(
 ) -> Estimate:
     """AUC among `members` (n,) bool minus AUC among the rest, each a mean over `folds` (n,) as in `areas_over_folds`.
 
-    Scores of different folds come from different fits and are not compared; on either side a fold without both classes
-    is left out. nan where a side has no fold with both classes. p is the larger of two: with each side's own variance,
-    and with that of all units together, for a small side that is in perfect order has none. What folds that share
-    training patients add cancels out between the sides (see `refit`).
+    Scores of different folds come from different fits and are not compared; a fold without both classes on a side is
+    left out of that side. nan if a side has no fold with both classes. p is the larger of two: with each side's own
+    variance, and with that of all units, because a small side that is perfectly ranked has a variance of 0. The effect
+    of shared training patients cancels out between the sides (see `refit`).
     """
     from xray_mining.statistics.auc import auc_influence
 
@@ -197,9 +231,9 @@ def difference_of_areas(
 
 
 def larger_where_few(label: np.ndarray, owner: np.ndarray) -> Floats:
-    """What influences (n,) are multiplied by, so that their squares are not too small where a class has few patients.
+    """Factors (n,) for influences, so that their squares are not too small if a class has few patients.
 
-    A class's own mean is taken off them; DeLong divides by its size less one for the same reason.
+    Influences are centred by their class's own mean; DeLong divides by (size - 1) for the same reason.
     """
     wider = np.ones(len(label))
     for each in np.unique(label):
@@ -210,11 +244,11 @@ def larger_where_few(label: np.ndarray, owner: np.ndarray) -> Floats:
 
 
 _MANY = 200
-"""With as many units of either class, a side's own variance is as good as that of all units."""
+"""From this number of units of each class on, a side's own variance is used instead of that of all units."""
 
 
 def _variance_as_of_all(label: np.ndarray, score: Floats, owner: np.ndarray, part: Booleans, whole: Booleans) -> float:
-    """Variance of the area of a part's units (n,) bool if placed as those of the whole are, a class at a time."""
+    """Variance of the area of the units `part` (n,) bool, from influences of all units in `whole`, by class."""
     from xray_mining.statistics.auc import auc_influence
 
     classes, sizes = np.unique(label[part], return_counts=True)
@@ -228,7 +262,7 @@ def _variance_as_of_all(label: np.ndarray, score: Floats, owner: np.ndarray, par
 
 
 def _variance_of_mean(values: np.ndarray, owner: np.ndarray) -> float:
-    """Variance of the mean of values (n,) around zero, a patient's together."""
+    """Variance of the mean of values (n,) around zero, clustered by patient."""
     sums = np.bincount(owner, values)
     return float((sums**2).sum()) / len(values) ** 2
 
@@ -236,7 +270,7 @@ def _variance_of_mean(values: np.ndarray, owner: np.ndarray) -> float:
 def tested(
     value: float, influence: Floats, alike: float, owner: np.ndarray, confidence: float, *, method: str
 ) -> Estimate:
-    """`value` with its interval by `influence` (n,); p by the larger of that variance and `alike`."""
+    """`value` with its interval from `influence` (n,); p from the larger of that variance and `alike`."""
     low, high, error = linear_interval(value, influence, owner, confidence)
     count = int(owner.max()) + 1
     found = Estimate(value, low, high, count, len(influence), method)

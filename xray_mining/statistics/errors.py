@@ -25,11 +25,11 @@ METRICS = (
     "mae", "rmse", "bias", "r2", "rmae", "pearson", "ccc", "calibration_slope", "calibration_intercept",
     "slope_on_truth", "limit_low", "limit_high", "error_deviation",
 )  # fmt: skip
-"""What `from_sums` gives, in this order."""
+"""The statistics of `from_sums`, in this order."""
 
 
 def sums_of(truth: Floats, predicted: Floats, centre: Floats | None) -> Floats:
-    """What the metrics are made from, one row a unit, (n, 10); truth is shifted by its mean against cancellation."""
+    """Terms of the metrics, one row per unit, (n, 10); truth is centred by its mean to avoid cancellation."""
     error = predicted - truth
     shift = truth.mean() if len(truth) else 0.0
     true, given = truth - shift, predicted - shift
@@ -41,7 +41,7 @@ def sums_of(truth: Floats, predicted: Floats, centre: Floats | None) -> Floats:
 
 
 def from_sums(shift: float) -> "_FromSums":
-    """The statistic from sums (..., 10) → METRICS (..., 13); `shift` is the truth's mean, which `sums_of` took off."""
+    """The statistic from sums (..., 10) → METRICS (..., 13); `shift` is the mean that `sums_of` subtracted."""
     return _FromSums(shift)
 
 
@@ -55,7 +55,7 @@ class _FromSums:
         true, given = mean[..., _TRUE], mean[..., _GIVEN]
         var_true = mean[..., _TRUE2] - true**2
         var_given = mean[..., _GIVEN2] - given**2
-        # A constant prediction leaves a rounding rest of variance: its slope and correlation are not defined.
+        # A constant prediction leaves a rounding error as variance; its slope and correlation are not defined.
         var_given = np.where(var_given <= 1e-12 * (1 + given**2), np.nan, var_given)
         var_true_or_nan = np.where(var_true <= 1e-12 * (1 + true**2), np.nan, var_true)
         cross = mean[..., _CROSS] - true * given
@@ -96,16 +96,37 @@ def error_metrics(
     seed: int = 0,
     within: Sequence[float] = (5, 10),
 ) -> dict[str, Estimate]:
-    """All error metrics of `predicted` (n,) against `truth` (n,), by name, each with its interval.
+    """All error metrics of predicted numbers, by name, each with its interval.
 
-    `patients` (n,) any labels; `centre` (n,): predictions of the null that guesses the centre, on the same units (rmae
-    is the MAE over its MAE, absent without it). median_error is of absolute errors, its interval Woodruff's; within_K
-    is the share of units with an absolute error up to K. calibration_slope regresses truth on prediction (ideal 1),
-    slope_on_truth prediction on truth (below 1: regression to the mean). limits: mean difference ∓ 1.96 standard
-    deviations (Bland & Altman). nan where a metric is not defined, as the correlation of a constant.
-    `folds` (n,): which fold tested the unit; `again` (n,): predictions by another fold's fit, nan where missing
-    (see `refit`).
-    Raises ValueError for empty input or values that are not finite.
+    median_error is of absolute errors; within_K is the share of units with an absolute error up to K; calibration_slope
+    regresses truth on prediction (ideal 1), slope_on_truth prediction on truth (below 1: regression to the mean);
+    limit_low and limit_high are mean difference ∓ 1.96 standard deviations (Bland & Altman 1999).
+
+    Args:
+        truth: (n,) finite.
+        predicted: (n,) finite, in the same unit.
+        patients: (n,) any labels; without it every unit is a patient.
+        centre: (n,) predictions of the null model that guesses the centre, for the same units. rmae is the MAE divided
+            by its MAE; without `centre` there is no rmae.
+        folds: (n,) the fold that tested the unit.
+        again: (n,) predictions by another fold's fit, nan if missing. `folds` and `again` widen the intervals for
+            shared training patients (see `refit`).
+        confidence: Coverage of the intervals, in (0, 1).
+        draws: Draws of the bootstrap.
+        seed: Its seed.
+        within: Limits K.
+
+    Returns:
+        Estimate by name, in the unit of the input; nan if a metric is not defined, as the correlation of a constant.
+        Intervals: bootstrap of patients (BCa); Woodruff's for median_error; Wilson's score for within_K; influence
+        function for spearman.
+
+    Raises:
+        ValueError: If the input is empty or a value is not finite.
+
+    Example:
+        >>> print(error_metrics([50.0, 60.0, 70.0, 80.0], [52.0, 59.0, 71.0, 76.0])["mae"])
+        2.000 (1.000 to 4.000; 4 patients)
     """
     true = finite("truth", truth)
     given = finite("predicted", predicted, true.shape)
@@ -150,9 +171,9 @@ def _factors(
     guess: Floats | None,
     within: Sequence[float],
 ) -> dict[str, float]:
-    """How much wider each metric's interval becomes because the folds share training patients.
+    """Factor of the variance of each metric, because the folds share training patients.
 
-    `other` (n,) are the predictions of the same units by another fold's fit.
+    `other` (n,): predictions of the same units by another fold's fit.
     """
     first, second = (patient_sums(sums_of(true, each, guess), owner) for each in (given, other))
     of_sums = refit.factor_of_sums(first, second, from_sums(float(true.mean())), METRICS)
@@ -168,14 +189,14 @@ def _factors(
 
 
 POOLED = ("r2", "pearson", "spearman", "ccc", "calibration_slope", "calibration_intercept", "slope_on_truth")
-"""Metrics that rank or regress predictions of different fits together, which no rule of variance makes right."""
+"""Metrics that rank or regress predictions of different fits together; no factor of the variance corrects that."""
 POOLED_CAUTION = "pooled over folds, whose fits differ"
 
 
 def quantile(values: ArrayLike, patients: ArrayLike | None, level: float, confidence: float = 0.95) -> Estimate:
     """A quantile with Woodruff's interval (JASA 47:635, 1952): the interval of the share below it, inverted.
 
-    The share's variance keeps a patient's units together. A naive bootstrap of a median can cover far too seldom.
+    The variance of the share is clustered by patient. A naive bootstrap of a median can hold the truth far too rarely.
     """
     array = finite("values", values)
     owner = owners(patients, len(array))
@@ -185,7 +206,7 @@ def quantile(values: ArrayLike, patients: ArrayLike | None, level: float, confid
     low, high, _ = linear_interval(level, influence, owner, confidence)
     if np.isnan(low):
         return Estimate(point, np.nan, np.nan, 1, len(array), "Woodruff")
-    # Order statistics, not interpolation: the interval must not be narrower than what was seen.
+    # Use order statistics, not interpolation, so that the interval is never narrower than the observed values allow.
     ends = (
         float(np.quantile(array, max(low, 0), method="lower")),
         float(np.quantile(array, min(high, 1), method="higher")),
@@ -223,10 +244,32 @@ def compare_errors(
     seed: int = 0,
     permutations: int = 9999,
 ) -> dict[str, Estimate]:
-    """Paired differences (first minus second) in mae, rmse, bias, and the ratio of MAEs, on the same units.
+    """Paired differences (first minus second) in mae, rmse and bias, and the ratio of MAEs (mae_ratio).
 
-    Intervals by bootstrap of patients; p by changing the two models' places within patients at random. `folds` (n,) and
-    both models' predictions by another fold's fit, `again`, widen both for shared training patients (see `refit`).
+    Args:
+        truth: (n,) finite.
+        first: (n,) predictions of the first model, in the same unit.
+        second: (n,) predictions of the second model.
+        patients: (n,) any labels; without it every unit is a patient.
+        folds: (n,) the fold that tested the unit.
+        again: Both models' predictions by another fold's fit, (n,) each, nan if missing. `folds` and `again` widen
+            intervals and p for shared training patients (see `refit`).
+        confidence: Coverage of the intervals, in (0, 1).
+        draws: Draws of the bootstrap.
+        seed: Its seed.
+        permutations: Draws of the permutation test.
+
+    Returns:
+        Estimate by name: interval by paired bootstrap of patients (BCa), p from exchanging the models within random
+            patients.
+
+    Raises:
+        ValueError: If a value is not finite or the shapes differ.
+
+    Example:
+        >>> found = compare_errors([50.0, 60.0, 70.0, 80.0], [52.0, 59.0, 71.0, 76.0], [55.0, 50.0, 66.0, 70.0])
+        >>> found["mae"].value, round(found["mae_ratio"].value, 3)
+        (-5.25, 0.276)
     """
     true = finite("truth", truth)
     owner = owners(patients, len(true))
@@ -270,7 +313,7 @@ def compare_errors(
 
 
 def _pair_units(true: Floats, first: Floats, second: Floats) -> Floats:
-    """What differences are made from, one row a unit, (n, 7)."""
+    """Terms of the differences, one row per unit, (n, 7)."""
     parts = [np.stack([np.abs(error), error**2, error], axis=1) for error in (first - true, second - true)]
     return np.concatenate([np.ones((len(true), 1)), *parts], axis=1)
 
@@ -281,7 +324,7 @@ def _three(sums: Floats) -> Floats:
 
 
 def detected(power: float = 0.8) -> float:
-    """In standard errors, the difference that a two-sided test at 5 % finds in `power` of repetitions."""
+    """The difference, in standard errors, that a two-sided test at 5 % detects with this power."""
     return float(stats.norm.ppf(0.975) + stats.norm.ppf(power))
 
 
@@ -295,7 +338,10 @@ def smallest_difference(
     folds: ArrayLike | None = None,
     again: tuple[ArrayLike | None, ArrayLike | None] = (None, None),
 ) -> float:
-    """The difference in MAE that a two-sided test at 5 % would find in `power` of repetitions on units like these."""
+    """The difference in MAE that a two-sided test at 5 % would detect with this power on units like these.
+
+    Arguments as in `compare_errors`; the result is in the unit of the truth.
+    """
     true = finite("truth", truth)
     owner = owners(patients, len(true))
 

@@ -1,4 +1,4 @@
-"""A number with its interval: no metric travels without one."""
+"""A number with its confidence interval."""
 
 from dataclasses import dataclass, replace
 
@@ -17,7 +17,7 @@ NORMAL_95 = 1.959963984540054
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
-    """A value, its interval, and how many patients and images it rests on; nan where it cannot be said."""
+    """A value with its interval and the number of patients and images it is computed from; nan if not defined."""
 
     value: float
     low: float
@@ -26,19 +26,19 @@ class Estimate:
     images: int
     method: str
     caution: str = ""
-    """Why the interval may not hold; empty where nothing speaks against it."""
+    """Why the interval may be unreliable; empty if no reason is known."""
     p_value: float = float("nan")
 
     def __str__(self) -> str:
         return f"{self.value:.3f} ({self.low:.3f} to {self.high:.3f}; {self.patients:,} patients)"
 
     def with_caution(self, caution: str) -> "Estimate":
-        """The same with one more reason for caution."""
+        """The same estimate with one more reason for caution."""
         return replace(self, caution="; ".join(each for each in (self.caution, caution) if each))
 
 
 def owners(patients: ArrayLike | None, units: int) -> Integers:
-    """Patients (any labels, (n,)) as numbers 0 … P - 1, (n,) int64; without patients each unit is its own."""
+    """Patients (any labels, (n,)) as numbers 0 … P - 1, (n,) int64; without patients each unit is its own patient."""
     if patients is None:
         return np.arange(units)
     labels = np.asarray(patients)
@@ -51,27 +51,27 @@ def owners(patients: ArrayLike | None, units: int) -> Integers:
 
 
 LEAST_EFFECTIVE = 50
-"""Patients of equal weight below which intervals over unequal ones were seen to cover too little."""
+"""Effective number of patients below which simulated intervals held the truth too rarely."""
 
 
 def effective_patients(owner: Integers) -> float:
-    """How many patients with equally many images would tell as much (Kish 1965), at most as many as there are."""
+    """Effective number of patients (Kish 1965): as many with equally many images would give the same variance."""
     images = np.bincount(owner)
     return float(images.sum() ** 2 / (images**2).sum())
 
 
 def of_unequal(owner: Integers) -> str:
-    """The caution of an interval that rests on a few patients with most of the images; empty elsewhere.
+    """The caution for data in which a few patients have most of the images; empty for other data.
 
-    What they hold on the sizes of a real archive (210 patients with up to 66 images, as good as 43 equal ones) is in
-    `measured`.
+    `measured` has the coverage for the sizes of a real archive (210 patients with up to 66 images, as informative as 43
+    patients with equally many).
     """
     few = effective_patients(owner) < min(LEAST_EFFECTIVE, 0.8 * len(np.unique(owner)))
     return UNEQUAL if few else ""
 
 
 def finite(name: str, values: ArrayLike, shape: tuple[int, ...] | None = None) -> Floats:
-    """`values` as float64; ValueError where one is not finite or the shape is another."""
+    """`values` as float64; ValueError if one is not finite or the shape differs from `shape`."""
     array = np.asarray(values, dtype=np.float64)
     if shape is not None and array.shape != shape:
         raise ValueError(f"{name} has shape {array.shape}, not {shape}")

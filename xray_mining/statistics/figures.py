@@ -1,4 +1,4 @@
-"""One figure with its interval for a notebook: arrays, or a frame of predictions, in; Estimate out."""
+"""One figure with its interval, for notebooks: arrays or a frame of predictions in, Estimate out."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -20,11 +20,11 @@ AREAS: Mapping[str, Callable[..., Estimate]] = {"auc": auc, "average_precision":
 
 
 def _refuse_lengths(**rows: ArrayLike | None) -> None:
-    """UserError where the arrays that are given differ in length."""
+    """Raise UserError if the given arrays differ in length."""
     lengths = {name: np.size(values) for name, values in rows.items() if values is not None}
     if len(set(lengths.values())) > 1:
         said = ", ".join(f"{name} {length:,}" for name, length in lengths.items())
-        raise UserError(f"estimate: all must have a value a row, but their lengths are {said}")
+        raise UserError(f"estimate: arrays must have one value per row, but their lengths are {said}")
 
 
 def estimate(
@@ -40,29 +40,29 @@ def estimate(
     draws: int = 2000,
     seed: int = 0,
 ) -> Estimate:
-    """A metric with an interval that keeps a patient's images together and allows for folds that share patients.
+    """A metric whose interval keeps a patient's images together and allows for folds that share training patients.
 
     Args:
         metric: auc, average_precision; mae, rmse, bias, r2, pearson, spearman, median_error, within_5, …; brier,
             log_loss; sensitivity, specificity, accuracy, f1, … (with `threshold`); an unknown name lists all.
-        truth: (n,) numbers, or 1 for the positive class and 0; or a frame of predictions as `work.predictions` gives,
-            which holds the rest but `threshold`: unchanged test rows are scored, a unit's seeds together, and
-            validation rows are what other folds' fits say of the same units.
+            truth: (n,) numbers, or 1 for the positive class and 0; or a frame of predictions, as `work.predictions`
+                returns. From a frame everything except `threshold` is taken: its unchanged test rows are scored (mean
+                over seeds), and its validation rows are used as `again`.
         predicted: (n,) float, higher means more positive.
         patients: (n,) any labels; images of one patient share a value. Without it every row is a patient.
-        folds: (n,) the fold that tested the row, where several fits share training patients.
-        again: (n,) predictions of the same rows by another fold's fit that did not learn from them, nan where there
-            are missing. With `folds` alone a constant is used, and the estimate's caution says so.
-        threshold: Rows at or above it are called positive.
+            folds: (n,) the fold that tested the row, if several fits share training patients.
+            again: (n,) predictions of the same rows by another fold's fit that did not learn from them, nan if missing.
+                With `folds` alone a constant is used, and the estimate has a caution.
+            threshold: Rows at or above it are called positive.
         confidence: Coverage of the interval, in (0, 1).
-        draws, seed: Of the bootstrap, where there is one.
+            draws, seed: Of the bootstrap, if the metric uses one.
 
     Returns:
         Estimate with value, low, high, patients, images, method, caution.
 
     Raises:
-        UserError: For an unknown metric, a threshold that is missing, or arrays that are not numbers of one length.
-        ValueError: For values that are not finite, or a class that is missing.
+            UserError: If the metric is unknown, a threshold is missing, or arrays are not numbers of one length.
+            ValueError: If a value is not finite, or a class is missing.
 
     Example:
         >>> print(estimate("auc", [0, 0, 1, 1], [0.1, 0.4, 0.35, 0.8], ["a", "b", "c", "d"]).value)
@@ -80,7 +80,7 @@ def estimate(
     if metric in CALLED:
         if threshold is None:
             raise UserError(f"estimate: {metric} needs a threshold, at or above which a row is called positive")
-        # A row that no other fold predicts has no call either, so that it counts as missing there.
+        # A row without a second prediction has no second call either, so that it stays missing.
         other = None if again is None else np.asarray(again, dtype=np.float64)
         again = None if other is None else np.where(np.isfinite(other), other >= threshold, np.nan)
         called = np.asarray(predicted, dtype=np.float64) >= threshold
@@ -93,9 +93,9 @@ def _numbers(name: str, values: Any) -> NDArray[Any]:
     try:
         found = np.asarray(values, dtype=np.float64)
     except (TypeError, ValueError):
-        raise UserError(f"estimate: {name} must be numbers; of a class, 1 for the positive one and 0") from None
+        raise UserError(f"estimate: {name} must be numbers; for a class give 1 (positive) and 0") from None
     if found.ndim != 1:
-        raise UserError(f"estimate: {name} must be one number a row; it has {found.ndim} dimensions")
+        raise UserError(f"estimate: {name} must be one number per row; it has {found.ndim} dimensions")
     return found
 
 
@@ -103,7 +103,7 @@ Columns = tuple[NDArray[Any], NDArray[Any], NDArray[Any] | None, NDArray[Any] | 
 
 
 def _of_frame(frame: Any) -> Columns:
-    """Truth, prediction, patient, fold and the other fold's prediction of each tested unit of a frame."""
+    """Truth, prediction, patient, fold and second prediction of each tested unit of a frame."""
     if not hasattr(frame, "columns"):
         raise UserError("estimate: give truth and predicted, or a frame with the columns truth and value")
     there = set(frame.columns)
@@ -117,7 +117,7 @@ def _of_frame(frame: Any) -> Columns:
     plain = (column("variant", "") == "") & np.isfinite(truth)
     test = plain & (column("split", "test") == "test")
     if not test.any():
-        raise UserError("estimate: the frame has no unchanged test row whose truth is known")
+        raise UserError("estimate: the frame has no unchanged test row with a known truth")
     for name in ("experiment", "class", "target"):
         if len(np.unique(column(name, "").astype(str)[test])) > 1:
             raise UserError(f"estimate: the frame holds several of {name}; filter it to one")

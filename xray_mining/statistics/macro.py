@@ -1,4 +1,4 @@
-"""The mean over classes, or over labels that do not exclude one another, of areas under ROC curves."""
+"""Mean area under the ROC curve over classes, or over labels of which a unit may have several."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -39,14 +39,31 @@ def macro_auc(
     again: ArrayLike | None = None,
     confidence: float = 0.95,
 ) -> Estimate:
-    """Mean over classes of each class's area against the others, its variance from influences summed per patient.
+    """Mean over classes of each class's area against the others.
 
-    `truth` is (n,) labels out of `classes`, or, where a unit may have several labels or none, (n, classes) of 0 and 1,
-    nan where a label is not known; `probabilities` (n, classes). A class that all or no units have is left out, and a
-    patient in folds without both sides of any class is not counted. `again` (n, classes): probabilities by another
-    fold's fit, nan where missing (see `refit`). Influences are made larger by class and fold as the class's patients
-    are few; no interval (nan) where one patient is all that a fold has of a side. `caution` names classes with few
-    patients.
+    Args:
+        truth: (n,) labels out of `classes`; or, if a unit may have several labels or none, (n, classes) of 0 and 1, nan
+            if unknown.
+        probabilities: (n, classes) finite.
+        classes: Names of the classes, in the order of the columns.
+        patients: (n,) any labels; without it every unit is a patient.
+        folds: (n,) the fold that tested the unit.
+        again: (n, classes) probabilities by another fold's fit, nan if missing (see `refit`).
+        confidence: Coverage of the interval, in (0, 1).
+
+    Returns:
+        Estimate in [0, 1], interval on the logit scale, variance from influences summed per patient. A class that all
+        units or no units have is left out; patients in folds in which no class has both sides are not counted.
+        Influences are increased by class and fold if the class has few patients; there is no interval (nan) if a fold
+        has only one patient on a side. `caution` names classes with few patients.
+
+    Raises:
+        ValueError: If no class has an area.
+
+    Example:
+        >>> chances = np.array([[7, 2, 1], [2, 5, 3], [1, 6, 3], [5, 3, 2], [2, 4, 4], [3, 2, 5]]) / 10
+        >>> round(macro_auc(["a", "b", "c", "a", "b", "c"], chances, ["a", "b", "c"]).value, 3)
+        0.854
     """
     found = _macro(truth, probabilities, classes, patients, folds, again)
     value, variance = found.value, found.variance
@@ -65,7 +82,7 @@ def macro_gain(
     again: ArrayLike | None = None,
     confidence: float = 0.95,
 ) -> Estimate:
-    """`macro_auc` less one half, which guessing reaches, with a normal interval and two-sided p; arguments as there."""
+    """`macro_auc` minus one half (the area of guessing), with a normal interval and two-sided p; arguments as there."""
     found = _macro(truth, probabilities, classes, patients, folds, again)
     gain, error = found.value - 0.5, float(np.sqrt(found.variance))
     half = float(stats.norm.ppf(0.5 + confidence / 2)) * error
@@ -84,26 +101,26 @@ def _macro(  # noqa: PLR0917  as macro_auc
 ) -> _Macro:
     names, values = np.asarray(truth), finite("probabilities", probabilities)
     owner = owners(patients, len(names))
-    value, influence, smallest, behind = _macro_influence(names, values, classes, owner, folds)
-    own = owners(owner[behind], int(behind.sum()))
-    variance = float((np.bincount(own, influence[behind]) ** 2).sum())
-    refit = _refit_of(folds, own, behind, again)
+    value, influence, smallest, scored = _macro_influence(names, values, classes, owner, folds)
+    own = owners(owner[scored], int(scored.sum()))
+    variance = float((np.bincount(own, influence[scored]) ** 2).sum())
+    refit = _refit_of(folds, own, scored, again)
     if refit is not None:
         there = influence
         if refit.measured:
             there = _macro_influence(names, filled(again, values), classes, owner, folds)[1]
-        variance *= refit.factor_of_units(influence[behind], there[behind], own)
+        variance *= refit.factor_of_units(influence[scored], there[scored], own)
     cautions = [measured.FEW_IN_CLASS] if smallest < FEW_IN_CLASS else []
     cautions += [refit.caution] if refit is not None and refit.caution else []
-    return _Macro(value, variance, smallest, int(own.max()) + 1, int(behind.sum()), "; ".join(cautions))
+    return _Macro(value, variance, smallest, int(own.max()) + 1, int(scored.sum()), "; ".join(cautions))
 
 
 def _refit_of(
-    folds: ArrayLike | None, owner: Integers, behind: Booleans, *again: ArrayLike | None, pair: bool = False
+    folds: ArrayLike | None, owner: Integers, scored: Booleans, *again: ArrayLike | None, pair: bool = False
 ) -> Refit | None:
-    """The rule for the units (n,) bool behind a figure, whose patients are `owner`."""
-    there = [None if each is None else np.asarray(each, dtype=np.float64)[behind] for each in again]
-    return refit_of(None if folds is None else np.asarray(folds)[behind], owner, *there, pair=pair)
+    """The rule for the scored units (n,) bool, whose patients are `owner`."""
+    there = [None if each is None else np.asarray(each, dtype=np.float64)[scored] for each in again]
+    return refit_of(None if folds is None else np.asarray(folds)[scored], owner, *there, pair=pair)
 
 
 def compare_macro_auc(
@@ -119,17 +136,17 @@ def compare_macro_auc(
 ) -> Estimate:
     """Paired difference (first minus second) of two models' `macro_auc` on the same units, with a two-sided p.
 
-    Its variance is that of the differences of influences, summed per patient. The same model twice gives p = 1.
+    The variance is that of the differences of influences, summed per patient. The same model twice gives p = 1.
     `again`: both models' probabilities by another fold's fit, as in `macro_auc`.
     """
     names = np.asarray(truth)
     owner = owners(patients, len(names))
     given = [finite("probabilities", each) for each in (first, second)]
-    (a, own_a, _, behind), (b, own_b, _, _) = (_macro_influence(names, each, classes, owner, folds) for each in given)
-    own = owners(owner[behind], int(behind.sum()))
-    apart = (own_a - own_b)[behind]
+    (a, own_a, _, scored), (b, own_b, _, _) = (_macro_influence(names, each, classes, owner, folds) for each in given)
+    own = owners(owner[scored], int(scored.sum()))
+    apart = (own_a - own_b)[scored]
     _, _, error = linear_interval(a - b, apart, own, confidence)
-    refit = _refit_of(folds, own, behind, *again, pair=True)
+    refit = _refit_of(folds, own, scored, *again, pair=True)
     if refit is not None:
         there = apart
         if refit.measured:
@@ -137,7 +154,7 @@ def compare_macro_auc(
                 _macro_influence(names, filled(each, values), classes, owner, folds)[1]
                 for each, values in zip(again, given, strict=True)
             ]
-            there = (others[0] - others[1])[behind]
+            there = (others[0] - others[1])[scored]
         error *= np.sqrt(refit.factor_of_units(apart, there, own))
     count = int(own.max()) + 1
     p, half = np.nan, np.nan
@@ -145,7 +162,7 @@ def compare_macro_auc(
         half = float(stats.t.ppf(0.5 + confidence / 2, count - 1)) * error
         p = float(2 * stats.t.sf(abs(a - b) / error, count - 1)) if error > 1e-12 else (1.0 if a == b else np.nan)
     method = "paired, influence function by patient"
-    found = Estimate(a - b, a - b - half, a - b + half, count, int(behind.sum()), method, "", p)
+    found = Estimate(a - b, a - b - half, a - b + half, count, int(scored.sum()), method, "", p)
     return found.with_caution(refit.caution) if refit is not None and refit.caution else found
 
 
@@ -159,11 +176,11 @@ def difference_of_macro_areas(
     folds: ArrayLike | None = None,
     confidence: float = 0.95,
 ) -> Estimate:
-    """`macro_auc` among `members` (n,) bool minus that among the rest, over classes that have an area on both sides.
+    """`macro_auc` among `members` (n,) bool minus that of the rest, over classes that have an area on both sides.
 
-    On either side a fold without both sides of a class is left out for this class. nan where no class is left. p is the
-    larger of two, as in `comparison.difference_of_areas`: with each side's own influences, and with those that its
-    units have among all units.
+    For each class, a fold without both classes on a side is left out of that side. nan if no class is left. p is the
+    larger of two, as in `comparison.difference_of_areas`: with each side's own influences, and with the influences of
+    its units among all units.
     """
     names, values = np.asarray(truth), finite("probabilities", probabilities)
     inside: Booleans = np.asarray(members, dtype=bool)
@@ -172,7 +189,7 @@ def difference_of_macro_areas(
     method = "difference of mean areas, variance by patient"
     areas: list[float] = []
     influence, alike = np.zeros(len(names)), np.zeros((2, len(names)))
-    behind = np.zeros(len(names), dtype=bool)
+    scored = np.zeros(len(names), dtype=bool)
     for i, name in enumerate(classes):
         label, known = _of_class(names, i, name)
         sides = [_parts(label, known & side, fold) for side in (inside, ~inside)]
@@ -184,21 +201,21 @@ def difference_of_macro_areas(
                 area, each = auc_influence(label[part], values[part, i])
                 own[number] += area / len(parts)
                 influence[part] += sign * each * larger_where_few(label[part], owner[part]) / len(parts)
-                behind |= part
+                scored |= part
                 whole = known & (fold == fold[part][0])
                 alike[number, whole] += _as_of_all(label, values[:, i], part, whole) / len(parts)
         areas.append(own[0] - own[1])
     if not areas:
         return Estimate(np.nan, np.nan, np.nan, int(owner.max()) + 1, len(names), method)
     influence, alike = influence / len(areas), alike / len(areas)
-    # The sides are of different patients, so their variances add up.
+    # The sides hold different patients, so their variances add up.
     variance = float(sum((np.bincount(owner, side) ** 2).sum() for side in alike))
-    own_patients = owners(owner[behind], int(behind.sum()))
-    return tested(float(np.mean(areas)), influence[behind], variance, own_patients, confidence, method=method)
+    own_patients = owners(owner[scored], int(scored.sum()))
+    return tested(float(np.mean(areas)), influence[scored], variance, own_patients, confidence, method=method)
 
 
 def _as_of_all(label: NDArray[Any], score: Floats, part: Booleans, whole: Booleans) -> Floats:
-    """Influences of the units of `whole` on an area, as large as if there were as many units as in `part`, by class."""
+    """Influences of the units of `whole` on an area, scaled by class to the number of units in `part`."""
     found = auc_influence(label[whole], score[whole])[1]
     for each in (True, False):
         same = label[whole] == each
@@ -207,14 +224,14 @@ def _as_of_all(label: NDArray[Any], score: Floats, part: Booleans, whole: Boolea
 
 
 def _of_class(names: NDArray[Any], number: int, name: str) -> tuple[Booleans, Booleans]:
-    """Which units have the class, and of which units that is known, (n,) bool each."""
+    """Which units have the class, and for which units that is known, (n,) bool each."""
     if names.ndim == 2:
         return names[:, number] == 1, np.isfinite(names[:, number])
     return names == name, np.ones(len(names), dtype=bool)
 
 
 def _parts(label: Booleans, units: Booleans, fold: NDArray[Any]) -> list[Booleans]:
-    """`units` (n,) bool of each fold in which they are of both sides."""
+    """`units` (n,) bool of each fold in which they have both classes."""
     parts = [units & (fold == each) for each in np.unique(fold)]
     return [part for part in parts if label[part].any() and not label[part].all()]
 
@@ -232,7 +249,7 @@ def _macro_influence(
     """The macro area, each unit's influence (n,), patients of the rarest side of any class, and units that count."""
     fold = np.zeros(len(names), dtype=np.int64) if folds is None else np.asarray(folds)
     influence, areas, smallest = np.zeros(len(names)), [], []
-    behind = np.zeros(len(names), dtype=bool)
+    scored = np.zeros(len(names), dtype=bool)
     for i, name in enumerate(classes):
         label, known = _of_class(names, i, name)
         inside = _parts(label, known, fold)
@@ -242,9 +259,9 @@ def _macro_influence(
         areas.append(float(found.values[0]))
         smallest += [found.positives, found.negatives]
         for members in inside:
-            behind |= members
+            scored |= members
             own = auc_influence(label[members], values[members, i])[1] * _wider(label[members], owner[members])
             influence[members] += own / len(inside)
     if not areas:
         raise ValueError("an area needs both classes")
-    return float(np.mean(areas)), influence / len(areas), min(smallest), behind
+    return float(np.mean(areas)), influence / len(areas), min(smallest), scored

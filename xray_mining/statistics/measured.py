@@ -1,7 +1,7 @@
-"""What simulations say of intervals that hold the truth in fewer than 93 or more than 97 of 100 studies.
+"""Measured coverage of intervals that held the truth in fewer than 93 or more than 97 of 100 simulated studies.
 
-Estimates name the reason in `caution`. The page and docs/statistics.md say from here what was counted for it, so that
-they cannot differ; the simulations are in tests/statistics.
+Estimates name the reason in `caution`. The page and docs/statistics.md take their numbers from here, so that they
+agree; the simulations are in tests/statistics.
 """
 
 from collections.abc import Mapping
@@ -18,7 +18,7 @@ NOT_AGAIN = (
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """How many of 100 intervals held the truth in simulated studies, the least and the most of several kinds."""
+    """How many of 100 intervals held the truth in simulations: least and most over several kinds of study."""
 
     least: float
     most: float
@@ -27,7 +27,7 @@ class Measured:
 
     @property
     def words(self) -> str:
-        """As in '88 to 93 of 100 such intervals held the truth in simulations'."""
+        """For example '88 to 93 of 100 such intervals held the truth in simulations'."""
         share = f"{self.least:g}" if self.least == self.most else f"{self.least:g} to {self.most:g}"
         return f"{share} of 100 such intervals held the truth in simulations"
 
@@ -43,7 +43,7 @@ MEASURED: Mapping[str, Measured] = {
     UNEQUAL: Measured(89.8, 92.5, "errors of 210 patients with 1 to 66 images"),
     NOT_AGAIN: Measured(85.2, 97.2, "logistic and ridge models of noise, 200 patients"),
 }
-"""By caution; other cautions name what no simulation counts."""
+"""By caution; cautions that no simulation measured are not listed."""
 
 
 OVER_FOLDS: Mapping[str, Measured] = {
@@ -60,24 +60,24 @@ OVER_FOLDS: Mapping[str, Measured] = {
     "RMSE": Measured(92.5, 98.5),
     "difference in RMSE": Measured(94.5, 99),
 }
-"""By figure: the least and the most in the tables of docs/statistics.md, without the rows that a caution speaks of."""
+"""By figure: the least and the most in the tables of docs/statistics.md, without rows that have a caution."""
 
 
 FALSE_ALARMS: Mapping[str, Measured] = {
     "two models": Measured(0, 7),
     "a group and the rest": Measured(2, 7.8),
 }
-"""How many of 100 p values were up to 0.05 where the two do not differ, the least and the most in these tables."""
+"""How many of 100 p values were at most 0.05 although nothing differs: the least and the most in these tables."""
 
 
 def false_alarms() -> str:
-    """The same for people: '0 to 7 of 100 between two models, …'."""
+    """FALSE_ALARMS as text: '0 to 7 of 100 between two models, …'."""
     named = [f"{each.least:g} to {each.most:g} of 100 between {pair}" for pair, each in FALSE_ALARMS.items()]
     return ", ".join(named)
 
 
 def outside() -> str:
-    """The figures over folds that leave 93 to 97, for people: 'AUC 95 to 98'."""
+    """The figures over folds outside 93 to 97, as text: 'AUC 95 to 98'."""
     named = [
         f"{name} {each.least:.0f} to {each.most:.0f}"
         for name, each in OVER_FOLDS.items()
@@ -86,14 +86,14 @@ def outside() -> str:
     return ", ".join(named)
 
 
-def told(caution: str) -> str:
-    """A caution with what was measured of it, if anything was."""
+def caution_words(caution: str) -> str:
+    """A caution, with its measured coverage if there is one."""
     found = MEASURED.get(caution)
     return caution if found is None else f"{caution}: {found.words}"
 
 
 def table() -> str:
-    """The rows of docs/statistics.md."""
+    """The rows of the table in docs/statistics.md."""
     lines = ["| caution | simulated | of 100 intervals held the truth |", "|---|---|---|"]
     for caution, found in MEASURED.items():
         share = f"{found.least:g}" if found.least == found.most else f"{found.least:g} to {found.most:g}"

@@ -1,19 +1,21 @@
-"""What folds that share training patients add to the variance of a figure: one rule for everything over folds.
+"""How much folds that share training patients add to the variance of a figure; one rule for all figures over folds.
 
-Every patient of k folds is tested by a fit that has learned from most of the others, and they are tested by fits that
-have learned from that patient. What two patients do to each other's loss through the fits is alike both ways, so that
-it adds up instead of averaging out, and the variance between patients does not show it (Bengio & Grandvalet, JMLR
-5:1089, 2004: one run of folds has no unbiased estimate). With v the variance between patients and t the part of it that
-other training patients would have changed, the variance is v + t: v alone for a model that always learns the same, 2 v
-for one that learns noise. Nadeau & Bengio (Machine Learning 52:239, 2003) take v (1 + k / (k - 1)) for every model.
+Each patient of k folds is tested by a fit that learned from most patients of the other folds, and these are tested by
+fits that learned from that patient. The effect of two patients on each other's loss through the fits has the same sign
+both ways, so it adds up instead of averaging out, and the variance between patients does not show it (Bengio &
+Grandvalet, JMLR 5:1089, 2004: one run of folds has no unbiased estimate). Let v be the variance between patients, and t
+the part of it that other training patients would have changed. The variance is v + t: v for a model that always learns
+the same, 2 v for a model that learns noise. Nadeau & Bengio (Machine Learning 52:239, 2003) use v (1 + k / (k - 1)) for
+every model.
 
-t is measured where patients are predicted again, by a fit of another fold that did not learn from them either, as
-validation patients are: from the mean square of how a patient's influence on the figure changes between the two fits.
-Without such predictions a constant is used, with a caution.
+t is measured from second predictions: those of another fold's fit that did not learn from the patient either, as for
+its validation patients. The measure is the mean square change of patients' influences on the figure between the two
+fits. Without second predictions a constant is used, with a caution.
 
-What two patients do to each other is counted once for each pair of patients behind a figure: a figure of a part of the
-tested patients, as a subgroup, has its share of t, one of a class (sensitivity) has the other class's, and a difference
-between two parts, where it cancels out, has none. Simulated with fitted models in docs/statistics.md.
+The effect of two patients on each other counts once per pair of patients that enter the figure. So a figure of a part
+of the tested patients (a subgroup) gets that part's share of t, a figure of one class (sensitivity) gets the share of
+the other class, and a difference between two parts gets no t, because it cancels out. docs/statistics.md has
+simulations with fitted models.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -28,62 +30,63 @@ from xray_mining.statistics.measured import NOT_AGAIN
 from xray_mining.statistics.resampling import GROUPS_AT_MOST, Statistic, grouped, patient_sums
 
 WITHOUT_AGAIN = 0.5
-"""t / v where no patient is predicted again: between that of errors (0 to 0.3) and of areas (0.2 to 1)."""
+"""t / v without second predictions: between the values of errors (0 to 0.3) and of areas (0.2 to 1)."""
 AT_MOST = 1.0
-"""The largest t / v: nothing of what is seen between patients would be the same with other training patients."""
+"""The largest t / v: with other training patients, nothing of the variance between patients would stay the same."""
 OF_SQUARES = 1.5
-"""The largest t / v of squared errors and log losses: how far a fit strays is alike for all whom it tests, besides.
+"""The largest t / v of squared errors and log losses, to which a fit's common error of all its patients adds.
 
-Chosen by simulation: of models of noise the variance of a Brier score is 2.2 v, of a difference in RMSE 2.0 to 2.3 v.
+Chosen by simulation: for models of noise the variance of a Brier score is 2.2 v, of a difference in RMSE 2.0 to 2.3 v.
 """
 SQUARES = ("rmse", "r2", "error_deviation", "limit_low", "limit_high", "brier", "log_loss")
-"""Figures of squared errors, or of a loss that is nearly one."""
+"""Figures of squared errors, or of a loss close to squared errors."""
 LEAST_KNOWN = 0.5
-"""Share of patients that must be predicted again, else the constant is used."""
+"""Least share of patients with second predictions; below it the constant is used."""
 
 
 def per_change(folds: int) -> float:
-    """From the mean square change of influences to t: fits of two of k folds have most training patients in common.
+    """Factor from the mean square change of influences to t: two of k fits share most of their training patients.
 
-    For a model that is linear in its training patients it is 1.33 at five folds with inner folds, and what three and
-    more patients do to each other comes on top: chosen by simulation.
+    For a model that is linear in its training patients it is 1.33 at five folds with inner folds; interactions of three
+    and more patients add to it. Chosen by simulation.
     """
     return (folds + 2) / 4
 
 
 @dataclass(frozen=True, slots=True)
 class Refit:
-    """Fits of several folds, and which patients are predicted again."""
+    """The folds of a figure, and which patients have second predictions."""
 
     folds: int
     known: Booleans
-    """(P,) patients all of whose units are predicted again."""
+    """(P,) bool: all units of the patient have second predictions."""
     pair: bool = False
-    """The figure is a difference of two models."""
+    """Whether the figure is a difference of two models."""
     share: float = 1.0
-    """Share of the tested patients that the figure is of."""
+    """Share of the tested patients that enter the figure."""
 
     @property
     def measured(self) -> bool:
-        """Enough patients are predicted again."""
+        """Whether enough patients have second predictions to measure t."""
         return bool(len(self.known) and self.known.mean() >= LEAST_KNOWN)
 
     @property
     def caution(self) -> str:
-        """Why the interval may not hold; empty where the rule could measure."""
+        """Why the interval may be unreliable; empty if t is measured."""
         return "" if self.measured else NOT_AGAIN
 
     def constant(self) -> float:
-        """What the variance is multiplied by where nothing is measured.
+        """Factor of the variance if t is not measured.
 
-        What two models both find hard cancels out of their difference, and how they were fitted remains.
+        It is larger for a difference of two models: errors that both models share cancel out, the effect of fitting
+            does not.
         """
         return 1 + self.share * (AT_MOST if self.pair else WITHOUT_AGAIN)
 
     def factor(self, first: Floats, again: Floats, names: Sequence[str] = ()) -> Floats:
-        """What variances are multiplied by, (m,), from patients' influences (P, m) by the one and the other fit.
+        """Factors of variances, (m,), from patients' influences (P, m) by the first and by the second prediction.
 
-        `names` (m): the figures, for those of squared errors may have a larger factor.
+        `names` (m): the figures; those of squared errors have a larger limit.
         """
         one, other = np.atleast_2d(first.T).T, np.atleast_2d(again.T).T
         if not self.measured:
@@ -98,12 +101,12 @@ class Refit:
         return np.asarray(1 + self.share * added, dtype=np.float64)
 
     def factor_of_units(self, first: ArrayLike, again: ArrayLike, owner: Integers) -> float:
-        """The same of one figure from units' influences (n,)."""
+        """The factor of one figure, from units' influences (n,)."""
         sums = patient_sums(np.stack([np.asarray(first), np.nan_to_num(np.asarray(again))], axis=1), owner)
         return float(self.factor(sums[:, 0], sums[:, 1])[0])
 
     def factor_of_sums(self, sums: Floats, again: Floats, statistic: Statistic, names: Sequence[str] = ()) -> Floats:
-        """The same of a statistic of patients' sums (P, k): influences by leaving one patient (or group) out."""
+        """Factors of a statistic of patients' sums (P, k), whose influences are found by leaving patients out."""
         if not self.measured:
             with np.errstate(all="ignore"):
                 return np.full(np.atleast_1d(statistic(sums.sum(axis=0))).shape, self.constant())
@@ -119,10 +122,10 @@ class Refit:
 def refit_of(
     folds: ArrayLike | None, owner: Integers, *again: ArrayLike | None, pair: bool = False, share: float = 1.0
 ) -> Refit | None:
-    """How the rule applies to units of these folds (n,); None for one fold, where nothing is shared.
+    """The rule for units of these folds (n,); None for one fold, in which no training patients are shared.
 
-    `again`: predictions of the same units by another fold's fit, (n,) or (n, m), nan where missing, one for each
-    model; a unit is predicted again where all are there. `share`: what share of the tested patients these are.
+    `again`: for each model, predictions of the same units by another fold's fit, (n,) or (n, m), nan if missing. A unit
+    has second predictions if all models have them. `share`: share of the tested patients that these units belong to.
     """
     if folds is None:
         return None
@@ -140,16 +143,16 @@ def refit_of(
 
 
 def share_of_class(members: Booleans) -> float:
-    """What share of t a figure of one class has, as sensitivity: the share that the other class has of the units (n,).
+    """Share of t for a figure of one class, as sensitivity: the share of the other class among the units (n,).
 
-    The rarer a class, the further each of its patients moves a fit: what a fit learns comes from both in equal parts
-    where they are equally many, and nearly all from the rarer one elsewhere.
+    The rarer a class, the more each of its patients changes a fit: a fit learns equally from both classes if they are
+    equally frequent, and mostly from the rarer one if not.
     """
     return 1 - float(np.mean(members))
 
 
 def filled(again: ArrayLike | None, first: Floats) -> Floats:
-    """`again` as numbers, with `first` where nothing is predicted again."""
+    """`again` as numbers, with `first` for missing values."""
     if again is None:
         return first
     values = np.asarray(again, dtype=np.float64)
@@ -167,7 +170,7 @@ _SCALES: Mapping[str, tuple[Callable[..., Floats], Callable[..., Floats], float,
     "correlation": (np.arctanh, np.tanh, -1.0, 1.0),
     "ratio": (np.log, np.exp, 0.0, np.inf),
 }
-"""Where an interval is symmetric: there and back, and what the figure cannot pass."""
+"""Scale on which an interval is symmetric: its function, the inverse, and the limits of the figure."""
 
 SCALES: Mapping[str, str] = {
     **dict.fromkeys(("mae", "rmse", "median_error", "brier", "log_loss", "error_deviation"), "size"),
@@ -185,9 +188,10 @@ SCALES: Mapping[str, str] = {
 
 
 def widened(found: Estimate, factor: float, scale: str = "plain", caution: str = "") -> Estimate:
-    """The estimate with its variance multiplied by `factor`: ends move away from the value on `scale`, p follows.
+    """The estimate with its variance multiplied by `factor`: both ends move away from the value, and p grows with them.
 
-    `scale`: plain, size, share, correlation or ratio. At the end of a scale (a share of 1) ends move on the plain one.
+    `scale`, on which the ends move: plain, size, share, correlation or ratio. At the end of a scale (a share of 1) they
+    move on the plain scale.
     """
     if factor != 1:
         there, back, least, most = _SCALES[scale]
@@ -206,7 +210,7 @@ def widened(found: Estimate, factor: float, scale: str = "plain", caution: str =
 
 
 def all_widened(found: Mapping[str, Estimate], factors: Mapping[str, float], caution: str = "") -> dict[str, Estimate]:
-    """Several by metric, each on its own scale; those without a factor stay as they are."""
+    """Several estimates by metric, each widened on its own scale; those without a factor stay unchanged."""
     return {
         name: widened(
             each, factors[name], "share" if name.startswith("within_") else SCALES.get(name, "plain"), caution

@@ -1,8 +1,8 @@
-"""Resampling of patients: a patient's images go together, and many draws are one matrix product.
+"""Resampling of patients: a patient's images stay together, and many draws are one matrix product.
 
-Every statistic here is a function of sums over units, so a draw needs the sums per patient and how often each patient
-was drawn, never the units. Where there are more patients than `groups_at_most` they are put at random into that many
-groups, which are drawn instead: group sums are independent and alike, so the variance is the same, with a relative
+Every statistic here is a function of sums over units. A draw therefore needs the sums per patient and how often each
+patient was drawn, not the units. More patients than `groups_at_most` are divided at random into that many groups, which
+are drawn instead: group sums are independent and identically distributed, so the variance is the same, with a relative
 error of 1/sqrt(2 groups).
 """
 
@@ -16,11 +16,16 @@ from xray_mining.statistics.estimate import Floats, Integers, owners
 
 GROUPS_AT_MOST = 5_000
 Statistic = Callable[[Floats], Floats]
-"""Sums (..., k) → statistics (..., m); nan where they are not defined."""
+"""Sums (..., k) → statistics (..., m); nan if not defined."""
 
 
 def patient_sums(values: ArrayLike, patients: ArrayLike | None = None) -> Floats:
-    """Sums of `values` (n, k) over the units of each patient, (P, k)."""
+    """Sums of `values` (n, k) over the units of each patient, (P, k).
+
+    Example:
+        >>> patient_sums([[1.0, 10.0], [2.0, 20.0], [3.0, 30.0]], ["a", "b", "a"]).tolist()
+        [[4.0, 40.0], [2.0, 20.0]]
+    """
     array = np.asarray(values, dtype=np.float64)
     owner = owners(patients, len(array))
     if patients is None:
@@ -29,7 +34,7 @@ def patient_sums(values: ArrayLike, patients: ArrayLike | None = None) -> Floats
 
 
 def grouped(sums: Floats, groups_at_most: int | None, rng: np.random.Generator) -> Floats:
-    """Patients put at random into at most `groups_at_most` groups of like size, sums (groups, k)."""
+    """Sums (groups, k) of patients divided at random into at most `groups_at_most` groups of about equal size."""
     if groups_at_most is None or len(sums) <= groups_at_most:
         return sums
     group = rng.permutation(len(sums)) % groups_at_most
@@ -49,7 +54,7 @@ def draw_counts(rng: np.random.Generator, draws: int, members: int) -> Iterator[
 def bootstrap(
     sums: Floats, statistic: Statistic, draws: int, seed: int, groups_at_most: int | None = GROUPS_AT_MOST
 ) -> tuple[Floats, Floats]:
-    """Statistics of the drawn samples, (draws, m), and of the samples that leave one patient (or group) out, (P, m)."""
+    """Statistics of the drawn samples, (draws, m), and of the samples without one patient (or group), (P, m)."""
     rng = np.random.default_rng([seed, len(sums)])
     members = grouped(sums, groups_at_most, rng)
     with np.errstate(all="ignore"):
@@ -67,10 +72,28 @@ def interval(
     *,
     groups_at_most: int | None = GROUPS_AT_MOST,
 ) -> tuple[Floats, Floats, Floats]:
-    """Statistics (m,) of all patients with the ends (m,), (m,) of their BCa intervals; nan for fewer than two patients.
+    """Statistics of all patients with BCa bootstrap intervals.
 
-    Bias-corrected and accelerated (Efron 1987), with the percentiles widened from the normal to Student's distribution
-    (Hesterberg, The American Statistician 69:371, 2015), without which few patients are covered too seldom.
+    Bias-corrected and accelerated (Efron 1987), with percentiles widened from the normal to Student's distribution
+    (Hesterberg, The American Statistician 69:371, 2015); without that, intervals of few patients hold the truth too
+    rarely.
+
+    Args:
+        sums: (P, k) sums per patient, from `patient_sums`.
+        statistic: Function of sums (..., k) that returns (..., m).
+        confidence: Coverage of the intervals, in (0, 1).
+        draws: Draws of the bootstrap.
+        seed: Its seed.
+        groups_at_most: More patients than this are drawn in groups; None for no limit.
+
+    Returns:
+        Values (m,), lower ends (m,), upper ends (m,); ends are nan for fewer than two patients.
+
+    Example:
+        >>> sums = patient_sums([[1.0, 4.0], [1.0, 6.0], [1.0, 8.0], [1.0, 6.0]])
+        >>> value, low, high = interval(sums, lambda each: each[..., 1:] / each[..., :1])
+        >>> value.tolist(), bool(low[0] < 6 < high[0])
+        ([6.0], True)
     """
     with np.errstate(all="ignore"):
         value = np.atleast_1d(statistic(sums.sum(axis=0)))
@@ -91,8 +114,8 @@ def interval(
         squares = float((apart**2).sum())
         skew = (apart**3).sum() / (6 * squares**1.5) if squares > 0 else 0.0
         tails = (apart**4).sum() / squares**2 if squares > 0 else 3 / count
-        # Heavy-tailed influences make the spread itself uncertain: Satterthwaite's degrees of freedom, 2n / (kurtosis
-        # - 1), and the usual n - 1 in equal parts (harmonic mean). Measured: docs/statistics.md.
+        # With heavy-tailed influences the spread itself is uncertain: take the harmonic mean of Satterthwaite's degrees
+        # of freedom, 2n / (kurtosis - 1), and the usual n - 1. Coverage: docs/statistics.md.
         freedom = 2 / (1 / (count - 1) + max(tails - 1 / count, 2 / count) / 2)
         tail = stats.t.ppf(0.5 - confidence / 2, freedom) * np.sqrt(count / (count - 1))
         ends = bias + np.array([tail, -tail])
@@ -103,7 +126,7 @@ def interval(
 def standard_errors(
     sums: Floats, statistic: Statistic, groups_at_most: int | None = GROUPS_AT_MOST, seed: int = 0
 ) -> Floats:
-    """Jackknife standard errors (m,) of `statistic`, leaving one patient (or group) out at a time."""
+    """Jackknife standard errors (m,) of `statistic`, which leaves out one patient (or group) at a time."""
     members = grouped(sums, groups_at_most, np.random.default_rng([seed, len(sums)]))
     with np.errstate(all="ignore"):
         left_out = statistic(members.sum(axis=0) - members)
@@ -129,10 +152,10 @@ def permutation_p(
     seed: int = 0,
     groups_at_most: int | None = GROUPS_AT_MOST,
 ) -> Floats:
-    """Two-sided p (m,) that the two models may be exchanged within each patient.
+    """Two-sided permutation p (m,) of the hypothesis that the two models are exchangeable within each patient.
 
-    `sums_a`, `sums_b` (P, k) belong to the same patients. The statistic is statistic(a) - statistic(b); in every draw
-    the models of half of the patients (drawn anew) change places. The smallest p is 1/(draws + 1).
+    `sums_a`, `sums_b` (P, k) belong to the same patients. The statistic is statistic(a) - statistic(b); each draw
+    exchanges the models of a random half of the patients. The smallest p is 1/(draws + 1).
     """
     rng = np.random.default_rng([seed, 23])
     both = grouped(np.concatenate([sums_a, sums_b], axis=1), groups_at_most, rng)
@@ -151,20 +174,31 @@ def permutation_p(
 
 
 LEAST_FOR_PROPORTIONS = 5
-"""Patients below which no interval of a proportion is given: none was seen to hold."""
+"""Fewer patients than this give no interval of a proportion, because no method held its coverage."""
 SCORE = "Wilson's score, clustered by patient"
 _ALIKE = 1.0
-"""How many patients with misses the assumption weighs that a patient's images are all alike."""
+"""Weight, in patients with misses, of the assumption that all images of a patient are alike."""
 
 
 def proportion_interval(sums: Floats, confidence: float = 0.95) -> tuple[float, float, float]:
-    """Σ hits / Σ units of patients' sums (P, 2: hits, units), with a score interval clustered by patient.
+    """Proportion Σ hits / Σ units with Wilson's score interval, clustered by patient.
 
-    Wilson's, at the size that independent units would need for the variance seen between patients (Korn & Graubard,
-    Survey Methodology 24:193, 1998), with Student's quantile where a patient has several units. Few misses tell little
-    of how alike a patient's images are: the variance is drawn towards that of images all alike, and no end lies
-    closer to 1 (or 0) than it would with fewer misses (or hits). nan without units, and nan ends for fewer than
-    LEAST_FOR_PROPORTIONS patients.
+    The interval is Wilson's for the number of independent units that would give the variance seen between patients
+    (Korn & Graubard, Survey Methodology 24:193, 1998), with Student's quantile if a patient has several units. A few
+    misses hardly show how alike a patient's images are, so the variance is pulled towards that of fully alike images,
+    and no end is closer to 1 (or 0) than it would be with fewer misses (or hits).
+
+    Args:
+        sums: (P, 2) hits and units of each patient.
+        confidence: Coverage of the interval, in (0, 1).
+
+    Returns:
+        Proportion, lower end, upper end. All are nan without units; the ends are nan for fewer than
+        LEAST_FOR_PROPORTIONS patients.
+
+    Example:
+        >>> [round(each, 3) for each in proportion_interval(np.array([[1, 1]] * 8 + [[0, 1]] * 2))]
+        [0.8, 0.474, 0.947]
     """
     sums = sums[sums[:, 1] > 0]
     if not len(sums):
@@ -179,19 +213,19 @@ def proportion_interval(sums: Floats, confidence: float = 0.95) -> tuple[float, 
 
 
 def without_interval(patients: int) -> str:
-    """Why a proportion has no interval; empty where it has one."""
+    """Why a proportion has no interval; empty if it has one."""
     few = f"no interval for a proportion of fewer than {LEAST_FOR_PROPORTIONS} patients"
     return few if patients < LEAST_FOR_PROPORTIONS else ""
 
 
 def _furthest_end(events: Floats, units: Floats, confidence: float) -> float:
-    """The upper end of the share of events, the largest of those that fewer of the same patients' events would have."""
+    """The largest upper end of the share of events, over all smaller numbers of events of the same patients."""
     patients, total = len(units), float(units.sum())
     order = np.argsort(-events, kind="stable")
     counts = np.round(events[order]).astype(np.int64)
     owner = np.repeat(np.arange(patients), counts)
     nth = np.arange(len(owner)) - (np.cumsum(counts) - counts)[owner] + 1
-    # With 0, 1, 2, … events, those of the patients with most of them first: together they are as alike as can be.
+    # Try 0, 1, 2, … events, patients with most events first: this order makes them as clustered as possible.
     seen = np.arange(len(owner) + 1, dtype=np.float64)
     squares = np.concatenate([[0.0], np.cumsum(2.0 * nth - 1)])
     crossed = np.concatenate([[0.0], np.cumsum(units[order][owner])])
@@ -213,7 +247,7 @@ def _furthest_end(events: Floats, units: Floats, confidence: float) -> float:
 
 
 def quantile_by_patient(confidence: float, patients: int, *, clustered: bool) -> float:
-    """How many standard errors an interval reaches: normal, or Student's where a variance between patients is used."""
+    """Half width of an interval in standard errors: normal, or Student's if a variance between patients is used."""
     tail = 0.5 + confidence / 2
     return float(stats.t.ppf(tail, patients - 1) if clustered else special.ndtri(tail))
 
@@ -221,7 +255,7 @@ def quantile_by_patient(confidence: float, patients: int, *, clustered: bool) ->
 def linear_interval(
     value: float, influence: Floats, owner: Integers, confidence: float = 0.95
 ) -> tuple[float, float, float]:
-    """Ends and standard error of a Student interval around `value` from units' influences (n,), summed per patient."""
+    """Ends and standard error of a Student interval around `value`, from units' influences (n,) summed per patient."""
     sums = np.bincount(owner, influence)
     sums = sums[np.bincount(owner) > 0]
     count = len(sums)

@@ -19,11 +19,30 @@ def roc_curve(
     seed: int = 0,
     again: ArrayLike | None = None,
 ) -> Floats:
-    """Sensitivity at fixed false positive rates, (points, 4): false positive rate, sensitivity, low, high.
+    """ROC curve at fixed false positive rates: the mean over folds of each fold's empirical curve.
 
-    Mean over folds of each fold's empirical curve; the pointwise band is from a bootstrap of patients, who are put at
-    random into at most 1,000 groups, on the scores' ranks cut into at most 400 steps. Over folds it is widened as the
-    area's interval is, `again` (n,) being the scores by another fold's fit (see `refit`).
+    Args:
+        labels: (n,) of 0 and 1.
+        scores: (n,) finite, higher means more positive.
+        patients: (n,) any labels; without it every unit is a patient.
+        folds: (n,) the fold that tested the unit.
+        confidence: Pointwise coverage of the band, in (0, 1).
+        points: Number of false positive rates.
+        draws: Draws of the bootstrap.
+        seed: Its seed.
+        again: (n,) scores by another fold's fit, nan if missing. Over folds the band is widened as the interval of the
+            area is (see `refit`).
+
+    Returns:
+        (points, 4) float64 in [0, 1]: false positive rate, sensitivity, low, high. The band comes from a bootstrap of
+        patients in at most 1,000 random groups, on the ranks of the scores in at most 400 steps.
+
+    Raises:
+        ValueError: If no fold has both classes.
+
+    Example:
+        >>> roc_curve([0, 0, 1, 1], [0.1, 0.4, 0.35, 0.8], points=3)[:, :2].tolist()
+        [[0.0, 0.5], [0.5, 1.0], [1.0, 1.0]]
     """
     positive = binary(labels)
     values = finite("scores", scores, positive.shape)

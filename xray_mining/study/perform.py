@@ -77,7 +77,7 @@ def perform(configuration: Path, name: str, jobs: int) -> None:
     threading.Thread(target=_end_with, args=(given["run"],), daemon=True).start()
     started = time.monotonic()
     say("started", 0, "")
-    progress.tell(lambda text: say("going", 0, text))
+    progress.report_to(lambda text: say("going", 0, text))
     try:
         done = _STAGES[step.stage](study, workspace, step.keys, job)
     except UserError as error:

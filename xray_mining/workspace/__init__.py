@@ -1,4 +1,4 @@
-"""The workspace: its folders, files that are written whole or not at all, digests, locks and shipped files."""
+"""The workspace: its folders, atomically written files, digests, locks and shipped files."""
 
 from xray_mining.workspace.assets import asset
 from xray_mining.workspace.digests import digest_of, digest_of_file, digest_of_frame, versions

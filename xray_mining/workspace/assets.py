@@ -11,4 +11,4 @@ def asset(relative: str) -> Path:
     for base in (package.parent, package / "_assets"):
         if (base / relative).exists():
             return base / relative
-    raise UserError(f"{relative}: does not ship with this xray-mining; check the name, or install it again")
+    raise UserError(f"{relative}: is not part of this xray-mining; check the name, or install it again")

@@ -60,7 +60,7 @@ def digest_of_frame(frame: "pl.DataFrame") -> str:
         if series.dtype == pl.String:
             filled = series.fill_null("").rechunk()
             total.update(filled.str.len_bytes().to_numpy().astype("<u4").tobytes())
-            # all texts one after the other, as Arrow holds them: a list of Python's own takes three times the memory
+            # Hash the texts as one Arrow buffer: a Python list of them takes three times the memory.
             joined = filled.to_arrow(compat_level=pl.CompatLevel.oldest())
             _, offsets, values = joined.buffers()
             bounds = np.frombuffer(offsets, "<i8")[joined.offset : joined.offset + len(joined) + 1]

@@ -1,4 +1,4 @@
-"""Files that are written whole or not at all."""
+"""Files that are written atomically: whole or not at all."""
 
 import hashlib
 import json
@@ -58,8 +58,8 @@ def write_frame(frame: "pl.DataFrame", target: Path, group_rows: int | None = No
             code = re.search(r"os error (\d+)", str(error))
             if code is not None:
                 raise OSError(int(code[1]), os.strerror(int(code[1]))) from error
-            # polars reports a disk that gets full at the end of the file as a format error. Writing the same bytes
-            # with Python gives the system's own error.
+            # If the disk becomes full at the end of the file, polars reports a format error. Writing the same bytes
+            # with Python gives the system's error.
             whole = BytesIO()
             frame.write_parquet(whole, compression="zstd", row_group_size=group_rows)
             scratch.write_bytes(whole.getbuffer())

@@ -20,7 +20,7 @@ class ArchiveSettings(BaseModel, extra="forbid", frozen=True):
     domain: str = Field(description="the id space its patient ids belong to")
     adapter: str = Field(description="the adapter that reads it")
     order: int = Field(ge=0, description="order of first ingest: earlier archives keep their copy of a duplicate")
-    patient_id_rule: tuple[str, ...] = Field((), description="which ways to write a patient id are one, by its owner")
+    patient_id_rule: tuple[str, ...] = Field((), description="which spellings of a patient id its owner joins")
 
 
 class WorkspaceSettings(BaseModel, extra="forbid", frozen=True):
@@ -35,7 +35,7 @@ class Workspace:
     """One folder that holds everything made from one or several archives, and a private folder beside it."""
 
     opened: Opened | None = None
-    """What stays open between calls, where `keep_open` asked for it; else each call opens and closes its own."""
+    """Connections and stores kept open between calls after `keep_open`; without it each call opens and closes them."""
 
     def __init__(self, root: Path) -> None:
         self.root = root.resolve()
@@ -46,17 +46,17 @@ class Workspace:
         return self
 
     def close(self) -> None:
-        """Close what `keep_open` kept open; without it nothing is open."""
+        """Close what `keep_open` kept open; without `keep_open` this does nothing."""
         if self.opened is not None:
             self.opened.close()
 
     def __getstate__(self) -> dict[str, object]:
-        # Open things belong to the process that opened them.
+        # Connections and open files cannot move to another process.
         return {"root": self.root}
 
     @classmethod
     def open(cls, root: Path) -> "Workspace":
-        """The workspace in `root`; UserError where it is missing or of another format."""
+        """The workspace in `root`; UserError if it is missing or has another format version."""
         workspace = cls(root)
         if not (workspace.root / MARKER).is_file():
             raise UserError(
@@ -68,7 +68,7 @@ class Workspace:
 
     @classmethod
     def create(cls, root: Path) -> "Workspace":
-        """The workspace in `root`, made if missing; UserError where the folder holds something else."""
+        """The workspace in `root`, created if missing; UserError if the folder holds other files."""
         workspace = cls(root)
         if (workspace.root / MARKER).is_file():
             return cls.open(root)
@@ -79,7 +79,7 @@ class Workspace:
         except OSError as error:
             raise CannotFinish(
                 f"{root}: the workspace cannot be made there ({error.strerror}); name another folder with --workspace, "
-                f"or mend the disk or its rights and repeat"
+                f"or repair the disk or its access rights and repeat"
             ) from error
         workspace.save(WorkspaceSettings())
         return workspace
@@ -98,7 +98,7 @@ class Workspace:
         return checked(WorkspaceSettings, raw, str(path))
 
     def save(self, settings: WorkspaceSettings) -> None:
-        """Replace workspace.yaml, whole or not at all."""
+        """Replace workspace.yaml atomically."""
         text = yaml.safe_dump(settings.model_dump(), sort_keys=False, allow_unicode=True)
         with write_atomically(self.root / MARKER) as scratch:
             scratch.write_text(text, encoding="utf-8")
@@ -109,7 +109,7 @@ class Workspace:
         return sorted(archives, key=lambda name: archives[name].order)
 
     def private_archives(self) -> list[str]:
-        """Archives whose domain has a key of its own, which all have but public sets."""
+        """Archives whose domain has a key of its own: all except public sets."""
         keys = self.private / "keys"
         archives = self.settings.archives.items()
         return sorted(name for name, each in archives if (keys / f"{each.domain}.key").is_file())

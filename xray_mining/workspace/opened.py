@@ -21,7 +21,7 @@ class _Slot:
 
 
 class Opened:
-    """Things that stay open until the workspace is closed. Safe in threads: who asks first makes, the others wait."""
+    """Things that stay open until the workspace is closed. Safe in threads: the first caller makes, the others wait."""
 
     def __init__(self) -> None:
         self._lock = Lock()
@@ -29,7 +29,7 @@ class Opened:
         self._closed = False
 
     def get(self, key: Hashable, make: Callable[[], Thing], state: Hashable = None) -> Thing:
-        """The thing under `key`, made if missing, and made again when `state` differs from that of the last time.
+        """The thing under `key`, made if missing, and made again when `state` differs from the last call's.
 
         A replaced thing is not closed here, because other threads may still use it: it closes itself when the last
         reference to it goes.
@@ -44,7 +44,7 @@ class Opened:
             return slot.thing
 
     def close(self) -> None:
-        """Close everything that has a `close`; whoever asks afterwards is refused."""
+        """Close everything that has a `close`; later calls of `get` raise UserError."""
         with self._lock:
             slots, self._slots, self._closed = list(self._slots.values()), {}, True
         for slot in slots:
@@ -56,14 +56,15 @@ class Opened:
 
 
 _SETTLED_NS = 2_000_000_000
-"""A place that changed less than this before a look may change again without a new time: file systems round times."""
+"""File systems round times: a path that changed less than this ago may change again and keep the same time."""
 
 
 def times_of(places: Iterable[Path]) -> Hashable:
-    """The times of change of files and folders, as a state for `Opened.get`; missing places are left out.
+    """Modification times of files and folders, as a state for `Opened.get`; missing paths are left out.
 
-    Parts are renamed into their folders, so a folder's time tells of every new, replaced or removed part. A state taken
-    shortly after a change equals no other, so that a second change within one tick of the file system is not missed.
+    Parts are renamed into their folders, so a folder's time changes with every new, replaced or removed part. A state
+    taken shortly after a change equals no other state, so that a second change within one tick of the file system is
+    not missed.
     """
     times = tuple((str(place), place.stat().st_mtime_ns) for place in places if place.exists())
     latest = max((changed for _, changed in times), default=0)

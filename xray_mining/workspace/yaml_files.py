@@ -1,4 +1,4 @@
-"""YAML files as checked models: every refusal is one sentence that names the file and the key."""
+"""YAML files as validated models: every error is one sentence that names the file and the key."""
 
 from collections.abc import Callable, Iterator
 from datetime import date
@@ -22,7 +22,7 @@ def checked(model: type[Model], raw: object, where: str) -> Model:
 
 
 def sentence_of(error: ValidationError, model: type[BaseModel]) -> str:
-    """The first complaint of pydantic as one sentence with the key's full name."""
+    """The first error of pydantic as one sentence with the key's full name."""
     import difflib
 
     # A misspelt key often makes a required one missing, so report the misspelt one first.
@@ -51,7 +51,7 @@ def sentence_of(error: ValidationError, model: type[BaseModel]) -> str:
     message = first["msg"].removeprefix("Value error, ")
     # A whole section of the file would bury the sentence, and may hold private values.
     found = "" if isinstance(first["input"], (dict, list, BaseModel)) else f" (found {first['input']!r})"
-    # Without a key the sentence is about several of them and names them itself.
+    # An error without a key is about several keys, which its message names.
     return f"'{key}': {message[0].lower()}{message[1:]}{found}" if key else f"{message}{found}"
 
 
@@ -71,7 +71,7 @@ def _field_names(model: type[BaseModel], seen: frozenset[type] = frozenset()) ->
 
 
 def _keys_beside(model: type[BaseModel], place: tuple[int | str, ...]) -> list[str]:
-    """The keys that are known where the key at the end of `place` was found."""
+    """The known keys of the mapping that holds the last key of `place`."""
     from typing import get_args
 
     here: list[type[BaseModel]] = [model]
@@ -97,7 +97,7 @@ def _models_in(annotation: Any) -> list[type[BaseModel]]:
 
 
 class _GivenTwice(yaml.YAMLError):
-    """A key of a mapping that is given again: YAML would drop the first."""
+    """A key that is given twice in a mapping: YAML would drop the first."""
 
     def __init__(self, key: str, lines: tuple[int, int]) -> None:
         super().__init__(key)
@@ -106,7 +106,7 @@ class _GivenTwice(yaml.YAMLError):
 
 
 class _YamlLoader(yaml.SafeLoader):
-    """Keys are text as they are written (yes, no and 1 too), and each may be given once."""
+    """Reads every key as text (yes, no and 1 too) and refuses a key that is given twice."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         first_lines: dict[str, int] = {}
@@ -122,7 +122,7 @@ class _YamlLoader(yaml.SafeLoader):
 
 
 def read_text(path: Path) -> str:
-    """A text file that somebody wrote: UTF-8, or UTF-16 with its byte order mark; UserError for another encoding."""
+    """Text of a file in UTF-8, or in UTF-16 with its byte order mark; UserError for another encoding."""
     try:
         raw = path.read_bytes()
     except OSError as error:
@@ -138,16 +138,16 @@ def read_text(path: Path) -> str:
 
 
 def load_yaml(path: Path | str, read: Callable[[], bytes] | None = None) -> Any:
-    """What a YAML file holds; UserError that names the file, and the key or line where it is wrong.
+    """Content of a YAML file; a UserError names the file, and the key or line that is wrong.
 
-    All YAML files are read by this: mappings, studies, the workspace's own settings. `read` gives the content of a file
-    that is not on a local disk; `path` is then its name in messages.
+    All YAML files are read here: mappings, studies, the workspace's settings. `read` gives the content of a file that
+    is not on a local disk; `path` is then its name in messages.
     """
     try:
         # Read as bytes, so that YAML takes the encoding from a byte order mark.
         return yaml.load(Path(path).read_bytes() if read is None else read(), _YamlLoader)
     except FileNotFoundError as error:
-        raise UserError(f"{path}: is not there; check its name and its folder") from error
+        raise UserError(f"{path}: is missing; check its name and its folder") from error
     except OSError as error:
         raise UserError(f"{path}: cannot be read ({error.strerror}); check the path") from error
     except _GivenTwice as error:
@@ -161,9 +161,9 @@ def load_yaml(path: Path | str, read: Callable[[], bytes] | None = None) -> Any:
     except (yaml.YAMLError, ValueError, RecursionError) as error:
         line = getattr(getattr(error, "problem_mark", None), "line", None)
         at = f" near line {line + 1}" if line is not None else ""
-        raise UserError(f"{path}: is not valid YAML{at}; mend its indentation and quotes") from error
+        raise UserError(f"{path}: is not valid YAML{at}; correct its indentation and quotes") from error
 
 
 def read_yaml(model: type[Model], path: Path | str, read: Callable[[], bytes] | None = None) -> Model:
-    """A YAML file as `model`; UserError that names the file and the key where it is wrong. `read` as in `load_yaml`."""
+    """A YAML file as `model`; a UserError names the file and the wrong key. `read` as in `load_yaml`."""
     return checked(model, load_yaml(path, read), str(path))
