@@ -257,5 +257,5 @@ def test_a_file_that_went_away_says_so(tmp_path):
     (tmp_path / "a").write_bytes(b"x")
     (found,) = walk(FolderSource(tmp_path))
     (tmp_path / "a").unlink()
-    with pytest.raises(Unusable, match="no longer there"):
+    with pytest.raises(Unusable, match="no longer exists"):
         Reader(FolderSource(tmp_path)).read(found)

@@ -126,8 +126,8 @@ def test_a_quote_that_is_never_closed_in_a_long_table_costs_its_row_only(tmp_pat
     ("name", "content", "words"),
     [
         ("t.csv", b"", "the table is empty"),
-        ("t.parquet", b"QZ71,QZ72\n", "is no table of the kind that its name says"),
-        ("t.xlsx", b"QZ71,QZ72\n", "is no spreadsheet that can be read"),
+        ("t.parquet", b"QZ71,QZ72\n", "is not a table of the type in its suffix"),
+        ("t.xlsx", b"QZ71,QZ72\n", "cannot be read as a spreadsheet"),
         ("t.csv", gzip.compress(b"QZ71,a\n" * 99, mtime=0)[:20], "is damaged or cut off"),
         ("gone.csv", None, "the table is not there"),
         ("gone.parquet", None, "the table is not there"),

@@ -39,7 +39,7 @@ def test_a_part_comes_back_as_it_went(record: type[Record], tmp_path):
 
 
 def test_a_part_that_went_away_while_it_was_listed_is_no_damaged_one(tmp_path):
-    with pytest.raises(CannotFinish, match=r"00001\.parquet: this part of images went away"):
+    with pytest.raises(CannotFinish, match=r"00001\.parquet: this part of images was removed"):
         Images.read([tmp_path / "00001.parquet"])
 
 

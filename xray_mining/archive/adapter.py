@@ -1,4 +1,4 @@
-"""What an adapter is, and which there are: each is one module of this folder with one class in it."""
+"""The base class of adapters, and the adapters that exist: each is one module of this folder with one class."""
 
 import os
 import pkgutil
@@ -20,14 +20,14 @@ from xray_mining.workspace import asset
 
 
 class Adapter(ABC):
-    """Reads one kind of archive. A shard's job makes one, and calls `read` for the files of its list only."""
+    """Reads one kind of archive. Each shard's job makes an adapter and calls `read` for the files of its list only."""
 
     name: ClassVar[str] = ""
     """Name of its module."""
     rank: ClassVar[int] = 50
-    """Of the adapters that recognise a source, the one of the lowest rank reads it."""
+    """If several adapters recognise a source, the one of the lowest rank reads it."""
     public: bool = False
-    """A published key and true dates: everybody gets the same keys."""
+    """Whether the set is public: its key is published, so that everybody gets the same keys, and its dates are true."""
     domain: str | None = None
     """The id space of a public set; None: the archive's name."""
 
@@ -35,85 +35,85 @@ class Adapter(ABC):
         self.source = source
         self.mapping = mapping
         self.kept: Path | None = None
-        """A private folder with tables that another process read (`keep_tables`)."""
+        """A private folder of tables that another process read (`keep_tables`)."""
         self.contested: pl.DataFrame | None = None
-        """Rows of the table that several files claim; see `row_names.contested`."""
+        """Number of table rows that several files claim; see `row_names.contested`."""
         self._tables: dict[str, Table] = {}
 
     @classmethod
     @abstractmethod
     def recognise(cls, source: Source) -> bool:
-        """Whether the source is laid out like this adapter's kind; a glance, not a walk."""
+        """Whether the source has this adapter's layout; looks at a few names only."""
 
     @classmethod
     def example(cls, folder: Path) -> Path | None:
-        """Write a tiny made-up archive of this kind into an empty folder; gives its mapping, if it needs one.
+        """Write a tiny made-up archive of this kind into an empty folder; returns its mapping, if it needs one.
 
         The tests of all adapters read it (tests/archive/test_adapters.py); archive/example.py writes pictures.
         """
-        raise NotImplementedError(f"adapter {cls.name}: brings no example of its kind, so that nothing can test it")
+        raise NotImplementedError(f"adapter {cls.name}: has no example, so it cannot be tested")
 
     def check(self) -> None:  # noqa: B027
-        """UserError where a table lacks a column that the adapter needs. Called once, before anything is listed."""
+        """Raise UserError if a table lacks a column that the adapter needs. Called once, before files are listed."""
 
     @abstractmethod
     def files(self) -> Iterator[ListedFile]:
-        """Every file and archive member, opening none but packed files' directories."""
+        """Every file and archive member; of packed files only the directories are read."""
 
     @abstractmethod
     def ignores(self, file: ListedFile) -> bool:
-        """Whether the file is no radiograph by its kind (a table, a DICOMDIR, a licence): it is counted apart."""
+        """Whether such a file is never a radiograph (a table, a DICOMDIR, a licence); these are counted apart."""
 
     def ignored(self) -> int:
-        """How many files it ignores, for --metadata-only over tables: quick, so that no packed file is opened."""
+        """Number of ignored files, for --metadata-only with tables; quick, because no packed file is opened."""
         return sum(self.ignores(file) for file in walk(self.source, packed=False))
 
     @abstractmethod
     def read(self, file: ListedFile, data: bytes) -> Iterator[Radiograph]:
-        """The radiographs of one file, from its bytes. Raises Unusable; makes no row twice."""
+        """The radiographs of one file, from its bytes. Raises Unusable; yields each row once."""
 
     def read_header(self, file: ListedFile, data: bytes) -> Iterator[Radiograph]:
         """The radiographs of one file without pictures, for --metadata-only over files that carry their headers."""
         raise NotImplementedError
 
     def read_head(self, file: ListedFile, head: bytes) -> Iterator[Radiograph] | None:
-        """The same from the file's first bytes alone, sparing the pixels; None where they do not suffice."""
+        """The same from the file's first bytes, without pixels; None if these bytes do not suffice."""
         return None
 
     def rows(self) -> Iterator[Radiograph] | None:
-        """The radiographs that the adapter's tables name, without pictures; None where it has no tables."""
+        """The radiographs named by the adapter's tables, without pictures; None if it has no tables."""
         return None
 
     def tables(self) -> list[str]:
-        """Paths of the files beside the radiographs that rows are made from; where one has changed, shards are redone.
+        """Paths of files, beside the radiographs, from which rows are made; if one changes, shards are read again.
 
-        They are within the source, as text (`os.fsdecode`).
+        Paths are within the source, as text (`os.fsdecode`).
         """
         return []
 
     def table_digests(self) -> list[str]:
-        """The digest of each of these files, empty for one that is not there."""
+        """The digest of each of these files, empty for a missing file."""
         return [self.source.digest(os.fsencode(path)) for path in self.tables()]
 
     def table_files(self) -> int | None:
-        """How many rows of the tables name a file; None where there are no tables."""
+        """Number of table rows that name a file; None without tables."""
         return None
 
     def table(self, path: str, header: list[str] | None = None, encoding: str | None = None) -> Table:
-        """A table of the archive: read once, or as another process kept it."""
+        """A table of the archive: read once, or loaded as another process kept it."""
         if path not in self._tables:
             self._tables[path] = read_table(self.source, path, header, encoding, self.kept)
         return self._tables[path]
 
     def keep_tables(self, folder: Path) -> None:
-        """Keep what was read of large tables in a private folder, from where workers read single rows."""
+        """Keep large tables in a private folder after they are read; workers read single rows from there."""
         self.kept = folder
-        # Names with a point first are files that another job is writing.
+        # Names that start with a point are files that another job is writing.
         left = {each for each in folder.glob("*") if not each.name.startswith(".")}
         for path, table in self._tables.items():
             self._tables[path], files = keep_table(table, folder)
             left -= files
-        # What an adapter kept beside a table has the table's name; another job may be reading it.
+        # Files that an adapter keeps beside a table share the table's name; another job may be reading them.
         tables = {
             each.stem for table in self._tables.values() if (each := folder / f"{table.read_from}.parquet").is_file()
         }
@@ -122,27 +122,27 @@ class Adapter(ABC):
                 each.unlink(missing_ok=True)
 
     def notes(self) -> list[str]:
-        """What the owner should know of how the tables were read: a sentence each."""
+        """Remarks for the owner on how the tables were read, one sentence each."""
         return [note for table in self._tables.values() for note in table.notes]
 
     def claims(self, files: Sequence[ListedFile]) -> pl.DataFrame | None:
-        """The rows that files may claim, as `row_names` has it; None where each file can have but one by its name."""
+        """The rows that files may claim (see `row_names`); None if a file's name determines its row."""
         return None
 
     def prepare(self, files: Sequence[ListedFile]) -> None:  # noqa: B027
-        """Look up the rows of a shard's files together, before they are read."""
+        """Look up the rows of all files of a shard together, before the files are read."""
 
     def patient_ids(self) -> Iterable[str | None]:
-        """The patient id of each row of the tables, as written; nothing where only the files know."""
+        """The patient id of each row of the tables, as written; empty if only the files state ids."""
         return ()
 
     def repeated_rows(self) -> int:
-        """How many of these name a file that an earlier row has named: the first is taken."""
+        """Number of rows that name a file already named by an earlier row; the first row is used."""
         return 0
 
 
 def adapters() -> dict[str, type[Adapter]]:
-    """All adapters by name: every module of this folder that holds one."""
+    """All adapters by name: every module of this folder that defines one."""
     found = {}
     for module in pkgutil.iter_modules(archive.__path__):
         for each in vars(import_module(f"{archive.__name__}.{module.name}")).values():
@@ -154,7 +154,7 @@ def adapters() -> dict[str, type[Adapter]]:
 
 
 def adapter_for(source: Source, name: str | None = None, mapping: Path | None = None) -> Adapter:
-    """The named adapter, `generic` where a mapping is given, else the one that recognises the source."""
+    """The named adapter; `generic` if a mapping is given; else the one that recognises the source."""
     known = adapters()
     if name is None and mapping is not None:
         name = "generic"

@@ -1,6 +1,7 @@
-"""One cell of a table → a number, a day or a text; a cell that is stated and becomes none of these has a reason.
+"""One cell of a table → a number, a day or a text; a stated cell that can be read as none of these gets a reason.
 
-What a cell means may hang on its column: 1,250 is a decimal among 3,5 and 0,75, and thousands among 2.5 and 1,250.75.
+The meaning of a cell can depend on its column: 1,250 is a decimal beside 3,5 and 0,75, but thousands beside 2.5 and
+1,250.75.
 """
 
 import re
@@ -11,7 +12,7 @@ from functools import lru_cache
 
 import polars as pl
 
-# A column is looked at in pieces: one of millions of cells would take hundreds of megabytes in each process.
+# Columns are examined in pieces: all cells of a long column would take hundreds of megabytes in each process.
 _CELLS_AT_ONCE = 50_000
 _MISSING = frozenset(("", "na", "n/a", "nan", "none", "null", "nat", "<na>", "#n/a", "#na", "n.a.", "nil", "missing"))
 _TRUTHS = {
@@ -19,7 +20,7 @@ _TRUTHS = {
     **dict.fromkeys(("no", "false", "n", "f", "nein", "non", "falsch"), 0.0),
 }
 
-# Numbers as people write them; a group of three digits after one mark alone may be decimals or thousands.
+# Usual ways to write numbers; a single mark before a group of three digits may be a decimal or a thousands mark.
 _SIGN = r"[+-]?"
 _PLAIN = re.compile(rf"{_SIGN}(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]{{1,3}})?")
 _EITHER = re.compile(r"[+-]?[1-9][0-9]{0,2}([.,])[0-9]{3}")
@@ -29,7 +30,7 @@ _THOUSANDS_BY_DOT = re.compile(rf"{_SIGN}[1-9][0-9]{{0,2}}(?:\.[0-9]{{3}}){{2,}}
 _SPACED = re.compile(r"(?<=[0-9])[ '’\u00a0\u2009\u202f](?=[0-9]{3}(?![0-9]))")
 _BOUND = re.compile(r"(?:[<>≤≥]=?|=[<>])\s*(?=[0-9.,])")
 _WITH_UNIT = re.compile(r"([+-]?[0-9][0-9.,]*)\s*((?:[^\W\d_]|[%‰°/]).*)")
-# The same for a column at once: what shows how its owner writes decimals.
+# The same for whole columns: cells that show how the owner writes decimals.
 _SHOWS_COMMA = (
     r"^[+-]?(?:[0-9]*,(?:[0-9]{1,2}|[0-9]{4,})|0*,[0-9]+|[0-9]{4,},[0-9]+|[0-9]{1,3}(?:\.[0-9]{3})+,[0-9]+"
     r"|[0-9]{1,3}(?:\.[0-9]{3}){2,})$"
@@ -44,7 +45,7 @@ _ZERO_OR_ONE = r"^[01](?:[.,]0*)?$"
 
 @dataclass(frozen=True, slots=True)
 class Number:
-    """A number that was read, or why none was; neither where the cell is missing."""
+    """A number, or the reason why the cell could not be read; neither for a missing cell."""
 
     value: float | None = None
     reason: str = ""
@@ -52,14 +53,14 @@ class Number:
 
 @dataclass(frozen=True, slots=True)
 class Day:
-    """A day that was read, or why none was; neither where the cell is missing."""
+    """A day, or the reason why the cell could not be read; neither for a missing cell."""
 
     value: date | None = None
     reason: str = ""
 
     @property
     def text(self) -> str | None:
-        """As ISO 8601 writes it."""
+        """In ISO 8601."""
         return self.value.isoformat() if self.value is not None else None
 
 
@@ -68,11 +69,11 @@ class NumberStyle:
     """How the cells of a column write numbers."""
 
     comma: bool = False
-    """Some can only be read with a decimal comma."""
+    """Some cells can only be read with a decimal comma."""
     dot: bool = False
-    """Some can only be read with a decimal point."""
+    """Some cells can only be read with a decimal point."""
     truths: bool = False
-    """No number but 0 and 1 is in it, so that yes and no are numbers too."""
+    """The column has no other numbers than 0 and 1, so that yes and no are read as numbers too."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,28 +81,28 @@ class DayStyle:
     """How the cells of a column write days."""
 
     order: str = ""
-    """'dmy' or 'mdy' for 03/05/2015; empty: nothing tells."""
+    """'dmy' or 'mdy' for 03/05/2015; empty if unknown."""
 
 
 def stated(cell: str | None) -> str | None:
-    """The cell, None where it is empty or says that it is missing (NA, nan, None, N/A, …)."""
+    """The cell; None if it is empty or a word for missing (NA, nan, None, N/A, …)."""
     return None if cell is None or cell.strip().lower() in _MISSING else cell
 
 
 def numbers_for_texts(values: Mapping[str, float]) -> dict[str, float]:
-    """What a mapping says that texts stand for, by the texts in small letters.
+    """The numbers that a mapping gives to texts, by the text in small letters.
 
-    Raises ValueError where texts that differ only in capitals are given two numbers.
+    Raises ValueError if texts that differ only in capitals have two numbers.
     """
     found: dict[str, float] = {}
     for text, number in values.items():
         if found.setdefault(text.strip().casefold(), number) != number:
-            raise ValueError(f"'{text}' stands for two numbers, as capitals make no difference; keep one")
+            raise ValueError(f"'{text}' has two numbers, and capitals make no difference; keep one")
     return found
 
 
 def number_style(column: pl.Series) -> NumberStyle:
-    """How a text column writes its numbers."""
+    """How a text column writes its numbers, from the cells of the column."""
     comma, dot, truths = False, False, True
     for part in column.to_frame().iter_slices(_CELLS_AT_ONCE):
         cells = part.to_series().drop_nulls().str.strip_chars()
@@ -113,12 +114,12 @@ def number_style(column: pl.Series) -> NumberStyle:
 
 
 def read_number(cell: str | None, style: NumberStyle = NumberStyle(), unit: str = "") -> Number:
-    """The number of a cell.
+    """The number in a cell.
 
     Args:
-        cell: Text as found.
+        cell: The original text.
         style: How its column writes numbers.
-        unit: The column's unit: a cell may repeat it.
+        unit: The column's unit, which a cell may repeat.
     """
     text = stated(cell)
     return Number() if text is None else _read_number(text.strip(), style, unit)
@@ -165,7 +166,7 @@ def _finite(text: str) -> Number:
     return Number(value) if abs(value) < 1e300 else Number(reason="out_of_range")
 
 
-# Days. A time of day may follow.
+# Days, also with a time of day after them.
 _TIME = r"(?:[T ]\s*[0-9]{1,2}(?::[0-9]{2}.*|\s*[ap]\.?m\.?)?|[T ]\s*[0-9]{1,2}:[0-9]{2}.*)?"
 _DICOM = re.compile(
     r"([0-9]{4})([0-9]{2})([0-9]{2})(?:\.0+|(?:[0-9]{2}){1,3}(?:\.[0-9]{1,6})?(?:[+-][0-9]{4})?|T[0-9:.]+.*)?"
@@ -198,23 +199,23 @@ _MONTHS = {
     for word in words.split()
 }
 EARLIEST, LATEST = date(1800, 1, 1), date(2300, 1, 1)
-"""Days outside are placeholders or slips; data sets that shift their dates reach to about 2215."""
+"""Days outside are placeholders or typing errors; data sets with shifted dates reach about 2215."""
 PLACEHOLDERS = frozenset((EARLIEST, date(1899, 12, 30), date(1899, 12, 31), date(1900, 1, 1)))
-"""What programs write for 'no date'."""
+"""Days that programs write for 'no date'."""
 _FAR = (1, 1753, 2300, 2999, 9999)
 FORMATS = ("DD.MM.YYYY", "MM/DD/YYYY", "YYYY-MM-DD")
 _FORMAT = re.compile(r"(?=.*D)(?=.*M)(D{1,2}|M{1,2}|YYYY)[-./ ]?(D{1,2}|M{1,2}|YYYY)[-./ ]?(D{1,2}|M{1,2}|YYYY)")
 
 
 def order_of_format(text: str) -> str | None:
-    """'dmy', 'mdy', 'ymd', … of a format such as DD.MM.YYYY; None where it is none."""
+    """'dmy', 'mdy', 'ymd', … of a format such as DD.MM.YYYY; None if it is not a format."""
     found = _FORMAT.fullmatch(text.upper())
     order = "".join(part[0].lower() for part in found.groups()) if found else ""
     return order if sorted(order) == ["d", "m", "y"] else None
 
 
 def day_style(column: pl.Series, stated_format: str | None = None) -> DayStyle:
-    """How a text column writes its days, by the format that its owner states, or by days after the twelfth."""
+    """How a text column writes its days: by its owner's format, or by days after the twelfth."""
     if stated_format is not None:
         return DayStyle(order_of_format(stated_format) or "")
     day_first, month_first = False, False
@@ -230,7 +231,7 @@ def day_style(column: pl.Series, stated_format: str | None = None) -> DayStyle:
 
 
 def read_day(cell: str | None, style: DayStyle = DayStyle()) -> Day:
-    """The day of a cell: as DICOM and ISO write it, with a time or not, or as its column does."""
+    """The day in a cell: in the forms of DICOM and ISO, with or without a time, or in the form of its column."""
     text = stated(cell)
     return Day() if text is None else _read_day(text.strip(), style)
 
@@ -238,7 +239,7 @@ def read_day(cell: str | None, style: DayStyle = DayStyle()) -> Day:
 @lru_cache(65536)
 def _read_day(text: str, style: DayStyle) -> Day:
     if re.fullmatch(r"[0-9]{8}", text) and style.order in ("dmy", "mdy"):
-        # A format was stated, or is that of the other cells: 03052015 can be no year first, or both.
+        # The format is stated or known from other cells: 03052015 cannot be read year first, or can be read both ways.
         year_first = _day_of(int(text[:4]), int(text[4:6]), int(text[6:]))
         if year_first.value is None:
             return _by_order(int(text[:2]), int(text[2:4]), int(text[4:]), style.order)
@@ -256,7 +257,7 @@ def _read_day(text: str, style: DayStyle) -> Day:
             elif first == second:
                 order = "dmy"
             elif found[2] == "." and order == "":
-                # With points the day comes first, unless other cells of the column show otherwise.
+                # With points the day comes first, unless other cells of the column contradict.
                 order = "dmy"
             else:
                 return Day(reason="ambiguous_date")
@@ -282,11 +283,11 @@ def _day_of(year: int, month: int, day: int) -> Day:
     return Day(found) if EARLIEST <= found < LATEST else Day(reason="impossible_date")
 
 
-# Three digits after a comma may be thousands (of days), which a point would turn into years; they are not read.
+# Three digits after a comma may be thousands (of days), which a point would turn into years; such ages are not read.
 _AGE_BY_COMMA = re.compile(r"([0-9]{1,3}),([0-9]{1,2}|[0-9]{4,})(?![0-9])")
 
 
 def age_text(cell: str | None) -> str | None:
-    """An age as it was stated, with a decimal point in the place of a comma; None where it is missing."""
+    """A stated age with a decimal point instead of a comma; None if missing."""
     text = stated(cell)
     return None if text is None else _AGE_BY_COMMA.sub(r"\1.\2", text)

@@ -46,7 +46,7 @@ class Chexpert(Adapter):
 
     @classmethod
     def recognise(cls, source: Source) -> bool:
-        """A table of the set, whose paths name patients and studies."""
+        """Whether the source has a table of the set, whose paths name patients and studies."""
         for name in _TABLES:
             path = find_table(source, name)
             if path is not None:
@@ -54,7 +54,7 @@ class Chexpert(Adapter):
         return False
 
     def check(self) -> None:
-        """UserError where a column is missing."""
+        """Raise UserError if a column is missing."""
         _ = self._table
 
     def files(self) -> Iterator[ListedFile]:
@@ -62,11 +62,11 @@ class Chexpert(Adapter):
         return walk(self.source)
 
     def ignores(self, file: ListedFile) -> bool:
-        """What is no picture."""
+        """Whether the file is not a picture."""
         return not (file.member or os.fsdecode(file.path)).lower().endswith(SUFFIXES)
 
     def prepare(self, files: Sequence[ListedFile]) -> None:
-        """The rows of a shard's files, in one look."""
+        """Look up the rows of a shard's files together."""
         self._named.prepare(map(_name_of, files))
 
     def read(self, file: ListedFile, data: bytes) -> Iterator[Radiograph]:
@@ -79,7 +79,7 @@ class Chexpert(Adapter):
         yield Radiograph(self._header(row.cells), encoded=picture_of(data))
 
     def rows(self) -> Iterator[Radiograph]:
-        """Every row of the tables."""
+        """A radiograph per row of the tables."""
         for number, row in enumerate(self._table.frame.iter_rows(named=True)):
             yield Radiograph(self._header(row), trouble=broken_row() if number in self._table.broken else None)
 
@@ -88,11 +88,11 @@ class Chexpert(Adapter):
         return [path for name in _TABLES if (path := find_table(self.source, name)) is not None]
 
     def table_files(self) -> int:
-        """Rows of the tables."""
+        """Number of rows of the tables."""
         return self._table.height
 
     def repeated_rows(self) -> int:
-        """Rows of an image that an earlier row has named."""
+        """Number of rows whose image an earlier row already names."""
         return self._paths().drop_nulls().len() - len(self._named)
 
     @cached_property
@@ -123,7 +123,7 @@ class Chexpert(Adapter):
         path = (row["Path"] or "").replace("\\", "/")
         match = _PATH.search(path)
         patient = match[2] if match else None
-        # The validation patients have numbers of their own; the test set's studies are counted anew.
+        # The validation patients have their own numbers; the studies of the test set are numbered from the start again.
         study = f"{match[1]}/{match[2]}/{match[3]}" if match else None
         lateral = (row["Frontal/Lateral"] or "").lower() == "lateral"
         findings, unread = labels_of(row, _NEEDED, "", "v1.0")
@@ -131,7 +131,7 @@ class Chexpert(Adapter):
             instance_id=match[0] if match else path,
             study_id=study,
             patient_id=patient,
-            # The set writes 0 for "not known"; it has no patient under one year.
+            # The set writes 0 for an unknown age; it has no patient under one year.
             age_text=None if row["Age"] in ("0", "0.0") else cells.age_text(row["Age"]),
             age_stands_in="table",
             sex=None if row["Sex"] == "Unknown" else cells.stated(row["Sex"]),
@@ -151,7 +151,7 @@ def _name_of(file: ListedFile) -> str | None:
 def labels_of(
     row: Mapping[str, str | None], others: Collection[str], source: str, version: str
 ) -> tuple[tuple[Finding, ...], tuple[Unread, ...]]:
-    """Labels of all columns but `others`: 1, 0 or -1 of each cell that is one, and the cells that are none."""
+    """Labels of all columns except `others`: 1, 0 or -1; and the cells that have another value."""
     findings, unread = [], []
     for column, cell in row.items():
         if column in others or cells.stated(cell) is None:

@@ -1,9 +1,9 @@
-"""A header is a claim, the content is what there is: the one place that compares the two.
+"""Compares what a header claims with what the content is; the only place that does.
 
-Three looks, each at what the one before leaves: `native` and `framed` at lengths, `compared` at what a compressed
-picture says of itself (before it is decoded), `by_values` at the decoded values. Where the content is unambiguous it
-wins: the fields of `Encoded` are set to what it says, and a quality flag in `overruled` says which claim was overruled.
-Where it is not, the frame is rejected with a sentence that names the two.
+Three steps, each with the information of the one before: `native` and `framed` compare lengths, `compared` the facts in
+a compressed picture (before decoding), `by_values` the decoded values. If the content is unambiguous, it wins: the
+fields of `Encoded` are set from it, and a quality flag in `overruled` names the claim that was overruled. If it is
+ambiguous, the frame is rejected with a sentence that names both values.
 """
 
 from dataclasses import replace
@@ -49,15 +49,15 @@ _OF_KIND = {
     "htj2k": (HTJ2K, HTJ2K_LOSSLESS, HTJ2K_RPCL),
     "rle": (RLE,),
 }
-"""The transfer syntaxes of each kind of codestream; the first is taken where the header names none of them."""
+"""The transfer syntaxes of each kind of codestream; the first is used if the header names none of them."""
 _BEGINNINGS = (b"\xff\xd8\xff", b"\xff\x4f\xff\x51", b"\x00\x00\x00\x0cjP  ")
 _MOST_PRECISION = 16
-_MUCH_LIKER = 0.1
-"""The order of colours is believed against the header where they are so much more alike: the picture is grey."""
+_MUCH_MORE_ALIKE = 0.1
+"""The header's order of colours is wrong if another order gives differences of the colours smaller by this factor."""
 
 
 def overrule(encoded: Encoded, *flags: str, **fields: Any) -> Encoded:
-    """The picture with `fields` as the content has them, and the flags of the claims that this contradicts."""
+    """The picture with `fields` set from the content, and the flags of the claims that they contradict."""
     return replace(encoded, **fields, overruled=tuple(dict.fromkeys((*encoded.overruled, *flags))))
 
 
@@ -70,16 +70,16 @@ def native_bytes(encoded: Encoded) -> int:
 
 
 def native(encoded: Encoded, length: int, count: int, cut: bool) -> tuple[Encoded, int]:
-    """The picture and its number of frames as the length of uncompressed pixel data has them.
+    """The picture and its number of frames, as the length of uncompressed pixel data shows.
 
     Args:
         encoded: The picture as the header states it.
-        length: Bytes of the pixel data: as their element states it, or what is left of the file where it is `cut`.
+            length: Bytes of the pixel data: as their element states, or what remains of the file if it is `cut`.
         count: NumberOfFrames, at least 1.
         cut: The file ends before the element does.
 
     Raises:
-        Unusable: The length is not that of what the header states, nor of anything else for certain.
+            Unusable: If the length fits neither the stated size nor exactly one other.
     """
     size = native_bytes(encoded)
     if cut or length in (size * count, size * count + 1):
@@ -93,7 +93,7 @@ def native(encoded: Encoded, length: int, count: int, cut: bool) -> tuple[Encode
     if length > size * count and length < size * (count + 1):
         return overrule(encoded, AFTER_END), count
     if count > 1 and frames:
-        # The whole frames are used; the one that is not whole is accounted for by its own reject.
+        # The complete frames are used; the incomplete one gets its own reject.
         return encoded, count
     raise Unusable(
         "decode",
@@ -104,7 +104,7 @@ def native(encoded: Encoded, length: int, count: int, cut: bool) -> tuple[Encode
 
 
 def _explanations(encoded: Encoded) -> list[Encoded]:
-    """What else the header may mean, where a second element of it says the same as the length would."""
+    """Another meaning of the header, if a second element of it agrees with the length."""
     monochrome = encoded.photometric.startswith("MONOCHROME") or encoded.palette is not None
     found = []
     if encoded.bits_allocated == 16 and encoded.bits_stored <= 8:
@@ -130,12 +130,12 @@ def _in_words(encoded: Encoded, count: int) -> str:
 
 
 def begins_picture(fragment: Any) -> bool:
-    """Whether a fragment of encapsulated pixel data begins a compressed picture, and does not go on with one."""
+    """Whether a fragment of encapsulated pixel data begins a compressed picture; false if it continues one."""
     return bytes(fragment[:8]).startswith(_BEGINNINGS) or stream_of(fragment) is not None
 
 
 def framed(fragments: list[Any], count: int) -> list[list[Any]] | None:
-    """The fragments of each frame as the beginnings of codestreams divide them; None where they do not tell."""
+    """The fragments of each frame, divided where codestreams begin; None if that does not give `count` frames."""
     if not fragments or not begins_picture(fragments[0]):
         return [[each] for each in fragments] if len(fragments) == count > 1 else None
     frames: list[list[Any]] = []
@@ -147,7 +147,7 @@ def framed(fragments: list[Any], count: int) -> list[list[Any]] | None:
 
 
 def of_header(encoded: Encoded) -> Encoded:
-    """What elements of one header say against one another."""
+    """Contradictions between elements of one header."""
     flags = []
     if encoded.trouble_with_rescale:
         flags.append(RESCALE)
@@ -156,8 +156,8 @@ def of_header(encoded: Encoded) -> Encoded:
     tables = (encoded.modality_lut, encoded.voi_lut, *(encoded.palette or ()))
     if any(each is not None and each.lacking for each in tables):
         flags.append(LUT)
-    # PS3.3 C.8.11.3.1.2: INVERSE goes with MONOCHROME1, IDENTITY with MONOCHROME2. Viewers go by the photometric
-    # interpretation, and so do we.
+    # PS3.3 C.8.11.3.1.2: INVERSE belongs to MONOCHROME1, IDENTITY to MONOCHROME2. Like viewers, the photometric
+    # interpretation decides here.
     shape = {"INVERSE": "MONOCHROME1", "IDENTITY": "MONOCHROME2"}.get(encoded.presentation)
     if shape is not None and encoded.photometric.startswith("MONOCHROME") and encoded.photometric != shape:
         flags.append(COLOUR)
@@ -173,7 +173,7 @@ def of_header(encoded: Encoded) -> Encoded:
 
 
 def compared(encoded: Encoded) -> Encoded:
-    """The picture as its codestream has it, without bytes after its end. Raises Unusable where the two contradict."""
+    """The picture as its codestream states it, without bytes after its end. Raises Unusable if the two contradict."""
     if encoded.syntax in PICTURES:
         return of_header(_ended_picture(encoded))
     if encoded.syntax in RAW:
@@ -202,7 +202,7 @@ def _ended_picture(encoded: Encoded) -> Encoded:
     if end is None:
         name = encoded.syntax.upper()
         raise Unusable("decode", "truncated_pixels", f"The {name} picture has no end mark: the file was cut off.")
-    # One byte may pad an odd length.
+    # One byte may pad a stream of odd length.
     return overrule(encoded, AFTER_END, data=data[:end]) if end + 1 < len(data) else encoded
 
 
@@ -216,7 +216,7 @@ def _ended(encoded: Encoded, stream: Codestream) -> Encoded:
     if end + 1 < len(data):
         encoded = overrule(encoded, AFTER_END)
     if stream.is_jpeg_2000 and bytes(data[end - 2 : end]) != END:
-        # Decoders want the mark, though nothing else is missing.
+        # Decoders need the end mark, even if all data are present.
         return replace(encoded, data=bytes(data[stream.start : end]) + END, whole_file=None)
     return replace(encoded, data=data[stream.start : end]) if stream.start or end < len(data) else encoded
 
@@ -234,14 +234,14 @@ def _syntax(encoded: Encoded, stream: Codestream) -> Encoded:
 
 
 def _same_size(encoded: Encoded, stream: Codestream) -> None:
-    # A stream that states another size may be a decompression bomb, and its pixel spacing is unknown.
+    # A stream that states another size may be a decompression bomb, and the pixel spacing would not belong to it.
     stated = encoded.rows, encoded.columns
     if stream.rows and stream.columns and stated != (stream.rows, stream.columns):
         raise other_size(encoded, stream.rows, stream.columns)
 
 
 def other_size(encoded: Encoded, rows: int, columns: int) -> Unusable:
-    """The reject of pixel data of another size than the header states."""
+    """The reject for pixel data whose size differs from the header's."""
     return Unusable(
         "decode",
         "size_mismatch",
@@ -257,16 +257,16 @@ def _components(encoded: Encoded, stream: Codestream) -> Encoded:
     encoded = _grey_or_colours(encoded, stream.components)
     stated = "YBR" if encoded.photometric.startswith("YBR_FULL") else encoded.photometric
     if stream.is_jpeg_2000 and stated in ("YBR_RCT", "YBR_ICT"):
-        # The stream's own transform, which the decoder undoes.
+        # The stream's own colour transform, which the decoder undoes.
         stated = "RGB"
     if stream.components == 3 and stream.colours and stated != stream.colours:
-        # The decoder goes by the stream's marks, too.
+        # The decoder follows the stream's marks too.
         encoded = overrule(encoded, COLOUR, photometric="RGB" if stream.colours == "RGB" else "YBR_FULL")
     return encoded
 
 
 def _planar(encoded: Encoded) -> Encoded:
-    """PlanarConfiguration of native colours: read the wrong way, the three values of a pixel are not alike."""
+    """PlanarConfiguration of uncompressed colours: if it is wrong, the three values of a pixel differ."""
     size = 3 * encoded.rows * encoded.columns
     if encoded.samples != 3 or native_bytes(encoded) != size * encoded.bits_allocated // 8:
         return encoded
@@ -276,11 +276,11 @@ def _planar(encoded: Encoded) -> Encoded:
     planes, pixels = values.reshape(3, -1), values.reshape(-1, 3).T
     unlike = [float(np.abs(np.diff(each[:, ::7].astype(np.int32), axis=0)).mean()) for each in (pixels, planes)]
     stated, other = unlike[encoded.planar], unlike[not encoded.planar]
-    return overrule(encoded, SAMPLES, planar=not encoded.planar) if other < _MUCH_LIKER * stated else encoded
+    return overrule(encoded, SAMPLES, planar=not encoded.planar) if other < _MUCH_MORE_ALIKE * stated else encoded
 
 
 def _grey_or_colours(encoded: Encoded, components: int) -> Encoded:
-    """The picture with as many values a pixel as there are, and a photometric interpretation that goes with them."""
+    """The picture with its real number of values per pixel, and a photometric interpretation that fits it."""
     if components != encoded.samples:
         encoded = overrule(encoded, SAMPLES, samples=components)
     is_grey = encoded.photometric.startswith("MONOCHROME") or encoded.palette is not None
@@ -289,7 +289,7 @@ def _grey_or_colours(encoded: Encoded, components: int) -> Encoded:
             raise Unusable(
                 "decode",
                 "samples_mismatch",
-                "The header states MONOCHROME1, the pixel data hold three colours: which end is black nobody can say.",
+                "The header states MONOCHROME1, the pixel data hold three colours: which end is black is unknown.",
             )
         return overrule(encoded, COLOUR, photometric="RGB", palette=None)
     if components == 1 and not is_grey:
@@ -298,7 +298,7 @@ def _grey_or_colours(encoded: Encoded, components: int) -> Encoded:
 
 
 def _planes(encoded: Encoded, planes: int) -> Encoded:
-    """RLE: the number of byte planes is that of the samples times the bytes of each."""
+    """RLE: the number of byte planes must be the number of samples times the bytes of each."""
     stated = encoded.samples * encoded.bits_allocated // 8
     if planes == stated:
         return _grey_or_colours(encoded, encoded.samples)
@@ -330,12 +330,12 @@ def _precision(encoded: Encoded, stream: Codestream) -> Encoded:
         )
     allocated = 8 if precision <= 8 else 16
     if allocated != encoded.bits_allocated:
-        # A stream of 8 bits in a picture of 16, as writers have it, takes nothing from it but the zeros.
+        # An 8-bit stream in a 16-bit picture, as some writers make it, lacks only zero bits.
         said = BITS if allocated > encoded.bits_allocated or encoded.bits_stored > 8 else ""
         encoded = overrule(encoded, *filter(None, (said,)), bits_allocated=allocated)
     if precision <= encoded.high_bit:
         stored = min(encoded.bits_stored, precision)
         encoded = overrule(encoded, BITS, bits_stored=stored, high_bit=precision - 1)
-    # Averaged before their sign is known, values of two's complement would be torn to the middle of the range.
+    # Averaging before the sign is known would move values of two's complement to the middle of the range.
     signs_differ = encoded.signed != bool(stream.signed)
     return replace(encoded, keep_whole=signs_differ and stream.kind in ("jpeg", "jpeg_2000", "htj2k"))

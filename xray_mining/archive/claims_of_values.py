@@ -10,9 +10,9 @@ from xray_mining.archive.syntaxes import RAW, RLE
 from xray_mining.archive.values import looked_up, modality_values, stored_values, windowed
 
 _CLEARLY_SMOOTHER = 0.5
-"""A reading of the values is believed against the header where it is so much smoother."""
+"""If another reading of the values is so much smoother, the header's reading is wrong."""
 _SMALL_STEP = 0.15
-"""Of their range: torn values jump by a third of it and more, neighbours in a picture differ by far less."""
+"""As a share of the range: wrongly read values jump by a third of it or more, neighbours in a picture by far less."""
 _SAMPLED_ROWS = 64
 _LEAST_PART, _HARDLY_ANY = 0.01, 0.001
 _FEW_VALUES = 32
@@ -22,30 +22,30 @@ _MOST = 0.5
 
 @dataclass(frozen=True, slots=True)
 class Believed:
-    """A picture as its values have it."""
+    """A picture as its decoded values show it."""
 
     encoded: Encoded
     values: np.ndarray
-    """(height, width) uint8 or uint16: with its bytes changed over where they were the wrong way round."""
+    """(height, width) uint8 or uint16; its bytes are swapped if they were in the wrong order."""
     counts: np.ndarray
     """How often each value occurs, (256 or 65536,) int."""
 
 
 def by_values(encoded: Encoded, values: np.ndarray, counts: np.ndarray, from_colours: bool) -> Believed:
-    """The picture as its decoded values have it: bits, byte order, sign, padding, tables and windows.
+    """The picture as its decoded values show it: bits, byte order, sign, padding, tables and windows.
 
     Args:
         encoded: The picture as `compared` left it.
         values: (height, width) uint8 or uint16, bit patterns.
         counts: How often each value occurs in a sample of them, (256 or 65536,) int.
-        from_colours: The values are the luma of colours: bits, tables and windows do not concern them.
+            from_colours: The values are the luma of colours, for which bits, tables and windows are not checked.
     """
     if from_colours:
         return Believed(encoded, values, counts)
     stated_bits = encoded.bits_stored
     encoded, values, counts = _bits(encoded, values, counts)
     more_bits = encoded.bits_stored > stated_bits
-    # Bits above the high bit say nothing: what follows repeats itself, and is looked at for one repetition.
+    # Bits above the high bit carry no value, so the values repeat with that period: look at one period.
     number = min(2 << encoded.high_bit, len(counts))
     of_meaning = counts.reshape(-1, number).sum(axis=0)
     encoded = _sign(encoded, values, of_meaning)
@@ -56,7 +56,7 @@ def by_values(encoded: Encoded, values: np.ndarray, counts: np.ndarray, from_col
 
 
 def _bits(encoded: Encoded, values: np.ndarray, counts: np.ndarray) -> tuple[Encoded, np.ndarray, np.ndarray]:
-    """Bits above the stated ones: other values' bits, or part of these; and bits at the other end of the word."""
+    """Bits above the stated ones: other data, or part of the values; and values at the upper end of the word."""
     number, above = len(counts), 2 << encoded.high_bit
     shift = encoded.high_bit - encoded.bits_stored + 1
     if shift > 0 and not counts[1 << encoded.bits_stored :].any() and _low_bits_vary(counts, shift):
@@ -69,7 +69,7 @@ def _bits(encoded: Encoded, values: np.ndarray, counts: np.ndarray) -> tuple[Enc
         return encoded, values, counts
     may_be_signed = encoded.signed or (stream is not None and stream.signed)
     if may_be_signed and not counts[above // 2 : number - above // 2].any():
-        # Signs that are written out to the whole word are no bits of their own.
+        # A sign extended to the whole word adds no bits.
         return encoded, values, counts
     rows = _sample(values)
     if encoded.syntax in (*RAW, RLE) and encoded.high_bit < 12:
@@ -88,10 +88,10 @@ def _bits(encoded: Encoded, values: np.ndarray, counts: np.ndarray) -> tuple[Enc
 
 
 def _laid_over(values: np.ndarray, encoded: Encoded, meaning: np.ndarray) -> bool:
-    """Whether bits above the stated ones are a drawing of their own, as overlays are, and no part of the values.
+    """Whether bits above the stated ones are a drawing, as overlays are, and no part of the values.
 
-    Where a drawing begins or ends, the values go on as elsewhere. Values whose upper bits were cut off are torn where
-    these bits change: there they jump from one end of their range to the other or, in noise, anywhere.
+    At the edges of a drawing the values continue as elsewhere. If the upper bits belong to the values, the values jump
+    where these bits change: from one end of their range to the other or, in noise, anywhere.
     """
     steps = []
     for lines in (_sample(values), _sample(values.T)):
@@ -102,13 +102,13 @@ def _laid_over(values: np.ndarray, encoded: Encoded, meaning: np.ndarray) -> boo
 
 
 def _low_bits_vary(counts: np.ndarray, shift: int) -> bool:
-    """Whether the bits below a value's lowest differ from pixel to pixel: they are part of it."""
+    """Whether the bits below the values' lowest bit differ from pixel to pixel; then they are part of the values."""
     there = np.flatnonzero(counts)
     return len(np.unique(there & ((1 << shift) - 1))) > 1 << (shift - 1)
 
 
 def _sign(encoded: Encoded, values: np.ndarray, counts: np.ndarray) -> Encoded:
-    """PixelRepresentation against the codestream's sign and against the values: a wrong sign tears a picture apart."""
+    """PixelRepresentation against the codestream's sign and the values: a wrong sign makes neighbours jump."""
     number = len(counts)
     bits, high_bit = min(encoded.bits_stored, number.bit_length() - 1), encoded.high_bit
     patterns = stored_values(number, bits, high_bit, False)
@@ -117,7 +117,7 @@ def _sign(encoded: Encoded, values: np.ndarray, counts: np.ndarray) -> Encoded:
     by_stream = encoded.stream.signed if encoded.stream is not None else None
     least = _CLEARLY_SMOOTHER
     if not encoded.signed and by_stream and low + lowest < 1:
-        # The stream itself states the sign of these values: the header's word against it counts less.
+        # The stream states the sign of these values, so the header's sign counts less.
         torn, least = True, 1.0
     elif encoded.signed:
         torn = min(low, high) >= _HARDLY_ANY
@@ -136,19 +136,19 @@ def _sign(encoded: Encoded, values: np.ndarray, counts: np.ndarray) -> Encoded:
 
 
 def _sample(values: np.ndarray) -> np.ndarray:
-    """Some whole rows of a picture: neighbours in them are neighbours in the picture."""
+    """Some complete rows of a picture, whose neighbours are neighbours in the picture."""
     return values[:: max(len(values) // _SAMPLED_ROWS, 1)]
 
 
 def _roughness(rows: np.ndarray, scaled: bool = True) -> float:
-    """Mean difference of neighbours, in standard deviations of the values where it is `scaled`."""
+    """Mean difference of neighbours; if `scaled`, in standard deviations of the values."""
     rows = rows.astype(np.float64)
     step = float(np.abs(np.diff(rows, axis=1)).mean()) if rows.shape[1] > 1 else 0.0
     return step / max(float(rows.std()), 1e-9) if scaled else step
 
 
 def _padding(encoded: Encoded, meaning: np.ndarray, counts: np.ndarray) -> Encoded:
-    """PixelPaddingValue: of the sign that the values have; never nearly the whole picture."""
+    """PixelPaddingValue with the sign of the values; ignored if it would cover nearly the whole picture."""
     if encoded.padding is None:
         return encoded
     low, high = encoded.padding
@@ -165,7 +165,7 @@ def _padding(encoded: Encoded, meaning: np.ndarray, counts: np.ndarray) -> Encod
 
 
 def _tables(encoded: Encoded, meaning: np.ndarray, counts: np.ndarray, more_bits: bool) -> Encoded:
-    """Modality and VOI tables and windows: of these values, and showing something of them."""
+    """Modality and VOI tables and windows: kept if they belong to these values and show something of them."""
     there = counts.astype(np.float64)
     if encoded.padding is not None:
         there = there * ~((meaning >= encoded.padding[0]) & (meaning <= encoded.padding[1]))
@@ -188,7 +188,7 @@ def _tables(encoded: Encoded, meaning: np.ndarray, counts: np.ndarray, more_bits
         table = _placed(encoded.voi_lut, values, there)
         bits = int(table.values.max()).bit_length()
         if bits < table.bits - 1:
-            # Entries of 12 bits in a table that says 16 would show a black picture.
+            # Entries of 12 bits in a table that states 16 would show a black picture.
             table = replace(table, bits=max(bits, 1))
         if _within(table, values, there) < _LEAST_PART or shows_nothing(looked_up(values, table), there):
             encoded = overrule(encoded, LUT, voi_lut=None)
@@ -198,13 +198,13 @@ def _tables(encoded: Encoded, meaning: np.ndarray, counts: np.ndarray, more_bits
 
 
 def _within(table: LookUp, values: np.ndarray, counts: np.ndarray) -> float:
-    """Share of the pixels whose value has an entry of its own."""
+    """Share of the pixels whose value has its own entry."""
     inside = (values >= table.first) & (values < table.first + len(table.values))
     return float(counts[inside].sum() / counts.sum())
 
 
 def _placed(table: LookUp, values: np.ndarray, counts: np.ndarray) -> LookUp:
-    """The table where its first value is written with the sign that the values have."""
+    """The table, with its first value written with the sign of the values."""
     if _within(table, values, counts) >= _LEAST_PART:
         return table
     for first in (table.first - 65536, table.first + 65536):
@@ -215,13 +215,13 @@ def _placed(table: LookUp, values: np.ndarray, counts: np.ndarray) -> LookUp:
 
 
 def shows_nothing(fraction: np.ndarray, counts: np.ndarray) -> bool:
-    """Whether all but a hundredth of the picture is black or white: the window or table belongs to other values."""
+    """Whether 99 % of the picture is black or white; then the window or table belongs to other values."""
     within = counts[(fraction > 0.001) & (fraction < 0.999)].sum()
     return bool(counts.any()) and within < _LEAST_PART * counts.sum()
 
 
 def _windows(encoded: Encoded, values: np.ndarray, counts: np.ndarray, more_bits: bool) -> Encoded:
-    """The first window that shows something of these values; none where none does."""
+    """The first window that shows something of these values; none if no window does."""
     if not encoded.windows:
         return encoded
     fit = [each for each in encoded.windows if not _of_other_values(each, values, counts, more_bits)]
@@ -235,11 +235,11 @@ def _of_other_values(window: Window, values: np.ndarray, counts: np.ndarray, mor
     if shows_nothing(fraction, counts):
         return True
     if not values.min() <= window.centre <= values.max():
-        # The window is made for more bits: nearly all of it is outside the possible values.
+        # The window is for more bits: nearly all of it is outside the possible values.
         seen = fraction[counts > 0]
         return bool(seen.max() - seen.min() < _MOST)
     if more_bits:
-        # The window may be for the fewer bits that the header states: then much of the picture is at its ends.
+        # The window may be for the fewer bits that the header states: then much of the picture is clipped.
         at_ends = counts[(fraction <= 0) | (fraction >= 1)].sum()
         return bool(at_ends > _MOST * counts.sum())
     return False

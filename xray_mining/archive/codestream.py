@@ -1,7 +1,7 @@
-"""What a compressed picture says of itself: read from its marker segments, without decoding a pixel.
+"""Facts that a compressed picture states in its marker segments, read without decoding pixels.
 
 JPEG (ISO 10918-1), JPEG-LS (ISO 14495-1), JPEG 2000 and HTJ2K (ISO 15444-1 and -15) and DICOM's RLE (PS3.5 annex G).
-A header is a claim about these; `claims` compares the two.
+`claims` compares the header with these facts.
 """
 
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from typing import Any
 _JPEG, _JPEG_2000, _JP2 = b"\xff\xd8", b"\xff\x4f\xff\x51", b"\x00\x00\x00\x0cjP  "
 END = b"\xff\xd9"
 _MOST_SEGMENTS = 1000
-"""Before the first scan; a damaged stream may hold far more."""
+"""Limit of marker segments before the first scan; a damaged stream may have far more."""
 _SOF_NOT = (0xC4, 0xC8, 0xCC)
 """DHT, JPG and DAC: their numbers are in the range of frame headers, but they are not frame headers."""
 _SOF_LOSSLESS = (0xC3, 0xC7, 0xCB, 0xCF)
@@ -32,24 +32,24 @@ class Codestream:
     kind: str
     """jpeg, jpeg_lossless, jpeg_ls, jpeg_2000, htj2k or rle."""
     rows: int = 0
-    """0 where the stream does not say, as RLE never does."""
+    """0 if the stream does not state it; RLE never does."""
     columns: int = 0
     components: int = 0
-    """Values a pixel; for RLE the number of byte planes."""
+    """Values per pixel; for RLE the number of byte planes."""
     precision: int = 0
-    """Bits of a value; 0 where the stream does not say."""
+    """Bits of a value; 0 if the stream does not state it."""
     signed: bool | None = None
-    """Only JPEG 2000 says."""
+    """Whether values are signed; only JPEG 2000 states it."""
     colours: str = ""
-    """How three components are meant: RGB or YBR; empty where the stream does not say."""
+    """Meaning of three components: RGB or YBR; empty if the stream does not state it."""
     transformed: bool = False
-    """JPEG 2000: the decoder itself turns the components into RGB."""
+    """JPEG 2000: the decoder turns the components into RGB."""
     reversible: bool = True
-    """JPEG 2000: coded by the 5-3 wavelet, which loses nothing."""
+    """JPEG 2000: coded by the lossless 5-3 wavelet."""
     start: int = 0
-    """Where the stream begins: behind the boxes of a JP2 file."""
+    """Offset at which the stream begins, after the boxes of a JP2 file."""
     body: int = 0
-    """Where the coded pixels begin."""
+    """Offset at which the coded pixels begin."""
 
     @property
     def is_jpeg_2000(self) -> bool:
@@ -58,7 +58,7 @@ class Codestream:
 
 
 def stream_of(data: Any) -> Codestream | None:
-    """What the compressed picture in `data` (bytes or memoryview) says of itself; None where it is none."""
+    """The facts stated by the compressed picture in `data` (bytes or memoryview); None if it is not one."""
     head = bytes(data[:12])
     try:
         if head.startswith(_JPEG):
@@ -73,7 +73,7 @@ def stream_of(data: Any) -> Codestream | None:
 
 
 def end_of(data: Any, stream: Codestream) -> int | None:
-    """Where the stream ends, behind its end mark; None where it has none: it was cut off. RLE has no marks."""
+    """Offset after the stream's end mark; None if it is missing (the stream was cut off). RLE has no marks."""
     if stream.kind == "rle":
         return len(data)
     if bytes(data[-2:]) == END:
@@ -83,15 +83,15 @@ def end_of(data: Any, stream: Codestream) -> int | None:
     whole = bytes(data)
     at = _behind_tiles(whole, stream.body) if stream.is_jpeg_2000 else stream.body
     if stream.is_jpeg_2000 and at >= 0 and whole[at:] in (b"", b"\0"):
-        # Every tile part states its length and is there: only the mark was left out.
+        # Every tile part states its length and is complete: only the end mark is missing.
         return at
-    # Within coded pixels the byte 0xFF never has 0xD9 after it.
+    # Within coded pixels the byte 0xFF is never followed by 0xD9.
     found = whole.find(END, at) if at >= 0 else -1
     return None if found < 0 else found + 2
 
 
 def png_end(data: Any) -> int | None:
-    """Where a PNG ends, behind its IEND chunk; None where it is cut off."""
+    """Offset after a PNG's IEND chunk; None if the file is cut off."""
     at = 8
     while at + 12 <= len(data):
         length, kind = int.from_bytes(data[at : at + 4], "big"), bytes(data[at + 4 : at + 8])
@@ -140,7 +140,7 @@ def _jpeg(data: Any) -> Codestream | None:
     kind = "jpeg_ls" if marker == _SOF_JPEG_LS else "jpeg_lossless" if marker in _SOF_LOSSLESS else "jpeg"
     colours = ""
     if components == 3 and kind == "jpeg":
-        # Only differences of colours are stored at fewer pixels than the brightness.
+        # Only colour differences are stored at fewer pixels than the brightness.
         if is_jfif or adobe == 1 or len(set(sampling)) > 1:
             colours = "YBR"
         elif adobe == 0 or identifiers == b"RGB":
@@ -197,7 +197,7 @@ def _jp2(data: Any) -> Codestream | None:
 
 
 def _behind_tiles(data: bytes, at: int) -> int:
-    """Where the tile parts of a JPEG 2000 stream end; -1 where they end behind the data."""
+    """Offset at which the tile parts of a JPEG 2000 stream end; -1 if that is past the end of the data."""
     while data[at : at + 2] == b"\xff\x90":
         length = int.from_bytes(data[at + 6 : at + 10], "big")
         if length < 14:
@@ -208,7 +208,7 @@ def _behind_tiles(data: bytes, at: int) -> int:
 
 
 def _rle(data: Any) -> Codestream | None:
-    """The header of an RLE frame: the number of segments, and 15 offsets of which the unused are 0."""
+    """The header of an RLE frame: the number of segments, and 15 offsets; unused offsets are 0."""
     head = bytes(data[:RLE_HEADER_BYTES])
     if len(head) < RLE_HEADER_BYTES:
         return None

@@ -26,7 +26,7 @@ _MARKS = (
     (codecs.BOM_UTF16_LE, "utf-16"),
     (codecs.BOM_UTF16_BE, "utf-16"),
 )
-# Both are one letter a byte and lose nothing: other bytes never become the same text.
+# Both are one byte per letter and lossless: different bytes never become the same text.
 _FALLBACKS = ("cp1252", "latin-1")
 _NAMES = {"cp1252": "Windows-1252", "latin-1": "Latin-1", "utf-16-le": "UTF-16", "utf-16-be": "UTF-16"}
 _ROWS_AT_ONCE = 50_000
@@ -53,12 +53,12 @@ class TableFile:
         return self.source.where(self.path)
 
     def open(self) -> BinaryIO:
-        """Its content; raises OSError."""
+        """The file's content; raises OSError."""
         return self.source.open(self.path)
 
 
 def first_names(source: Source, path: str) -> list[str]:
-    """The names in the first line of a CSV; none where it cannot be read: a glance, for adapters that recognise it."""
+    """The column names in the first line of a CSV, for adapters that recognise their table; empty if unreadable."""
     file = TableFile(source, path)
     try:
         encoding = _encoding_of(file, None, glance=True)
@@ -72,7 +72,7 @@ def first_names(source: Source, path: str) -> list[str]:
 def read_csv(
     file: TableFile, header: list[str] | None, encoding: str | None
 ) -> tuple[pl.DataFrame, set[int], list[str]]:
-    """The rows of a CSV as text, numbers of broken rows, and what its owner should know of how it was read.
+    """The rows of a CSV as text, numbers of broken rows, and remarks for its owner on how it was read.
 
     Raises UserError, OSError, EOFError and zlib.error.
     """
@@ -102,14 +102,14 @@ def read_csv(
     notes = []
     if encoding is None and used in _NAMES:
         notes.append(
-            f"{file.name}: is not in UTF-8 and was read as {_NAMES[used]}; if letters are wrong, say 'encoding'"
+            f"{file.name}: is not in UTF-8 and was read as {_NAMES[used]}; if letters are wrong, state 'encoding'"
         )
     if broken:
         notes.append(
             f"{file.name}: {counted(len(broken), 'row')} with more cells than columns, or quotes that do not match"
         )
     if short:
-        notes.append(f"{file.name}: {counted(short, 'row')} with fewer cells than columns; the rest was taken as empty")
+        notes.append(f"{file.name}: {counted(short, 'row')} with fewer cells than columns; the rest is taken as empty")
     return frame, broken, notes
 
 
@@ -119,14 +119,14 @@ def counted(count: int, one: str) -> str:
 
 
 class _Rows(Iterator[list[str]]):
-    """The rows of a CSV without blank lines. Quotes that do not match cost the rows that they are in, not the rest."""
+    """The rows of a CSV without blank lines. Unmatched quotes cost only the rows that they are in."""
 
     def __init__(self, file: TableFile, encoding: str, separator: str) -> None:
         self.unmatched: set[int] = set()
-        """Rows (the header is 0) with quotes that do not match."""
+        """Rows (the header is 0) with unmatched quotes."""
         self._separator = separator
         self._lines: list[str] = []
-        """Of the row that is being read."""
+        """Unmatched quotes in the row that is being read."""
         self._count = 0
         self._rows = self._read(file, encoding)
 
@@ -141,7 +141,7 @@ class _Rows(Iterator[list[str]]):
                 try:
                     row = next(reader, None)
                 except csv.Error:
-                    # A quote that is not closed within the longest field is taken as a plain character.
+                    # A quote that is not closed within the longest possible field is a plain character.
                     yield from self._line_by_line()
                     reader = self._reader(opened)
                     continue
@@ -173,12 +173,12 @@ class _Rows(Iterator[list[str]]):
         try:
             list(csv.reader(self._lines, delimiter=self._separator, strict=True))
         except csv.Error as error:
-            # In one line letters after a closed quote do no harm.
+            # Letters after a closed quote are harmless within one line.
             return len(self._lines) == 1 and "end of data" not in str(error)
         return True
 
     def _line_by_line(self) -> Iterator[list[str]]:
-        """The lines that a wrong quote joined, each as a row of its own; those with the wrong quotes are noted."""
+        """The lines that an unmatched quote joined, each as its own row; the lines with these quotes are noted."""
         for line in list(self._lines):
             try:
                 row = next(csv.reader([line], delimiter=self._separator, strict=True), [])
@@ -192,14 +192,14 @@ class _Rows(Iterator[list[str]]):
 
 @contextmanager
 def _text(file: TableFile, encoding: str) -> Generator[IO[str]]:
-    """A CSV as text, line ends of any kind as newlines."""
+    """A CSV as text, with all line ends as newlines."""
     with _content(file) as content, io.TextIOWrapper(content, encoding, newline=None) as opened:
         yield opened
 
 
 @contextmanager
 def _content(file: TableFile) -> Generator[gzip.GzipFile | BinaryIO]:
-    """The bytes of a file, unpacked where it is gzip."""
+    """The bytes of a file, unpacked if it is gzip."""
     with file.open() as raw:
         packed = raw.read(2) == b"\x1f\x8b"
         raw.seek(0)
@@ -212,20 +212,20 @@ def _first_line(file: IO[str]) -> str:
 
 
 def _separator_of(line: str) -> str:
-    """The one that splits the line of names into most, quoted ones left whole."""
+    """The separator that splits the line of names into most parts; quoted parts stay whole."""
 
     def columns(separator: str) -> int:
         try:
             return len(next(csv.reader([line], delimiter=separator), []))
         except csv.Error:
-            # Longer than any name of a column: the file is no table, and says so where columns are asked for.
+            # Longer than any column name: the file is not a table, which is reported when columns are needed.
             return 1
 
     return max(_SEPARATORS, key=columns)
 
 
 def _encoding_of(file: TableFile, stated: str | None, glance: bool = False) -> str:
-    """The encoding that the whole text can be read in without loss; UserError where the stated one is not it."""
+    """The encoding in which the whole text can be read without loss; UserError if the stated one is wrong."""
     with _content(file) as content:
         start = content.read(1 << 16)
         guessed = stated or next((name for mark, name in _MARKS if start.startswith(mark)), None) or _by_zeros(start)
@@ -261,7 +261,7 @@ def _decoder(file: TableFile, name: str) -> codecs.IncrementalDecoder:
 
 
 def _by_zeros(start: bytes) -> str | None:
-    """UTF-16 without a mark: every other byte of plain letters is 0."""
+    """UTF-16 without a byte order mark: every other byte of plain letters is 0."""
     even, odd = start[0:400:2], start[1:400:2]
     if len(odd) > 4 and odd.count(0) > 0.8 * len(odd) and not even.count(0):
         return "utf-16-le"
@@ -271,13 +271,13 @@ def _by_zeros(start: bytes) -> str | None:
 
 
 def stripped(frame: pl.DataFrame) -> pl.DataFrame:
-    """Cells without spaces around them, null where nothing is left."""
+    """Cells without surrounding spaces; null if nothing remains."""
     stripped = pl.all().str.strip_chars()
     return frame.with_columns(stripped).with_columns(pl.when(pl.all() == "").then(None).otherwise(pl.all()).name.keep())
 
 
 def distinct(names: list[str]) -> list[str]:
-    """Names of columns, with a number behind one that came before."""
+    """Column names; a repeated name gets a number."""
     seen: dict[str, int] = {}
     found: list[str] = []
     for name in names:

@@ -1,4 +1,4 @@
-"""The walk over the elements of a DICOM header in memory: where each one is, without reading any value."""
+"""Finds the elements of a DICOM header in memory: the position of each, without reading values."""
 
 from typing import Any
 
@@ -12,11 +12,11 @@ _UNDEFINED = 0xFFFFFFFF
 _DEEPEST = 16
 """Depth of nested sequences; a deeper header is read by pydicom."""
 _UNKNOWN, _SHORT, _LONG, _OF_ITEMS = range(4)
-"""Value representations by how their length is written."""
+"""Value representations by the form of their length field."""
 
 
 def _kinds() -> np.ndarray:
-    """How the length of a value representation is written, by its two letters as a number."""
+    """Form of the length field of each value representation, by its two letters as a number."""
     kinds = np.full(65536, _UNKNOWN, np.uint8)
     for each in (str(each) for each in VR):
         if len(each) == 2:
@@ -29,16 +29,16 @@ _KINDS = _kinds()
 
 
 def prepare() -> None:
-    """Have the kernels at hand: the first time on a machine they are compiled for seconds, which no file shall take."""
+    """Compile or load the kernels before work begins; compiling takes seconds, which must not count for a file."""
     places_of(bytes(8), 0, 8, implicit=True, last=0, wanted=np.empty(0, np.int64))
 
 
 def places_of(
     data: bytes, start: int, stop: int, *, implicit: bool, last: int, wanted: np.ndarray
 ) -> tuple[list[list[int]], int]:
-    """Tag, place of the element, start and stop of its value for each of the `wanted` tags, (n,) int64 and sorted.
+    """Tag, position of the element, start and end of its value for each of the `wanted` tags, (n,) int64 and sorted.
 
-    Also the position of the first tag after `last`, or of the end; -1 where the header breaks the standard: tags out of
+    Also the position of the first tag after `last`, or of the end; -1 if the header breaks the standard: tags out of
     order, wrong lengths, unknown value representations, or elements of a command.
     """
     places = np.empty((len(wanted), 4), np.int64)
@@ -63,7 +63,7 @@ def _tag(data: Any, at: Any) -> Any:
 
 @compiled
 def _value_of(data: Any, at: Any, end: Any, implicit: Any, kinds: Any) -> tuple[Any, Any, Any]:
-    """Where the value of the element at `at` begins, its length, and whether this may be undefined; -1: it is odd."""
+    """Start and length of the value of the element at `at`, and whether the length may be undefined; -1 if invalid."""
     if implicit:
         return at + 8, _four_bytes(data, at + 4), True
     kind = kinds[_two_bytes(data, at + 4)]
@@ -77,7 +77,7 @@ def _value_of(data: Any, at: Any, end: Any, implicit: Any, kinds: Any) -> tuple[
 
 @compiled
 def _behind_items(data: Any, at: Any, end: Any, implicit: Any, kinds: Any) -> Any:
-    """Where a sequence of undefined length that begins at `at` has ended; -1 where it is odd."""
+    """End of a sequence of undefined length that begins at `at`; -1 if it is invalid."""
     # Last tag seen in each enclosing open item; tags must increase within an item.
     tags_before = np.empty(_DEEPEST, np.int64)
     depth, before, in_item = 0, -1, False
@@ -121,7 +121,7 @@ def _behind_items(data: Any, at: Any, end: Any, implicit: Any, kinds: Any) -> An
 def _walk(  # noqa: PLR0917  compiled: no keywords
     data: Any, span: Any, implicit: Any, last: Any, wanted: Any, kinds: Any, places: Any
 ) -> tuple[Any, Any]:
-    """See `places_of`: fills `places`, and gives how many there are and where the walk stopped."""
+    """See `places_of`: fills `places`; returns their number and the position at which the walk stopped."""
     at, end = span
     number, next_wanted, before = 0, 0, -1
     while at + 8 <= end:

@@ -1,4 +1,4 @@
-"""How the elements of a DICOM file are written, whatever its file meta says: order of bytes, implicit or deflated."""
+"""How the elements of a DICOM file are written, whatever its file meta states: byte order, implicit or deflated."""
 
 import struct
 import zlib
@@ -22,15 +22,15 @@ _DAMAGED_DEFLATED = "The deflated DICOM file is damaged."
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """How a file's elements are written, as its first element behind the file meta shows; and how the file meta says.
+    """How a file's elements are written, from its first element after the file meta, and what the file meta states.
 
     The file meta itself is always explicit little endian (PS3.10 7.1).
     """
 
     start: int
-    """Where the elements begin."""
+    """Offset at which the elements begin."""
     syntax: str
-    """The transfer syntax that the file meta states."""
+    """The transfer syntax in the file meta."""
     media: str
     implicit: bool
     little: bool
@@ -38,7 +38,7 @@ class Written:
 
     @classmethod
     def of(cls, data: bytes) -> "Written | None":
-        """None where there is no file meta, or nothing shows it."""
+        """None if there is no file meta, or if the elements do not show it."""
         if data[128:132] != b"DICM":
             return None
         at, found = 132, {}
@@ -68,12 +68,12 @@ class Written:
 
     @property
     def as_said(self) -> bool:
-        """Whether the file meta says the same."""
+        """Whether the file meta agrees."""
         said = self.syntax == IMPLICIT, self.syntax != BIG_ENDIAN, self.syntax == DEFLATED
         return said == (self.implicit, self.little, self.deflated)
 
     def read(self, data: bytes) -> tuple[Dataset, BytesIO]:
-        """The dataset and its bytes, read up to the pixel data."""
+        """The dataset, read up to the pixel data, and its bytes."""
         if self.deflated:
             return inflated(data, self.start)
         buffer = BytesIO(data)
@@ -82,7 +82,7 @@ class Written:
 
 
 def _plausible(first: bytes) -> bool:
-    """Whether the bytes may begin a dataset: its first group is a low one, in one order of bytes or the other."""
+    """Whether the bytes may begin a dataset: its first group is a low number in one of the two byte orders."""
     if len(first) < 8:
         return False
     groups = (int.from_bytes(first[:2], order) for order in ("little", "big"))
@@ -90,7 +90,7 @@ def _plausible(first: bytes) -> bool:
 
 
 def elements_of(buffer: BytesIO, implicit: bool, little: bool, damaged: str = DAMAGED_HEADER) -> Dataset:
-    """The elements up to the pixel data, where the buffer is left."""
+    """The elements up to the pixel data; the buffer is left at that position."""
     try:
         return read_dataset(
             buffer,
@@ -106,13 +106,13 @@ def inflated(data: bytes, start: int | None = None) -> tuple[Dataset, BytesIO]:
     """A deflated file as if it were explicit little endian: dataset and its bytes up to the pixel data."""
     try:
         if start is None:
-            # The file meta is not deflated (PS3.10 7.1): its own length tells where the rest begins.
+            # The file meta is not deflated (PS3.10 7.1): its own length gives the offset of the rest.
             start = 132 + 12 + struct.unpack_from("<I", data, 132 + 8)[0]
         inflate = zlib.decompressobj(-15)
         plain = inflate.decompress(data[start:], LARGEST_INFLATED)
     except (struct.error, zlib.error) as error:
         raise Unusable("header", "broken_header", _DAMAGED_DEFLATED) from error
     if inflate.unconsumed_tail:
-        raise Unusable("open", "too_large", "The deflated file grows beyond all bounds when unpacked.")
+        raise Unusable("open", "too_large", "The deflated file is too large when unpacked.")
     buffer = BytesIO(plain)
     return elements_of(buffer, False, True, _DAMAGED_DEFLATED), buffer

@@ -25,11 +25,11 @@ from xray_mining.archive.radiograph import (
 from xray_mining.archive.syntaxes import BIG_ENDIAN, DEFLATED, EXPLICIT, IMPLICIT, RAW
 from xray_mining.process_settings import Shared, attribute, warning_filters
 
-# Our own rules handle invalid values; pydicom's remarks on them would flood the log and cost time.
+# Our own rules handle invalid values; pydicom's warnings about them would fill the log and cost time.
 _LENIENT = Shared(lambda: attribute(config.settings, "reading_validation_mode", config.IGNORE))
 _MOST_FRAMES = 10_000
 _MOST_PIXELS = 150_000_000
-"""A film of 43 × 35 cm at 0.04 mm has 94 million pixels; more is a trap or a mistake."""
+"""A film of 43 × 35 cm at 0.04 mm has 94 million pixels; a larger size is an attack or an error."""
 
 
 def read_dicom(data: bytes, with_pixels: bool = True) -> Iterator[Radiograph]:
@@ -37,13 +37,13 @@ def read_dicom(data: bytes, with_pixels: bool = True) -> Iterator[Radiograph]:
 
     Args:
         data: The bytes of the file; it may be gzip.
-        with_pixels: Whether the encoded pictures are wanted, too.
+            with_pixels: Whether the encoded pictures are needed.
 
     Returns:
-        A radiograph a frame: header texts as found, the encoded picture, and what is needed to show it.
+            One radiograph per frame: header texts as found, the encoded picture, and what is needed to show it.
 
     Raises:
-        Unusable: The file cannot be used (stages open, header and decode).
+            Unusable: If the file cannot be used (stages open, header and decode).
 
     Example:
         >>> frame = next(read_dicom(dicom))
@@ -61,14 +61,14 @@ def read_dicom(data: bytes, with_pixels: bool = True) -> Iterator[Radiograph]:
 
 
 def header_at_head(head: bytes) -> Radiograph | None:
-    """The header from a file's first bytes; None where they do not hold all of it, or it is odd: read it whole."""
+    """The header from a file's first bytes; None if they are incomplete or invalid, so that the whole file is read."""
     with _LENIENT:
         quick = quick_header(head, with_pixels=False)
         return None if quick is None else Radiograph(header_of(quick.element))
 
 
 def unpacked(data: bytes) -> bytes:
-    """The bytes, unpacked where the whole file is gzip; Unusable where that fails or grows without bound."""
+    """The bytes, unpacked if the whole file is gzip; raises Unusable if that fails or the result is too large."""
     if data[:2] != b"\x1f\x8b":
         return data
     try:
@@ -77,19 +77,19 @@ def unpacked(data: bytes) -> bytes:
     except zlib.error as error:
         raise Unusable("open", "broken_package", "The file is gzip and damaged.") from error
     if inflate.unconsumed_tail:
-        raise Unusable("open", "too_large", "The gzip file grows beyond all bounds when unpacked.")
+        raise Unusable("open", "too_large", "The gzip file is too large when unpacked.")
     return plain
 
 
 def looks_like_dicom(data: bytes) -> bool:
-    """A preamble with its mark, or an element of group 2 or 8 at the start."""
+    """Whether the data have a preamble with its mark, or begin with an element of group 2 or 8."""
     if data[128:132] == b"DICM":
         return True
     return len(data) > 8 and data[:2] in (b"\x02\x00", b"\x08\x00", b"\x00\x08") and data[3:4] == b"\x00"
 
 
 def kind_of(data: bytes) -> str:
-    """What a file that is no DICOM is, in a word for the sentence."""
+    """The kind of a file that is not DICOM, in a few words for a sentence."""
     for magic, kind in (
         (b"\x89PNG", "a PNG picture"),
         (b"\xff\xd8\xff", "a JPEG picture"),
@@ -160,19 +160,19 @@ def _quick_frames(data: bytes, quick: QuickHeader, with_pixels: bool) -> Iterato
 
 @dataclass(frozen=True, slots=True)
 class _Place:
-    """Where the Pixel Data element stands, and how its file is written."""
+    """Offset of the Pixel Data element, and how its file is written."""
 
     data: bytes
     """The whole file."""
     view: memoryview
-    """What `start` counts in: the file, or what a deflated file unpacks to."""
+    """The bytes to which `start` refers: the file, or the unpacked content of a deflated file."""
     start: int
     media: str
     syntax: str
     implicit: bool
     little: bool
     flags: tuple[str, ...] = ()
-    """Of claims of the file meta that the way it is written overrules."""
+    """Flags of claims of the file meta that the real way of writing overrules."""
 
 
 def _pictures(
@@ -186,7 +186,7 @@ def _pictures(
             "header", "not_an_image", f"The DICOM object is not a picture{kind}: it states no rows and columns."
         )
     if rows * columns > _MOST_PIXELS:
-        raise Unusable("header", "too_large", f"The header states {rows} by {columns} pixels, beyond all films.")
+        raise Unusable("header", "too_large", f"The header states {rows} by {columns} pixels, more than any film has.")
     if rows < 8 or columns < 8:
         raise Unusable(
             "header", "too_small", f"The header states {rows} by {columns} pixels, too few for a radiograph."
@@ -200,7 +200,7 @@ def _pictures(
         syntax = pixels.guessed_syntax(place.implicit, place.little)
     count = max(whole_number(element("NumberOfFrames")) or 1, 1)
     if count > _MOST_FRAMES:
-        raise Unusable("header", "too_large", f"The header states {count} frames, beyond all recordings.")
+        raise Unusable("header", "too_large", f"The header states {count} frames, more than any recording has.")
     picture = picture_as_stated(element, rows, columns, syntax, place.little)
     picture = overrule(picture, *place.flags) if place.flags else picture
     raw = IMPLICIT if place.implicit else EXPLICIT if place.little else BIG_ENDIAN
@@ -214,7 +214,8 @@ def _pictures(
                 "decode", "truncated_pixels", "The pixel data are shorter than the header says: the file was cut off."
             )
             if number == 0 and frames.count > 1:
-                # Frames after a break are not accounts of their own: there is nothing that could be one.
+                # If the first frame cannot be read, report one reject for the file; the other frames were never
+                # decoded.
                 raise trouble
             yield Radiograph(header, number, trouble=trouble)
             return

@@ -12,12 +12,12 @@ from xray_mining.archive.packages import PACKED
 from xray_mining.archive.radiograph import ListedFile, Radiograph
 from xray_mining.archive.source import Source
 
-# Names of files beside radiographs that are not radiographs.
+# Names of files beside radiographs that never hold one.
 _BESIDE = (".csv", ".md", ".txt", ".json", ".xml", ".html", ".pdf", ".parquet", ".yaml", ".yml", ".xlsx")
 
 
 class DicomFolder(Adapter):
-    """Every file is taken for DICOM until it shows otherwise."""
+    """Every file is assumed to be DICOM until its bytes show otherwise."""
 
     rank = 90
 
@@ -29,7 +29,7 @@ class DicomFolder(Adapter):
 
     @classmethod
     def recognise(cls, source: Source) -> bool:
-        """One of the first hundred files, or a packed one, looks like DICOM."""
+        """Whether one of the first hundred files, or a packed one, looks like DICOM."""
         reader = Reader(source)
         for file in islice(walk(source), 100):
             if file.member or file.path.lower().endswith((b".dcm", *PACKED)):
@@ -43,12 +43,12 @@ class DicomFolder(Adapter):
         return walk(self.source)
 
     def ignores(self, file: ListedFile) -> bool:
-        """DICOMDIR files, tables and texts by their names."""
+        """Whether the name is that of a DICOMDIR, a table or a text."""
         name = (file.member or file.path.decode("utf-8", "surrogateescape")).rsplit("/", 1)[-1].lower()
         return name == "dicomdir" or name.endswith(_BESIDE) or name in ("license", "licence", "readme", "version")
 
     def read(self, file: ListedFile, data: bytes) -> Iterator[Radiograph]:
-        """The file's frames."""
+        """The radiographs of the file's frames."""
         return read_dicom(data)
 
     def read_header(self, file: ListedFile, data: bytes) -> Iterator[Radiograph]:
@@ -56,6 +56,6 @@ class DicomFolder(Adapter):
         return read_dicom(data, with_pixels=False)
 
     def read_head(self, file: ListedFile, head: bytes) -> Iterator[Radiograph] | None:
-        """The file's header, where its first bytes hold all of it."""
+        """The file's header, if its first bytes contain all of it."""
         found = header_at_head(head)
         return None if found is None else iter((found,))

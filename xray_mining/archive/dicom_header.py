@@ -1,8 +1,8 @@
 """The wanted elements of a plain DICOM header, without a dataset: several times faster than building one.
 
-Only what is written as the standard says is read here: little endian, elements in order, lengths that hold, ASCII
-text, the dictionary's value representations. On anything else `quick_header` gives None, and pydicom reads the file:
-pydicom's result is the reference, and for the files read here both give the same.
+Only headers that follow the standard are read here: little endian, elements in order, valid lengths, ASCII text, the
+dictionary's value representations. For anything else `quick_header` returns None and pydicom reads the file. pydicom's
+result is the reference; for files read here both agree.
 """
 
 import re
@@ -102,40 +102,40 @@ def _tags(tags: Collection[int]) -> np.ndarray:
 
 _WANTED = _wanted()
 _KNOWN_TAGS = _tags({*_WANTED, _CHARACTER_SET})
-# Of group 0028, which describes the pixels, a header keeps the spacing and whether text is burned in.
+# From group 0028, which describes the pixels, a header keeps the spacing and whether text is burned in.
 _TAGS_OF_HEADER = _tags([tag for tag in _KNOWN_TAGS if tag >> 16 != 0x0028 or tag in (0x00280030, 0x00280301)])
 _OWN = frozenset({_INSTANCE} | {tag for tag, (_, vr) in _WANTED.items() if vr == b"SQ"})
-"""Of values that hardly come again, or that may be changed: they are not remembered."""
+"""Value representations that rarely repeat or that may be changed: their values are not cached."""
 _LONGEST_REMEMBERED = 64
-"""Bytes: a few thousand values of thousands of bytes each would take gigabytes."""
+"""Longest cached value in bytes: a few thousand values of thousands of bytes each would take gigabytes."""
 _TAGS_OF_META = _tags([_SYNTAX, _MEDIA])
 _TAG_AND_LENGTH = struct.Struct("<HHI").unpack_from
 _UNSIGNED, _SIGNED = struct.Struct("<H").unpack, struct.Struct("<h").unpack
 
 
 class _Odd(Exception):
-    """Something that pydicom shall judge."""
+    """Raised for anything that pydicom must read."""
 
 
 class QuickHeader:
-    """Values by keyword, as `pydicom.Dataset.get` has them: texts, numbers, lists of them; codes as dicts."""
+    """Values by keyword, as `pydicom.Dataset.get` returns them: texts, numbers, lists; codes as dicts."""
 
     __slots__ = ("element", "implicit", "media", "pixels_at", "syntax")
 
     def __init__(self, values: dict[str, Any], syntax: str, media: str, implicit: bool, pixels_at: int) -> None:
         self.element = values.get
-        """The value of an element by its keyword; None where it is absent or empty."""
+        """The value of an element by its keyword; None if it is absent or empty."""
         self.syntax = syntax
         self.media = media
         self.implicit = implicit
         self.pixels_at = pixels_at
-        """Where the Pixel Data element begins."""
+        """Offset of the Pixel Data element."""
 
 
 def quick_header(data: bytes, with_pixels: bool = True) -> QuickHeader | None:
-    """The header up to the pixel data; None where pydicom has to read it, or where `data` end before the pixels.
+    """The header up to the pixel data; None if pydicom must read it, or if `data` end before the pixels.
 
-    Without pixels the elements that describe them are passed over, whatever they hold.
+    With `with_pixels` False the elements that describe pixels are skipped, whatever they hold.
     """
     wanted = _KNOWN_TAGS if with_pixels else _TAGS_OF_HEADER
     if data[128:132] != b"DICM":
@@ -180,7 +180,7 @@ def _tag(data: bytes, at: int) -> int:
 def _elements(
     data: bytes, span: tuple[int, int], implicit: bool, last: int, wanted: np.ndarray
 ) -> tuple[dict[int, tuple[bytes, bytes]], int]:
-    """VR and bytes of the wanted elements in `span`, and where the first tag behind `last`, or its end, stands."""
+    """VR and bytes of the wanted elements in `span`, and the offset of the first tag after `last`, or of the end."""
     places, stopped = places_of(data, *span, implicit=implicit, last=last, wanted=wanted)
     if stopped < 0:
         raise _Odd
@@ -197,7 +197,7 @@ def _uid(value: bytes) -> str:
 
 
 def _value(tag: int, kind: bytes, value: bytes) -> Any:
-    """An element's value; `kind` is the VR that the file states, empty where its syntax states none."""
+    """An element's value; `kind` is the VR stated in the file, empty if its syntax states none."""
     keyword, vr = _WANTED[tag]
     implicit = not kind
     if vr == b"UI" and (implicit or kind == vr):
@@ -208,7 +208,7 @@ def _value(tag: int, kind: bytes, value: bytes) -> Any:
             raise _Odd
         return text.split("\\") if "\\" in text else text.rstrip(" ") or None
     if vr == b"US or SS":
-        # Without a VR of its own the sign is only known from elsewhere.
+        # Without a stated VR the sign is known only from other elements.
         if implicit or len(value) != 2 or kind not in (b"US", b"SS"):
             raise _Odd
         return (_UNSIGNED if kind == b"US" else _SIGNED)(value)[0]
@@ -238,7 +238,7 @@ def _value(tag: int, kind: bytes, value: bytes) -> Any:
     return numbers if len(numbers) > 1 else numbers[0]
 
 
-# What files share (makers, views, sizes, the uids of a study) is parsed once; what is a file's own is not kept.
+# Values that files share (makers, views, sizes, the uids of a study) are parsed once and cached; others are not.
 _value_before = lru_cache(4096)(_value)
 _uid_before = lru_cache(4096)(_uid)
 

@@ -19,13 +19,13 @@ from xray_mining.archive.radiograph import (
 )
 from xray_mining.archive.syntaxes import BIG_ENDIAN, EXPLICIT, IMPLICIT, RAW
 
-# Its tables are long: pydicom reads them.
+# pydicom reads palette pictures, because their tables are long.
 PALETTE = "PALETTE COLOR"
 _DAMAGED = "The header's description of its pixels is damaged."
 
 
 def picture_as_stated(element: Callable[..., Any], rows: int, columns: int, syntax: str, little: bool) -> Encoded:
-    """The picture as the header states it, still without its bytes; `claims` holds it against them."""
+    """The picture as the header states it, without its bytes; `claims` then compares it with them."""
     allocated = whole_number(element("BitsAllocated")) or 16
     if allocated not in (8, 16):
         raise Unusable("header", "unsupported_bits", f"The picture has {allocated} bits a value; 8 and 16 are read.")
@@ -127,31 +127,31 @@ def _look_up(descriptor: Any, data: Any, little: bool) -> LookUp | None:
 
 
 _OF_NATIVE = (b"OB", b"OW", b"UN", b"OF")
-"""Value representations of Pixel Data: read as a length, none of them is even, so none is the length of one."""
+"""Value representations of Pixel Data: none of them, read as a length, is even, so a length cannot look like one."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Frames:
-    """The frames of a pixel data element, and the picture that each of them is."""
+    """The frames of a pixel data element, and the description of each frame's picture."""
 
     picture: Encoded
     count: int
     pieces: Iterator[Any]
-    """The encoded bytes of each frame; fewer than `count` where the file was cut off."""
+    """The encoded bytes of each frame; fewer than `count` if the file was cut off."""
 
 
 class PixelElement:
-    """The Pixel Data element (7FE0,0010): its bytes, found without copying them."""
+    """The Pixel Data element (7FE0,0010); its bytes are not copied."""
 
     def __init__(self, value: memoryview, encapsulated: bool, cut: bool) -> None:
         self.value = value
         self.encapsulated = encapsulated
         self.cut = cut
-        """The file ends before the element does."""
+        """Whether the file ends before the element does."""
 
     @classmethod
     def at(cls, view: memoryview, start: int, implicit: bool, little: bool) -> "PixelElement | None":
-        """The element at `start`, where reading the header stopped."""
+        """The element at `start`, where the header reader stopped."""
         order = "<" if little else ">"
         if len(view) < start + 12 or struct.unpack_from(f"{order}HH", view, start) != (0x7FE0, 0x0010):
             return None
@@ -177,16 +177,16 @@ class PixelElement:
         return "1.2.840.10008.1.2.4.50" if first.startswith(b"\xff\xd8") else ""
 
     def frames(self, picture: Encoded, count: int, raw: str) -> _Frames:
-        """The frames as they are there, whatever the header says of their number, length and encoding.
+        """The real frames, whatever the header states about their number, length and encoding.
 
-        `raw` is the syntax of uncompressed pixels in a file that is written as this one.
+        `raw` is the syntax of uncompressed pixels in a file that is written as this one is.
         """
         if not self.encapsulated:
             return self._native_frames(picture, count, raw)
         fragments, cut = self._fragments()
         frames = framed(fragments, count)
         if picture.syntax in RAW:
-            # The codestream says which syntax it is of; `compared` goes by it.
+            # The codestream states its syntax, which `compared` uses.
             picture = overrule(picture, ENCODING, syntax="")
             whole = b"".join(fragments)
             if frames is None and len(whole) in (size := native_bytes(picture) * count, size + 1):
@@ -229,7 +229,7 @@ class PixelElement:
         return _Frames(picture, count, pieces)
 
     def _fragments(self) -> tuple[list[memoryview], bool]:
-        """The fragments after the offset table (PS3.5 A.4), and whether the last one is cut off; it is not given."""
+        """The complete fragments after the offset table (PS3.5 A.4), and whether an incomplete one follows."""
         at, found = 0, []
         while at + 8 <= len(self.value):
             group, tag, length = struct.unpack_from("<HHI", self.value, at)

@@ -1,4 +1,4 @@
-"""Elements of a DICOM header as texts and numbers, and the header that adapters declare."""
+"""Elements of a DICOM header as texts and numbers, and the header that adapters return."""
 
 import struct
 import zlib
@@ -20,8 +20,8 @@ from xray_mining.archive.radiograph import (
     only,
 )
 
-# What pydicom raises where an element's bytes are not what its VR promises. Only a call of pydicom may be in a block
-# that catches it: an error of our own code would pass for a damaged file.
+# Exceptions of pydicom for an element whose bytes do not fit its VR. Only calls of pydicom may be in a block that catches
+# them: an error of our own code would look like a damaged file.
 BAD_VALUE = (
     ValueError,
     TypeError,
@@ -31,7 +31,7 @@ BAD_VALUE = (
     NotImplementedError,
     OverflowError,
     EOFError,
-    # pydicom raises it for a sequence that ends early. No file is read in these blocks, so it is no disk error.
+    # pydicom raises it for a sequence that ends early; these blocks read no file, so it is never a disk error.
     OSError,
     LookupError,
     RecursionError,
@@ -51,11 +51,11 @@ _TEXTS = (
 _IDS = ("PatientID", "IssuerOfPatientID", "AccessionNumber")
 _NAMES_IN_KEYS = ("InstitutionName", "InstitutionAddress")
 _ASCII_SETS = ("", "ISO_IR 6", "ISO 2022 IR 6")
-"""Character sets of ASCII alone; so has a file that names none."""
+"""Character sets that hold ASCII only; a file that names none counts as one of them."""
 _NUMBERS = ("US", "SS", "UL", "SL", "UV", "SV", "FL", "FD", "AT", "SQ")
-"""Value representations that are no text."""
+"""Value representations that are not text."""
 _KINDS = frozenset(str(each) for each in VR)
-"""All that there are."""
+"""All known value representations."""
 _SPACINGS = {
     "pixel_spacing": "PixelSpacing",
     "imager_pixel_spacing": "ImagerPixelSpacing",
@@ -64,11 +64,12 @@ _SPACINGS = {
 
 
 def keep_ids(dataset: Dataset) -> bool:
-    """Give ids and names that keys are made of a text that loses nothing, where their character set would lose some.
+    """Decode ids and names without loss, because keys are made from them.
 
-    pydicom puts one mark for every byte that a character set does not have: two people would become one. Such text is
-    read as UTF-8 where it is that, else as Latin-1, which has a letter for each byte. So is what stands beyond ASCII in
-    a file that names no character set, or one that there is not. True where that was done for an id.
+    pydicom replaces every byte that a character set does not have by the same mark, so that two people could become
+    one. Such text is decoded as UTF-8 if it is valid UTF-8, else as Latin-1, which has a letter for each byte. The same
+    is done for bytes outside ASCII in a file that names no character set or an unknown one. Returns True if that was
+    done for an id.
     """
     found = False
     encodings = _encodings_of(dataset)
@@ -79,7 +80,7 @@ def keep_ids(dataset: Dataset) -> bool:
             continue
         if not isinstance(raw, RawDataElement) or not raw.value or raw.VR in _NUMBERS:
             continue
-        # Of an unknown value representation pydicom gives no value, and the patient id would be lost.
+        # For an unknown value representation pydicom returns no value, and the patient id would be lost.
         is_known = raw.VR is None or raw.VR in _KINDS
         if is_known and raw.value.isascii():
             continue
@@ -114,7 +115,7 @@ def _byte_for_byte(value: bytes) -> str:
 
 
 def reader_of(dataset: Dataset) -> Callable[..., Any]:
-    """Elements by keyword: None where they are absent, empty, or not what their VR promises."""
+    """Elements by keyword: None if they are absent, empty, or do not fit their VR."""
 
     def element(keyword: str, of: Dataset | None = dataset) -> Any:
         try:
@@ -127,7 +128,7 @@ def reader_of(dataset: Dataset) -> Callable[..., Any]:
 
 
 def text(value: Any) -> str | None:
-    """An element's value as one stripped text; the first of several."""
+    """An element's value as one stripped text; of several values the first."""
     if value is None:
         return None
     if type(value) is str:
@@ -142,7 +143,7 @@ def text(value: Any) -> str | None:
 
 
 def all_of(value: Any) -> str | None:
-    """An identifier as it is written: of several values all, with the backslash between that DICOM has there."""
+    """An identifier as it is written; several values are joined by a backslash, as in DICOM."""
     if not isinstance(value, MultiValue | list | tuple):
         return text(value)
     values = [text(each) or "" for each in value]
@@ -150,7 +151,7 @@ def all_of(value: Any) -> str | None:
 
 
 def whole_number(value: Any) -> int | None:
-    """An element's value as a whole number, the first of several; None where it is none."""
+    """An element's value as a whole number, of several the first; None if it is not a whole number."""
     try:
         return int(value[0] if isinstance(value, MultiValue | list) else value)
     except (ValueError, TypeError, OverflowError, IndexError):
@@ -158,7 +159,7 @@ def whole_number(value: Any) -> int | None:
 
 
 def numbers(value: Any) -> list[float]:
-    """An element's values as finite floats; those that are none are left out."""
+    """An element's values as finite floats; other values are left out."""
     if value is None:
         return []
     found = []
@@ -173,9 +174,9 @@ def numbers(value: Any) -> list[float]:
 
 
 def header_of(element: Callable[[str], Any], undecoded: bool = False) -> Header:
-    """The header texts of a dataset, through a function that gives elements by keyword.
+    """The header texts of a dataset; `element` is a function that returns elements by keyword.
 
-    `undecoded`: the text of an id is not what its character set allows, see `keep_ids`.
+    `undecoded`: the text of an id is not valid in its character set, see `keep_ids`.
     """
     codes = []
     for keyword in ("ViewCodeSequence", "AnatomicRegionSequence"):

@@ -1,4 +1,4 @@
-"""Made-up files of a tiny archive: what an adapter's `example` is written from, for the tests of all adapters."""
+"""Writes the files of tiny made-up archives, for the adapters' `example` and the tests of all adapters."""
 
 from pathlib import Path
 
@@ -12,13 +12,13 @@ def _values(seed: int) -> np.ndarray:
 
 
 def write_text(path: Path, *lines: str) -> None:
-    """A table or another text, a line each; folders that are not there are made."""
+    """Write a table or another text, line by line; missing folders are made."""
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 
 def write_picture(path: Path, seed: int = 0) -> None:
-    """A small grey picture, of the kind that the suffix says."""
+    """Write a small grey picture in the format of the suffix."""
     from PIL import Image
 
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -26,7 +26,7 @@ def write_picture(path: Path, seed: int = 0) -> None:
 
 
 def write_dicom(path: Path, uid: str, seed: int = 0) -> None:
-    """A small chest radiograph as a DICOM file, of a patient `1`."""
+    """Write a small chest radiograph as a DICOM file, of a patient `1`."""
     from pydicom.dataset import Dataset, FileMetaDataset
     from pydicom.uid import DigitalXRayImageStorageForPresentation, ExplicitVRLittleEndian
 

@@ -1,4 +1,4 @@
-"""Any folder of PNG, JPEG, TIFF or DICOM files and any CSV table, described by a YAML mapping of a few lines."""
+"""Any folder of PNG, JPEG, TIFF or DICOM files with any CSV table, described by a short YAML mapping."""
 
 import os
 import re
@@ -38,20 +38,20 @@ from xray_mining.workspace import digest_of_file, read_yaml, write_frame
 
 _SHIPPED = "mapping.yaml"
 _DICOM_SUFFIXES = (".dcm", ".dicom", ".dic", ".dc3", ".ima")
-# Larger ones are dates, which would leave the archive as they are.
+# Larger numbers may be dates, which would leave the archive unchanged.
 _LARGEST_OFFSET_DAYS = 45_000
 _LARGEST_SPACING_MM = 10
 _NUMBER = re.compile(r"\.[0-9]+")
 
 
 class Generic(Adapter):
-    """Reads what a mapping describes; a mapping.yaml in the archive's folder is taken by itself."""
+    """Reads what a mapping describes; a mapping.yaml in the archive's folder is used without --mapping."""
 
     rank = 40
 
     @classmethod
     def example(cls, folder: Path) -> Path:
-        """One picture with its row, and the mapping in the folder."""
+        """One picture with its row, and a mapping in the folder."""
         write_text(folder / "patients.csv", "file,pid,age,sex", "one.png,1,57,F")
         write_picture(folder / "one.png")
         write_text(
@@ -63,26 +63,26 @@ class Generic(Adapter):
 
     @classmethod
     def recognise(cls, source: Source) -> bool:
-        """The archive brings its mapping along."""
+        """Whether the archive has a mapping.yaml."""
         return source.has_file(_SHIPPED.encode())
 
     def __init__(self, source: Source, mapping: Path | None = None) -> None:
         super().__init__(source, mapping)
         where = str(mapping or source.where(_SHIPPED.encode()))
         if not (mapping.is_file() if mapping is not None else self.recognise(source)):
-            raise UserError(f"{where}: the mapping is not there; adapter 'generic' needs --mapping FILE")
+            raise UserError(f"{where}: the mapping is missing; adapter 'generic' needs --mapping FILE")
         read = None if mapping is not None else partial(source.read, _SHIPPED.encode())
         self.says = read_yaml(Mapping, where, read)
         self.public = self.says.public
         self.domain = self.says.domain
         self._rows_found: dict[tuple[bytes, str], RowOf] = {}
-        """Of the files that were looked up last."""
+        """Rows of the files that were looked up last."""
         self._rows: dict[int, dict[str, str | None]] = {}
         self._styles: dict[str, cells.NumberStyle] = {}
         self._day_styles: dict[str, cells.DayStyle] = {}
 
     def check(self) -> None:
-        """UserError where the table lacks a column that the mapping names."""
+        """Raise UserError if the table lacks a column that the mapping names."""
         says, where = self.says, f"{self.says.table} (as the mapping names it)"
         named = [name for name in says.columns.model_dump().values() if name]
         named += [each.column for each in (*says.findings.values(), *says.masks)]
@@ -98,7 +98,7 @@ class Generic(Adapter):
         return walk(self.source, self._below)
 
     def ignored(self) -> int:
-        """Tables, masks and texts of the images' folder."""
+        """Whether it is a table, mask or text of the images' folder."""
         return sum(self.ignores(file) for file in walk(self.source, self._below, packed=False))
 
     @property
@@ -112,17 +112,17 @@ class Generic(Adapter):
         if not file.member and os.fsencode(name) in self._mask_paths:
             return True
         suffix = Path(name).suffix.lower()
-        # Files without a suffix may be DICOM, and the last number of a UID is none; a packed file stands for itself
-        # where it cannot be opened.
+        # A file without a suffix may be DICOM, and the part after the last point of a UID is not a suffix. A packed
+        # file that cannot be opened is listed as one file.
         if suffix in (*SUFFIXES, *_DICOM_SUFFIXES, "") or _NUMBER.fullmatch(suffix):
             return False
         if is_packed(name.encode("utf-8", "replace")):
             return False
-        # What the table names is an image, whatever its name ends in.
+        # A file named by the table is an image, whatever its suffix.
         return all(self._stated_paths.get(path) is None for path in self._name_of(file).paths)
 
     def read(self, file: ListedFile, data: bytes) -> Iterator[Radiograph]:
-        """The picture, or the DICOM file's frames, with its row of the table."""
+        """The picture, or the DICOM file's frames, with the values of its row."""
         row = self._row_of(file)
         header = self._header(row)
         if looks_like_dicom(data):
@@ -135,7 +135,7 @@ class Generic(Adapter):
             yield Radiograph(self._placed(header, row, encoded.columns, encoded.rows), encoded=encoded)
 
     def read_header(self, file: ListedFile, data: bytes) -> Iterator[Radiograph]:
-        """The row of the table."""
+        """The row of the table, without picture."""
         yield Radiograph(self._header(self._row_of(file)))
 
     def rows(self) -> Iterator[Radiograph]:
@@ -151,12 +151,12 @@ class Generic(Adapter):
         return [self.says.table, *(each.table for each in self._box_tables)]
 
     def table_digests(self) -> list[str]:
-        """Of the mapping, too."""
+        """Digests of the table and of the mapping."""
         mapping = self.source.digest(_SHIPPED.encode()) if self.mapping is None else digest_of_file(self.mapping)
         return [mapping, *super().table_digests()]
 
     def table_files(self) -> int:
-        """Rows that name an image."""
+        """Number of rows that name an image."""
         return int(self._table.column(self.says.columns.image).is_not_null().sum())
 
     def patient_ids(self) -> Iterable[str | None]:
@@ -165,7 +165,7 @@ class Generic(Adapter):
         return self._table.column(column).to_list() if column else ()
 
     def repeated_rows(self) -> int:
-        """Rows of an image that an earlier row has named."""
+        """Number of rows whose image an earlier row already names."""
         return self.table_files() - len(self._names)
 
     @property
@@ -176,7 +176,7 @@ class Generic(Adapter):
         return self.table(boxes.table, encoding=self.says.encoding)
 
     def keep_tables(self, folder: Path) -> None:
-        """The names that the rows state, too."""
+        """Also keep the names that the rows state."""
         names = self._names
         super().keep_tables(folder)
         # Only large tables are kept.
@@ -206,11 +206,11 @@ class Generic(Adapter):
         return FileName(tuple(paths))
 
     def claims(self, files: Sequence[ListedFile]) -> pl.DataFrame:
-        """By the paths and names that the table states."""
+        """Names of images: the paths and names in the table."""
         return self._names.claims([self._name_of(file) for file in files])
 
     def prepare(self, files: Sequence[ListedFile]) -> None:
-        """One look into the table for all of them."""
+        """Look up the rows of all files together."""
         claims = self.claims(files)
         found = settled(claims, contested(claims) if self.contested is None else self.contested)
         no_row = RowOf(None)
@@ -218,7 +218,7 @@ class Generic(Adapter):
         self._rows = self._table.rows(each.row for each in found.values() if each.row is not None)
 
     def _row_of(self, file: ListedFile) -> dict[str, str | None]:
-        """The row of a file; Unusable where it has none, or none for certain."""
+        """The row of a file; raises Unusable if it has none, or if it is ambiguous."""
         if (file.path, file.member) not in self._rows_found:
             self.prepare([file])
         found = self._rows_found[file.path, file.member]
@@ -253,7 +253,7 @@ class Generic(Adapter):
         return self._day_styles[column]
 
     def _header(self, row: dict[str, str | None]) -> Header:
-        """What a row of the table states."""
+        """The values that a row of the table states."""
         says, columns = self.says, self.says.columns
         read = _Row(self, row)
         image = row[columns.image] or ""
@@ -287,7 +287,7 @@ class Generic(Adapter):
             known_chest=True,
             findings=findings,
             masks=tuple(self._masks(row)),
-            # Last: the fields above add to it.
+            # Last, because the fields above add to it.
             unread=tuple(read.unread),
         )
 
@@ -303,7 +303,7 @@ class Generic(Adapter):
                 yield MaskFile(os.fsencode(path), rules, scaled=each.scaled)
 
     def _placed(self, header: Header, row: dict[str, str | None], columns: int, rows: int) -> Header:
-        """The header with boxes in the picture's pixels, and the spacing of the picture as it is here."""
+        """The header with boxes in the picture's pixels, and the pixel spacing of the picture as stored."""
         drawn, unread = self._boxes.get(row[self.says.columns.image] or "", ((), ()))
         boxes = tuple(Box(name, x, y, width, height, columns, rows) for name, x, y, width, height in drawn)
         unread = [*header.unread, *unread]
@@ -325,7 +325,7 @@ class Generic(Adapter):
             text = row[each.column]
             if text is None:
                 continue
-            # Before missing words: the mapping may say what one of them is.
+            # Before the words for missing: the mapping may give one of them a number.
             value = each.values.get(text.casefold()) if each.kind == "number" else None
             if value is not None:
                 yield Finding(name, value, unit=each.unit)
@@ -339,7 +339,7 @@ class Generic(Adapter):
                         yield Finding(snake_case(word), 1.0)
             else:
                 style = self.number_style(each.column)
-                # A mapping that names the words of its column means these, and no others.
+                # If a mapping names the words of its column, no other words are known.
                 found = cells.read_number(text, replace(style, truths=style.truths and not each.values), each.unit)
                 if found.value is not None:
                     yield Finding(name, found.value, unit=each.unit)
@@ -348,12 +348,12 @@ class Generic(Adapter):
 
     @cached_property
     def _box_tables(self) -> list[BoxMapping]:
-        """Those that the archive comes with."""
+        """Masks that the mapping names for an image."""
         return [each for each in self.says.boxes if not each.optional or self.source.has_file(os.fsencode(each.table))]
 
     @cached_property
     def _boxes(self) -> dict[str, tuple[list[tuple[str, float, float, float, float]], list[Unread]]]:
-        """Of each image its boxes, and the cells of boxes that could not be read."""
+        """Boxes by image, and the cells of boxes that could not be read."""
         found: dict[str, tuple[list[tuple[str, float, float, float, float]], list[Unread]]] = {}
         for each in self._box_tables:
             table = self._box_table(each)
@@ -377,7 +377,7 @@ class Generic(Adapter):
 
 
 class _Row:
-    """Reads the cells of one row; those that are stated and become no value are in `unread`."""
+    """Reads the cells of one row; stated cells that cannot be read are collected in `unread`."""
 
     def __init__(self, adapter: Generic, row: dict[str, str | None]) -> None:
         self._adapter, self._row = adapter, row
@@ -413,7 +413,7 @@ class _Row:
 
 
 def broken_row() -> Unusable:
-    """A row of which nobody knows which cell is which."""
+    """The reject for a row whose cells cannot be assigned to columns."""
     return Unusable(
         "header",
         "broken_row",
@@ -428,7 +428,7 @@ def snake_case(text: str) -> str:
 
 
 def _joined(table: Header, dicom: Header) -> Header:
-    """A DICOM file's header with what the table states in its place."""
+    """A DICOM file's header, with the table's values where the table states them."""
     stated = {
         name: value
         for name in Header.__slots__
@@ -436,9 +436,9 @@ def _joined(table: Header, dicom: Header) -> Header:
     }
     if table.age_text is not None:
         stated["age_stands_in"] = "table"
-        # Dates of a header that was made anonymous must not overrule the age that the table states.
+        # Dates of a header that was made anonymous must not replace the age that the table states.
         stated["birth_date"] = table.birth_date
     if table.patient_id is not None:
-        # A table knows no issuers: the same person must not become two by a header that names one.
+        # A table has no issuers: an issuer in the header must not split one person into two.
         stated["patient_id_issuer"], stated["id_flags"] = None, ()
     return replace(dicom, **stated)

@@ -1,4 +1,4 @@
-"""Files of a source and members of packed files in it: listed without opening plain files, read one after the other."""
+"""Files of a source and members of its packed files: listed without opening plain files, and read in turn."""
 
 import errno
 import os
@@ -20,15 +20,15 @@ from xray_mining.archive.sources.folder import FolderSource, file_at
 
 
 def walk(source: Source, below: bytes = b"", packed: bool = True) -> Iterator[ListedFile]:
-    """Every file of a source, with the members of packed files in their place.
+    """Every file of a source; packed files are replaced by their members.
 
     Args:
         source: The source to list.
-        below: Only files below this folder; empty: all.
-        packed: Whether packed files are opened for their members; without it they are left out.
+            below: Only files below this folder; empty for all.
+            packed: Whether packed files are opened for their members; otherwise they are left out.
 
     Returns:
-        Files with size and state, in an order that depends on their paths alone. What cannot be read is listed too.
+            Files with size and state, in an order that depends only on their paths. Unreadable files are listed too.
 
     Example:
         >>> [file.path for file in walk(source_at(archive))]
@@ -44,7 +44,7 @@ def walk(source: Source, below: bytes = b"", packed: bool = True) -> Iterator[Li
 def files_named(path: Path) -> tuple[Source, Iterator[ListedFile]]:
     """The files that a local path names: those of a folder, the members of a packed file, or the file itself.
 
-    A file that is not there is listed all the same, so that reading it gives the reason.
+    A missing file is listed too, so that reading it gives the reason.
     """
     if path.is_dir():
         source = FolderSource(path)
@@ -56,12 +56,12 @@ def files_named(path: Path) -> tuple[Source, Iterator[ListedFile]]:
 
 
 def relative_id(file: ListedFile) -> str:
-    """The id of an instance that states none of its own: its path in the source, and the member."""
+    """The id of an instance that states none: its path in the source, and the member."""
     return file.path.decode("utf-8", "surrogateescape") + "\x1f" + file.member
 
 
 class Reader:
-    """Reads listed files; keeps one packed file open, and goes forward through it as the list does.
+    """Reads listed files; keeps one packed file open and reads its members in the order of the list.
 
     Example:
         >>> source = source_at(archive)
@@ -77,29 +77,29 @@ class Reader:
         self._path = b""
         self._status: FileStatus | None = None
         self.alive: Callable[[], None] = lambda: None
-        """Called for every member that is passed on the way to one."""
+        """Called for every member that is skipped on the way to the wanted one."""
 
     def read(self, file: ListedFile) -> bytes:
-        """The bytes of a file or member; Unusable where it is empty, too large, of a strange kind or unreadable."""
+        """The bytes of a file or member; raises Unusable if it is empty, too large, of a wrong kind or unreadable."""
         _refuse(file)
         try:
             data = self._member(file) if file.member else self._plain(file)
         except NotAFile as error:
             raise _not_a_file() from error
         except FileTooLarge as error:
-            # It has grown since it was listed.
+            # The file has grown since it was listed.
             raise _too_large() from error
         except OSError as error:
             if error.errno in (errno.ENOENT, errno.ENOTDIR, errno.ESTALE):
-                raise Unusable("open", "gone", "The file cannot be opened: it is no longer there.") from error
-            why = "its permissions forbid it" if isinstance(error, PermissionError) else "the disk does not give it"
+                raise Unusable("open", "gone", "The file cannot be opened: it no longer exists.") from error
+            why = "its permissions forbid it" if isinstance(error, PermissionError) else "the disk reports an error"
             raise Unusable("open", "unreadable", f"The file cannot be opened: {why}.") from error
         if not data:
             raise Unusable("open", "empty_file", "The file holds no bytes.")
         return data
 
     def head(self, file: ListedFile, size: int) -> bytes:
-        """Up to `size` first bytes of a plain file; none of a member, or of what cannot be read: `read` says why."""
+        """Up to `size` first bytes of a plain file; empty for a member or an unreadable file (`read` reports why)."""
         if file.member or not 0 < file.bytes <= LARGEST_FILE or is_packed(file.path):
             return b""
         try:
@@ -123,7 +123,7 @@ class Reader:
             raise Unusable("open", "broken_member", "The packed file's member is damaged or encrypted.") from error
 
     def look_again(self) -> None:
-        """Close the packed file that is open where another has taken its place."""
+        """Close the packed file that is open if another file is now at its path."""
         if self._package is not None and self._status != self._source.status(self._path):
             self.close()
 
@@ -134,12 +134,12 @@ class Reader:
         self._package = None
 
     def __del__(self) -> None:
-        # A worker keeps its reader from shard to shard, to the end of its process.
+        # A worker keeps its reader for all its shards, until the process ends.
         self.close()
 
 
 def _refuse(file: ListedFile) -> None:
-    """Unusable for what was listed with a mark in place of its size, and for what is too large."""
+    """Raise Unusable for a listed file whose size is a mark, and for one that is too large."""
     if file.bytes == NOT_A_FILE:
         raise _not_a_file()
     if file.bytes == CLOSED_FOLDER:

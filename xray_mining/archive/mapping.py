@@ -1,4 +1,4 @@
-"""The mapping of an archive: a YAML file that says what the columns of its table mean."""
+"""The mapping of an archive: a YAML file that states what the columns of its table mean."""
 
 from typing import Literal
 
@@ -9,7 +9,7 @@ from xray_mining.records.masks import STRUCTURES
 
 
 class Columns(BaseModel, extra="forbid", frozen=True):
-    """Which column of the table says what; one that is left out is not stated."""
+    """Which column of the table has which meaning; a column that is left out is not stated."""
 
     image: str = Field(description="path or file name of the image")
     instance_id: str | None = None
@@ -20,7 +20,7 @@ class Columns(BaseModel, extra="forbid", frozen=True):
     study_date: str | None = Field(None, description="day of the image; see date_format")
     day_offset: str | None = Field(
         None,
-        description="days since a day of the patient's own, where the table has no dates: orders a patient's images",
+        description="days since a reference day of the patient, if the table has no dates; orders a patient's images",
     )
     birth_date: str | None = None
     age: str | None = Field(None, description="years, or with a unit as in DICOM: 061Y, 018M")
@@ -33,7 +33,7 @@ class Columns(BaseModel, extra="forbid", frozen=True):
     institution: str | None = None
     licence: str | None = None
     spacing_mm: str | None = None
-    image_columns: str | None = Field(None, description="width in pixels of the picture that spacing_mm is about")
+    image_columns: str | None = Field(None, description="width in pixels of the picture that spacing_mm refers to")
 
 
 class FindingMapping(BaseModel, extra="forbid", frozen=True):
@@ -44,9 +44,9 @@ class FindingMapping(BaseModel, extra="forbid", frozen=True):
         "number", description="a number; the text of a group; or several labels in one cell, each 1 where it is named"
     )
     unit: str = ""
-    separator: str = Field("|", description="between the labels of one cell")
+    separator: str = Field("|", description="separator of the labels of one cell")
     values: dict[str, FiniteFloat] = Field(
-        default={}, description="numbers for texts, as {yes: 1, no: 0, maybe: -1}; capitals or not is the same"
+        default={}, description="numbers for texts, as {yes: 1, no: 0, maybe: -1}; capitals make no difference"
     )
 
     @field_validator("values")
@@ -76,10 +76,10 @@ class MaskMapping(BaseModel, extra="forbid", frozen=True):
 
 
 class BoxMapping(BaseModel, extra="forbid", frozen=True):
-    """A second table with one rectangle a row, in the pixels of the image file."""
+    """A second table with one rectangle per row, in pixels of the image file."""
 
     table: str
-    optional: bool = Field(False, description="an archive may come without this table")
+    optional: bool = Field(False, description="the archive may lack this table")
     image: str
     name: str
     x: str
@@ -98,16 +98,16 @@ class Mapping(BaseModel, extra="forbid", frozen=True):
     public: bool = Field(False, description="a public set: published key, true dates")
     encoding: str | None = Field(
         None,
-        description="encoding of the tables; left out: by their mark, else UTF-8, else Windows-1252, which is said",
+        description="encoding of the tables; left out: by their mark, else UTF-8, else Windows-1252 with a note",
     )
     date_format: str | None = Field(
-        None, description="as DD.MM.YYYY or MM/DD/YYYY, where the dates themselves do not tell which number is the day"
+        None, description="as DD.MM.YYYY or MM/DD/YYYY, if the dates do not show which number is the day"
     )
     domain: str | None = Field(None, description="id space of the patients; left out: the archive's name")
-    set: str = Field("", description="name put before image ids, where several sets share a domain")
-    licence: str | None = Field(None, description="licence of all images, where no column has it")
+    set: str = Field("", description="name put before image ids if several sets share a domain")
+    licence: str | None = Field(None, description="licence of all images, if no column has it")
     photometric: Literal["MONOCHROME1", "MONOCHROME2"] = Field(
-        "MONOCHROME2", description="MONOCHROME1 where bright pixels of the image files are air"
+        "MONOCHROME2", description="MONOCHROME1 if bright pixels of the image files are air"
     )
     findings: dict[str, FindingMapping] = {}
     masks: list[MaskMapping] = []

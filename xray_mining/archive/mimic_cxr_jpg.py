@@ -22,13 +22,13 @@ from xray_mining.errors import UserError
 _METADATA = "mimic-cxr-2.0.0-metadata.csv"
 _LABELS = ("mimic-cxr-2.0.0-chexpert.csv", "mimic-cxr-2.0.0-negbio.csv")
 _SPLIT = "mimic-cxr-2.0.0-split.csv"
-# Patients' sex and age at their anchor year come with MIMIC-IV; where the table is laid beside, ages follow.
+# MIMIC-IV states sex and age at the anchor year; if its table is beside these, ages are computed from it.
 _PATIENTS = "patients.csv"
 _NEEDED = ("dicom_id", "subject_id", "study_id", "ViewPosition", "StudyDate")
 
 
 class MimicCxrJpg(Adapter):
-    """Dates are shifted by the set itself; sexes and ages are known where MIMIC-IV's patients.csv lies beside."""
+    """The dates are already shifted; sex and age are known only if MIMIC-IV's patients.csv is beside the tables."""
 
     rank = 20
     public = True
@@ -43,11 +43,11 @@ class MimicCxrJpg(Adapter):
 
     @classmethod
     def recognise(cls, source: Source) -> bool:
-        """Its metadata table lies in the folder."""
+        """Whether the folder has its metadata table."""
         return find_table(source, _METADATA) is not None
 
     def check(self) -> None:
-        """UserError where a column is missing."""
+        """Raise UserError if a column is missing."""
         _ = self._table
 
     def files(self) -> Iterator[ListedFile]:
@@ -55,11 +55,11 @@ class MimicCxrJpg(Adapter):
         return walk(self.source)
 
     def ignores(self, file: ListedFile) -> bool:
-        """What is no picture."""
+        """Whether the file is not a picture."""
         return not (file.member or os.fsdecode(file.path)).lower().endswith(SUFFIXES)
 
     def prepare(self, files: Sequence[ListedFile]) -> None:
-        """The rows of a shard's files in all tables, in one look each."""
+        """Look up the rows of a shard's files in all tables, each table once."""
         names = [_name_of(file) for file in files]
         self._named.prepare(names)
         self._prepare_others([row.cells for name in names if (row := self._named.get(name)) is not None])
@@ -74,7 +74,7 @@ class MimicCxrJpg(Adapter):
         yield Radiograph(self._header(row.cells), encoded=picture_of(data))
 
     def rows(self) -> Iterator[Radiograph]:
-        """Every row of the metadata table."""
+        """A radiograph per row of the metadata table."""
         number = 0
         for some in self._table.frame.iter_slices(GROUP_ROWS):
             rows = some.rows(named=True)
@@ -89,15 +89,15 @@ class MimicCxrJpg(Adapter):
         return [path for name in names if (path := find_table(self.source, name)) is not None]
 
     def table_files(self) -> int:
-        """Rows of the metadata table."""
+        """Number of rows of the metadata table."""
         return self._table.height
 
     def repeated_rows(self) -> int:
-        """Rows of an image that an earlier row has named."""
+        """Number of rows whose image an earlier row already names."""
         return self._table.column("dicom_id").drop_nulls().len() - len(self._named)
 
     def keep_tables(self, folder: Path) -> None:
-        """The tables beside the metadata, too, so that they are read here and not by every worker."""
+        """Keep the tables beside the metadata too, so that they are read once and not by every worker."""
         self.kept = folder
         for name in (*_LABELS, _SPLIT, _PATIENTS):
             self._read(name)
@@ -125,7 +125,7 @@ class MimicCxrJpg(Adapter):
 
     @cached_property
     def _labels(self) -> list[tuple[str, RowsByName]]:
-        """Of each labeller its name and its rows, by their studies."""
+        """Rows by study of each labeller's table, with the labeller's name."""
         found = []
         for name in _LABELS:
             table = self._read(name)
@@ -136,14 +136,14 @@ class MimicCxrJpg(Adapter):
         return found
 
     def _by_name(self, name: str, *columns: str) -> RowsByName | None:
-        """The rows of a table by the first of these columns; None where it is not there or lacks one of them."""
+        """The rows of a table by the first of these columns; None if the table or one of the columns is missing."""
         table = self._read(name)
         if table is None or not set(columns) <= set(table.columns):
             return None
         return RowsByName(table, table.column(columns[0]))
 
     def _prepare_others(self, rows: Sequence[Mapping[str, str | None]]) -> None:
-        """Look up what the other tables say of rows of the metadata, before they are read."""
+        """Look up the values of other tables for rows of the metadata, before the rows are read."""
         others = [("study_id", each) for _, each in self._labels]
         for column, each in (*others, ("dicom_id", self._splits), ("subject_id", self._patients)):
             if each is not None:
@@ -155,7 +155,7 @@ class MimicCxrJpg(Adapter):
 
     @cached_property
     def _patients(self) -> RowsByName | None:
-        """Sex, age and year of the anchor as they are stated, of each patient."""
+        """Sex, anchor age and anchor year of each patient, as stated."""
         return self._by_name(_PATIENTS, "subject_id", "gender", "anchor_age", "anchor_year")
 
     def _header(self, row: dict[str, Any]) -> Header:
@@ -201,6 +201,6 @@ def _name_of(file: ListedFile) -> str:
 
 
 def _cells(rows: RowsByName | None, name: str | None) -> Mapping[str, str | None]:
-    """The cells of a row that was looked up; none where there is no such row."""
+    """The cells of a row that was looked up; empty if there is no such row."""
     row = rows.get(name) if rows is not None else None
     return row.cells if row is not None else {}

@@ -19,7 +19,7 @@ from xray_mining.archive.table import Table, first_like, need_columns
 from xray_mining.errors import UserError
 
 _LICENCE = "NIH Clinical Center: no restrictions on use; attribution required"
-# The first line of the 2017 table cannot be split: two of its names hold a bare comma.
+# The first line of the 2017 table cannot be split: two of its column names contain a comma without quotes.
 _HEADER = [
     "Image Index",
     "Finding Labels",
@@ -34,7 +34,7 @@ _HEADER = [
     "OriginalImagePixelSpacing_y",
 ]
 _BOX_HEADER = ["Image Index", "Finding Label", "x", "y", "w", "h"]
-# The boxes' table is in pixels of the 1,024 × 1,024 release.
+# The boxes are in pixels of the 1,024 × 1,024 release.
 _BOX_SIDE = 1024
 LABELS = (
     "Atelectasis",
@@ -57,7 +57,7 @@ _BOX_TABLES = ("BBox_List_2017.csv", "BBox_List_2017.csv.gz", "BBox_List_2017_Of
 
 
 class Nih(Adapter):
-    """The set's own folder; its 5 % sample (sample_labels.csv) too."""
+    """The set's folder, or its 5 % sample (sample_labels.csv)."""
 
     rank = 20
     public = True
@@ -75,11 +75,11 @@ class Nih(Adapter):
 
     @classmethod
     def recognise(cls, source: Source) -> bool:
-        """The set's table lies in the folder."""
+        """Whether the folder has the set's table."""
         return bool(_table_of(source))
 
     def check(self) -> None:
-        """UserError where the table is another one."""
+        """Raise UserError if the table has other columns."""
         _ = self._table
 
     def files(self) -> Iterator[ListedFile]:
@@ -87,11 +87,11 @@ class Nih(Adapter):
         return walk(self.source)
 
     def ignores(self, file: ListedFile) -> bool:
-        """What is no picture."""
+        """Whether the file is not a picture."""
         return not (file.member or os.fsdecode(file.path)).lower().endswith(SUFFIXES)
 
     def prepare(self, files: Sequence[ListedFile]) -> None:
-        """The rows of a shard's files, in one look."""
+        """Look up the rows of a shard's files together."""
         self._named.prepare(map(_name_of, files))
 
     def read(self, file: ListedFile, data: bytes) -> Iterator[Radiograph]:
@@ -105,7 +105,7 @@ class Nih(Adapter):
         yield Radiograph(self._header(row.cells, max(encoded.columns, encoded.rows)), encoded=encoded)
 
     def rows(self) -> Iterator[Radiograph]:
-        """Every row of the table."""
+        """A radiograph per row of the table."""
         for number, row in enumerate(self._table.frame.iter_rows(named=True)):
             yield Radiograph(self._header(row, 0), trouble=broken_row() if number in self._table.broken else None)
 
@@ -119,18 +119,18 @@ class Nih(Adapter):
         return [name for name in _BOX_TABLES if self.source.has_file(name.encode())]
 
     def table_files(self) -> int:
-        """Rows of the table."""
+        """Number of rows of the table."""
         return self._table.height
 
     def repeated_rows(self) -> int:
-        """Rows of an image that an earlier row has named."""
+        """Number of rows whose image an earlier row already names."""
         return self._table.column("Image Index").drop_nulls().len() - len(self._named)
 
     @cached_property
     def _table(self) -> Table:
         path = _table_of(self.source)
         if path is None:
-            raise UserError(f"{self.source}: has no Data_Entry_2017 table; take it from the set's own site")
+            raise UserError(f"{self.source}: has no Data_Entry_2017 table; download it from the set's site")
         split = "OriginalImage[Width" in first_names(self.source, path)
         table = self.table(path, _HEADER if split else None)
         need_columns(table, _HEADER[:7], path)
@@ -147,7 +147,7 @@ class Nih(Adapter):
 
     @cached_property
     def _boxes(self) -> dict[str, tuple[list[Box], list[Unread]]]:
-        """Of each image its boxes, and the cells of boxes that could not be read."""
+        """Boxes by image, and the cells of boxes that could not be read."""
         found: dict[str, tuple[list[Box], list[Unread]]] = {}
         # The set's own table and copies of it: the first is read.
         for name in self._box_tables()[:1]:

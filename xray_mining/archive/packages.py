@@ -1,4 +1,4 @@
-"""Packed files (zip, tar, tar.gz) of any source: members are named without unpacking, and read without a local copy."""
+"""Packed files (zip, tar, tar.gz) of any source: members are listed and read without unpacking to disk."""
 
 import gzip
 import hashlib
@@ -17,9 +17,9 @@ from xray_mining.archive.radiograph import ListedFile, Unusable
 from xray_mining.archive.source import Source
 
 PACKED = (b".zip", b".tar", b".tar.gz", b".tgz")
-# A radiograph of 10,000 × 10,000 16-bit pixels has 200 MB; a larger file is a trap or a mistake.
+# A radiograph of 10,000 × 10,000 16-bit pixels has 200 MB; a larger file is an attack or an error.
 LARGEST_FILE = 512 * 2**20
-# What the readers of packed files raise for damaged ones; zipfile raises RuntimeError for encrypted members.
+# Exceptions of the readers for damaged packed files; zipfile raises RuntimeError for encrypted members.
 DAMAGED = (
     EOFError,
     gzip.BadGzipFile,
@@ -34,7 +34,7 @@ DAMAGED = (
 )
 # A member that grows by more than this factor is a decompression bomb.
 _LARGEST_RATIO = 200
-# Members of a tar that were passed and not read, which other workers read: each takes 0.7 kB.
+# Number of skipped members of a tar that are kept in memory because another worker reads them; each takes 0.7 kB.
 _MOST_PASSED = 20_000
 
 
@@ -42,7 +42,7 @@ class Package(Protocol):
     """An open packed file."""
 
     def read(self, file: ListedFile, alive: Callable[[], None]) -> bytes:
-        """The bytes of a member; `alive` is called for every member that is passed on the way to it.
+        """The bytes of a member; `alive` is called for every member that is skipped on the way to it.
 
         Raises Unusable, OSError and DAMAGED.
         """
@@ -54,7 +54,7 @@ class Package(Protocol):
 
 
 def is_packed(path: bytes) -> bool:
-    """Whether a file's name says that it is packed."""
+    """Whether a file's name is that of a packed file."""
     return path.lower().endswith(PACKED)
 
 
@@ -69,7 +69,7 @@ def open_package(source: Source, path: bytes) -> Package:
 
 
 def members(source: Source, packed: ListedFile) -> Iterator[ListedFile]:
-    """The members of a packed file, and the packed file itself where its list cannot be read to its end."""
+    """The members of a packed file; also the packed file itself, if its list cannot be read to the end."""
     found: list[tuple[str, int]] = []
     whole = False
     try:
@@ -88,7 +88,7 @@ def members(source: Source, packed: ListedFile) -> Iterator[ListedFile]:
                             found.append((names.of(each.name), each.size))
                     whole = _ended(opened)
     except (OSError, *DAMAGED):
-        # What was listed so far is read; `whole` has the packed file listed too, and reading that gives the reason.
+        # The members listed so far are read. `whole` lists the packed file too, and reading it reports the error.
         whole = False
     for name, size in found:
         yield ListedFile(packed.path, name, size, packed.modified_ns)
@@ -97,7 +97,7 @@ def members(source: Source, packed: ListedFile) -> Iterator[ListedFile]:
 
 
 def _ended(packed: tarfile.TarFile) -> bool:
-    """Whether the list ended at a block of zeros; tarfile takes a damaged header for the end, too."""
+    """Whether the list ends at a block of zeros; tarfile also stops at a damaged header."""
     assert packed.fileobj is not None
     packed.fileobj.seek(packed.offset)
     block = packed.fileobj.read(tarfile.BLOCKSIZE)
@@ -129,7 +129,7 @@ class _Zip:
 
 
 class _Tar:
-    """An open tar, plain or compressed; goes forward through it, as the list does."""
+    """An open tar, plain or compressed; it is read forward, in the order of the list."""
 
     def __init__(self, file: BinaryIO) -> None:
         self._file = file
@@ -140,11 +140,11 @@ class _Tar:
         self._tar = tarfile.open(fileobj=self._file)  # noqa: SIM115
         self._names = _Names()
         self._passed: OrderedDict[str, tarfile.TarInfo] = OrderedDict()
-        """The latest members that were passed on the way and not read."""
+        """The latest members that were skipped."""
 
     def read(self, file: ListedFile, alive: Callable[[], None]) -> bytes:
         if file.member not in self._passed and self._names.met(file.member):
-            # The member is before the current position, so start again at the front.
+            # The member is before the current position, so reopen the archive from its start.
             self._tar.close()
             self._begin()
         while file.member not in self._passed:
@@ -171,16 +171,16 @@ _PLACE = ("header_offset", "compress_size", "file_size", "CRC", "compress_type",
 
 
 class _ZipMembers:
-    """Where the members of a zip lie: 80 bytes and a name each, of which zipfile keeps 800; its own list is emptied."""
+    """Offsets of the members of a zip: 80 bytes and a name each instead of zipfile's 800; zipfile's list is emptied."""
 
     def __init__(self, packed: zipfile.ZipFile) -> None:
         listed: list[zipfile.ZipInfo] = vars(packed)["filelist"]
         vars(packed)["NameToInfo"].clear()
-        # From the end of the list, so that each is given away at once, and in the zip's order, by which names count.
+        # From the end, so that each of zipfile's entries is freed at once; names are numbered in the zip's order.
         listed.reverse()
         names, digests = _Names(), bytearray()
         self._names = bytearray()
-        """As the zip has them, one after the other."""
+        """Members in the order of the zip."""
         self._name_ends = array("Q", [0])
         self._places = array("q")
         while listed:
@@ -196,7 +196,7 @@ class _ZipMembers:
         self._digests = found[self._order]
 
     def find(self, name: str) -> zipfile.ZipInfo | None:
-        """The member that was given this name by `_Names`; BadZipFile where the directory says what cannot be of it."""
+        """The member with this name from `_Names`; raises BadZipFile if the directory states impossible values."""
         wanted = np.frombuffer(_digest(name), "S16")
         at = int(np.searchsorted(self._digests, wanted)[0])
         if at == len(self._digests) or self._digests[at] != wanted[0]:
@@ -204,7 +204,7 @@ class _ZipMembers:
         row = int(self._order[at])
         values = self._places[row * len(_PLACE) : (row + 1) * len(_PLACE)]
         if min(values) < 0:
-            raise zipfile.BadZipFile("a member with an impossible place or size")
+            raise zipfile.BadZipFile("a member with an impossible offset or size")
         begin, end = self._name_ends[row : row + 2]
         info = zipfile.ZipInfo(self._names[begin:end].decode("utf-8", "surrogatepass"))
         for field, value in zip(_PLACE, values, strict=True):
@@ -217,17 +217,17 @@ def _digest(name: str) -> bytes:
 
 
 class _Names:
-    """Names for the members of one packed file, in their order: no two alike, and all of them text."""
+    """Unique text names for the members of one packed file, in their order."""
 
     def __init__(self) -> None:
         self._times: dict[str, int] = {}
 
     def met(self, name: str) -> bool:
-        """Whether a member was given this name."""
+        """Whether a member got this name."""
         return name in self._times
 
     def of(self, name: str) -> str:
-        """Bytes that are no text are escaped; a name that came before gets a number, as `tar -r` adds them."""
+        """Bytes that are not text are escaped; a repeated name, as `tar -r` writes it, gets a number."""
         safe = name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
         if safe not in self._times:
             self._times[safe] = 1
@@ -241,7 +241,7 @@ class _Names:
 
 
 def _forget_members(packed: tarfile.TarFile) -> None:
-    """Empty the list of all members passed so far that tarfile keeps: of millions it takes gigabytes."""
+    """Empty tarfile's list of all members passed so far: for millions of members it takes gigabytes."""
     members: list[tarfile.TarInfo] = vars(packed)["members"]
     members.clear()
 

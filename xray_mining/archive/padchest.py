@@ -20,12 +20,12 @@ from xray_mining.archive.table import Table, first_like, need_columns
 from xray_mining.errors import UserError
 
 _NEEDED = ("ImageID", "StudyID", "PatientID", "PatientBirth", "PatientSex_DICOM", "StudyDate_DICOM", "Projection")
-# The set's own projections: horizontal films are made lying down; costal films are of ribs.
+# The set's words for projections: horizontal films are made in lying position; costal films show ribs.
 _VIEWS = {"PA": "PA", "AP": "AP", "AP_horizontal": "AP", "L": "LATERAL", "COSTAL": "OTHER", "EXCLUDE": "OTHER"}
 
 
 class Padchest(Adapter):
-    """Labels are a Python list written as text; birth is a year alone, so ages are to about half a year."""
+    """Labels are a Python list written as text; only the year of birth is known, so ages are exact to half a year."""
 
     rank = 20
     public = True
@@ -43,11 +43,11 @@ class Padchest(Adapter):
 
     @classmethod
     def recognise(cls, source: Source) -> bool:
-        """Its table lies in the folder."""
+        """Whether the folder has its table."""
         return _table_of(source) is not None
 
     def check(self) -> None:
-        """UserError where a column is missing."""
+        """Raise UserError if a column is missing."""
         _ = self._table
 
     def files(self) -> Iterator[ListedFile]:
@@ -55,11 +55,11 @@ class Padchest(Adapter):
         return walk(self.source)
 
     def ignores(self, file: ListedFile) -> bool:
-        """What is no picture."""
+        """Whether the file is not a picture."""
         return not (file.member or os.fsdecode(file.path)).lower().endswith((*SUFFIXES, ".zip", ".tar"))
 
     def prepare(self, files: Sequence[ListedFile]) -> None:
-        """The rows of a shard's files, in one look."""
+        """Look up the rows of a shard's files together."""
         self._named.prepare(map(_name_of, files))
 
     def read(self, file: ListedFile, data: bytes) -> Iterator[Radiograph]:
@@ -74,7 +74,7 @@ class Padchest(Adapter):
         yield Radiograph(self._header(row.cells), encoded=encoded)
 
     def rows(self) -> Iterator[Radiograph]:
-        """Every row of the table."""
+        """A radiograph per row of the table."""
         for number, row in enumerate(self._table.frame.iter_rows(named=True)):
             yield Radiograph(self._header(row), trouble=broken_row() if number in self._table.broken else None)
 
@@ -84,11 +84,11 @@ class Padchest(Adapter):
         return [path] if path is not None else []
 
     def table_files(self) -> int:
-        """Rows of the table."""
+        """Number of rows of the table."""
         return self._table.height
 
     def repeated_rows(self) -> int:
-        """Rows of an image that an earlier row has named."""
+        """Number of rows whose image an earlier row already names."""
         return self._table.column("ImageID").drop_nulls().len() - len(self._named)
 
     @cached_property
@@ -111,14 +111,14 @@ class Padchest(Adapter):
     def _header(self, row: dict[str, Any]) -> Header:
         unread = []
         day, birth = cells.read_day(row["StudyDate_DICOM"], self._day_style), cells.read_number(row["PatientBirth"])
-        # A bare year is a date that says the year only.
+        # A bare year is a date without month and day.
         year = int(row["StudyDate_DICOM"][:4]) if day.reason == "partial_date" else None
         year, month = (day.value.year, day.value.month) if day.value is not None else (year, 7)
         unread += [Unread("study_date", day.reason)] if day.reason else []
         unread += [Unread("birth_year", birth.reason)] if birth.reason else []
         age = None
         if year is not None and birth.value is not None:
-            # Born in the middle of the year, on average: a year alone says no more.
+            # The best guess for a birth in a known year is its middle.
             age = f"{year + (month - 0.5) / 12 - (birth.value + 0.5):.4f}"
         method = cells.stated(row.get("MethodLabel"))
         source = f"padchest {snake_case(method)}" if method else ""
@@ -145,7 +145,7 @@ class Padchest(Adapter):
 
 
 def _labels(text: str | None) -> list[str] | None:
-    """The labels of one cell, as "['cardiomegaly', 'pleural effusion']"; a label may stand twice. None: no list."""
+    """The labels of one cell, as "['cardiomegaly', 'pleural effusion']", repeated ones once; None if it is no list."""
     if cells.stated(text) is None:
         return []
     try:

@@ -1,4 +1,4 @@
-"""A phantom archive: DICOM files with their truth and masks beside them."""
+"""A phantom archive: DICOM files, with their truth and masks in files beside them."""
 
 import json
 import math
@@ -46,28 +46,28 @@ class Phantom(Adapter):
 
     @classmethod
     def recognise(cls, source: Source) -> bool:
-        """It says so itself."""
+        """Whether its phantom.json says so."""
         return source.has_file(b"phantom.json")
 
     def check(self) -> None:
-        """UserError where it is of another format or half written."""
+        """Raise UserError if it has another format version or is incomplete."""
         try:
             about = json.loads(self.source.read(b"phantom.json"))
             _ = self._truths
         except (OSError, ValueError, pl.exceptions.PolarsError) as error:
             raise UserError(
-                f"{self.source}: the phantom archive is not whole ({type(error).__name__}); write it again with "
+                f"{self.source}: the phantom archive is incomplete ({type(error).__name__}); write it again with "
                 f"`xray-mining phantom`"
             ) from error
         if about.get("format") != 1:
-            raise UserError(f"{self.source}: the phantom has format {about.get('format')}, 1 is read; write it again")
+            raise UserError(f"{self.source}: the phantom has format {about.get('format')}; 1 is needed: write it again")
 
     def files(self) -> Iterator[ListedFile]:
         """The DICOM files."""
         return walk(self.source, b"dicom")
 
     def ignores(self, file: ListedFile) -> bool:
-        """Nothing in dicom/ is left out."""
+        """No file in dicom/ is ignored."""
         return False
 
     def read(self, file: ListedFile, data: bytes) -> Iterator[Radiograph]:
@@ -79,12 +79,12 @@ class Phantom(Adapter):
         return map(self._with_truth, read_dicom(data, with_pixels=False))
 
     def read_head(self, file: ListedFile, head: bytes) -> Iterator[Radiograph] | None:
-        """The same, where the file's first bytes hold all of the header."""
+        """The header with its truth, if the file's first bytes contain all of the header."""
         found = header_at_head(head)
         return None if found is None else iter((self._with_truth(found),))
 
     def tables(self) -> list[str]:
-        """The truth and what its columns mean."""
+        """The truth, and the table that explains its columns."""
         return ["truth.parquet", "truth_columns.json"]
 
     def _with_truth(self, radiograph: Radiograph) -> Radiograph:

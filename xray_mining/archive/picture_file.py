@@ -19,12 +19,12 @@ _MOST_TAGS = 65535
 _MOST_NUMBERS = 1_000_000
 _WHITE_IS_ZERO, _SIGNED = 0, 2
 _PIECES = ((273, 279), (324, 325))
-"""Tags of where strips and tiles begin, and how long they are."""
+"""Tags of the offsets and lengths of strips and tiles."""
 SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp")
 
 
 def picture_of(data: bytes, photometric: str = "MONOCHROME2") -> Encoded:
-    """The picture; only its header is read. Unusable where it is none, too large or too small."""
+    """The picture; only its header is read. Raises Unusable if it is no picture, too large or too small."""
     try:
         with Image.open(BytesIO(data)) as image:
             kind, (columns, rows), mode = image.format or "", image.size, image.mode
@@ -34,7 +34,7 @@ def picture_of(data: bytes, photometric: str = "MONOCHROME2") -> Encoded:
         tags = tiff_tags(data)
         if not tags:
             raise Unusable("open", "not_an_image", "The file is not a PNG, JPEG, TIFF or BMP picture.") from error
-        # Pillow does not know all combinations of bits, order of bytes and photometric interpretation.
+        # Pillow does not know all combinations of bits, byte order and photometric interpretation.
         bits, samples = tags.get(_BITS, (1,))[0], tags.get(_SAMPLES, (1,))[0]
         if (bits, samples) != (16, 1):
             raise Unusable(
@@ -48,7 +48,7 @@ def picture_of(data: bytes, photometric: str = "MONOCHROME2") -> Encoded:
     if kind not in _SYNTAXES:
         raise Unusable("open", "not_an_image", "The picture is of a format that is not read; PNG, JPEG, TIFF, BMP are.")
     if rows * columns > _MOST_PIXELS:
-        raise Unusable("header", "too_large", f"The picture states {rows} by {columns} pixels, beyond all films.")
+        raise Unusable("header", "too_large", f"The picture states {rows} by {columns} pixels, more than any film has.")
     if rows < 8 or columns < 8:
         raise Unusable("header", "too_small", f"The picture has {rows} by {columns} pixels, too few for a radiograph.")
     if mode.startswith("F"):
@@ -57,8 +57,8 @@ def picture_of(data: bytes, photometric: str = "MONOCHROME2") -> Encoded:
     if kind == "TIFF":
         _is_whole(tags, len(data))
         if tags.get(_PHOTOMETRIC, (1,))[0] == _WHITE_IS_ZERO:
-            # Decoders turn 8 bits round by themselves and leave 16 as they are. The file's own word is asked once:
-            # where a mapping says MONOCHROME1 of the same pictures, it says the same.
+            # Decoders invert 8 bits themselves and leave 16 unchanged. MONOCHROME1 is applied once, from the file
+            # itself: a mapping that states MONOCHROME1 describes the same property.
             photometric = "MONOCHROME1" if bits == 16 else "MONOCHROME2"
     if kind == "BMP" and _bmp_bytes(data, rows, columns) > len(data):
         raise Unusable("decode", "truncated_pixels", "The BMP picture's data end early: the file was cut off.")
@@ -73,18 +73,18 @@ def picture_of(data: bytes, photometric: str = "MONOCHROME2") -> Encoded:
         samples=1 if mode in ("L", "1", "I", "I;16", "I;16B") else 3,
         photometric=photometric,
         signed=bits == 16 and tags.get(_SAMPLE_FORMAT, (1,))[0] == _SIGNED,
-        # Only the first page is read; the flag says so.
+        # Only the first page is read, and a flag is set.
         overruled=(FRAMES,) if frames > 1 else (),
     )
 
 
 def tiff_tags(data: bytes) -> dict[int, tuple[int, ...]]:
-    """Whole numbers of the first page's tags; none where the file is no TIFF, or its tags lie behind its end."""
+    """Whole numbers of the first page's tags; empty if the file is not a TIFF or its tags are past its end."""
     order = {b"II": "<", b"MM": ">"}.get(bytes(data[:2]))
     big = {b"*\0": False, b"\0*": False, b"+\0": True, b"\0+": True}.get(bytes(data[2:4]))
     if order is None or big is None:
         return {}
-    # BigTIFF has the same tags with longer counts and places.
+    # BigTIFF has the same tags with longer counts and offsets.
     word, entries, size_of_entry, size_of_value = ("Q", "Q", 20, 8) if big else ("I", "H", 12, 4)
     found = {}
     try:
@@ -106,7 +106,7 @@ def tiff_tags(data: bytes) -> dict[int, tuple[int, ...]]:
 
 
 def _bmp_bytes(data: bytes, rows: int, columns: int) -> int:
-    """How long an uncompressed BMP of this size must be; 0 where it is compressed or has an older header."""
+    """Length of an uncompressed BMP of this size; 0 if it is compressed or has an older header."""
     if len(data) < 34 or int.from_bytes(data[14:18], "little") < 40 or any(data[30:34]):
         return 0
     start, bits = int.from_bytes(data[10:14], "little"), int.from_bytes(data[28:30], "little")
@@ -114,7 +114,7 @@ def _bmp_bytes(data: bytes, rows: int, columns: int) -> int:
 
 
 def _is_whole(tags: Mapping[int, tuple[int, ...]], size: int) -> None:
-    """Unusable where strips or tiles of a TIFF lie behind the end of the file."""
+    """Raise Unusable if strips or tiles of a TIFF are past the end of the file."""
     for places, lengths in _PIECES:
         for start, length in zip(tags.get(places, ()), tags.get(lengths, ()), strict=False):
             if start + length > size:

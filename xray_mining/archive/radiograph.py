@@ -1,4 +1,4 @@
-"""What an adapter declares of one radiograph, in its own words: nothing here is decoded, keyed or believed yet."""
+"""What an adapter returns for one radiograph, as the archive states it; not yet decoded, hashed or checked."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -10,9 +10,9 @@ from xray_mining.archive.codestream import Codestream
 
 
 class Unusable(Exception):
-    """A file or frame that cannot be used: it becomes one row of rejects, and the run goes on.
+    """A file or frame that cannot be used: it becomes one row of rejects, and ingest continues.
 
-    The sentence is read by people and stored: it never holds a name, an identifier or a path.
+    The sentence is shown and stored, so it must never contain a name, an identifier or a path.
     """
 
     def __init__(self, stage: str, reason: str, sentence: str) -> None:
@@ -24,10 +24,10 @@ class Unusable(Exception):
 
 @dataclass(frozen=True, slots=True)
 class ListedFile:
-    """One file of an archive, or one member of a .zip, .tar or .tar.gz in it, as the listing saw it."""
+    """One file of an archive, or one member of a .zip, .tar or .tar.gz in it, as it was listed."""
 
     path: bytes
-    """Relative to the archive's folder, in the file system's own bytes."""
+    """Relative to the archive's folder, as bytes of the file system."""
     member: str
     """Name of the member within a packed file; empty for a plain file."""
     bytes: int
@@ -36,7 +36,7 @@ class ListedFile:
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """A label, score, outcome or truth that the archive states of a radiograph."""
+    """A label, score, outcome or truth that the archive states for a radiograph."""
 
     name: str
     value: float | None = None
@@ -44,7 +44,7 @@ class Finding:
     label: str | None = None
     unit: str = ""
     source: str = ""
-    """Who says so; empty: the adapter."""
+    """Where it comes from; empty: the adapter."""
     version: str = ""
 
 
@@ -63,7 +63,7 @@ class Box:
 
 @dataclass(frozen=True, slots=True)
 class MaskRule:
-    """Which values of a mask file are a structure: those with a bit of `value`, equal to it, or from it upwards."""
+    """Which values of a mask file belong to a structure: those with a bit of `value`, equal to it, or at least it."""
 
     structure: str
     how: str
@@ -78,24 +78,24 @@ class MaskFile:
     path: bytes
     rules: tuple[MaskRule, ...]
     optional: bool = False
-    """It may come later: that it is not there is no fault."""
+    """The mask may be added later, so a missing file is no fault."""
     scaled: bool = False
-    """It may have another size than its picture, but not another shape."""
+    """The mask may have another size than its picture, but not another shape."""
 
 
 @dataclass(frozen=True, slots=True)
 class Unread:
-    """A stated cell that became no value."""
+    """A stated cell that could not be read."""
 
     name: str
-    """What it was to become: a field of the header, or a finding."""
+    """The value it states: a field of the header, or a finding."""
     reason: str
     """One of `records.unread_cells.REASONS`."""
 
 
 @dataclass(frozen=True, slots=True)
 class Spacing:
-    """Distance of pixel centres as an element states it, in mm."""
+    """Distance of pixel centres, in mm, as one element states it."""
 
     source: str
     row: float
@@ -104,7 +104,7 @@ class Spacing:
 
 @dataclass(frozen=True, slots=True)
 class Header:
-    """Texts as found; None is 'not stated'. Names and dates are in here: it never leaves ingest."""
+    """Texts as found; None means not stated. It holds names and dates, so it must never leave ingest."""
 
     instance_id: str | None = None
     study_id: str | None = None
@@ -113,18 +113,18 @@ class Header:
     patient_id_issuer: str | None = None
     accession: str | None = None
     id_flags: tuple[str, ...] = ()
-    """What is amiss with the ids as they are written, in the words of quality_flags."""
+    """Problems of the ids, as in quality_flags."""
     study_date: str | None = None
     birth_date: str | None = None
     day_offset: float | None = None
-    """Days since a day of the patient's own that nobody states."""
+    """Days since an unknown reference day of the patient."""
     age_text: str | None = None
     age_stands_in: str = "age_string"
-    """age_string for the header's AS element, table for a column of a table."""
+    """age_string if from the header's AS element, table if from a column of a table."""
     sex: str | None = None
     view: str | None = None
     view_texts: tuple[str, ...] = ()
-    """Free text that may tell the view or the body part: only known words of it are ever kept."""
+    """Free text that may name the view or the body part; only known words of it are kept."""
     orientation: str | None = None
     laterality: str | None = None
     modality: str | None = None
@@ -136,28 +136,28 @@ class Header:
     spacings: tuple[Spacing, ...] = ()
     licence: str | None = None
     known_chest: bool = False
-    """The archive holds chest radiographs by its own account: body part and modality are not asked."""
+    """The archive states that it holds chest radiographs: body part and modality are not checked."""
     findings: tuple[Finding, ...] = ()
     boxes: tuple[Box, ...] = ()
     masks: tuple[MaskFile, ...] = ()
     unread: tuple[Unread, ...] = ()
-    """Cells of the table that are stated and are in none of the fields above."""
+    """Stated cells of the table that could not be read into a field above."""
 
 
 @dataclass(frozen=True, slots=True)
 class LookUp:
-    """A modality, VOI or palette table: `values` for stored values from `first` on."""
+    """A modality, VOI or palette table: `values` for the stored values from `first` on."""
 
     first: int
     values: np.ndarray
     bits: int
     lacking: bool = False
-    """The descriptor states more entries than there are."""
+    """The descriptor states more entries than the table has."""
 
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """One VOI window in the values that the modality step gives."""
+    """One VOI window, in values after the modality step."""
 
     centre: float
     width: float
@@ -166,7 +166,7 @@ class Window:
 
 @dataclass(frozen=True, slots=True)
 class Encoded:
-    """One picture's bytes and what is needed to decode and to show them, as the header states it."""
+    """One picture's bytes and what is needed to decode and show them, as the header states it."""
 
     data: Any
     """bytes or memoryview of one frame."""
@@ -187,24 +187,24 @@ class Encoded:
     voi_lut: LookUp | None = None
     windows: tuple[Window, ...] = ()
     padding: tuple[int, int] | None = None
-    """Stored values from the first to the second are padding."""
+    """Stored values from the first to the second number are padding."""
     palette: tuple[LookUp, LookUp, LookUp] | None = None
     aspect: float = 1.0
-    """Height of a pixel over its width."""
+    """Height of a pixel divided by its width."""
     whole_file: Any = field(default=None, repr=False)
-    """bytes of the DICOM file, for decoders that want it; None for pictures and for all but single frames."""
+    """bytes of the DICOM file, for decoders that need it; only for files with a single frame, else None."""
     presentation: str = ""
     """PresentationLUTShape as stated."""
     trouble_with_rescale: bool = False
-    """RescaleSlope or RescaleIntercept is stated and cannot be used."""
+    """RescaleSlope or RescaleIntercept is stated but invalid."""
     trouble_with_window: bool = False
-    """WindowCenter and WindowWidth are stated and cannot be used."""
+    """WindowCenter and WindowWidth are stated but invalid."""
     stream: Codestream | None = None
-    """What the codestream in `data` says of itself."""
+    """Facts from the codestream in `data`."""
     keep_whole: bool = False
-    """Bit patterns of neighbours must not be averaged before their meaning is known: decode every pixel."""
+    """Neighbouring values must not be averaged before their meaning is known, so every pixel must be decoded."""
     overruled: tuple[str, ...] = ()
-    """Quality flags: claims of the header that the content contradicts; these fields say what the content says."""
+    """Quality flags of header values that contradict the content; the fields hold the content's values."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -214,11 +214,11 @@ class Radiograph:
     header: Header
     frame: int = 0
     encoded: Encoded | None = None
-    """None where only a table row is known."""
+    """None if only a table row is known."""
     trouble: Unusable | None = None
-    """Why this frame cannot be used, where the adapter already knows."""
+    """Why this frame cannot be used, if the adapter already knows."""
 
 
 def only(values: Sequence[str | None]) -> tuple[str, ...]:
-    """The texts that are there."""
+    """The texts that are stated."""
     return tuple(value for value in values if value)

@@ -1,7 +1,7 @@
-"""Which row of a table is a file's: the one that states its path, else one whose name only this file can bear.
+"""Which row of a table belongs to a file: the row that states its path, else a row whose name fits only this file.
 
-A row goes to the file that it names. Only where it names none exactly, it goes by the end of its path, by the file's
-name, or by the name without a known ending; and only if no other row and no other file has the same claim.
+If no row states a file's path, it is matched by the end of its path, then by its file name, then by the name without a
+known suffix; a match counts only if no other row and no other file has it.
 """
 
 from collections.abc import Sequence
@@ -11,7 +11,7 @@ import polars as pl
 
 EXACT, BY_PATH_END, BY_NAME, BY_STEM = range(4)
 _NOBODY = -1
-# Endings that tables leave out or that conversion changes. 'case7.post' has none: a point is part of its name.
+# Suffixes that tables leave out or conversion changes. 'case7.post' has none: the point is part of its name.
 _ENDING = r"(?i)\.(?:dcm|dicom|ima|png|jpe?g|jp2|j2k|tiff?|bmp|nii|mha|mhd|nrrd)(?:\.gz)?$"
 CLAIMS_SCHEMA = {"file": pl.Int64, "row": pl.Int64, "level": pl.Int64, "rivals": pl.Boolean}
 CONTESTED_SCHEMA = {"row": pl.Int64, "level": pl.Int64}
@@ -19,13 +19,13 @@ CONTESTED_SCHEMA = {"row": pl.Int64, "level": pl.Int64}
 
 @dataclass(frozen=True, slots=True)
 class FileName:
-    """How a table may name a file: by one of its paths, in the archive or below the images' folder, in this order."""
+    """How a table may name a file: by the path in the archive or below the images' folder, in this order."""
 
     paths: tuple[str, ...]
 
 
 def path_texts(path: bytes) -> list[str]:
-    """A path as a table may write it: bytes that are not UTF-8 are letters of an older encoding."""
+    """A path as a table may write it; bytes that are not UTF-8 are read as letters of an older encoding."""
     try:
         return [path.decode()]
     except UnicodeDecodeError:
@@ -37,7 +37,7 @@ def path_texts(path: bytes) -> list[str]:
 
 
 def _path(column: pl.Expr) -> pl.Expr:
-    """A path in one form: unicode composed, slashes of one kind, no drive, nothing before the first name."""
+    """A path in a normal form: composed Unicode, forward slashes, no drive, nothing before the first name."""
     plain = column.str.normalize("NFC").str.replace_all("\\", "/", literal=True)
     plain = plain.str.replace(r"^[A-Za-z]:", "").str.replace_all(r"/(?:\.?/)+", "/")
     return plain.str.replace(r"^(?:\.{0,2}/)+", "")
@@ -53,30 +53,30 @@ class RowNames:
 
     def __init__(self, lazy: pl.LazyFrame) -> None:
         self.lazy = lazy
-        """Columns row, path, name, stem: as `of` makes them, or as they were kept from there."""
+        """Columns row, path, name, stem: from `of`, or kept from an earlier `of`."""
 
     @classmethod
     def of(cls, stated: pl.Series, broken: frozenset[int] = frozenset()) -> "RowNames":
-        """From a table's column. A broken row counts only where no whole one states its path."""
+        """From a table's column. A broken row is used only if no complete row states its path."""
         rows = pl.DataFrame({"row": pl.int_range(len(stated), dtype=pl.Int64, eager=True), "stated": stated})
         rows = rows.with_columns(
             pl.col("row").is_in(pl.Series(sorted(broken), dtype=pl.Int64).implode()).alias("late"),
             _path(pl.col("stated")).alias("path"),
         )
         rows = rows.filter(pl.col("path").is_not_null() & (pl.col("path") != "")).sort("late", "row")
-        # Of rows that state one path the first is taken.
+        # If several rows state one path, the first is used.
         rows = rows.unique("path", keep="first", maintain_order=True)
         named = rows.select("row", "path", _name(pl.col("path")).alias("name"))
         return cls(named.with_columns(pl.col("name").str.replace(_ENDING, "").alias("stem")).lazy())
 
     def __len__(self) -> int:
-        """How many paths are stated."""
+        """Number of stated paths."""
         return int(self.lazy.select(pl.len()).collect().item())
 
     def claims(self, files: Sequence[FileName]) -> pl.DataFrame:
-        """The row that each file may claim: columns file, row, level, rivals (other rows have the same claim).
+        """The row that each file may claim: columns file, row, level, rivals (whether other rows match as well).
 
-        A file without a row has none here.
+        Files without a matching row are left out.
         """
         names = pl.DataFrame(
             {"file": range(len(files)), "path": [list(each.paths) for each in files]},
@@ -96,7 +96,7 @@ class RowNames:
         for level, find in ((BY_PATH_END, self._by_path_end), (BY_NAME, self._by_name), (BY_STEM, self._by_stem)):
             if left.is_empty():
                 break
-            # A row may be found by two of a file's paths; several rows of one name are rivals.
+            # A row may match two of a file's paths; several rows of one name are rivals.
             rivals = ((pl.col("row").n_unique() > 1) | (pl.col("rows") > 1).any()).alias("rivals")
             claimed = find(left).group_by("file").agg(pl.col("row").min(), rivals)
             found.append(claimed.select("file", "row", pl.lit(level, pl.Int64).alias("level"), "rivals"))
@@ -104,9 +104,9 @@ class RowNames:
         return pl.concat(found).sort("file").select(list(CLAIMS_SCHEMA))
 
     def _rows_of(self, column: str, wanted: pl.Series) -> pl.DataFrame:
-        """Rows whose path, name or stem is one of these: the first, and how many rows have it.
+        """Rows whose path, name or stem is one of these: the first of each, and how many rows have it.
 
-        In a set that calls every picture view1_frontal.jpg the pairs of files and rows of one name would be billions.
+        If every picture is called view1_frontal.jpg, listing all pairs of files and rows would give billions.
         """
         same = self.lazy.filter(pl.col(column).is_in(wanted.drop_nulls().unique().implode()))
         return same.group_by(column).agg(pl.col("row").min(), pl.len().alias("rows")).collect()
@@ -118,7 +118,7 @@ class RowNames:
         return left.unique(["file", "stem"]).join(self._rows_of("stem", left["stem"]), on="stem", how="inner")
 
     def _by_path_end(self, left: pl.DataFrame) -> pl.DataFrame:
-        """Rows whose path is the end of the file's, or ends in it; a name without a folder says no more than a name."""
+        """Rows whose path is the end of the file's path, or contains it as its end; needs at least one folder name."""
         left = left.select("file", "path", pl.col("path").str.count_matches("/").alias("folders"))
         left = left.filter(pl.col("folders") > 0)
         found = []
@@ -137,14 +137,14 @@ class RowNames:
 
 
 def _end_of(path: str, folders: int) -> pl.Expr:
-    """The last name of a path with so many folders before it, as `end`; null where it has fewer."""
+    """The last part of a path with this many folders, as `end`; null if the path has fewer."""
     return pl.col(path).str.extract(rf"((?:[^/]+/){{{folders}}}[^/]+)$").alias("end")
 
 
 def contested(claims: pl.DataFrame) -> pl.DataFrame:
-    """Of claims of all files of an archive: rows that several files claim, with the level whose one claim is good.
+    """Rows that several files claim, with the level at which exactly one file matches.
 
-    -1 where none is: several files have it.
+    -1 if there is no such level: several files have the same match.
     """
     good = claims.filter(~pl.col("rivals"))
     best = good.filter(pl.col("level") == pl.col("level").min().over("row"))
@@ -157,11 +157,11 @@ def contested(claims: pl.DataFrame) -> pl.DataFrame:
 
 @dataclass(frozen=True, slots=True)
 class RowOf:
-    """What a file's name leads to."""
+    """The row found for a file's name."""
 
     row: int | None
     rivals: bool = False
-    """There are rows that could be its own, but others could have them, too."""
+    """Some rows match, but they match other files as well."""
 
 
 def settled(claims: pl.DataFrame, contested_rows: pl.DataFrame) -> dict[int, RowOf]:
@@ -170,6 +170,6 @@ def settled(claims: pl.DataFrame, contested_rows: pl.DataFrame) -> dict[int, Row
     found = {}
     for file, row, level, rivals, good in joined.select("file", "row", "level", "rivals", "good").iter_rows():
         lost = rivals or (good is not None and good != level)
-        # Where another file is named exactly, the row is that one's, and this file has none.
+        # If another file is named exactly by the row, the row belongs to that file, and this file has none.
         found[file] = RowOf(None, rivals=rivals or good != EXACT) if lost else RowOf(row)
     return found

@@ -1,7 +1,7 @@
-"""One reader of tables for adapters, mappings and `link`: CSV of any kind, spreadsheets and Parquet as rows of text.
+"""Reads all tables, for adapters, mappings and `link`: CSV of any kind, spreadsheets and Parquet, as rows of text.
 
-What the columns mean is for the caller to say, what a cell means for `cells`. No message holds a cell: it may be a
-patient's.
+Callers know what the columns mean; `cells` reads single cells. No message contains a cell, because it may identify a
+patient.
 """
 
 import difflib
@@ -21,28 +21,28 @@ from xray_mining.errors import UserError
 from xray_mining.workspace import digest_of, write_frame, write_json
 
 _VERSION = 1
-"""Raised when a table would be read to other cells: kept ones are then read anew."""
+"""Increased when a table would be read to other cells; kept tables are then read again."""
 _SPREADSHEETS = (".xlsx", ".xlsm", ".xls", ".xlsb", ".ods")
-# Smaller tables are read anew by each process.
+# Smaller tables are read again by each process.
 _KEPT_FROM_ROWS = 50_000
-# Of a kept table: a process that wants some rows has the groups in memory that they are in, one after the other.
+# Rows per group of a kept table: a process that needs some rows loads one group after the other.
 GROUP_ROWS = 10_000
 _NUMBER = "\x1frow"
-"""A column that no table has: the row's number."""
+"""Name of the added column with the row's number; no table has it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """The rows of a table as text, in memory or in a file where they were kept; see `read_table`."""
+    """The rows of a table as text, in memory or in a kept file; see `read_table`."""
 
     lazy: pl.LazyFrame
-    """Cells are stripped, and null where they are empty."""
+    """Cells are stripped; empty ones are null."""
     columns: tuple[str, ...]
     height: int
     broken: frozenset[int] = frozenset()
-    """Rows with more cells than columns, or with quotes that do not match: nobody knows which cell is which."""
+    """Rows with more cells than columns, or with unmatched quotes: their cells cannot be assigned to columns."""
     notes: tuple[str, ...] = ()
-    """What its owner should know of how it was read: a sentence each."""
+    """Remarks for the owner on how it was read, one sentence each."""
     read_from: str = ""
     """Digest of the file's state and of how it was read."""
 
@@ -61,11 +61,11 @@ class Table:
         return self.lazy.select(name).collect()[name]
 
     def rows(self, numbers: Iterable[int]) -> dict[int, dict[str, str | None]]:
-        """Some rows by their numbers, from 0; the others are not kept in memory."""
+        """Some rows by their numbers, from 0; other rows are not kept in memory."""
         wanted = pl.Series(sorted(set(numbers)), dtype=pl.UInt32)
         if wanted.is_empty():
             return {}
-        # By an index that is made while the file is read: only a filter by such lets go of each group of rows.
+        # Filter by an index made while reading: only then polars frees each group of rows.
         numbered = self.lazy.with_row_index(_NUMBER)
         found = numbered.filter(pl.col(_NUMBER).cast(pl.UInt32).is_in(wanted.implode())).drop(_NUMBER).collect()
         return dict(zip(wanted, found.iter_rows(named=True), strict=True))
@@ -78,14 +78,18 @@ def read_table(
     encoding: str | None = None,
     kept: Path | None = None,
 ) -> Table:
-    """The table at a path of a source; UserError where it is not there or is no table.
+    """Read the table at a path of a source.
 
     Args:
         source: The source that holds it.
         path: CSV (plain or gzip; separated by comma, semicolon, tab or bar), Parquet, or a spreadsheet's first sheet.
-        header: Names in place of the first line's, for tables whose own first line cannot be split.
-        encoding: Of a CSV; left out: by its byte order mark, else UTF-8, else Windows-1252 or Latin-1, with a note.
-        kept: A private folder where another process may have kept it (`keep_table`).
+            header: Names that replace the first line, for tables whose first line cannot be split.
+            encoding: Of a CSV; left out: from its byte order mark, else UTF-8, else Windows-1252 or Latin-1, with a
+                note.
+            kept: A private folder in which another process may have kept it (`keep_table`).
+
+        Raises:
+            UserError: If the file is missing or cannot be read as a table.
     """
     file = TableFile(source, path)
     read_from = _state_of(file, header, encoding)
@@ -101,18 +105,18 @@ def read_table(
         else:
             table = Table.of(*read_csv(file, header, encoding))
     except FileNotFoundError as error:
-        raise UserError(f"{file}: the table is not there; check its name, in the mapping too") from error
+        raise UserError(f"{file}: the table is missing; check its name, in the mapping too") from error
     except (OSError, EOFError, zlib.error) as error:
         why = getattr(error, "strerror", None) or "it is damaged or cut off"
-        raise UserError(f"{file}: the table cannot be read ({why}); check the path and its rights") from error
+        raise UserError(f"{file}: the table cannot be read ({why}); check the path and its access rights") from error
     except pl.exceptions.PolarsError as error:
-        # Its words may hold cells.
-        raise UserError(f"{file}: is no table of the kind that its name says; export it again as UTF-8 CSV") from error
+        # The error's text may contain cells.
+        raise UserError(f"{file}: is not a table of the type in its suffix; export it again as UTF-8 CSV") from error
     return replace(table, read_from=read_from)
 
 
 def need_columns(table: Table, wanted: Iterable[str], where: str) -> None:
-    """UserError that names the first column that is not there, and the nearest that is."""
+    """The error for the first missing column, with the nearest existing name."""
     wanted = list(dict.fromkeys(wanted))
     for name in wanted:
         if name not in table.columns:
@@ -128,25 +132,24 @@ def _no_column(table: Table, name: str, where: str, others: bool) -> UserError:
     else:
         # Without a line of names the first row's cells are in its place, and may identify a patient: do not print them.
         hint = (
-            f"none of its {len(table.columns)} columns has a name that is asked for; its first line must hold the "
-            f"columns' names"
+            f"none of its {len(table.columns)} columns has a needed name; its first line must hold the columns' names"
         )
     return UserError(f"{where}: has no column '{name}'; {hint}")
 
 
 def find_table(source: Source, name: str) -> str | None:
-    """The table of this name, plain or gzip; None where there is none."""
+    """The table of this name, plain or gzip; None if there is none."""
     return next((each for each in (name, f"{name}.gz") if source.has_file(os.fsencode(each))), None)
 
 
 def first_like(source: Source, patterns: Iterable[str]) -> str | None:
-    """The first of the files in no folder whose name is like one of the patterns, tried in turn; None without any."""
+    """The first file of the top folder whose name matches one of the patterns, tried in turn; None if there is none."""
     names = source.top()
     return next((name for pattern in patterns for name in fnmatch.filter(names, pattern)), None)
 
 
 def _read_spreadsheet(file: TableFile) -> Table:
-    """The first sheet, numbers and dates as the texts that stand for them."""
+    """The first sheet, with numbers and dates as texts."""
     content = file.source.read(file.path)
     try:
         import fastexcel
@@ -156,7 +159,7 @@ def _read_spreadsheet(file: TableFile) -> Table:
         book = fastexcel.read_excel(content)
         frame = book.load_sheet(0, dtypes="string").to_polars()
     except fastexcel.FastExcelError as error:
-        raise UserError(f"{file}: is no spreadsheet that can be read; save it again, or as UTF-8 CSV") from error
+        raise UserError(f"{file}: cannot be read as a spreadsheet; save it again, or as UTF-8 CSV") from error
     names = distinct([name.strip() for name in frame.columns])
     table = stripped(frame.rename(dict(zip(frame.columns, names, strict=True))).cast(pl.String))
     sheets = len(book.sheet_names)
@@ -165,7 +168,7 @@ def _read_spreadsheet(file: TableFile) -> Table:
 
 
 def _as_text(frame: pl.DataFrame) -> pl.DataFrame:
-    """Typed columns as text; whole numbers that come as floats, as a column with gaps has them, without a point."""
+    """Typed columns as text; whole numbers stored as floats (a column with missing cells has them) get no point."""
     columns = []
     for name, dtype in frame.schema.items():
         column = pl.col(name)
@@ -185,7 +188,7 @@ def _as_text(frame: pl.DataFrame) -> pl.DataFrame:
 
 
 def _state_of(file: TableFile, header: list[str] | None, encoding: str | None) -> str:
-    """Digest of a table's state and of how it is read; empty where there is no table."""
+    """Digest of a table's state and of how it is read; empty if the table does not exist."""
     status = file.source.status(file.path)
     if status is None:
         return ""
@@ -194,7 +197,7 @@ def _state_of(file: TableFile, header: list[str] | None, encoding: str | None) -
 
 
 def keep_table(table: Table, folder: Path) -> tuple[Table, set[Path]]:
-    """Keep a large table in a private folder; gives it as it lies there, and the files that it is kept in."""
+    """Keep a large table in a private folder; returns the kept table and the files that hold it."""
     if table.height < _KEPT_FROM_ROWS or not table.read_from:
         return table, set()
     files = {folder / f"{table.read_from}.{ending}" for ending in ("parquet", "json")}
@@ -211,7 +214,7 @@ def keep_table(table: Table, folder: Path) -> tuple[Table, set[Path]]:
 def _read_kept(folder: Path, read_from: str) -> Table | None:
     path = folder / f"{read_from}.parquet"
     try:
-        # Written last: where it is there, the rows are.
+        # Written last: if this file exists, the rows exist too.
         raw = json.loads((folder / f"{read_from}.json").read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return None

@@ -1,6 +1,6 @@
-"""What stored values mean: bits, rescale or table, and the VOI window or table that shows them.
+"""Meaning of stored values: bits, rescale or table, and the VOI window or table that shows them.
 
-The formulas of PS3.3 C.7.6.3, C.11.1 and C.11.2 over arrays; knows no file.
+The formulas of PS3.3 C.7.6.3, C.11.1 and C.11.2 on arrays.
 """
 
 import numpy as np
@@ -9,9 +9,10 @@ from xray_mining.archive.radiograph import Encoded, LookUp, Window
 
 
 def stored_values(number: int, bits_stored: int, high_bit: int, signed: bool) -> np.ndarray:
-    """What each bit pattern from 0 to `number` - 1 is as a stored value, (number,) int64.
+    """The stored value of each bit pattern from 0 to `number` - 1, (number,) int64.
 
-    Bits above the high bit are not part of the value (old overlays live there), nor are those below its lowest.
+    Bits above the high bit are not part of the value (old overlays are stored there), nor are bits below its lowest
+    one.
     """
     bits = min(bits_stored, number.bit_length() - 1)
     shift = max(min(high_bit, number.bit_length() - 2) - bits + 1, 0)
@@ -20,7 +21,7 @@ def stored_values(number: int, bits_stored: int, high_bit: int, signed: bool) ->
 
 
 def modality_values(stored: np.ndarray, encoded: Encoded) -> np.ndarray:
-    """Stored values → values of the modality, float64: through its LUT, else by slope and intercept."""
+    """Stored values → values after the modality step, float64: by its table, else by slope and intercept."""
     if encoded.palette is not None:
         red, green, blue = (entries_of(stored, table).astype(np.float64) for table in encoded.palette)
         return 0.299 * red + 0.587 * green + 0.114 * blue
@@ -38,7 +39,7 @@ def entries_of(values: np.ndarray, table: LookUp) -> np.ndarray:
 
 def looked_up(values: np.ndarray, table: LookUp) -> np.ndarray:
     """Values through a VOI table, float64 in [0, 1]."""
-    # Some writers state fewer bits than their entries have.
+    # Some writers state fewer bits than their entries use.
     top = max((1 << table.bits) - 1, int(table.values.max()), 1)
     return entries_of(values, table) / top
 

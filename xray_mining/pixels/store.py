@@ -90,8 +90,9 @@ class PixelStore:
 
     Example:
         >>> store = PixelStore.open(workspace)
-        >>> store.read([image_key]).shape, store.read([image_key]).dtype
-        ((1, 64, 64), dtype('uint8'))
+        >>> pictures = store.read([image_key])
+        >>> pictures.shape == (1, store.side_px, store.side_px), str(pictures.dtype)
+        (True, 'uint8')
     """
 
     name: str

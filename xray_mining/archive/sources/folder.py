@@ -21,20 +21,20 @@ from xray_mining.errors import UserError
 
 
 class FolderSource(Source):
-    """The files below a folder, but for hidden ones. Paths are the file system's own bytes, which need not be text."""
+    """The files below a folder, without hidden ones. Paths are bytes of the file system and need not be valid text."""
 
     def __init__(self, folder: Path | str) -> None:
         self.folder = Path(folder)
         super().__init__(str(self.folder.resolve()))
 
     def __str__(self) -> str:
-        # As the user wrote it.
+        # The path as the user wrote it.
         return str(self.folder)
 
     def check(self) -> None:
-        """UserError where there is no such folder."""
+        """Raise UserError if there is no such folder."""
         if not self.folder.is_dir():
-            what = "is a file, not a folder" if self.folder.exists() else "is not there"
+            what = "is a file, not a folder" if self.folder.exists() else "is missing"
             raise UserError(f"{self.folder}: {what}; name the folder that holds the archive")
 
     def files(self, below: bytes = b"") -> Iterator[ListedFile]:
@@ -46,7 +46,7 @@ class FolderSource(Source):
                 with os.scandir(self._full(relative)) as entries:
                     listed = sorted(entries, key=lambda entry: entry.name)
             except OSError:
-                # One account for a folder that cannot be listed; the reason is found when it is opened.
+                # List it as one item that cannot be read; opening it gives the reason.
                 yield ListedFile(relative, "", CLOSED_FOLDER, 0)
                 continue
             folders = []
@@ -103,7 +103,7 @@ class FolderSource(Source):
         return file, status
 
     def status(self, path: bytes) -> FileStatus | None:
-        """Size and times, and whether this user may read it; of a folder, too."""
+        """Size and times, and whether this user may read it; also for a folder."""
         full = self._full(path)
         try:
             found = os.stat(full)  # noqa: PTH116
@@ -112,11 +112,11 @@ class FolderSource(Source):
         return FileStatus(found.st_size, found.st_mtime_ns, found.st_ctime_ns, os.access(full, os.R_OK))
 
     def has_file(self, path: bytes) -> bool:
-        """Whether there is such a file, and no folder."""
+        """Whether there is such a file that is not a folder."""
         return os.path.isfile(self._full(path))  # noqa: PTH113
 
     def has_folder(self, path: bytes) -> bool:
-        """Whether there is such a folder; it may be empty."""
+        """Whether there is such a folder, also if it is empty."""
         return os.path.isdir(self._full(path))  # noqa: PTH112
 
     def where(self, path: bytes) -> str:
@@ -124,12 +124,12 @@ class FolderSource(Source):
         return str(self.folder / os.fsdecode(path))
 
     def paths_in(self, folder: Path) -> bytes | None:
-        """How paths of files in a folder within this one begin."""
+        """The prefix of paths of files in a folder within this one."""
         home = Path(self.address)
         return os.fsencode(folder.relative_to(home)) + b"/" if folder.is_relative_to(home) else None
 
     def is_within(self, folder: Path) -> bool:
-        """Whether this is the folder, or within it."""
+        """Whether this is the folder, or inside it."""
         return Path(self.address).is_relative_to(folder)
 
     @cached_property
@@ -137,7 +137,7 @@ class FolderSource(Source):
         return os.fsencode(self.folder)
 
     def _full(self, path: bytes) -> bytes:
-        # A table may state absolute paths, as those of masks: they stay as they are.
+        # A table may state absolute paths, for example of masks: they stay unchanged.
         return self._root + b"/" + path if path and path[:1] != b"/" else path or self._root
 
 
@@ -145,12 +145,12 @@ KIND = FolderSource
 
 
 def _without_waiting(path: Any, flags: int) -> int:
-    """Open without O_NONBLOCK waits for a writer where the path is a pipe."""
+    """Open with O_NONBLOCK, so that it does not wait for a writer if the path is a pipe."""
     return os.open(path, flags | os.O_NONBLOCK | os.O_CLOEXEC)
 
 
 def _listed(path: bytes, entry: os.DirEntry[bytes]) -> ListedFile | None:
-    """A file as it is listed; None for a folder."""
+    """A listed file; None for a folder."""
     try:
         return None if entry.is_dir(follow_symlinks=False) else _of_status(path, entry.stat())
     except OSError:
@@ -166,5 +166,5 @@ def _of_status(path: bytes, status: os.stat_result) -> ListedFile:
 
 
 def file_at(path: Path) -> tuple[FolderSource, str]:
-    """A local file that the user names by itself, as a table to link: the source that holds it, and its name there."""
+    """The source that holds a local file named by the user (as a table to link), and its name there."""
     return FolderSource(path.parent), path.name
