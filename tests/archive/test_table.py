@@ -129,9 +129,9 @@ def test_a_quote_that_is_never_closed_in_a_long_table_costs_its_row_only(tmp_pat
         ("t.parquet", b"QZ71,QZ72\n", "is not a table of the type in its suffix"),
         ("t.xlsx", b"QZ71,QZ72\n", "cannot be read as a spreadsheet"),
         ("t.csv", gzip.compress(b"QZ71,a\n" * 99, mtime=0)[:20], "is damaged or cut off"),
-        ("gone.csv", None, "the table is not there"),
-        ("gone.parquet", None, "the table is not there"),
-        ("gone.xlsx", None, "the table is not there"),
+        ("gone.csv", None, "the table is missing"),
+        ("gone.parquet", None, "the table is missing"),
+        ("gone.xlsx", None, "the table is missing"),
     ],
 )
 def test_what_is_no_table_is_refused_without_a_cell(tmp_path, name, content, words):

@@ -32,8 +32,8 @@ def test_an_empty_folder(call, tmp_path, small_study):
 
 
 def test_a_folder_that_is_not_there(call, tmp_path, small_study):
-    refused(call("run", small_study, "--archive", tmp_path / "gone", "--workspace", tmp_path / "w"), 2, "is not there")
-    refused(call("ingest", tmp_path / "gone", "--workspace", tmp_path / "w"), 2, "is not there")
+    refused(call("run", small_study, "--archive", tmp_path / "gone", "--workspace", tmp_path / "w"), 2, "is missing")
+    refused(call("ingest", tmp_path / "gone", "--workspace", tmp_path / "w"), 2, "is missing")
     assert not (tmp_path / "w").exists()
 
 

@@ -66,7 +66,10 @@ CLAIMS: list[Claim] = [
         "frames", "NumberOfFrames", "4 said, 1 of jpeg", lambda: dicom(EIGHT, BASELINE, jpeg(EIGHT), NumberOfFrames=4)
     ),
     bad(
-        "too_large: 20000 frames", "NumberOfFrames", "more than any recording has", lambda: dicom(FILM, NumberOfFrames=20000)
+        "too_large: 20000 frames",
+        "NumberOfFrames",
+        "more than any recording has",
+        lambda: dicom(FILM, NumberOfFrames=20000),
     ),
     # Rescale
     right(

@@ -202,7 +202,7 @@ def test_a_second_ingest_of_an_archive_waits_and_names_the_first(archive, tmp_pa
     second = subprocess.Popen([*words, "--jobs", "1"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     assert second.stderr is not None
     said = second.stderr.readline()
-    assert said == f"archive a: another ingest of it is at work (process {first.pid}); waiting until it has ended\n"
+    assert said == f"archive a: another ingest of it is running (process {first.pid}); waiting until it has ended\n"
     assert second.poll() is None
     first.kill()  # the lock goes with its process
     first.communicate()

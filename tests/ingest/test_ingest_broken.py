@@ -167,7 +167,7 @@ def test_ages_that_cannot_be_read_are_counted_out_loud(tmp_path, run_ingest):
     assert (summary.without_age, summary.unread_ages, summary.bounded_ages, summary.unread_sexes) == (4, 2, 1, 1)
     assert any("ages: 1 of 6 are stated as a bound only" in line for line in summary.lines())
     assert any("ages: 2 of 6 cannot be read or are impossible" in line for line in summary.lines())
-    assert any("sexes: 1 of 6 are stated in no word that is known" in line for line in summary.lines())
+    assert any("sexes: 1 of 6 are unknown words" in line for line in summary.lines())
 
 
 @pytest.mark.parametrize(
@@ -186,7 +186,7 @@ def test_ages_that_cannot_be_read_are_counted_out_loud(tmp_path, run_ingest):
             ],
             "has no column 'age'; did you mean 'ages'",
         ),
-        (lambda folder: (folder / "mapping.yaml").write_text("table: t.csv\ncolumns: {image: i}\n"), "is not there"),
+        (lambda folder: (folder / "mapping.yaml").write_text("table: t.csv\ncolumns: {image: i}\n"), "is missing"),
     ],
 )
 def test_wrong_use_is_one_sentence(tmp_path, run_ingest, make, sentence):
@@ -198,7 +198,7 @@ def test_wrong_use_is_one_sentence(tmp_path, run_ingest, make, sentence):
 
 
 def test_wrong_names_are_one_sentence(archive, tmp_path, run_ingest):
-    with pytest.raises(UserError, match="is not there"):
+    with pytest.raises(UserError, match="is missing"):
         run_ingest(tmp_path / "nowhere", tmp_path / "w")
     with pytest.raises(UserError, match="did you mean 'dicom_folder'"):
         run_ingest(archive, tmp_path / "w", adapter="dicom_foldr")

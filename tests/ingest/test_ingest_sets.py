@@ -192,7 +192,7 @@ def test_a_set_without_the_boxes_that_its_mapping_knows(shared, tmp_path, run_in
     assert sql(workspace, "select count(*) as n from boxes")["n"][0] == 0
     told = mapping.read_text().replace("    optional: true  # covid-cxr-originals has none\n", "")
     (tmp_path / "strict.yaml").write_text(told)
-    with pytest.raises(UserError, match=r"lung_boxes\.csv: the table is not there"):
+    with pytest.raises(UserError, match=r"lung_boxes\.csv: the table is missing"):
         run_ingest(shared / "data/covid-cxr-originals", tmp_path / "v", mapping=tmp_path / "strict.yaml")
 
 

@@ -154,7 +154,7 @@ def test_masks_that_were_not_taken_are_rows_with_reasons(archive, tmp_path, run_
     taken = decode_mask(masks["run_lengths"][0].to_list(), 32)
     assert taken.mean() == pytest.approx((fitting(96, 96) > 0).mean(), abs=0.02)
     assert (summary.seen, summary.kept, summary.mask_faults) == (4, 4, 3)
-    assert "masks: 3 of kept images not taken (1 missing, 1 other size, 1 unreadable)" in "\n".join(summary.lines())
+    assert "masks: 3 of kept images not used (1 missing, 1 other size, 1 unreadable)" in "\n".join(summary.lines())
     found = next(each for each in check(workspace).results if each["code"] == "IDS002")
     assert (found["outcome"], found["severity"], found["offenders"]) == ("failed", "warning", "3")
 

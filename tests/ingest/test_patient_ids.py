@@ -392,7 +392,7 @@ def test_patient_zero_of_a_numbered_table_is_a_person(tmp_path, run_ingest, ches
     keys = patients(workspace)
     assert keys[30] == keys[31]
     assert len(set(keys.values())) == 3
-    assert any(re.search("patient id 0: of 2 images, was taken for a person's", line) for line in summary.lines())
+    assert any(re.search("patient id 0: of 2 images, counts as a person's id", line) for line in summary.lines())
     # What 0 is may differ between archives of a domain: no rule is broken by it.
     _, summary = run_ingest(folder, tmp_path / "w", options=SMALL, name="here")
     assert (summary.patient_id_rule, summary.other_rule) == (("keep_zero",), ())

@@ -100,6 +100,6 @@ def test_a_row_that_names_an_image_again_is_told(tmp_path, run_ingest, chest_pic
     (folder / "mapping.yaml").write_text("table: t.csv\ncolumns: {image: image, patient_id: patient, age: age}\n")
     workspace, summary = run_ingest(folder, tmp_path / "w", SMALL, name="a")
     assert (summary.kept, summary.rows_without_file, summary.repeated_rows) == (2, 1, 1)
-    assert any("1 table row of an image that an earlier row has named" in line for line in summary.lines())
+    assert any("1 table row of an image that an earlier row names" in line for line in summary.lines())
     with connect(workspace) as con:
         assert sorted(age for (age,) in con.execute("select age_years from images").fetchall()) == [50, 60]

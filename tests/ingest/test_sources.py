@@ -122,7 +122,7 @@ def test_a_change_in_any_source_is_seen_and_locate_says_where_a_file_is(phantom,
     here.pop(next(each for each in here if each.startswith(b"masks/")))
     _, third = read(source_at(ADDRESS), tmp_path / "w")
     assert (third.changed, third.vanished, third.seen) == (1, 1, first.seen + 2)
-    assert "a mask file came, went or changed" in " ".join(third.notes)
+    assert "a mask file was added, removed or changed" in " ".join(third.notes)
     assert archive_state(source_at(ADDRESS)).digest != before.digest
     (status,) = status_of(workspace).archives
     assert (status.done, status.outdated) == (status.shards, 0)
@@ -137,6 +137,6 @@ def test_a_source_that_cannot_be_reached_or_is_unknown_is_one_sentence(tmp_path)
         read(source_at("memory://nothing"), tmp_path / "w")
     with pytest.raises(UserError, match=r"kind of source: .*memry.*memory"):
         source_at("memry://hospital")
-    with pytest.raises(UserError, match="is not there; name the folder"):
+    with pytest.raises(UserError, match="is missing; name the folder"):
         source_at(str(tmp_path / "missing")).check()
     assert sorted(SOURCES.names()) == ["folder", "memory"]

@@ -45,7 +45,7 @@ def test_other_grey_options_are_named(said):
     said()
     other = SMALL.model_copy(update={"grey": GreyOptions(side_px=32)})
     assert said(other) == [
-        "shards that were read before and were read anew: 3 because pictures are kept by other grey options "
+        "shards that were read before and were read anew: 3 because pictures were made with other grey options "
         "(side_px 64 then, 32 now)"
     ]
     assert said(other) == []
@@ -53,15 +53,15 @@ def test_other_grey_options_are_named(said):
 
 def test_pictures_after_headers_alone(said):
     said(metadata_only=True)
-    assert said() == ["shards that were read before and were read anew: 3 because only their headers had been read"]
+    assert said() == ["shards that were read before and were read anew: 3 because only their headers were read"]
 
 
 @pytest.mark.parametrize(
     ("name", "words"),
     [
-        ("_GREY_VERSION", "this version of xray-mining standardises pictures otherwise"),
-        ("_AGE_VERSION", "this version of xray-mining makes ages otherwise"),
-        ("_IDS_VERSION", "this version of xray-mining makes patient ids otherwise"),
+        ("_GREY_VERSION", "this version of xray-mining standardises pictures differently"),
+        ("_AGE_VERSION", "this version of xray-mining makes ages differently"),
+        ("_IDS_VERSION", "this version of xray-mining makes patient ids differently"),
     ],
 )
 def test_another_version_is_named(said, monkeypatch, name, words):
@@ -89,7 +89,7 @@ def test_what_an_earlier_version_did_not_note_is_said_to_be_unknown(said, tmp_pa
     assert said() == [], "the digest is the same: nothing is read anew"
     asked.write_text(json.dumps(known))
     assert said(SMALL.model_copy(update={"topcode_age": False}))[0].endswith(
-        "options, tables or the version of xray-mining were others then"
+        "options, tables or the version of xray-mining were different"
     )
 
 

@@ -1,9 +1,9 @@
-"""One frame's bytes → numbers, by the fastest decoder that is here; knows no DICOM meaning.
+"""One frame's bytes → numbers, by the fastest available decoder; the meaning of the numbers is for `grey`.
 
-For each transfer syntax the decoders are tried in the order of their measured speed. One that is not installed, or
-does not read this kind of picture, is skipped; one that fails on these bytes is counted, and the next one is tried.
-Where a codec can, only as much is decoded as the store needs: JPEG 2000 and HTJ2K at a lower resolution level, baseline
-JPEG by scaled cosine transforms.
+For each transfer syntax the decoders are tried in the order of their measured speed. A decoder that is not installed,
+or does not read this kind of picture, is skipped; one that fails on these bytes is counted, and the next one is tried.
+If a codec can, only the resolution that the store needs is decoded: JPEG 2000 and HTJ2K at a lower resolution level,
+baseline JPEG by scaled cosine transforms.
 """
 
 import functools
@@ -53,24 +53,24 @@ class DecoderFailure:
 
     decoder: str
     error: str
-    """The error's class; its text may hold what the file states."""
+    """The error's class; its text is not kept, because it may contain text of the file."""
 
     def __str__(self) -> str:
         return f"{self.decoder} ({self.error})"
 
 
 class NotRead(Exception):
-    """Raised by a decoder for a kind of picture that it does not read, so that the next one is asked: no failure."""
+    """Raised by a decoder for a kind of picture that it does not read, so that the next one is tried; no failure."""
 
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """Decoded values as bit patterns: what they mean is for grey to say."""
+    """Decoded values as bit patterns; `grey` interprets them."""
 
     values: np.ndarray
-    """(height, width) uint8 or uint16; signed values in two's complement; colours already as their luma."""
+    """(height, width) uint8 or uint16; signed values in two's complement; colours as their luma."""
     decoder: str
-    """Name and version of the package that gave them, and the reduction, as 'pillow 13.0.0, 1/4'."""
+    """Name and version of the decoder's package, and the reduction, as 'pillow 13.0.0, 1/4'."""
     from_colours: bool = False
 
 
@@ -79,7 +79,7 @@ _TABLE: dict[str, list[tuple[str, Decode, bool]]] = {}
 
 
 def _decoder(package: str, *syntaxes: str, reduces: bool = False) -> Callable[[Decode], Decode]:
-    """Put a function behind the ones already in the table for these syntaxes; whether it heeds the reduction."""
+    """Add a function after those already in the table for these syntaxes; `reduces`: it applies the reduction."""
 
     def put(function: Decode) -> Decode:
         for syntax in syntaxes:
@@ -137,7 +137,7 @@ def _decoded(
         except (Unusable, MemoryError):
             raise
         except Exception as error:
-            # Decoders are other people's code on damaged bytes: their errors have no common class.
+            # Decoders run other projects' code on damaged bytes: their errors have no common class.
             if isinstance(error, ImportError):
                 missing[package] = error.name or package
             elif not _is_skipped(error):
@@ -222,7 +222,7 @@ def _lumas_of_ybr(values: np.ndarray, encoded: Encoded) -> np.ndarray:
 
 @_decoder("imagecodecs", RLE)
 def _rle(encoded: Encoded, reduction: int) -> np.ndarray:
-    # PS3.5 G.2: one segment a byte plane; `claims` has made the header state as many.
+    # PS3.5 G.2: one segment per byte plane; `claims` has corrected the header's number of planes.
     kind = _type(encoded)
     if encoded.stream is None or encoded.stream.components != encoded.samples * kind.itemsize:
         raise ValueError("segments")
@@ -232,7 +232,7 @@ def _rle(encoded: Encoded, reduction: int) -> np.ndarray:
         raise ValueError("too short")
     if encoded.samples == 1:
         return values[:size].reshape(encoded.rows, encoded.columns)
-    # RLE always holds planes, whatever the planar configuration says.
+    # RLE always stores planes, whatever the planar configuration states.
     planes = values[: 3 * size].reshape(3, encoded.rows, encoded.columns)
     return _lumas_of_ybr(np.moveaxis(planes, 0, -1), encoded)
 
@@ -240,7 +240,7 @@ def _rle(encoded: Encoded, reduction: int) -> np.ndarray:
 @_decoder("opencv", JPEG_BASELINE, "jpeg", reduces=True)
 def _jpeg_scaled(encoded: Encoded, reduction: int) -> np.ndarray:
     if encoded.bits_allocated != 8 or _unmarked_rgb(encoded):
-        raise NotRead("only 8 bits, and colours that the stream marks as what they are")
+        raise NotRead("only 8 bits, and colours whose kind the stream marks")
     flags = {
         0: cv2.IMREAD_GRAYSCALE,
         1: cv2.IMREAD_REDUCED_GRAYSCALE_2,
@@ -269,7 +269,7 @@ def _jpeg(encoded: Encoded, reduction: int) -> np.ndarray:
 
 
 def _unmarked_rgb(encoded: Encoded) -> bool:
-    """Whether only the header says that a JPEG holds RGB: by itself a decoder takes it for YBR."""
+    """Whether only the header says that a JPEG holds RGB: without it a decoder assumes YBR."""
     stream = encoded.stream
     is_rgb = encoded.samples == 3 and encoded.photometric == "RGB"
     return is_rgb and stream is not None and stream.kind == "jpeg" and not stream.colours and encoded.syntax != "jpeg"
@@ -291,7 +291,7 @@ def _jpeg_ls(encoded: Encoded, reduction: int) -> np.ndarray:
 def _dicomsdl(encoded: Encoded, reduction: int) -> np.ndarray:
     if encoded.whole_file is None or encoded.samples != 1:
         raise NotRead("one-frame monochrome files only")
-    # By name: an optional package, which the type checker may not find.
+    # Imported by name, because the type checker may not find an optional package.
     dicomsdl: Any = importlib.import_module("dicomsdl")
     dataset = dicomsdl.open_memory(encoded.whole_file)
     values = np.empty((encoded.rows, encoded.columns), _type(encoded))
@@ -305,17 +305,17 @@ def _jpeg_2000_reduced(encoded: Encoded, reduction: int) -> np.ndarray:
 
     stream = encoded.stream
     if stream is None or stream.signed or encoded.samples != 1 or not reduction:
-        raise NotRead("whole, signed and coloured pictures are for the next decoder")
+        raise NotRead("the next decoder reads whole, signed and coloured pictures")
     for step in range(reduction, 0, -1):
         try:
             image = Image.open(BytesIO(encoded.data))
             image.reduce = step  # ty: ignore[invalid-assignment]
             image.load()
         except OSError:
-            # Fewer resolution levels than asked for.
+            # The stream has fewer resolution levels than needed.
             continue
         values = np.asarray(image)
-        # Pillow fills up all bits of its type.
+        # Pillow scales values to all bits of its type.
         return values >> max(8 * values.dtype.itemsize - stream.precision, 0)
     raise NotRead("no lower resolution")
 
@@ -336,7 +336,7 @@ def _htj2k(encoded: Encoded, reduction: int) -> np.ndarray:
 
 
 def _lumas_of_ybr_2000(values: np.ndarray, encoded: Encoded) -> np.ndarray:
-    """The brightness where the stream holds YBR that no transform of its own has made: a decoder leaves it so."""
+    """The brightness, if the stream holds YBR without a transform of its own: a decoder leaves it as YBR."""
     transformed = encoded.stream is None or encoded.stream.transformed
     return values if values.ndim < 3 or transformed else _lumas_of_ybr(values, encoded)
 
@@ -345,7 +345,7 @@ def _last_axis(values: np.ndarray) -> np.ndarray:
     return np.moveaxis(values, 0, -1) if values.ndim == 3 and values.shape[0] == 3 else values
 
 
-# Not for HTJ2K: on a damaged one OpenJPEG does not come back.
+# Not for HTJ2K: on a damaged stream OpenJPEG never returns.
 @_decoder("pylibjpeg-openjpeg", JPEG_2000_LOSSLESS, JPEG_2000)
 def _openjpeg(encoded: Encoded, reduction: int) -> np.ndarray:
     import openjpeg
@@ -363,7 +363,7 @@ def _pydicom(encoded: Encoded, reduction: int) -> np.ndarray:
     if not get_decoder(encoded.syntax).is_available:
         # pydicom itself reads RLE alone; python-gdcm is the package that reads all syntaxes of this decoder.
         raise ModuleNotFoundError("pydicom finds no package that reads this syntax", name="python-gdcm")
-    # pydicom 3 turns YBR into RGB by default, which costs time and is not asked for.
+    # pydicom 3 turns YBR into RGB by default, which costs time and is not needed.
     values = pixel_array(BytesIO(encoded.whole_file), raw=True)
     return _lumas_of_ybr(values, encoded) if values.ndim == 3 else values
 
@@ -375,7 +375,7 @@ def _picture(encoded: Encoded, reduction: int) -> np.ndarray:
         raise ValueError("undecodable")
     if values.ndim == 3:
         if values.shape[2] == 4:
-            # What is transparent is outside of the radiograph.
+            # Transparent pixels are outside the radiograph.
             values = np.where(values[..., 3:] == 0, np.zeros(1, values.dtype), values[..., :3])
         values = values[..., ::-1]
     return values

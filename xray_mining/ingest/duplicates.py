@@ -1,4 +1,4 @@
-"""What tells that two files hold the same picture: a digest of the encoded bytes, and a hash of what is seen."""
+"""Signs that two files hold the same picture: a digest of the encoded bytes, and a perceptual hash."""
 
 import uuid
 
@@ -10,15 +10,15 @@ from xray_mining.archive.radiograph import Encoded
 from xray_mining.ingest.grey import Placement
 from xray_mining.ingest.shrink import shrunk
 
-# Against chance, not against malice: no key is made of it. A cryptographic digest takes longer than all the rest of a
-# raw picture. Its name is part of what a shard is made from: two kinds of digests would not find each other's copies.
+# Protects against chance, not against attacks: no key is made from it. A cryptographic digest would take longer than
+# all other work on a raw picture. Its name enters a shard's inputs, because digests of two kinds never match.
 PIXEL_DIGEST = "xxh3_128"
 _SQUARE, _SIDE = 128, 32
 _SAME = np.arange(256, dtype=np.uint16)
 
 
 def frequencies(number: int) -> list[tuple[int, int]]:
-    """The lowest frequencies down and across that become bits; the very lowest six, which all chests share, do not."""
+    """Lowest frequencies down and across that become bits, without the lowest six, alike in all chests."""
     order = sorted(((u, v) for u in range(16) for v in range(16)), key=lambda uv: (uv[0] + uv[1], uv[0]))
     return order[6 : 6 + number]
 
@@ -38,7 +38,7 @@ def pixel_digest(encoded: Encoded) -> str:
 
 
 def perceptual_hash(picture: np.ndarray, placement: Placement) -> int:
-    """64 bits of the image without its padding that hardly change with brightness, contrast and size."""
+    """64-bit hash of the image without its padding; it hardly changes with brightness, contrast and size."""
     content = picture[
         placement.top : placement.top + placement.height, placement.left : placement.left + placement.width
     ]
@@ -47,7 +47,7 @@ def perceptual_hash(picture: np.ndarray, placement: Placement) -> int:
     if min(content.shape) < _SQUARE:
         square = cv2.resize(content, (_SQUARE, _SQUARE), interpolation=cv2.INTER_AREA)
     else:
-        # As OpenCV gives it, in less time.
+        # Same result as OpenCV's function, in less time.
         square = shrunk(np.ascontiguousarray(content), _SAME, _SQUARE, _SQUARE).astype(np.uint8)
     return hash_of_square(cv2.equalizeHist(square))
 

@@ -1,4 +1,4 @@
-"""What an earlier run kept of a shard: carried over where its file cannot be read anew."""
+"""Results of an earlier run for a shard, kept if its file cannot be read now."""
 
 import os
 from collections.abc import Sequence
@@ -25,33 +25,33 @@ from xray_mining.records.rejects import Rejects
 from xray_mining.records.unread_cells import UnreadCells
 from xray_mining.workspace import Workspace
 
-# Reasons of rejects that say that nothing was read of a file.
+# Reasons of rejects for which nothing of the file was read.
 NOT_READ = ("gone", "changed")
 
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """What was kept of one frame."""
+    """Results kept for one frame."""
 
     image: dict[str, Any]
     """Its row of images."""
     first: bool
-    """It is the first of its shard with its image_key: what follows hangs on it."""
+    """Whether it is the first of its shard with its image_key; the fields below are only set for the first."""
     pixels: dict[str, Any] | None
-    """Its row of pixels of the store, without an offset; None where the store has no picture of it."""
+    """Its row of pixels in the store, without an offset; None if the store has no picture of it."""
     picture: np.ndarray | None
     """(side, side) uint8 or uint16, bright = dense."""
     findings: Sequence[dict[str, Any]]
     boxes: Sequence[dict[str, Any]]
     masks: Sequence[dict[str, Any]]
-    """Those of the store."""
+    """Near-duplicate hashes and other rows of the store."""
     mask_faults: Sequence[dict[str, Any]]
     complete: bool
-    """A picture in the store, and a pixel digest that copies are found by; headers need neither."""
+    """Whether there are a picture in the store and a pixel digest that finds copies; headers alone have neither."""
 
 
 class Earlier:
-    """The parts of one shard as they stand before it is done anew; read where they are asked for."""
+    """The parts of one shard before it is read again; loaded when needed."""
 
     def __init__(self, workspace: Workspace, archive: str, shard: int, store: str, pixel_digest: str) -> None:
         self._workspace = workspace
@@ -61,27 +61,27 @@ class Earlier:
         self._pixel_digest = pixel_digest
 
     def __bool__(self) -> bool:
-        """Whether there are any."""
+        """Whether there are earlier parts."""
         return has_parts(self._workspace, self._archive, self._shard)
 
     def rejects(self, position: int) -> list[dict[str, Any]]:
-        """Rows of rejects of a file that was read."""
+        """Rows of rejects of a file that was read before."""
         rows = self._part(Rejects).filter(pl.col("position") == position) if self else Rejects.create_empty()
         return [row for row in rows.iter_rows(named=True) if row["reason"] not in NOT_READ]
 
     def unread_cells(self, position: int) -> list[dict[str, Any]]:
-        """Rows of unread_cells of a file that was kept."""
+        """Rows of unread_cells of a file that was kept before."""
         return self._part(UnreadCells).filter(pl.col("position") == position).to_dicts() if self else []
 
     def frames(self, position: int, topcode_age: bool) -> list[Kept]:
-        """What was kept of a file, frame by frame; nothing where it was rejected or never read."""
+        """The kept results of a file, frame by frame; empty if it was rejected or never read."""
         if not self:
             return []
         found = self._images.filter(pl.col("position") == position)
         return [self._kept(row, topcode_age) for row in found.iter_rows(named=True)]
 
     def accessions(self, study_key: str) -> set[tuple[str, str]]:
-        """Keyed digests of the accession numbers of a study, each with it."""
+        """Keyed digests of the accession numbers, with the study of each."""
         return {pair for pair in self._accessions if pair[1] == study_key}
 
     def _kept(self, row: dict[str, Any], topcode_age: bool) -> Kept:
@@ -92,7 +92,7 @@ class Earlier:
             pixels = next(self._of_store(Pixels).filter(key).iter_rows(named=True), None)
             picture = self._picture(pixels) if pixels is not None else None
         if topcode_age and (row["age_years"] or 0) >= TOPCODED_FROM_YEARS:
-            # The owner asks for it now: no age above it leaves, whenever it was read.
+            # The owner asks for top-coding now, so no higher age may remain, whenever it was read.
             row |= {"age_years": float(TOPCODED_FROM_YEARS), "age_topcoded": True}
         if row["pixel_digest"] is not None and not self._same_digests:
             # Digests of an earlier algorithm never match today's, so drop them instead of comparing.

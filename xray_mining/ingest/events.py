@@ -1,4 +1,4 @@
-"""What happened to files since they were read: vanished, changed and returned ones."""
+"""Files that vanished, changed or returned since they were read."""
 
 from collections.abc import Iterable
 
@@ -20,7 +20,7 @@ _CHANGED = "changed.parquet"
 
 
 def write_events(workspace: Workspace, name: str, run: str, domain: Domain, listing: shards.Listing) -> dict[str, int]:
-    """Write what vanished, changed and returned since the last run; how often each."""
+    """Write which files vanished, changed or returned since the last run; returns the number of each."""
     folder = workspace.parts(name, FileEvents.table)
     before = FileEvents.read(folder)
     last = {row["file_key"]: row["event"] for row in before.sort("run").iter_rows(named=True)}
@@ -44,13 +44,13 @@ def write_events(workspace: Workspace, name: str, run: str, domain: Domain, list
 
 
 def reject_changed(workspace: Workspace, name: str, domain: Domain) -> None:
-    """What was made of a changed file stays; beside it its new content is rejected until it is read with --again.
+    """Keep the results of a changed file; reject its new content until it is read with --again.
 
-    Where nothing was made of it that stays, its shard has a row that says so, and one is enough.
+    If no result of it remains, its shard gets one row that says so.
     """
     path = workspace.parts(name, Rejects.table) / _CHANGED
-    sentence = "The file changed since it was read; what was made of it then stays, --again reads it anew."
-    # Jobs end at the same time: the last one to look sees the parts of all.
+    sentence = "The file changed since it was read; its earlier results stay, --again reads the new content."
+    # Jobs may end at the same time: the last one to look sees all parts.
     with lock(shards.folder_of(workspace, name) / "list.lock"):
         rows = []
         for shard, states in shards.states_of(workspace, name).items():

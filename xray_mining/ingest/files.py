@@ -1,4 +1,4 @@
-"""Files that no archive holds → standardised pictures, in workers of their own: as `ingest` reads, for `predict`."""
+"""Files outside any archive → standardised pictures, read in worker processes as `ingest` does; for `predict`."""
 
 import os
 from collections.abc import Callable, Iterator, Sequence
@@ -22,14 +22,14 @@ from xray_mining.ingest.shrink import prepare
 from xray_mining.ingest.stated_header import admit
 from xray_mining.ingest.workers import Phase, Report, Task, run_tasks
 
-# Files of one task: few, as what a lost worker had read is read again, and all their pictures are held at once.
+# Files per task: few, because files of a lost worker are read again, and all pictures of a task are in memory.
 _MOST_FILES, _MOST_BYTES = 16, 64 * 2**20
 _GZIP = b"\x1f\x8b"
 
 
 @dataclass(frozen=True, slots=True)
 class GivenFile:
-    """A file that was named, was found in a named folder, or is a member of a packed one."""
+    """A file that was named, was found in a named folder, or is a member of a packed file."""
 
     source: Source
     listed: ListedFile
@@ -43,24 +43,24 @@ class GivenFile:
 
 @dataclass(frozen=True, slots=True)
 class Frame:
-    """One frame of a file, or why there is none."""
+    """One frame of a file, or the reason why there is none."""
 
     file: int
-    """Number of the file among those that were given."""
+    """Number of the file among all given files."""
     frame: int
     picture: np.ndarray | None
-    """(side, side) uint8 or uint16 as in the pixel store; None where it cannot be used."""
+    """(side, side) uint8 or uint16 as in the pixel store; None if it cannot be used."""
     box: tuple[float, float, float, float] = (0.0, 0.0, 0.0, 0.0)
     """left, top, width, height of the radiograph within the square."""
     flags: tuple[str, ...] = ()
-    """Quality flags, and which claims of the header its content overruled; sorted."""
+    """Quality flags, including header values that the content overruled; sorted."""
     reason: str = ""
     sentence: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class FilesRead:
-    """What a worker read of some files."""
+    """Results of a worker for some files."""
 
     frames: tuple[Frame, ...]
     files: int
@@ -68,27 +68,27 @@ class FilesRead:
 
     @property
     def kept(self) -> int:
-        """Frames that can be used."""
+        """Number of frames that can be used."""
         return len(self.frames) - self.rejected
 
     @property
     def rejected(self) -> int:
-        """Frames or files that cannot."""
+        """Number of frames or files that cannot be used."""
         return sum(each.picture is None for each in self.frames)
 
 
 @dataclass(frozen=True)
 class FilesTask(Task[FilesRead]):
-    """Some given files, for one worker."""
+    """Some of the given files, for one worker."""
 
     first: int
-    """Number of the first one among all that were given."""
+    """Number of the first one among all given files."""
     files: tuple[GivenFile, ...]
     options: GreyOptions
 
     @property
     def title(self) -> str:
-        """Its files by their numbers."""
+        """The task's files by their numbers."""
         return f"files {self.first + 1} to {self.first + len(self.files)}"
 
     def do(self, report: Report, kept: dict[Any, Any]) -> FilesRead:
@@ -114,10 +114,10 @@ class FilesTask(Task[FilesRead]):
         return Frame(self.first + position, frame, None, reason=trouble.reason, sentence=trouble.sentence)
 
     def _frames(self, position: int, alive: Any, kept: dict[Any, Any]) -> Iterator[Frame]:
-        """What one file gives; a file that nobody foresaw gives a row with its reason, too."""
+        """The frames of one file; an unexpected error gives a row with its reason too."""
         given = self.files[position]
         if given.source.address not in kept:
-            # The reader of the last source only: each may keep a packed file open.
+            # Keep the reader of the last source only, because each may hold a packed file open.
             kept.clear()
             kept[given.source.address] = Reader(given.source)
         reader: Reader = kept[given.source.address]
@@ -137,21 +137,21 @@ class FilesTask(Task[FilesRead]):
         except Unusable as trouble:
             yield self._none(position, 0, _in_words(trouble, given))
         except MemoryError:
-            words = "Reading the file takes more memory than there is."
+            words = "Reading the file needs more memory than there is."
             yield self._none(position, 0, Unusable("decode", "too_large", words))
         except Exception as error:
-            words = f"The file's content was not foreseen ({type(error).__name__}); please report it."
+            words = f"Reading the file failed unexpectedly ({type(error).__name__}); please report it."
             yield self._none(position, 0, Unusable("header", "unexpected", words))
 
 
 def _in_words(trouble: Unusable, given: GivenFile) -> Unusable:
     if trouble.reason == "gone" and not given.listed.member:
-        return Unusable(trouble.stage, trouble.reason, "The file cannot be opened: it is not there.")
+        return Unusable(trouble.stage, trouble.reason, "The file cannot be opened: it is missing.")
     return trouble
 
 
 def _encoded_of(data: bytes) -> Iterator[tuple[int, Callable[[], Encoded]]]:
-    """Frame number of DICOM and picture files, and what gives its encoded picture. Both raise Unusable."""
+    """Frame numbers of a DICOM or picture file, and a function for the encoded picture. Both raise Unusable."""
     if not looks_like_dicom(data) and data[:2] != _GZIP:
         try:
             encoded = picture_of(data)
@@ -171,7 +171,7 @@ def _encoded_of(data: bytes) -> Iterator[tuple[int, Callable[[], Encoded]]]:
 
 
 def _encoded(radiograph: Radiograph) -> Encoded:
-    """The encoded picture of a frame of a chest radiograph; Unusable where it is none, or has none."""
+    """The encoded picture of a frame; raises Unusable if it is no chest radiograph or has no picture."""
     admit(radiograph.header)
     if radiograph.trouble is not None:
         raise radiograph.trouble
@@ -181,7 +181,7 @@ def _encoded(radiograph: Radiograph) -> Encoded:
 
 
 def files_at(paths: Sequence[Path]) -> list[GivenFile]:
-    """The files that paths name: folders are walked, packed files give their members; hidden files are left out."""
+    """The files that paths name: folders are walked, packed files give their members; hidden files are skipped."""
     found = []
     for path in paths:
         source, files = files_named(path)
@@ -192,10 +192,10 @@ def files_at(paths: Sequence[Path]) -> list[GivenFile]:
 def read_files(
     files: Sequence[GivenFile], options: GreyOptions, jobs: int | None = None, file_limit_s: float | None = None
 ) -> Iterator[FilesRead]:
-    """Frames of all files, some files at a time as workers end them; a file's number says which is which.
+    """Frames of all files, yielded task by task as workers finish; a frame's file number says which file it is of.
 
-    A file that ends its worker, or takes longer than `file_limit_s` (default: that of `ingest`), gives one frame that
-    says so.
+    A file that ends its worker, or takes longer than `file_limit_s` (default: that of `ingest`), gives one frame with
+    that reason.
     """
     bytes_of_one = options.side_px**2 * np.dtype(options.value_type).itemsize
     size = min(max(_MOST_BYTES // bytes_of_one, 1), _MOST_FILES)

@@ -1,8 +1,8 @@
 """Numbers → a picture that can be compared with others; knows no file.
 
-The order is fixed: modality LUT or rescale → padding left out → VOI (its LUT, else the first window, else
-percentiles) → inversion → resize by area and padding to a square → integer. Everything up to the inversion is one
-table from stored value to grey value, so that each pixel is touched once.
+The order is fixed: modality LUT or rescale → padding excluded → VOI (its LUT, else the first window, else percentiles)
+→ inversion → resize by area and padding to a square → integer. All steps up to the inversion are one table from stored
+value to grey value, so that each pixel is looked up once.
 """
 
 from dataclasses import dataclass, replace
@@ -18,14 +18,14 @@ from xray_mining.ingest.decode import Stored
 from xray_mining.ingest.options import GreyOptions
 from xray_mining.ingest.shrink import counted, shrunk
 
-# Pixels of the sample that percentiles and the clipped fraction are taken from.
+# Number of sampled pixels from which percentiles and the clipped fraction are computed.
 _SAMPLE = 300_000
 _TOP = 65535
 
 
 @dataclass(frozen=True, slots=True)
 class Placement:
-    """Where an image lies within its padded square, in store pixels."""
+    """Position of an image within its padded square, in store pixels."""
 
     left: int
     top: int
@@ -35,7 +35,7 @@ class Placement:
 
 @dataclass(frozen=True, slots=True)
 class Grey:
-    """A standardised picture and what was done to get it."""
+    """A standardised picture and how it was made."""
 
     picture: np.ndarray
     """(side, side) uint8 or uint16, bright = dense."""
@@ -45,11 +45,11 @@ class Grey:
     inverted: bool
     clipped_fraction: float
     encoded: Encoded
-    """As the values have it: what of the header's claims they overrule is in its flags."""
+    """The picture's description as the values show it; its flags name the overruled header values."""
 
 
 def grey(stored: Stored, encoded: Encoded, options: GreyOptions) -> Grey:
-    """The standardised picture of one frame; what the header states is held against the values first."""
+    """The standardised picture of one frame; header values are first compared with the decoded values."""
     believed = by_values(encoded, stored.values, _histogram(stored.values), stored.from_colours)
     stored, encoded = replace(stored, values=believed.values), believed.encoded
     table, source, clipped = grey_table(believed.counts, stored, encoded, options)
@@ -67,13 +67,13 @@ def grey(stored: Stored, encoded: Encoded, options: GreyOptions) -> Grey:
 def grey_table(
     counts: np.ndarray, stored: Stored, encoded: Encoded, options: GreyOptions
 ) -> tuple[np.ndarray, str, float]:
-    """Grey value of every stored value, (256 or 65536,) uint16; what gave the window; share outside of it.
+    """Grey value of every stored value, (256 or 65536,) uint16; source of the window; share of pixels outside it.
 
-    `counts` says how often each stored value occurs, (256 or 65536,) int.
+    `counts`: how often each stored value occurs, (256 or 65536,) int.
     """
     number = len(counts)
     if not stored.from_colours and number > 2 << encoded.high_bit:
-        # Bits above the high bit say nothing: the table repeats itself, and is made for one repetition.
+        # Bits above the high bit carry no value: compute the table for one period and repeat it.
         counts = counts.reshape(-1, 2 << encoded.high_bit).sum(axis=0)
         table, source, clipped = grey_table(counts, stored, encoded, options)
         return np.tile(table, number // len(table)), source, clipped
@@ -85,7 +85,7 @@ def grey_table(
     if encoded.padding is not None and not stored.from_colours:
         padding = (meaning >= encoded.padding[0]) & (meaning <= encoded.padding[1])
     values = meaning.astype(np.float64) if stored.from_colours else modality_values(meaning, encoded)
-    # Colours and palettes are already as they are meant to be seen: a VOI is for stored monochrome values.
+    # Colours and palettes are ready for display: a VOI applies to stored monochrome values only.
     as_seen = stored.from_colours or encoded.palette is not None
     shown = counts * ~padding
     window = None
@@ -141,7 +141,7 @@ def _through(values: np.ndarray, table: np.ndarray) -> np.ndarray:
 
 
 def place(rows: int, columns: int, aspect: float, side_px: int) -> Placement:
-    """Where an image of `rows` × `columns` pixels of height-to-width `aspect` lies in a square of `side_px`."""
+    """Position of an image of `rows` × `columns` pixels of height-to-width `aspect` in a square of `side_px`."""
     tall, wide = rows * aspect, float(columns)
     scale = side_px / max(tall, wide)
     width = min(max(round(wide * scale), 1), side_px)
@@ -150,13 +150,13 @@ def place(rows: int, columns: int, aspect: float, side_px: int) -> Placement:
 
 
 def _is_smaller(image: np.ndarray, placement: Placement) -> bool:
-    """Whether the image's place is smaller than the image in a direction, and larger in none."""
+    """Whether the image must be made smaller in one direction and larger in none."""
     spare = image.shape[0] - placement.height, image.shape[1] - placement.width
     return min(spare) >= 0 and max(spare) > 0
 
 
 def into_square(image: np.ndarray, placement: Placement, side_px: int) -> np.ndarray:
-    """An image resized to its place in a square of zeros, (side_px, side_px) of the image's type."""
+    """An image resized to its position in a square of zeros, (side_px, side_px) of the image's type."""
     size = (placement.width, placement.height)
     if image.shape[::-1] != size:
         how = cv2.INTER_AREA if _is_smaller(image, placement) else cv2.INTER_LINEAR
@@ -169,14 +169,14 @@ def into_square(image: np.ndarray, placement: Placement, side_px: int) -> np.nda
 
 
 def mask_into_square(mask: np.ndarray, placement: Placement, side_px: int) -> np.ndarray:
-    """A (height, width) bool mask through the geometry of its picture, (side_px, side_px) bool."""
+    """A (height, width) bool mask resized and padded like its picture, (side_px, side_px) bool."""
     return into_square(mask.astype(np.uint8) * 255, placement, side_px) >= 128
 
 
 def box_into_square(
     box: tuple[float, float, float, float], columns: float, rows: float, placement: Placement
 ) -> tuple[float, float, float, float]:
-    """x, y, width, height of a box in an image of `columns` × `rows`, through the geometry of its picture."""
+    """x, y, width, height of a box in an image of `columns` × `rows`, scaled and padded like its picture."""
     across, down = placement.width / columns, placement.height / rows
     x, y, width, height = box
     return placement.left + x * across, placement.top + y * down, width * across, height * down

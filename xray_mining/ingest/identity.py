@@ -1,4 +1,4 @@
-"""Header → keys, age, sex, days: beyond archive the only place where a name or a birth date is ever seen."""
+"""Header → keys, age, sex, days. Outside `archive` this is the only code that sees a name or a birth date."""
 
 import hashlib
 import hmac
@@ -21,18 +21,18 @@ from xray_mining.ingest.stated_age import DAYS_A_YEAR, OLDEST_YEARS, TOPCODED_FR
 from xray_mining.workspace import Workspace, scratch_of
 
 _EPOCH = date(1900, 1, 1)
-# Impossible ages are kept as found only where they cannot be a date or a word: up to three digits, a sign, a unit.
+# Keep the text of an impossible age only if it cannot be a date or a word: up to three digits, a sign, a unit.
 _AGE_TEXT_TO_KEEP = re.compile(r"-?\d{1,3}(\.\d{1,2})?\s?[DWMYdwmy]?")
 
 
 @lru_cache(16)
 def _started(key: bytes) -> hmac.HMAC:
-    """The HMAC-SHA-256 of an empty message; a copy of it spares hashing the key again for every message."""
+    """The HMAC-SHA-256 object of an empty message; copying it avoids hashing the key again for every message."""
     return hmac.new(key, digestmod="sha256")
 
 
 def _keyed(key: bytes, message: str) -> str:
-    """The HMAC-SHA-256 of a message, its first 128 bits as UUID text."""
+    """The first 128 bits of the HMAC-SHA-256 of a message, as UUID text."""
     mac = _started(key).copy()
     mac.update(message.encode("utf-8", "surrogatepass"))
     digits = mac.hexdigest()
@@ -44,18 +44,18 @@ _keyed_before = lru_cache(4096)(_keyed)
 
 @dataclass(frozen=True, slots=True)
 class Domain:
-    """An id space: its key makes digests that nobody without the key can remake or undo."""
+    """An id space. Without its key, digests can neither be computed nor reversed."""
 
     name: str
     key: bytes
     public: bool
 
     def digest(self, kind: str, *parts: object) -> str:
-        """UUID text of the HMAC-SHA-256 of `parts`, in a name space of its `kind`."""
+        """UUID text of the HMAC-SHA-256 of `parts`, in a name space for each `kind`."""
         return _keyed(self.key, "\x1f".join([kind, *map(str, parts)]))
 
     def digest_again(self, kind: str, *parts: object) -> str:
-        """The same, remembered for a while: of what many files share, as a patient or a study."""
+        """The same, cached: for values that many files share, as a patient or a study."""
         return _keyed_before(self.key, "\x1f".join([kind, *map(str, parts)]))
 
     def shift_days(self, patient_key: str) -> int:
@@ -66,12 +66,12 @@ class Domain:
 
 
 def public_domain(name: str) -> Domain:
-    """A domain whose key is published, so that everybody gets the same keys for the same set."""
+    """A domain whose key is published, so that the same set gives the same keys everywhere."""
     return Domain(name, hashlib.sha256(f"xray-mining public domain {name}".encode()).digest(), public=True)
 
 
 def open_domain(workspace: Workspace, name: str, public: bool, key_file: Path | None = None) -> Domain:
-    """The domain's key: published, taken from `key_file`, as kept from before, or drawn at random on first use."""
+    """The domain's key: published, read from `key_file`, kept from an earlier run, or random at first use."""
     if public:
         if key_file is not None:
             raise UserError(f"--key: domain '{name}' is public, its key is published; leave the option out")
@@ -86,7 +86,7 @@ def open_domain(workspace: Workspace, name: str, public: bool, key_file: Path | 
             scratch.write_text((given or os.urandom(32)).hex() + "\n", encoding="ascii")
             scratch.chmod(0o600)
             try:
-                # A link fails where another process was first: both then use the first one's key.
+                # The link fails if another process was first: both then use that process's key.
                 os.link(scratch, path)
             except FileExistsError:
                 pass
@@ -119,35 +119,35 @@ def _key_in(path: Path) -> bytes:
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """What is left of a header: the columns of images that come from it."""
+    """The columns of images that come from a header."""
 
     columns: dict[str, Any]
     flags: tuple[str, ...]
     accession_key: str | None
-    """Keyed digest of the accession number: for the private folder, not a column."""
+    """Keyed digest of the accession number, for the private folder; not a column."""
 
 
 @dataclass(frozen=True, slots=True)
 class Patient:
-    """What is left of a patient id."""
+    """Keyed digests of a patient id."""
 
     key: str | None
-    """None where there is no id, or one that stands for nobody."""
+    """None if there is no id, or if it is a placeholder."""
     alike_key: str | None
-    """Equal for ids that may be one person's, written another way."""
+    """Equal for ids that may belong to one person, written in different ways."""
     issuer_key: str | None
     marks: tuple[str, ...]
     """See `WrittenId`."""
 
 
 def patient_of(domain: Domain, patient_id: str | None, issuer: str | None, rules: Sequence[str] = ()) -> Patient:
-    """Keys of a patient id under the owner's rules: one way for headers, tables and what is linked to them."""
+    """Makes keys of patient ids by the owner's rules, in the same way for headers, tables and linked tables."""
     written = written_id(patient_id, issuer, tuple(rules))
     if not written.text:
         return Patient(None, None, None, written.marks)
     parts = (written.issuer, written.text)
     if "\x1f" in "".join(parts):
-        # The mark between the parts of a digest: where it ends is said.
+        # The separator of the parts of a digest; `parts` may not contain it.
         parts = (str(len(written.issuer)), *parts)
     return Patient(
         domain.digest_again("patient", *parts),
@@ -176,10 +176,10 @@ def identify(
         frame: The frame's number in its file.
         topcode_age: Ages of 90 and more become 90.
         file_key: The key of the file.
-        patient_id_rule: Which ways to write a patient id are one.
+            patient_id_rule: Which spellings of a patient id are joined.
 
     Returns:
-        The columns of images that come from the header, and its quality flags.
+            The columns of images that come from the header, including its quality flags.
     """
     study_date, birth_date = parse_date(header.study_date), parse_date(header.birth_date)
     age = age_of(header, study_date, birth_date)
@@ -202,11 +202,11 @@ def identify(
 def _keys_of(
     header: Header, domain: Domain, instance_id: str, frame: int, *, study_date: date | None, rules: Sequence[str]
 ) -> dict[str, Any]:
-    """Keyed digests of the ids, and what is known of the patient id."""
+    """Keyed digests of the ids, and columns about the patient id."""
     patient = patient_of(domain, header.patient_id, header.patient_id_issuer, rules)
     patient_key, patient_source = patient.key, "declared"
     if patient_key is None:
-        # Without an id each image is a patient of its own: two such images must not count as one person's.
+        # Without an id each image counts as its own patient: two such images must not count as one person's.
         patient_key, patient_source = domain.digest("nobody", instance_id, frame), "none"
     if header.study_id:
         study_key = domain.digest_again("study", header.study_id)
@@ -229,7 +229,7 @@ def _keys_of(
 
 
 def _days_of(header: Header, domain: Domain, patient_key: str, study_date: date | None) -> dict[str, Any]:
-    """The day of the study, shifted by days of the patient's own, and the year that follows from it."""
+    """The day of the study, shifted by the patient's number of days, and its year."""
     study_day = None
     if study_date is not None:
         study_day = (study_date - _EPOCH).days + domain.shift_days(patient_key)
@@ -241,7 +241,7 @@ def _days_of(header: Header, domain: Domain, patient_key: str, study_date: date 
 
 
 def _age_columns(age: "Age", topcode_age: bool) -> dict[str, Any]:
-    # A table's own bound (">89") is a top-coded age whatever the owner asks for, because the true age is not known.
+    # A bound in a table (">89") is always a top-coded age, because the true age is unknown.
     topcoded = age.years is not None and (age.bounded or (topcode_age and age.years >= TOPCODED_FROM_YEARS))
     return {
         "age_years": float(TOPCODED_FROM_YEARS) if topcoded else age.years,
@@ -258,17 +258,17 @@ class _View:
 
 
 def _view_of(header: Header) -> _View:
-    """The view as the header declares it, else as its texts and orientation tell it."""
+    """The view as the header declares it, else as inferred from its texts and orientation."""
     declared = terms.view_of(header.view) if header.view else None
     inferred = terms.view_in(header.view_texts) or terms.view_by_orientation(header.orientation)
     if header.view and declared is None:
-        # A stated view that is not one of ours is still a view: it must not become "unknown".
+        # A stated view outside our list becomes OTHER; it must not become unknown.
         declared = "OTHER" if inferred is None else None
     return _View(declared or inferred, "declared" if declared else "inferred" if inferred else "none")
 
 
 def _words_of(header: Header, domain: Domain) -> dict[str, Any]:
-    """Columns of known words: free text never leaves the header."""
+    """Columns of known words; free text never leaves the header."""
     spacing = header.spacings[0] if header.spacings else None
     return {
         "patient_sex": terms.sex_of(header.sex),
@@ -293,7 +293,7 @@ def _flags_of(header: Header, age: "Age", view: _View) -> list[str]:
     flags = list(header.id_flags)
     stated_ids = (header.patient_id, header.patient_id_issuer, header.accession)
     if "undecoded_id" not in flags and any("\ufffd" in each for each in stated_ids if each):
-        # The file or table has lost letters before it came here: the ids of two people may have become one.
+        # The file or table lost letters before ingest: the ids of two people may have become equal.
         flags.append("undecoded_id")
     if age.impossible:
         flags.append("impossible_age")
@@ -309,7 +309,7 @@ def _flags_of(header: Header, age: "Age", view: _View) -> list[str]:
 
 
 def accession_key_of(domain: Domain, accession: str | None) -> str | None:
-    """Keyed digest of an accession number; None where none is stated."""
+    """Keyed digest of an accession number; None if none is stated."""
     text = (accession or "").strip()
     return domain.digest("accession", text) if text else None
 
@@ -321,19 +321,19 @@ def parse_date(text: str | None) -> date | None:
 
 @dataclass(frozen=True, slots=True)
 class Age:
-    """An age, what it was computed from, and what could not be taken of it."""
+    """An age, its source, and texts that could not be used."""
 
     years: float | None
     source: str
     raw: str | None = None
-    """The text of an age that was not taken, where it cannot name anybody."""
+    """The text of an unused age, if it cannot identify anybody."""
     impossible: bool = False
     bounded: bool = False
-    """Only a bound is stated: with `years`, that of a top-coded age."""
+    """Only a bound is stated; with `years`, it is the bound of a top-coded age."""
 
 
 def age_of(header: Header, study_date: date | None, birth_date: date | None) -> Age:
-    """Dates come first: written ages are whole years, and often written wrong."""
+    """The age at the study. Dates are preferred: stated ages are whole years, and often wrong."""
     impossible = False
     if study_date is not None and birth_date is not None:
         years = years_between(birth_date, study_date)
@@ -352,7 +352,7 @@ def age_of(header: Header, study_date: date | None, birth_date: date | None) -> 
 
 
 def years_between(birth: date, study: date) -> float:
-    """Years of mean length, kept within the full years of the calendar: on a 90th birthday 90, not 89.998."""
+    """Age in mean years, limited to the full calendar years: 90 on a 90th birthday, not 89.998."""
     years = (study - birth).days / DAYS_A_YEAR
     full = study.year - birth.year - ((study.month, study.day) < (birth.month, birth.day))
     return min(max(years, float(full)), math.nextafter(full + 1.0, 0.0))

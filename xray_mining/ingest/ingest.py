@@ -1,4 +1,4 @@
-"""Archive → parts and pixels: the whole of one run over one archive."""
+"""Archive → parts and pixels: one run over one archive."""
 
 import json
 import os
@@ -54,25 +54,25 @@ from xray_mining.records.ledger import record_run
 from xray_mining.records.rejects import Rejects
 from xray_mining.workspace import Workspace, lock, lock_slices, sweep, versions, write_json
 
-# Table rows in one slice under --metadata-only.
+# Table rows per slice under --metadata-only.
 TABLE_ROWS = 50_000
 _ASKED_AGAIN = "--again asked for it"
 
 
 def ingest(workspace: Workspace, request: IngestRequest, options: IngestOptions) -> IngestResult:
-    """Read an archive into parts and pixels; continues where an earlier run was interrupted.
+    """Read an archive into parts and pixels; continues an interrupted run.
 
     Args:
         workspace: The workspace to fill.
-        request: The source, and how it is to be read.
-        options: Grey options, the rule for patient ids, and what else changes rows.
+            request: The source, and how to read it.
+            options: Grey options, the rule for patient ids, and other options that change rows.
 
     Returns:
-        What the run did, and the state of the whole archive before merge settles duplicates.
+            What the run did, and the state of the whole archive before merge finds duplicates.
 
     Raises:
-        UserError: The source is not there, no adapter reads it, or its name or domain is taken.
-        CannotFinish: The disk refuses, another ingest works on the same shards, or workers are lost again and again.
+            UserError: If the source is missing, no adapter reads it, or its name or domain is taken.
+            CannotFinish: If the disk refuses, another ingest holds the same shards, or workers fail repeatedly.
 
     Example:
         >>> result = ingest(workspace, IngestRequest(source_at(archive), name="mine", jobs=1), IngestOptions())
@@ -82,14 +82,14 @@ def ingest(workspace: Workspace, request: IngestRequest, options: IngestOptions)
     source = request.source
     source.check()
     if source.is_within(workspace.root):
-        raise UserError(f"{source}: lies in the workspace; an archive is a folder of its own")
+        raise UserError(f"{source}: is inside the workspace; name an archive folder outside it")
     mapping = mapping_of(request, options) or mapping_before(workspace, request, options)
     adapter = adapter_for(source, request.adapter or options.adapter, mapping)
     adapter.check()
     name = register(workspace, request, adapter, mapping)
     options = options.model_copy(update={"patient_id_rule": rule_of(workspace, name, adapter, options)})
-    # Two that read the same shards would do all of them twice; jobs with other shards work side by side.
-    busy = f"archive {name}: another ingest of it is at work"
+    # Two runs over the same shards would read all of them twice; jobs with other shards may run side by side.
+    busy = f"archive {name}: another ingest of it is running"
     with lock_slices(shards.folder_of(workspace, name) / "ingest.lock", request.shards, busy):
         return _ingest(workspace, request, options, name=name, adapter=adapter, mapping=mapping)
 
@@ -103,9 +103,9 @@ class _Run:
     options: IngestOptions
     adapter: Adapter
     task: ShardTask
-    """That of any shard, without its number and states."""
+    """The inputs that all shards share, without a shard's number and file states."""
     rows_differ: str
-    """What rows are made from that differs from the last run's, in words."""
+    """Inputs that differ from the last run's, in words."""
     started: datetime
     clock: float
     id: str
@@ -117,16 +117,16 @@ class _Run:
 
     @property
     def store(self) -> str:
-        """The pixel store that is filled; empty where only headers are read."""
+        """The pixel store that is filled; empty if only headers are read."""
         return "" if self.request.metadata_only else store_name(self.options.grey)
 
     def why_again(self, earlier: Mapping[int, list[ShardCounts]], known: Mapping[str, Collection[int]]) -> str:
-        """Why shards that have counts already are read once more; `known` has reasons that single shards have."""
+        """Why finished shards are read again; `known` has reasons of single shards."""
         digest, grey = self.task.digest, self.options.grey
         return why_again(self.workspace, earlier, digest, grey, rows=self.rows_differ, known=known)
 
     def end(self, result: IngestResult, finished: Sequence[ShardCounts], said: str) -> IngestResult:
-        """The result with its time and one more note, written as a row of ingest_runs."""
+        """The result with its duration and an optional note, written as a row of ingest_runs."""
         seconds = round(time.monotonic() - self.clock, 3)
         result = replace(result, seconds=seconds, notes=(*result.notes, *filter(None, (said,))))
         _write_run(self.workspace, self.id, result, finished, self.options, started=self.started)
@@ -186,7 +186,7 @@ def _ingest(
 
 
 def _read_tables(run: _Run, rows: Iterator[Radiograph]) -> IngestResult:
-    """Make rows from the adapter's tables alone; files are not listed, but those the adapter ignores are counted."""
+    """Make rows from the adapter's tables alone; files are not listed, but ignored ones are counted."""
     earlier = {number: [each] for number, each in counts_of(run.workspace, run.name, "").items()}
     finished = _table_rows(run.workspace, run.task, run.adapter, rows, run.request.again)
     earlier = {each.shard: earlier[each.shard] for each in finished if each.shard in earlier}
@@ -196,14 +196,14 @@ def _read_tables(run: _Run, rows: Iterator[Radiograph]) -> IngestResult:
 
 
 def _read_files(run: _Run) -> IngestResult:
-    """List the archive's files and read the shards that are not done."""
+    """List the archive's files and read the shards that are not finished."""
     workspace, request, name, store = run.workspace, run.request, run.name, run.store
     before = _chosen(request, shards.known_shards(workspace, name))
     for each in before:
-        # A run that was killed while it put a shard's parts in place has left it half done.
+        # A run that was killed while it moved a shard's parts into place left it incomplete.
         settle(workspace, name, each)
     if request.again:
-        # Before the lists take over today's files: if the run is killed in between, no shard counts as read.
+        # Before the lists are replaced by today's: if the run is killed in between, no shard counts as read.
         outdate(workspace, name, before, store or None)
     listing = _listing(workspace, request, run.options, name, run.adapter, chosen=before)
     domain = run.task.domain
@@ -225,19 +225,18 @@ def _read_files(run: _Run) -> IngestResult:
 
 
 def _tasks(run: _Run, known: Sequence[int], asked_again: set[int]) -> tuple[list[ShardTask], str]:
-    """The shards to read, of those that were asked for; and why some that were read before are read once more."""
+    """The shards to read, of those that were selected, and why finished ones are read again."""
     workspace, name, source = run.workspace, run.name, run.request.source
     chosen = _chosen(run.request, known)
-    # A shard that was read with pictures has all that its headers say, so with --metadata-only it is done.
+    # A shard that was read with pictures has all values of its headers, so it is finished for --metadata-only too.
     done = counts_of(workspace, name, run.store or None, run.task.digest)
     name_digests(workspace, name, done.values(), PIXEL_DIGEST)
     mine = {each: done[each] for each in chosen if each in done}
     because = {
         _ASKED_AGAIN: asked_again,
-        "a mask file came, went or changed": stale(workspace, name, mine, run.store, source),
-        "a file can be read that could not be read then": readable_again(workspace, name, mine.values(), source),
-        "files and rows of the table claim one another otherwise": shards.contest(workspace, name, run.adapter)
-        & set(mine),
+        "a mask file was added, removed or changed": stale(workspace, name, mine, run.store, source),
+        "a file can be read that could not be read before": readable_again(workspace, name, mine.values(), source),
+        "files and rows of the table match differently": shards.contest(workspace, name, run.adapter) & set(mine),
     }
     to_do = set().union(*because.values()) & set(mine)
     counts = counts_by_shard(workspace, name)
@@ -249,7 +248,7 @@ def _tasks(run: _Run, known: Sequence[int], asked_again: set[int]) -> tuple[list
 
 
 def _use_store(run: _Run, known: Sequence[int]) -> None:
-    """Have commands use the store that was filled; once all files are read, forget rows that tables alone gave."""
+    """Make the filled store the default of commands; once all files are read, drop rows that came from tables alone."""
     workspace, name, store = run.workspace, run.name, run.store
     if workspace.settings.store != store:
         with lock(workspace.private / "settings.lock"):
@@ -263,7 +262,7 @@ def _use_store(run: _Run, known: Sequence[int]) -> None:
 def _table_rows(
     workspace: Workspace, task: ShardTask, adapter: Adapter, rows: Iterator[Radiograph], again: bool
 ) -> list[ShardCounts]:
-    """Make the catalog from an adapter's tables alone, in slices of rows; those made from the same tables stay."""
+    """Make the catalog from an adapter's tables alone, in slices of rows; slices of unchanged tables stay."""
     earlier = counts_of(workspace, task.archive, "")
     done = {} if again else counts_of(workspace, task.archive, "", task.digest)
     if done and sum(each.files for each in done.values()) == adapter.table_files():
@@ -276,7 +275,7 @@ def _table_rows(
         if number not in done:
             finished.append(run_table(replace(task, shard=number), slice_of_rows))
     for each in earlier:
-        # An earlier table was longer.
+        # An earlier table was longer: remove its last slices.
         if each >= number:
             forget(workspace, task.archive, each, "")
     return finished
@@ -287,7 +286,7 @@ def _chosen(request: IngestRequest, known: Sequence[int]) -> list[int]:
 
 
 def _with_states(task: ShardTask, shard: int, states: Mapping[int, Mapping[int, shards.FileState]]) -> ShardTask:
-    """The task of one shard, with what the last walk said of its files."""
+    """The task of one shard, with the file events of the last walk."""
     mine = states.get(shard, {})
     vanished, changed = (
         frozenset(position for position, each in mine.items() if each.state == state)
@@ -299,7 +298,7 @@ def _with_states(task: ShardTask, shard: int, states: Mapping[int, Mapping[int, 
 def _result(
     run: _Run, *, finished: Sequence[ShardCounts], listing: shards.Listing | None, events: dict[str, int]
 ) -> IngestResult:
-    """What the run did, without its time, its notes on shards and the number of all shards."""
+    """What the run did, without its time, notes on shards and the number of all shards."""
     workspace, task, store, adapter = run.workspace, run.task, run.store, run.adapter
     done = counts_of(workspace, task.archive, store or None, task.digest)
     failures: Counter[str] = Counter()
@@ -343,15 +342,15 @@ def _listing(
     *,
     chosen: Collection[int],
 ) -> shards.Listing | None:
-    """The walk over the archive; none for a job that was given its shards, once they are listed.
+    """The walk over the archive; no walk for a job with given shards, once they are listed.
 
-    With --again such a job walks, too: the lists of its shards are to say what it reads.
+    With --again such a job walks too, because the lists of its shards must state what it reads.
     """
     if request.shards is not None and shards.known_shards(workspace, name) and not request.again:
         return None
 
     def renew(shard: int) -> bool:
-        # Of a shard that was never read no file can have changed since.
+        # A shard that was never read has no changed files.
         return (request.again and shard in chosen) or not has_parts(workspace, name, shard)
 
     return shards.update(workspace, name, adapter, options.shard_files, renew)
@@ -359,7 +358,7 @@ def _listing(
 
 def _nothing(request: IngestRequest, adapter: Adapter, listing: shards.Listing | None) -> str:
     ignored = listing.ignored if listing else 0
-    beside = f" ({ignored} tables, texts and the like lie there)" if ignored else ""
+    beside = f" (it has {ignored} tables, texts and similar files)" if ignored else ""
     return (
         f"{request.source}: holds no files that adapter '{adapter.name}' reads{beside}; name the folder of the images"
     )
@@ -391,7 +390,7 @@ def _run(
 
 @dataclass(slots=True)
 class _Said:
-    """Turns totals into steps of the bar."""
+    """Turns totals into steps of the progress bar."""
 
     bar: Bar
     files: int = 0
@@ -406,12 +405,12 @@ class _Said:
 
 
 def _rows_without_file(workspace: Workspace, name: str, adapter: Adapter) -> int:
-    """Table rows that no file of the lists stands for; none of an archive that is known by its table alone."""
+    """Number of table rows without a listed file; zero for an archive known by its table alone."""
     named = adapter.table_files()
     listed = shards.listed_files(workspace, name)
     if named is None or not listed:
         return 0
-    # A file that the table does not name is not the file of any row.
+    # A file without a row in the table accounts for no row.
     none = pl.col("reason").is_in(["not_in_table", "ambiguous_row", "linked_folder", "not_a_file"])
     unnamed = Rejects.read(workspace.parts(name, Rejects.table)).filter(none).height
     return max(named - adapter.repeated_rows() - (listed - unnamed), 0)

@@ -1,8 +1,8 @@
 """JPEG lossless (ISO 10918-1, process 14), the syntax of most archived radiographs.
 
-Kept because it takes a third of the time of `imagecodecs.jpeg8_decode` on real files (`make bench-jpeg_lossless`; the
-figures are in docs/decoders.md). Only what archives hold is decoded here: one component, one scan, no restarts, nothing
-after the end. On any other kind `decoded` raises OtherKind, and the caller asks a library.
+Kept because it takes a third of the time of `imagecodecs.jpeg8_decode` on real files (`make bench-jpeg_lossless`;
+figures in docs/decoders.md). It decodes only what archives contain: one component, one scan, no restarts, nothing after
+the end. For any other kind `decoded` raises OtherKind, and the caller uses a library.
 """
 
 from functools import lru_cache
@@ -13,11 +13,11 @@ import numpy as np
 from xray_mining.kernels import compiled
 
 _INDEX_BITS = 12
-"""Of the bits looked up at once: more would hold more codes, and no longer fit the processor's nearest cache."""
+"""Bits that are looked up at once: more would need a table too large for the processor's first cache."""
 _MOST_DIFFERENCES = 3
-"""In one entry of the table."""
+"""Largest number of differences in one entry of the table."""
 _LOOKUPS = 4
-"""Between two looks at the file: what they take at most must be there."""
+"""Bytes that may be read between two checks of the file's length."""
 _SOF3, _DHT, _SOI, _EOI, _SOS, _DQT, _DRI, _COM = 0xC3, 0xC4, 0xD8, 0xD9, 0xDA, 0xDB, 0xDD, 0xFE
 _OF_APPLICATIONS = range(0xE0, 0xF0)
 # One grey pixel of 8 bits.
@@ -25,18 +25,18 @@ _SMALLEST = "ffd8ffc3000b080001000101011100ffc4001400010000000000000000000000000
 
 
 class OtherKind(ValueError):
-    """A picture that this decoder is not made for."""
+    """A kind of picture that this decoder does not support."""
 
 
 def prepare() -> None:
-    """Have the kernels at hand: the first time on a machine they are compiled for seconds."""
+    """Compile or load the kernels; compiling takes seconds at the first use on a machine."""
     decoded(bytes.fromhex(_SMALLEST))
 
 
 def decoded(data: Any) -> np.ndarray:
     """The picture of a lossless JPEG, (rows, columns) uint8 up to 8 bits and else uint16.
 
-    Raises OtherKind for a picture of another kind, ValueError for damage, IndexError for a header that is cut off.
+    Raises OtherKind for an unsupported kind, ValueError for damage, IndexError for a header that is cut off.
     """
     stream = np.frombuffer(data, np.uint8)
     precision, rows, columns, predictor, codes, start = _before_the_scan(bytes(stream[:65536]))
@@ -47,7 +47,7 @@ def decoded(data: Any) -> np.ndarray:
 
 
 def _before_the_scan(head: bytes) -> tuple[int, int, int, int, bytes, int]:
-    """Precision, rows, columns, predictor, the code table as stored, and where the scan's bits begin."""
+    """Precision, rows, columns, predictor, the code table as stored, and the offset of the scan's bits."""
     tables: dict[int, bytes] = {}
     frame = None
     if head[:2] != bytes((0xFF, _SOI)):
@@ -74,14 +74,14 @@ def _before_the_scan(head: bytes) -> tuple[int, int, int, int, bytes, int]:
                 raise OtherKind("of another kind")
             return precision, rows, columns, predictor, codes, at
         elif marker not in (_DQT, _COM) and marker not in _OF_APPLICATIONS:
-            # Restarts, too, are for a library; of two frames, the one that was checked need not be the one that counts.
+            # Restarts are left to a library. With two frames, a later one could replace the one that was checked here.
             raise OtherKind("of another kind")
     raise OtherKind("no scan")
 
 
 @lru_cache(16)
 def _tables(codes: bytes, summed: bool) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """By 16 bits the length of the code they begin with and its symbol; by `_INDEX_BITS` bits what `_pack` says."""
+    """By 16 bits: length and symbol of the code that they begin with; by `_INDEX_BITS` bits: entries of `_pack`."""
     lengths, symbols = np.zeros(65536, np.uint8), np.zeros(65536, np.uint8)
     code, place = 0, 16
     for length in range(1, 17):
@@ -99,7 +99,7 @@ def _tables(codes: bytes, summed: bool) -> tuple[np.ndarray, np.ndarray, np.ndar
 
 @compiled
 def _difference(symbol: Any, bits: Any) -> Any:
-    """The difference of `symbol` extra bits (table H.2): 16 has none and stands for 32768."""
+    """The difference for a symbol and its extra bits (table H.2); symbol 16 has no extra bits and means 32768."""
     if symbol == 0:
         return 0
     if symbol == 16:
@@ -109,9 +109,9 @@ def _difference(symbol: Any, bits: Any) -> Any:
 
 @compiled
 def _pack(lengths: Any, symbols: Any, summed: Any, table: Any) -> None:
-    """Of each index the differences that it holds whole, or their running sums: three times 16 bits.
+    """For each index, the differences that it contains completely, as running sums: three times 16 bits.
 
-    The 8 bits above them hold how many they are, and the next 8 how many bits they took.
+    The next 8 bits hold their number, and the 8 bits above the number of bits that they use.
     """
     for index in range(len(table)):
         used, number, entry, before = 0, 0, 0, 0
@@ -129,7 +129,7 @@ def _pack(lengths: Any, symbols: Any, summed: Any, table: Any) -> None:
             used += length + extra
             number += 1
         if summed:
-            # Entries after the last one repeat its sum.
+            # Unused entries repeat the last sum.
             for place in range(number, _MOST_DIFFERENCES):
                 entry |= (before & 0xFFFF) << (16 * place)
         table[index] = np.uint64(entry) | np.uint64(number) << np.uint64(48) | np.uint64(used) << np.uint64(56)
@@ -176,14 +176,14 @@ def _one(window: Any, lengths: Any, symbols: Any) -> Any:
 
 @compiled
 def _decode(data: Any, predictor: Any, precision: Any, tables: Any, picture: Any) -> Any:
-    """Fill `picture` from a scan; False where its bits are no code, or end before or behind the last pixel."""
+    """Fill `picture` from a scan; False if its bits are no valid code, or end before or after the last pixel."""
     lengths, symbols, table = tables
     rows, columns = picture.shape
     line = np.empty(columns, np.int16)
-    # Predicted from the left, a pixel is the sum of the differences before it.
+    # With prediction from the left, a pixel is the sum of the differences before it.
     kept = -1 if predictor == 1 else 0
     at, end = 0, len(data)
-    # Bits to come, the next one on top; how many of them, and how many of these are zeros added after the end.
+    # The next bits, most significant first; their number; and how many of them are zeros added after the end.
     window, have, made_up = np.uint64(0), 0, 0
     for y in range(rows):
         x, before = 0, 0
@@ -225,15 +225,15 @@ def _decode(data: Any, predictor: Any, precision: Any, tables: Any, picture: Any
         else:
             _undo(line, first, predictor if y else 1, picture[max(y - 1, 0)], picture[y])
         if made_up > have:
-            # A few bytes may state a picture of gigabytes: what they do not hold is not made up to its end.
+            # A few bytes may state a picture of gigabytes: stop as soon as the data end.
             return False
-    # Every bit was there, and less than a byte of them is left before the end mark.
+    # All bits were present, and less than a byte of them is left before the end mark.
     return have >= made_up and have - made_up < 8 and at + 1 < end and data[at] == 0xFF and data[at + 1] == _EOI
 
 
 @compiled
 def _undo(line: Any, first: Any, predictor: Any, above: Any, row: Any) -> None:
-    """Differences → a row, modulo 65536, by the predictors of table H.1; `first` is what its first pixel adds to."""
+    """Differences → a row, modulo 65536, by the predictors of table H.1; `first` is added to its first pixel."""
     row[0] = np.uint16((first + line[0]) & 0xFFFF)
     for x in range(1, len(row)):
         a, b, c = np.int64(row[x - 1]), np.int64(above[x]), np.int64(above[x - 1])

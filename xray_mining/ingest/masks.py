@@ -1,4 +1,4 @@
-"""Mask files beside a radiograph → structures in its pixels, or the reason why a mask cannot be taken."""
+"""Mask files of a radiograph → structures in its pixels, or the reason why a mask cannot be used."""
 
 from io import BytesIO
 
@@ -11,7 +11,7 @@ from xray_mining.archive.source import Source
 
 
 class MaskFault(Exception):
-    """A mask that cannot be taken: it becomes a row of mask_faults. The sentence holds no name and no path."""
+    """A mask that cannot be used; it becomes a row of mask_faults. The sentence must contain no name and no path."""
 
     def __init__(self, reason: str, sentence: str) -> None:
         super().__init__(reason, sentence)
@@ -22,8 +22,8 @@ class MaskFault(Exception):
 def structures_of(source: Source, mask: MaskFile, rows: int, columns: int) -> dict[str, np.ndarray]:
     """The structures that a mask file outlines on a picture of `rows` × `columns`, each (height, width) bool.
 
-    Raises MaskFault where the file is not there or no picture, of another size than the picture (where `scaled` says
-    that it may be, of another shape), in several colours, or outlines nothing.
+    Raises MaskFault if the file is missing or is not a picture, has another size than the picture (with `scaled`:
+    another shape), several colours, or outlines nothing.
     """
     values = _values_of(source, mask.path)
     height, width = values.shape[:2]
@@ -39,7 +39,7 @@ def structures_of(source: Source, mask: MaskFile, rows: int, columns: int) -> di
 
 
 def _same_shape(one: tuple[int, int], other: tuple[int, int]) -> bool:
-    """Whether the sides have one ratio, to a pixel of the smaller of two sizes."""
+    """Whether the sides have the same ratio, to within a pixel of the smaller size."""
     small, large = sorted((one, other))
     return abs(small[0] * large[1] - small[1] * large[0]) <= max(large)
 
@@ -49,21 +49,21 @@ def _values_of(source: Source, path: bytes) -> np.ndarray:
     try:
         data = source.read(path)
     except OSError as error:
-        raise MaskFault("missing", "The mask file is not there, or may not be read.") from error
+        raise MaskFault("missing", "The mask file is missing, or may not be read.") from error
     try:
-        # OpenCV fills up what was cut off; Pillow says so.
+        # OpenCV silently fills missing pixels; Pillow raises an error.
         with Image.open(BytesIO(data)) as image:
             image.load()
         values = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
     except (OSError, ValueError, SyntaxError, EOFError, TypeError, OverflowError, cv2.error):
         values = None
     if values is None:
-        raise MaskFault("unreadable", "The mask file is no picture that can be read, or was cut off.")
+        raise MaskFault("unreadable", "The mask file cannot be read as a picture, or was cut off.")
     if values.ndim == 2:
         return values
     colours = values[..., :3]
     if (colours != colours[..., :1]).any():
-        raise MaskFault("coloured", "The mask has several colours; masks are read that have one value a pixel.")
+        raise MaskFault("coloured", "The mask has several colours; a mask must have one value per pixel.")
     return values[..., 0]
 
 

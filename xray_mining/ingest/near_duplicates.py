@@ -1,10 +1,10 @@
 """Pairs of kept radiographs that show one exposure: in another window, size, border, crop or compression.
 
-Each picture has a hash of itself and hashes of 54 crops of it. Two pictures are a candidate where the hash of one is
-near that of the other or of one of its crops; hashes are looked up in bands, so that no picture is compared with all
-others. A candidate is believed where the pictures, brought into line by an affine map, correlate. Hashes and
-correlations are kept from run to run: what comes new costs no more than itself. On the 1,310 real radiographs of three
-public sets with 67 known pairs all but one of the true candidates correlate above 0.95 once aligned, and no other does.
+Each picture has a hash of itself and hashes of 54 crops of it. Two pictures are a candidate if the hash of one is close
+to a hash of the other or of one of its crops; hashes are looked up in bands, so that not all pictures are compared with
+each other. A candidate is confirmed if the pictures, aligned by an affine map, correlate. Hashes and correlations are
+kept, so that a later run only computes those of new pictures. On the 1,310 real radiographs of three public sets with
+67 known pairs, all true candidates except one correlate above 0.95 after alignment, and no other candidate does.
 """
 
 import os
@@ -27,29 +27,29 @@ from xray_mining.records.near_duplicates import NearDuplicates
 from xray_mining.workspace import Workspace, lock, write_frame
 
 LEAST_CORRELATION = 0.95
-# Before the costly alignment: correlation of the matching crops as they are.
+# Checked before the costly alignment: correlation of the matching crops without alignment.
 _LEAST_UNALIGNED = 0.15
-# Up to how many of 192 bits may differ, and how many bits of a word are looked up at once. What is met by chance grows
-# with the square of the number of pictures; how many real pairs are candidates under each rule the bench prints.
+# How many of 192 bits may differ, and how many bits of a word are looked up at once. Chance matches grow with the
+# square of the number of pictures; the bench prints how many real pairs are candidates under each rule.
 _FEW, _MANY = 50_000, 200_000
 _DISTANCE, _DISTANCE_OF_MANY = 28, 24
 _BITS, _BITS_OF_MANY = 21, 26
-# Pictures that one look-up asks for, and of each the nearest candidates that it gives.
+# Pictures per look-up, and how many of the nearest candidates each gets.
 _ASKED, _MOST_FOUND = 4096, 64
-# Candidates a picture that are aligned, the nearest first; so many at a time, and written down in parts.
+# Candidates per picture that are aligned (nearest first), and how many are aligned and written at a time.
 _MOST_CANDIDATES = 3
 _BATCH, _PART = 256, 20_000
-# Raised when the search would find other pairs among the same pictures.
+# Increased when the search would find other pairs among the same pictures.
 _VERSION = 3
 _SEARCHED = {"image_key": pl.String, "pixel_digest": pl.String, "search": pl.String}
 _TRIED = {"wider": pl.String, "narrower": pl.String, "crop": pl.Int64, "search": pl.String, "correlation": pl.Float64}
 
 
 def find(workspace: Workspace, store: str) -> int:
-    """Bring the pairs over all archives up to date, as one part; how many there are.
+    """Update the pairs over all archives, as one part; returns their number.
 
-    What was searched is written after the pairs, so that a search that was killed is made again. Under a lock: of
-    jobs that share an archive the last sees the pictures of all.
+    The list of searched pictures is written after the pairs, so that a search that was killed is repeated. A lock is
+    held: of jobs that share an archive, the last one sees the pictures of all.
     """
     with lock(workspace.root / ".near_duplicates.lock"):
         pixels = PixelStore.open(workspace, store)
@@ -59,7 +59,7 @@ def find(workspace: Workspace, store: str) -> int:
         try:
             found = _pairs(workspace, pixels, pictured.unique("pixel_digest", keep="first", maintain_order=True))
         except StoreReplaced:
-            # Another job reads pictures anew: it searches once it has ended, or the next run does.
+            # Another job is reading pictures: it searches when it ends, or the next run does.
             return known(workspace)
         if not part_path(workspace).is_file() or not NearDuplicates.read(part_path(workspace)).equals(found):
             NearDuplicates.write(found, part_path(workspace))
@@ -68,12 +68,12 @@ def find(workspace: Workspace, store: str) -> int:
 
 
 def searched(workspace: Workspace) -> pl.Series:
-    """Keys of the images among which the last search that ended looked; none where nobody has looked."""
+    """Keys of the images of the last complete search; None before the first search."""
     return _searched(workspace)["image_key"]
 
 
 def _pairs(workspace: Workspace, pixels: PixelStore, pictured: pl.DataFrame) -> pl.DataFrame:
-    """The believed pairs of pictures, of which `pictured` has image_key, pixel_digest and search, a digest once."""
+    """The confirmed pairs of pictures; `pictured` has image_key, pixel_digest and search, each digest once."""
     near = nearest(candidates(hashes_of_all(workspace, pixels, pictured)))
     keys, digests = pictured["image_key"], pictured["pixel_digest"]
     found = pl.DataFrame(
@@ -106,8 +106,8 @@ def _pairs(workspace: Workspace, pixels: PixelStore, pictured: pl.DataFrame) -> 
 
 
 def _align(workspace: Workspace, pixels: PixelStore, untried: pl.DataFrame, search: str) -> None:
-    """Write down how candidates correlate once aligned, part by part: a run that is killed loses the last."""
-    # Alignment is OpenCV's, which lets other threads run.
+    """Write the correlations of candidates after alignment, part by part: a killed run loses only the last part."""
+    # Alignment uses OpenCV, which releases the interpreter lock.
     with (
         ThreadPoolExecutor(os.cpu_count()) as threads,
         progress(untried.height, "near-duplicates: alignment", "pairs") as bar,
@@ -136,7 +136,7 @@ def part_path(workspace: Workspace) -> Path:
 
 
 def known(workspace: Workspace) -> int:
-    """How many pairs were found last; 0 where nobody has looked."""
+    """Number of pairs found last; 0 before the first search."""
     path = part_path(workspace)
     return NearDuplicates.read(path).height if path.is_file() else 0
 
@@ -169,11 +169,12 @@ def _pictured(workspace: Workspace, pixels: PixelStore) -> pl.DataFrame:
 
 
 def candidates(values: np.ndarray) -> np.ndarray:
-    """Pairs of pictures whose hashes, (n, 55, 3) uint64, are near, a pair once at its nearest: (m, 4) int64.
+    """Pairs of pictures whose hashes, (n, 55, 3) uint64, are close; each pair once, at its nearest: (m, 4) int64.
 
-    Columns: one whose crop matches, the other, the crop, differing bits. Three bands of the bits of a word are looked
-    up in a table of all pictures' and crops' bands, as they are and with one bit turned; what is met there is compared
-    whole. Above `_FEW` pictures the first word is not looked up, in which strangers are alike.
+    Columns: the picture whose crop matches, the other picture, the crop, number of differing bits. Three bands of the
+    bits of a word are looked up in a table of the bands of all pictures and crops, unchanged and with one bit flipped;
+    matches are then compared in full. Above `_FEW` pictures the first word is not looked up, because it is similar in
+    unrelated chests.
     """
     pictures, _, words = values.shape
     limit, bits = (_DISTANCE, _BITS) if pictures <= _MANY else (_DISTANCE_OF_MANY, _BITS_OF_MANY)
@@ -200,7 +201,7 @@ def candidates(values: np.ndarray) -> np.ndarray:
 
 
 class _Table:
-    """Places of all pictures and crops in the order of one band of their bits."""
+    """Indices of all pictures and crops, sorted by one band of their bits."""
 
     def __init__(self, values: np.ndarray, word: int, shift: int, bits: int) -> None:
         self.values, self.word, self.shift, self.bits = values, word, shift, bits
@@ -222,7 +223,7 @@ def _near(table: _Table, limit: int, start: int) -> np.ndarray:
 
 @compiled
 def _ones(value: Any) -> Any:
-    """Bits that are set, of a uint64."""
+    """Number of set bits of a uint64."""
     value -= (value >> np.uint64(1)) & np.uint64(0x5555555555555555)
     value = (value & np.uint64(0x3333333333333333)) + ((value >> np.uint64(2)) & np.uint64(0x3333333333333333))
     value = (value + (value >> np.uint64(4))) & np.uint64(0x0F0F0F0F0F0F0F0F)
@@ -233,7 +234,7 @@ def _ones(value: Any) -> Any:
 def _look_up(  # noqa: PLR0917  compiled: no keywords
     values: Any, order: Any, starts: Any, about: Any, found: Any, numbers: Any
 ) -> None:
-    """Fill `found` with the nearest candidates of each picture, another picture once."""
+    """Fill `found` with the nearest candidates of each picture, each other picture once."""
     start, word, shift, bits, limit = about
     _, crops, words = values.shape
     for place in range(len(numbers)):
@@ -256,7 +257,7 @@ def _look_up(  # noqa: PLR0917  compiled: no keywords
 
 @compiled
 def _taken(found: Any, number: Any, other: Any, one: Any, crop: Any, distance: Any) -> Any:  # noqa: PLR0917
-    """How many candidates one picture has, after another that is nearer than the worst, or than itself before."""
+    """Number of candidates of one picture after adding another, if it is nearer than the worst or its earlier match."""
     place, worst = -1, 0
     for at in range(number):
         if found[at, 0] == other:
@@ -279,10 +280,10 @@ def _taken(found: Any, number: Any, other: Any, one: Any, crop: Any, distance: A
 
 
 def nearest(found: np.ndarray) -> np.ndarray:
-    """Of the candidates, (m, 4) int64, those that are among the nearest of one of their two pictures.
+    """The candidates, (m, 4) int64, that are among the nearest of one of their two pictures.
 
-    Where all pictures are alike (a phantom, one maker's table) each has hundreds of candidates; copies of one exposure
-    are the nearest of them, and alignment of all would take hours.
+    If all pictures are alike (a phantom, one maker's table) each has hundreds of candidates; copies of one exposure are
+    the nearest of them, and aligning all would take hours.
     """
     if not len(found):
         return found
@@ -303,9 +304,9 @@ def _first_of_each(ordered: Any, taken: Any, wanted: Any) -> None:
 
 
 def aligned_correlation(wider: np.ndarray, narrower: np.ndarray, crop: np.ndarray) -> float:
-    """Pearson correlation of two (128, 128) uint8 pictures once `narrower` is laid on `wider`, starting at `crop`.
+    """Pearson correlation of two (128, 128) uint8 pictures after alignment of `narrower` to `wider`, from `crop` on.
 
-    Slow changes of grey are taken out first: chests are alike in those. -1 where they cannot be brought into line.
+    Slow changes of grey are removed first, because chests are alike in them. -1 if the pictures cannot be aligned.
     """
     top, left, height, width = (int(each) for each in crop)
     start = np.array([[width / SIDE, 0, left], [0, height / SIDE, top]], np.float32)

@@ -1,7 +1,7 @@
-"""Hashes of a picture and of 54 crops of it that hardly change with brightness, contrast, size and compression.
+"""Hashes of a picture and of 54 crops of it; they hardly change with brightness, contrast, size and compression.
 
-Each is three words of 64 signs of cosine coefficients. The first, of the lowest frequencies, tells what all chests have
-in common and how they are placed; the other two tell one chest from another.
+Each hash is three words of 64 signs of cosine coefficients. The first word, of the lowest frequencies, describes what
+all chests have in common and their position; the other two words distinguish chests.
 """
 
 import math
@@ -22,13 +22,13 @@ from xray_mining.progress import progress
 from xray_mining.workspace import Workspace, write_frame
 
 SIDE = 128
-"""Of the small pictures that are hashed and laid on each other."""
+"""Side of the small pictures that are hashed and aligned."""
 _CELLS = 32
-"""A crop is seen as so many squares across and down."""
+"""A crop is divided into this number of squares across and down."""
 
 
 def _crops() -> np.ndarray:
-    """Top, left, height, width of the whole and of 54 crops of a 128 × 128 picture, (55, 4) int64."""
+    """Top, left, height, width of the whole picture and of its 54 crops, of 128 × 128 pixels: (55, 4) int64."""
     found = [(0, 0, SIDE, SIDE)]
     for scale in (0.93, 0.86, 0.78, 0.7):
         side = round(SIDE * scale)
@@ -57,14 +57,14 @@ _COSINES = np.array(
 
 
 _HASHED = {"pixel_digest": pl.String, "search": pl.String, "hashes": pl.Array(pl.UInt64, len(CROPS) * WORDS)}
-# Pictures that are read at once, and after how many hashes are written down.
+# Pictures read at once, and number of hashes after which a part is written.
 _BATCH, _PART = 256, 25_600
 
 
 def hashes_of_all(workspace: Workspace, pixels: PixelStore, pictured: pl.DataFrame) -> np.ndarray:
     """(n, 55, 3) uint64 for n pictures, kept for the next run; `pictured` has their image_key, pixel_digest and search.
 
-    A run that is killed loses the last of them.
+    A run that is killed loses only the last part.
     """
     folder = workspace.parts("_all", "near_duplicates_hashes")
     search = str(pictured["search"].first() or "")
@@ -89,7 +89,7 @@ def hashes_of_all(workspace: Workspace, pixels: PixelStore, pictured: pl.DataFra
 
 
 def kept(folder: Path, schema: Mapping[str, Any], search: str) -> pl.DataFrame:
-    """What earlier runs of the same `search` wrote down in parts of `folder`; a damaged part is passed over."""
+    """Hashes of the same `search` from parts in `folder`; damaged parts are skipped."""
     frames = [pl.DataFrame(schema=schema)]
     for path in sorted(folder.glob("*.parquet")):
         try:
@@ -112,7 +112,7 @@ def _hashed(picture: np.ndarray, box: np.ndarray) -> np.ndarray:
 
 
 def small_of(picture: np.ndarray, box: np.ndarray) -> np.ndarray:
-    """What is hashed: the content in `box` (left, top, width, height) of a picture, equalised, (128, 128) uint8."""
+    """The picture to hash: the content in `box` (left, top, width, height), equalised, (128, 128) uint8."""
     left, top, width, height = box
     content = picture[top : top + height, left : left + width]
     if content.dtype != np.uint8:
@@ -131,8 +131,8 @@ def hashes_of(small: np.ndarray) -> np.ndarray:
 def _hash(  # noqa: PLR0917  compiled: no keywords
     small: Any, crops: Any, cosines: Any, rows: Any, columns: Any, values: Any
 ) -> None:
-    # The sum of all pixels above and to the left, below 2^24: exact. Between two of them it grows evenly, so that the
-    # mean of any rectangle is four looks.
+    # The sum of all pixels above and to the left is below 2^24, so float32 is exact. It is interpolated linearly
+    # between pixels, so that the mean of any rectangle needs four look-ups.
     sums = np.zeros((SIDE + 2, SIDE + 2), np.float32)
     for y in range(SIDE):
         of_row = np.float32(0)

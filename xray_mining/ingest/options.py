@@ -1,4 +1,4 @@
-"""What a study or a command may say about reading an archive."""
+"""Options of a study or a command for reading an archive."""
 
 from typing import Annotated, Literal
 
@@ -19,10 +19,10 @@ PatientIdRule = Literal[
 
 
 class GreyOptions(BaseModel, extra="forbid", frozen=True):
-    """How stored values become a picture that can be compared with others: its digest names the pixel store."""
+    """How stored values become a comparable picture; the digest of these options names the pixel store."""
 
     side_px: int = Field(512, ge=32, le=4096, description="both sides, after padding to a square")
-    clip_percent: float = Field(0.5, ge=0, lt=50, description="cut off at either end where no window is given")
+    clip_percent: float = Field(0.5, ge=0, lt=50, description="clipped at either end if no window is given")
     value_type: Literal["uint8", "uint16"] = "uint8"
 
 
@@ -33,11 +33,11 @@ class IngestOptions(BaseModel, extra="forbid", frozen=True):
     shard_files: int = Field(2000, ge=1, description="files a shard")
     topcode_age: bool = Field(True, description="set ages above 89 to 90")
     patient_id_rule: tuple[PatientIdRule, ...] | None = Field(
-        None, description="which ways to write a patient id are one; left out: as the archive was read before, or none"
+        None, description="spellings of a patient id that are joined; left out: as the archive was read before, or none"
     )
     adapter: str | None = Field(None, description="name of the adapter; recognised by the folder's layout if left out")
     mapping: Annotated[str | None, StatedFile((".yaml", ".yml"), "pipelines/mappings")] = Field(
-        None, description="YAML file that says what a table's columns mean, or the name of one that ships"
+        None, description="YAML file that states what a table's columns mean, or the name of a shipped one"
     )
     near_duplicates: bool = Field(True, description="search all archives of the workspace for near-duplicates")
     file_limit_s: float = Field(60.0, gt=0, description="seconds after which a file that hangs is rejected")

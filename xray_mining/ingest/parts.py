@@ -1,7 +1,7 @@
-"""What is on the disk of one shard: its parts, its counts, and how new ones take the place of old ones.
+"""The parts of one shard on disk, its counts, and how new parts replace old ones.
 
-A shard's new parts are first written beside the old ones. Once all are there they are moved into place, the counts
-last. A run that is killed before has changed nothing; one that is killed while it moves is gone on with by the next.
+A shard's new parts are first written beside the old ones. When all are complete they are moved into place, the counts
+last. A run that is killed before the move has changed nothing; a move that was interrupted is finished by the next run.
 """
 
 import json
@@ -32,12 +32,12 @@ from xray_mining.workspace import Workspace, lock, move_durably, write_frame, wr
 _RECORDS: tuple[type[Record], ...] = (Findings, Boxes, UnreadCells, Rejects, Masks, MaskFaults, Pixels, Images)
 _COUNTS = "counts.json"
 FIRST_TABLE_SHARD = 50_000
-"""Shards of table rows without pictures are numbered from here: files of the same archive always come before them."""
+"""First number of shards of table rows without pictures; shards of files have smaller numbers, so they sort first."""
 
 
 @dataclass(frozen=True, slots=True)
 class ShardCounts:
-    """The accounts of one finished shard."""
+    """The counts of one finished shard."""
 
     shard: int
     store: str
@@ -48,13 +48,13 @@ class ShardCounts:
     rejected: int
     seconds: float
     digest: str = ""
-    """Of what its rows were made from beside the files: a shard of another digest is not done."""
+    """Digest of the inputs of its rows other than files: if it differs from today's, the shard is read again."""
     pixel_digest: str = ""
-    """The kind of its rows' pixel digests; empty: an earlier version's."""
+    """The kind of its rows' pixel digests; empty in shards of an earlier version."""
     unread: Mapping[int, tuple[int, ...]] = field(default_factory=dict)
-    """Positions of files that could not be read anew, each with how it stood then (`shards.standing_of`).
+    """Positions of files that could not be read, each with the file's state at that time (`shards.standing_of`).
 
-    Empty where it was not tried: the last walk found it vanished or changed, or an earlier version did not write it.
+    Empty if no file was tried: the last walk found it vanished or changed, or an earlier version did not note it.
     """
     decoder_failures: Mapping[str, int] = field(default_factory=dict)
     """Frames that each decoder failed to read, by `DecoderFailure` as text; another decoder may have read them."""
@@ -65,7 +65,7 @@ class ShardCounts:
 
 
 def counts_in(path: Path) -> ShardCounts:
-    """The counts that a file of `counts_path` holds."""
+    """The counts in a file of `counts_path`."""
     raw: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     unread = raw.get("unread", {})
     standings = unread if isinstance(unread, dict) else dict.fromkeys(unread, ())
@@ -73,7 +73,7 @@ def counts_in(path: Path) -> ShardCounts:
 
 
 def counts_path(workspace: Workspace, archive: str, shard: int, store: str) -> Path:
-    """The file that is written last: a shard is done where it is there."""
+    """The file that is written last: a shard is finished if it exists."""
     return _counts_folder(workspace, archive) / f"{shard:05d}-{store}.json"
 
 
@@ -89,9 +89,9 @@ def part_path(workspace: Workspace, archive: str, record: type[Record], shard: i
 def counts_of(
     workspace: Workspace, archive: str, store: str | None, digest: str | None = None
 ) -> dict[int, ShardCounts]:
-    """The counts of all shards that are done for a store, by number; with `digest` of those made from that only.
+    """The counts of all shards that are finished for a store, by number; with `digest` only shards with this digest.
 
-    None is any store: with pictures or without.
+    None means any store, with pictures or without.
     """
     found = {}
     for _, counts in _counts(workspace, archive, f"*-{'*' if store is None else store}"):
@@ -103,12 +103,12 @@ def counts_of(
 
 
 def counts_of_shard(workspace: Workspace, archive: str, shard: int) -> list[ShardCounts]:
-    """The counts that a shard has for any store; none where it was never finished."""
+    """The counts that a shard has for any store; empty if it was never finished."""
     return [counts for _, counts in _counts(workspace, archive, f"{shard:05d}-*")]
 
 
 def counts_by_shard(workspace: Workspace, archive: str) -> dict[int, list[ShardCounts]]:
-    """The counts that each shard has for any store, by number; those never finished are left out."""
+    """The counts that each shard has for any store, by number; unfinished shards are left out."""
     found: dict[int, list[ShardCounts]] = {}
     for _, counts in _counts(workspace, archive, "*"):
         found.setdefault(counts.shard, []).append(counts)
@@ -116,7 +116,7 @@ def counts_by_shard(workspace: Workspace, archive: str) -> dict[int, list[ShardC
 
 
 def _counts(workspace: Workspace, archive: str, names: str) -> Iterator[tuple[Path, ShardCounts]]:
-    """Counts with their files, by a pattern of names; those that another process takes back meanwhile are left out."""
+    """Counts with their files, by a pattern of names; files that another process removes meanwhile are left out."""
     for path in sorted(_counts_folder(workspace, archive).glob(f"{names}.json")):
         try:
             counts = counts_in(path)
@@ -126,18 +126,18 @@ def _counts(workspace: Workspace, archive: str, names: str) -> Iterator[tuple[Pa
 
 
 def outdate(workspace: Workspace, archive: str, shards_to_do: Iterable[int], store: str | None) -> None:
-    """Have shards done anew, by this run or, should it be killed, by the next; their parts stay until then."""
+    """Mark shards to be read again, by this run or, if it is killed, by the next; their parts stay until then."""
     wanted = set(shards_to_do)
     if not wanted:
         return
-    # The folder is listed once: once a shard would be quadratic.
+    # List the folder once: listing it for each shard would take quadratic time.
     for path, counts in _counts(workspace, archive, f"*-{'*' if store is None else store}"):
         if counts.shard in wanted:
             write_json(asdict(replace(counts, digest="")), path)
 
 
 def name_digests(workspace: Workspace, archive: str, done: Iterable[ShardCounts], pixel_digest: str) -> None:
-    """Write the kind of digests into those counts of `done` that an earlier version left without one."""
+    """Write the kind of digests into counts of `done` in which an earlier version left it empty."""
     for counts in done:
         if not counts.pixel_digest:
             path = counts_path(workspace, archive, counts.shard, counts.store)
@@ -145,25 +145,25 @@ def name_digests(workspace: Workspace, archive: str, done: Iterable[ShardCounts]
 
 
 def has_parts(workspace: Workspace, archive: str, shard: int) -> bool:
-    """Whether the shard was ever read."""
+    """Whether the shard was read before."""
     return part_path(workspace, archive, Images, shard).is_file()
 
 
 @dataclass(frozen=True, slots=True)
 class Accounts:
-    """What all parts of an archive hold, before merge settles duplicates."""
+    """Totals of all parts of an archive, before merge finds duplicates."""
 
     kept: int
     rejected: int
 
     @property
     def seen(self) -> int:
-        """Every account is a row of images or of rejects."""
+        """Every item is a row of images or of rejects."""
         return self.kept + self.rejected
 
 
 def accounts_of(workspace: Workspace, archive: str) -> Accounts:
-    """Rows of the parts that merge reads: those of shards that are not done for today's tables or store, too."""
+    """Number of rows in the parts that merge reads, including shards of other tables or stores."""
 
     def rows(record: type[Record]) -> int:
         paths = workspace.parts(archive, record.table).glob("*.parquet")
@@ -176,11 +176,11 @@ def accounts_of(workspace: Workspace, archive: str) -> Accounts:
 def staged(
     workspace: Workspace, archive: str, shard: int, alive: Callable[[], None] | None = None
 ) -> Generator["Staging"]:
-    """A place for a shard's new parts, which take the old ones' place when the block ends well.
+    """A folder for a shard's new parts, which replace the old ones when the block succeeds.
 
-    What a killed run left there is put in place where it is whole, and else gone; nothing is left there when the block
-    ends ill. Another process that wants the same shard waits, and calls `alive` meanwhile: two would take each other's
-    parts for their own.
+    Parts that a killed run left there are moved into place if they are complete, else deleted; if the block fails, the
+    folder is deleted. Another process that needs the same shard waits and calls `alive` meanwhile, because the two
+    would mix their parts.
     """
     with _alone(workspace, archive, shard, alive):
         _put_in_place(workspace, archive, shard)
@@ -204,25 +204,25 @@ def _alone(
 
 @dataclass(slots=True)
 class Staging:
-    """Where a shard's parts stand until all of them are there."""
+    """The folder in which a shard's new parts wait until all are complete."""
 
     workspace: Workspace
     archive: str
     shard: int
     counts: ShardCounts | None = None
-    """To be given before the block ends."""
+    """Must be set before the block ends."""
 
     @property
     def folder(self) -> Path:
-        """The parts' folder: on the disk of those that they will replace."""
+        """The folder of the new parts: on the same disk as the parts that they replace."""
         return _staging(self.workspace, self.archive, self.shard)
 
     def write(self, record: type[Record], frame: pl.DataFrame) -> None:
-        """One part, of the record's columns and types."""
+        """Write one part with the record's columns and types."""
         write_frame(frame, self.folder / f"{record.table}.parquet")
 
     def note(self, path: Path, frame: pl.DataFrame) -> None:
-        """What the private folder is to say of the shard at `path`; without rows nothing is to stand there."""
+        """Write a file of the private folder about the shard, to be moved to `path`; without rows `path` is removed."""
         waiting = _private(self.workspace, self.archive, self.shard) / path.relative_to(
             shards.folder_of(self.workspace, self.archive)
         )
@@ -244,17 +244,17 @@ def _staging(workspace: Workspace, archive: str, shard: int) -> Path:
 
 
 def _private(workspace: Workspace, archive: str, shard: int) -> Path:
-    """Where notes wait that only the private folder may hold."""
+    """Folder of notes that may only be kept in the private folder."""
     return shards.folder_of(workspace, archive) / "staged" / f"{shard:05d}"
 
 
 def _beside(workspace: Workspace, store: str) -> Workspace:
-    """A workspace's layout within a store: pictures wait on the disk of those that they will replace."""
+    """A workspace's layout within a store, so that pictures wait on the same disk as those that they replace."""
     return Workspace(workspace.store(store) / "staged")
 
 
 def discard(workspace: Workspace, archive: str, shard: int) -> None:
-    """Remove what was written for a shard and never put in place."""
+    """Remove parts of a shard that were written and never moved into place."""
     shutil.rmtree(_staging(workspace, archive, shard), ignore_errors=True)
     shutil.rmtree(_private(workspace, archive, shard), ignore_errors=True)
     for waiting in (workspace.root / "pixels").glob("*/staged"):
@@ -263,7 +263,7 @@ def discard(workspace: Workspace, archive: str, shard: int) -> None:
 
 
 def settle(workspace: Workspace, archive: str, shard: int) -> None:
-    """Go on where a run was killed while it put a shard's new parts in place; one that is at it now is waited for."""
+    """Finish moving a shard's new parts into place after a run was killed; waits for a running move."""
     if (_staging(workspace, archive, shard) / _COUNTS).is_file():
         with _alone(workspace, archive, shard):
             _put_in_place(workspace, archive, shard)
@@ -286,7 +286,7 @@ def _put_in_place(workspace: Workspace, archive: str, shard: int) -> None:
         if note.stat().st_size:
             _move(note, target)
         else:
-            # The mark goes after what it takes away: a run that is killed in between is gone on with.
+            # The mark is removed after everything it announces, so that a run killed in between is continued.
             target.unlink(missing_ok=True)
             note.unlink()
     _move(folder / _COUNTS, counts_path(workspace, archive, shard, store))
@@ -302,14 +302,14 @@ def _move(source: Path, target: Path) -> None:
 
 
 def _retract(workspace: Workspace, archive: str, new: ShardCounts) -> None:
-    """Take back what an earlier run said of the shard: that it is done, and where its pictures of this store stand.
+    """Remove the notes of an earlier run that the shard is finished, and its rows of pixels of this store.
 
-    Before the new pictures take the old ones' place: no key may ever point to another image's picture.
+    This happens before the new pictures replace the old ones, so that no key ever points to another image's picture.
     """
     counts_path(workspace, archive, new.shard, new.store).unlink(missing_ok=True)
     for path, other in _counts(workspace, archive, f"{new.shard:05d}-*"):
-        # Stores share the rows of images: made from other tables, or from headers alone, they are not another
-        # store's any more; and what could not be read for this one waits to be read for all.
+        # Stores share the rows of images: if these are now made from other tables, or from headers alone, they no
+        # longer fit the other stores; and files that could not be read for this store must be retried for all.
         if other.digest != new.digest or (other.store and not new.store):
             path.unlink()
         elif (unread := {**other.unread, **new.unread}) != other.unread:
@@ -317,26 +317,26 @@ def _retract(workspace: Workspace, archive: str, new: ShardCounts) -> None:
     pixels = part_path(workspace, archive, Pixels, new.shard)
     moved = not (_staging(workspace, archive, new.shard) / f"{Pixels.table}.parquet").is_file()
     if new.store and pixels.is_file() and not moved:
-        # Never unlinked, though it may be empty: a merge that has listed it reads it by its name.
+        # Never deleted, even if it is empty: a merge that has listed it reads it by name.
         write_frame(Pixels.read(pixels).filter(pl.col("store") != new.store), pixels)
 
 
 def forget(workspace: Workspace, archive: str, shard: int, store: str) -> None:
-    """Remove all parts of one shard, the mark that it is done first."""
+    """Remove all parts of one shard; first its file of counts."""
     counts_path(workspace, archive, shard, store).unlink(missing_ok=True)
     for record in _RECORDS:
         part_path(workspace, archive, record, shard).unlink(missing_ok=True)
 
 
 def stale(workspace: Workspace, archive: str, done: Iterable[int], store: str, source: Source) -> set[int]:
-    """Of the shards that are done those with a mask file that came, went or changed since."""
+    """Finished shards with a mask file that was added, removed or changed since."""
     return {each for each in done if shards.masks_changed(workspace, archive, each, store, source)}
 
 
 def readable_again(workspace: Workspace, archive: str, done: Iterable[ShardCounts], source: Source) -> set[int]:
-    """Of the shards that are done those with a file that could not be read anew then, and stands otherwise now.
+    """Finished shards with a file that could not be read and whose state has changed since.
 
-    That it may be opened is not enough: what the disk does not give, or a package does not hold, is not tried for ever.
+    A file that can be opened but is unchanged is not tried again: its disk or package error would repeat for ever.
     """
     states = shards.states_of(workspace, archive)
     found = set()
@@ -353,7 +353,7 @@ def readable_again(workspace: Workspace, archive: str, done: Iterable[ShardCount
 
 
 def _is_other(source: Source, path: bytes, then: tuple[int, ...]) -> bool:
-    """Whether a file's state is not the one it had `then`; where that is not known, whether it may be read."""
+    """Whether a file's state differs from `then`; if `then` is unknown, whether the file may be read."""
     status = source.status(path)
     if not then:
         return status is not None and status.readable
@@ -363,7 +363,7 @@ def _is_other(source: Source, path: bytes, then: tuple[int, ...]) -> bool:
 def _column(name: str, values: list[Any], kind: pl.DataType) -> pl.Series:
     if kind != pl.List(pl.String):
         return pl.Series(name, values, dtype=kind)
-    # Lists of words are few and come again and again: polars makes each of them but once.
+    # Few different lists of words occur, so polars builds each of them once.
     places: dict[tuple[str, ...] | None, int] = {}
     at = [places.setdefault(None if words is None else tuple(words), len(places)) for words in values]
     made = [None if words is None else list(words) for words in places]
@@ -371,11 +371,11 @@ def _column(name: str, values: list[Any], kind: pl.DataType) -> pl.Series:
 
 
 def part_of(record: type[Record], rows: Iterable[dict[str, Any]]) -> pl.DataFrame:
-    """Rows as a typed frame in which a key may stand twice: merge settles that, a worker sees its own shard only."""
+    """Rows as a typed frame in which a key may occur twice: merge resolves that, a worker sees only its own shard."""
     rows = list(rows)
     if not rows:
         return record.create_empty()
-    # Column by column: polars takes several times as long over rows.
+    # Built column by column, which is several times faster than from rows.
     frame = pl.DataFrame(
         [_column(name, [row.get(name) for row in rows], column.dtype) for name, column in record.columns().items()]
     )

@@ -1,6 +1,6 @@
-"""Patient ids as text: which are placeholders, and which may be one person's id written in another way.
+"""Patient ids as text: which are placeholders, and which may be one person's id in another spelling.
 
-Ids are never made alike by guess: keys are made of them as they are written, but for the rules that the owner names.
+Different spellings are never joined by a guess: keys are made from ids as written, changed only by the owner's rules.
 """
 
 import re
@@ -13,7 +13,7 @@ from functools import lru_cache
 from xray_mining.errors import UserError, unknown_name
 
 _ENDS = " \0\t\r\n"
-# What software and people write where there is no id, as letters and digits alone, with words around them.
+# What software and people write if there is no id, as letters and digits only, with words before and after it.
 _NOBODY = re.compile(
     r"(?:(?:my)?(?:patients?|pat|subject|person|case|id|the)*)"
     r"(?:anon(?:[yi]m(?:ous|us|e|isch|i[sz]iert|[oa]|i[sz]ed?|i[sz]ado|izzato)?)?|de(?:identified|personali[sz]ed)"
@@ -30,9 +30,9 @@ _LEADING = re.compile(r"^0+(?=.)")
 
 
 def _one_form(text: str) -> str:
-    """Full-width letters, ligatures and letters with loose accents in one form; digits of any script as 0 to 9.
+    """Text in a normal form: full-width letters, ligatures and loose accents composed, digits of any script as 0 to 9.
 
-    Without invisible characters, such as a byte order mark or a mark of direction that was copied along.
+    Invisible characters, such as a copied byte order mark or direction mark, are removed.
     """
     folded = unicodedata.normalize("NFKC", text)
     if folded.isascii():
@@ -44,14 +44,14 @@ def _one_form(text: str) -> str:
 RULES: Mapping[str, str] = {
     "ignore_issuer": "ids of all issuers are one space: 123 of HOSPITAL is 123",
     "strip_spaces": "spaces are left out: 12 3 is 123",
-    "fold_forms": "full-width letters, digits of other scripts and loose accents are the usual ones, unseen marks none",
-    "fold_case": "small and capital letters are alike",
+    "fold_forms": "full-width letters, foreign digits and loose accents become usual ones, invisible marks are removed",
+    "fold_case": "small and capital letters are equal",
     "drop_decimals": "123.0, as spreadsheets write it, is 123",
     "strip_zeros": "leading zeros are left out: 00123 is 123",
     "keep_zero": "the id 0 is a person's",
-    "zero_is_none": "the id 0 is nobody's, even among numbered ids",
+    "zero_is_none": "the id 0 belongs to no patient, even among numbered ids",
 }
-"""What the owner of an archive may say of its patient ids."""
+"""Rules that the owner of an archive may state for its patient ids."""
 _SPELLINGS: Mapping[str, Callable[[str], str]] = {
     "strip_spaces": lambda text: "".join(text.split()),
     "fold_forms": _one_form,
@@ -60,34 +60,34 @@ _SPELLINGS: Mapping[str, Callable[[str], str]] = {
     "strip_zeros": lambda text: _LEADING.sub("", text),
 }
 _OF_NUMBERS = ("drop_decimals", "strip_zeros")
-"""Spellings that an issuer's name has not."""
+"""Rules that do not apply to an issuer's name."""
 
 
 def rules_of(text: str) -> tuple[str, ...]:
-    """The rules that `strip_zeros,fold_case` names, in a fixed order; 'none' names none. UserError for others."""
+    """The rules that `strip_zeros,fold_case` names, in a fixed order; 'none' means no rules. Others raise UserError."""
     named = [each.strip() for each in text.split(",") if each.strip()]
     for each in named:
         if each not in RULES and each != "none":
             raise unknown_name("--patient-id-rule", each, [*RULES, "none"])
     if "none" in named and len(named) > 1:
-        raise UserError("--patient-id-rule: 'none' stands alone; leave it out, or the other rules")
+        raise UserError("--patient-id-rule: 'none' excludes other rules; leave it out, or the other rules")
     if {"keep_zero", "zero_is_none"} <= set(named):
-        raise UserError("--patient-id-rule: 'keep_zero' and 'zero_is_none' say the opposite; leave one out")
+        raise UserError("--patient-id-rule: 'keep_zero' and 'zero_is_none' contradict each other; leave one out")
     return tuple(each for each in RULES if each in named)
 
 
 @dataclass(frozen=True, slots=True)
 class WrittenId:
-    """A patient id as it is written, and what may be made of it."""
+    """A patient id as it is written, and the texts for its keys."""
 
     text: str
-    """What the key is made of: as written, but for the owner's rules. Empty: there is none."""
+    """Text of the key: the id as written, changed by the owner's rules; empty if there is no id."""
     issuer: str
     alike: str
-    """The same for all ways to write one id."""
+    """A text that is the same for all spellings of one id."""
     alike_issuer: str
     marks: tuple[str, ...]
-    """The rules that would change it; or 'placeholder' or 'zero', where it stands for nobody."""
+    """The rules that would change it; or 'placeholder' or 'zero', if it identifies no patient."""
 
 
 @lru_cache(8192)
@@ -114,7 +114,7 @@ def written_id(patient_id: str | None, issuer: str | None, rules: Sequence[str] 
 
 
 def _mended(text: str) -> str:
-    """UTF-8 that was read as Latin-1, as text; other text as it is."""
+    """UTF-8 that was decoded as Latin-1 is decoded again; other text stays unchanged."""
     if text.isascii():
         return text
     try:
@@ -124,11 +124,11 @@ def _mended(text: str) -> str:
 
 
 def _stands_for_nobody(text: str) -> str:
-    """'placeholder' or 'zero' for what stands in place of an id; empty for an id."""
+    """'placeholder' or 'zero' for a text that replaces an id; empty for an id."""
     folded = _one_form(text).strip()
     if _ZERO.fullmatch(folded):
         return "zero"
-    # Without accents, which word lists forget.
+    # Compare without accents, which word lists often omit.
     bare = unicodedata.normalize("NFKD", folded.casefold())
     plain = "".join(each for each in bare if each.isalnum())
     placeholder = not plain.strip("0") or _NOBODY.fullmatch(plain) or _PLAIN.fullmatch(plain)
@@ -136,10 +136,10 @@ def _stands_for_nobody(text: str) -> str:
 
 
 def zero_of_numbered(ids: Iterable[str | None]) -> bool:
-    """Whether 0 is a person's among these ids, one for each row: the first of a numbered set.
+    """Whether 0 is a person's id among these ids (one per row): the first of a numbered set.
 
-    So it is where zero is written in one way, a number from 1 to 9 stands beside it in that width, and it has no more
-    than three times the rows of the one of them that has most: else it stands for many people.
+    It is if zero has one spelling, a number from 1 to 9 occurs in the same width, and zero has at most three times the
+    rows of the most frequent of these numbers; otherwise it marks many people without id.
     """
     rows = Counter((each or "").strip(_ENDS) for each in ids)
     zeros = [each for each in rows if _stands_for_nobody(each) == "zero"]

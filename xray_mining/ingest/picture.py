@@ -1,4 +1,4 @@
-"""One frame → the picture that everything is measured on: the one way, for `ingest` and for `predict`."""
+"""One frame → its standardised picture; the same function serves `ingest` and `predict`."""
 
 from dataclasses import dataclass
 
@@ -12,14 +12,14 @@ from xray_mining.ingest.quality import flags_of
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """A standardised picture, and what was believed of its header to get it."""
+    """A standardised picture, and the description of its content that was used."""
 
     grey: Grey
     stored: Stored
     encoded: Encoded
-    """As the content has it."""
+    """The description as the content shows it."""
     flags: tuple[str, ...]
-    """Quality flags: what can be seen wrong with it, and which claims of the header were overruled."""
+    """Quality flags: visible problems, and header values that were overruled."""
 
 
 def standardised(encoded: Encoded, options: GreyOptions, failures: set[DecoderFailure] | None = None) -> Picture:

@@ -1,13 +1,13 @@
-"""What can be seen wrong with a picture before anybody measures on it."""
+"""Visible problems of a picture, found before anything is measured."""
 
 import numpy as np
 
 from xray_mining.ingest.grey import Grey
 
-# Share of the content that must be one value in a row or column for it to be a border.
+# A row or column belongs to a border if this share of its content has one value.
 _FLAT = 0.995
 _BORDER = 0.04
-# Grey values that are as good as one.
+# Grey values that count as equal.
 _NEAR = 0.02
 
 
@@ -32,9 +32,9 @@ def flags_of(grey: Grey, rows: int, columns: int) -> list[str]:
 
 
 def percentile(counts: np.ndarray, share: float) -> float:
-    """The value below which a share of the values lies, between two of them as `np.percentile` has it.
+    """The value below which a share of the values is, interpolated as in `np.percentile`.
 
-    `counts` says how often each value from 0 on occurs.
+    `counts`: how often each value from 0 on occurs.
     """
     cumulated = np.cumsum(counts)
     rank = share * (cumulated[-1] - 1)
@@ -43,17 +43,17 @@ def percentile(counts: np.ndarray, share: float) -> float:
 
 
 def border_fraction(sample: np.ndarray) -> float:
-    """The widest flat frame side of a (height, width) picture in [0, 1], as a share of that direction."""
+    """Width of the widest flat frame side of a (height, width) picture in [0, 1], as a share of that direction."""
     widest = 0.0
     for lines in (sample, sample[::-1], sample.T, sample.T[::-1]):
         flat = next((place for place, line in enumerate(lines) if not _is_flat(line)), None)
-        # Where all lines are flat there is no border.
+        # If all lines are flat there is no border.
         widest = max(widest, (flat or 0) / len(lines))
     return widest
 
 
 def _is_flat(line: np.ndarray) -> bool:
-    """A line of the frame hardly changes along itself: black letters or white labels on it are allowed for."""
+    """Whether a line of pixels is nearly constant; black letters or white labels on it are allowed."""
     middle = len(line) // 2
     ordered = np.sort(line)
     median = ordered[middle] if len(line) % 2 else (ordered[middle - 1] + ordered[middle]) / 2

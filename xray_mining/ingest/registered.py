@@ -1,4 +1,4 @@
-"""What a workspace remembers of each archive: its name, domain, source, mapping and rule for patient ids."""
+"""Data that a workspace keeps about each archive: its name, domain, source, mapping and rule for patient ids."""
 
 import json
 import os
@@ -17,15 +17,15 @@ from xray_mining.ingest.request import IngestRequest
 from xray_mining.ingest.run import ShardTask, rows_digest, rows_made_from
 from xray_mining.workspace import ArchiveSettings, Workspace, asset, lock, write_json
 
-# In an archive's private folder: the address of its source, and how it was last asked for.
+# In an archive's private folder: the address of its source, and the last request for it.
 _ARCHIVE, _ASKED = "archive.json", "asked.json"
 _ABOUT_ZERO = {"keep_zero", "zero_is_none"}
-"""Rules that may differ within a domain: they say what 0 is in one archive."""
+"""Rules that may differ within a domain: they state what 0 means in one archive."""
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
 
 
 def mapping_of(request: IngestRequest, options: IngestOptions) -> Path | None:
-    """The mapping that is asked for, by its path or as one that ships; None where none is."""
+    """The requested mapping, by its path or as a shipped one; None without one."""
     if request.mapping is not None:
         return request.mapping.resolve()
     if options.mapping is None:
@@ -40,7 +40,7 @@ def mapping_of(request: IngestRequest, options: IngestOptions) -> Path | None:
 
 
 def mapping_before(workspace: Workspace, request: IngestRequest, options: IngestOptions) -> Path | None:
-    """The mapping that the archive was last read by: the same command goes on without naming it again."""
+    """The mapping of the last run, so that the command need not name it again."""
     if (request.adapter or options.adapter or "generic") != "generic":
         return None
     address = request.source.address
@@ -53,7 +53,7 @@ def mapping_before(workspace: Workspace, request: IngestRequest, options: Ingest
 
 
 def asked_before(workspace: Workspace, name: str) -> dict[str, Any] | None:
-    """How the archive was last asked for, as `remember` wrote it."""
+    """The last request for the archive, as `remember` wrote it."""
     try:
         return json.loads((shards.folder_of(workspace, name) / _ASKED).read_text(encoding="utf-8"))
     except (OSError, ValueError):
@@ -61,19 +61,19 @@ def asked_before(workspace: Workspace, name: str) -> dict[str, Any] | None:
 
 
 def mapping_in(asked: dict[str, Any]) -> Path | None:
-    """The mapping that `remember` wrote; None where there was none."""
+    """The mapping that `remember` wrote; None without one."""
     return Path(os.fsdecode(bytes.fromhex(asked["mapping"]))) if asked.get("mapping") else None
 
 
 def register(workspace: Workspace, request: IngestRequest, adapter: Adapter, mapping: Path | None) -> str:
-    """The archive's name in workspace.yaml, entered on its first ingest; its address is kept in the private folder."""
+    """The archive's name in workspace.yaml, entered at its first ingest; its address is kept in the private folder."""
     address = request.source.address
     with lock(workspace.private / "settings.lock"):
         settings = workspace.settings
         addresses = {name: address_of(workspace, name) for name in settings.archives}
         name = request.name
         if name is None:
-            # A folder's name may name a person or a place: the default name is the adapter's.
+            # A folder's name may identify a person or a place, so the default name is the adapter's.
             mine = [each for each, other in addresses.items() if other == address]
             shipped = mapping is not None and mapping.parent == asset("pipelines/mappings")
             base = mapping.stem if mapping is not None and shipped else adapter.name
@@ -81,14 +81,14 @@ def register(workspace: Workspace, request: IngestRequest, adapter: Adapter, map
             name = mine[0] if mine else next(each for each in names if each not in addresses)
         if not _NAME.fullmatch(name):
             raise UserError(
-                f"--name {name}: a name is made of small letters, digits, '_' and '-', starts with a letter or digit, "
-                f"and has up to 63 of them"
+                f"--name {name}: a name consists of small letters, digits, '_' and '-', starts with a letter or digit, "
+                f"and has at most 63 of them"
             )
         known = settings.archives.get(name)
         if known is None:
             domain = request.domain or adapter.domain or name
             if not _NAME.fullmatch(domain):
-                raise UserError(f"--domain {domain}: a domain is made of small letters, digits, '_' and '-'")
+                raise UserError(f"--domain {domain}: a domain consists of small letters, digits, '_' and '-'")
             known = ArchiveSettings(domain=domain, adapter=adapter.name, order=len(settings.archives))
             archives = {**settings.archives, name: known}
             private = shards.folder_of(workspace, name)
@@ -100,7 +100,7 @@ def register(workspace: Workspace, request: IngestRequest, adapter: Adapter, map
                 raise UserError(
                     f"--name {name}: is another folder's name in this workspace; give this one its own name"
                 )
-            # The archive was moved: its relative paths, and with them its keys, are the same.
+            # The archive was moved: its relative paths, and so its keys, are the same.
             write_json({"address": os.fsencode(address).hex()}, shards.folder_of(workspace, name) / _ARCHIVE)
         if request.domain is not None and request.domain != known.domain:
             raise UserError(
@@ -119,9 +119,9 @@ def register(workspace: Workspace, request: IngestRequest, adapter: Adapter, map
 
 
 def rule_of(workspace: Workspace, name: str, adapter: Adapter, options: IngestOptions) -> tuple[str, ...]:
-    """The rule for the patient ids of an archive, as asked for now or before; all archives of a domain share it.
+    """The rule for the patient ids of an archive, requested now or before; all archives of a domain share it.
 
-    Unless the rule says what 0 is, a table decides: see `zero_of_numbered`.
+    If the rule does not state what 0 means, the table decides: see `zero_of_numbered`.
     """
     with lock(workspace.private / "settings.lock"):
         settings = workspace.settings
@@ -145,7 +145,7 @@ def rule_of(workspace: Workspace, name: str, adapter: Adapter, options: IngestOp
 
 
 def archives_of_other_rule(workspace: Workspace, name: str) -> tuple[str, ...]:
-    """Archives of the same domain whose parts were made by another rule than this archive's."""
+    """Archives of the same domain whose parts were made by another rule."""
     settings = workspace.settings.archives
 
     def rule_before(archive: str) -> set[str] | None:
@@ -160,23 +160,23 @@ def archives_of_other_rule(workspace: Workspace, name: str) -> tuple[str, ...]:
 
 
 def address_of(workspace: Workspace, name: str) -> str | None:
-    """The address of an archive's source, which only the private folder has; None where that is not there."""
+    """The address of an archive's source, which is only in the private folder; None if it is not there."""
     try:
         raw = json.loads((shards.folder_of(workspace, name) / _ARCHIVE).read_text(encoding="utf-8"))
-        # Earlier versions knew folders only.
+        # Earlier versions supported folders only.
         return os.fsdecode(bytes.fromhex(raw.get("address") or raw["folder"]))
     except (OSError, ValueError, KeyError):
         return None
 
 
 def source_of(workspace: Workspace, name: str) -> Source | None:
-    """The source of an archive; None where the private folder does not have its address."""
+    """The source of an archive; None if the private folder does not have its address."""
     address = address_of(workspace, name)
     return None if address is None else source_at(address)
 
 
 def remember(workspace: Workspace, task: ShardTask, made_from: Mapping[str, Any]) -> None:
-    """Keep how the archive was last asked for, so that `status` can tell what the next run would do anew."""
+    """Keep the last request for the archive, so that `status` can say what the next run would read again."""
     asked = {
         "topcode_age": task.options.topcode_age,
         "patient_id_rule": list(task.options.patient_id_rule or ()),
@@ -190,7 +190,7 @@ def remember(workspace: Workspace, task: ShardTask, made_from: Mapping[str, Any]
 
 
 def wanted_digest(workspace: Workspace, name: str) -> str | None:
-    """The digest that a shard of today's tables has; that of the last run where they are out of reach."""
+    """The digest of a shard for today's tables; that of the last run if the tables cannot be reached."""
     source = source_of(workspace, name)
     asked = asked_before(workspace, name)
     if asked is None:

@@ -1,4 +1,4 @@
-"""What is asked of one run of ingest, and what it did."""
+"""The request for one run of ingest, and its result."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,7 +8,7 @@ from xray_mining.archive.source import Source
 
 @dataclass(frozen=True, slots=True)
 class IngestResult:
-    """What a run did, and how the whole archive stands before merge settles duplicates."""
+    """Result of a run, and the state of the whole archive before merge finds duplicates."""
 
     archive: str
     adapter: str
@@ -27,23 +27,23 @@ class IngestResult:
     rows_without_file: int
     repeated_rows: int
     patient_id_rule: tuple[str, ...]
-    """By which it was read: the owner's, and 'keep_zero' where the table shows that 0 is a person's."""
+    """The rule that was used: the owner's, and 'keep_zero' if the table shows that 0 is a person's id."""
     other_rule: tuple[str, ...]
-    """Archives of the same domain that were read by another rule: one person has two keys there and here."""
+    """Archives of the same domain that were read by another rule, so that one person may have two keys."""
     near_duplicates: int
-    """Pairs over all archives of the workspace."""
+    """Number of pairs over all archives of the workspace."""
     bytes_now: int
     files_now: int
     seconds: float
     decoder_failures: tuple[tuple[str, int], ...] = ()
-    """Frames of all shards that a decoder failed to read, by decoder and error."""
+    """Number of frames, over all shards, that a decoder failed to read, by decoder and error."""
     notes: tuple[str, ...] = ()
-    """What its owner should know of how the tables were read, and why shards were read once more."""
+    """Remarks for the owner on how the tables were read, and why shards were read again."""
 
 
 @dataclass(frozen=True, slots=True)
 class IngestRequest:
-    """What the command line or a study asks of one run."""
+    """Request of the command line or a study for one run."""
 
     source: Source
     name: str | None = None

@@ -21,18 +21,18 @@ from xray_mining.ingest.shrink import prepare
 from xray_mining.ingest.workers import Phase, Report
 from xray_mining.workspace import Workspace, digest_of
 
-# Raised when the meaning of a stored picture changes: its number is part of the store's name.
+# Increased when the meaning of a stored picture changes; it is part of the store's name.
 _GREY_VERSION = 3
 _AGE_VERSION = 2
-"""How ages are read; rows of another version are made again."""
+"""Version of the reading of ages; rows of another version are made again."""
 _CELLS_VERSION = 1
-"""How tables, their cells and the names of files in them are read; rows of another version are made again."""
+"""Version of the reading of tables, their cells and file names in them; rows of another version are made again."""
 _IDS_VERSION = 2
-"""How keys are made of ids."""
+"""Version of the making of keys from ids."""
 
 
 def store_name(options: GreyOptions) -> str:
-    """Name of the pixel store that these grey options make."""
+    """Name of the pixel store for these grey options."""
     return f"grey{options.side_px}-{digest_of({'grey': options.model_dump(), 'version': _GREY_VERSION})[:12]}"
 
 
@@ -40,9 +40,9 @@ class ShardTask(ShardWork):
     """One shard for a worker."""
 
     def do(self, report: Report, kept: dict[Any, Any]) -> ShardCounts:
-        """Do the shard with the adapter and the reader of the shard before.
+        """Read the shard with the adapter and the reader of the shard before.
 
-        A worker's shards come in their order: each worker goes through a compressed package once, from front to end.
+        A worker gets its shards in their order, so that it reads a compressed package once, from start to end.
         """
         which = (self.adapter, self.source.address, self.mapping)
         if which not in kept:
@@ -51,9 +51,9 @@ class ShardTask(ShardWork):
 
 
 def rows_made_from(options: IngestOptions, adapter: Adapter) -> dict[str, Any]:
-    """All that rows are made from beside the files, as JSON: options, mapping, tables, the kind of pixel digests.
+    """All inputs of rows other than files, as JSON: options, mapping, tables, the kind of pixel digests.
 
-    Mask files are asked shard by shard (`stale`), so that one that changed costs its own shard only.
+    Mask files are checked for each shard (`stale`), so that a changed mask affects its own shard only.
     """
     return {
         "topcode_age": options.topcode_age,
@@ -68,7 +68,7 @@ def rows_made_from(options: IngestOptions, adapter: Adapter) -> dict[str, Any]:
 
 
 def rows_digest(made_from: Mapping[str, Any]) -> str:
-    """Digest of what `rows_made_from` says; a shard of another one is not done."""
+    """Digest of `rows_made_from`; a shard with another digest is read again."""
     others = {name: value for name, value in made_from.items() if name not in ("rule", "ids_version")}
     return digest_of(others | {"ids": {"rule": made_from["rule"], "version": made_from["ids_version"]}})
 
@@ -76,9 +76,9 @@ def rows_digest(made_from: Mapping[str, Any]) -> str:
 def run_shard(
     task: ShardTask, report: Report, adapter: Adapter | None = None, reader: Reader | None = None
 ) -> ShardCounts:
-    """Do one shard; its new parts take the place of old ones together, so that it is done or as it was before.
+    """Read one shard; its new parts replace the old ones together, so that it is either new or unchanged.
 
-    A `reader` that is kept from the shard before continues at its position in the packed file.
+    A `reader` kept from the shard before continues at its position in the packed file.
     """
     clock = time.monotonic()
     workspace = Workspace(task.root)
@@ -108,7 +108,7 @@ def run_shard(
 
 
 def run_table(task: ShardTask, radiographs: Sequence[Radiograph]) -> ShardCounts:
-    """One slice of table rows → its parts, without pictures; `task.shard` is its number."""
+    """One slice of table rows → its parts, without pictures; `task.shard` is the slice's number."""
     clock = time.monotonic()
     work = ShardRows(task, "", None, Reader(task.source))
     for position, radiograph in enumerate(radiographs):

@@ -1,4 +1,4 @@
-"""The rows of one shard while its files are read: images, pixels, rejects, findings, boxes and masks."""
+"""The rows of one shard, collected while its files are read: images, pixels, rejects, findings, boxes and masks."""
 
 import sys
 import traceback
@@ -38,21 +38,21 @@ from xray_mining.records.rejects import Rejects
 from xray_mining.records.unread_cells import UnreadCells
 from xray_mining.workspace import Workspace
 
-# Why a file cannot be read anew, where what was kept of it is no worse for it.
+# Reasons why a file cannot be read now that do not make its earlier results invalid.
 _CANNOT_BE_READ = ("changed", "gone", "unreadable")
-_CHANGED = "The file changed since it was listed, and nothing read of it before can stand here; --again reads it anew."
-# What is read of a file for its header: more than nearly all headers have, little beside the pixels of a film.
+_CHANGED = "The file changed since it was listed, and it has no earlier results; --again reads it."
+# First bytes read for a file's header: more than nearly all headers have, and little compared with a film's pixels.
 _HEAD_BYTES = 32768
 
 
 def unforeseen(what: str) -> Unusable:
-    """The reject of what raised an error that no code expects."""
-    return Unusable("header", "unexpected", f"{what} was not foreseen; the log in the private folder says more.")
+    """The reject for an unexpected error."""
+    return Unusable("header", "unexpected", f"{what} failed unexpectedly; the log in the private folder has the error.")
 
 
 @dataclass(frozen=True)
 class ShardWork(Task[ShardCounts]):
-    """What is to be read of one shard, and how; it is pickled. See `run.ShardTask`."""
+    """One shard to read, and how; it is pickled. See `run.ShardTask`."""
 
     root: Path
     archive: str
@@ -64,20 +64,20 @@ class ShardWork(Task[ShardCounts]):
     options: IngestOptions
     headers_only: bool = False
     digest: str = ""
-    """Of what rows are made from beside the files; see `rows_digest`."""
+    """Digest of the inputs of rows other than files; see `rows_digest`."""
     vanished: frozenset[int] = frozenset()
     """Positions of files that the last walk did not find."""
     changed: frozenset[int] = frozenset()
-    """Positions of files that the last walk found changed since they were read: what was kept of them stays."""
+    """Positions of files that the last walk found changed since they were read: their earlier results stay."""
 
     @property
     def title(self) -> str:
-        """The shard of its archive."""
+        """The archive and the number of the shard."""
         return f"archive {self.archive}, shard {self.shard}"
 
 
 class ShardRows:
-    """The rows of one shard while it is done."""
+    """The rows of one shard while it is read."""
 
     def __init__(self, task: ShardWork, store: str, adapter: Adapter | None, reader: Reader) -> None:
         self.task = task
@@ -96,25 +96,25 @@ class ShardRows:
         self.unread_cells: list[dict[str, Any]] = []
         """Rows of unread_cells."""
         self.issuers: set[str] = set()
-        """Of the patient ids; empty for ids without one."""
+        """Issuers of the patient ids; empty text for ids without an issuer."""
         self.accessions: set[tuple[str, str]] = set()
         """Keyed digests of accession numbers, each with its study_key."""
         self.mask_files: dict[bytes, tuple[int, int]] = {}
-        """Mask files that were asked for, with their sizes and times."""
+        """Mask files that were needed, with their sizes and times."""
         self.decoder_failures: Counter[DecoderFailure] = Counter()
         self.unread: dict[int, tuple[int, ...]] = {}
-        """Positions of files that could not be read anew; see `ShardCounts`."""
+        """Positions of files that could not be read; see `ShardCounts`."""
         self.earlier = Earlier(Workspace(task.root), task.archive, task.shard, store, PIXEL_DIGEST)
 
     def all(self, files: list[ListedFile], report: Report, writer: ShardWriter | None) -> None:
-        """Every file of the shard; suspects first, which only changes when they are met, not what is written."""
+        """Read every file of the shard; suspects first, which changes only the order of reading, not the result."""
         for position in self.task.suspects:
             report(Phase.READING, position, 0, 0, 0)
             self._probe(files[position], partial(report, Phase.READING, position, 0, 0, 0))
         for position, file in enumerate(files):
             said = (Phase.READING, position, len(self.images), len(self.rejects), self.bytes)
             report(*said)
-            # A member of a packed file is found after all before it were unpacked; that must not trigger the timeout.
+            # Finding a member may need unpacking of all members before it, which must not trigger the worker's timeout.
             self.reader.alive = partial(report, *said)
             self.bytes += max(file.bytes, 0)
             key = file_key_of(self.task.domain, self.task.archive, file.path, file.member)
@@ -130,13 +130,14 @@ class ShardRows:
                     self._carry(position, file, key, trouble, writer)
                 else:
                     self.reject(position, 0, key, file.bytes, trouble)
-        # If a worker is lost from here on, no file is to blame: see `workers`.
+        # A worker lost from here on was not lost because of a file: see `workers`.
         report(Phase.WRITING, len(files), len(self.images), len(self.rejects), self.bytes)
 
     def _carry(self, position: int, file: ListedFile, key: str, trouble: Unusable, writer: ShardWriter | None) -> None:
-        """What was kept of a file that cannot be read anew stays; where that cannot be, one row says why.
+        """Keep the earlier results of a file that cannot be read now; if that is impossible, add a row with the reason.
 
-        A vanished file's rows stay without a picture, too: no new cohort takes them. Others need one in this store.
+        A vanished file's rows stay even without a picture, because new cohorts exclude them. Other files need a picture
+        in this store.
         """
         amiss = position in self.task.vanished or position in self.task.changed
         self.unread[position] = () if amiss else shards.standing_of(self.task.source, file.path)
@@ -151,7 +152,7 @@ class ShardRows:
         for kept in frames:
             self.images.append(kept.image)
             if kept is frames[0]:
-                # Of which issuer this file's ids are is not known any more: those of its shard stay.
+                # The issuer of this file's ids is no longer known, so keep the shard's issuers.
                 self.issuers |= self.earlier.issuers
                 self.unread_cells += self.earlier.unread_cells(position)
             self.accessions |= self.earlier.accessions(kept.image["study_key"])
@@ -166,10 +167,10 @@ class ShardRows:
             self.mask_faults += kept.mask_faults
 
     def counts(self, files: int, seconds: float) -> ShardCounts:
-        """The accounts. Raises ArithmeticError (a bug) where a file has none."""
+        """The shard's counts. Raises ArithmeticError (a bug) if a file has neither an image nor a reject."""
         accounted = {row["position"] for rows in (self.images, self.rejects) for row in rows}
         if len(accounted) != files:
-            raise ArithmeticError(f"shard {self.task.shard} has accounts of {len(accounted)} of {files} files")
+            raise ArithmeticError(f"shard {self.task.shard} has results of {len(accounted)} of {files} files")
         return ShardCounts(
             shard=self.task.shard,
             store=self.store,
@@ -186,7 +187,7 @@ class ShardRows:
         )
 
     def _probe(self, file: ListedFile, alive: Callable[[], None]) -> None:
-        """Do a file for its effect on the worker alone."""
+        """Read a file only to see whether the worker survives it."""
         scratch = ShardRows(self.task, self.store, self.adapter, Reader(self.task.source))
         scratch.reader.alive = alive
         try:
@@ -217,16 +218,17 @@ class ShardRows:
         except (Unusable, OSError):
             raise
         except MemoryError as error:
-            raise Unusable("decode", "too_large", "Reading the file takes more memory than there is.") from error
+            raise Unusable("decode", "too_large", "Reading the file needs more memory than there is.") from error
         except Exception as error:
-            # An unexpected error on foreign bytes rejects the file and not the run; the log has the traceback.
+            # An unexpected error in a file's bytes rejects the file and does not stop the run; the log has the
+            # traceback.
             traceback.print_exc(file=sys.stderr)
             raise unforeseen("The file's content") from error
 
     def frame(self, position: int, own_id: str, key: str, radiograph: Radiograph, writer: ShardWriter | None) -> None:
-        """One frame or table row: its rows of images, pixels and what the archive states.
+        """Add one frame or table row: its rows of images, pixels and the archive's statements.
 
-        Raises Unusable where it is no chest radiograph, or its picture cannot be used.
+        Raises Unusable if it is no chest radiograph, or if its picture cannot be used.
         """
         header = radiograph.header
         admit(header)
@@ -264,7 +266,7 @@ class ShardRows:
             self.accessions.add((identity.accession_key, str(row["study_key"])))
         self.images.append(row)
         self._count_unread(header, row)
-        # Merge always keeps the first file of an instance, so what later ones in this shard state need not be written.
+        # Merge always keeps the first file of an instance, so findings of later ones in this shard need not be written.
         key_of_image = str(row["image_key"])
         if key_of_image not in self.said:
             self.said.add(key_of_image)
@@ -281,7 +283,7 @@ class ShardRows:
     def _pixels_row(
         self, row: Mapping[str, Any], header: Header, picture: Picture, writer: ShardWriter | None
     ) -> dict[str, Any]:
-        """The row of pixels; the picture itself goes to the writer."""
+        """The row of pixels; the picture itself is passed to the writer."""
         grey, encoded = picture.grey, picture.encoded
         spacing = _store_spacing(header, encoded.rows, encoded.columns, grey) if row["pixel_spacing_mm"] else None
         return {
@@ -304,7 +306,7 @@ class ShardRows:
         }
 
     def _count_unread(self, header: Header, row: Mapping[str, Any]) -> None:
-        """Rows of unread_cells: of the table's cells, and of what identity makes no value of."""
+        """Rows of unread_cells: of cells that the adapter or `identify` could not read."""
         found = Counter([*header.unread, *unread_of(header, row)])
         self.unread_cells += [
             {
@@ -320,7 +322,7 @@ class ShardRows:
         ]
 
     def declared(self, header: Header, row: Mapping[str, Any], seen: Grey | None) -> None:
-        """What the archive states of a radiograph: findings, and boxes and masks through the picture's geometry."""
+        """Add the archive's statements about a radiograph: findings, and boxes and masks scaled like the picture."""
         for finding in header.findings:
             self.findings.append(
                 {
@@ -359,7 +361,7 @@ class ShardRows:
     def _mask(self, mask: MaskFile, row: Mapping[str, Any], seen: Grey, outlined_before: set[str]) -> None:
         """Rows of masks from one mask file, or its row of mask_faults.
 
-        Where two mask files outline one structure, the first is taken: see `outlined_before`.
+        If two mask files outline one structure, the first is used: see `outlined_before`.
         """
         self.mask_files[mask.path] = state = shards.state_of(self.task.source, mask.path)
         if mask.optional and state[0] < 0:
@@ -394,7 +396,7 @@ class ShardRows:
             )
 
     def reject(self, position: int, frame: int, key: str, size: int, trouble: Unusable) -> None:
-        """The row of what cannot be used."""
+        """Add the row of a file or frame that cannot be used."""
         self.rejects.append(
             {
                 "file_key": key,
@@ -410,7 +412,7 @@ class ShardRows:
         )
 
     def write(self, staging: Staging) -> None:
-        """Write the parts beside those that they will replace."""
+        """Write the parts beside those that they replace."""
         for record, rows in (
             (Findings, self.findings),
             (Boxes, self.boxes),

@@ -1,6 +1,6 @@
-"""The file list of an archive, cut into fixed slices: the unit of work, of resuming and of spreading over machines.
+"""The file list of an archive, in fixed slices: the unit of work, of resuming and of spreading over machines.
 
-Lists hold paths, so they live in the private folder. A slice never changes: files that come later open new slices.
+Lists contain paths, so they are kept in the private folder. A slice never changes: new files go into new slices.
 """
 
 import os
@@ -25,17 +25,17 @@ _STATES = {**_PLACE, "bytes": pl.Int64, "state": pl.String}
 
 @dataclass(frozen=True, slots=True)
 class FileState:
-    """A file that is not there as it was listed."""
+    """A file whose state differs from the list."""
 
     state: str
     """vanished or changed."""
     bytes: int
-    """Its size: today's, or the last one that was seen."""
+    """Its size: today's, or the last known one."""
 
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """What a walk over the archive found, beside what earlier walks had found."""
+    """What a walk over the archive found, compared with earlier walks."""
 
     shards: tuple[int, ...]
     listed: int
@@ -46,13 +46,13 @@ class Listing:
     changed: pl.DataFrame
     """Rows path, member of files with another size or time than in their slice's list."""
     changed_before: pl.DataFrame
-    """Rows path, member of files of which the walk before said the same."""
+    """Rows path, member of files that the walk before reported in the same way."""
     there: pl.DataFrame
-    """Rows path, member of all files that are there."""
+    """Rows path, member of all existing files."""
 
 
 def folder_of(workspace: Workspace, archive: str) -> Path:
-    """The archive's private folder: paths, lists, logs."""
+    """The archive's private folder for paths, lists and logs."""
     return workspace.private / "archives" / archive
 
 
@@ -61,12 +61,12 @@ def _lists(workspace: Workspace, archive: str) -> Path:
 
 
 def known_shards(workspace: Workspace, archive: str) -> tuple[int, ...]:
-    """Numbers of the slices that are listed."""
+    """Numbers of the listed slices."""
     return tuple(sorted(int(path.stem) for path in _lists(workspace, archive).glob("*.parquet")))
 
 
 def listed_files(workspace: Workspace, archive: str) -> int:
-    """How many files all slices list."""
+    """Number of files in all slices."""
     paths = _lists(workspace, archive).glob("*.parquet")
     return sum(pl.scan_parquet(path).select(pl.len()).collect().item() for path in paths)
 
@@ -86,7 +86,7 @@ def files_of(workspace: Workspace, archive: str, shard: int) -> list[ListedFile]
 def update(
     workspace: Workspace, archive: str, adapter: Adapter, shard_files: int, renew: Callable[[int], bool]
 ) -> Listing:
-    """Walk the archive and list what is new in new slices; slices to `renew` take over the sizes and times of today."""
+    """Walk the archive and list new files in new slices; slices to `renew` get today's sizes and times."""
     home = _lists(workspace, archive)
     with lock(folder_of(workspace, archive) / "list.lock"):
         walked, ignored = [], 0
@@ -102,7 +102,7 @@ def update(
         known = {shard: pl.read_parquet(home / f"{shard:05d}.parquet") for shard in known_shards(workspace, archive)}
         before = _in_one(known)
         keys = ["path", "member"]
-        # Members as they follow one another: a compressed package is gone through once, and forwards.
+        # Members in their order, so that a compressed package is read once, from start to end.
         new = there.join(before, on=keys, how="anti").sort("path", "place").drop("place")
         vanished = before.join(there, on=keys, how="anti")
         both = before.join(there, on=keys, suffix="_today")
@@ -152,7 +152,7 @@ def _in_one(known: Mapping[int, pl.DataFrame]) -> pl.DataFrame:
 
 
 def _workspace_in(source: Source, workspace: Workspace) -> tuple[bytes, ...]:
-    """How paths of the workspace's own files begin where it is within the archive, so that they are not listed."""
+    """Prefixes of paths of the workspace's own files, if it is inside the archive, so that they are not listed."""
     found = (source.paths_in(each) for each in (workspace.root, workspace.private))
     return tuple(each for each in found if each is not None)
 
@@ -167,7 +167,7 @@ def _states(workspace: Workspace, archive: str) -> pl.DataFrame:
 
 
 def states_of(workspace: Workspace, archive: str) -> dict[int, dict[int, FileState]]:
-    """What the last walk said of files that are not there as they were listed: by shard and position."""
+    """Files whose state differs from the list, as the last walk found them: by shard and position."""
     found: dict[int, dict[int, FileState]] = {}
     for shard, position, size, state in _states(workspace, archive).iter_rows():
         found.setdefault(shard, {})[position] = FileState(state, size)
@@ -175,9 +175,9 @@ def states_of(workspace: Workspace, archive: str) -> dict[int, dict[int, FileSta
 
 
 def standing_of(source: Source, path: bytes) -> tuple[int, ...]:
-    """The state of a file as JSON holds it; (-1,) where it cannot be found.
+    """The state of a file in a form that JSON can hold; (-1,) if it cannot be found.
 
-    Whatever makes an unreadable file readable changes its state, but for a disk that gives again what it did not give.
+    Making an unreadable file readable changes its state, except for a disk that works again after errors.
     """
     status = source.status(path)
     return (-1,) if status is None else status.numbers()
@@ -187,23 +187,23 @@ _MASKS = {"path": pl.Binary, "bytes": pl.Int64, "modified_ns": pl.Int64}
 
 
 def state_of(source: Source, path: bytes) -> tuple[int, int]:
-    """Size and time of a file; -1 and 0 where it cannot be found."""
+    """Size and time of a file; -1 and 0 if it cannot be found."""
     status = source.status(path)
     return (-1, 0) if status is None else (status.bytes, status.modified_ns)
 
 
 def masks_path(workspace: Workspace, archive: str, shard: int, store: str) -> Path:
-    """Where it stands which mask files a shard's rows of a store were made from; no file where from none."""
+    """Path of the list of mask files from which a shard's rows of a store were made; missing if there were none."""
     return folder_of(workspace, archive) / "masks" / f"{shard:05d}-{store}.parquet"
 
 
 def masks_frame(masks: Mapping[bytes, tuple[int, int]]) -> pl.DataFrame:
-    """Mask files with their sizes and times, as `masks_changed` takes them."""
+    """Mask files with their sizes and times, as `masks_changed` needs them."""
     return pl.DataFrame([(each, *state) for each, state in sorted(masks.items())], schema=_MASKS, orient="row")
 
 
 def masks_changed(workspace: Workspace, archive: str, shard: int, store: str, source: Source) -> bool:
-    """Whether a mask file that the shard was made from came, went or changed since."""
+    """Whether a mask file of the shard was added, removed or changed since."""
     path = masks_path(workspace, archive, shard, store)
     if not path.is_file():
         return False
@@ -212,7 +212,7 @@ def masks_changed(workspace: Workspace, archive: str, shard: int, store: str, so
 
 
 def tables_folder(workspace: Workspace, archive: str) -> Path:
-    """Where tables that one process read are kept for the others."""
+    """Folder of tables that one process read and keeps for the others."""
     return folder_of(workspace, archive) / "tables"
 
 
@@ -221,15 +221,15 @@ def _contested_path(workspace: Workspace, archive: str) -> Path:
 
 
 def contested_rows(workspace: Workspace, archive: str) -> pl.DataFrame | None:
-    """Rows of the table that several files claim, as `contest` found them; None where it was never asked."""
+    """Table rows that several files claim, as `contest` found them; None before its first run."""
     path = _contested_path(workspace, archive)
     return pl.read_parquet(path) if path.is_file() else None
 
 
 def contest(workspace: Workspace, archive: str, adapter: Adapter) -> set[int]:
-    """Find the rows of the table that several of all listed files claim; gives the shards that this changes.
+    """Find the table rows that several of all listed files claim; returns the shards that this changes.
 
-    A file that came later may take a row from one that was read by its name alone, or make it doubtful.
+    A new file may take a row from a file that matched it by name only, or make the match ambiguous.
     """
     found: list[pl.DataFrame] = []
     places: list[int] = []
@@ -242,7 +242,7 @@ def contest(workspace: Workspace, archive: str, adapter: Adapter) -> set[int]:
             own = [
                 file
                 for position, file in enumerate(files_of(workspace, archive, shard))
-                # A file that was moved claims its row where it is now.
+                # A moved file claims its row by its present path.
                 if position not in amiss or amiss[position].state != "vanished"
             ]
             files += own
@@ -267,9 +267,9 @@ _ACCESSIONS = {"accession_key": pl.String, "study_key": pl.String}
 
 
 def accessions_path(workspace: Workspace, archive: str, shard: int) -> Path:
-    """Where it stands which accession (as its keyed digest) is which study; no file where a shard has none.
+    """Path of the list of accessions (as keyed digests) with their studies; missing if a shard has none.
 
-    Only the private folder says so.
+    The list is kept only in the private folder.
     """
     return folder_of(workspace, archive) / "accessions" / f"{shard:05d}.parquet"
 
@@ -289,12 +289,12 @@ _ISSUERS = {"issuer": pl.String}
 
 
 def issuers_path(workspace: Workspace, archive: str, shard: int) -> Path:
-    """Where it stands which issuers the patient ids of a shard have; only the private folder says so."""
+    """Path of the list of issuers of a shard's patient ids, which is kept only in the private folder."""
     return folder_of(workspace, archive) / "issuers" / f"{shard:05d}.parquet"
 
 
 def issuers_frame(found: Collection[str]) -> pl.DataFrame:
-    """Issuers as a frame; an empty one is that of ids without an issuer."""
+    """Issuers as a frame; the empty text marks ids without an issuer."""
     return pl.DataFrame({"issuer": sorted(found)}, schema=_ISSUERS)
 
 

@@ -1,7 +1,7 @@
-"""A table and a resize by area in one pass over the picture, value for value what OpenCV's two passes give.
+"""A table look-up and a resize by area in one pass over the picture; the values equal those of OpenCV's two passes.
 
-Each row is looked up, averaged along itself and added to its rows of the target while it is in the processor's cache:
-the picture is read once, and no second one of its size is ever made.
+Each row is looked up, averaged along itself and added to its target rows while it is in the processor's cache: the
+picture is read once, and no second picture of its size is made.
 """
 
 from typing import Any
@@ -11,14 +11,14 @@ import numpy as np
 from xray_mining.kernels import compiled
 
 _LEAST_SHARE = 1e-3
-"""Shares of a pixel below this are left out, as OpenCV does."""
+"""Shares of a pixel below this are ignored, as in OpenCV."""
 
 
 def shrunk(values: np.ndarray, table: np.ndarray, height: int, width: int) -> np.ndarray:
     """Grey values of `values`, averaged by area to (height, width) uint16.
 
-    `values` are (rows, columns) uint8 or uint16 with at least as many rows and columns as asked for; `table`, (256 or
-    65536,) uint16, holds the grey value of each of them.
+    `values` are (rows, columns) uint8 or uint16 with at least `height` rows and `width` columns; `table`, (256 or
+    65536,) uint16, holds the grey value of each.
     """
     picture = np.empty((height, width), np.uint16)
     _shrink(values, table.astype(np.float32), picture)
@@ -26,7 +26,7 @@ def shrunk(values: np.ndarray, table: np.ndarray, height: int, width: int) -> np
 
 
 def prepare() -> None:
-    """Have the kernels at hand before the first file: the first time on a machine they are compiled for seconds."""
+    """Compile or load the kernels before the first file; compiling takes seconds at the first use on a machine."""
     for kind in (np.uint8, np.uint16):
         values = np.zeros((4, 4), kind)
         for each in (values, np.frombuffer(values.tobytes(), kind).reshape(4, 4)):
@@ -35,7 +35,7 @@ def prepare() -> None:
 
 @compiled
 def _shares(size: int, target: int) -> tuple[Any, Any, Any]:
-    """Of each target pixel its first source pixel and how many; (most, target) float32 the share that each has."""
+    """For each target pixel its first source pixel and their number; (most, target) float32 share of each."""
     scale = 1.0 / (target / size)
     first, count = np.empty(target, np.uint64), np.empty(target, np.int64)
     shares = np.zeros((int(np.ceil(scale)) + 2, target), np.float32)
@@ -72,14 +72,14 @@ def _shrink(values: Any, table: Any, picture: Any) -> None:
     first_row, rows, row_shares = _shares(values.shape[0], height)
     first_column, _, column_shares = _shares(columns, width)
     steps = column_shares.shape[0]
-    # Zeros fill the columns of target pixels with fewer shares than the largest.
+    # Zeros fill up target pixels with fewer shares than the largest.
     line = np.zeros(columns + steps, np.float32)
     narrow, total = np.zeros(width, np.float32), np.zeros(width, np.float32)
     at = -1
     for y in range(height):
         total[:] = 0
         for number in range(rows[y]):
-            # A row that two target rows share is looked up once.
+            # A row that belongs to two target rows is looked up once.
             if int(first_row[y]) + number != at:
                 at = int(first_row[y]) + number
                 row = values[at]
@@ -95,7 +95,7 @@ def _shrink(values: Any, table: Any, picture: Any) -> None:
             for x in range(width):
                 total[x] += of_row * narrow[x]
         for x in range(width):
-            # Halves go to even numbers, but upwards where OpenCV has whole numbers to add: four pixels to one.
+            # Halves are rounded to even, but upwards where OpenCV adds whole numbers: four pixels to one.
             rounded = np.floor(total[x] + np.float32(0.5)) if halved else np.rint(total[x])
             picture[y, x] = np.uint16(min(max(rounded, np.float32(0)), np.float32(65535)))
 

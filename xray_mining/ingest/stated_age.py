@@ -7,7 +7,7 @@ from itertools import pairwise
 
 OLDEST_YEARS = 120.0
 TOPCODED_FROM_YEARS = 90
-"""Ages in full years from here on are set to this: '89 years and 4 months' is 89 however it is stated."""
+"""Ages from this number of full years on are set to it: '89 years and 4 months' is 89 in any form."""
 # Tropical year; ages are differences of dates.
 DAYS_A_YEAR = 365.2425
 
@@ -19,10 +19,10 @@ _WORDS = {
     **dict.fromkeys(("Y", "YR", "YRS", "YEAR", "YEARS", "YO", "Y/O", "JAHR", "JAHRE"), "Y"),
     **dict.fromkeys(("YEAR OLD", "YEARS OLD", "YRS OLD"), "Y"),
 }
-# How many of a smaller unit can follow a larger one: '4 years 15 months' is two ages or a slip, and not read.
+# Largest number of a smaller unit after a larger one: '4 years 15 months' is an error or two ages, and is not read.
 _AT_MOST = {"M": 12, "W": 53, "D": 366}
 _UNIT = "|".join(re.escape(word) for word in sorted(_WORDS, key=len, reverse=True))
-# Ages that a program has computed have as many decimals as it prints: 30.142857142857142.
+# Computed ages have as many decimals as a program prints: 30.142857142857142.
 _NUMBER = r"\d{1,3}(?:\.\d+)?|\.\d+"
 _PART = re.compile(rf"({_NUMBER})\s*({_UNIT})")
 _PLAIN = re.compile(rf"({_NUMBER})(?:\s*({_UNIT}))?")
@@ -37,11 +37,11 @@ _RANGE = re.compile(rf"(\d{{1,3}})\s*(?:-|–|TO|BIS)\s*(\d{{1,3}})(?:\s*({_UNIT
 
 @dataclass(frozen=True, slots=True)
 class StatedAge:
-    """What an age text says; years None and not bounded where it says no age of a person."""
+    """Meaning of an age text; years None and not bounded if it states no age of a person."""
 
     years: float | None = None
     bounded: bool = False
-    """The text gives a bound only; its years are TOPCODED_FROM_YEARS where it sets apart the oldest, else None."""
+    """The text gives a bound only; years is TOPCODED_FROM_YEARS if the bound marks the oldest patients, else None."""
 
 
 _NO_AGE = StatedAge()
@@ -53,8 +53,8 @@ _OLDEST = StatedAge(float(TOPCODED_FROM_YEARS), bounded=True)
 def read_age(text: str) -> StatedAge:
     """Days, weeks, months or years, alone or together ('4 years 3 months'); a number without a unit is years.
 
-    '>89', '89+', '≥90', '90 and over' and the like are how tables top-code: they read TOPCODED_FROM_YEARS. Any other
-    bound or range is kept apart from what is no age.
+    '>89', '89+', '≥90', '90 and over' and the like are top-coded ages and are read as TOPCODED_FROM_YEARS. Any other
+    bound or range is reported as a bound, not as an invalid age.
     """
     text = " ".join(text.upper().split())
     if found := _PLAIN.fullmatch(text):

@@ -1,4 +1,4 @@
-"""Decisions by a header alone: is it a chest radiograph, and which of its cells became no value."""
+"""Decisions from a header alone: whether it is a chest radiograph, and which of its cells could not be read."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -9,7 +9,7 @@ from xray_mining.ingest import terms
 
 
 def unread_of(header: Header, row: Mapping[str, Any]) -> list[Unread]:
-    """What a header states that no column of its image has: what `identify` made no value of."""
+    """Values that a header states and `identify` could not read, so that their columns are empty."""
     found = []
     for name, text in (("study_date", header.study_date), ("birth_date", header.birth_date)):
         day = read_day(text)
@@ -31,7 +31,7 @@ def unread_of(header: Header, row: Mapping[str, Any]) -> list[Unread]:
 
 
 def admit(header: Header) -> None:
-    """Unusable where modality, body part or text say that this is no chest radiograph."""
+    """Raise Unusable if modality, body part or text show that this is no chest radiograph."""
     if header.known_chest:
         return
     modality = (header.modality or "").upper()

@@ -1,4 +1,4 @@
-"""The closing summary of ingest, the status while it runs, and the path of a key's file."""
+"""The closing summary of ingest, its status while it runs, and the path of a key's file."""
 
 import os
 import shlex
@@ -24,18 +24,18 @@ from xray_mining.workspace import Workspace
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """How many accounts ended in one way."""
+    """Number of items with one outcome and reason."""
 
     outcome: str
     reason: str
     accounts: int
     gone: int = 0
-    """Those of them whose file was there once and is no longer."""
+    """Those of them whose file has vanished since."""
 
 
 @dataclass(frozen=True, slots=True)
 class IngestSummary:
-    """Books of an archive that balance, and the run that ended."""
+    """Balanced counts of an archive, and the run that ended."""
 
     archive: str
     adapter: str
@@ -62,44 +62,44 @@ class IngestSummary:
     megabytes_per_second: float
     outcomes: list[Outcome]
     without_age: int
-    """Kept images whose age is not known."""
+    """Kept images without a known age."""
     unread_ages: int
     """Those of them whose stated age could not be read, or is impossible."""
     bounded_ages: int
-    """Those of them whose age is stated as a bound only, such as <5."""
+    """Those of them whose age is stated only as a bound, such as <5."""
     unread_sexes: int
-    """Kept images whose stated sex is no word that is known."""
+    """Kept images whose stated sex is an unknown word."""
     placeholder_ids: int
-    """Kept images whose patient id stands for nobody (ANONYMOUS, UNKNOWN, zeros): each is a patient of its own."""
+    """Kept images whose patient id is a placeholder (ANONYMOUS, UNKNOWN, zeros); each counts as its own patient."""
     zero_ids: int
     """Those of them whose id is 0."""
     zeros_kept: int
-    """Kept images whose patient id 0 was taken for a person's."""
+    """Kept images whose patient id 0 was used as a person's id."""
     several_ids: int
-    """Kept images with an id that holds several values: all of them are its key."""
+    """Kept images with an id of several values; all values together make its key."""
     undecoded_ids: int
-    """Kept images with an id that its character set does not have, or that lost letters before it came here."""
+    """Kept images with an id that is invalid in its character set, or that lost letters before ingest."""
     mask_faults: int
-    """Masks of kept images that were not taken."""
+    """Masks of kept images that were not used."""
     mask_reasons: str
-    """How many of them for which reason."""
+    """Number of these masks by reason."""
     patient_id_rule: tuple[str, ...]
     other_rule: tuple[str, ...]
     """Archives of the domain that were read by another rule."""
     hint: str
     unread_cells: list[UnreadColumn] = field(default_factory=list)
-    """Stated cells of tables and headers that became no value."""
+    """Stated cells of tables and headers that could not be read."""
     decoder_failures: dict[str, int] = field(default_factory=dict)
     """Frames that a decoder failed to read, by decoder and error; another decoder may have read them."""
     notes: list[str] = field(default_factory=list)
-    """What the owner should know of how the tables were read, and why shards were read once more."""
+    """Remarks for the owner on how the tables were read, and why shards were read again."""
 
     def __post_init__(self) -> None:
         if self.seen != self.kept + self.duplicate + self.rejected:
             raise ArithmeticError(f"ingest lost files: {self}")
 
     def lines(self) -> list[str]:
-        """The summary for people."""
+        """The summary as text."""
         said = [
             f"{self.archive}, read as {self.adapter}: {self.seen:,} seen = {self.kept:,} kept + "
             f"{self.duplicate:,} duplicate + {self.rejected:,} rejected"
@@ -111,9 +111,7 @@ class IngestSummary:
             for each in self.outcomes
         ]
         if self.still_there < self.seen:
-            said.append(
-                f"{self.still_there:,} of {self.seen:,} seen are still there; new cohorts leave out what vanished"
-            )
+            said.append(f"{self.still_there:,} of {self.seen:,} seen still exist; new cohorts exclude vanished files")
         if self.near_duplicates:
             said.append(f"{_counted(self.near_duplicates, 'pair')} of near-duplicates")
         said += self._ages_and_sexes()
@@ -129,7 +127,7 @@ class IngestSummary:
         said += self._ids()
         if self.mask_faults:
             said.append(
-                f"masks: {self.mask_faults:,} of kept images not taken ({self.mask_reasons}); the table mask_faults "
+                f"masks: {self.mask_faults:,} of kept images not used ({self.mask_reasons}); the table mask_faults "
                 f"says which and why"
             )
         said += self._beside()
@@ -148,7 +146,7 @@ class IngestSummary:
         return said
 
     def _ages_and_sexes(self) -> list[str]:
-        """How many ages and sexes could not be read."""
+        """Lines on ages and sexes that could not be read."""
         said = []
         if self.unread_ages:
             said.append(
@@ -160,21 +158,21 @@ class IngestSummary:
                 f"images have none"
             )
         if self.kept and self.without_age == self.kept and not self.unread_ages + self.bounded_ages:
-            said.append("ages: none is stated, neither by dates nor in words")
+            said.append("ages: none is stated, neither as dates nor as text")
         if self.unread_sexes:
             said.append(
-                f"sexes: {self.unread_sexes:,} of {self.kept:,} are stated in no word that is known (M, F, O and such "
-                f"are); these images have none"
+                f"sexes: {self.unread_sexes:,} of {self.kept:,} are unknown words (known are M, F, O and similar "
+                f"words); these images have none"
             )
         return said
 
     def _beside(self) -> list[str]:
-        """Files and table rows beside the accounts."""
+        """Files and table rows that are not among the counted items."""
         beside = []
         for count, one, words in (
             (self.ignored, "file", "beside the images (tables, texts)"),
             (self.rows_without_file, "table row", "without a file"),
-            (self.repeated_rows, "table row", "of an image that an earlier row has named, which was taken"),
+            (self.repeated_rows, "table row", "of an image that an earlier row names; the earlier row is used"),
             (self.vanished, "file", "vanished"),
             (self.changed, "file", "changed"),
             (self.returned, "file", "returned"),
@@ -184,22 +182,22 @@ class IngestSummary:
         return [", ".join(beside)] if beside else []
 
     def _ids(self) -> list[str]:
-        """What is to be known of patient ids."""
+        """Remarks on patient ids."""
         said = []
         if self.placeholder_ids:
             said.append(
-                f"patient ids: {self.placeholder_ids:,} of {self.kept:,} stand for nobody (ANONYMOUS, UNKNOWN, zeros "
+                f"patient ids: {self.placeholder_ids:,} of {self.kept:,} are placeholders (ANONYMOUS, UNKNOWN, zeros "
                 f"and such); each of these images is a patient of its own"
             )
         if self.zero_ids and "zero_is_none" not in self.patient_id_rule:
             said.append(
-                f"patient id 0: of {_counted(self.zero_ids, 'image')}, was taken for nobody's; where ids are numbered "
-                f"from 0 it is a person's: say so with --patient-id-rule keep_zero"
+                f"patient id 0: of {_counted(self.zero_ids, 'image')}, counts as missing; if ids are numbered "
+                f"from 0 it is a person's id: then state --patient-id-rule keep_zero"
             )
         if self.zeros_kept:
             said.append(
-                f"patient id 0: of {_counted(self.zeros_kept, 'image')}, was taken for a person's, as numbered ids "
-                f"stand beside it or the rule says; --patient-id-rule zero_is_none says otherwise"
+                f"patient id 0: of {_counted(self.zeros_kept, 'image')}, counts as a person's id, because numbered ids "
+                f"occur too or the rule says so; --patient-id-rule zero_is_none changes that"
             )
         if self.several_ids:
             said.append(
@@ -208,8 +206,8 @@ class IngestSummary:
             )
         if self.undecoded_ids:
             said.append(
-                f"ids: {self.undecoded_ids:,} of {self.kept:,} do not fit their character set, or have lost letters "
-                f"before they came here; one person may have two of them, or two people one"
+                f"ids: {self.undecoded_ids:,} of {self.kept:,} are invalid in their character set, or lost letters "
+                f"before ingest; one person may have two of them, or two people one"
             )
         if self.patient_id_rule:
             said.append(f"patient ids were read by the rule {','.join(self.patient_id_rule)}")
@@ -229,9 +227,9 @@ def _counted(count: int, one: str) -> str:
 def summary_of(
     result: IngestResult, outcomes: pl.DataFrame, ages: pl.DataFrame, unread_cells: pl.DataFrame
 ) -> IngestSummary:
-    """The closing summary, from the run's result and what the merged catalog says of the archive.
+    """Build the closing summary from the run's result and the merged catalog's counts.
 
-    `outcomes` has a row for each outcome and reason with its accounts; `ages` one row, that of reports/ingest_unread;
+    `outcomes` has a row per outcome and reason with its items; `ages` one row, that of reports/ingest_unread;
     `unread_cells` the rows of reports/ingest_unread_cells.
     """
     rows = [Outcome(*row) for row in outcomes.select("outcome", "reason", "accounts", "gone").iter_rows()]
@@ -287,9 +285,9 @@ def summary_of(
 
 
 def rejected_paths(workspace: Workspace, archive: str, rejected: pl.DataFrame) -> list[str]:
-    """Lines for the terminal only: some rejected files of each reason, by their paths.
+    """Lines for the terminal only: some rejected files of each reason, with their paths.
 
-    `rejected` has a row a file: reason, shard, position, sentence, and the `files` that share its reason.
+    `rejected` has a row per file: reason, shard, position, sentence, and the `files` that share its reason.
     """
     source = source_of(workspace, archive)
     said = []
@@ -309,7 +307,7 @@ def rejected_paths(workspace: Workspace, archive: str, rejected: pl.DataFrame) -
         where = shlex.quote(str(workspace.root))
         said.append(
             f'  all of them: xray-mining sql "select reason, sentence, file_key from rejects" --workspace {where}; '
-            f"where one lies: xray-mining locate FILE_KEY --workspace {where}"
+            f"to find a file: xray-mining locate FILE_KEY --workspace {where}"
         )
     return said
 
@@ -320,14 +318,14 @@ def _table_row(row: dict[str, Any]) -> int:
 
 
 def _printable(path: str) -> str:
-    """The path in one line: what no terminal shows as a letter is written out."""
+    """The path in one line; characters that a terminal cannot show are escaped."""
     text = path.encode("utf-8", "backslashreplace").decode()
     return "".join(letter if letter.isprintable() else letter.encode("unicode_escape").decode() for letter in text)
 
 
 @dataclass(frozen=True, slots=True)
 class ArchiveStatus:
-    """How far one archive is."""
+    """Progress of one archive."""
 
     archive: str
     adapter: str
@@ -335,7 +333,7 @@ class ArchiveStatus:
     shards: int
     done: int
     outdated: int
-    """Shards whose rows are there, but are not today's: the next run does them anew."""
+    """Shards whose rows are outdated: the next run reads them again."""
     seen: int
     kept: int
     rejected: int
@@ -343,13 +341,13 @@ class ArchiveStatus:
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """How far all archives of a workspace are; from parts and lists alone, so it may be asked while ingest runs."""
+    """Progress of all archives of a workspace, from parts and lists alone, so that it may be read while ingest runs."""
 
     store: str
     archives: list[ArchiveStatus]
 
     def lines(self) -> list[str]:
-        """The status for people."""
+        """The status as text."""
         if not self.archives:
             return ["no archive yet; `xray-mining ingest ARCHIVE` reads one"]
         said = []
@@ -367,7 +365,7 @@ class Status:
 
 
 def status_of(workspace: Workspace) -> Status:
-    """Shards done and to do, by archive."""
+    """Finished and remaining shards, by archive."""
     settings = workspace.settings
     found = []
     for name in workspace.archives_in_order():
@@ -401,7 +399,7 @@ def status_of(workspace: Workspace) -> Status:
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """A file of an archive, for who holds the private folder."""
+    """A file of an archive; only who has the private folder can find it."""
 
     archive: str
     what: str
@@ -418,15 +416,15 @@ def locate(workspace: Workspace, key: str) -> Place:
     """The file of an image_key, a file_key or a duplicate's instance_key.
 
     Args:
-        workspace: Its private folder knows the paths.
+            workspace: The workspace; its private folder must exist.
         key: 32 hexadecimal digits, with or without hyphens.
 
     Returns:
-        The file's path or address, its member in a packed file, and the frame; where several files have the key, one
-        that is there.
+            The file's path or address, its member in a packed file, and the frame; if several files have the key, an
+            existing one.
 
     Raises:
-        UserError: The text is no key, no archive has it, or the private folder does not have its list.
+            UserError: If the text is no key, no archive has it, or the private folder does not have its list.
 
     Example:
         >>> locate(workspace, image_key).path.rsplit("/", 1)[-1]
@@ -444,7 +442,7 @@ def locate(workspace: Workspace, key: str) -> Place:
             )
             for row in rows.iter_rows(named=True):
                 place, is_there = _place(workspace, archive, what, row)
-                # A file that was moved has a row at its old place too.
+                # A moved file has a row with its old path too.
                 if is_there:
                     return place
                 vanished = vanished or place
@@ -462,16 +460,16 @@ def _holders(workspace: Workspace, archive: str) -> Iterable[tuple[str, pl.DataF
 
 
 def _place(workspace: Workspace, archive: str, what: str, row: dict[str, object]) -> tuple[Place, bool]:
-    """The place of a row's file, and whether a file is there now."""
+    """The file of a row, and whether it exists now."""
     source = source_of(workspace, archive)
     if source is None:
         raise UserError(
-            f"archive {archive}: the private folder beside the workspace does not say where it lies; paths are known "
+            f"archive {archive}: the private folder beside the workspace does not state its source; paths are known "
             f"to its holder only"
         )
     if int(str(row["shard"])) >= FIRST_TABLE_SHARD:
         raise UserError(
-            f"archive {archive}: knows this key from a table alone; ingest it without --metadata-only to know its file"
+            f"archive {archive}: has this key from a table only; ingest it without --metadata-only to know its file"
         )
     file = shards.files_of(workspace, archive, int(str(row["shard"])))[int(str(row["position"]))]
     place = Place(archive, what, _printable(source.where(file.path)), file.member, int(str(row["frame"])))

@@ -1,4 +1,4 @@
-"""Words that a header may keep: free text leaves ingest only as one of these."""
+"""Known words: free text of a header leaves ingest only as one of these."""
 
 import functools
 import re
@@ -60,7 +60,7 @@ _VIEWS = {
     "399198007": "LATERAL",
 }
 
-# Words within series and study text that tell the view; the first kind that is found alone decides.
+# Words in series and study texts that name the view; the first kind that occurs without another kind decides.
 _VIEW_WORDS = {
     "PA": ("PA", "POSTEROANTERIOR", "DORSOVENTRAL"),
     "AP": ("AP", "ANTEROPOSTERIOR", "SUPINE", "PORTABLE", "BEDSIDE", "LIEGEND", "BETTLUNGE", "BETT"),
@@ -91,7 +91,7 @@ _CHEST_WORDS = (
     "51185008",
 )
 
-# Body parts that a radiograph may show instead; terms of PS3.16 annex L and what makers write for them.
+# Other body parts that a radiograph may show; terms of PS3.16 annex L and makers' words for them.
 _OTHER_PARTS = (
     "ABDOMEN",
     "ANKLE",
@@ -213,7 +213,7 @@ _MODELS = (
 )
 
 RADIOGRAPHS = ("CR", "DX", "RG", "RF", "XA", "OT", "SC", "DR")
-"""Modalities in which chest radiographs are sent; OT and SC are captures, which must say that they show a chest."""
+"""Modalities in which chest radiographs are sent; OT and SC are captures, which must state that they show a chest."""
 CAPTURES = ("OT", "SC", "XA", "RF")
 
 _OTHER_MODALITIES = ("CT", "MR", "US", "NM", "PT", "MG", "IO", "PX", "ES", "GM", "SM", "RTIMAGE", "RTDOSE", "RTPLAN")
@@ -239,7 +239,7 @@ def _words(text: str) -> str:
 
 @functools.lru_cache(maxsize=4096)
 def view_of(text: str) -> str | None:
-    """PA, AP, LATERAL or OTHER for a stated view; None for text that is none."""
+    """PA, AP, LATERAL or OTHER for a stated view; None for text that is no view."""
     words = _words(text)
     if words in _VIEWS:
         return _VIEWS[words]
@@ -253,7 +253,7 @@ def view_of(text: str) -> str | None:
 
 @functools.lru_cache(maxsize=4096)
 def view_in(texts: tuple[str, ...]) -> str | None:
-    """The view that free text tells: only where it names one kind of view and no other."""
+    """The view in free text, if it names one kind of view and no other."""
     for text in texts:
         code = _VIEWS.get(_words(text))
         if code and len(_words(text)) > 1:
@@ -281,7 +281,7 @@ def _has(text: str, words: tuple[str, ...]) -> bool:
 
 @functools.lru_cache(maxsize=4096)
 def shows_chest(body_part: str | None, texts: tuple[str, ...]) -> bool | None:
-    """Whether body part and texts say chest (True), another part and no chest (False), or nothing known (None)."""
+    """Whether body part and texts name a chest (True), another part and no chest (False), or nothing known (None)."""
     stated = [body_part] if body_part else []
     for group in (stated, list(texts)):
         if any(_has(text, _CHEST_WORDS) for text in group):
@@ -293,7 +293,7 @@ def shows_chest(body_part: str | None, texts: tuple[str, ...]) -> bool | None:
 
 @functools.lru_cache(maxsize=4096)
 def body_part_of(text: str | None) -> str | None:
-    """A body part as a known term in capitals; OTHER for one that is not known."""
+    """A body part as a known term in capitals; OTHER for an unknown one."""
     if text is None:
         return None
     if _has(text, _CHEST_WORDS):
@@ -303,14 +303,14 @@ def body_part_of(text: str | None) -> str | None:
 
 
 def modality_of(text: str | None) -> str | None:
-    """A modality of radiographs, OTHER for any else."""
+    """A modality of radiographs; OTHER for any other."""
     if text is None:
         return None
     return text.upper() if text.upper() in RADIOGRAPHS else "OTHER"
 
 
 def modality_in_words(text: str) -> str:
-    """A modality for a sentence: its code where it is a known one."""
+    """A modality for a sentence: its code if that is known."""
     return text.upper() if text.upper() in _OTHER_MODALITIES else "of another kind"
 
 
@@ -328,7 +328,7 @@ def manufacturer_of(text: str | None) -> str | None:
 
 @functools.lru_cache(maxsize=4096)
 def model_of(text: str | None) -> str | None:
-    """A device model by its known name; None for one that is not known, whose text could be anything."""
+    """A device model by its known name; None for an unknown one, whose text could be anything."""
     if text is None:
         return None
     words = _words(text).replace(" ", "")
@@ -341,7 +341,7 @@ def sex_of(text: str | None) -> str | None:
 
 
 def states_a_sex(text: str | None) -> bool:
-    """Whether the text says something of the sex: not that it is unknown."""
+    """Whether the text states a sex; 'unknown' and similar words do not."""
     return text is not None and text.strip(" -?.").upper() not in _NO_SEX
 
 
@@ -352,13 +352,13 @@ def laterality_of(text: str | None) -> str | None:
 
 
 def licence_of(text: str | None, public: bool) -> str | None:
-    """A public set's words on its licence; of any other archive only the name of a known licence, None for else."""
+    """A public set's words on its licence; for other archives only the name of a known licence, else None."""
     if not text:
         return None
     return text[:_LICENCE_LENGTH] if public or _LICENCES.fullmatch(text.strip()) else None
 
 
 def photometric_of(text: str) -> str:
-    """A photometric interpretation of PS3.3 C.7.6.3.1.2, OTHER for any else."""
+    """A photometric interpretation of PS3.3 C.7.6.3.1.2; OTHER for any other."""
     known = ("MONOCHROME1", "MONOCHROME2", "PALETTE COLOR", "RGB", "YBR_FULL", "YBR_FULL_422", "YBR_RCT", "YBR_ICT")
     return text if text in known else "OTHER"

@@ -1,4 +1,4 @@
-"""Why shards that were read before are read once more, in words: a run over a large archive takes hours."""
+"""Why finished shards are read again, in words: a run over a large archive takes hours."""
 
 from collections.abc import Collection, Mapping
 from typing import Any
@@ -14,12 +14,12 @@ _OF_VERSION = {
     "ids_version": "patient ids",
     "pixel_digest": "digests of pixels",
 }
-_NOT_SAID = "options, tables or the version of xray-mining were others then"
-_BROKEN_OFF = "an earlier run was broken off, or was to read them with --again"
+_NOT_SAID = "options, tables or the version of xray-mining were different"
+_BROKEN_OFF = "an earlier run was interrupted, or was to read them with --again"
 
 
 def why_rows(then: Mapping[str, Any] | None, now: Mapping[str, Any]) -> str:
-    """What rows are made from that differs from the last run's, as `rows_made_from` has both; empty: nothing does."""
+    """Differences between the inputs of rows of the last run and now (`rows_made_from`), in words; empty if equal."""
     if not then:
         return _NOT_SAID
     differs = [name for name in now if then.get(name) != now[name]]
@@ -34,19 +34,19 @@ def why_rows(then: Mapping[str, Any] | None, now: Mapping[str, Any]) -> str:
     if "adapter" in differs:
         reasons.append(f"the archive was read by {then.get('adapter')}")
     if others := [words for name, words in _OF_VERSION.items() if name in differs]:
-        reasons.append(f"this version of xray-mining makes {' and '.join(others)} otherwise")
+        reasons.append(f"this version of xray-mining makes {' and '.join(others)} differently")
     return "; ".join(reasons)
 
 
 def why_pictures(workspace: Workspace, before: str, options: GreyOptions) -> str:
-    """Why pictures of a store that was there before are of no use for these grey options."""
+    """Why the pictures of an earlier store cannot be used for these grey options."""
     if not before:
-        return "only their headers had been read"
+        return "only their headers were read"
     then, now = store_options(workspace, before), options.model_dump()
     differs = [f"{name} {then[name]} then, {now[name]} now" for name in now if name in then and then[name] != now[name]]
     if differs:
-        return f"pictures are kept by other grey options ({'; '.join(differs)})"
-    return "this version of xray-mining standardises pictures otherwise"
+        return f"pictures were made with other grey options ({'; '.join(differs)})"
+    return "this version of xray-mining standardises pictures differently"
 
 
 def why_again(
@@ -58,15 +58,15 @@ def why_again(
     rows: str,
     known: Mapping[str, Collection[int]],
 ) -> str:
-    """One sentence on the shards that are read once more; empty where none is.
+    """One sentence on the shards that are read again; empty if there are none.
 
     Args:
         workspace: The workspace.
-        counts: Of each shard that is read now and has rows already, its counts before.
-        digest: Of what rows are made from now.
-        options: The grey options.
-        rows: What `why_rows` says.
-        known: Reasons that are known of single shards.
+            counts: For each shard that is read now and has rows already, its earlier counts.
+            digest: Of the present inputs of rows.
+            options: The grey options.
+            rows: The text of `why_rows`.
+            known: Reasons of single shards.
     """
     reasons: dict[str, int] = {}
     for shard, earlier in counts.items():

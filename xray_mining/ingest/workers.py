@@ -1,7 +1,7 @@
-"""Files in processes of their own: a decoder that crashes or hangs takes its worker down, never the run.
+"""Reads files in worker processes: a decoder that crashes or hangs ends its worker, never the run.
 
-`ingest` gives workers its shards, `predict` the files that it was given. The file a worker was lost on is tried once
-more, first of all, by the next worker; lost again, it is refused and the rest of the task is done without it.
+`ingest` gives workers its shards, `predict` the given files. The file at which a worker was lost is tried once more, as
+the first file of the next worker; if that fails too, it is rejected and the rest of the task is done without it.
 """
 
 import ctypes
@@ -24,9 +24,9 @@ from typing import Any, Generic, Protocol, TypeVar
 from xray_mining.errors import CannotFinish
 from xray_mining.process_settings import Shared, environment
 
-# A worker is replaced after so many tasks: what decoders leak does not add up.
+# Replace a worker after this number of tasks, so that memory leaked by decoders is freed.
 _TASKS_A_WORKER = 50
-# A worker's start (imports, tables of 400,000 rows) has a limit of its own.
+# A worker's start (imports, tables of 400,000 rows) has its own time limit.
 _START_S = 600.0
 _OBJECTS_BETWEEN_LOOKS = 50_000
 # Parameter numbers of mallopt() from glibc's malloc.h. Large blocks stay on the heap so that buffers of the largest
@@ -34,8 +34,8 @@ _OBJECTS_BETWEEN_LOOKS = 50_000
 _MMAP_THRESHOLD, _TRIM_THRESHOLD = -3, -1
 _FROM_THE_HEAP, _KEPT = 32 * 2**20, 128 * 2**20
 _DONE, _DISK, _BUG = range(3)
-# A worker reports before each file in memory that it shares with its parent: a message for each file would keep the
-# parent busy where files are small, and the last report of a worker that crashed can still be read.
+# A worker reports before each file in memory that it shares with its parent: with small files, messages would keep
+# the parent busy, and the last report of a crashed worker can still be read.
 _PHASE, _FILES, _SINCE_NS = 0, 1, 5
 
 
@@ -45,9 +45,9 @@ class Phase(IntEnum):
     STARTING = 0
     """Before the first file: it imports, opens tables, or waits for another process."""
     READING = 1
-    """It reads the file whose position is the number of files done."""
+    """It reads the file whose position is the number of finished files."""
     WRITING = 2
-    """All files are read; it writes what they gave."""
+    """All files are read; it writes their results."""
 
 
 Report = Callable[[Phase, int, int, int, int], None]
@@ -55,7 +55,7 @@ Report = Callable[[Phase, int, int, int, int], None]
 
 
 class Done(Protocol):
-    """What a task gives back, with its accounts; it is pickled."""
+    """Result of a task, with its counts; it is pickled."""
 
     @property
     def files(self) -> int:
@@ -64,12 +64,12 @@ class Done(Protocol):
 
     @property
     def kept(self) -> int:
-        """Frames of them that can be used."""
+        """Frames of these files that can be used."""
         ...
 
     @property
     def rejected(self) -> int:
-        """Frames or files that cannot."""
+        """Frames or files that cannot be used."""
         ...
 
     @property
@@ -83,25 +83,25 @@ Result = TypeVar("Result", bound=Done)
 
 @dataclass(frozen=True, kw_only=True)
 class Task(ABC, Generic[Result]):
-    """Some files that one worker reads one after the other; it is pickled."""
+    """Files that one worker reads in turn; it is pickled."""
 
     refused: Mapping[int, tuple[str, str]] = field(default_factory=dict)
-    """Positions that took workers down before: reason and sentence of their rejection."""
+    """Positions of files that ended workers before: reason and sentence of their reject."""
     suspects: tuple[int, ...] = ()
-    """Positions to do first, because a worker was lost on them once."""
+    """Positions to read first, because a worker was lost at them once."""
 
     @property
     @abstractmethod
     def title(self) -> str:
-        """What it is in a sentence, and no other task is."""
+        """A unique name of the task for sentences."""
 
     @abstractmethod
     def do(self, report: Report, kept: dict[Any, Any]) -> Result:
-        """Read the files, suspects first for their effect alone, without the refused ones.
+        """Read the files without the refused ones; first the suspects, only to see whether the worker survives them.
 
         Args:
-            report: Called before each file, while it waits before the first, and after the last.
-            kept: What the worker has at hand from the tasks before, by any key.
+                report: Called before each file, during a wait before the first, and after the last.
+                kept: Objects that the worker keeps from earlier tasks, by any key.
         """
 
 
@@ -116,12 +116,12 @@ class _Worker:
 
     @property
     def phase(self) -> Phase:
-        """What it is doing."""
+        """The present phase."""
         return Phase(self.said[_PHASE])
 
     @property
     def position(self) -> int:
-        """Of the file that it reads."""
+        """Position of the file that it reads."""
         return self.said[_FILES]
 
     @property
@@ -131,7 +131,7 @@ class _Worker:
 
     @property
     def done(self) -> tuple[int, int, int, int]:
-        """Files, kept, rejected, bytes of its task."""
+        """Files, kept, rejected and bytes of its task."""
         files, kept, rejected, size = self.said[_FILES:_SINCE_NS]
         return files, kept, rejected, size
 
@@ -144,16 +144,16 @@ class _Losses:
 
 
 Progress = Callable[[int, int, int, int], None]
-"""Called with files, kept, rejected and bytes done so far, over all tasks of this run."""
+"""Called with the numbers of files, kept, rejected and bytes so far, over all tasks of this run."""
 
 
 def run_tasks(
     tasks: Sequence[Task[Result]], jobs: int, file_limit_s: float, log: Path | None, progress: Progress
 ) -> Iterator[Result]:
-    """Do the tasks in up to `jobs` processes and give the result of each as it ends, in the order of ending.
+    """Run the tasks in up to `jobs` processes and yield each result when its task ends.
 
-    `log` is the private folder for what decoders write to standard error; None: nowhere. Raises CannotFinish where the
-    disk refuses; what was finished is kept.
+    `log`: private folder for what decoders write to standard error; None: it is discarded. Raises CannotFinish if the
+    disk refuses; finished results are kept.
     """
     context = multiprocessing.get_context("spawn")
     waiting = list(reversed(tasks))
@@ -185,15 +185,15 @@ def run_tasks(
 
 _THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "POLARS_MAX_THREADS", "RAYON_NUM_THREADS")
 _ONE_THREAD_EACH = Shared(lambda: environment(dict.fromkeys(_THREADS, "1")))
-"""Held while workers start: they are the parallelism, so the libraries within them take one thread each."""
+"""Held while workers start: the processes are the parallelism, so libraries in them use one thread each."""
 
 
 def keep_memory() -> None:
-    """Have the C library keep what a picture took for the next one, where it is glibc.
+    """Make the C library (if it is glibc) reuse the memory of one picture for the next.
 
-    Left to itself it gives large pieces back to the kernel, which hands them out again page by page: for films of 10 MB
-    that takes longer than to decode a quarter of them, and of this time several processes take more, not less. Python,
-    for its part, looks for cycles among its objects less often: a shard's rows are hundreds of thousands, without any.
+    By default it returns large blocks to the kernel, which hands them out again page by page: for films of 10 MB that
+    takes longer than decoding a quarter of them, and more so with several processes. Python's search for reference
+    cycles is made rarer too, because a shard's rows are hundreds of thousands of objects without cycles.
     """
     gc.set_threshold(_OBJECTS_BETWEEN_LOOKS)
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
@@ -213,7 +213,7 @@ def _start(context: Any, log: Path | None, number: int) -> _Worker:
 
 def _give(worker: _Worker, task: Task[Any]) -> None:
     worker.task, worker.said[:] = task, (Phase.STARTING, 0, 0, 0, 0, time.monotonic_ns())
-    # A worker that died in between is met where its pipe is read.
+    # A worker that died in between is found when its pipe is read.
     with suppress(OSError):
         worker.pipe.send(task)
 
@@ -253,7 +253,7 @@ def _hear(
 
 
 def _lose(worker: _Worker, workers: list[_Worker], waiting: list[Any], losses: dict[str, _Losses], hung: bool) -> None:
-    """A worker crashed or hangs: its task is done again, without the file that did it twice."""
+    """A worker crashed or hangs: its task is repeated, without a file at which that happened twice."""
     worker.process.kill()
     worker.process.join()
     worker.pipe.close()
@@ -268,7 +268,7 @@ def _lose(worker: _Worker, workers: list[_Worker], waiting: list[Any], losses: d
         return
     if phase is not Phase.READING:
         if times > 2:
-            when = "before it met a file" if phase is Phase.STARTING else "while it wrote what the files had given"
+            when = "before its first file" if phase is Phase.STARTING else "while it wrote its results"
             raise CannotFinish(
                 f"{task.title}: its worker was lost three times {when} (memory, a disk that does not answer?); try "
                 f"fewer --jobs and see the log in the private folder"
@@ -276,16 +276,16 @@ def _lose(worker: _Worker, workers: list[_Worker], waiting: list[Any], losses: d
         waiting.append(task)
         return
     if hung:
-        verdict = ("hangs", "Reading the file takes longer than the limit a file has; it was tried twice.")
+        verdict = ("hangs", "Reading the file takes longer than the time limit of a file; it was tried twice.")
     else:
-        verdict = ("crash", "Reading the file ends the reading process; it was tried twice.")
+        verdict = ("crash", "Reading the file ends the worker process; it was tried twice.")
     waiting.append(replace(task, suspects=(), refused={**task.refused, position: verdict}))
 
 
 def _serve(pipe: Connection, said: Any, log: Path | None, number: int, parent: int) -> None:
-    """A worker's life: take a task, do it, say so; until the pipe or the parent ends."""
+    """A worker's loop: take a task, do it, report; until the pipe or the parent ends."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    # Decoders write to standard error what may name a file: it goes to the private log.
+    # Decoders may write file names to standard error, so it is redirected to the private log.
     if log is not None:
         log.mkdir(parents=True, exist_ok=True)
     place = Path(os.devnull) if log is None else log / f"worker-{number}.log"
@@ -302,7 +302,7 @@ def _serve(pipe: Connection, said: Any, log: Path | None, number: int, parent: i
     def report(phase: Phase, files: int, kept: int, rejected: int, size: int) -> None:
         if os.getppid() != parent:
             os._exit(1)
-        # The clock first, so that the time of the file before is never counted for this one.
+        # Write the clock first, so that the time of the previous file is never counted for this one.
         said[_SINCE_NS] = time.monotonic_ns()
         said[:_SINCE_NS] = (phase, files, kept, rejected, size)
 
