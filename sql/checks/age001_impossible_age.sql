@@ -1,6 +1,6 @@
 -- check: AGE001 warning archive
 -- question: an age text that no patient can have
--- one row: one image whose age was set aside
+-- one row: one image whose age was discarded
 -- example: xray-mining check
 select
     image_key,

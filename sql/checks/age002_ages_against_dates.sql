@@ -1,5 +1,5 @@
 -- check: AGE002 warning archive
--- question: a patient's ages and study days do not run together (by more than 1.5 years)
+-- question: a patient's ages and study days disagree (by more than 1.5 years)
 -- one row: one patient whose images contradict each other
 -- example: xray-mining check
 select

@@ -1,5 +1,5 @@
 -- check: COH001 warning cohort
--- question: nothing but the order of files tells which image of a patient is the later one
+-- question: only the order of files shows which image of a patient is the later one
 -- one row: one patient of the cohort with several images to choose from
 -- example: xray-mining check age_balanced
 select patient_key

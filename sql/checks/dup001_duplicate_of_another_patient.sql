@@ -1,5 +1,5 @@
 -- check: DUP001 warning archive
--- question: a duplicate that was left out carries another patient than the kept image
+-- question: a discarded duplicate has another patient than the kept image
 -- one row: one duplicate with both patients
 -- needs: duplicates
 -- example: xray-mining check

@@ -1,5 +1,5 @@
 -- check: DUP002 warning archive
--- question: near-duplicates that span patients (all but one are not eligible)
+-- question: near-duplicates of different patients (only one of each group is eligible)
 -- one row: one group with its images and patients
 -- needs: near_duplicates
 -- example: xray-mining check

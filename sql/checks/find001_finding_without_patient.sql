@@ -1,5 +1,5 @@
 -- check: FIND001 note archive
--- question: a finding of a patient of whom no image is kept
+-- question: a finding of a patient without a kept image
 -- one row: one patient with the number of such findings
 -- needs: findings
 -- example: xray-mining check

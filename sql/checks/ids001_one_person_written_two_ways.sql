@@ -1,10 +1,10 @@
 -- check: IDS001 warning archive
--- question: patient ids that may be one person's, written in two ways
+-- question: patient ids that may belong to one person, in two spellings
 -- one row: two patients of one such id, and the rules of --patient-id-rule that join them
 -- needs: images.patient_alike_key
 -- example: xray-mining check
 with
--- step: one row a patient
+-- step: one row per patient
 patients as (
     select
         domain,
@@ -17,7 +17,7 @@ patients as (
     group by domain, patient_alike_key, patient_key
 ),
 
--- step: ids of two issuers are two people's; one without an issuer may be either's
+-- step: ids of two issuers belong to two people; an id without an issuer may belong to either
 alike as (
     select
         domain,
@@ -30,7 +30,7 @@ alike as (
     having count(*) > greatest(count(distinct patient_issuer_key), 1)
 ),
 
--- step: what one of them has and another has not tells them apart
+-- step: the marks that only some of the patients have distinguish the spellings
 apart as (
     select
         *,

@@ -1,6 +1,6 @@
 -- check: IDS002 warning archive
--- question: masks that could not be read or do not fit their picture, and were not taken
--- one row: one mask with the reason; how many there are in all
+-- question: masks that could not be read or do not fit their picture, and are not used
+-- one row: one mask with the reason, and the number of all such masks
 -- example: xray-mining check
 select
     image_key,

@@ -1,5 +1,5 @@
 -- check: KEY001 error archive
--- question: a study belongs to two patients, so folds by patient would tear it
+-- question: a study belongs to two patients, so folds by patient would split it
 -- one row: one study with the number of its patients
 -- example: xray-mining check
 select

@@ -1,6 +1,6 @@
 -- check: LEAK001 error cohort
--- question: a patient stands on two sides, so test results flatter the model
--- one row: one patient with the sides it stands on
+-- question: a patient is in two splits, so test results are too good
+-- one row: one patient with its folds and splits
 -- example: xray-mining check age_balanced
 select
     patient_key,

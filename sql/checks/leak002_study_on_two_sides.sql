@@ -1,6 +1,6 @@
 -- check: LEAK002 error cohort
--- question: a study stands on two sides, so a second view of a training study is tested
--- one row: one study with the sides it stands on
+-- question: a study is in two splits, so a second view of a training study is tested
+-- one row: one study with its folds and splits
 -- example: xray-mining check age_balanced
 select
     study_key,

@@ -1,5 +1,5 @@
 -- check: LEAK003 error cohort
--- question: the same pixels stand on two sides, so the test set holds training pictures
+-- question: the same pixels are in two splits, so the test set contains training pictures
 -- one row: one picture with the lowest and highest key that show it
 -- example: xray-mining check age_balanced
 select

@@ -1,9 +1,9 @@
 -- check: LEAK004 error cohort
--- question: copies of one exposure stand on two sides, so the test set holds training pictures
+-- question: copies of one exposure are in two splits, so the test set contains training pictures
 -- one row: one exposure with the lowest and highest key of the members that show it
 -- needs: near_duplicates
 -- example: xray-mining check age_balanced
--- note: by group, not by pair: two copies may be near only to a third, which is no member
+-- note: by group, not by pair: two copies may be similar only to a third one, which is not a member
 select
     min(members.image_key) as image_key,
     max(members.image_key) as other_image_key

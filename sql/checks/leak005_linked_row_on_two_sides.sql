@@ -1,11 +1,11 @@
 -- check: LEAK005 error cohort
--- question: one linked row labels members on two sides, so a training label is tested
+-- question: one linked row labels members of two splits, so a training label is tested
 -- one row: one linked row with the lowest and highest key of the members that it labels
 -- example: xray-mining check age_balanced
 with
--- A linked row names a study and its patient, and a cohort takes its label by either. Where
--- images of another patient bear that study too, the row reaches them by the study, and the
--- patient's other studies by the patient: neither a patient nor a study is then on two sides.
+-- A linked row names a study and its patient, and a cohort uses its label for both. If
+-- another patient has images of that study, the row labels them by the study, and the
+-- patient's other studies by the patient, although no patient or study is in two splits.
 linked as (
     select
         source,
@@ -16,7 +16,7 @@ linked as (
     where image_key is null and study_key is not null
 ),
 
--- in a sound archive there are none, so what follows costs nothing there
+-- a consistent archive has no such rows, so the following steps cost nothing
 torn as (
     select distinct
         linked.source,

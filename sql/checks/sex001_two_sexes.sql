@@ -1,6 +1,6 @@
 -- check: SEX001 warning archive
 -- question: a patient has more than one sex, so ids may be mixed up
--- one row: one patient with the sexes it was given
+-- one row: one patient with the stated sexes
 -- example: xray-mining check
 select
     patient_key,

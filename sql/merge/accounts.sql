@@ -1,4 +1,4 @@
--- question: how many accounts the parts of each archive hold, before duplicates are settled
+-- question: how many images and rejects the parts of each archive hold, before duplicates are found
 -- one row: one archive
 -- example: run by `xray-mining merge`
 with

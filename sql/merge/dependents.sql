@@ -1,8 +1,8 @@
--- question: what hangs on kept images: pixels, findings, boxes, masks not taken, duplicates, runs
+-- question: rows that refer to kept images: pixels, findings, boxes, unused masks, duplicates, runs
 -- one row: as in each record
 -- example: run by `xray-mining merge`
 
--- a part holds an image once, so archive and shard tell the keeper's rows from its copies' rows
+-- a part holds an image once, so archive and shard separate rows of the kept file and its copies
 insert into pixels by name
 select raw_pixels.* exclude (part_archive, part_shard)
 from raw_pixels
@@ -27,7 +27,7 @@ select * exclude (part_archive, part_shard)
 from raw_findings
 where image_key is null;
 
--- findings of an image that a linked table names by its file: they come from no archive's part
+-- findings of an image that a linked table names by its file: they are in no archive's parts
 insert into findings by name
 select raw_findings.* exclude (part_archive, part_shard)
 from raw_findings

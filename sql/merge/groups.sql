@@ -1,4 +1,4 @@
--- question: which kept images show one exposure, and whether more than one patient claims it
+-- question: which kept images show one exposure, and whether they belong to several patients
 -- one row: one image of a group of near-duplicates
 -- example: run by `xray-mining merge`
 create table near_duplicate_groups as

@@ -1,4 +1,4 @@
--- question: images, duplicates and rejects once duplicates are settled
+-- question: images, duplicates and rejects after duplicates are found
 -- one row: one kept image, one duplicate, one reject
 -- example: run by `xray-mining merge`
 insert into images by name
@@ -25,7 +25,7 @@ from raw_images
 inner join settled on raw_images.rowid = settled.raw_row
 where settled.outcome in ('same_instance', 'same_pixels');
 
--- a duplicate that ingest saw within its shard follows its keeper to that one's keeper
+-- a duplicate found within a shard refers to a copy; replace it by the image kept for that copy
 insert into duplicates by name
 select
     raw_duplicates.* exclude (image_key),

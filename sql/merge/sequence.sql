@@ -1,10 +1,10 @@
--- question: in which order a patient's images were made, and what says so
--- one row: one kept image of a patient with several, from 1, the earliest
+-- question: in which order a patient's images were made, and how that is known
+-- one row: one kept image of a patient with several, numbered from 1 (the earliest)
 -- example: run by `xray-mining merge`
 -- note: by the day of the study (or its offset, of a patient without days), else the
--- follow-up number, else the age, each where it is known of
--- all of the patient's images; then by what is known of some (unknown before known); then as the
--- set lists its images, which is an order, but says nothing of time
+-- follow-up number, else the age, each if it is known for
+-- all of the patient's images; then by those known for some (unknown before known); then in the
+-- order of the files, which says nothing about time
 create temp table sequenced as
 with
 follow_ups as (
@@ -21,7 +21,7 @@ described as (
         raw_images.rowid as raw_row,
         raw_images.patient_key,
         raw_images.study_key,
-        -- offsets of one patient count from one day; beside days of the calendar they tell nothing
+        -- offsets of one patient count from one day; they cannot be compared with calendar days
         if(
             count(raw_images.study_day) over (partition by raw_images.patient_key) = 0,
             raw_images.day_offset,

@@ -1,5 +1,5 @@
--- question: which raw image rows are kept, and which repeat an earlier one
--- one row: one raw image row with its outcome and, unless it is rejected, its keeper
+-- question: which image rows of the parts are kept, and which repeat an earlier one
+-- one row: one image row with its outcome and, unless it is rejected, the image kept for it
 -- parameter: $bits integer = 12  hash bits that clearly different pictures differ in
 -- example: run by `xray-mining merge`
 create temp table settled as
@@ -36,7 +36,7 @@ ordered as (
             and raw_images.archive = gone_files.archive
 ),
 
--- the earliest row of an instance says which picture it is
+-- the earliest row of an instance decides which picture it is
 compared as (
     select
         *,
@@ -60,8 +60,8 @@ described as (
     from compared
 ),
 
--- the earliest row whose file is there stands for the instance: a file that was moved vanishes at
--- its old place, and its copy at the new one must not be lost with it
+-- the earliest row whose file exists represents the instance: a moved file vanishes at
+-- its old path, and the row of its new path must then be kept
 by_instance as (
     select
         *,

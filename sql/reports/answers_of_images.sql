@@ -1,5 +1,5 @@
--- question: what one finding says of images, in place of a target's truth
--- one row: one image with one answer; images with answers that differ are left out
+-- question: the values of one finding for images, used instead of a target's truth
+-- one row: one image with one answer; images with different answers are left out
 -- parameter: $image_keys texts  the images
 -- parameter: $finding text  name of the finding
 -- example: read by the second reader of a study

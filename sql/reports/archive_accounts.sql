@@ -1,4 +1,4 @@
--- question: what became of every account that was opened: kept, duplicate or rejected, and why
+-- question: the outcome of every item that was read: kept, duplicate or rejected, and why
 -- one row: one outcome with one reason in one archive
 -- example: xray-mining sql sql/reports/archive_accounts.sql
 select

@@ -1,4 +1,4 @@
--- question: how many bits a stored value has, and whether its lowest is black or white
+-- question: how many bits a stored value has, and whether its lowest value is black or white
 -- one row: one number of bits with one photometric interpretation
 -- example: xray-mining sql sql/reports/archive_bits.sql
 select

@@ -1,4 +1,4 @@
--- question: how many files show what an earlier one shows, and what of them is equal
+-- question: how many files repeat an earlier one, and what is equal
 -- one row: one reason in one archive
 -- example: xray-mining sql sql/reports/archive_duplicates.sql
 select

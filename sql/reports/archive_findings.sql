@@ -1,5 +1,5 @@
--- question: which labels, groups and numbers are known of how many patients, and by whom
--- one row: one answer of one finding of one source ('unknown': its archives' patients without)
+-- question: which labels, groups and numbers are known for how many patients, and from which source
+-- one row: one answer of one finding of one source ('unknown': patients without an answer)
 -- example: xray-mining sql sql/reports/archive_findings.sql
 with
 people as (

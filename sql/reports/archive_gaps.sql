@@ -1,4 +1,4 @@
--- question: how much time lies between a patient's studies
+-- question: how much time passes between a patient's studies
 -- one row: one span between consecutive study days
 -- example: xray-mining sql sql/reports/archive_gaps.sql
 with

@@ -1,5 +1,5 @@
 -- question: how many images a patient has
--- one row: one number of images; the last stands for all above
+-- one row: one number of images; the last row includes all larger numbers
 -- example: xray-mining sql sql/reports/archive_images_per_patient.sql
 with
 counted as (

@@ -1,5 +1,5 @@
 -- question: which impossible ages were stated
--- one row: one text as it was stated; what does not read as an age is not repeated
+-- one row: one stated text; texts that are not ages are not shown
 -- example: xray-mining sql sql/reports/archive_impossible_ages.sql
 select
     case

@@ -1,4 +1,4 @@
--- question: how many images each institution gave
+-- question: how many images come from each institution
 -- one row: one institution of one archive
 -- example: xray-mining sql sql/reports/archive_institutions.sql
 select

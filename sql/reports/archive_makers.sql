@@ -1,4 +1,4 @@
--- question: whose machines made the images
+-- question: which makers' machines made the images
 -- one row: one maker's model
 -- example: xray-mining sql sql/reports/archive_makers.sql
 select

@@ -1,4 +1,4 @@
--- question: which masks that came with the archives were not taken, and why
+-- question: which masks of the archives are not used, and why
 -- one row: one reason in one archive
 -- example: xray-mining sql sql/reports/archive_mask_faults.sql
 select

@@ -1,6 +1,6 @@
 -- question: how many images carry each quality flag
--- one row: one flag, with 0 images where none carries it, and none where nobody looked; what a
--- header claimed and the pixel data overruled: only where that was so
+-- one row: one flag, with 0 images if no image has it, null if images were not examined; flags of
+-- overruled header values only if an image has them
 -- example: xray-mining sql sql/reports/archive_quality.sql
 with
 known as (
@@ -36,7 +36,7 @@ select
                 'undecoded_id', 'no_pixels'
             )
             or (known.flag != 'burned_in' and exists (select 1 from pixels))
-            -- letters: where the sender or a detector said of some image whether it has any
+            -- letters: known if the sender or a detector stated it for some image
             or (
                 known.flag = 'burned_in'
                 and exists (

@@ -1,4 +1,4 @@
--- question: how many strata (sex, ten-year band of age) have frontal pictures; what is not shown
+-- question: how many strata (sex, ten-year age band) have frontal pictures, and how many are hidden
 -- one row: everything
 -- example: xray-mining sql sql/reports/archive_strata.sql
 with

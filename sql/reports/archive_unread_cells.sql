@@ -1,5 +1,5 @@
--- question: which stated cells of tables and headers became no value, and why
--- one row: one thing that cells of one archive or linked table were to become, and one reason
+-- question: which stated cells of tables and headers could not be read, and why
+-- one row: one value that cells of one archive or linked table state, and one reason
 -- example: xray-mining sql sql/reports/archive_unread_cells.sql
 select
     archive,

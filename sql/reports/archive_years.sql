@@ -1,4 +1,4 @@
--- question: how many images each year brought, by archive
+-- question: how many images each archive has from each year
 -- one row: one year of one archive
 -- example: xray-mining sql sql/reports/archive_years.sql
 select

@@ -1,5 +1,5 @@
--- question: what subgroups, audits and Table 1 look at in images
--- one row: one of the images asked for, with its place among its patient's images
+-- question: attributes of images for subgroups, audits and Table 1
+-- one row: one of the given images, with its position among its patient's images
 -- parameter: $image_keys texts  the images
 -- example: read by `xray-mining evaluate`
 select

@@ -1,4 +1,4 @@
--- question: how alike cases and controls came out
+-- question: how similar cases and controls are
 -- one row: one sentence; groups of few patients are not described
 -- example: shown by `xray-mining cohort case_control`
 with

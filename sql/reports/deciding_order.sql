@@ -1,9 +1,9 @@
--- question: what tells which of a patient's images is the later one
+-- question: how it is known which of a patient's images is the later one
 -- one row: one patient of the cohort with several images to choose from
 -- example: shown by `xray-mining cohort age_balanced`
--- note: of a patient with several members those are compared; of one with a single member, that
--- member with the image before it (or, of the earliest, after it) among the frontal ones that are
--- there
+-- note: for a patient with several members these are compared; for one with a single member, that
+-- member with the image before it (or, for the earliest, after it) among the frontal images with
+-- an existing file
 with
 chosen as (
     select
@@ -28,7 +28,7 @@ candidates as (
     where chosen.members = 1 and eligible.view_position in ('PA', 'AP')
 ),
 
--- with how many candidates stand before each of the patient's images
+-- with the number of candidates before each of the patient's images
 numbered as (
     select
         images.patient_key,
@@ -49,7 +49,7 @@ numbered as (
     )
 ),
 
--- two candidates that follow one another, by the strongest of all steps from the one to the other
+-- two consecutive candidates, by the strongest of all steps from one to the other
 pairs as (
     select
         patient_key,

@@ -1,5 +1,5 @@
 -- question: how many members each group has
--- one row: one sentence; few are not counted out
+-- one row: one sentence; small numbers are not shown
 -- parameter: $age_band_years integer = 0  width of the age bands that were matched, or none
 -- example: shown by `xray-mining cohort g2_vs_g3`
 select

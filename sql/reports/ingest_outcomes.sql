@@ -1,5 +1,5 @@
--- question: what became of every account of an archive, and how many are of files that vanished
--- one row: one outcome and its reason, with how many accounts have it
+-- question: the outcome of every item of an archive, and how many belong to vanished files
+-- one row: one outcome and its reason, with the number of items
 -- parameter: $archive text = ''  the archive's given name
 -- example: shown by `xray-mining ingest`
 with

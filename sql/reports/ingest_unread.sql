@@ -1,9 +1,9 @@
--- question: of how many kept images was an age, sex, patient id or mask not taken as stated
+-- question: for how many kept images a stated age, sex, patient id or mask could not be used
 -- one row: the archive
 -- parameter: $archive text = ''  the archive's given name
 -- example: shown by `xray-mining ingest`
 with
--- step: masks that were not taken, by reason
+-- step: masks that were not used, by reason
 faults as (
     select
         replace(reason, '_', ' ') as reason,

@@ -1,5 +1,5 @@
--- question: which stated cells of an archive's tables and headers became no value, and why
--- one row: one thing that cells were to become, and one reason
+-- question: which stated cells of an archive's tables and headers could not be read, and why
+-- one row: one value that cells state, and one reason
 -- parameter: $archive text = ''  the archive's given name
 -- example: shown by `xray-mining ingest`
 select

@@ -1,4 +1,4 @@
--- question: how sex, age and site spread over a cohort's folds, or over its given split
+-- question: how sex, age and site are distributed over a cohort's folds, or over its given split
 -- one row: one level of one variable in one fold
 -- parameter: $by_split boolean = false  by the split that the cohort's SELECT gave
 -- example: shown by `xray-mining cohort age_balanced`

@@ -1,5 +1,5 @@
--- question: what is known of a radiograph without looking at it, for the metadata null model
--- one row: one of the images asked for
+-- question: columns known without looking at a radiograph, for the metadata null model
+-- one row: one of the given images
 -- parameter: $image_keys texts  the images
 -- example: read by the null model 'metadata'
 -- note: age is not among them: a target may be made of it

@@ -1,6 +1,6 @@
--- question: which pictures stand for each sex and ten-year band of age
--- one row: one patient's frontal picture without a quality flag (but those that say no worse of
--- it) and without letters in it
+-- question: which pictures represent each sex and ten-year band of age
+-- one row: one patient's frontal picture without letters and without a quality flag (except
+-- flags that do not concern how it looks)
 -- parameter: $store text = ''  the pixel store
 -- parameter: $least_patients integer = 10  strata of fewer patients are left out
 -- parameter: $pictures integer = 4  of each stratum

@@ -1,7 +1,7 @@
--- question: which files of an archive could not be used, a few of each reason
+-- question: which files of an archive could not be used, a few for each reason
 -- one row: one file, archive member or table row and one reason, however many frames it has
 -- parameter: $archive text = ''  the archive's given name
--- parameter: $each integer = 5  how many of each reason
+-- parameter: $each integer = 5  number of files for each reason
 -- example: shown by `xray-mining ingest`
 with
 files as (

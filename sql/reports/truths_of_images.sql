@@ -1,5 +1,5 @@
 -- question: the phantom's true anatomy, for the oracle that knows it
--- one row: one true measure of one of the images asked for
+-- one row: one true measure of one of the given images
 -- parameter: $image_keys texts  the images
 -- example: read by the oracle
 with

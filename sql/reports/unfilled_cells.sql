@@ -1,5 +1,5 @@
--- question: which cells of sex and year of age hold fewer members than asked for
--- one row: one sentence about the years of one sex, or about all; few are not counted out
+-- question: which cells of sex and year of age hold fewer members than requested
+-- one row: one sentence about the years of one sex, or about all; small numbers are not shown
 -- parameter: $per_cell integer = 100  patients of each sex and year of age
 -- parameter: $youngest integer = 21  first year of age
 -- parameter: $oldest integer = 70  last year of age
@@ -39,7 +39,7 @@ short as (
     where members < $per_cell
 ),
 
--- years of age that follow one another and have the same count
+-- consecutive years of age with the same count
 runs as (
     select
         patient_sex,

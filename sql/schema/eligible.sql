@@ -1,11 +1,11 @@
 -- question: which images a cohort may start from
--- one row: one kept image whose file is still there; of a group of near-duplicates that spans
--- patients only the lowest key of those that are there
+-- one row: one kept image whose file still exists; of a group of near-duplicates of several
+-- patients, only the lowest key with an existing file
 -- example: select count(*) from eligible
 create or replace view eligible as
 with
--- the few near-duplicates are looked up in images by themselves: one common table of all images
--- that are there would be written out whole before a cohort's own conditions meet it
+-- the few near-duplicates are looked up in images separately: one common table of all existing
+-- images would be computed in full before a cohort's own conditions are applied
 later_copies as (
     select near_duplicate_groups.image_key
     from near_duplicate_groups

@@ -1,4 +1,4 @@
--- question: which files of the archives are no longer there
+-- question: which files of the archives no longer exist
 -- one row: one file whose last event says that it vanished
 -- example: select count(*) from vanished_files
 create or replace view vanished_files as
