@@ -167,7 +167,7 @@ def test_a_finished_archive_is_left_alone(archive):
 
 def test_a_folder_with_something_else_is_refused(tmp_path):
     (tmp_path / "mine.txt").write_text("keep")
-    with pytest.raises(UserError, match="holds something else"):
+    with pytest.raises(UserError, match="holds other files"):
         write_archive(tmp_path, Parameters(1, 1, 64), jobs=1)
     with pytest.raises(UserError, match="is a file"):
         write_archive(tmp_path / "mine.txt", Parameters(1, 1, 64), jobs=1)

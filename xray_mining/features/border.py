@@ -1,4 +1,4 @@
-"""The border alone, padding included: where scanners, sites and markers show, and the body hardly does."""
+"""The border alone, including padding: it shows scanners, sites and markers, and hardly the body."""
 
 import numpy as np
 
@@ -25,7 +25,7 @@ def _columns(options: FeatureOptions) -> list[Column]:
 
 @feature(_columns)
 def border(picture: Picture, options: FeatureOptions) -> Array:
-    """Means and deviations along a frame of 5 % of the stored square, its histogram, and how much is padding."""
+    """Means and deviations along a frame of 5 % of the stored square, its histogram, and the share of padding."""
     values = picture.values
     side = values.shape[0]
     width = max(1, round(side * _SHARE))

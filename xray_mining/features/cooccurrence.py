@@ -26,7 +26,7 @@ def pair_counts(levels: Array, zones: Array, zone_count: int, distance: int, lev
 
     `levels` (h, w) uint8 in 0 … level_count - 1. Gives (zones + 1, levels, levels) int32, each pair once, upper and
     lower triangle as met: row 0 … zones - 1 the pairs within a zone, the last row all pairs within the radiograph.
-    Diagonal offsets are (d, d), as IBSI means them.
+    Diagonal offsets are (d, d), as in IBSI.
     """
     height, width = levels.shape
     counts = np.zeros((zone_count + 1, level_count, level_count), np.int32)
@@ -39,7 +39,7 @@ def pair_counts(levels: Array, zones: Array, zone_count: int, distance: int, lev
                 other = zones[row + down, column + right]
                 if zone < 0 or other < 0:
                     continue
-                # Pairs across zones count for the whole radiograph only.
+                # Pairs across zones count only for the whole radiograph.
                 place = zone if zone == other else zone_count
                 counts[place, levels[row, column], levels[row + down, column + right]] += 1
     for zone in range(zone_count):
@@ -110,7 +110,7 @@ def _statistics(counts: Array) -> Array:
         found[region, 3] = second
         found[region, 4] = entropy
         if variance > 1e-12:
-            # Margins of a symmetric matrix are alike: covariance = variance - contrast / 2.
+            # The two margins of a symmetric matrix are equal: covariance = variance - contrast / 2.
             found[region, 5] = 1 - contrast / (2 * variance)
         found[region, 6], found[region, 7] = _cluster(counts, region, total, mean)
     return found

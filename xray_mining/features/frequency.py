@@ -1,4 +1,4 @@
-"""The power spectrum by spatial frequency: sharpness, noise and the grain of lung and bone."""
+"""The power spectrum by spatial frequency: sharpness, noise and the fine structure of lung and bone."""
 
 from functools import cache
 

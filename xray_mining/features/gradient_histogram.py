@@ -25,7 +25,7 @@ def _places() -> Array:
 def cell_histograms(values: Array, cells: int, places: Array) -> Array:
     """Gradient magnitudes by cell and undirected direction, (cells, cells, 9) float64; votes shared by two directions.
 
-    Central differences inside, none at the border, whose pixels are left out. `places` as `_places` gives them.
+    Central differences inside; border pixels have none and are left out. `places` is the result of `_places`.
     """
     height, width = values.shape
     found = np.zeros((cells, cells, 9))
@@ -47,7 +47,7 @@ def cell_histograms(values: Array, cells: int, places: Array) -> Array:
 
 
 def block_normalised(cells: Array) -> Array:
-    """Each cell divided by the energy of the blocks of 2 × 2 cells it stands in, averaged, clipped at 0.2.
+    """Each cell divided by the energy of each block of 2 × 2 cells that contains it, averaged, clipped at 0.2.
 
     (cells, cells, 9) → (cells, cells, 9): the four normalisations of Dalal and Triggs, averaged as in Felzenszwalb
     2010, so that a cell has nine numbers and not thirty-six.
@@ -75,7 +75,7 @@ def _columns(options: FeatureOptions) -> list[Column]:
 
 @feature(_columns)
 def gradient_histogram(picture: Picture, options: FeatureOptions) -> Array:
-    """Nine directions a cell, over a grid laid on the radiograph without its padding; nan where nothing has an edge."""
+    """Nine directions per cell, in a grid over the radiograph without its padding; nan where nothing has an edge."""
     blocks = []
     content = np.ascontiguousarray(picture.content)
     for cells in options.gradient_cells:

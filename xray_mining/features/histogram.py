@@ -1,4 +1,4 @@
-"""The grey-level histogram alone: what can be said without knowing where anything is."""
+"""The grey-level histogram alone: what can be known without positions."""
 
 import numpy as np
 

@@ -37,12 +37,12 @@ class Features:
 
     @property
     def options(self) -> Mapping[str, Any]:
-        """What the study says of the set."""
+        """The study's options for the set."""
         return self.chosen.model_dump(mode="json")
 
     @property
     def sources(self) -> tuple[str, ...]:
-        """The chosen families' files, those that they take from, and what all share."""
+        """The files of the chosen families, files from which they import, and code that all share."""
         families = [each.compute.__module__ for each in find(self.chosen.families)]
         shared = ("xray_mining.features.picture", "xray_mining.features.instrument:measure")
         apart = ("xray_mining.features.registry", "xray_mining.features.options", *shared)
@@ -53,7 +53,7 @@ class Features:
         return tuple(columns_of(self.chosen))
 
     def measure(self, pictures: Array, boxes: Array) -> Array:
-        """(n, columns) float64; nan where a family cannot measure."""
+        """(n, columns) float64; nan if a family cannot measure."""
         return np.stack([measure(image, box, self.chosen) for image, box in zip(pictures, boxes, strict=True)])
 
 
@@ -61,7 +61,7 @@ def measure(image: Array, box: Sequence[float] | Array | None, options: FeatureO
     """The numbers of one radiograph, (columns,) float64, in the order of `columns_of(options)`.
 
     `image` (side, side) uint8 or uint16, bright = dense; `box` left, top, width, height of the radiograph within the
-    square, in its pixels; None where there is no padding.
+    square, in its pixels; None without padding.
     """
     picture = picture_of(image, box, options)
     return np.concatenate([each.compute(picture, options) for each in find(options.families)])

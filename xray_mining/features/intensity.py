@@ -1,4 +1,4 @@
-"""First-order statistics of the grey levels, from one histogram a region."""
+"""First-order statistics of the grey levels, from one histogram per region."""
 
 import numpy as np
 
@@ -25,7 +25,7 @@ _NAMES = (
 
 @compiled
 def histograms(values: Array, zones: Array, zone_count: int) -> Array:
-    """Counts of 256 grey levels by zone, (zones, 256) int64; pixels of zone -1 are left out."""
+    """Counts of 256 grey levels by zone, (zones, 256) int64; pixels of zone -1 are ignored."""
     counts = np.zeros((zone_count, 256), np.int64)
     for row in range(values.shape[0]):
         for column in range(values.shape[1]):

@@ -1,4 +1,4 @@
-"""Local binary patterns, uniform and invariant to turns (Ojala, Pietikäinen, Mäenpää 2002)."""
+"""Uniform, rotation-invariant local binary patterns (Ojala, Pietikäinen, Mäenpää 2002)."""
 
 import numpy as np
 
@@ -28,8 +28,8 @@ _UNIFORM = _table()
 def pattern_counts(values: Array, zones: Array, zone_count: int, box: tuple[int, int, int, int], radius: int) -> Array:
     """Counts of the ten uniform patterns by zone, (zones, 10) int64.
 
-    The eight neighbours lie on the square ring at `radius`, at multiples of 45 degrees; pixels whose ring leaves the
-    radiograph are left out.
+    The eight neighbours are on the square ring at `radius`, at multiples of 45 degrees; pixels whose ring leaves the
+    radiograph are ignored.
     """
     first_row, first_column, end_row, end_column = box
     counts = np.zeros((zone_count, 10), np.int64)
@@ -65,7 +65,7 @@ def _columns(options: FeatureOptions) -> list[Column]:
 
 @feature(_columns, turns=True)
 def local_binary_pattern(picture: Picture, options: FeatureOptions) -> Array:
-    """Shares of the ten patterns at three radii, by region; nan for a region without a whole ring."""
+    """Shares of the ten patterns at three radii, by region; nan for a region without a complete ring."""
     blocks = []
     for radius in _RADII_PX:
         counts = pattern_counts(picture.values, picture.zones, picture.zone_count, picture.box, radius)

@@ -1,4 +1,4 @@
-"""What a study may say about handcrafted features."""
+"""Options of a study for handcrafted features."""
 
 from typing import Literal
 

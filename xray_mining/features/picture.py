@@ -1,4 +1,4 @@
-"""A radiograph as the families see it, and what they share: its zones, and columns and rows by region."""
+"""A radiograph as the families get it, and their shared code: zones, and columns and rows by region."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -14,12 +14,12 @@ Array = np.ndarray[Any, Any]
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """What a family measures."""
+    """The input of a family."""
 
     values: Array
     """(side, side) uint8, bright = dense, resized to FeatureOptions.side_px."""
     zones: Array
-    """(side, side) int16: the zone each pixel lies in, row by row from the top left; -1 outside the radiograph."""
+    """(side, side) int16: the zone of each pixel, row by row from the top left; -1 outside the radiograph."""
     zone_count: int
     box: tuple[int, int, int, int]
     """top, left, bottom, right of the radiograph within the padded square, in pixels."""
@@ -32,7 +32,7 @@ class Picture:
 
 
 def picture_of(image: Array, box: Sequence[float] | Array | None, options: FeatureOptions) -> Picture:
-    """The radiograph as the families see it: uint8, resized, with its zones."""
+    """The input for the families: uint8, resized, with zones."""
     import cv2
 
     if image.ndim != 2:
@@ -62,7 +62,7 @@ def _inside(low: float, high: float, side: int) -> tuple[int, int]:
 
 
 def regions_of(options: FeatureOptions) -> list[str]:
-    """Prefixes of the regions that are measured: whole, then zone_ROW_COLUMN from the top left."""
+    """Prefixes of the measured regions: whole, then zone_ROW_COLUMN from the top left."""
     zones = [f"zone_{row}_{column}" for row in range(options.zone_rows) for column in range(options.zone_columns)]
     return (["whole"] if "whole" in options.regions else []) + (zones if "zones" in options.regions else [])
 
@@ -74,6 +74,6 @@ def by_region(names: Iterable[tuple[str, str]], options: FeatureOptions) -> list
 
 
 def region_rows(whole: Array, zones: Array, options: FeatureOptions) -> Array:
-    """Rows of the measured regions: (…) of the whole and (zones, …), as (regions, …)."""
+    """Rows of the measured regions: (…) for the whole and (zones, …), as (regions, …)."""
     parts = ([whole[None]] if "whole" in options.regions else []) + ([zones] if "zones" in options.regions else [])
     return np.concatenate(parts)

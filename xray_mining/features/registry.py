@@ -1,4 +1,4 @@
-"""Families of handcrafted features: one function each, found by file name; a new one needs no list to be edited."""
+"""Families of handcrafted features: one function each, found by file name, so that no list must be edited."""
 
 import pkgutil
 from collections.abc import Callable, Iterable
@@ -18,7 +18,7 @@ Array = np.ndarray[Any, Any]
 
 @dataclass(frozen=True, slots=True)
 class Feature:
-    """A registered family; one that shares its work gives all its columns at once."""
+    """A registered family; if its numbers share work, it returns all of them at once."""
 
     family: str
     columns: Callable[[FeatureOptions], list[Column]]
@@ -27,7 +27,7 @@ class Feature:
     needs: str
     """'picture', or the structure whose mask it needs."""
     turns: bool
-    """Whether the picture's columns are the same after a turn by 90 degrees (declared, and tested as a law)."""
+    """Whether the columns stay the same after a rotation by 90 degrees (declared, and tested as a law)."""
 
     def __str__(self) -> str:
         return self.family
@@ -63,7 +63,7 @@ def features() -> list[Feature]:
 
 
 def find(families: Iterable[str]) -> list[Feature]:
-    """The named families in the order given; UserError for a name nobody registered."""
+    """The named families in the given order; UserError for an unknown name."""
     known = {each.family: each for each in features()}
     for name in families:
         if name not in known:

@@ -1,4 +1,4 @@
-"""The radiograph made very small, pixel by pixel: the oldest descriptor, and a null model of its own."""
+"""The radiograph made very small, pixel by pixel: the oldest descriptor, and a null model in itself."""
 
 import numpy as np
 

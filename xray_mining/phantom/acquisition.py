@@ -8,7 +8,7 @@ import numpy as np
 
 @dataclass(frozen=True, slots=True)
 class Maker:
-    """A make of detector with its looks; invented names, so that no real product is judged."""
+    """A make of detector and the look of its pictures; names are invented, so that no real product is judged."""
 
     manufacturer: str
     model: str
@@ -16,7 +16,7 @@ class Maker:
     photons: float  # quanta per square millimetre of detector without an object
     blur_mm: float  # standard deviation of the detector's point spread
     sharpening: float  # weight of the detail added back
-    compression: float  # share of the slow variation that is taken away (dynamic range compression)
+    compression: float  # share of the slow variation that is removed (dynamic range compression)
     gamma: float  # of the tone curve
     bits_stored: int
     photometric: Literal["MONOCHROME1", "MONOCHROME2"]
@@ -68,7 +68,7 @@ class Acquisition:
 
 
 def draw_acquisition(rng: np.random.Generator) -> Acquisition:
-    """A random exposure; nothing of the person goes in."""
+    """A random exposure, independent of the person."""
     frontal = rng.random() < 0.72
     maker = MAKERS[int(rng.choice(3))] if frontal else MAKERS[int(rng.choice([0, 2, 3]))]
     codes = [code for code, _ in TRANSFER_SYNTAXES]

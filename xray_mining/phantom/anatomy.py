@@ -1,13 +1,13 @@
 """One person's thorax as a function of age and sex: every parameter with its unit, trend, spread and source.
 
-A value is centre + slope × (age − 50) + its coupling to body height and mass + the person's own deviation, which stays
-the same at every visit. Centre and slope lie between those of women and men by the person's build: women are at −1,
-men at +1, each with a spread of BUILD_SPREAD that all parameters share, because robust women and slight men are so in
-many bones at once; this is what keeps sex from being read without error. Calcifications and osteophytes are a latent
-ageing clock that starts at zero.
+A value is centre + slope × (age − 50) + an effect of body height and mass + the person's own deviation, which is the
+same at every visit. Centre and slope are interpolated between women and men by the person's build: women have −1, men
++1, each with the spread BUILD_SPREAD. All parameters share the build, because robust women and slight men are so in
+many bones at once; therefore sex cannot be read without error. Calcifications and osteophytes follow a latent ageing
+clock that starts at zero.
 
-Figures are rounded from the literature named beside them; "remembered" marks those that were written down from general
-knowledge of the field without opening the source again: take their order of magnitude, not their decimals.
+Figures are rounded from the named literature. "remembered" marks figures from general knowledge of the field that were
+not checked against the source: trust their order of magnitude, not their decimals.
 """
 
 from dataclasses import dataclass, fields
@@ -40,7 +40,7 @@ class Trend:
     per_mass: float = 0.0  # change per standard deviation of body mass index
 
     def value(self, build: float, age_years: float, deviation: float, height: float, mass: float) -> float:
-        """The parameter of a person of a build (−1 women, +1 men), with own deviations in standard deviations."""
+        """The parameter of a person with a build (−1 women, +1 men); `own` deviations are in standard deviations."""
         share = (build + 1) / 2
         slope = self.women_slope + share * (self.men_slope - self.women_slope)
         if self.shape == "log":
@@ -125,7 +125,7 @@ TRENDS: tuple[Trend, ...] = (
 
 @dataclass(frozen=True, slots=True)
 class Anatomy:
-    """The true thorax of one person at one visit; names end with the unit; TRENDS says what they mean."""
+    """The true thorax of one person at one visit; names end with the unit; TRENDS explains them."""
 
     body_height_cm: float
     body_mass_index_kg_m2: float
@@ -163,7 +163,7 @@ class Anatomy:
         return self.cardiothoracic_ratio * self.thorax_width_mm
 
     def truth(self) -> dict[str, float]:
-        """Every true measure by its column name, derived ones included."""
+        """Every true measure by its column name, including derived ones."""
         values = {field.name: getattr(self, field.name) for field in fields(self)}
         return {**values, "heart_width_mm": self.heart_width_mm}
 
@@ -176,7 +176,7 @@ ANATOMY_COLUMNS: dict[str, tuple[str, str]] = {
 
 @dataclass(frozen=True, slots=True)
 class Person:
-    """Who a person is at every visit: sex, build and one deviation per trend, in standard deviations."""
+    """What stays the same at every visit: sex, build and one deviation per trend, in standard deviations."""
 
     sex: Sex
     build: float
@@ -192,7 +192,7 @@ class Person:
 
 
 def draw_person(sex: Sex, rng: np.random.Generator) -> Person:
-    """A random person of a sex; deviations beyond 3 standard deviations are drawn in to 3."""
+    """A random person of a sex; deviations beyond 3 standard deviations are set to 3."""
     deviations = np.clip(rng.standard_normal(len(TRENDS) + 1), -3, 3)
     build = (1.0 if sex == "M" else -1.0) + BUILD_SPREAD * float(deviations[-1])
     return Person(sex, build, tuple(float(each) for each in deviations[:-1]))

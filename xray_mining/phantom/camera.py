@@ -19,13 +19,13 @@ class Camera:
         self.roll = np.radians(acquisition.tilt_degrees)
 
     def magnification(self, z: float | np.ndarray) -> float | np.ndarray:
-        """How many times larger than itself a thing at depth z is drawn."""
+        """Magnification of an object at depth z."""
         toward = z if self.acquisition.view_position == "PA" else -np.asarray(z)
         distance = self.half_depth + toward + self.acquisition.gap_mm
         return self.acquisition.source_distance_mm / (self.acquisition.source_distance_mm - distance)
 
     def shift(self, z: float) -> float:
-        """How far the person's rotation moves a solid at depth z, to be taken from its x."""
+        """Shift of a solid at depth z by the person's rotation, to be subtracted from its x."""
         return -z * float(np.sin(self.turn))
 
     def pixels(self, points_mm: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

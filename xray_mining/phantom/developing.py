@@ -12,7 +12,7 @@ from xray_mining.phantom.acquisition import Acquisition
 def develop(
     attenuation: np.ndarray, acquisition: Acquisition, spacing: float, rng: np.random.Generator, marks: Sequence[str]
 ) -> tuple[np.ndarray, tuple[float, float]]:
-    """Attenuation → the detector's signal → the maker's processed values and the window they are meant for."""
+    """Attenuation → the detector's signal → the maker's processed values and their window."""
     maker = acquisition.maker
     rows, columns = attenuation.shape
     primary = np.exp(-attenuation)
@@ -25,10 +25,10 @@ def develop(
     quanta = maker.photons * acquisition.exposure_relative * spacing**2
     noise = rng.standard_normal((rows, columns), dtype=np.float32)
     signal = signal + np.sqrt(signal / quanta) * noise
-    # Detectors have finer pixels than the picture; what is left after binning is softer than one sample a pixel.
+    # Detector pixels are finer than the picture's; binned pixels are less blurred than single samples.
     signal = cv2.GaussianBlur(signal, (0, 0), 0.36, borderType=cv2.BORDER_REPLICATE)
     density = -np.log(np.maximum(signal, 1e-4))
-    # The grey range follows the body; open air beside it becomes black, as makers do it.
+    # The grey range follows the body; air beside it becomes black, as in makers' processing.
     part = (slice(rows // 10, -(rows // 10), 3), slice(None, None, 3))
     body = attenuation[part] > 1.0
     if body.sum() < 100:
@@ -68,7 +68,7 @@ def _side_marker(grey: np.ndarray, rng: np.random.Generator) -> None:
 
 
 def _burn(grey: np.ndarray, text: str) -> None:
-    """Text as lead or overlay would leave it, in the upper corner of the picture."""
+    """Text in the upper corner, as a lead letter or an overlay would look."""
     stamp = np.zeros(grey.shape, np.uint8)
     scale = grey.shape[0] / 512 * 0.55
     cv2.putText(stamp, text, (8, int(26 * grey.shape[0] / 512)), cv2.FONT_HERSHEY_SIMPLEX, scale, 255, 1, cv2.LINE_AA)
@@ -77,7 +77,7 @@ def _burn(grey: np.ndarray, text: str) -> None:
 
 
 def _close_shutters(grey: np.ndarray, acquisition: Acquisition, spacing: float) -> None:
-    """Black out what the collimator covers, as makers do."""
+    """Black out the area outside the collimator, as makers' processing does."""
     left, right, top, bottom = (int(each / spacing) for each in acquisition.shutter_mm)
     rows, columns = grey.shape
     grey[:, :left] = 0

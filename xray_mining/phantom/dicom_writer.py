@@ -18,7 +18,7 @@ _IMPLEMENTATION = "2.25.160223518512379137361846512398742"
 
 @dataclass(frozen=True, slots=True)
 class Header:
-    """Who and when, as the file says it."""
+    """Person, dates and ids of one file."""
 
     patient_id: str
     patient_name: str
@@ -40,7 +40,7 @@ class Header:
 
 
 def uid(*parts: object) -> str:
-    """A UID that depends on `parts` alone (2.25 and a 128-bit digest)."""
+    """A UID that depends only on `parts` (2.25 and a 128-bit digest)."""
     import hashlib
 
     text = "/".join(str(part) for part in parts)
@@ -70,7 +70,7 @@ def encode(values: np.ndarray, bits_stored: int, transfer_syntax_uid: str) -> tu
 
 
 def _run_lengths(values: np.ndarray) -> bytes:
-    """DICOM's RLE (PS3.5 Annex G): two segments, high bytes first, each row packed by itself."""
+    """DICOM's RLE (PS3.5 Annex G): two segments, high bytes first, each row packed separately."""
     import imagecodecs
 
     segments = []
@@ -84,7 +84,7 @@ def _run_lengths(values: np.ndarray) -> bytes:
 def write(
     target: Path, projection: Projection, acquisition: Acquisition, header: Header, transfer_syntax_uid: str
 ) -> None:
-    """Write the file under a temporary name and rename it, so that it is whole or absent."""
+    """Write the file under a temporary name and rename it, so that it is complete or absent."""
     content = build(projection, acquisition, header, transfer_syntax_uid)
     scratch = target.with_name(f".{target.name}.partial")
     scratch.write_bytes(content)
@@ -172,7 +172,7 @@ def _study(file: Any, acquisition: Acquisition, header: Header) -> None:
 
 
 def _digital_xray(file: Any, acquisition: Acquisition) -> None:
-    """What the Digital X-Ray modules ask for beyond Computed Radiography (PS3.3 A.26)."""
+    """Elements that the Digital X-Ray modules require in addition to Computed Radiography (PS3.3 A.26)."""
     from pydicom.dataset import Dataset
     from pydicom.sequence import Sequence
 

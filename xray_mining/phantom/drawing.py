@@ -12,8 +12,8 @@ from xray_mining.phantom.camera import Camera
 from xray_mining.phantom.skeleton import Frame, Tube
 from xray_mining.phantom.subject import Subject
 
-# Effective linear attenuation per mm for a 110 kV beam behind a patient (about 65 keV; Hubbell and Seltzer, NIST 1995,
-# rounded): muscle and blood, fat, and what cortical and trabecular bone add to muscle.
+# Effective linear attenuation per mm for a 110 kV beam after a patient (about 65 keV; Hubbell and Seltzer, NIST 1995,
+# rounded): muscle and blood, fat, and the additions of cortical and trabecular bone to muscle.
 MUSCLE, FAT = 0.0196, 0.0172
 CORTEX, TRABECULAE = 0.026, 0.0046
 
@@ -28,7 +28,7 @@ def draw_bones(
     knob: np.ndarray,
     lift: float,
 ) -> None:
-    """Ribs, shoulders, spine, and the calcified aorta; `lift` in mm is how high the patient holds the shoulders."""
+    """Ribs, shoulders, spine, and the calcified aorta; `lift` in mm is the height of the shoulders."""
     anatomy, acquisition = subject.anatomy, camera.acquisition
     bones, cartilages = skeleton.ribs(anatomy, frame, subject.chance(2).standard_normal((skeleton.RIBS, 4)))
     draw_tubes(cortex, camera, bones, marrow=trabeculae, flat=True)
@@ -43,21 +43,21 @@ def draw_bones(
 def draw_tubes(
     target: np.ndarray, camera: Camera, parts: Sequence[Tube], *, marrow: np.ndarray | None = None, flat: bool = False
 ) -> None:
-    """Add tubes' path lengths in mm: hollow ones put their cortex into `target` and what it encloses into `marrow`."""
+    """Add tubes' path lengths in mm: hollow tubes add their cortex to `target` and their inside to `marrow`."""
     for hollow in sorted({each.cortex_mm for each in parts}):
         group = [each for each in parts if each.cortex_mm == hollow]
         points, scale = camera.pixels(np.concatenate([each.points_mm for each in group]))
         radius = np.concatenate([each.radius_mm for each in group])
         start = np.cumsum([0, *(len(each.points_mm) for each in group)])
         space = np.concatenate([_lean(each.points_mm) for each in group])
-        # Path lengths come in pixels at each tube's own scale; one common scale keeps the compiled loop simple.
+        # Path lengths are in pixels at each tube's own scale; one common scale keeps the compiled loop simple.
         common = float(np.mean(scale))
         inner = target if marrow is None else marrow
         rasters.tubes(target, inner, points, radius * scale, space, start, hollow * common, flat, 1 / common)
 
 
 def _lean(points: np.ndarray) -> np.ndarray:
-    """How many times longer than a crossing at right angles the ray (along z) runs in each segment, at most 1.5."""
+    """Length of the ray (along z) in each segment relative to a perpendicular crossing, at most 1.5."""
     step = np.diff(points, axis=0, append=2 * points[-1:] - points[-2:-1])
     whole, across = np.linalg.norm(step, axis=1), np.hypot(step[:, 0], step[:, 1])
     return np.minimum(whole / np.maximum(across, 1e-6), 1.5)
@@ -67,7 +67,7 @@ def draw_ellipsoid(
     target: np.ndarray, camera: Camera, place_mm: np.ndarray, half_mm: tuple[float, float], path_mm: float, *,
     angle: float = 0.0,
 ) -> None:  # fmt: skip
-    """Add an ellipsoid of this path length at its middle, with half axes in the plane of the picture."""
+    """Add an ellipsoid with this path length at its middle and half axes in the plane of the picture."""
     point, scale = camera.pixels(np.asarray(place_mm, float)[None])
     row = [point[0, 0], point[0, 1], half_mm[0] * scale[0], half_mm[1] * scale[0], angle, path_mm]
     rasters.ellipses(target, np.array([row]))
@@ -76,8 +76,7 @@ def draw_ellipsoid(
 def draw_vessels(
     target: np.ndarray, camera: Camera, anatomy: Anatomy, high: float, *, masks: np.ndarray, own: np.random.Generator
 ) -> None:
-    """Add an ellipsoid of this path length at its middle, with half axes in the plane of the picture."""
-    """Arteries and veins as two trees a lung that fork towards the pleura, wider at the bases."""
+    """Arteries and veins as two trees per lung that fork towards the pleura, wider at the bases."""
     begin, end, sizes = [], [], []
     calibre = anatomy.pulmonary_artery_width_mm / 13.5
     for side in (-1, 1):
@@ -90,7 +89,8 @@ def draw_vessels(
         radius = calibre * own.uniform(1.9, 3.4, count) * (1 + 0.18 * np.sin(angle))
         alive = np.ones(count, bool)
         for level in range(8):
-            # Chance is drawn for every branch there could be, so that a branch that leaves the lung changes no other.
+            # Random numbers are drawn for every possible branch, so that a branch that leaves the lung changes no
+            # other.
             for _ in range(2):
                 direction = direction + own.normal(0, 0.14, direction.shape)
                 direction /= np.sqrt((direction**2).sum(axis=1, keepdims=True))
@@ -232,7 +232,7 @@ def draw_gas(
 
 
 def draw_breasts(target: np.ndarray, camera: Camera, anatomy: Anatomy, high: float, traits: np.ndarray) -> None:
-    """Breast tissue as attenuation: a teardrop whose lower edge is seen and whose upper end fades into the chest."""
+    """Breast tissue as attenuation: a teardrop with a visible lower edge and an upper end that fades into the chest."""
     base = (3 * anatomy.breast_volume_cm3 * 1000 / (2 * np.pi * 0.62)) ** (1 / 3)
     thick = 0.62 * base
     coefficient = FAT + (0.0204 - FAT) * anatomy.breast_density_fraction
@@ -247,7 +247,7 @@ def draw_breasts(target: np.ndarray, camera: Camera, anatomy: Anatomy, high: flo
 
 
 def draw_arms(layers: np.ndarray, camera: Camera, anatomy: Anatomy, acquisition: Acquisition) -> None:
-    """The upper arms beside the chest, where the picture is wide enough to show them."""
+    """The upper arms beside the chest, if the picture is wide enough to show them."""
     reach = anatomy.clavicle_length_mm + 26 + (10 if acquisition.view_position == "PA" else 0)
     thick = 30 + 13 * anatomy.muscle_relative
     arms = []
@@ -256,7 +256,7 @@ def draw_arms(layers: np.ndarray, camera: Camera, anatomy: Anatomy, acquisition:
         arms.append(Tube(skeleton.smooth(line, 24), np.full(24, thick)))
     drawn = np.zeros_like(layers[0])
     draw_tubes(drawn, camera, arms)
-    # Where arm and trunk overlap in the picture they merge at the axilla: the thicker one counts.
+    # Where arm and trunk overlap in the picture they merge at the axilla: the thicker one is used.
     layers[0] += np.maximum(np.float32(0.9) * drawn - (layers[0] + layers[1]), 0)
 
 

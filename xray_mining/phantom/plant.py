@@ -1,4 +1,4 @@
-"""What can be planted in a phantom population, each with its truth: a registry, one function a word of `--plant`."""
+"""What can be planted in a phantom population, each with its truth: one registered function per word of `--plant`."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
@@ -17,7 +17,7 @@ Truth = float | str | None
 
 @dataclass(slots=True)
 class Visit:
-    """One study of a patient before it is drawn; plants change it."""
+    """One study of a patient before it is drawn; plants may change it."""
 
     days: int  # since the first visit
     acquisition: Acquisition
@@ -30,7 +30,7 @@ class Visit:
 
 @dataclass(slots=True)
 class Patient:
-    """One patient before anything is drawn; plants change it."""
+    """One patient before drawing; plants may change it."""
 
     number: int
     person: Person
@@ -41,12 +41,12 @@ class Patient:
 
 @dataclass(frozen=True, slots=True)
 class Plant:
-    """One word of `--plant`: what it does to a patient, and the truth columns it fills."""
+    """One word of `--plant`: its change of a patient, and its truth columns."""
 
     name: str
     columns: Mapping[str, tuple[str, str]]  # name → unit, description
     apply: Callable[[Patient, np.random.Generator], None]
-    place: int  # its place in the registry: the order of application, and its own stream of chance
+    place: int  # its position in the registry: the order of application, and the number of its random stream
     needs: tuple[str, ...] = ()
 
 
@@ -56,7 +56,7 @@ _REGISTRY: dict[str, Plant] = {}
 def plant(
     columns: Mapping[str, tuple[str, str]], needs: tuple[str, ...] = ()
 ) -> Callable[[Callable[[Patient, np.random.Generator], None]], Callable[[Patient, np.random.Generator], None]]:
-    """Register a function as a word of `--plant`; plants are applied in the order of this file."""
+    """Register a function as a word of `--plant`; plants are applied in their order in this file."""
 
     def register(
         function: Callable[[Patient, np.random.Generator], None],
@@ -164,7 +164,7 @@ def gap(patient: Patient, rng: np.random.Generator) -> None:
 
 @plant({"shortcut_mark": ("1", "1 where a mark is burned into the upper corner")}, needs=("group",))
 def shortcut(patient: Patient, rng: np.random.Generator) -> None:
-    """A burned-in mark that follows the disease: 95 in 100 of the diseased carry it, 5 in 100 of the healthy."""
+    """A burned-in mark that follows the disease: 95 % of the diseased have it, 5 % of the healthy."""
     for visit in patient.visits:
         marked = rng.random() < (0.95 if visit.truth["disease_group"] == "diseased" else 0.05)
         visit.truth["shortcut_mark"] = float(marked)
@@ -175,7 +175,7 @@ def shortcut(patient: Patient, rng: np.random.Generator) -> None:
 @plant({"disease_group_true": ("", "the group before labels were falsified"),
         "label_flipped": ("1", "1 where disease_group is false")}, needs=("group",))  # fmt: skip
 def noise(patient: Patient, rng: np.random.Generator) -> None:
-    """The label of one patient in ten is false at all visits; disease_group holds what is recorded."""
+    """The label of one patient in ten is false at all visits; disease_group holds the false label."""
     flipped = rng.random() < 0.1
     for visit in patient.visits:
         true = visit.truth["disease_group"]
@@ -197,13 +197,13 @@ def duplicates(patient: Patient, rng: np.random.Generator) -> None:
 
 @plant({"leak_of": ("", "the patient id whose radiograph this one shows again under another patient id")})
 def leak(patient: Patient, rng: np.random.Generator) -> None:
-    """One patient in twenty is filed again, re-windowed, under a second patient id, so that folds can be straddled."""
+    """One patient in twenty has a re-windowed copy under a second patient id, so that folds can share a picture."""
     if rng.random() < 0.05:
         patient.alias = 1_000_000 + patient.number
 
 
 def shifted(acquisition: Acquisition, rng: np.random.Generator) -> Acquisition:
-    """The same exposure in another window, as a second export would show it."""
+    """The same exposure in another window, as a second export might show it."""
     return replace(
         acquisition,
         window_shift=acquisition.window_shift + float(rng.choice([-0.05, 0.05])),

@@ -1,4 +1,4 @@
-"""A phantom archive: who is in it, drawn patient by patient so that the result depends on seed and patient alone."""
+"""A phantom archive: its patients are drawn one by one, so that each depends only on seed and number."""
 
 import json
 import os
@@ -23,13 +23,13 @@ from xray_mining.progress import progress
 from xray_mining.workspace import write_atomically, write_frame, write_json
 
 FORMAT = 1
-BLOCK = 40  # patients a block: the unit of work and of resuming
+BLOCK = 40  # patients per block, the unit of work and of resuming
 DONE, PLAN, PARTS = "phantom.json", ".plan.json", ".parts"
 
 
 @dataclass(frozen=True)
 class Parameters:
-    """What an archive is made from; the same parameters give the same bytes."""
+    """Parameters of an archive; the same parameters give the same bytes."""
 
     patients: int
     seed: int
@@ -46,7 +46,7 @@ class Parameters:
 
 @dataclass(frozen=True)
 class PhantomSummary:
-    """What the archive holds now."""
+    """Summary of the archive."""
 
     archive: str
     patients: int
@@ -55,7 +55,7 @@ class PhantomSummary:
     written: bool
 
     def lines(self) -> list[str]:
-        """For people."""
+        """The summary as text."""
         counts = f"{self.patients:,} patients, {self.instances:,} radiographs in {self.files:,} DICOM files"
         return [f"{self.archive}: {counts}" + ("" if self.written else " (was there already)")]
 
@@ -65,7 +65,7 @@ def write_archive(
 ) -> PhantomSummary:
     """Write a phantom archive into a folder; an interrupted run continues after its last complete block.
 
-    Raises UserError where the folder holds something else, CannotFinish where the disk refuses.
+    Raises UserError if the folder holds other files, CannotFinish if the disk refuses.
     """
     parameters = replace(parameters, plant=tuple(each.name for each in planting.chosen(parameters.plant)))
     _check(parameters, jobs)
@@ -114,7 +114,7 @@ def _there_already(target: Path, parameters: Parameters, if_absent: bool) -> Pha
 
 
 def _claim(target: Path, parameters: Parameters) -> None:
-    """Make the folder, or take up an interrupted archive of the same parameters and sweep what a kill left."""
+    """Make the folder, or continue an interrupted archive of the same parameters and remove incomplete files."""
     if target.exists() and not target.is_dir():
         raise UserError(f"{target}: is a file; name a folder")
     if (target / PLAN).is_file():
@@ -128,7 +128,7 @@ def _claim(target: Path, parameters: Parameters) -> None:
                 orphan.unlink(missing_ok=True)
         return
     if target.exists() and any(each for each in target.iterdir() if not each.name.endswith(".partial")):
-        raise UserError(f"{target}: exists and holds something else; name an empty or a new folder")
+        raise UserError(f"{target}: exists and holds other files; name an empty or a new folder")
     try:
         target.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -145,8 +145,8 @@ def _all_blocks(target: Path, parameters: Parameters, waiting: list[int], worker
         for first in waiting:
             yield write_block(target, parameters, first)
         return
-    # spawn, not fork: the caller may have threads; no more blocks in flight than workers can take, so that an
-    # interrupt loses little.
+    # spawn, not fork: the caller may have threads. At most as many blocks in flight as workers, so that an interrupt
+    # loses little.
     pool = ProcessPoolExecutor(workers, mp_context=get_context("spawn"), initializer=_quiet)
     try:
         left = iter(waiting)
@@ -164,7 +164,7 @@ def _all_blocks(target: Path, parameters: Parameters, waiting: list[int], worker
 
 
 def _quiet() -> None:
-    """Workers leave Ctrl-C to the parent and keep to one thread each."""
+    """Workers ignore Ctrl-C (the parent handles it) and use one thread each."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     import cv2
 
@@ -172,10 +172,10 @@ def _quiet() -> None:
 
 
 def plan_patient(parameters: Parameters, number: int) -> tuple[Patient, date, date]:
-    """Patient `number` (from 0) with all that is planted, birth date and date of the first visit.
+    """Patient `number` (from 0) with all plants, birth date and date of the first visit.
 
-    Age and sex follow a low-discrepancy sequence (R2; Roberts 2018), so that every year of age from 20 to 89 has as
-    many women and men as any other, however many patients are drawn.
+    Age and sex follow a low-discrepancy sequence (R2; Roberts 2018), so that every year of age from 20 to 89 has equal
+    numbers of women and men, for any number of patients.
     """
     from xray_mining.phantom.dicom_writer import study_date
 
@@ -195,7 +195,7 @@ def plan_patient(parameters: Parameters, number: int) -> tuple[Patient, date, da
 
 
 def write_block(target: Path, parameters: Parameters, first: int) -> int:
-    """Write the patients of one block, their masks, and last the block's truth part; its first patient comes back."""
+    """Write the patients of one block, their masks, and last the block's truth part; returns its first patient."""
     import polars as pl
 
     from xray_mining.phantom import truth
@@ -231,7 +231,7 @@ def _write_patient(
 
 
 def _write_masks(folder: Path, instance: str, masks: "np.ndarray") -> None:
-    """Write a bit field of structures as INSTANCE.png, whole or not at all."""
+    """Write a bit field of structures as INSTANCE.png, atomically."""
     import cv2
 
     folder.mkdir(parents=True, exist_ok=True)
@@ -303,7 +303,7 @@ def _write_visit(
 
 
 def _measured(projection: Any, acquisition: Acquisition) -> dict[str, float]:
-    """The truth of this picture: its geometry and what its masks measure."""
+    """The truth of this picture: its geometry and the measures of its masks."""
     pixel = projection.spacing_mm**2 / 100
     right, left, heart = (projection.masks == bit for bit in (1, 2, 4))
     columns = np.flatnonzero(heart.any(axis=0))
@@ -320,7 +320,7 @@ def _measured(projection: Any, acquisition: Acquisition) -> dict[str, float]:
 
 
 def _close(target: Path, parameters: Parameters) -> PhantomSummary:
-    """Parts → truth.parquet, files.parquet, truth_columns.json, and last phantom.json."""
+    """Parts → truth.parquet, files.parquet, truth_columns.json; phantom.json is written last."""
     import polars as pl
 
     from xray_mining.phantom import truth

@@ -33,7 +33,7 @@ from xray_mining.phantom.subject import Lesion, Subject
 
 @dataclass(frozen=True, slots=True)
 class Projection:
-    """One radiograph before it is a file."""
+    """One radiograph before it is written to a file."""
 
     values: np.ndarray  # (rows, columns) uint16, bright = dense, in the maker's bits
     masks: np.ndarray  # (rows, columns) uint8 bit field: 1 right lung, 2 left lung, 4 heart
@@ -46,7 +46,7 @@ class Projection:
 def project(
     subject: Subject, acquisition: Acquisition, size: int, rng: np.random.Generator, marks: Sequence[str] = ()
 ) -> Projection:
-    """Draw one radiograph; `rng` is the visit's own chance (noise, gas, posture), `size` the longer side in pixels."""
+    """Draw one radiograph; `rng` is the visit's random stream (noise, gas, posture), `size` the longer side in px."""
     anatomy = subject.anatomy
     columns = round(size * min(acquisition.maker.aspect, 1.0))
     high = anatomy.lung_height_mm * acquisition.inspiration_fraction
@@ -114,14 +114,14 @@ def _lesions_px(lesions: Sequence[Lesion], camera: Camera, acquisition: Acquisit
 
 
 def _attenuation(layers: np.ndarray, subject: Subject, camera: Camera, high: float) -> np.ndarray:
-    """Attenuation along each ray from the path lengths (9, rows, columns), with the grain of lung and tissue."""
+    """Attenuation along each ray from the path lengths (9, rows, columns), with fine structure of lung and tissue."""
     scale = layers.shape[1] / 512
     own, anatomy = subject.chance(4), subject.anatomy
     grain = texture(own, layers[2].shape, octaves=(14, 7, 4, 2.2), weights=(0.45, 0.5, 0.5, 0.45), scale=scale)
     tissue = texture(own, layers[2].shape, octaves=(120, 60, 30, 14, 6), weights=(1, 0.8, 0.5, 0.3, 0.2), scale=scale)
     density = anatomy.lung_density_relative * (1.6 - 0.6 * camera.acquisition.inspiration_fraction**2)
     coefficients = np.array([MUSCLE, FAT, CORTEX, TRABECULAE, density, anatomy.bone_density_relative])
-    # Vessels and bronchi below the drawn tree's size make the lung denser towards its root.
+    # Vessels and bronchi smaller than the drawn tree make the lung denser towards its root.
     roots, per_mm = camera.pixels(
         np.array([[-0.13 * anatomy.thorax_width_mm, 0.52 * high, 0], [0.13 * anatomy.thorax_width_mm, 0.50 * high, 0]])
     )
@@ -130,7 +130,7 @@ def _attenuation(layers: np.ndarray, subject: Subject, camera: Camera, high: flo
 
 
 def _mediastinum(height: np.ndarray, scale: float, traits: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Distance of the mediastinum's right and left edge from the midline, in mm, at heights in shares of the lung."""
+    """Distance of the mediastinum's right and left edge from the midline, in mm, at heights as shares of the lung."""
     # Right: vena cava, then the atrium; left: below the arch a bay, then the pulmonary trunk, then the heart.
     right_edge = scale * np.interp(height, [0, 0.06, 0.13, 0.28, 0.42, 0.56, 0.72, 1], [46, 37, 32, 28, 30, 33, 24, 18])
     left_edge = scale * np.interp(
@@ -144,7 +144,7 @@ def _mediastinum(height: np.ndarray, scale: float, traits: np.ndarray) -> tuple[
 
 
 def _muscles(anatomy: Anatomy, y: np.ndarray, t: np.ndarray, high: float) -> tuple[np.ndarray, np.ndarray]:
-    """Half width and half depth of the muscle layer from neck to belly, in mm; `t` is y in shares of the thorax."""
+    """Half width and half depth of the muscle layer from neck to belly, in mm; `t` is y as a share of the thorax."""
     wall = 17 + 13 * anatomy.muscle_relative
     chest = anatomy.thorax_width_mm / 2 + wall
     neck = 51 + 9 * anatomy.muscle_relative

@@ -1,7 +1,7 @@
 """Compiled line integrals: path lengths of solids and tubes along the rays to each pixel.
 
-All maps are float32, (rows, columns); lengths are millimetres along the ray. Solids are closed forms in the plane of
-their own depth (each with its own magnification); tubes are polylines whose points were projected in perspective.
+All maps are float32, (rows, columns); lengths are millimetres along the ray. Solids are closed formulas in the plane of
+their own depth, each with its own magnification; tubes are polylines whose points were projected in perspective.
 """
 
 import numpy as np
@@ -28,7 +28,7 @@ def _body(depth: float, distance: float, width: float) -> float:
 
 @njit(cache=True, error_model="numpy", inline="always")
 def _diaphragm(dome: np.ndarray, distance: float, width: float) -> float:
-    """Height of the diaphragm at a distance from the midline; `dome` as a row of `solids`' domes."""
+    """Height of the diaphragm at a distance from the midline; `dome` is a row of `solids`' domes."""
     top, apex, height, _, drop = dome
     if distance > apex:
         along = (distance - apex) / max(width - apex, 1e-3)
@@ -41,7 +41,7 @@ def _diaphragm(dome: np.ndarray, distance: float, width: float) -> float:
 def _cavity(  # noqa: PLR0917  compiled: no keywords
     distance: float, y: float, width: float, depth: float, edge: float, filling: float, dome: np.ndarray
 ) -> tuple[float, float, bool]:
-    """Path through a half of the thorax at a distance from the midline, through its mediastinum, and if lung is seen.
+    """Path through half of the thorax at a distance from the midline, through its mediastinum; whether lung is seen.
 
     `width` and `depth` are half axes of the cavity, `edge` and `filling` of the mediastinum.
     """
@@ -60,7 +60,7 @@ def _cavity(  # noqa: PLR0917  compiled: no keywords
 
 @njit(cache=True, error_model="numpy", inline="always")
 def _heart(x: float, y: float, radius: np.ndarray, half_depth: float, lowest: float) -> float:
-    """Path through the heart at (x, y) from its place; -1 outside its silhouette."""
+    """Path through the heart at (x, y) relative to its position; -1 outside its silhouette."""
     distance = np.sqrt(x * x + y * y)
     if distance >= lowest:
         return -1.0
@@ -123,7 +123,7 @@ def solids(  # noqa: PLR0917  compiled: no keywords
             heart = _heart(x_heart, y_heart, heart_radius, heart_place[2], heart_place[4])
             if heart >= 0:
                 mask[row, column] = 4
-                # One body with the vessels above it: inside them the heart has no visible outline.
+                # The heart forms one body with the vessels above it: inside them it has no visible outline.
                 central = np.sqrt(central * central + heart * heart)
             air -= central
             if air > 0:
@@ -149,9 +149,9 @@ def _nearest(  # noqa: PLR0917  compiled: no keywords
     index: int,
     ends: tuple[bool, bool],
 ) -> None:
-    """Write the segment `index` where it is nearer than what `nearest` holds, in squared shares of its radius.
+    """Write the index of a segment where it is nearer than the entry of `nearest`, in squared shares of its radius.
 
-    (row_low, column_low) is the place of `nearest` in the picture; `ends` says which ends are cut straight.
+    (row_low, column_low) is the position of `nearest` in the picture; `ends` says which ends are cut straight.
     """
     rows, columns = nearest.shape
     x0, y0 = points[index, 0] - 0.5, points[index, 1] - 0.5
@@ -188,10 +188,10 @@ def tubes(  # noqa: PLR0917  compiled: no keywords
 ) -> None:
     """Add `weight` times the path lengths of tubes to `target`: polylines in pixels with the radius at each point.
 
-    `start` holds the first point of each tube and, last, the count of points. Within a tube the nearest segment counts,
-    different tubes add. `cortex` > 0: `target` gets a shell of that thickness, `marrow` what it encloses. `stretch` is
-    how many times longer than the chord the ray runs in each segment because the tube leans towards it; `flat` cuts the
-    ends straight.
+    `start` holds the first point of each tube and, last, the number of points. Within a tube the nearest segment is
+    used, different tubes add up. With `cortex` > 0 `target` gets a shell of that thickness, and `marrow` its inside.
+    `stretch` is the length of the ray in each segment relative to the chord, because the tube is tilted; `flat` cuts
+    the ends straight.
     """
     rows, columns = target.shape
     for tube in range(start.size - 1):
@@ -208,7 +208,8 @@ def tubes(  # noqa: PLR0917  compiled: no keywords
         row_low, row_high = max(int(top - widest) - 1, 0), min(int(bottom + widest) + 2, rows)
         if column_low >= column_high or row_low >= row_high:
             continue
-        # Nearest point of the whole polyline first, path second: else each joint of a shell would show as a ring.
+        # Find the nearest point of the whole polyline before computing the path: else each joint of a shell shows as a
+        # ring.
         nearest = np.ones((row_high - row_low, column_high - column_low), np.float32)
         owner = np.zeros(nearest.shape, np.int32)
         for index in range(first, last - 1):
@@ -272,7 +273,7 @@ def ellipses(target: np.ndarray, place: np.ndarray) -> None:
 def breasts(target: np.ndarray, place: np.ndarray) -> None:
     """Add teardrops to `target`: rows of (x, y, half width, half height in pixels, greatest value).
 
-    Below the middle they end in an edge, above it they fade into the chest.
+    Below the middle they end in an edge; above it they fade into the chest.
     """
     rows, columns = target.shape
     for index in range(place.shape[0]):
@@ -292,7 +293,7 @@ def breasts(target: np.ndarray, place: np.ndarray) -> None:
 def attenuation(
     layers: np.ndarray, grain: np.ndarray, tissue: np.ndarray, hila: np.ndarray, coefficients: np.ndarray
 ) -> np.ndarray:
-    """Add up what attenuates along each ray: (rows, columns) float32, without unit.
+    """Add up the attenuation along each ray: (rows, columns) float32, without unit.
 
     `layers` (9, rows, columns): muscle, fat, lung, vessels, disease, soft (already attenuation), cortex, trabeculae and
     air, lengths in mm; `hila` rows of (column, row, spread in pixels, added density); `coefficients`: muscle, fat,

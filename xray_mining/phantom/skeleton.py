@@ -15,7 +15,7 @@ RIBS = 12
 # Height of the thoracic vertebral bodies T1 to T12 and of the disc below each, in an adult of 169 cm (remembered).
 VERTEBRA_MM = np.array([17.0, 18, 18.5, 19, 19.5, 20, 20.5, 21, 21.5, 22.5, 23.5, 24.5])
 DISC_MM = np.array([4.5, 3.8, 3.5, 3.4, 3.4, 3.6, 3.9, 4.2, 4.6, 5.2, 6.0, 7.0])
-# Descent of each rib from spine to cartilage, and how far round it goes (degrees; 0 = back, 180 = front).
+# Descent of each rib from spine to cartilage, and its angular extent (degrees; 0 = back, 180 = front).
 _RIB_DROP_MM = np.array([34.0, 52, 72, 88, 100, 108, 114, 114, 108, 96, 70, 40])
 _RIB_END_DEGREES = np.array([138.0, 146, 152, 154, 154, 152, 148, 142, 136, 128, 98, 66])
 

@@ -1,4 +1,4 @@
-"""One person as a radiograph shows them: anatomy, lesions, disease, and their own chance."""
+"""One person as drawn in a radiograph: anatomy, lesions, disease, and random streams."""
 
 from dataclasses import dataclass, field
 
@@ -9,7 +9,7 @@ from xray_mining.phantom.anatomy import Anatomy
 
 @dataclass(frozen=True, slots=True)
 class Lesion:
-    """A spherical opacity in the lung; place is the thorax's own (x, y, z) in mm."""
+    """A spherical opacity in the lung; its place is (x, y, z) in mm in the thorax."""
 
     place_mm: tuple[float, float, float]
     radius_mm: float
@@ -18,7 +18,7 @@ class Lesion:
 
 @dataclass(frozen=True, slots=True)
 class Disease:
-    """What a diseased thorax has more: fluid in the pleural angle and patchy opacities at the bases."""
+    """What disease adds to a thorax: fluid in the pleural angle and patchy opacities at the bases."""
 
     effusion_mm: tuple[float, float] = (0.0, 0.0)  # height of the meniscus above the angle, right and left
     opacity: tuple[float, float] = (0.0, 0.0)  # added density at the base of the right and the left lung
@@ -34,5 +34,5 @@ class Subject:
     disease: Disease = field(default_factory=Disease)
 
     def chance(self, purpose: int) -> np.random.Generator:
-        """The person's own chance for one purpose, the same at every visit whatever else was drawn."""
+        """The person's random stream for one purpose; the same at every visit, whatever else was drawn."""
         return np.random.default_rng([*self.person_seed, purpose])

@@ -18,7 +18,7 @@ class Column:
     """One column of the truth table; text columns have no unit and hold the name of a group."""
 
     unit: str
-    kind: str  # anatomy: true at any exposure; acquisition: of this picture; planted
+    kind: str  # anatomy: true for any exposure; acquisition: of this picture; planted
     description: str
     text: bool = False
 
@@ -48,7 +48,7 @@ def columns(planted: Iterable[Plant]) -> Mapping[str, Column]:
 
 
 def frame(rows: list[dict[str, float | str | None]], known: Mapping[str, Column]) -> "pl.DataFrame":
-    """Rows as the truth table: keys first, numbers float64, groups text; what a row does not say is null."""
+    """Rows as the truth table: keys first, numbers float64, groups text; missing values are null."""
     import polars as pl
 
     schema: dict[str, type[pl.DataType]] = dict.fromkeys(KEYS, pl.String)

@@ -1,4 +1,4 @@
-"""Arrays in one file, each as .npy holds it, one behind another: written whole, read through a memory map."""
+"""Several arrays in one file, each in .npy format: written atomically, read through a memory map."""
 
 import math
 import mmap
@@ -16,7 +16,7 @@ _ALIGNED = 64
 
 
 def write_arrays(path: Path, arrays: Sequence[Array]) -> None:
-    """Write arrays to one file, whole or not at all; `numpy.load` reads the first of them too."""
+    """Write arrays to one file, atomically; `numpy.load` can read the first of them too."""
     with write_atomically(path) as scratch, scratch.open("wb") as file:
         for each in arrays:
             file.write(bytes(-file.tell() % _ALIGNED))
@@ -28,10 +28,10 @@ def open_arrays(path: Path, at_random: bool = False) -> list[Array]:
 
     Args:
         path: A file of `write_arrays`.
-        at_random: Few rows will be read, so that the system shall not read ahead.
+            at_random: Whether few rows will be read, so that the system should not read ahead.
 
     Raises:
-        ValueError: If the file is cut off or is no such file.
+            ValueError: If the file is cut off or is not a file of `write_arrays`.
     """
     with path.open("rb") as file:
         held = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
@@ -51,16 +51,16 @@ def open_arrays(path: Path, at_random: bool = False) -> list[Array]:
 
 
 def texts(values: Iterable[str]) -> Array:
-    """Texts as an array of bytes that a file can hold, (n,) S."""
+    """Texts as an array of fixed-width bytes that a file can hold, (n,) S."""
     encoded = [each.encode() for each in values]
     return np.array(encoded, dtype="S") if encoded else np.empty(0, "S1")
 
 
 def place_in(ordered: Array, wanted: Array) -> Array:
-    """Where each wanted text is in a sorted array of texts, (n,) int64; -1 where it is not."""
+    """Index of each wanted text in a sorted array of texts, (n,) int64; -1 if it is missing."""
     if not len(ordered):
         return np.full(len(wanted), -1)
-    # In one width: numpy would copy the whole sorted array to compare it with wider texts.
+    # Compare in one width: for wider texts numpy would copy the whole sorted array.
     same = wanted.astype(ordered.dtype)
     found = np.minimum(np.searchsorted(ordered, same), len(ordered) - 1)
     return np.where((ordered[found] == same) & (np.strings.str_len(wanted) <= ordered.dtype.itemsize), found, -1)

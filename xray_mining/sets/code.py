@@ -1,4 +1,4 @@
-"""Digest of the code that measures: another digest when its numbers may change, the same when only words change."""
+"""Digest of the measuring code: it changes when numbers may change, and stays the same when only words change."""
 
 import ast
 import builtins
@@ -17,9 +17,9 @@ _UNSTABLE = {"ctx", "kind", "type_comment", "type_params", "annotation", "return
 def digest_of_code(sources: tuple[str, ...]) -> str:
     """Digest of the syntax trees of some modules or of single functions in them.
 
-    These change nothing: comments, docstrings, line breaks, type annotations, texts of errors, a new name for a
-    variable, an argument, a function or a class, a file that moves, and the version of Python. All other edits change
-    it, and what was measured before is measured anew.
+    The digest ignores comments, docstrings, line breaks, type annotations, texts of errors, names of variables,
+    arguments, functions and classes, file names, and the version of Python. Any other edit changes it, and sets are
+    measured again.
 
     Args:
         sources: MODULE or MODULE:NAME (one function or class), in a fixed order. None of them is imported.
@@ -45,7 +45,7 @@ def digest_of_text(*texts: str) -> str:
 
 
 def imported(modules: Iterable[str], within: str, apart: Iterable[str] = ()) -> tuple[str, ...]:
-    """The modules, and those of the package `within` that they import, each once, but those `apart`."""
+    """The modules and those that they import from the package `within`, each once, except those in `apart`."""
     found = dict.fromkeys(modules)
     waiting = list(found)
     while waiting:
@@ -59,9 +59,9 @@ def imported(modules: Iterable[str], within: str, apart: Iterable[str] = ()) -> 
 
 @cache
 def versions_of(packages: tuple[str, ...]) -> dict[str, str]:
-    """Installed versions by package, without the part behind a plus (+cpu, +cu128).
+    """Installed versions by package, without the part after a plus (+cpu, +cu128).
 
-    A set may be filled by machines with and without a GPU.
+    That part is ignored because machines with and without a GPU may fill one set.
     """
     found = {}
     for name in packages:
@@ -85,10 +85,10 @@ def _tree(source: str) -> ast.AST:
 
 
 def _words(trees: Iterable[ast.AST]) -> Iterator[str]:
-    """The trees as words; names that the code itself defines are numbered in the order of their first use."""
+    """The trees as words; names that the code defines are replaced by numbers, in the order of their first use."""
     trees = list(trees)
     nodes = [each for tree in trees for each in ast.walk(tree)]
-    # Methods and fields are also called by attributes, which keep their names.
+    # Methods and fields are also used as attributes, which keep their names, so they keep theirs.
     fixed = {name for each in nodes if isinstance(each, ast.ClassDef) for name in _fields(each)}
     own = {name for each in nodes for name in _defined(each)} - fixed - set(dir(builtins))
     numbers: dict[str, str] = {}
@@ -101,7 +101,7 @@ def _words(trees: Iterable[ast.AST]) -> Iterator[str]:
         elif not isinstance(node, ast.AST):
             yield repr(node)
         elif isinstance(node, ast.Raise):
-            # The type decides what a caller does; the sentence may be written more plainly.
+            # Only the type decides what a caller does; the text may be reworded.
             raised = node.exc.func if isinstance(node.exc, ast.Call) else node.exc
             yield "Raise"
             yield from words(raised)
@@ -123,7 +123,7 @@ def _words(trees: Iterable[ast.AST]) -> Iterator[str]:
 
 
 def _defined(node: ast.AST) -> Iterator[str]:
-    """Names that a node of a syntax tree binds, without attributes: those may be of another package's objects."""
+    """Names that a node of a syntax tree binds; attributes are left out, because they may belong to another package."""
     if isinstance(node, ast.FunctionDef | ast.ClassDef | ast.ExceptHandler):
         yield node.name or ""
     elif isinstance(node, ast.arg):
@@ -142,9 +142,9 @@ def _fields(made: ast.ClassDef) -> Iterator[str]:
 
 
 def _says_nothing(node: object) -> bool:
-    """An import, a docstring or another statement that is only a text, or what is there for type checkers alone.
+    """Whether a statement changes no number: an import, a docstring or other text, or code for type checkers only.
 
-    What an import of this package brings is in the digest by its own source, and another package by its version.
+    Imported code of this package enters the digest by its own source, other packages by their versions.
     """
     if isinstance(node, ast.If):
         return isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING"

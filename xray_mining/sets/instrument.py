@@ -1,4 +1,4 @@
-"""What an instrument is: it turns pictures into numbers, and says what these numbers depend on."""
+"""The interface of an instrument: it turns pictures into numbers, and states what these numbers depend on."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -18,24 +18,24 @@ class Column:
 
 
 class CannotMeasure(Exception):
-    """A picture that an instrument cannot measure; the message is the reason that its row in the set states."""
+    """A picture that an instrument cannot measure; the message becomes the reason in the picture's row of the set."""
 
 
 class Instrument(Protocol):
-    """One way to measure pictures, with its options; `sets.measure` does all the rest.
+    """One way to measure pictures, with its options; `sets.measure` does everything else.
 
-    An instrument is pickled where several processes measure, so it holds options and no open files. A frozen dataclass
-    with these constants, properties and methods is one.
+    An instrument is pickled if several processes measure, so it holds options and no open files. A frozen dataclass
+    with these constants, properties and methods is an instrument.
     """
 
     @property
     def kind(self) -> str:
-        """What its sets are called: the folder of the workspace and the section of a study file, as `features`."""
+        """Name of its kind of set: the workspace's folder and the study file's section, as `features`."""
         ...
 
     @property
     def command(self) -> str:
-        """The command that measures with it, as messages name it."""
+        """The command that measures with it, for messages."""
         ...
 
     @property
@@ -55,7 +55,7 @@ class Instrument(Protocol):
 
     @property
     def sources(self) -> tuple[str, ...]:
-        """Where its code is: MODULE or MODULE:NAME, in a fixed order. See `sets.code`."""
+        """Its code: MODULE or MODULE:NAME, in a fixed order. See `sets.code`."""
         ...
 
     @property
@@ -70,22 +70,22 @@ class Instrument(Protocol):
 
     @property
     def one_vector(self) -> bool:
-        """Whether a frame of its set has one column `vector` in place of a column a number."""
+        """Whether a frame of its set has one column `vector` instead of a column per number."""
         ...
 
     @property
     def batch_images(self) -> int:
-        """Pictures that `measure` gets at once."""
+        """Number of pictures that `measure` gets at once."""
         ...
 
     @property
     def part_images(self) -> int:
-        """Pictures of one part: what a killed run loses at most, for each process."""
+        """Number of pictures in one part; a killed run loses at most one part per process."""
         ...
 
     @property
     def processes(self) -> bool:
-        """Whether several processes measure faster than one; False for what uses all cores or a GPU by itself."""
+        """Whether several processes measure faster than one; False if it uses all cores or a GPU itself."""
         ...
 
     def columns(self) -> tuple[Column, ...]:
@@ -103,6 +103,6 @@ class Instrument(Protocol):
             (n, columns) float; nan where a number cannot be measured.
 
         Raises:
-            CannotMeasure: If one of the pictures cannot be measured at all. It is then asked for each alone.
+                CannotMeasure: If one of the pictures cannot be measured at all. Each picture is then measured alone.
         """
         ...

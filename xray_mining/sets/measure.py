@@ -1,4 +1,4 @@
-"""Cohort × instrument → set: only what is missing, in one process or several, in parts that are whole or absent."""
+"""Cohort × instrument → set: measures only what is missing, in one or several processes, in atomic parts."""
 
 import json
 from collections import Counter
@@ -28,7 +28,7 @@ Array = np.ndarray[Any, Any]
 
 @dataclass(frozen=True, slots=True)
 class SetSummary:
-    """What a command that measures says at its end."""
+    """Summary of a command that measures."""
 
     set: str
     """Name of the set's folder."""
@@ -41,9 +41,9 @@ class SetSummary:
     failed: int = 0
     """Radiographs of the cohort that could not be measured."""
     reasons: Mapping[str, int] = field(default_factory=dict)
-    """Why, each with its count."""
+    """Reasons with their counts."""
     anew: str = ""
-    """Why an earlier set of the same options is not used, where there is one."""
+    """Why an earlier set of the same options is not used, if there is one."""
 
     def lines(self) -> list[str]:
         """The counts as a sentence, and the reasons why pictures could not be measured."""
@@ -70,7 +70,7 @@ class SetSummaries:
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """A set by all that its numbers depend on; it may not be measured yet."""
+    """A set, defined by everything that its numbers depend on; it may not be measured yet."""
 
     workspace: Workspace
     key: str
@@ -79,7 +79,7 @@ class Wanted:
     store: str
     """The pixel store."""
     variant: str = ""
-    """How pictures are changed before they are measured (`pixels.variants`): such pictures are a set of their own."""
+    """How pictures are changed before they are measured (`pixels.variants`); changed pictures have their own set."""
 
     @property
     def options(self) -> dict[str, Any]:
@@ -104,15 +104,15 @@ class Wanted:
         return f"{self.key}-{digest_of(told)[:12]}"
 
     def open(self) -> MeasuredSet:
-        """The set, whether it was measured or not."""
+        """The set, whether it is measured or not."""
         folder = self.workspace.measured(self.instrument.kind, self.name)
         return MeasuredSet(folder, Pictures.open(self.workspace))
 
     def read(self, image_keys: Sequence[str]) -> Array:
-        """`MeasuredSet.read`, of the set as it was measured before.
+        """`MeasuredSet.read` of the existing set.
 
         Raises:
-            UserError: If it was not measured yet, or lacks some of the radiographs.
+                UserError: If it is not measured yet, or lacks some of the radiographs.
         """
         made = self.open()
         if not made.exists():
@@ -125,12 +125,12 @@ class Wanted:
     def fill(self, image_keys: Sequence[str], *, jobs: int = 1, shards: tuple[int, int] | None = None) -> SetSummary:
         """Measure what the set lacks of these radiographs, part by part; resumes after any interruption.
 
-        Two commands that fill one set at once wait for one another, unless they were given other shards.
+        Two commands that fill one set at the same time wait for each other, unless they have different shards.
 
         Args:
             image_keys: The radiographs.
-            jobs: Processes that measure, for an instrument that several make faster.
-            shards: First and last + 1 of the shards that the radiographs are of; None: of any.
+                jobs: Number of processes, for an instrument that is faster with several.
+                shards: First and last + 1 of the shards to which the radiographs belong; None for all.
 
         Returns:
             What was done.
@@ -166,7 +166,7 @@ class Wanted:
         )
 
     def _begin(self, made: MeasuredSet) -> str:
-        """Write set.json; why earlier sets of the same options are not used, where there are some."""
+        """Write set.json; returns why earlier sets of the same options are not used, if there are any."""
         reasons = self._earlier()
         instrument = self.instrument
         about = About(
@@ -188,7 +188,7 @@ class Wanted:
         return f"measured anew, because {reasons[latest]} since {latest}, which is kept and no longer used"
 
     def _earlier(self) -> dict[str, str]:
-        """Sets of these options and this store that something else measured, each with what has changed since."""
+        """Sets of these options and this store that other code or inputs measured, each with what has changed since."""
         found = {}
         for name in sets_of(self.workspace, self.instrument.kind, self.key):
             said = json.loads((self.workspace.measured(self.instrument.kind, name) / "set.json").read_text("utf-8"))
@@ -243,8 +243,8 @@ def measure(
         workspace: The workspace.
         cohort: The cohort.
         key: The set's name in the study.
-        instrument: What measures.
-        jobs: Processes that measure, for an instrument that several make faster.
+            instrument: The instrument that measures.
+            jobs: Number of processes, for an instrument that is faster with several.
         shards: (first, last + 1): only radiographs of these shards of their archives, for several machines.
 
     Returns:
@@ -265,7 +265,7 @@ def measure(
 
 
 def store_of(workspace: Workspace, store: str | None = None) -> str:
-    """The name of a pixel store: the given one, or the workspace's current one; UserError where it has none."""
+    """The name of a pixel store: the given one, or the workspace's current one; UserError if there is none."""
     name = store or workspace.settings.store
     if not name:
         raise UserError(f"{workspace.root.name}: holds no pictures yet; `xray-mining ingest ARCHIVE` makes them")
@@ -273,7 +273,7 @@ def store_of(workspace: Workspace, store: str | None = None) -> str:
 
 
 def in_shards(workspace: Workspace, store: str, image_keys: Sequence[str], shards: tuple[int, int] | None) -> list[str]:
-    """Those of the keys whose radiograph is in one of the shards; all of them where none are named."""
+    """The keys whose radiograph is in one of the shards; all keys if no shards are given."""
     if shards is None:
         return list(image_keys)
     frame = PixelStore.open(workspace, store).frame
@@ -283,7 +283,7 @@ def in_shards(workspace: Workspace, store: str, image_keys: Sequence[str], shard
 
 @dataclass(frozen=True, slots=True)
 class _Task:
-    """What a process needs to measure."""
+    """What a process needs in order to measure."""
 
     instrument: Instrument
     store: PixelStore
@@ -298,18 +298,18 @@ class _Task:
         except CannotMeasure as error:
             if len(pictures) == 1:
                 return np.full((1, len(self.instrument.columns())), np.nan), [str(error) or "no reason was given"]
-        # One of them cannot be measured: which one is found by measuring each alone.
+        # One of the pictures cannot be measured: measure each alone to find it.
         alone = [self.measured([key]) for key in image_keys]
         return np.concatenate([matrix for matrix, _ in alone]), [why for _, reasons in alone for why in reasons]
 
 
 def _measured(task: _Task, batches: Sequence[Sequence[str]], jobs: int) -> Iterator[tuple[Array, list[str]]]:
-    """The numbers of the batches in their order."""
+    """The numbers of the batches, in order."""
     if jobs <= 1 or len(batches) < 2 * jobs:
         yield from map(task.measured, batches)
         return
-    # Forked children of a process with polars' threads may hang; spawned ones compile nothing, the kernels are kept.
-    # Each gets the store once: with a large archive its rows take longer to hand over than a batch to measure.
+    # Use spawn: forked children of a process with polars threads may hang. Kernels are cached, so spawned ones compile
+    # nothing. Each process gets the store once, because sending its rows takes longer than measuring a batch.
     with ProcessPoolExecutor(jobs, mp_context=get_context("spawn"), initializer=_begin, initargs=(task,)) as pool:
         waiting = []
         for batch in batches:
@@ -321,7 +321,7 @@ def _measured(task: _Task, batches: Sequence[Sequence[str]], jobs: int) -> Itera
 
 
 _there: list[_Task] = []
-"""In a process that measures: its task."""
+"""The task of this measuring process."""
 
 
 def _begin(task: _Task) -> None:

@@ -1,8 +1,8 @@
 """A set in a workspace: KIND/SET with set.json, parts of keys and numbers, and a sorted index of its keys.
 
-A part is one file, whole or absent: its numbers as a matrix, image keys, the digests of the pixels that were measured,
-and the reasons why pictures could not be measured (`sets.arrays`). The index says in which part and row a key is; it
-is made from the parts, and made again where it is missing or lacks some of them.
+A part is one atomic file: its numbers as a matrix, image keys, the digests of the measured pixels, and the reasons why
+pictures could not be measured (`sets.arrays`). The index states the part and row of each key; it is made from the
+parts, and made again if it is missing or lacks some of them.
 """
 
 import json
@@ -24,14 +24,14 @@ from xray_mining.workspace import Workspace, digest_of, lock_slices, write_json
 Array = np.ndarray[Any, Any]
 
 FORMAT = 2
-"""Of set.json and parts; sets of earlier formats are measured anew."""
+"""Format of set.json and parts; sets of earlier formats are measured again."""
 _FEW = 0.25
-"""Share of a part's rows below which they are read at random places."""
+"""If a smaller share of a part's rows is needed, they are read at random positions."""
 
 
 @dataclass(frozen=True, slots=True)
 class About:
-    """What set.json says of a set beside its counts."""
+    """The content of set.json, without its counts."""
 
     command: str
     """The command that fills it."""
@@ -39,12 +39,12 @@ class About:
     columns: tuple[Column, ...]
     value_type: str
     one_vector: bool
-    """Its frame has one column `vector`."""
+    """Whether its frame has one column `vector`."""
     options: Mapping[str, Any]
     code: str
-    """Digest of the code that measured."""
+    """Digest of the measuring code."""
     versions: Mapping[str, str]
-    """Versions of packages that measured."""
+    """Versions of the packages used."""
     inputs: Mapping[str, str]
     replaces: tuple[str, ...] = ()
     """Sets of the same options and store that other code or other versions measured."""
@@ -52,24 +52,24 @@ class About:
 
 @dataclass(frozen=True, slots=True)
 class _Index:
-    """Where each picture of a set is, in the order of `entries`."""
+    """Position of each picture of a set, in the order of `entries`."""
 
     parts: tuple[str, ...]
     entries: Array
     """(n,) S: image_key/pixel_digest, sorted."""
     part: Array
-    """(n,) int32: which of `parts`."""
+    """(n,) int32: index in `parts`."""
     row: Array
-    """(n,) int32: row of the part."""
+    """(n,) int32: row in the part."""
     failed: Array
-    """(n,) bool: could not be measured."""
+    """(n,) bool: whether it could not be measured."""
 
 
 @dataclass(frozen=True, slots=True)
 class MeasuredSet:
-    """One set. A number is held for the pixels that were measured.
+    """One set. Each row belongs to the pixels that were measured.
 
-    Where a radiograph was ingested again with other pixels, its earlier row no longer counts.
+    If a radiograph was ingested again with other pixels, its earlier row is ignored.
     """
 
     folder: Path
@@ -77,7 +77,7 @@ class MeasuredSet:
 
     @property
     def name(self) -> str:
-        """NAME-DIGEST: the study's key, and the digest of all that its numbers depend on."""
+        """NAME-DIGEST: the study's key, and the digest of everything that the numbers depend on."""
         return self.folder.name
 
     @property
@@ -86,11 +86,11 @@ class MeasuredSet:
         return self.folder.parent.name
 
     def exists(self) -> bool:
-        """Whether it was begun in today's format."""
+        """Whether the set exists in the present format."""
         return self._said().get("format") == FORMAT
 
     def about(self) -> About:
-        """What set.json says.
+        """The content of set.json.
 
         Raises:
             UserError: If it is missing, damaged or of an earlier version.
@@ -115,7 +115,7 @@ class MeasuredSet:
         )
 
     def describe(self, about: About) -> None:
-        """Write set.json, with the radiographs that the set holds now, where it would say something else."""
+        """Write set.json with the present number of radiographs, if that changes it."""
         index = self.index()
         held = place_in(index.entries, _entries(self.pictures.keys, self.pictures.digests))
         failed = int(index.failed[held[held >= 0]].sum())
@@ -142,7 +142,7 @@ class MeasuredSet:
             write_json(described, self.folder / "set.json")
 
     def missing(self, image_keys: Iterable[str]) -> list[str]:
-        """The keys whose present picture the set does not hold yet, sorted; one that failed is held."""
+        """The keys whose present picture is not in the set yet, sorted; failed pictures count as present."""
         wanted = sorted(set(image_keys))
         places = self._places(self.index(), wanted)
         return [key for key, place in zip(wanted, places, strict=True) if place < 0]
@@ -153,18 +153,19 @@ class MeasuredSet:
         Args:
             image_keys: n keys.
             matrix: (n, columns) numbers of the instrument's type; nan where something cannot be measured.
-            reasons: n reasons why a picture could not be measured, each empty where it was; none: all were.
+                reasons: n reasons why a picture could not be measured, empty for measured ones; none: all were
+                    measured.
         """
         if matrix.ndim != 2 or len(matrix) != len(image_keys):
             raise ValueError(f"{self.name}: {matrix.shape} numbers for {len(image_keys)} radiographs")
         keys, digests = texts(image_keys), self.pictures.of(image_keys)
-        # A part is named by its pictures: two commands that measure the same ones write the same file.
+        # A part's name is derived from its pictures: two commands that measure the same ones write the same file.
         name = digest_of([each.decode() for each in _entries(keys, digests)])[:16]
         said = texts(reasons or [""] * len(image_keys))
         write_arrays(self.folder / "parts" / f"{name}.npy", [matrix, keys, digests, said])
 
     def read(self, image_keys: Sequence[str]) -> Array:
-        """The numbers of some radiographs; only the parts and rows that hold them are read.
+        """The numbers of some radiographs; only the parts and rows that contain them are read.
 
         Args:
             image_keys: n keys in any order.
@@ -185,10 +186,10 @@ class MeasuredSet:
         return self._rows(index, places, np.empty((len(places), len(about.columns))))
 
     def frame(self) -> pl.DataFrame:
-        """What the set holds of the pictures that the workspace has now, a row a radiograph, sorted by key.
+        """The rows of the set for the pictures that the workspace has now, one per radiograph, sorted by key.
 
         Returns:
-            image_key, and a column a number, or `vector`; without the radiographs that could not be measured.
+                image_key, and a column per number, or `vector`; without radiographs that could not be measured.
         """
         about, index = self.about(), self.index()
         places = place_in(index.entries, _entries(self.pictures.keys, self.pictures.digests))
@@ -217,13 +218,13 @@ class MeasuredSet:
 
     @contextmanager
     def locked(self, slices: tuple[int, int] | None) -> Generator[None]:
-        """Hold these shards of the set, or all; waits, and says so, while another process measures one of them."""
+        """Hold these shards of the set, or all; waits, with a message, while another process measures one of them."""
         what = f"{self.kind} {self.name}: another command measures these radiographs"
         with lock_slices(self.folder / "lock", slices, what):
             yield
 
     def index(self) -> _Index:
-        """The index of all parts that are there; kept beside them where the disk can be written to."""
+        """The index of all existing parts; written beside them if the disk allows it."""
         path = self.folder / "index"
         there = sorted(each.name for each in (self.folder / "parts").glob("*.npy"))
         try:
@@ -236,7 +237,7 @@ class MeasuredSet:
         if not set(known.parts) <= set(there):
             known = _EMPTY
         made = self._more(known, [each for each in there if each not in set(known.parts)])
-        # On a read-only or full disk the next command looks into these parts again.
+        # On a read-only or full disk the next command builds the index again.
         with suppress(CannotFinish):
             write_arrays(path, [texts(made.parts), made.entries, made.part, made.row, made.failed])
         return made
@@ -261,7 +262,7 @@ class MeasuredSet:
         return place_in(index.entries, _entries(texts(image_keys), self.pictures.of(image_keys)))
 
     def _rows(self, index: _Index, places: Array, matrix: Array) -> Array:
-        """The numbers at these places of the index, written into `matrix`."""
+        """Write the numbers at these positions of the index into `matrix`."""
         part, row = index.part[places], index.row[places]
         order = np.lexsort((row, part))
         of_parts = np.split(order, np.flatnonzero(np.diff(part[order])) + 1) if len(order) else []
@@ -298,31 +299,31 @@ class MeasuredSet:
 
 
 def sets_of(workspace: Workspace, kind: str, key: str = "") -> list[str]:
-    """Names of the sets of a kind that were begun, sorted; those of one key, if it is given."""
+    """Names of the existing sets of a kind, sorted; with `key` only those of this key."""
     names = sorted(path.parent.name for path in workspace.measured(kind).glob("*/set.json"))
     return [each for each in names if not key or key == each.rpartition("-")[0]]
 
 
 def find_set(workspace: Workspace, kind: str, name: str) -> MeasuredSet:
-    """A set by its name in the study, or by its whole name.
+    """A set by its name in the study, or by its full name.
 
     Args:
         workspace: The workspace.
         kind: The kind of its instrument, as features or embeddings.
-        name: The set's name in the study, or NAME-DIGEST where there are several of a name.
+            name: The set's name in the study, or NAME-DIGEST if several sets have this name.
 
     Returns:
-        The set. Of sets that differ only in the code that measured, a name in the study finds the latest.
+            The set. If sets differ only in the measuring code, the name in the study finds the latest.
 
     Raises:
-        UserError: For an unknown name, or one that several sets have.
+            UserError: If the name is unknown, or if several sets have it.
     """
     pictures = Pictures.open(workspace)
     known = {each: MeasuredSet(workspace.measured(kind, each), pictures) for each in sets_of(workspace, kind)}
     if name in known:
         return known[name]
     chosen = [each for each in sets_of(workspace, kind, name) if known[each].exists()]
-    # Sets of changed pictures have the name of the set that they are compared with.
+    # Sets of changed pictures begin with the name of the set that they are compared with.
     chosen = [each for each in chosen if not known[each].about().options.get("variant")]
     replaced = {each for some in chosen for each in known[some].about().replaces}
     chosen = [each for each in chosen if each not in replaced] or chosen
@@ -337,7 +338,7 @@ def frame_of(workspace: Workspace, kind: str, name: str) -> pl.DataFrame:
     """`MeasuredSet.frame` of a set by its name (`find_set`).
 
     Raises:
-        UserError: For an unknown name, one that several sets have, or a set that holds no radiograph.
+            UserError: If the name is unknown, if several sets have it, or if the set holds no radiograph.
     """
     found = find_set(workspace, kind, name)
     if found.about() and not found.index().parts:

@@ -1,4 +1,4 @@
-"""Which pixels each radiograph of a workspace has now: a sorted index beside the parts, made again after an ingest."""
+"""The present pixels of each radiograph of a workspace: a sorted index beside the parts, made again after an ingest."""
 
 from collections.abc import Sequence
 from contextlib import suppress
@@ -19,16 +19,16 @@ Array = np.ndarray[Any, Any]
 
 @dataclass(frozen=True, slots=True)
 class Pictures:
-    """The digest of the pixels of every radiograph that was ingested."""
+    """The digest of the pixels of every ingested radiograph."""
 
     keys: Array
     """(n,) S: image_key, sorted."""
     digests: Array
-    """(n,) S: pixel_digest, empty where a radiograph has no picture."""
+    """(n,) S: pixel_digest, empty if the radiograph has no picture."""
 
     @classmethod
     def open(cls, workspace: Workspace) -> "Pictures":
-        """What the parts of the workspace say now.
+        """Read the index from the workspace, or make it from the parts.
 
         Raises:
             UserError: If a part cannot be read.
@@ -58,14 +58,14 @@ class Pictures:
         return cls(texts(found["image_key"]), texts(found["pixel_digest"]))
 
     def of(self, image_keys: Sequence[str]) -> Array:
-        """The pixel digests of the keys in their order, (n,) S; empty for a radiograph that is not there."""
+        """The pixel digests of the keys in their order, (n,) S; empty for a missing radiograph."""
         places = place_in(self.keys, texts(image_keys))
         found = np.zeros(len(places), self.digests.dtype)
         found[places >= 0] = self.digests[places[places >= 0]]
         return found
 
     def frame(self, image_keys: Sequence[str]) -> pl.DataFrame:
-        """image_key and pixel_digest of the keys in their order; null for a radiograph that is not there."""
+        """image_key and pixel_digest of the keys in their order; null for a missing radiograph."""
         places = place_in(self.keys, texts(image_keys))
         digests = [each.decode() for each in self.of(image_keys)]
         found = [digest if place >= 0 else None for digest, place in zip(digests, places, strict=True)]
