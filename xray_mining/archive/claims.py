@@ -331,8 +331,8 @@ def _precision(encoded: Encoded, stream: Codestream) -> Encoded:
     allocated = 8 if precision <= 8 else 16
     if allocated != encoded.bits_allocated:
         # An 8-bit stream in a 16-bit picture, as some writers make it, lacks only zero bits.
-        said = BITS if allocated > encoded.bits_allocated or encoded.bits_stored > 8 else ""
-        encoded = overrule(encoded, *filter(None, (said,)), bits_allocated=allocated)
+        flag = BITS if allocated > encoded.bits_allocated or encoded.bits_stored > 8 else ""
+        encoded = overrule(encoded, *filter(None, (flag,)), bits_allocated=allocated)
     if precision <= encoded.high_bit:
         stored = min(encoded.bits_stored, precision)
         encoded = overrule(encoded, BITS, bits_stored=stored, high_bit=precision - 1)

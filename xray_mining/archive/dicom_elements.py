@@ -76,7 +76,7 @@ def _value_of(data: Any, at: Any, end: Any, implicit: Any, kinds: Any) -> tuple[
 
 
 @compiled
-def _behind_items(data: Any, at: Any, end: Any, implicit: Any, kinds: Any) -> Any:
+def _end_of_items(data: Any, at: Any, end: Any, implicit: Any, kinds: Any) -> Any:
     """End of a sequence of undefined length that begins at `at`; -1 if it is invalid."""
     # Last tag seen in each enclosing open item; tags must increase within an item.
     tags_before = np.empty(_DEEPEST, np.int64)
@@ -133,16 +133,16 @@ def _walk(  # noqa: PLR0917  compiled: no keywords
             return number, -1
         before = tag
         if length == _UNDEFINED:
-            behind = _behind_items(data, start, end, implicit, kinds) if may_be_open else -1
-            stop = behind - 8
+            after = _end_of_items(data, start, end, implicit, kinds) if may_be_open else -1
+            stop = after - 8
         else:
-            behind = stop = start + length
-        if behind < 0 or behind > end:
+            after = stop = start + length
+        if after < 0 or after > end:
             return number, -1
         while next_wanted < len(wanted) and wanted[next_wanted] < tag:
             next_wanted += 1
         if next_wanted < len(wanted) and wanted[next_wanted] == tag:
             places[number, 0], places[number, 1], places[number, 2], places[number, 3] = tag, at, start, stop
             number += 1
-        at = behind
+        at = after
     return number, at if at == end else -1

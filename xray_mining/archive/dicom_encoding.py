@@ -67,10 +67,10 @@ class Written:
         return cls(at, syntax, media, not (first[4:6].isalpha() and first[4:6].isupper()), little, False)
 
     @property
-    def as_said(self) -> bool:
+    def as_stated(self) -> bool:
         """Whether the file meta agrees."""
-        said = self.syntax == IMPLICIT, self.syntax != BIG_ENDIAN, self.syntax == DEFLATED
-        return said == (self.implicit, self.little, self.deflated)
+        stated = self.syntax == IMPLICIT, self.syntax != BIG_ENDIAN, self.syntax == DEFLATED
+        return stated == (self.implicit, self.little, self.deflated)
 
     def read(self, data: bytes) -> tuple[Dataset, BytesIO]:
         """The dataset, read up to the pixel data, and its bytes."""

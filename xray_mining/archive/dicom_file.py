@@ -122,15 +122,15 @@ def _frames(data: bytes, with_pixels: bool) -> Iterator[Radiograph]:
         dataset, buffer = written.read(data)
     undecoded = keep_ids(dataset)
     element = reader_of(dataset)
-    as_said = written is None or written.as_said
+    as_stated = written is None or written.as_stated
     meta = getattr(dataset, "file_meta", None)
     media, syntax = (str(element(each, meta) or "") for each in ("MediaStorageSOPClassUID", "TransferSyntaxUID"))
-    if written is not None and not as_said:
+    if written is not None and not as_stated:
         media, syntax = written.media, written.syntax
     media = media or str(element("SOPClassUID") or "")
     if media == "1.2.840.10008.1.3.10" or "DirectoryRecordSequence" in dataset:
         raise Unusable("header", "dicomdir", "The file is a DICOMDIR index, not a picture.")
-    if syntax == DEFLATED and as_said:
+    if syntax == DEFLATED and as_stated:
         dataset, buffer = inflated(data)
         undecoded = keep_ids(dataset)
         element = reader_of(dataset)
@@ -139,7 +139,7 @@ def _frames(data: bytes, with_pixels: bool) -> Iterator[Radiograph]:
         yield Radiograph(header)
         return
     flags: tuple[str, ...] = ()
-    if not as_said:
+    if not as_stated:
         flags = (ENCODING,)
         if syntax in RAW:
             syntax = IMPLICIT if implicit else EXPLICIT if little else BIG_ENDIAN

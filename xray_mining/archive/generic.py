@@ -72,9 +72,9 @@ class Generic(Adapter):
         if not (mapping.is_file() if mapping is not None else self.recognise(source)):
             raise UserError(f"{where}: the mapping is missing; adapter 'generic' needs --mapping FILE")
         read = None if mapping is not None else partial(source.read, _SHIPPED.encode())
-        self.says = read_yaml(Mapping, where, read)
-        self.public = self.says.public
-        self.domain = self.says.domain
+        self.spec = read_yaml(Mapping, where, read)
+        self.public = self.spec.public
+        self.domain = self.spec.domain
         self._rows_found: dict[tuple[bytes, str], RowOf] = {}
         """Rows of the files that were looked up last."""
         self._rows: dict[int, dict[str, str | None]] = {}
@@ -83,15 +83,15 @@ class Generic(Adapter):
 
     def check(self) -> None:
         """Raise UserError if the table lacks a column that the mapping names."""
-        says, where = self.says, f"{self.says.table} (as the mapping names it)"
-        named = [name for name in says.columns.model_dump().values() if name]
-        named += [each.column for each in (*says.findings.values(), *says.masks)]
+        spec, where = self.spec, f"{self.spec.table} (as the mapping names it)"
+        named = [name for name in spec.columns.model_dump().values() if name]
+        named += [each.column for each in (*spec.findings.values(), *spec.masks)]
         need_columns(self._table, named, where)
         for boxes in self._box_tables:
             wanted = [boxes.image, boxes.name, boxes.x, boxes.y, boxes.width, boxes.height]
             need_columns(self._box_table(boxes), wanted, f"{boxes.table} (as the mapping names it)")
-        if says.images and not self.source.has_folder(os.fsencode(says.images)):
-            raise UserError(f"{self.source}: has no folder '{says.images}', which the mapping names for the images")
+        if spec.images and not self.source.has_folder(os.fsencode(spec.images)):
+            raise UserError(f"{self.source}: has no folder '{spec.images}', which the mapping names for the images")
 
     def files(self) -> Iterator[ListedFile]:
         """Every file of the images' folder."""
@@ -104,7 +104,7 @@ class Generic(Adapter):
     @property
     def _below(self) -> bytes:
         """The images' folder."""
-        return os.fsencode(self.says.images.strip("/"))
+        return os.fsencode(self.spec.images.strip("/"))
 
     def ignores(self, file: ListedFile) -> bool:
         """Tables, masks and texts."""
@@ -131,7 +131,7 @@ class Generic(Adapter):
                 placed = header if pixels is None else self._placed(header, row, pixels.columns, pixels.rows)
                 yield replace(radiograph, header=_joined(placed, radiograph.header))
         else:
-            encoded = picture_of(data, self.says.photometric)
+            encoded = picture_of(data, self.spec.photometric)
             yield Radiograph(self._placed(header, row, encoded.columns, encoded.rows), encoded=encoded)
 
     def read_header(self, file: ListedFile, data: bytes) -> Iterator[Radiograph]:
@@ -142,13 +142,13 @@ class Generic(Adapter):
         """Every row of the table."""
         table = self._table
         for number, row in enumerate(table.frame.iter_rows(named=True)):
-            if row[self.says.columns.image]:
+            if row[self.spec.columns.image]:
                 trouble = broken_row() if number in table.broken else None
                 yield Radiograph(self._header(row), trouble=trouble)
 
     def tables(self) -> list[str]:
         """The tables that the mapping names."""
-        return [self.says.table, *(each.table for each in self._box_tables)]
+        return [self.spec.table, *(each.table for each in self._box_tables)]
 
     def table_digests(self) -> list[str]:
         """Digests of the table and of the mapping."""
@@ -157,11 +157,11 @@ class Generic(Adapter):
 
     def table_files(self) -> int:
         """Number of rows that name an image."""
-        return int(self._table.column(self.says.columns.image).is_not_null().sum())
+        return int(self._table.column(self.spec.columns.image).is_not_null().sum())
 
     def patient_ids(self) -> Iterable[str | None]:
         """The column of the table."""
-        column = self.says.columns.patient_id
+        column = self.spec.columns.patient_id
         return self._table.column(column).to_list() if column else ()
 
     def repeated_rows(self) -> int:
@@ -170,10 +170,10 @@ class Generic(Adapter):
 
     @property
     def _table(self) -> Table:
-        return self.table(self.says.table, encoding=self.says.encoding)
+        return self.table(self.spec.table, encoding=self.spec.encoding)
 
     def _box_table(self, boxes: BoxMapping) -> Table:
-        return self.table(boxes.table, encoding=self.says.encoding)
+        return self.table(boxes.table, encoding=self.spec.encoding)
 
     def keep_tables(self, folder: Path) -> None:
         """Also keep the names that the rows state."""
@@ -190,14 +190,14 @@ class Generic(Adapter):
     def _names(self) -> RowNames:
         if self.kept is not None and self._kept_names(self.kept).is_file():
             return RowNames(pl.scan_parquet(self._kept_names(self.kept)))
-        return RowNames.of(self._table.column(self.says.columns.image), self._table.broken)
+        return RowNames.of(self._table.column(self.spec.columns.image), self._table.broken)
 
     @cached_property
     def _stated_paths(self) -> Places:
         return Places(self._names.lazy.select("path").collect()["path"])
 
     def _name_of(self, file: ListedFile) -> FileName:
-        below = self.says.images.strip("/")
+        below = self.spec.images.strip("/")
         paths = path_texts(file.path)
         if file.member:
             paths = [file.member, *(f"{path}/{file.member}" for path in paths)]
@@ -237,7 +237,7 @@ class Generic(Adapter):
 
     @cached_property
     def _mask_paths(self) -> set[bytes]:
-        columns = [each.column for each in self.says.masks if each.column in self._table.columns]
+        columns = [each.column for each in self.spec.masks if each.column in self._table.columns]
         return {os.fsencode(path) for column in columns for path in self._table.column(column).drop_nulls()}
 
     def number_style(self, column: str) -> cells.NumberStyle:
@@ -249,12 +249,12 @@ class Generic(Adapter):
     def day_style(self, column: str) -> cells.DayStyle:
         """How a column writes days."""
         if column not in self._day_styles:
-            self._day_styles[column] = cells.day_style(self._table.column(column), self.says.date_format)
+            self._day_styles[column] = cells.day_style(self._table.column(column), self.spec.date_format)
         return self._day_styles[column]
 
     def _header(self, row: dict[str, str | None]) -> Header:
         """The values that a row of the table states."""
-        says, columns = self.says, self.says.columns
+        spec, columns = self.spec, self.spec.columns
         read = _Row(self, row)
         image = row[columns.image] or ""
         instance = read.cell(columns.instance_id) or image
@@ -265,7 +265,7 @@ class Generic(Adapter):
             offset = None
         findings = tuple(self._findings(row, read.unread))
         return Header(
-            instance_id=f"{says.set}\x1f{instance}" if says.set else instance,
+            instance_id=f"{spec.set}\x1f{instance}" if spec.set else instance,
             study_id=read.cell(columns.study_id),
             accession=read.cell(columns.accession),
             series_id=read.cell(columns.series_id),
@@ -282,7 +282,7 @@ class Generic(Adapter):
             manufacturer=read.cell(columns.manufacturer),
             model_name=read.cell(columns.model_name),
             institution=read.cell(columns.institution),
-            licence=read.cell(columns.licence) or says.licence,
+            licence=read.cell(columns.licence) or spec.licence,
             spacings=spacings,
             known_chest=True,
             findings=findings,
@@ -292,7 +292,7 @@ class Generic(Adapter):
         )
 
     def _masks(self, row: dict[str, str | None]) -> Iterator[MaskFile]:
-        for each in self.says.masks:
+        for each in self.spec.masks:
             path = cells.stated(row[each.column])
             if path:
                 rules = tuple(
@@ -304,11 +304,11 @@ class Generic(Adapter):
 
     def _placed(self, header: Header, row: dict[str, str | None], columns: int, rows: int) -> Header:
         """The header with boxes in the picture's pixels, and the pixel spacing of the picture as stored."""
-        drawn, unread = self._boxes.get(row[self.says.columns.image] or "", ((), ()))
+        drawn, unread = self._boxes.get(row[self.spec.columns.image] or "", ((), ()))
         boxes = tuple(Box(name, x, y, width, height, columns, rows) for name, x, y, width, height in drawn)
         unread = [*header.unread, *unread]
         spacings = header.spacings
-        column = self.says.columns.image_columns
+        column = self.spec.columns.image_columns
         if column is not None and spacings:
             original = cells.read_number(row[column], self.number_style(column), "px")
             factor = (original.value or 0.0) / columns
@@ -321,7 +321,7 @@ class Generic(Adapter):
         return replace(header, boxes=boxes, spacings=spacings, unread=tuple(unread))
 
     def _findings(self, row: dict[str, str | None], unread: list[Unread]) -> Iterator[Finding]:
-        for name, each in self.says.findings.items():
+        for name, each in self.spec.findings.items():
             text = row[each.column]
             if text is None:
                 continue
@@ -349,7 +349,7 @@ class Generic(Adapter):
     @cached_property
     def _box_tables(self) -> list[BoxMapping]:
         """Masks that the mapping names for an image."""
-        return [each for each in self.says.boxes if not each.optional or self.source.has_file(os.fsencode(each.table))]
+        return [each for each in self.spec.boxes if not each.optional or self.source.has_file(os.fsencode(each.table))]
 
     @cached_property
     def _boxes(self) -> dict[str, tuple[list[tuple[str, float, float, float, float]], list[Unread]]]:

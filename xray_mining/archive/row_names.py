@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import polars as pl
 
 EXACT, BY_PATH_END, BY_NAME, BY_STEM = range(4)
-_NOBODY = -1
+_NO_LEVEL = -1
 # Suffixes that tables leave out or conversion changes. 'case7.post' has none: the point is part of its name.
 _ENDING = r"(?i)\.(?:dcm|dicom|ima|png|jpe?g|jp2|j2k|tiff?|bmp|nii|mha|mhd|nrrd)(?:\.gz)?$"
 CLAIMS_SCHEMA = {"file": pl.Int64, "row": pl.Int64, "level": pl.Int64, "rivals": pl.Boolean}
@@ -150,7 +150,7 @@ def contested(claims: pl.DataFrame) -> pl.DataFrame:
     best = good.filter(pl.col("level") == pl.col("level").min().over("row"))
     settled = best.group_by("row").agg(pl.col("level").first(), pl.len().alias("files"))
     one_good = (pl.col("files") == 1) | (pl.col("level") == EXACT)
-    settled = settled.select("row", pl.when(one_good).then("level").otherwise(_NOBODY).cast(pl.Int64).alias("level"))
+    settled = settled.select("row", pl.when(one_good).then("level").otherwise(_NO_LEVEL).cast(pl.Int64).alias("level"))
     several = good.group_by("row").len().filter(pl.col("len") > 1)
     return settled.join(several, on="row", how="semi").sort("row").select(list(CONTESTED_SCHEMA))
 

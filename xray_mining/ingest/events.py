@@ -35,7 +35,7 @@ def write_events(workspace: Workspace, name: str, run: str, domain: Domain, list
 
     note((key for key in keys_of(listing.vanished) if key not in gone), "vanished")
     if gone:
-        note((key for key in keys_of(listing.there) if key in gone), "returned")
+        note((key for key in keys_of(listing.present) if key in gone), "returned")
     known = {key for key in keys_of(listing.changed_before) if last.get(key) == "changed"}
     note((key for key in keys_of(listing.changed) if key not in known), "changed")
     if rows:
@@ -57,7 +57,7 @@ def reject_changed(workspace: Workspace, name: str, domain: Domain) -> None:
             changed = {position: each.bytes for position, each in states.items() if each.state == "changed"}
             if not changed or not has_parts(workspace, name, shard):
                 continue
-            said = Rejects.read(part_path(workspace, name, Rejects, shard)).filter(pl.col("reason").is_in(NOT_READ))
+            rejects = Rejects.read(part_path(workspace, name, Rejects, shard)).filter(pl.col("reason").is_in(NOT_READ))
             files = shards.files_of(workspace, name, shard)
             rows += [
                 {
@@ -71,7 +71,7 @@ def reject_changed(workspace: Workspace, name: str, domain: Domain) -> None:
                     "sentence": sentence,
                     "bytes": max(changed[position], 0),
                 }
-                for position in sorted(changed.keys() - set(said["position"]))
+                for position in sorted(changed.keys() - set(rejects["position"]))
             ]
         if rows:
             Rejects.write(Rejects.from_rows(rows), path)

@@ -125,10 +125,10 @@ class _Run:
         digest, grey = self.task.digest, self.options.grey
         return why_again(self.workspace, earlier, digest, grey, rows=self.rows_differ, known=known)
 
-    def end(self, result: IngestResult, finished: Sequence[ShardCounts], said: str) -> IngestResult:
+    def end(self, result: IngestResult, finished: Sequence[ShardCounts], note: str) -> IngestResult:
         """The result with its duration and an optional note, written as a row of ingest_runs."""
         seconds = round(time.monotonic() - self.clock, 3)
-        result = replace(result, seconds=seconds, notes=(*result.notes, *filter(None, (said,))))
+        result = replace(result, seconds=seconds, notes=(*result.notes, *filter(None, (note,))))
         _write_run(self.workspace, self.id, result, finished, self.options, started=self.started)
         return result
 
@@ -190,9 +190,9 @@ def _read_tables(run: _Run, rows: Iterator[Radiograph]) -> IngestResult:
     earlier = {number: [each] for number, each in counts_of(run.workspace, run.name, "").items()}
     finished = _table_rows(run.workspace, run.task, run.adapter, rows, run.request.again)
     earlier = {each.shard: earlier[each.shard] for each in finished if each.shard in earlier}
-    said = run.why_again(earlier, {_ASKED_AGAIN: earlier if run.request.again else ()})
+    note = run.why_again(earlier, {_ASKED_AGAIN: earlier if run.request.again else ()})
     result = _result(run, finished=finished, listing=None, events={})
-    return run.end(replace(result, ignored=run.adapter.ignored(), shards=result.shards_done), finished, said)
+    return run.end(replace(result, ignored=run.adapter.ignored(), shards=result.shards_done), finished, note)
 
 
 def _read_files(run: _Run) -> IngestResult:
@@ -212,7 +212,7 @@ def _read_files(run: _Run) -> IngestResult:
     if not known:
         raise UserError(_nothing(request, run.adapter, listing))
     _open_store(workspace, store, run.options)
-    tasks, said = _tasks(run, known, asked_again=set(before) if request.again else set())
+    tasks, note = _tasks(run, known, asked_again=set(before) if request.again else set())
     finished = _run(workspace, name, tasks, request.jobs, run.options)
     reject_changed(workspace, name, domain)
     if store:
@@ -221,7 +221,7 @@ def _read_files(run: _Run) -> IngestResult:
     if store and run.options.near_duplicates:
         pairs = near_duplicates.find(workspace, store)
     result = _result(run, finished=finished, listing=listing, events=events)
-    return run.end(replace(result, near_duplicates=pairs, shards=len(known)), finished, said)
+    return run.end(replace(result, near_duplicates=pairs, shards=len(known)), finished, note)
 
 
 def _tasks(run: _Run, known: Sequence[int], asked_again: set[int]) -> tuple[list[ShardTask], str]:
@@ -383,13 +383,13 @@ def _run(
     log = shards.folder_of(workspace, name) / "logs"
     finished: list[ShardCounts] = []
     with progress(files, f"ingest {name}", unit="files") as bar:
-        said = _Said(bar)
-        finished += run_tasks(tasks, jobs, options.file_limit_s, log, said.now)
+        steps = _BarSteps(bar)
+        finished += run_tasks(tasks, jobs, options.file_limit_s, log, steps.now)
     return finished
 
 
 @dataclass(slots=True)
-class _Said:
+class _BarSteps:
     """Turns totals into steps of the progress bar."""
 
     bar: Bar

@@ -14,7 +14,7 @@ from xray_mining.errors import UserError, unknown_name
 
 _ENDS = " \0\t\r\n"
 # What software and people write if there is no id, as letters and digits only, with words before and after it.
-_NOBODY = re.compile(
+_PLACEHOLDER = re.compile(
     r"(?:(?:my)?(?:patients?|pat|subject|person|case|id|the)*)"
     r"(?:anon(?:[yi]m(?:ous|us|e|isch|i[sz]iert|[oa]|i[sz]ed?|i[sz]ado|izzato)?)?|de(?:identified|personali[sz]ed)"
     r"|unknown|unbekannt|inconnue?|desconocid[oa]|sconosciut[oa]|unidentified|unnamed|unspecified|undefined|unassigned"
@@ -94,16 +94,16 @@ class WrittenId:
 def written_id(patient_id: str | None, issuer: str | None, rules: Sequence[str] = ()) -> WrittenId:
     """A patient id with its issuer under the owner's rules."""
     text, names = (patient_id or "").strip(_ENDS), (issuer or "").strip(_ENDS)
-    mark = _stands_for_nobody(text)
+    mark = _placeholder_kind(text)
     if mark and not (mark == "zero" and "keep_zero" in rules):
         return WrittenId("", "", "", "", (mark,) if text else ())
     marks = ([mark] if mark else []) + (["ignore_issuer"] if names else [])
-    alike, alike_issuer = _mended(text), _mended(names)
-    mended = alike != text
+    alike, alike_issuer = _normalised(text), _normalised(names)
+    normalised = alike != text
     for rule, spelled in _SPELLINGS.items():
         of_issuer = spelled if rule not in _OF_NUMBERS else str
         folded = spelled(alike)
-        if folded != alike or (mended and rule == "fold_forms"):
+        if folded != alike or (normalised and rule == "fold_forms"):
             marks.append(rule)
         alike, alike_issuer = folded, of_issuer(alike_issuer)
         if rule in rules:
@@ -113,7 +113,7 @@ def written_id(patient_id: str | None, issuer: str | None, rules: Sequence[str] 
     return WrittenId(text, names, alike, alike_issuer, tuple(marks))
 
 
-def _mended(text: str) -> str:
+def _normalised(text: str) -> str:
     """UTF-8 that was decoded as Latin-1 is decoded again; other text stays unchanged."""
     if text.isascii():
         return text
@@ -123,7 +123,7 @@ def _mended(text: str) -> str:
         return text
 
 
-def _stands_for_nobody(text: str) -> str:
+def _placeholder_kind(text: str) -> str:
     """'placeholder' or 'zero' for a text that replaces an id; empty for an id."""
     folded = _one_form(text).strip()
     if _ZERO.fullmatch(folded):
@@ -131,7 +131,7 @@ def _stands_for_nobody(text: str) -> str:
     # Compare without accents, which word lists often omit.
     bare = unicodedata.normalize("NFKD", folded.casefold())
     plain = "".join(each for each in bare if each.isalnum())
-    placeholder = not plain.strip("0") or _NOBODY.fullmatch(plain) or _PLAIN.fullmatch(plain)
+    placeholder = not plain.strip("0") or _PLACEHOLDER.fullmatch(plain) or _PLAIN.fullmatch(plain)
     return "placeholder" if placeholder else ""
 
 
@@ -142,7 +142,7 @@ def zero_of_numbered(ids: Iterable[str | None]) -> bool:
     rows of the most frequent of these numbers; otherwise it marks many people without id.
     """
     rows = Counter((each or "").strip(_ENDS) for each in ids)
-    zeros = [each for each in rows if _stands_for_nobody(each) == "zero"]
+    zeros = [each for each in rows if _placeholder_kind(each) == "zero"]
     written = _ZERO.fullmatch(zeros[0]) if len(zeros) == 1 else None
     if written is None:
         return False

@@ -134,11 +134,11 @@ def rule_of(workspace: Workspace, name: str, adapter: Adapter, options: IngestOp
             rule = known.patient_id_rule
         else:
             rule = next((one.patient_id_rule for one in others.values() if one.patient_id_rule), ())
-        said = {each: rule if asked is not None else one.patient_id_rule for each, one in others.items()}
+        rules = {each: rule if asked is not None else one.patient_id_rule for each, one in others.items()}
         if not {"keep_zero", "zero_is_none"} & set(rule) and zero_of_numbered(adapter.patient_ids()):
             rule = (*rule, "keep_zero")
-        said[name] = rule
-        changed = {each: others[each].model_copy(update={"patient_id_rule": one}) for each, one in said.items()}
+        rules[name] = rule
+        changed = {each: others[each].model_copy(update={"patient_id_rule": one}) for each, one in rules.items()}
         if changed != others:
             workspace.save(settings.model_copy(update={"archives": {**settings.archives, **changed}}))
     return rule

@@ -92,7 +92,7 @@ class ShardRows:
         self.boxes: list[dict[str, Any]] = []
         self.masks: list[dict[str, Any]] = []
         self.mask_faults: list[dict[str, Any]] = []
-        self.said: set[str] = set()
+        self.seen_keys: set[str] = set()
         self.unread_cells: list[dict[str, Any]] = []
         """Rows of unread_cells."""
         self.issuers: set[str] = set()
@@ -112,10 +112,10 @@ class ShardRows:
             report(Phase.READING, position, 0, 0, 0)
             self._probe(files[position], partial(report, Phase.READING, position, 0, 0, 0))
         for position, file in enumerate(files):
-            said = (Phase.READING, position, len(self.images), len(self.rejects), self.bytes)
-            report(*said)
+            progress = (Phase.READING, position, len(self.images), len(self.rejects), self.bytes)
+            report(*progress)
             # Finding a member may need unpacking of all members before it, which must not trigger the worker's timeout.
-            self.reader.alive = partial(report, *said)
+            self.reader.alive = partial(report, *progress)
             self.bytes += max(file.bytes, 0)
             key = file_key_of(self.task.domain, self.task.archive, file.path, file.member)
             try:
@@ -142,7 +142,7 @@ class ShardRows:
         amiss = position in self.task.vanished or position in self.task.changed
         self.unread[position] = () if amiss else shards.standing_of(self.task.source, file.path)
         frames = self.earlier.frames(position, self.task.options.topcode_age)
-        whole = all(each.complete or (not each.first and each.image["image_key"] in self.said) for each in frames)
+        whole = all(each.complete or (not each.first and each.image["image_key"] in self.seen_keys) for each in frames)
         rejects = self.earlier.rejects(position)
         if frames and not whole and position not in self.task.vanished:
             frames, rejects = [], []
@@ -156,9 +156,9 @@ class ShardRows:
                 self.issuers |= self.earlier.issuers
                 self.unread_cells += self.earlier.unread_cells(position)
             self.accessions |= self.earlier.accessions(kept.image["study_key"])
-            if kept.image["image_key"] in self.said:
+            if kept.image["image_key"] in self.seen_keys:
                 continue
-            self.said.add(kept.image["image_key"])
+            self.seen_keys.add(kept.image["image_key"])
             if kept.pixels is not None and kept.picture is not None and writer is not None:
                 self.pixels.append({**kept.pixels, "offset": writer.append(kept.picture)})
             self.findings += kept.findings
@@ -268,8 +268,8 @@ class ShardRows:
         self._count_unread(header, row)
         # Merge always keeps the first file of an instance, so findings of later ones in this shard need not be written.
         key_of_image = str(row["image_key"])
-        if key_of_image not in self.said:
-            self.said.add(key_of_image)
+        if key_of_image not in self.seen_keys:
+            self.seen_keys.add(key_of_image)
             self.declared(header, row, seen)
 
     def _standardised(self, encoded: Encoded) -> Picture:

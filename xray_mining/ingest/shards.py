@@ -47,7 +47,7 @@ class Listing:
     """Rows path, member of files with another size or time than in their slice's list."""
     changed_before: pl.DataFrame
     """Rows path, member of files that the walk before reported in the same way."""
-    there: pl.DataFrame
+    present: pl.DataFrame
     """Rows path, member of all existing files."""
 
 
@@ -98,20 +98,20 @@ def update(
                 ignored += 1
             else:
                 walked.append((file.path, file.member, file.bytes, file.modified_ns))
-        there = pl.DataFrame(walked, schema=_SCHEMA, orient="row").with_row_index("place")
+        present = pl.DataFrame(walked, schema=_SCHEMA, orient="row").with_row_index("place")
         known = {shard: pl.read_parquet(home / f"{shard:05d}.parquet") for shard in known_shards(workspace, archive)}
         before = _in_one(known)
         keys = ["path", "member"]
         # Members in their order, so that a compressed package is read once, from start to end.
-        new = there.join(before, on=keys, how="anti").sort("path", "place").drop("place")
-        vanished = before.join(there, on=keys, how="anti")
-        both = before.join(there, on=keys, suffix="_today")
+        new = present.join(before, on=keys, how="anti").sort("path", "place").drop("place")
+        vanished = before.join(present, on=keys, how="anti")
+        both = before.join(present, on=keys, suffix="_today")
         changed = both.filter(
             (pl.col("bytes") != pl.col("bytes_today")) | (pl.col("modified_ns") != pl.col("modified_ns_today"))
         )
         renewed = [shard for shard in changed["shard"].unique().sort() if renew(shard)]
         for shard in renewed:
-            write_frame(known[shard].update(there.drop("place"), on=keys), home / f"{shard:05d}.parquet")
+            write_frame(known[shard].update(present.drop("place"), on=keys), home / f"{shard:05d}.parquet")
         first = max(known, default=-1) + 1
         for number, start in enumerate(range(0, new.height, shard_files)):
             write_frame(new[start : start + shard_files], home / f"{first + number:05d}.parquet")
@@ -128,13 +128,13 @@ def update(
             write_frame(states, _states_path(workspace, archive))
     return Listing(
         shards=known_shards(workspace, archive),
-        listed=there.height + ignored,
+        listed=present.height + ignored,
         ignored=ignored,
         added=new.height,
         vanished=vanished.select(keys),
         changed=changed.select(keys),
         changed_before=before.join(earlier, on=list(_PLACE), how="semi").select(keys),
-        there=there.select(keys),
+        present=present.select(keys),
     )
 
 

@@ -100,71 +100,71 @@ class IngestSummary:
 
     def lines(self) -> list[str]:
         """The summary as text."""
-        said = [
+        lines = [
             f"{self.archive}, read as {self.adapter}: {self.seen:,} seen = {self.kept:,} kept + "
             f"{self.duplicate:,} duplicate + {self.rejected:,} rejected"
         ]
         width = max([len(each.reason) for each in self.outcomes] + [8])
-        said += [
+        lines += [
             f"  {each.outcome:<9}  {each.reason:<{width}}  {each.accounts:>9,}"
             + (f"  ({each.gone:,} of them vanished)" if each.gone else "")
             for each in self.outcomes
         ]
         if self.still_there < self.seen:
-            said.append(f"{self.still_there:,} of {self.seen:,} seen still exist; new cohorts exclude vanished files")
+            lines.append(f"{self.still_there:,} of {self.seen:,} seen still exist; new cohorts exclude vanished files")
         if self.near_duplicates:
-            said.append(f"{_counted(self.near_duplicates, 'pair')} of near-duplicates")
-        said += self._ages_and_sexes()
+            lines.append(f"{_counted(self.near_duplicates, 'pair')} of near-duplicates")
+        lines += self._ages_and_sexes()
         # Ages and sexes are counted above.
-        said += unread_lines([each for each in self.unread_cells if each.name not in ("age", "sex")])
-        said += self.notes
+        lines += unread_lines([each for each in self.unread_cells if each.name not in ("age", "sex")])
+        lines += self.notes
         if self.decoder_failures:
             counts = ", ".join(f"{decoder} on {frames:,}" for decoder, frames in self.decoder_failures.items())
-            said.append(
+            lines.append(
                 f"decoders that failed on frames: {counts}; the next decoder was tried, and frames that none reads are "
                 f"rejected as undecodable"
             )
-        said += self._ids()
+        lines += self._ids()
         if self.mask_faults:
-            said.append(
+            lines.append(
                 f"masks: {self.mask_faults:,} of kept images not used ({self.mask_reasons}); the table mask_faults "
                 f"says which and why"
             )
-        said += self._beside()
+        lines += self._beside()
         if self.shards_now:
-            said.append(
+            lines.append(
                 f"{self.shards_now} of {self.shards} shards now, in {self.seconds:.1f} s "
                 f"({self.files_per_second:,.0f} files/s, {self.megabytes_per_second:,.0f} MB/s)"
             )
         else:
-            said.append("nothing new")
+            lines.append("nothing new")
         if self.shards_done < self.shards:
             left = _counted(self.shards - self.shards_done, "shard")
-            said.append(f"{left} still to do: run the same command without --shards")
+            lines.append(f"{left} still to do: run the same command without --shards")
         if self.hint:
-            said.append(self.hint)
-        return said
+            lines.append(self.hint)
+        return lines
 
     def _ages_and_sexes(self) -> list[str]:
         """Lines on ages and sexes that could not be read."""
-        said = []
+        lines = []
         if self.unread_ages:
-            said.append(
+            lines.append(
                 f"ages: {self.unread_ages:,} of {self.kept:,} cannot be read or are impossible; these images have none"
             )
         if self.bounded_ages:
-            said.append(
+            lines.append(
                 f"ages: {self.bounded_ages:,} of {self.kept:,} are stated as a bound only (such as <5 or >50); these "
                 f"images have none"
             )
         if self.kept and self.without_age == self.kept and not self.unread_ages + self.bounded_ages:
-            said.append("ages: none is stated, neither as dates nor as text")
+            lines.append("ages: none is stated, neither as dates nor as text")
         if self.unread_sexes:
-            said.append(
+            lines.append(
                 f"sexes: {self.unread_sexes:,} of {self.kept:,} are unknown words (known are M, F, O and similar "
                 f"words); these images have none"
             )
-        return said
+        return lines
 
     def _beside(self) -> list[str]:
         """Files and table rows that are not among the counted items."""
@@ -183,41 +183,41 @@ class IngestSummary:
 
     def _ids(self) -> list[str]:
         """Remarks on patient ids."""
-        said = []
+        lines = []
         if self.placeholder_ids:
-            said.append(
+            lines.append(
                 f"patient ids: {self.placeholder_ids:,} of {self.kept:,} are placeholders (ANONYMOUS, UNKNOWN, zeros "
                 f"and such); each of these images is a patient of its own"
             )
         if self.zero_ids and "zero_is_none" not in self.patient_id_rule:
-            said.append(
+            lines.append(
                 f"patient id 0: of {_counted(self.zero_ids, 'image')}, counts as missing; if ids are numbered "
                 f"from 0 it is a person's id: then state --patient-id-rule keep_zero"
             )
         if self.zeros_kept:
-            said.append(
+            lines.append(
                 f"patient id 0: of {_counted(self.zeros_kept, 'image')}, counts as a person's id, because numbered ids "
                 f"occur too or the rule says so; --patient-id-rule zero_is_none changes that"
             )
         if self.several_ids:
-            said.append(
+            lines.append(
                 f"ids: {self.several_ids:,} of {self.kept:,} hold several values; they were kept whole, as ids of "
                 f"their own"
             )
         if self.undecoded_ids:
-            said.append(
+            lines.append(
                 f"ids: {self.undecoded_ids:,} of {self.kept:,} are invalid in their character set, or lost letters "
                 f"before ingest; one person may have two of them, or two people one"
             )
         if self.patient_id_rule:
-            said.append(f"patient ids were read by the rule {','.join(self.patient_id_rule)}")
+            lines.append(f"patient ids were read by the rule {','.join(self.patient_id_rule)}")
         if self.other_rule:
             were = "was" if len(self.other_rule) == 1 else "were"
-            said.append(
+            lines.append(
                 f"patient ids: {', '.join(self.other_rule)} of the same domain {were} "
                 f"read by another rule; repeat `xray-mining ingest` there, until then one person may have two keys"
             )
-        return said
+        return lines
 
 
 def _counted(count: int, one: str) -> str:
@@ -290,26 +290,26 @@ def rejected_paths(workspace: Workspace, archive: str, rejected: pl.DataFrame) -
     `rejected` has a row per file: reason, shard, position, sentence, and the `files` that share its reason.
     """
     source = source_of(workspace, archive)
-    said = []
+    lines = []
     for (reason,), rows in rejected.group_by("reason", maintain_order=True):
         for row in rows.iter_rows(named=True):
             if row["shard"] >= FIRST_TABLE_SHARD:
-                said.append(f"  {reason}: row {_table_row(row)} of the table: {row['sentence']}")
+                lines.append(f"  {reason}: row {_table_row(row)} of the table: {row['sentence']}")
                 continue
             file = shards.files_of(workspace, archive, row["shard"])[row["position"]]
             path = os.fsdecode(file.path) if source is None else source.where(file.path)
-            said.append(
+            lines.append(
                 f"  {reason}: {_printable(path)}{f' [{file.member}]' if file.member else ''}: {row['sentence']}"
             )
         if rows["files"][0] > rows.height:
-            said.append(f"  {reason}: and {rows['files'][0] - rows.height:,} more")
-    if said:
+            lines.append(f"  {reason}: and {rows['files'][0] - rows.height:,} more")
+    if lines:
         where = shlex.quote(str(workspace.root))
-        said.append(
+        lines.append(
             f'  all of them: xray-mining sql "select reason, sentence, file_key from rejects" --workspace {where}; '
             f"to find a file: xray-mining locate FILE_KEY --workspace {where}"
         )
-    return said
+    return lines
 
 
 def _table_row(row: dict[str, Any]) -> int:
@@ -350,18 +350,18 @@ class Status:
         """The status as text."""
         if not self.archives:
             return ["no archive yet; `xray-mining ingest ARCHIVE` reads one"]
-        said = []
+        lines = []
         for each in self.archives:
             outdated = (
                 f" and {each.outdated} outdated (read from other tables, masks or files, or by an earlier version)"
                 if each.outdated
                 else ""
             )
-            said.append(
+            lines.append(
                 f"{each.archive} ({each.adapter}): {each.done} of {each.shards} shards done{outdated}; "
                 f"{each.seen:,} seen, {each.kept:,} kept and {each.rejected:,} rejected before duplicates are settled"
             )
-        return said
+        return lines
 
 
 def status_of(workspace: Workspace) -> Status:

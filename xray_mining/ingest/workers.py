@@ -109,7 +109,7 @@ class Task(ABC, Generic[Result]):
 class _Worker:
     process: Any
     pipe: Connection
-    said: Any
+    last_report: Any
     """Phase, files, kept, rejected, bytes, and the clock in nanoseconds at the last report."""
     task: "Task[Any] | None" = None
     tasks: int = 0
@@ -117,22 +117,22 @@ class _Worker:
     @property
     def phase(self) -> Phase:
         """The present phase."""
-        return Phase(self.said[_PHASE])
+        return Phase(self.last_report[_PHASE])
 
     @property
     def position(self) -> int:
         """Position of the file that it reads."""
-        return self.said[_FILES]
+        return self.last_report[_FILES]
 
     @property
     def seconds(self) -> float:
         """Time since its last report."""
-        return (time.monotonic_ns() - self.said[_SINCE_NS]) / 1e9
+        return (time.monotonic_ns() - self.last_report[_SINCE_NS]) / 1e9
 
     @property
     def done(self) -> tuple[int, int, int, int]:
         """Files, kept, rejected and bytes of its task."""
-        files, kept, rejected, size = self.said[_FILES:_SINCE_NS]
+        files, kept, rejected, size = self.last_report[_FILES:_SINCE_NS]
         return files, kept, rejected, size
 
 
@@ -203,16 +203,16 @@ def keep_memory() -> None:
 
 
 def _start(context: Any, log: Path | None, number: int) -> _Worker:
-    here, there = context.Pipe()
-    said = context.RawArray("q", 6)
-    process = context.Process(target=_serve, args=(there, said, log, number, os.getpid()), daemon=True)
+    parent_end, child_end = context.Pipe()
+    last_report = context.RawArray("q", 6)
+    process = context.Process(target=_serve, args=(child_end, last_report, log, number, os.getpid()), daemon=True)
     process.start()
-    there.close()
-    return _Worker(process, here, said)
+    child_end.close()
+    return _Worker(process, parent_end, last_report)
 
 
 def _give(worker: _Worker, task: Task[Any]) -> None:
-    worker.task, worker.said[:] = task, (Phase.STARTING, 0, 0, 0, 0, time.monotonic_ns())
+    worker.task, worker.last_report[:] = task, (Phase.STARTING, 0, 0, 0, 0, time.monotonic_ns())
     # A worker that died in between is found when its pipe is read.
     with suppress(OSError):
         worker.pipe.send(task)
@@ -282,7 +282,7 @@ def _lose(worker: _Worker, workers: list[_Worker], waiting: list[Any], losses: d
     waiting.append(replace(task, suspects=(), refused={**task.refused, position: verdict}))
 
 
-def _serve(pipe: Connection, said: Any, log: Path | None, number: int, parent: int) -> None:
+def _serve(pipe: Connection, last_report: Any, log: Path | None, number: int, parent: int) -> None:
     """A worker's loop: take a task, do it, report; until the pipe or the parent ends."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     # Decoders may write file names to standard error, so it is redirected to the private log.
@@ -303,8 +303,8 @@ def _serve(pipe: Connection, said: Any, log: Path | None, number: int, parent: i
         if os.getppid() != parent:
             os._exit(1)
         # Write the clock first, so that the time of the previous file is never counted for this one.
-        said[_SINCE_NS] = time.monotonic_ns()
-        said[:_SINCE_NS] = (phase, files, kept, rejected, size)
+        last_report[_SINCE_NS] = time.monotonic_ns()
+        last_report[:_SINCE_NS] = (phase, files, kept, rejected, size)
 
     while True:
         try:

@@ -33,11 +33,11 @@ def develop(
     body = attenuation[part] > 1.0
     if body.sum() < 100:
         body[:] = True
-    behind = density[part][body]
+    body_density = density[part][body]
     slow = cv2.resize(density, (columns // 8, rows // 8), interpolation=cv2.INTER_AREA)
     slow = cv2.GaussianBlur(slow, (0, 0), max(20 / (spacing * 8), 0.8), borderType=cv2.BORDER_REPLICATE)
     slow = cv2.resize(slow, (columns, rows), interpolation=cv2.INTER_LINEAR)
-    level, least = (float(each) for each in np.percentile(behind, (50, 5)))
+    level, least = (float(each) for each in np.percentile(body_density, (50, 5)))
     detail = density - cv2.GaussianBlur(density, (0, 0), 2.2 / spacing, borderType=cv2.BORDER_REPLICATE)
     picture = density - maker.compression * (np.maximum(slow, least - 0.5) - level) + maker.sharpening * detail
     low, high = (float(each) for each in np.percentile(picture[part][body], (1.0, 99.0)))

@@ -59,13 +59,13 @@ def unread_lines(unread: Sequence[UnreadColumn]) -> list[str]:
         reasons = names.setdefault(each.name, {})
         reasons[each.reason] = reasons.get(each.reason, 0) + each.cells
     ordered = sorted(names.items(), key=lambda item: (-sum(item[1].values()), item[0]))
-    said = []
+    lines = []
     for name, reasons in ordered[:_MOST_UNREAD_LINES]:
         words = ", ".join(f"{reason.replace('_', ' ')} {cells:,}" for reason, cells in sorted(reasons.items()))
-        said.append(f"{name}: {_cells(sum(reasons.values()))} could not be read ({words})")
+        lines.append(f"{name}: {_cells(sum(reasons.values()))} could not be read ({words})")
     if len(ordered) > _MOST_UNREAD_LINES:
-        said.append(f"and cells of {len(ordered) - _MOST_UNREAD_LINES:,} more columns; --json has all of them")
-    return said
+        lines.append(f"and cells of {len(ordered) - _MOST_UNREAD_LINES:,} more columns; --json has all of them")
+    return lines
 
 
 def _cells(count: int) -> str:
