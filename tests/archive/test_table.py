@@ -145,13 +145,13 @@ def test_what_is_no_table_is_refused_without_a_cell(tmp_path, name, content, wor
 def test_a_file_with_one_endless_line_is_no_table_and_says_so(tmp_path):
     (tmp_path / "t.csv").write_text("Q" * 200_000 + "\n1\n")
     assert first_names(*file_at(tmp_path / "t.csv")) == []
-    with pytest.raises(UserError, match="has no column 'pid'; none of its 1 columns has a name"):
+    with pytest.raises(UserError, match="has no column 'pid'; none of its 1 columns has a needed name"):
         need_columns(read_table(*file_at(tmp_path / "t.csv")), ["pid"], "t.csv")
 
 
 def test_a_table_without_a_line_of_names_is_not_printed(tmp_path):
     (tmp_path / "t.csv").write_text("QZ71,61\nQZ72,33\n")
-    with pytest.raises(UserError, match="none of its 2 columns has a name") as refused:
+    with pytest.raises(UserError, match="none of its 2 columns has a needed name") as refused:
         need_columns(read_table(*file_at(tmp_path / "t.csv")), ["pid", "age"], "t.csv")
     assert "QZ7" not in str(refused.value)
     table = Table.of(pl.DataFrame({"pid": ["1"], "sex": ["F"]}))
