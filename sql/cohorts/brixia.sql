@@ -1,5 +1,5 @@
 -- question: how severe a pneumonia is, as a reader's Brixia score of each image
--- one row: one image with a score of the reader, several of a patient welcome
+-- one row: one image with a score of the reader; a patient may have several
 -- note: link the readers' table first:
 -- `xray-mining link TABLE --mapping pipelines/mappings/brixia.yaml`
 -- parameter: $score text = 'brixia_senior'  name of the finding that holds the score, 0 to 18
@@ -27,7 +27,7 @@ not_lateral as (
     where view_position is null or view_position in ('PA', 'AP')
 ),
 
--- step: with one score; images with scores that differ are left out
+-- step: with one score; images with different scores are left out
 scored as (
     select not_lateral.image_key, min(image_findings.value)::integer::varchar as severity
     from not_lateral

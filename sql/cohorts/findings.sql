@@ -1,5 +1,5 @@
--- question: which of several findings an image shows, all asked of one model
--- one row: one image that is not declared lateral, several of a patient welcome
+-- question: which of several findings an image shows, all predicted by one model
+-- one row: one image that is not declared lateral; a patient may have several
 -- note: a label is a finding of the archive (1 present, 0 absent, -1 uncertain); in a phantom it is
 -- what was planted: a nodule, the disease, a heart wider than half the chest
 -- parameter: $labels text = 'all'  names of findings, comma-separated; all: NIH's and CheXpert's
