@@ -109,6 +109,7 @@ def kind_of(data: bytes) -> str:
 def _frames(data: bytes, with_pixels: bool) -> Iterator[Radiograph]:
     if not looks_like_dicom(data):
         raise Unusable("open", "not_dicom", f"The file is not DICOM; it is {kind_of(data)}.")
+    # The elements decide how the file is read: file meta that contradicts them is overruled and flagged.
     written = Written.of(data)
     if written is None or written.as_said:
         buffer = BytesIO(data)
@@ -128,8 +129,10 @@ def _frames(data: bytes, with_pixels: bool) -> Iterator[Radiograph]:
     if written is not None and not as_stated:
         media, syntax = written.media, written.syntax
     media = media or str(element("SOPClassUID") or "")
+    # A DICOMDIR lists other files and holds no picture.
     if media == "1.2.840.10008.1.3.10" or "DirectoryRecordSequence" in dataset:
         raise Unusable("header", "dicomdir", "The file is a DICOMDIR index, not a picture.")
+    # The elements of a deflated file can only be read after unpacking.
     if syntax == DEFLATED and as_stated:
         dataset, buffer = inflated(data)
         undecoded = keep_ids(dataset)
@@ -138,6 +141,7 @@ def _frames(data: bytes, with_pixels: bool) -> Iterator[Radiograph]:
     if not with_pixels:
         yield Radiograph(header)
         return
+    # If the file meta is wrong, uncompressed frames get the syntax in which the elements are written.
     flags: tuple[str, ...] = ()
     if not as_stated:
         flags = (ENCODING,)

@@ -26,6 +26,7 @@ _DAMAGED = "The header's description of its pixels is damaged."
 
 def picture_as_stated(element: Callable[..., Any], rows: int, columns: int, syntax: str, little: bool) -> Encoded:
     """The picture as the header states it, without its bytes; `claims` then compares it with them."""
+    # Reject early what no decoder reads: other bit depths and numbers of samples.
     allocated = whole_number(element("BitsAllocated")) or 16
     if allocated not in (8, 16):
         raise Unusable("header", "unsupported_bits", f"The picture has {allocated} bits a value; 8 and 16 are read.")
@@ -36,6 +37,7 @@ def picture_as_stated(element: Callable[..., Any], rows: int, columns: int, synt
     photometric = (text(element("PhotometricInterpretation")) or "MONOCHROME2").upper()
     if samples not in (1, 3):
         raise Unusable("header", "unsupported_samples", f"The picture has {samples} values a pixel; 1 and 3 are read.")
+    # The ratio of spacings gives the pixel aspect; PixelAspectRatio is used only without spacing.
     spacing = numbers(element("PixelSpacing")) or numbers(element("ImagerPixelSpacing"))
     ratio = numbers(element("PixelAspectRatio"))
     pair = spacing if len(spacing) == 2 else ratio
@@ -44,6 +46,7 @@ def picture_as_stated(element: Callable[..., Any], rows: int, columns: int, synt
     slope, intercept = numbers(stated_slope), numbers(stated_intercept)
     centres, widths = numbers(element("WindowCenter")), numbers(element("WindowWidth"))
     function = (text(element("VOILUTFunction")) or "LINEAR").upper()
+    # PS3.3 C.11.2.1.2: a LINEAR window needs a width of at least 1, the other functions a positive one.
     windows = tuple(
         Window(centre, width, function)
         for centre, width in zip(centres, widths, strict=False)
@@ -51,6 +54,7 @@ def picture_as_stated(element: Callable[..., Any], rows: int, columns: int, synt
     )
     padding = whole_number(element("PixelPaddingValue"))
     limit = whole_number(element("PixelPaddingRangeLimit"))
+    # A single padding value is a range of one value.
     limit = padding if limit is None else limit
     palette = None
     if photometric == PALETTE:

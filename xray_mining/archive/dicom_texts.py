@@ -178,6 +178,7 @@ def header_of(element: Callable[[str], Any], undecoded: bool = False) -> Header:
 
     `undecoded`: the text of an id is not valid in its character set, see `keep_ids`.
     """
+    # A damaged sequence costs its own codes only, not the file.
     codes = []
     for keyword in ("ViewCodeSequence", "AnatomicRegionSequence"):
         try:
@@ -186,11 +187,13 @@ def header_of(element: Callable[[str], Any], undecoded: bool = False) -> Header:
         except BAD_VALUE:
             continue
     institution = only([all_of(element("InstitutionName")), all_of(element("InstitutionAddress"))])
+    # Several ids in one element are kept whole and flagged, because it is unknown which one is meant.
     patient_id, issuer = all_of(element("PatientID")), all_of(element("IssuerOfPatientID"))
     accession = all_of(element("AccessionNumber"))
     flags = ("undecoded_id",) if undecoded else ()
     if any("\\" in (each or "") for each in (patient_id, issuer, accession)):
         flags += ("several_ids",)
+    # All plausible spacings are kept with their source; the first is used.
     spacings = []
     for source, keyword in _SPACINGS.items():
         pair = numbers(element(keyword))

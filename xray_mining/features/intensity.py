@@ -47,6 +47,7 @@ def _statistics(counts: Array) -> Array:
             mean += counts[region, level] * level
         if total == 0:
             continue
+        # Two passes over the histogram: the moments need the mean first.
         mean /= total
         second = 0.0
         third = 0.0
@@ -64,9 +65,11 @@ def _statistics(counts: Array) -> Array:
                 uniformity += share * share
         found[region, 0] = mean
         found[region, 1] = np.sqrt(second)
+        # Skewness and kurtosis of a flat region are not defined and stay nan.
         if second > 1e-12:
             found[region, 2] = third / second**1.5
             found[region, 3] = fourth / (second * second) - 3
+        # Percentiles are the levels at which the cumulated counts reach their share.
         below = 0.0
         place = 0
         wanted = (0.1, 0.25, 0.5, 0.75, 0.9)

@@ -146,9 +146,11 @@ def _ingest(
     started, clock = datetime.now(UTC), time.monotonic()
     settings = workspace.settings.archives[name]
     domain = open_domain(workspace, settings.domain, adapter.public, request.key_file)
+    # Read large tables once here, so that workers load them from the private folder.
     adapter.keep_tables(shards.tables_folder(workspace, name))
     command = f"xray-mining ingest {name}" + (" --metadata-only" if request.metadata_only else "")
     with record_run(workspace, "ingest", name, command, options.model_dump(exclude={"mapping"})) as notes:
+        # Remove scratch files of killed runs before anything is written.
         for place in (workspace.root / "parts" / name, workspace.root / "pixels", shards.folder_of(workspace, name)):
             if place.is_dir():
                 sweep(place)
@@ -176,6 +178,8 @@ def _ingest(
             clock=clock,
             id=f"{started:%Y%m%dT%H%M%S}-{uuid.uuid4().hex[:8]}",
         )
+        # The inputs are noted before reading: if this run is killed, the next one still knows what its shards were made
+        # from.
         remember(workspace, task, made_from)
         rows = adapter.rows() if request.metadata_only else None
         if rows is not None:

@@ -144,6 +144,7 @@ def _hash(  # noqa: PLR0917  compiled: no keywords
     downwards = np.empty((len(cosines), _CELLS), np.float32)
     for crop in range(len(crops)):
         top, left, height, width = crops[crop]
+        # Means of the crop's cells, from sums interpolated at their corners.
         for y in range(_CELLS + 1):
             down = top + height * y / _CELLS
             row = int(down)
@@ -158,12 +159,14 @@ def _hash(  # noqa: PLR0917  compiled: no keywords
         for y in range(_CELLS):
             for x in range(_CELLS):
                 cells[y, x] = corners[y + 1, x + 1] - corners[y + 1, x] - corners[y, x + 1] + corners[y, x]
+        # Cosine coefficients are separable: first down the columns, then along the rows.
         downwards[:] = 0
         for frequency in range(len(cosines)):
             for y in range(_CELLS):
                 cosine = cosines[frequency, y]
                 for x in range(_CELLS):
                     downwards[frequency, x] += cosine * cells[y, x]
+        # The signs of the coefficients, 64 in each word.
         values[crop] = 0
         for sign in range(len(rows)):
             coefficient = np.float32(0)

@@ -231,6 +231,7 @@ class ShardRows:
         Raises Unusable if it is no chest radiograph, or if its picture cannot be used.
         """
         header = radiograph.header
+        # Refuse other body parts and modalities before the costly decoding.
         admit(header)
         if radiograph.trouble is not None:
             raise radiograph.trouble
@@ -251,6 +252,7 @@ class ShardRows:
         }
         flags = list(identity.flags)
         seen = None
+        # Without pixels (metadata only) the row has no picture columns and a flag.
         if radiograph.encoded is None:
             flags.append("no_pixels")
         else:
@@ -260,6 +262,7 @@ class ShardRows:
             row |= _of_picture(picture)
             self.pixels.append(self._pixels_row(row, header, picture, writer))
         row["quality_flags"] = sorted(flags)
+        # Issuers and accession numbers are written to the private folder only.
         if row["patient_source"] == "declared":
             self.issuers.add((header.patient_id_issuer or "").strip())
         if identity.accession_key is not None:

@@ -90,6 +90,7 @@ def update(
     home = _lists(workspace, archive)
     with lock(folder_of(workspace, archive) / "list.lock"):
         walked, ignored = [], 0
+        # The workspace may be inside the archive; its own files are no radiographs.
         own = _workspace_in(adapter.source, workspace)
         for file in adapter.files():
             if file.path.startswith(own):
@@ -99,6 +100,7 @@ def update(
             else:
                 walked.append((file.path, file.member, file.bytes, file.modified_ns))
         present = pl.DataFrame(walked, schema=_SCHEMA, orient="row").with_row_index("place")
+        # Compare with all earlier lists: new files, vanished files, and files with another size or time.
         known = {shard: pl.read_parquet(home / f"{shard:05d}.parquet") for shard in known_shards(workspace, archive)}
         before = _in_one(known)
         keys = ["path", "member"]
@@ -109,12 +111,15 @@ def update(
         changed = both.filter(
             (pl.col("bytes") != pl.col("bytes_today")) | (pl.col("modified_ns") != pl.col("modified_ns_today"))
         )
+        # Only slices that are read again take over new sizes and times; else a changed file would count as read.
         renewed = [shard for shard in changed["shard"].unique().sort() if renew(shard)]
         for shard in renewed:
             write_frame(known[shard].update(present.drop("place"), on=keys), home / f"{shard:05d}.parquet")
+        # New files go into new slices, because existing slices never change.
         first = max(known, default=-1) + 1
         for number, start in enumerate(range(0, new.height, shard_files)):
             write_frame(new[start : start + shard_files], home / f"{first + number:05d}.parquet")
+        # Changes that the walk before reported already, so that they are not counted as new.
         earlier = _states(workspace, archive).filter(pl.col("state") == "changed")
         states = pl.concat(
             [

@@ -233,6 +233,7 @@ def summary_of(
     `unread_cells` the rows of reports/ingest_unread_cells.
     """
     rows = [Outcome(*row) for row in outcomes.select("outcome", "reason", "accounts", "gone").iter_rows()]
+    # Reasons without items are dropped; a line for kept items is always shown.
     rows = [row for row in rows if row.accounts or row.outcome == "kept"]
 
     def total(outcome: str) -> int:

@@ -101,6 +101,7 @@ def build(projection: Projection, acquisition: Acquisition, header: Header, tran
     maker = acquisition.maker
     values, (centre, width) = projection.values, projection.window
     top = 2**maker.bits_stored - 1
+    # MONOCHROME1 stores inverted values, and its window is inverted with them.
     if maker.photometric == "MONOCHROME1":
         values, centre = (top - values).astype(np.uint16), top - centre
     meta = FileMetaDataset()
@@ -119,6 +120,7 @@ def build(projection: Projection, acquisition: Acquisition, header: Header, tran
     _study(file, acquisition, header)
     spacing = f"{projection.spacing_mm:.6g}"
     file.ImagerPixelSpacing = [spacing, spacing]
+    # Modules that only Digital X-Ray requires.
     if maker.modality == "DX":
         _digital_xray(file, acquisition)
     file.SamplesPerPixel = 1

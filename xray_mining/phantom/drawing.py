@@ -148,6 +148,7 @@ def _draw_spine(cortex: np.ndarray, trabeculae: np.ndarray, camera: Camera, anat
     depth_here = 0.36 * anatomy.thorax_depth_mm
     edges = []
     for index, (middle, height) in enumerate(zip(frame.vertebra_mm, frame.vertebra_height_mm, strict=True)):
+        # Size and position grow with the level from C6 (-0.2) to L2; the spine is furthest back at mid level.
         level = (index - 2) / 11
         half_width = (12.5 + 7.5 * np.clip(level, -0.1, 1.2)) * (0.72 + 0.28 * anatomy.clavicle_width_mm / 11.8)
         deep = 19 + 12 * np.clip(level, -0.1, 1.2)
@@ -155,6 +156,7 @@ def _draw_spine(cortex: np.ndarray, trabeculae: np.ndarray, camera: Camera, anat
         z0 = depth_here * (0.65 + 0.35 * np.sin(np.pi * np.clip(level, 0, 1)))
         point, scale = camera.pixels(np.array([[x0, middle, z0]]))
         column0, row0, per_mm = float(point[0, 0]), float(point[0, 1]), float(scale[0])
+        # Kyphosis tilts the upper and lower vertebrae, so that their end plates blur.
         tilt = np.radians(anatomy.kyphosis_degrees) * (0.5 - level) * 0.9
         soft = (1.0 + 0.32 * deep * abs(np.sin(tilt))) * per_mm
         top, bottom = int(row0 - (height * 0.5 + 14) * per_mm), int(row0 + (height * 0.5 + 14) * per_mm) + 1
@@ -162,6 +164,7 @@ def _draw_spine(cortex: np.ndarray, trabeculae: np.ndarray, camera: Camera, anat
         top, bottom, left, right = max(top, 0), min(bottom, rows), max(left, 0), min(right, columns)
         if top >= bottom or left >= right:
             continue
+        # The body is a box with soft edges: cortex at its sides and end plates, spongy bone inside.
         y = np.arange(top, bottom) + 0.5 - row0
         x = np.abs(np.arange(left, right) + 0.5 - column0) / per_mm
         reach = height / 2 * per_mm
@@ -175,6 +178,7 @@ def _draw_spine(cortex: np.ndarray, trabeculae: np.ndarray, camera: Camera, anat
         hard += (np.outer(plate, 0.16 * deep * across) + np.outer(inside, 4.5 * shell + 0.9 * across)).astype(
             np.float32
         )
+        # Pedicles, osteophytes at the lower levels, transverse and spinous processes are ellipses.
         spread = 1 + 0.5 * anatomy.osteophyte_mm / 6
         for side in (-1, 1):
             edges.append([column0 + side * 0.60 * half_width * per_mm, row0 - 0.15 * height * per_mm,

@@ -249,10 +249,12 @@ def _write_visit(
     from xray_mining.phantom.subject import Subject
 
     visit = patient.visits[index]
+    # Every purpose has its own random stream, so that an added plant or visit changes nothing else.
     seeds = (parameters.seed, patient.number, 2, index)
     anatomy = patient.person.anatomy(patient.age_years + visit.days / 365.25)
     subject = Subject(anatomy, (parameters.seed, patient.number, 3), visit.lesions, visit.disease)
     acquisition = visit.acquisition
+    # A leaked copy has another patient id and window, and shows the same anatomy.
     number = patient.alias if alias and patient.alias is not None else patient.number
     if alias:
         acquisition = planting.shifted(acquisition, np.random.default_rng([*seeds, 1]))
@@ -284,6 +286,7 @@ def _write_visit(
             "duplicate_of": held[0]["file"] if held else "",
         })  # fmt: skip
 
+    # Planted duplicates are further files of the same instance: a copy, another syntax, or another header.
     syntax = acquisition.transfer_syntax_uid
     put(folder / f"{index + 1}.dcm", syntax, "", header)
     for copy, kind in enumerate(visit.duplicates, 1):
@@ -294,6 +297,7 @@ def _write_visit(
         else:
             put(path, syntax, kind, header if kind == "copy" else replace(header, study_description="Thorax"))
     _write_masks(target / "masks", instance, projection.masks)
+    # The truth: what was planted, the anatomy, and measures of this picture; lesions are located in pixels.
     truth = {**visit.truth, **anatomy.truth(), **_measured(projection, acquisition)}
     for place, (column, row, diameter) in enumerate(projection.lesions_px, 1):
         truth[f"nodule_{place}_x_px"], truth[f"nodule_{place}_y_px"] = float(column), float(row)

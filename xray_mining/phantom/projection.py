@@ -54,6 +54,7 @@ def project(
     traits = subject.chance(0).standard_normal(32)
     frame, tables, domes = _thorax(anatomy, acquisition, high, traits)
     heart_radius, heart_place = _heart(anatomy, acquisition, high, traits, float(rng.normal(0, 0.012)))
+    # Solids first, because lung and mask decide where vessels and disease can be drawn.
     depths = (0.0, -0.16 * anatomy.thorax_depth_mm, 0.0)
     muscle, fat, lung, masks = rasters.solids(
         (size, columns),
@@ -70,6 +71,7 @@ def project(
     layers[0], layers[1], layers[2] = muscle, fat, lung
     vessels, disease, soft, cortex, trabeculae, air = layers[3:]
 
+    # Everything that attenuates within the lung adds to it: vessels, nodules, disease.
     draw_vessels(vessels, camera, anatomy, high, masks=masks, own=subject.chance(1))
     trunk, knob = skeleton.aorta(anatomy, frame, high)
     draw_tubes(vessels, camera, [trunk, *hila(anatomy, high)])
@@ -79,6 +81,7 @@ def project(
         draw_ellipsoid(vessels, camera, np.array(lesion.place_mm), half, path)
     draw_disease(disease, subject, camera, lung=np.maximum(lung - vessels, 0), high=high)
 
+    # Bones, air and soft tissue outside the lung.
     draw_bones(cortex, trabeculae, camera, subject, frame, knob=knob, lift=float(rng.normal(4, 4)))
     draw_tubes(air, camera, skeleton.airways(anatomy, frame, high))
     draw_gas(air, camera, high, anatomy, domes=domes, rng=rng)
@@ -87,6 +90,7 @@ def project(
 
     attenuation = _attenuation(layers, subject, camera, high)
     centre = camera.shape[1] / 2, camera.shape[0] / 2
+    # The roll of the person turns the picture and its masks together.
     if abs(acquisition.tilt_degrees) > 0.05:
         matrix = cv2.getRotationMatrix2D(centre, acquisition.tilt_degrees, 1.0)
         flat = (columns, size)
@@ -186,11 +190,13 @@ def _thorax(
     t = np.clip(y / whole, 0, 1)
     scale = anatomy.thorax_width_mm / 270
     half = anatomy.thorax_width_mm / 2
+    # The cavity is narrow at the apices, widest near the base.
     narrow = 2.15 + 0.12 * traits[0]
     profile = np.sqrt(np.clip(1 - (1 - np.clip(t, 0, 0.86) / 0.86) ** narrow, 0, 1))
     profile = np.where(t > 0.86, 1 - 0.25 * (t - 0.86) ** 2 / 0.14, profile)
     apex = 30 * scale
     width = np.where(y > 0, apex + (half - apex) * profile, 0.0)
+    # Depth follows age by kyphosis; the midline bends by the person's own traits.
     depth = (
         anatomy.thorax_depth_mm / 2 * (0.30 + 0.70 * np.sqrt(np.clip(1 - (1 - np.clip(t / 0.75, 0, 1)) ** 2.2, 0, 1)))
     )
@@ -200,6 +206,7 @@ def _thorax(
     girdle, deep = _muscles(anatomy, y, t, high)
     fat = anatomy.subcutaneous_fat_mm * (0.55 + 0.45 * np.clip((y + 20) / 200, 0, 1))
     belly = 1 + 0.5 * np.clip((y - high) / 80, 0, 1)
+    # The left and right half differ by the person's own asymmetry.
     tables = np.stack([
         middle, width * (1 + 0.010 * traits[6]), width * (1 - 0.010 * traits[6]), np.where(y > 0, depth, 0.0),
         right_edge, left_edge, girdle, deep, girdle + fat * belly, deep + 0.6 * fat * belly,

@@ -206,6 +206,7 @@ def kappa(
         expected = (chance * cost).sum(axis=(-1, -2))
         return (1 - (table * cost).sum(axis=(-1, -2)) / np.where(expected > 0, expected, np.nan))[..., None]
 
+    # Every weighting is a function of the table of counts, so one bootstrap of patients' tables serves all.
     sums = cells_of(numbers[:size], numbers[size:])
     value, low, high = interval(sums, statistic, confidence, draws, seed)
     method = "bootstrap of patients, BCa"
@@ -285,6 +286,7 @@ def compare_quadratic_kappa(
     width = sums.shape[1] // 2
     value, low, high = interval(sums, _apart, confidence, draws, seed)
     p_value = permutation_p(sums[:, :width], sums[:, width:], _from_moments, draws=permutations, seed=seed)[0]
+    # For equal readings the interval is the point itself.
     ends = value if np.array_equal(given[0], given[1]) else np.concatenate([low, high])
     method = f"paired bootstrap of patients, BCa, {draws} draws; permutation p, {permutations} draws"
     found = Estimate(
@@ -297,6 +299,7 @@ def compare_quadratic_kappa(
         of_unequal(owner),
         float(p_value),
     )
+    # Folds that share training patients widen the interval; the point does not change.
     refit = refit_of(folds, owner, *again, pair=True)
     if refit is None:
         return found

@@ -306,6 +306,7 @@ def areas_over_folds(
     parts, left_out = [], 0
     positives = negatives = 0
     scored = np.zeros(len(positive), dtype=bool)
+    # Areas are computed within folds, because scores of different fits cannot be ranked together.
     for each in np.unique(fold):
         inside = fold == each
         if not positive[inside].any() or positive[inside].all():
@@ -317,6 +318,7 @@ def areas_over_folds(
         negatives += len(np.unique(owner[inside & ~positive]))
     if not parts:
         raise ValueError("an area needs both classes")
+    # The rule for shared training patients uses only patients of scored folds.
     refit, influences = _shared(positive, rows, owner, fold, again=again, scored=scored)
     return Areas(
         values=np.mean([areas for areas, _ in parts], axis=0),

@@ -75,6 +75,7 @@ def calibration_metrics(
     cut = np.clip(given, SMALLEST, 1 - SMALLEST)
     target = positive.astype(np.float64)
     place = _places(given, bins)
+    # Brier score and log loss are means over units, so a bootstrap of patients' sums suffices.
     units = _losses(positive, given)
 
     def statistic(sums: Floats) -> Floats:
@@ -94,6 +95,7 @@ def calibration_metrics(
     if refit is None:
         return found
     others = _losses(positive, np.clip(filled(again, given), 0, 1))
+    # Slope and intercept have no influence function here, so they are widened like the log loss.
     names = ("brier", "log_loss")
     brier, log_loss = refit.factor_of_sums(patient_sums(units, owner), patient_sums(others, owner), statistic, names)
     slopes = dict.fromkeys(("calibration_slope", "calibration_intercept"), float(log_loss))

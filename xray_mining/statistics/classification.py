@@ -182,12 +182,14 @@ def compare_called(
     a, b = binary(first), binary(second)
     owner = owners(patients, len(positive))
     found = {}
+    # Sensitivity is computed among positives, specificity among negatives: each is a comparison of its own units.
     for name, members, right in (("sensitivity", positive, True), ("specificity", ~positive, False)):
         good_a, good_b = a[members] == right, b[members] == right
         own = owners(owner[members], int(members.sum()))
         if not len(own):
             continue
         apart = good_a.astype(np.float64) - good_b
+        # Calls of other folds' fits on the same units measure the effect of shared training patients.
         there = [None if calls is None else np.asarray(calls, dtype=np.float64)[members] for calls in again]
         refit = refit_of(
             None if folds is None else np.asarray(folds)[members],

@@ -135,6 +135,7 @@ def error_metrics(
     guess = finite("centre", centre, true.shape) if centre is not None else None
     owner = owners(patients, len(true))
     count = int(owner.max()) + 1
+    # Metrics that are functions of sums share one bootstrap of patients.
     units = sums_of(true, given, guess)
     value, low, high = interval(patient_sums(units, owner), from_sums(float(true.mean())), confidence, draws, seed)
     method = f"bootstrap of patients, BCa, {draws} draws"
@@ -144,6 +145,7 @@ def error_metrics(
         for i, name in enumerate(METRICS)
         if name != "rmae" or guess is not None
     }
+    # Quantiles, shares and rank correlation are no functions of sums: each has its own interval.
     distance = np.abs(given - true)
     found["median_error"] = quantile(distance, owner, 0.5, confidence).with_caution(caution)
     for limit in within:
@@ -151,6 +153,7 @@ def error_metrics(
         share, share_low, share_high = proportion_interval(patient_sums(near, owner), confidence)
         found[f"within_{limit:g}"] = Estimate(share, share_low, share_high, count, len(true), SCORE, caution)
     found["spearman"] = spearman(true, given, owner, confidence).with_caution(caution)
+    # Metrics over several folds: widen their intervals, and mark those that mix the predictions of different fits.
     refit = refit_of(folds, owner, again)
     if refit is None:
         return found
@@ -276,6 +279,7 @@ def compare_errors(
     given = [finite(name, each, true.shape) for name, each in (("first", first), ("second", second))]
     sums = patient_sums(_pair_units(true, *given), owner)
     value, low, high = interval(sums, _differences, confidence, draws, seed)
+    # The permutation exchanges the models of whole patients, as units of one patient are not independent.
     count = sums[:, :1]
     p_values = permutation_p(
         np.concatenate([count, sums[:, 1:4]], axis=1),
@@ -285,6 +289,7 @@ def compare_errors(
         seed=seed,
     )
     p_values = np.append(p_values, p_values[0])
+    # Equal predictions have the difference 0 exactly, also as interval.
     same = bool(np.array_equal(given[0], given[1]))
     caution = of_unequal(owner)
     method = f"paired bootstrap of patients, BCa, {draws} draws; permutation p, {permutations} draws"

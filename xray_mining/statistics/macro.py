@@ -190,6 +190,7 @@ def difference_of_macro_areas(
     areas: list[float] = []
     influence, alike = np.zeros(len(names)), np.zeros((2, len(names)))
     scored = np.zeros(len(names), dtype=bool)
+    # A class counts only if it has an area on both sides, so that both means are over the same classes.
     for i, name in enumerate(classes):
         label, known = _of_class(names, i, name)
         sides = [_parts(label, known & side, fold) for side in (inside, ~inside)]
