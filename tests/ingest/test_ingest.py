@@ -51,7 +51,7 @@ def test_vanished_changed_and_returned_files_are_events(archive, tmp_path, run_i
     assert (summary.vanished, summary.changed, reasons(summary)) == (1, 1, {"changed": 1})
     assert (summary.kept, summary.seen, summary.still_there) == (20, 21, 20)
     text = "\n".join(summary.lines())
-    assert "20  (1 of them vanished)" in text and "20 of 21 seen are still there" in text
+    assert "20  (1 of them vanished)" in text and "20 of 21 seen still exist" in text
     # what vanished before is gone in a later run's table too, which saw nothing vanish
     _, summary = run_ingest(folder, tmp_path / "w")
     assert (summary.vanished, summary.still_there) == (0, 20)
@@ -59,7 +59,7 @@ def test_vanished_changed_and_returned_files_are_events(archive, tmp_path, run_i
     os.utime(gone, ns=(stamp, stamp))
     _, summary = run_ingest(folder, tmp_path / "w")
     assert (summary.returned, summary.vanished, summary.changed) == (1, 0, 0)
-    assert summary.still_there == summary.seen and "still there" not in "\n".join(summary.lines())
+    assert summary.still_there == summary.seen and "still exist" not in "\n".join(summary.lines())
     _, summary = run_ingest(folder, tmp_path / "w", again=True)
     assert (summary.kept, reasons(summary)) == (20, {})
     assert sql(workspace, "select count(*) as n from images where patient_sex = 'M'")["n"][0] == 1

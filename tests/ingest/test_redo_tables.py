@@ -70,7 +70,7 @@ def test_rows_of_a_table_have_no_file_to_name(tmp_path, run_ingest):
         rejected_paths(workspace, "a", select(workspace, "reports/rejected_files", archive="a"))[0]
         == "  not_chest: row 1 of the table: A reason."
     )
-    with pytest.raises(UserError, match="from a table alone"):
+    with pytest.raises(UserError, match="from a table only"):
         locate(workspace, Images.read(workspace.parts("a", "images"))["image_key"][0])
 
 
