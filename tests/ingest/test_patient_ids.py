@@ -178,10 +178,10 @@ def test_rules_are_named_once_for_options_marks_and_the_command():
         "one order, so that keys do not hang on it"
     )
     assert rules_of("none") == ()
-    for wrong, words in (("strip_zero", "did you mean 'strip_zeros'"), ("none,fold_case", "alone")):
+    for wrong, words in (("strip_zero", "did you mean 'strip_zeros'"), ("none,fold_case", "excludes other rules")):
         with pytest.raises(UserError, match=words):
             rules_of(wrong)
-    with pytest.raises(UserError, match="opposite"):
+    with pytest.raises(UserError, match="contradict"):
         rules_of("keep_zero,zero_is_none")
 
 
