@@ -111,7 +111,7 @@ def _frames(data: bytes, with_pixels: bool) -> Iterator[Radiograph]:
         raise Unusable("open", "not_dicom", f"The file is not DICOM; it is {kind_of(data)}.")
     # The elements decide how the file is read: file meta that contradicts them is overruled and flagged.
     written = Written.of(data)
-    if written is None or written.as_said:
+    if written is None or written.as_stated:
         buffer = BytesIO(data)
         try:
             dataset = pydicom.dcmread(buffer, stop_before_pixels=True, force=True)

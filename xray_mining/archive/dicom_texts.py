@@ -20,8 +20,8 @@ from xray_mining.archive.radiograph import (
     only,
 )
 
-# Exceptions of pydicom for an element whose bytes do not fit its VR. Only calls of pydicom may be in a block that catches
-# them: an error of our own code would look like a damaged file.
+# Exceptions of pydicom for an element whose bytes do not fit its VR. Only calls of pydicom may be in a block that
+# catches them: an error of our own code would look like a damaged file.
 BAD_VALUE = (
     ValueError,
     TypeError,

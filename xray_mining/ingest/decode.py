@@ -95,12 +95,12 @@ def decoders(syntax: str) -> list[str]:
 
 
 def decode(encoded: Encoded, side_px: int, whole: bool = False, failures: set[DecoderFailure] | None = None) -> Stored:
-    """The frame's values, reduced where the codec can to a size that is still at least that of the store.
+    """The frame's values, reduced if the codec can, to a size that is still at least the store's.
 
-    `whole` asks for all pixels, and so does a padding value: mixed with its neighbours it would pass for grey.
-    What the header states is held against the codestream first (see `claims`). Decoders that fail are added to
-    `failures`, whether another one reads the frame or none.
-    Raises Unusable (stage decode) where no decoder can read the bytes.
+    `whole` decodes all pixels; so does a padding value, because reduced padding mixes with its neighbours and would
+    look like grey. The codestream is compared with the header first (see `claims`). Decoders that fail are added to
+    `failures`, also if another one reads the frame.
+    Raises Unusable (stage decode) if no decoder can read the bytes.
     """
     if encoded.syntax not in _TABLE and stream_of(encoded.data) is None:
         raise Unusable(
@@ -121,7 +121,7 @@ def decode(encoded: Encoded, side_px: int, whole: bool = False, failures: set[De
     stored = _decoded(encoded, tries, reduction, failures)
     beyond = encoded.stream is not None and encoded.stream.precision > encoded.high_bit + 1
     if beyond and len(stored.values) < encoded.rows and stored.values.max() >= 2 << encoded.high_bit:
-        # Bits above the stated ones are there: were they no part of the values, they must not be averaged with them.
+        # The bits above the stated ones are set: they may be part of the values, which must then not be averaged.
         stored = _decoded(encoded, tries, 0, failures)
     return stored
 
@@ -129,7 +129,7 @@ def decode(encoded: Encoded, side_px: int, whole: bool = False, failures: set[De
 def _decoded(
     encoded: Encoded, tries: Sequence[tuple[str, Decode, bool]], reduction: int, failures: set[DecoderFailure]
 ) -> Stored:
-    """The values by the first decoder that can read the bytes."""
+    """The values, by the first decoder that can read the bytes."""
     missing: dict[str, str] = {}
     for package, function, reduces in tries:
         try:

@@ -23,11 +23,11 @@ class Picture:
 
 
 def standardised(encoded: Encoded, options: GreyOptions, failures: set[DecoderFailure] | None = None) -> Picture:
-    """The standardised picture of one frame, with the header held against the content.
+    """The standardised picture of one frame, with the header checked against the content.
 
     Decoders that fail on it are added to `failures`, also where the frame turns out to be unusable.
 
-    Raises Unusable where the two contradict each other and neither is certain, and where no decoder reads the bytes.
+    Raises Unusable if the two contradict each other and neither is certain, or if no decoder reads the bytes.
     """
     encoded = compared(encoded)
     stored = decode(encoded, options.side_px, failures=failures)
