@@ -154,7 +154,7 @@ def _searched(workspace: Workspace) -> pl.DataFrame:
 
 
 def _pictured(workspace: Workspace, pixels: PixelStore) -> pl.DataFrame:
-    """Keys and digests of all pictures of the store, in the order in which merge settles exact duplicates."""
+    """Keys and digests of all pictures of the store, in the order in which merge finds exact duplicates."""
     frames = []
     for archive in workspace.archives_in_order():
         for path in sorted(workspace.parts(archive, Images.table).glob("*.parquet")):
