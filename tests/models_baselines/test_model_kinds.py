@@ -10,8 +10,8 @@ import yaml
 from pydantic import ValidationError
 
 from xray_mining.errors import UserError
-from xray_mining.models.kind import NO_SEED, ModelKind
-from xray_mining.models.kinds import KINDS, kind_named, kind_of, kinds_by_word
+from xray_mining.models.kind import NO_SEED, ModelKind, Role, Sight
+from xray_mining.models.kinds import KINDS, kind_named, kind_of, kind_that_predicted, kinds_by_word
 from xray_mining.models.options import DesignOptions, Options
 from xray_mining.models.work import PROCESS_SECONDS, Size
 from xray_mining.study.options import Study
@@ -116,6 +116,30 @@ def test_a_kind_that_predicts_changed_pictures_says_so(name: str) -> None:
     assert kind.may_be_best == (name not in ("null", "oracle", "reader"))
 
 
+def test_a_kind_that_no_file_defines_is_scored_but_never_the_best() -> None:
+    kind = kind_that_predicted("of an earlier version")
+    assert not kind.may_be_best and kind.role is Role.OTHER
+    assert all(kind_that_predicted(name) is KINDS.find(name) for name in KINDS.names())
+
+
+def test_roles_and_sight_are_stated_by_the_kinds() -> None:
+    roles = {role: [name for name in KINDS.names() if KINDS.find(name).role is role] for role in Role}
+    assert [roles[role] for role in (Role.NULL, Role.HANDCRAFTED, Role.FROZEN, Role.ORACLE)] == [
+        ["null"],
+        ["baseline"],
+        ["frozen"],
+        ["oracle"],
+    ]
+    sight = {word: KINDS.find("null").sight(word) for word in KINDS.find("null").words()}
+    assert sight == {
+        "centre": Sight.NOTHING,
+        "metadata": Sight.NO_PICTURE,
+        "histogram": Sight.TRACES,
+        "thumbnail": Sight.ANATOMY,
+        "border": Sight.TRACES,
+    }
+
+
 def test_an_unknown_word_is_refused_with_the_nearest() -> None:
     with pytest.raises(UserError, match=r"one: kind of model: 'rigde' is unknown; did you mean 'ridge'\?"):
         kind_named("rigde", "one")
@@ -149,7 +173,7 @@ def test_a_new_kind_of_model_is_one_file_from_the_study_file_to_the_page(small, 
     [task] = json.loads((made.workspace.evaluation(name) / "study.json").read_text())["tasks"]
     assert task["best"] == "own", "a kind that may be the best is"
     page = made.workspace.report(name).read_text()
-    assert "quantile" in page
+    assert "quantile · best on validation" in page, "it is called by its own name"
     # Without its file nothing of it is known.
     code = f"from xray_mining.study.options import read_study; read_study({str(file)!r})"
     refused = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from xray_mining.evaluation.choice import Choice, candidates
+from xray_mining.evaluation.choice import Choice
 from xray_mining.evaluation.rows import of_all_units, of_experiment
 from xray_mining.evaluation.skill import skill_of
 from xray_mining.evaluation.task import Task
@@ -198,11 +198,10 @@ def _better(task: Task, main: Mapping[str, EstimateRow], choice: Choice, best: E
     sign = 1 if task.kind.less_is_better else -1
     if best.low is None or best.high is None:
         return None
-    kinds = candidates()
     rivals = [
         (sign * each.value, each)
         for name, each in main.items()
-        if name != choice.best and task.models[name].kind in kinds and each.value is not None
+        if name != choice.best and task.models[name].shows.may_be_best and each.value is not None
     ]
     _, found = min(rivals, key=lambda each: each[0], default=(0.0, None))
     if found is None or found.value is None or best.value is None or best.low <= found.value <= best.high:

@@ -6,16 +6,13 @@ test patients of another, so a choice by scores pooled over rotations depends on
 where the task has one, it is the best model.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
 
 from xray_mining.evaluation.task import Model, Task
-from xray_mining.models.kinds import KINDS
-
-SEES_ANATOMY = ("thumbnail",)
-"""Null models whose picture still shows lungs and heart."""
+from xray_mining.models.kind import Role, Sight
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,11 +32,6 @@ class Choice:
     """The best null that sees no anatomy: `best_null` unless that is a thumbnail."""
 
 
-def candidates() -> tuple[str, ...]:
-    """Kinds of model that may be called the best: not nulls, and not the oracle."""
-    return tuple(name for name, kind in KINDS.every().items() if kind.may_be_best)
-
-
 def validation_score(task: Task, model: Model) -> float:
     """The task's metric on the model's validation units; nan where there is nothing to score."""
     if not model.validation.height:
@@ -55,33 +47,27 @@ def choose(task: Task) -> Choice:
     scores = {name: validation_score(task, model) for name, model in task.models.items()}
     sign = 1 if task.kind.less_is_better else -1
 
-    def best(kinds: Iterable[str], but: Iterable[str] = ()) -> str:
-        wanted = [
-            name
-            for name, model in task.models.items()
-            if model.kind in tuple(kinds) and model.architecture not in tuple(but) and np.isfinite(scores[name])
-        ]
+    def best(among: Callable[[Model], bool]) -> str:
+        wanted = [name for name, model in task.models.items() if among(model) and np.isfinite(scores[name])]
         return min(wanted, key=lambda name: (sign * scores[name], name), default="")
 
-    how, chosen = "apart", best(candidates())
+    def best_of(role: Role) -> str:
+        return best(lambda model: model.role is role)
+
+    how, chosen = "apart", best(lambda model: model.shows.may_be_best)
     if any(
         model.validation["patient_key"].is_in(task.units["patient_key"].implode()).any()
         for model in task.models.values()
     ):
         how = "pooled"
-        inside = [
-            name
-            for name, model in task.models.items()
-            if model.kind == "ensemble" and model.options.get("rule") == "best" and np.isfinite(scores[name])
-        ]
-        if inside:
-            how, chosen = "within", min(inside, key=lambda name: (sign * scores[name], name))
+        if inside := best(lambda model: model.chose_by_rotation):
+            how, chosen = "within", inside
     return Choice(
         best=chosen,
-        best_baseline=best(("baseline",)),
-        frozen=best(("frozen",)),
-        best_null=best(("null",)),
+        best_baseline=best_of(Role.HANDCRAFTED),
+        frozen=best_of(Role.FROZEN),
+        best_null=best_of(Role.NULL),
         scores=scores,
         how=how,
-        blind=best(("null",), SEES_ANATOMY),
+        blind=best(lambda model: model.role is Role.NULL and model.sight is not Sight.ANATOMY),
     )

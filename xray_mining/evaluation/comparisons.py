@@ -9,6 +9,8 @@ from xray_mining.evaluation.choice import Choice
 from xray_mining.evaluation.options import EvaluationOptions
 from xray_mining.evaluation.rows import scored_row
 from xray_mining.evaluation.task import Task
+from xray_mining.models.kind import Role
+from xray_mining.models.kinds import kind_that_predicted
 from xray_mining.records.estimates import EstimateRow
 from xray_mining.statistics.comparison import holm
 
@@ -62,7 +64,7 @@ def adjusted(rows: Sequence[EstimateRow], where: str, *best_nulls: str) -> list[
 
 def _family(row: EstimateRow, where: str, best_nulls: Sequence[str]) -> str:
     point = f" at {row.operating_point}" if row.operating_point else ""
-    aside = row.model_kind == "null" and row.experiment not in best_nulls
+    aside = kind_that_predicted(row.model_kind).role is Role.NULL and row.experiment not in best_nulls
     return f"{where}: {row.metric}{point}, {OTHER_NULLS if aside else 'all comparisons'}"
 
 

@@ -8,6 +8,7 @@ from xray_mining.evaluation.choice import Choice
 from xray_mining.evaluation.options import EvaluationOptions
 from xray_mining.evaluation.rows import bare, row, rows_of, scored_row
 from xray_mining.evaluation.task import Model, Task
+from xray_mining.models.kind import Role
 from xray_mining.records.check_results import CheckRow
 from xray_mining.records.estimates import EstimateRow
 
@@ -60,7 +61,7 @@ def refusal(task: Task, model: Model) -> str:
 def _remarks(task: Task, model: Model) -> list[CheckRow]:
     found = []
     known = model.known
-    if known.any() and model.kind != "null" and np.ptp(model.values[known], axis=0).max() < 1e-12:
+    if known.any() and model.role is not Role.NULL and np.ptp(model.values[known], axis=0).max() < 1e-12:
         found.append(
             CheckRow(
                 "EVAL006",

@@ -9,6 +9,8 @@ import numpy as np
 import polars as pl
 
 from xray_mining.evaluation.options import EvaluationOptions
+from xray_mining.models.kind import ModelKind, Role, Sight
+from xray_mining.models.kinds import kind_that_predicted
 from xray_mining.records.cohort import FrozenCohort, Target
 from xray_mining.registry import Kinds
 from xray_mining.statistics.estimate import Estimate
@@ -52,6 +54,26 @@ class Model:
     def architecture(self) -> str:
         """What kind of model the study file asked for: centre, metadata, ridge, network, …."""
         return str(self.options.get("model") or self.name)
+
+    @property
+    def shows(self) -> ModelKind[Any]:
+        """The kind of model whose predictions these are."""
+        return kind_that_predicted(self.kind)
+
+    @property
+    def role(self) -> Role:
+        """What it is compared as."""
+        return self.shows.role
+
+    @property
+    def sight(self) -> Sight:
+        """What it can see of the anatomy."""
+        return self.shows.sight(self.architecture)
+
+    @property
+    def chose_by_rotation(self) -> bool:
+        """It chose among other models in each rotation, by that rotation's validation patients."""
+        return self.shows.chose_by_rotation(self.options)
 
     @cached_property
     def known(self) -> Array:
@@ -146,20 +168,21 @@ class Task:
     def words(self, name: str) -> str:
         """An experiment's name for people: a null model is called by its kind where the task has one of that kind."""
         model = self.models.get(name)
-        if model is not None and model.kind == "null":
-            same = [each for each in self.models.values() if each.kind == "null"]
+        if model is not None and model.role is Role.NULL:
+            same = [each for each in self.models.values() if each.role is Role.NULL]
             if sum(each.architecture == model.architecture for each in same) == 1:
                 return model.architecture.replace("_", " ")
         return name.replace("_", " ")
 
-    def of_architecture(self, name: str) -> str:
-        """The first experiment of this architecture, or ''."""
-        return next((each.name for each in self.models.values() if each.architecture == name), "")
-
     @property
     def centre(self) -> Model | None:
         """The experiment that guesses the centre for every unit."""
-        return self.models.get(self.of_architecture("centre"))
+        return next((each for each in self.models.values() if each.sight is Sight.NOTHING), None)
+
+    @property
+    def oracle(self) -> Model | None:
+        """The experiment that reads the phantom's truth."""
+        return next((each for each in self.models.values() if each.role is Role.ORACLE), None)
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from enum import Enum, auto
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, get_args
 
 from xray_mining.errors import UserError
@@ -20,6 +21,32 @@ Chosen = TypeVar("Chosen", bound=Options)
 
 NO_SEED = -1
 """Seed of a fit without random numbers."""
+
+
+class Role(Enum):
+    """What an evaluation compares a kind of model as."""
+
+    NULL = auto()
+    """A null model: what can be said without the anatomy. The best one is compared with every other model."""
+    HANDCRAFTED = auto()
+    """Features that people designed. The best one is compared with every other model."""
+    FROZEN = auto()
+    """A network that was trained for something else. The best one is compared with every other model."""
+    ORACLE = auto()
+    """A model that reads the phantom's truth."""
+    OTHER = auto()
+
+
+class Sight(Enum):
+    """What a model can see of the anatomy."""
+
+    NOTHING = auto()
+    """It says the same of every image."""
+    NO_PICTURE = auto()
+    """It reads no pixels."""
+    TRACES = auto()
+    """It reads pixels in which some anatomy shows: fluid whitens a picture, shoulders are at its border."""
+    ANATOMY = auto()
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +70,7 @@ class ModelKind(Generic[Chosen]):
     """Name of the file; also `model_kind` in predictions."""
     options: type[Chosen]
     """Options of an experiment of this kind; the field `model` lists the words that select the kind."""
+    role: Role = Role.OTHER
     may_be_best: bool = True
     """Whether an evaluation may call it the best model; False for models that do not see the anatomy or read truths."""
     calibrates: bool = True
@@ -92,6 +120,16 @@ class ModelKind(Generic[Chosen]):
         from xray_mining.models.work import small_work
 
         return small_work(options.model, size)
+
+    # Called when predictions are evaluated, also those of earlier versions.
+
+    def sight(self, word: str) -> Sight:
+        """What the model that a study calls `word` sees of the anatomy."""
+        return Sight.ANATOMY
+
+    def chose_by_rotation(self, stated: Mapping[str, Any]) -> bool:
+        """Whether a fit by `stated`, the options in experiment.json, chose a model in each rotation by its own patients."""
+        return False
 
     # Called when an experiment is trained.
 

@@ -4,7 +4,7 @@ import re
 
 import polars as pl
 
-from xray_mining.reporting.metrics import KIND_WORDS, metric_of, number
+from xray_mining.reporting.metrics import metric_of, number
 from xray_mining.reporting.results import Results, Task
 from xray_mining.reporting.section import Points
 from xray_mining.reporting.sections import checklist, limits
@@ -53,7 +53,7 @@ def model_card(results: Results) -> str:
         for note in results.members(task):
             lines.append(
                 f"| {escaped(note.words)}{' (best on validation)' if note.experiment == task.best else ''} "
-                f"| {KIND_WORDS.get(note.model_kind, note.model_kind)} | {_score(results, task, note.experiment)} "
+                f"| {note.shows.words} | {_score(results, task, note.experiment)} "
                 f"| {note.seed_words} | {number(note.seconds, 1)} | {note.digest} |"
             )
         lines.append("")

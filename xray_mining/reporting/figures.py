@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
+from xray_mining.reporting.models import ModelKind
 from xray_mining.reporting.section import Figure
 from xray_mining.workspace import asset
 
@@ -30,31 +31,15 @@ COLOURS = {
     "purple": "#cc79a7",
     "sky": "#56b4e9",
 }
-KIND_COLOURS = {
-    "null": "quiet",
-    "probe": "purple",
-    "baseline": "orange",
-    "frozen": "green",
-    "network": "blue",
-    "search": "sky",
-    "ensemble": "vermilion",
-    "oracle": "ink",
-}
-LineStyle: TypeAlias = str | tuple[float, tuple[float, float]]
+Line: TypeAlias = tuple[str, ModelKind, float, float | None, float | None]
+"""A row of `forest`: words, whose looks it has, value, low, high."""
 DRAWN_POINTS = 700
 """More points than this are drawn as hexagons: one can no longer tell them apart."""
 
 
-def colour(kind: str) -> str:
-    """The colour of a model kind."""
-    return COLOURS[KIND_COLOURS.get(kind, "purple")]
-
-
-def line_style(model: str, kind: str) -> LineStyle:
-    """The stroke of a model's line: what is no model of the image is not drawn through."""
-    if model == "centre":
-        return (0, (1, 2))
-    return {"null": (0, (4, 2)), "oracle": (0, (1, 1.5))}.get(kind, "-")
+def colour(kind: ModelKind) -> str:
+    """The colour of models of a kind."""
+    return COLOURS[kind.colour]
 
 
 _TOO_LONG = re.compile(r"""(?<=[\s"(,])(-?\d+\.\d{3,})""")
@@ -220,7 +205,7 @@ def ticks_of_ages(axes: "Axes", low: float, high: float) -> None:
 
 def forest(
     name: str,
-    rows: Sequence[tuple[str, str, float, float | None, float | None]],
+    rows: Sequence[Line],
     *,
     label: str,
     caption: str,
@@ -231,7 +216,7 @@ def forest(
     ticks: Sequence[float | None] = (),
     limits: tuple[float, float] | None = None,
 ) -> Figure:
-    """One dot and interval a row. `rows`: (words, model kind, value, low, high), from the top down.
+    """One dot and interval a row of `rows`, from the top down.
 
     `ticks` are another model's values of the same rows; `limits` are the ends of the axis, for figures on one scale.
     """
@@ -241,14 +226,13 @@ def forest(
             shade = colour(kind)
             if low is not None and high is not None:
                 axes.plot([low, high], [place, place], color=shade, linewidth=2, solid_capstyle="round", alpha=0.6)
-            open_dot = kind in ("null", "oracle")
             axes.plot(
                 [value],
                 [place],
-                marker="D" if kind == "oracle" else "o",
+                marker=kind.marker,
                 markersize=5,
                 color=shade,
-                markerfacecolor="#ffffff" if open_dot else shade,
+                markerfacecolor="#ffffff" if kind.hollow else shade,
             )
         for place, value in enumerate(ticks):
             if value is not None:

@@ -6,7 +6,7 @@ from typing import Any
 
 import polars as pl
 
-from xray_mining.reporting.metrics import KIND_WORDS, interval, metric_of
+from xray_mining.reporting.metrics import interval, metric_of
 from xray_mining.reporting.results import ExperimentNote, Results, Task
 from xray_mining.reporting.section import Block, Cell, Column, Part, Text
 from xray_mining.statistics.measured import caution_words
@@ -37,7 +37,7 @@ def title_of(results: Results, task: Task) -> str:
 
 def model_cell(task: Task, note: ExperimentNote) -> Cell:
     """A model's name with its family, and its role in the comparison."""
-    roles = [KIND_WORDS.get(note.model_kind, note.model_kind)]
+    roles = [note.shows.words]
     if note.experiment == task.best:
         roles.append("best on validation")
     elif note.experiment == task.best_baseline:

@@ -117,15 +117,3 @@ def duration(seconds: float | None) -> str:
         return f"{seconds:.1f} s"
     minutes = seconds / 60
     return f"{minutes:.1f} min" if minutes < 100 else f"{minutes / 60:.1f} h"
-
-
-KIND_WORDS = {
-    "null": "null",
-    "probe": "probe",
-    "baseline": "handcrafted",
-    "frozen": "frozen embedding",
-    "network": "network",
-    "ensemble": "ensemble",
-    "search": "search",
-    "oracle": "oracle",
-}

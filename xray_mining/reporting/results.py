@@ -16,21 +16,16 @@ from xray_mining.records.estimates import Estimates, Pictures
 from xray_mining.records.ledger import Ledger
 from xray_mining.records.record import Record
 from xray_mining.records.words import column_words
+from xray_mining.reporting import models
 from xray_mining.reporting.metrics import metric_of, number
 from xray_mining.reporting.targets import KINDS, TargetKind
 
-KIND_ORDER = ("null", "probe", "baseline", "frozen", "network", "search", "ensemble", "oracle")
 ROLES = {
     "best_baseline": "the best handcrafted model",
     "frozen": "the frozen embedding",
     "best_null": "the best null model",
 }
 Note = TypeVar("Note")
-
-
-def kind_rank(kind: str) -> int:
-    """Place of a model kind in tables: from what knows least to what knows the truth."""
-    return KIND_ORDER.index(kind) if kind in KIND_ORDER else len(KIND_ORDER)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,7 +50,12 @@ class ExperimentNote:
     validation_score: float | None = None
     outcome: str = "done"
     called: str = ""
-    """The kind of a null model that is the only one of its kind in its task: its own name says nothing more."""
+    """The word of a model that is the only one of this word in its task: its own name says nothing more."""
+
+    @property
+    def shows(self) -> models.ModelKind:
+        """How the page names and draws it."""
+        return models.shown(self.model_kind)
 
     @property
     def words(self) -> str:
@@ -215,17 +215,20 @@ class Results:
     def members(self, task: Task) -> list[ExperimentNote]:
         """The task's experiments: nulls first, the oracle last, by name within a kind."""
         notes = [self.experiments[name] for name in task.experiments if name in self.experiments]
-        return sorted(notes, key=lambda note: (kind_rank(note.model_kind), note.experiment))
+        return sorted(notes, key=lambda note: (note.shows.place, note.experiment))
 
     def shown(self, task: Task) -> list[ExperimentNote]:
         """The few experiments that figures show: the best null, baseline, frozen, a network, the best, the oracle."""
-        network = next((note.experiment for note in self.members(task) if note.model_kind == "network"), "")
+        firsts: dict[str, str] = {}
+        for note in self.members(task):
+            if note.shows.first_is_shown:
+                firsts.setdefault(note.model_kind, note.experiment)
         names = [
             task.centre if task.shows.shows_centre else "",
             task.best_null,
             task.best_baseline,
             task.frozen,
-            network,
+            *firsts.values(),
             task.best,
         ]
         wanted = [name for name in dict.fromkeys([*names, task.oracle]) if name in self.experiments]
@@ -310,10 +313,10 @@ class Results:
 
 def _called(notes: Sequence[ExperimentNote]) -> dict[str, ExperimentNote]:
     """The notes by experiment; "thumbnail" is enough where "null thumbnail adults age years" is a task's only one."""
-    kinds = Counter((note.task, note.model) for note in notes if note.model_kind == "null")
+    words = Counter((note.task, note.model) for note in notes if note.shows.called_by_word)
     return {
         note.experiment: replace(note, called=note.model)
-        if note.model_kind == "null" and note.model and kinds[note.task, note.model] == 1
+        if note.shows.called_by_word and note.model and words[note.task, note.model] == 1
         else note
         for note in notes
     }

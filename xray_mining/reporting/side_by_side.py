@@ -8,7 +8,7 @@ import polars as pl
 from xray_mining.errors import UserError
 from xray_mining.reporting.figures import forest
 from xray_mining.reporting.layout import Cautions, metric_columns, model_cell
-from xray_mining.reporting.metrics import KIND_WORDS, metric_of, number
+from xray_mining.reporting.metrics import metric_of, number
 from xray_mining.reporting.results import Results, Task, slug
 from xray_mining.reporting.section import Block, Cell, Column, Figures, Part, Points, Row, Section, Table
 from xray_mining.reporting.sections.comparison import at_main_point
@@ -89,7 +89,7 @@ def _target(pairs: list[Pair]) -> tuple[Block, ...]:
             chosen = (each.best, each.best_baseline, each.best_null, each.frozen, each.oracle)
             if first is not None and note.experiment in chosen:
                 words = f"{results.study}: {note.words}"
-                lines.append((words, note.model_kind, first["value"], first["low"], first["high"]))
+                lines.append((words, note.shows, first["value"], first["low"], first["high"]))
     if not rows:
         return (Points(("No study has an estimate of this target.",)),)
     metric = metric_of(main)
@@ -238,4 +238,4 @@ def _versions(studies: Sequence[Results]) -> Section:
 
 
 def _kinds(results: Results) -> list[str]:
-    return sorted({KIND_WORDS.get(note.model_kind, note.model_kind) for note in results.experiments.values()})
+    return sorted({note.shows.words for note in results.experiments.values()})

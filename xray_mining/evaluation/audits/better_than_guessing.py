@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from xray_mining.evaluation.audits._audit import Audit, AuditedTask, NotApplicable, Verdict
-from xray_mining.evaluation.choice import candidates
 from xray_mining.evaluation.skill import Skill, skill_of
 
 
@@ -18,11 +17,11 @@ class Judged:
 
 def measure(audited: AuditedTask) -> tuple[Judged, ...] | NotApplicable:
     """The score of every model that may be called the best."""
-    task, kinds = audited.task, candidates()
+    task = audited.task
     found = tuple(
         Judged(name, skill)
         for name, model in task.models.items()
-        if model.kind in kinds and (skill := skill_of(task, audited.scores, name)) is not None
+        if model.shows.may_be_best and (skill := skill_of(task, audited.scores, name)) is not None
     )
     return found or NotApplicable("no model has a score with an interval to hold against guessing.")
 

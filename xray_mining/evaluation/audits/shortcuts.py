@@ -6,26 +6,26 @@ from dataclasses import dataclass
 import numpy as np
 
 from xray_mining.evaluation.audits._audit import LEVEL, Audit, AuditedTask, Figure, NotApplicable, Verdict
+from xray_mining.evaluation.task import Model
+from xray_mining.models.kind import Role, Sight
 from xray_mining.statistics.comparison import holm
 from xray_mining.statistics.estimate import Estimate
 
-SHORTCUTS = {
+WORDS = {
     "metadata": "maker, site, view, year and the like, without the picture",
     "histogram": "grey levels alone",
     "border": "the picture's border and padding alone",
 }
-ANATOMY_IN = ("histogram", "border")
-"""Grey levels and borders show some anatomy (fluid whitens a picture, shoulders are at its border): these null models
-fail the audit only from SHARE of the best model's score on."""
+"""Null models as the sentence calls them; one that is not here by its own word."""
 SHARE = 0.5
+"""Null models that see traces of the anatomy fail the audit only from this share of the best model's score on."""
 
 
 @dataclass(frozen=True, slots=True)
 class Shortcut:
     """What one null model gains over guessing."""
 
-    word: str
-    experiment: str
+    model: Model
     gain: Estimate
     p_adjusted: float
     share: float
@@ -34,7 +34,11 @@ class Shortcut:
     @property
     def guilty(self) -> bool:
         """Its gain is more than chance, and more than the anatomy that it may see explains."""
-        return self.p_adjusted <= LEVEL and self.gain.value > 0 and (self.word not in ANATOMY_IN or self.share >= SHARE)
+        return (
+            self.p_adjusted <= LEVEL
+            and self.gain.value > 0
+            and (self.model.sight is not Sight.TRACES or self.share >= SHARE)
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,32 +54,33 @@ class Shortcuts:
 def measure(audited: AuditedTask) -> Shortcuts | NotApplicable:
     """What each null model gains over guessing; p adjusted by Holm over these models."""
     task, options = audited.task, audited.options
-    nulls = [
-        (word, model)
-        for word in SHORTCUTS
-        for model in task.models.values()
-        if model.kind == "null" and model.architecture == word
-    ]
+    seen = (Sight.NO_PICTURE, Sight.TRACES)
+    nulls = [each for each in task.models.values() if each.role is Role.NULL and each.sight in seen]
+    nulls.sort(key=lambda each: (each.kind, each.shows.words().index(each.architecture)))
     if not nulls or not task.kind.gained[0]:
         return NotApplicable("no null experiment of a binary target or a number to look at.")
     gains = [
-        (word, model, gain)
-        for word, model in nulls
+        (model, gain)
+        for model in nulls
         if (gain := task.kind.gain(task, model, options)) is not None and np.isfinite(gain.p_value)
     ]
     if not gains:
         return NotApplicable("the null experiments have nothing to be compared with.")
     whole = task.kind.gain(task, audited.best, options) if audited.best is not None else None
     knows = whole is not None and whole.low > 0
-    adjusted = holm([gain.p_value for *_, gain in gains])
+    adjusted = holm([gain.p_value for _, gain in gains])
     return Shortcuts(
         tuple(
-            Shortcut(word, model.name, gain, float(p), gain.value / whole.value if whole and knows else float("nan"))
-            for (word, model, gain), p in zip(gains, adjusted, strict=True)
+            Shortcut(model, gain, float(p), gain.value / whole.value if whole and knows else float("nan"))
+            for (model, gain), p in zip(gains, adjusted, strict=True)
         ),
-        tuple(SHORTCUTS[word] for word, _ in nulls if word not in {each for each, *_ in gains}),
+        tuple(_called(each) for each in nulls if each.name not in {model.name for model, _ in gains}),
         not knows,
     )
+
+
+def _called(model: Model) -> str:
+    return WORDS.get(model.architecture, model.architecture)
 
 
 def words(audited: AuditedTask, found: Shortcut) -> str:
@@ -84,7 +89,7 @@ def words(audited: AuditedTask, found: Shortcut) -> str:
     share = f", {100 * found.share:.0f} % of the best model's" if np.isfinite(found.share) and gain.value > 0 else ""
     ends = f"({gain.low:.3f} to {gain.high:.3f})"
     _, what = audited.task.kind.gained
-    return f"{SHORTCUTS[found.word]}: {what} by {gain.value:.3f}{audited.task.unit} {ends}{share}"
+    return f"{_called(found.model)}: {what} by {gain.value:.3f}{audited.task.unit} {ends}{share}"
 
 
 def tell(audited: AuditedTask, found: Shortcuts) -> Sequence[Verdict]:
@@ -114,8 +119,8 @@ def figures(audited: AuditedTask, found: Shortcuts) -> Sequence[Figure]:
     return [
         Figure.of(
             each.gain,
-            experiment=each.experiment,
-            attribute=each.word,
+            experiment=each.model.name,
+            attribute=each.model.architecture,
             metric=audited.task.kind.gained[0],
             p_adjusted=each.p_adjusted,
             words=words(audited, each),

@@ -28,6 +28,16 @@ def kind_of(options: Options) -> ModelKind[Any]:
     return kinds_by_word()[options.model]
 
 
+@cache
+def kind_that_predicted(name: str) -> ModelKind[Any]:
+    """The kind that predictions name in `model_kind`; where no file defines it, one that is never called the best."""
+    return next((kind for kind in kinds_by_word().values() if kind.name == name), _Unknown())
+
+
+class _Unknown(ModelKind[Any]):
+    may_be_best = False
+
+
 def kind_named(word: str, where: str) -> ModelKind[Any]:
     """The kind of model for a value of `model:` in experiment.json. UserError if it is unknown."""
     if word not in kinds_by_word():

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field
 
-from xray_mining.models.kind import Inputs
+from xray_mining.models.kind import Inputs, Role
 from xray_mining.models.kinds._table_kind import SetsKind
 from xray_mining.models.options import Options
 from xray_mining.models.work import PROCESS_SECONDS, Size, Work, seconds_to_fit, seconds_to_measure
@@ -29,6 +29,7 @@ class BaselineKind(SetsKind[BaselineOptions]):
 
     name = "baseline"
     options = BaselineOptions
+    role = Role.HANDCRAFTED
 
     def sets(self, options: BaselineOptions) -> Mapping[str, Sequence[str]]:
         """Its feature sets."""

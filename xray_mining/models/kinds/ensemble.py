@@ -1,6 +1,6 @@
 """The kind `ensemble`: other experiments of the study, combined with weights from validation patients."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -46,6 +46,10 @@ class EnsembleKind(ModelKind[EnsembleOptions]):
         if len(left) < 2:
             return "fewer than two of its members can run"
         return options.model_copy(update={"members": left})
+
+    def chose_by_rotation(self, stated: Mapping[str, Any]) -> bool:
+        """By rule best."""
+        return stated.get("rule") == "best"
 
     def inputs(self, task: "Task[EnsembleOptions]") -> Inputs:
         """Digests of its members' predictions."""

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field
 
-from xray_mining.models.kind import Inputs
+from xray_mining.models.kind import Inputs, Role
 from xray_mining.models.kinds._table_kind import SetsKind
 from xray_mining.models.options import Options
 from xray_mining.models.work import (
@@ -41,6 +41,7 @@ class FrozenKind(SetsKind[FrozenOptions]):
 
     name = "frozen"
     options = FrozenOptions
+    role = Role.FROZEN
 
     def sets(self, options: FrozenOptions) -> Mapping[str, Sequence[str]]:
         """Its embedding sets."""

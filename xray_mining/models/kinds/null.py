@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from xray_mining.errors import UserError
 from xray_mining.features.options import FeatureOptions
-from xray_mining.models.kind import Inputs
+from xray_mining.models.kind import Inputs, Role, Sight
 from xray_mining.models.kinds._catalog import METADATA, left_out_of
 from xray_mining.models.kinds._table_kind import TableKind
 from xray_mining.models.options import Options, shown_options
@@ -22,6 +22,12 @@ if TYPE_CHECKING:
     Array = np.ndarray[Any, Any]
 
 NULL_MODELS = ("centre", "metadata", "histogram", "thumbnail", "border")
+_SIGHT = {
+    "centre": Sight.NOTHING,
+    "metadata": Sight.NO_PICTURE,
+    "histogram": Sight.TRACES,
+    "border": Sight.TRACES,
+}
 
 # Pictures are measured small, so that these models do not see more than their names say.
 PICTURE_NULLS = {
@@ -51,12 +57,17 @@ class NullKind(TableKind[NullOptions]):
 
     name = "null"
     options = NullOptions
+    role = Role.NULL
     may_be_best = False
 
     def by_itself(self, cohort: str, target: str) -> Iterator[NullOptions]:
         """One experiment for each null model."""
         for model in NULL_MODELS:
             yield NullOptions(model=model, cohort=cohort, target=target)
+
+    def sight(self, word: str) -> Sight:
+        """A thumbnail shows lungs and heart; the other nulls see less."""
+        return _SIGHT.get(word, Sight.ANATOMY)
 
     def inputs(self, task: "Task[NullOptions]") -> Inputs:
         """The feature set, or the rows of the catalog; the centre reads only the cohort's truths."""

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from pydantic import Field
 
 from xray_mining.errors import UserError, unknown_name
-from xray_mining.models.kind import Inputs, ModelKind
+from xray_mining.models.kind import Inputs, ModelKind, Role
 from xray_mining.models.kinds._catalog import METADATA, TRUTHS, left_out_of
 from xray_mining.models.options import Options
 
@@ -33,6 +33,7 @@ class OracleKind(ModelKind[OracleOptions]):
 
     name = "oracle"
     options = OracleOptions
+    role = Role.ORACLE
     may_be_best = False
 
     def inputs(self, task: "Task[OracleOptions]") -> Inputs:

@@ -88,7 +88,7 @@ def _panel(results: Results, task: Task, note: ExperimentNote, own: pl.DataFrame
         axes.set_xlim(low - margin, high + margin)
         reach = 1.1 * max(float(abs(apart).max()), abs(limits["limit_low"]), abs(limits["limit_high"]), 1e-9)
         axes.set_ylim(-reach, reach)
-        figures.points(axes, middle, apart, figures.colour(note.model_kind))
+        figures.points(axes, middle, apart, figures.colour(note.shows))
         axes.axhline(0, color=figures.COLOURS["quiet"], linewidth=0.8)
         axes.axhline(limits["bias"], color=figures.COLOURS["ink"], linewidth=1.4)
         for end in ("limit_low", "limit_high"):

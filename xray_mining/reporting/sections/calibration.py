@@ -38,7 +38,7 @@ def _task(results: Results, task: Task) -> tuple[list[Block], str]:
     panels = []
     for note in results.shown(task):
         own = frame.filter(pl.col("experiment") == note.experiment)
-        if own.is_empty() or note.model == "centre" or (note.model_kind == "null" and note.experiment != task.best):
+        if own.is_empty() or not note.shows.calibration_shown:
             continue
         panels += [_panel(task, note, label, own.filter(pl.col("class") == label)) for label in _labels(task, own)]
     blocks: list[Block] = [Figures(tuple(panels))] if panels else []
@@ -75,7 +75,7 @@ def _labels(task: Task, own: pl.DataFrame) -> list[str]:
 
 
 def _panel(task: Task, note: ExperimentNote, label: str, own: pl.DataFrame) -> Figure:
-    shade = figures.colour(note.model_kind)
+    shade = figures.colour(note.shows)
     said = []
     with figures.drawing(3.6, 3.5) as (figure, axes):
         axes.plot([0, 1], [0, 1], color=figures.COLOURS["quiet"], linewidth=0.9)

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import polars as pl
 
-from xray_mining.reporting.metrics import KIND_WORDS, metric_of
+from xray_mining.reporting.metrics import metric_of
 from xray_mining.reporting.results import Results
 from xray_mining.reporting.section import Cell, Column, Row, Section, Table
 from xray_mining.reporting.sections import agreement, calibration, operating_points
@@ -132,7 +132,7 @@ def _sizes(results: Results) -> str:
 def _models(results: Results) -> str:
     kinds: dict[str, list[str]] = {}
     for note in results.experiments.values():
-        kinds.setdefault(KIND_WORDS.get(note.model_kind, note.model_kind), []).append(note.words)
+        kinds.setdefault(note.shows.words, []).append(note.words)
     return "; ".join(f"{kind}: {', '.join(names)}" for kind, names in kinds.items())
 
 

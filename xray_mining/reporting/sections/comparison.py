@@ -3,6 +3,7 @@
 import polars as pl
 
 from xray_mining.evaluation.comparisons import OTHER_NULLS
+from xray_mining.reporting import models
 from xray_mining.reporting.figures import forest
 from xray_mining.reporting.layout import Cautions, by_task, metric_columns, model_cell
 from xray_mining.reporting.metrics import metric_of, number, p_value
@@ -86,9 +87,9 @@ def how_chosen(results: Results) -> str:
 
 
 def _learnt_from(results: Results) -> list[Block]:
-    kinds = {note.model_kind for note in results.experiments.values() if note.outcome == "done"}
-    names = {"null": "Nulls", "baseline": "handcrafted models", "frozen": "frozen embeddings", "oracle": "the oracle"}
-    both = [word for kind, word in names.items() if kind in kinds]
+    done = {note.model_kind for note in results.experiments.values() if note.outcome == "done"}
+    kinds = sorted(map(models.shown, done), key=lambda kind: (kind.place, kind.words))
+    both = [kind.learn_from_both for kind in kinds if kind.learn_from_both]
     said = []
     if both:
         listed = " and ".join([", ".join(both[:-1]), both[-1]] if len(both) > 1 else both)
@@ -96,10 +97,7 @@ def _learnt_from(results: Results) -> list[Block]:
             f"{listed[0].upper()}{listed[1:]} learn from training and validation patients together, with their choices "
             f"made by inner folds."
         )
-    if "network" in kinds:
-        said.append("Networks learn from training patients only; validation patients say when to stop.")
-    if "ensemble" in kinds:
-        said.append("Ensembles put members' predictions together by validation patients, or as a plain mean.")
+    said += [kind.learns_from for kind in kinds if kind.learns_from]
     if over_rotations(results):
         said.append(SHARED)
     return [Text(" ".join(said), "quiet")] if said else []
@@ -172,7 +170,7 @@ def all_models(results: Results, task: Task) -> Figure | None:
         return None
     metric = metric_of(task.metric)
     lines = [
-        (note.words, note.model_kind, row["value"], row["low"], row["high"])
+        (note.words, note.shows, row["value"], row["low"], row["high"])
         for note in results.members(task)
         for row in rows.filter(pl.col("experiment") == note.experiment).head(1).iter_rows(named=True)
     ]

@@ -9,6 +9,7 @@ from xray_mining.records.words import SEX_WORDS
 from xray_mining.reporting import figures
 from xray_mining.reporting.layout import by_task
 from xray_mining.reporting.metrics import interval, metric_of
+from xray_mining.reporting.models import LineStyle
 from xray_mining.reporting.results import Results, Task
 from xray_mining.reporting.section import HIDDEN, Block, Cell, Column, Figure, Figures, Row, Section, Table, hidden_note
 
@@ -41,7 +42,7 @@ def _task(results: Results, task: Task) -> tuple[list[Block], str]:
         return [], "No band of age holds enough test patients to be drawn."
     everybody = frame.filter(pl.col("patient_sex") == "all")
     models = [
-        _Line(note.words, figures.colour(note.model_kind), figures.line_style(note.model, note.model_kind), own)
+        _Line(note.words, figures.colour(note.shows), note.shows.lines.get(note.model, note.shows.line), own)
         for note in results.shown(task)
         if (own := everybody.filter(pl.col("experiment") == note.experiment)).height
     ]
@@ -68,7 +69,7 @@ def _task(results: Results, task: Task) -> tuple[list[Block], str]:
 class _Line(NamedTuple):
     words: str
     colour: str
-    style: figures.LineStyle
+    style: LineStyle
     rows: pl.DataFrame
 
 

@@ -71,7 +71,7 @@ def _figures(results: Results, task: Task, plain: pl.DataFrame, labels: list[str
             forest(
                 f"labels-{task.anchor}" + (f"-{page + 1}" if pages > 1 else ""),
                 [
-                    (_short(label), model.model_kind, own[label]["value"], own[label]["low"], own[label]["high"])
+                    (_short(label), model.shows, own[label]["value"], own[label]["low"], own[label]["high"])
                     for label in part
                 ],
                 label="AUC",

@@ -38,11 +38,8 @@ def build(results: Results) -> Section:
                 f"{task.words}: the best model was chosen by validation scores pooled over rotations, and the patients "
                 f"of one rotation's validation are tested in another: its score may flatter it a little."
             )
-        if any(note.model_kind == "network" for note in results.members(task)):
-            points.append(
-                f"{task.words}: a network was stopped at the epoch that was best on validation patients, who then had "
-                "a say in which model is called best: the choice leans to networks, the test figures do not."
-            )
+        limits = [note.shows.limits for note in results.members(task)]
+        points += [f"{task.words}: {limit}" for limit in dict.fromkeys(limits) if limit]
         if task.shows.limits:
             points.append(f"{task.words}: {task.shows.limits}")
         if task.oracle:

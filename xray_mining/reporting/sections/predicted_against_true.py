@@ -31,7 +31,7 @@ def _task(results: Results, task: Task) -> tuple[list[Block], str]:
     frame = results.of(task, results.scatter)
     panels = []
     for note in results.shown(task):
-        if note.model == "centre":
+        if note.model in note.shows.constant:
             continue
         own = frame.filter(pl.col("experiment") == note.experiment)
         if own.height:
@@ -45,7 +45,7 @@ def _panel(results: Results, task: Task, note: ExperimentNote, own: pl.DataFrame
     low, high = float(frame["truth"].min()), float(frame["truth"].max())  # ty: ignore[invalid-argument-type]
     margin = 0.06 * (high - low) or 1.0
     low, high = low - margin, high + margin
-    shade = figures.colour(note.model_kind)
+    shade = figures.colour(note.shows)
     unit = f" ({task.unit})" if task.unit else ""
     slope = _slope(results, task, note, float(own["truth"].mean()))  # ty: ignore[invalid-argument-type]
     with figures.drawing(4.0, 3.9) as (figure, axes):

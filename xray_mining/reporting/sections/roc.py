@@ -46,9 +46,9 @@ def _panel(results: Results, task: Task, label: str, frame: pl.DataFrame) -> Fig
         axes.plot([0, 1], [0, 1], color=figures.COLOURS["line"], linewidth=1)
         for note in results.shown(task):
             own = frame.filter(pl.col("experiment") == note.experiment).sort("false_positive_rate")
-            if own.is_empty() or note.model == "centre":
+            if own.is_empty() or note.model in note.shows.constant:
                 continue
-            shade = figures.colour(note.model_kind)
+            shade = figures.colour(note.shows)
             x = own["false_positive_rate"].to_numpy()
             figures.band(axes, x, own["low"].to_numpy(), own["high"].to_numpy(), shade)
             words = f"{note.words}, AUC {number(values.get(note.experiment))}"
@@ -56,7 +56,7 @@ def _panel(results: Results, task: Task, label: str, frame: pl.DataFrame) -> Fig
                 x,
                 own["sensitivity"].to_numpy(),
                 color=shade,
-                linestyle=figures.line_style(note.model, note.model_kind),
+                linestyle=note.shows.lines.get(note.model, note.shows.line),
                 label=words,
             )
             said.append(words)

@@ -1,15 +1,15 @@
 """The best model by sex, age, view, maker, site and year."""
 
 import re
-from typing import TypeAlias
 
 import polars as pl
 
 from xray_mining.records.images import YEARS_ARE_SHIFTED
 from xray_mining.records.words import SEX_WORDS
-from xray_mining.reporting.figures import forest
+from xray_mining.reporting.figures import Line, forest
 from xray_mining.reporting.layout import Cautions, by_task, metric_columns
 from xray_mining.reporting.metrics import metric_of, number, p_value
+from xray_mining.reporting.models import ModelKind
 from xray_mining.reporting.results import Results, Task
 from xray_mining.reporting.section import Block, Cell, Column, Figure, Figures, Row, Section, Table
 from xray_mining.reporting.sections.table_one import variable_words
@@ -17,8 +17,8 @@ from xray_mining.reporting.sections.table_one import variable_words
 ORDER = 70
 DRAWN = 40
 """At most so many groups are drawn; the table has all."""
-Line: TypeAlias = tuple[str, str, float, float | None, float | None]
-"""As a row of `forest`: words, model kind, value, low, high."""
+_LOOKS = ModelKind(words="", colour="blue")
+"""Groups are drawn alike, whatever kind of model is the best."""
 
 
 def applies(results: Results) -> bool:
@@ -84,7 +84,7 @@ def _task(results: Results, task: Task) -> tuple[list[Block], str]:
         elif len(parts_of(group)) == 1:
             words = subgroup_words(group)
             words = words if len(words) < 34 else words[:32] + " …"
-            lines.append((words, "network", first["value"], first["low"], first["high"]))
+            lines.append((words, _LOOKS, first["value"], first["low"], first["high"]))
         cells = [Cell(subgroup_words(group)), Cell(f"{first['patients']:,}", value=first["patients"])]
         for name in names:
             row = own.get(name)

@@ -1,0 +1,5 @@
+"""Handcrafted features and a model on them."""
+
+from xray_mining.reporting.models import ModelKind
+
+KIND = ModelKind(words="handcrafted", place=10, colour="orange", learn_from_both="handcrafted models")

@@ -1,0 +1,5 @@
+"""Vectors of a network that was trained for something else."""
+
+from xray_mining.reporting.models import ModelKind
+
+KIND = ModelKind(words="frozen embedding", place=20, colour="green", learn_from_both="frozen embeddings")
