@@ -33,6 +33,6 @@ def test_a_kind_without_a_file_has_its_own_name_and_comes_last():
 
 def test_no_file_of_evaluation_and_reporting_asks_for_a_kind_of_model_by_its_name():
     names = "|".join(MODELS.names())
-    asked = re.compile(rf"""kind (?:==|!=|in|not in) [("'\[]+(?:{names})["']|model == ["']""")
+    asked = re.compile(rf"""kind (?:==|!=|in|not in) [("'\[]+(?:{names})["']|note\.model == ["']""")
     files = [path for room in ("evaluation", "reporting") for path in (PACKAGE / room).rglob("*.py")]
     assert not [path.name for path in files if asked.search(path.read_text(encoding="utf-8"))]

@@ -128,7 +128,7 @@ class ModelKind(Generic[Chosen]):
         return Sight.ANATOMY
 
     def chose_by_rotation(self, stated: Mapping[str, Any]) -> bool:
-        """Whether a fit by `stated`, the options in experiment.json, chose a model in each rotation by its own patients."""
+        """Whether options, as experiment.json states them, choose a model in each rotation by its own patients."""
         return False
 
     # Called when an experiment is trained.
