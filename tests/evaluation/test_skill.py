@@ -11,6 +11,7 @@ from xray_mining.evaluation.choice import Choice
 from xray_mining.evaluation.options import EvaluationOptions
 from xray_mining.evaluation.skill import Skill, skill_of
 from xray_mining.evaluation.task import KINDS
+from xray_mining.models.kinds import kind_that_predicted
 from xray_mining.records.check_results import CheckRow
 from xray_mining.records.cohort import Target
 from xray_mining.records.estimates import EstimateRow
@@ -35,7 +36,7 @@ def test_the_whole_interval_says_whether_a_model_is_worse_than_guessing(value, l
 
 
 def task_of(**kinds):
-    models = {name: SimpleNamespace(kind=kind) for name, kind in kinds.items()}
+    models = {name: SimpleNamespace(shows=kind_that_predicted(kind)) for name, kind in kinds.items()}
     target = Target("age_years", "number", "years")
     return SimpleNamespace(
         name="c/age_years", kind=KINDS.find("number"), metric="mae", level="image", target=target, models=models
