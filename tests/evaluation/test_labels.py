@@ -9,6 +9,7 @@ from sklearn.metrics import average_precision_score, roc_auc_score
 
 from xray_mining.evaluation.evaluate import evaluate
 from xray_mining.evaluation.options import EvaluationOptions
+from xray_mining.records.check_results import CheckResults
 from xray_mining.records.cohort import Target
 from xray_mining.records.estimates import Estimates
 from xray_mining.records.evaluation_tables import CalibrationBins, RocPoints, TableOne
@@ -134,6 +135,12 @@ def test_each_label_is_scored_by_units_whose_truth_is_known(labelled):
     assert task["best"] == "strong" and task["metric"] == "auc_macro" and task["classes"] == list(NAMES)
     answers = json.loads((made.workspace.evaluation("made") / "answer.json").read_text())["answers"]
     assert "tells 3 labels of findings" in answers[0]["text"]
+
+    checks = CheckResults.read(made.workspace.evaluation("made") / "check_results.parquet")
+    sentences = dict(checks.select("code", "sentence").iter_rows())
+    assert "every test patient is rare, or nobody is; areas of rare" in sentences["SIZE001"]
+    assert "targets of kind labels are not searched for wrong labels" in sentences["NOISE001"]
+    assert "true differences in mean AUC from weak below" in sentences["SIZE002"]
 
     drawn = RocPoints.read(made.workspace.evaluation("made") / "roc.parquet")
     assert set(drawn["class"]) == {"effusion", "nodule"}

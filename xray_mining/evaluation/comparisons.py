@@ -84,20 +84,33 @@ class Smallest:
     """best_baseline, frozen or best_null."""
 
 
+@dataclass(frozen=True, slots=True)
+class Rival:
+    """The experiment that the best model is compared with first."""
+
+    name: str
+    role: str
+    """best_baseline, frozen or best_null."""
+
+
+def rival(choice: Choice) -> Rival | None:
+    """The best handcrafted baseline; where that is the best model itself the frozen embedding, then the best null."""
+    roles = {"best_baseline": choice.best_baseline, "frozen": choice.frozen, "best_null": choice.best_null}
+    others = [Rival(name, role) for role, name in roles.items() if name and name != choice.best]
+    return others[0] if choice.best and others else None
+
+
 def smallest(task: Task, choice: Choice) -> Smallest | None:
     """The difference of the best model from its rival that this test set would show in 8 of 10 repetitions.
 
-    The rival is the best handcrafted baseline; where that is the best model itself the frozen embedding, then the best
-    null. None where there is no pair.
+    None without a rival, or where the kind of target does not define it.
     """
-    roles = {"best_baseline": choice.best_baseline, "frozen": choice.frozen, "best_null": choice.best_null}
-    role = next((role for role, name in roles.items() if name and name != choice.best), "")
-    if not choice.best or not role:
+    other = rival(choice)
+    if other is None:
         return None
-    name = roles[role]
-    first, second = task.models[choice.best], task.models[name]
+    first, second = task.models[choice.best], task.models[other.name]
     both = first.known & second.known
     if len(np.unique(task.owner[both])) < 2:
         return None
     difference = task.kind.smallest_difference(task, first, second, both)
-    return None if difference is None else Smallest(difference, name, role)
+    return None if difference is None else Smallest(difference, other.name, other.role)

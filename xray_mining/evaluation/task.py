@@ -260,6 +260,9 @@ class TargetKind(Protocol):
     """Metrics by subgroup that the fairness audit judges."""
     gained: tuple[str, str] = ("", "")
     """The metric of `gain` in the table of audits, and in words."""
+    without_class: str = "nobody in the test set is {}"
+    """What is wrong with classes without a test patient, whose names replace the braces."""
+    in_smallest_class: str = "in the smallest class"
     without_validation: str = ""
     """What else an experiment without validation predictions lacks, after 'it cannot be chosen as the best'."""
 

@@ -63,13 +63,15 @@ def suspects(truth: Array, probability: Array) -> Array:
 def measure(audited: AuditedTask) -> Suspects | NotApplicable:
     """The suspects, by label, and the first of them."""
     task, model = audited.task, audited.best
-    sides = [] if model is None else [side for side in task.kind.probabilities(task, model) if not side.class_]
+    sides = [] if model is None else list(task.kind.probabilities(task, model))
     if model is None or not sides:
-        return NotApplicable("has no probabilities to ask.")
+        return NotApplicable("no best model with probabilities was chosen.")
+    if any(side.class_ for side in sides):
+        return NotApplicable(f"targets of kind {task.target.kind} are not searched for wrong labels; binary ones are.")
     (side,) = sides
     truth, values, owner = side.positive, side.values, task.owner[side.units]
     if truth.all() or not truth.any():
-        return NotApplicable("has one class only.")
+        return NotApplicable("all test units have the same label.")
     found = suspects(truth, values)
     by_label = []
     for positive, label in ((True, task.target.positive), (False, task.other_label)):

@@ -33,9 +33,11 @@ def measure(audited: AuditedTask) -> Patients:
 
 def tell(audited: AuditedTask, found: Patients) -> Sequence[Verdict]:
     """Failed where a class is not tested, or on fewer than FEW_IN_CLASS patients."""
+    kind = audited.task.kind
     few = [f"{name} ({count})" for name, count in found.of_class.items() if count < FEW_IN_CLASS]
     if found.missing:
-        sentence = f"nobody in the test set is {', '.join(found.missing)}; areas of it cannot be computed."
+        named = ", ".join(found.missing)
+        sentence = f"{kind.without_class.format(named)}; areas of {named} cannot be computed."
         return [Verdict("failed", sentence, len(found.missing))]
     if few:
         sentence = (
@@ -47,7 +49,8 @@ def tell(audited: AuditedTask, found: Patients) -> Sequence[Verdict]:
         sentence = f"{found.total} test patients; intervals of errors may not cover what they say."
         return [Verdict("failed", sentence, 1)]
     cell = audited.options.least_patients
-    sentence = f"{found.least:,} test patients in the smallest class; groups under {cell} are not counted."
+    where = f" {kind.in_smallest_class}" if found.of_class else ""
+    sentence = f"{found.least:,} test patients{where}; groups under {cell} are not counted."
     return [Verdict("passed", sentence)]
 
 

@@ -3,18 +3,23 @@
 from collections.abc import Sequence
 
 from xray_mining.evaluation.audits._audit import Audit, AuditedTask, Figure, NotApplicable, Verdict
-from xray_mining.evaluation.comparisons import Smallest
+from xray_mining.evaluation.comparisons import Smallest, rival
 
 
 def measure(audited: AuditedTask) -> Smallest | NotApplicable:
     """As it was computed with the comparisons."""
-    return audited.smallest or NotApplicable("there is no pair of models to tell apart.")
+    if audited.smallest is None and rival(audited.choice) is not None:
+        return NotApplicable(
+            f"the smallest difference between two models that this test set shows cannot be computed for a target of "
+            f"kind {audited.task.target.kind} or for these predictions."
+        )
+    return audited.smallest or NotApplicable("there is no second model to compare the best one with.")
 
 
 def words(audited: AuditedTask, found: Smallest) -> str:
     """What the test set would have missed, as a clause."""
     return (
-        f"true differences in {audited.task.metric} from {audited.task.words(found.rival)} below "
+        f"true differences in {audited.task.kind.title} from {audited.task.words(found.rival)} below "
         f"{found.difference:.3f}{audited.task.unit} would be missed in more than 2 of 10 repetitions by "
         f"a test of this pair alone at 5 %"
     )

@@ -25,6 +25,8 @@ class Labels(MeanArea):
     """
 
     has_labels = False
+    without_class = "every test patient is {}, or nobody is"
+    in_smallest_class = "on the rarer side of the rarest label"
     screened = ("auc_macro",)
     gained = ("auc_above_half", "mean AUC above 0.5")
 
