@@ -267,5 +267,5 @@ def test_the_size_of_the_test_set_names_a_null_by_its_kind(make):
     task = gather(made.workspace, "made").tasks[0]
     audited = AuditedTask(task, QUICK, choose(task), smallest=Smallest(1.0, long, "best_null"))
     (row,), (judged,) = AUDITS.find("smallest_difference").run(audited)
-    assert "from thumbnail below 1.000" in row["words"] and "from thumbnail below" in judged.sentence
-    assert row["attribute"] == long, "the table keeps the experiment's own name"
+    assert "from thumbnail below 1.000" in row.words and "from thumbnail below" in judged.sentence
+    assert row.attribute == long, "the table keeps the experiment's own name"

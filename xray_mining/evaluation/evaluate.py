@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
@@ -36,7 +36,7 @@ from xray_mining.progress import progress
 from xray_mining.records import evaluation_tables as tables
 from xray_mining.records.check_results import CheckResults, CheckRow
 from xray_mining.records.cohort import FrozenCohort
-from xray_mining.records.estimates import EstimateRow, Estimates, Pictures
+from xray_mining.records.estimates import EstimateRow, Estimates, PictureRow, Pictures
 from xray_mining.records.ledger import Ledger, record_run
 from xray_mining.workspace import Workspace, digest_of, digest_of_frame, sweep, write_json
 
@@ -135,7 +135,7 @@ class ScoredTask:
     choice: Choice
     estimates: tuple[EstimateRow, ...]
     checks: tuple[CheckRow, ...]
-    audited: tuple[dict[str, Any], ...]
+    audited: tuple[tables.AuditRow, ...]
     """Rows of the table `audits`."""
     smallest: Smallest | None
     answer: Mapping[str, Any]
@@ -149,7 +149,7 @@ class Described:
     flow: Mapping[str, Any]
     table_one: tuple[Mapping[str, Any], ...]
     checks: tuple[CheckRow, ...]
-    audited: tuple[dict[str, Any], ...]
+    audited: tuple[tables.AuditRow, ...]
 
 
 @dataclass(frozen=True)
@@ -160,8 +160,7 @@ class Evaluated:
     options: EvaluationOptions
     tasks: tuple[ScoredTask, ...]
     cohorts: tuple[Described, ...]
-    pictures: tuple[Mapping[str, Any], ...]
-    """Rows of pictures without the study."""
+    pictures: tuple[PictureRow, ...]
     checks: tuple[CheckRow, ...]
 
     @property
@@ -262,8 +261,9 @@ def _write(workspace: Workspace, folder: Path, study: str, made: Evaluated) -> s
     estimates = Estimates.from_rows(each.as_row(study) for each in made.estimates)
     Estimates.write(estimates, folder / "estimates.parquet")
     Figures.together([each.figures for each in made.tasks]).write(folder)
-    Pictures.write(Pictures.from_rows({"study": study, **each} for each in made.pictures), folder / "pictures.parquet")
-    audited = [row for each in (*made.tasks, *made.cohorts) for row in each.audited]
+    pictured = Pictures.from_rows({"study": study, **asdict(each)} for each in made.pictures)
+    Pictures.write(pictured, folder / "pictures.parquet")
+    audited = [asdict(row) for each in (*made.tasks, *made.cohorts) for row in each.audited]
     tables.AuditRows.write(tables.AuditRows.from_rows(audited), folder / "audits.parquet")
     write_json(without_paths({"cohorts": [each.flow for each in made.cohorts]}), folder / "flow.json")
     one = tables.TableOne.from_rows(dict(row) for each in made.cohorts for row in each.table_one)

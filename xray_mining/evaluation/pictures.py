@@ -1,7 +1,9 @@
 """Pictures of the page: average radiographs by sex and age, and best, median and worst cases."""
 
-from collections.abc import Collection, Mapping, Sequence
-from typing import Any
+from collections import defaultdict
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import replace
+from itertools import count
 
 import numpy as np
 import polars as pl
@@ -15,6 +17,7 @@ from xray_mining.evaluation.task import Array, Task
 from xray_mining.pixels.store import PixelStore
 from xray_mining.records.check_results import CheckRow
 from xray_mining.records.cohort import FrozenCohort
+from xray_mining.records.estimates import PictureRow
 from xray_mining.records.images import OVERRULED_FLAGS
 from xray_mining.workspace import Workspace
 
@@ -57,13 +60,13 @@ def png(picture: Array, side_px: int = SIDE_PX) -> bytes:
 
 def drawn(
     workspace: Workspace, found: Gathered, choices: Mapping[str, Choice], options: EvaluationOptions
-) -> tuple[list[dict[str, Any]], list[CheckRow]]:
-    """Rows of pictures without the study, and checks of cohorts whose pictures cannot be read.
+) -> tuple[list[PictureRow], list[CheckRow]]:
+    """Rows of pictures, and checks of cohorts whose pictures cannot be read.
 
     Averages of the largest cohort alone, as rows of overlapping cohorts side by side would only confuse, and cases of
     every task.
     """
-    rows: list[dict[str, Any]] = []
+    rows: list[PictureRow] = []
     checks: list[CheckRow] = []
     largest = max(found.cohorts.values(), key=lambda cohort: cohort.members().height, default=None)
     for cohort in found.cohorts.values():
@@ -85,15 +88,13 @@ def drawn(
             checks.append(CheckRow("EVAL010", "warning", "failed", TITLE, sentence, about=cohort.name))
         finally:
             store.close()
-    order: dict[str, int] = {}
-    for each in rows:
-        each["order"] = order[each["section"]] = order.get(each["section"], -1) + 1
-    return rows, checks
+    places: Mapping[str, Iterator[int]] = defaultdict(count)
+    return [replace(each, order=next(places[each.section])) for each in rows], checks
 
 
 def averages(
     store: PixelStore, cohort: FrozenCohort, attributes: pl.DataFrame, options: EvaluationOptions
-) -> list[dict[str, Any]]:
+) -> list[PictureRow]:
     """Rows of pictures: the mean radiograph of a sex around an age, at most eight ages a sex.
 
     The latest radiograph of a patient; frontal ones of the more frequent view. Those around the age count by a normal
@@ -119,16 +120,13 @@ def averages(
             weight = np.exp(-0.5 * ((ages[near] - age) / (options.age_band_years / 4)) ** 2)
             mean = _weighted_mean(store, [frame["image_key"][int(i)] for i in near], weight)
             rows.append(
-                {
-                    "kind": "average",
-                    "label": f"{words}, {age:g}",
-                    "section": "average_images",
-                    "order": len(rows),
-                    "experiment": "",
-                    "image_key": None,
-                    "images": len(near),
-                    "png": png(mean),
-                }
+                PictureRow(
+                    kind="average",
+                    label=f"{words}, {age:g}",
+                    section="average_images",
+                    images=len(near),
+                    png=png(mean),
+                )
             )
     return rows
 
@@ -158,7 +156,7 @@ def _weighted_mean(store: PixelStore, keys: Sequence[str], weights: Array) -> Ar
 
 def cases(
     store: PixelStore, task: Task, choice: Choice, options: EvaluationOptions, private: Collection[str] = ()
-) -> list[dict[str, Any]]:
+) -> list[PictureRow]:
     """Rows of pictures: the best model's best, median and worst test radiographs, one a patient.
 
     Left out: flagged ones, ones with letters or (unless asked for) whose header does not say that they have none and
@@ -196,16 +194,14 @@ def cases(
             unit = frame.row(number, named=True)
             picture = store.read([unit["unit_key"]])[0]
             rows.append(
-                {
-                    "kind": "case",
-                    "label": f"{word}: {task.kind.caption(task, unit)}",
-                    "section": "cases",
-                    "order": len(rows),
-                    "experiment": model.name,
-                    "image_key": unit["unit_key"],
-                    "images": 1,
-                    "png": png(picture),
-                }
+                PictureRow(
+                    kind="case",
+                    label=f"{word}: {task.kind.caption(task, unit)}",
+                    section="cases",
+                    experiment=model.name,
+                    image_key=unit["unit_key"],
+                    png=png(picture),
+                )
             )
     return rows
 

@@ -100,3 +100,17 @@ class Pictures(Record):
     image_key = dy.String(nullable=True, description="the radiograph, for a case")
     images = count("images in an average; 1 for a case")
     png = dy.Binary(description="PNG bytes, without metadata")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PictureRow:
+    """One row of `pictures` without its study; the columns are described there."""
+
+    kind: str
+    label: str
+    section: str
+    png: bytes
+    order: int = 0
+    experiment: str = ""
+    image_key: str | None = None
+    images: int = 1

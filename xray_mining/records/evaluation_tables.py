@@ -1,5 +1,7 @@
 """The other tables in evaluations/STUDY, beside estimates, check_results and pictures: the data of the figures."""
 
+from dataclasses import dataclass
+
 import dataframely as dy
 
 from xray_mining.records.record import Record, choice, count, number, text
@@ -168,6 +170,26 @@ class AuditRows(Record):
     p_value = number("two-sided p of no effect", min=0, max=1)
     p_adjusted = number("the same, adjusted within the audit", min=0, max=1)
     words = text("the figure as a sentence")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AuditRow:
+    """One row of `audits`; the columns are described there."""
+
+    code: str
+    audit: str
+    target: str
+    words: str
+    metric: str
+    patients: int
+    experiment: str = ""
+    attribute: str = ""
+    label: str = ""
+    value: float | None = None
+    low: float | None = None
+    high: float | None = None
+    p_value: float | None = None
+    p_adjusted: float | None = None
 
 
 ALL: tuple[type[Record], ...] = (

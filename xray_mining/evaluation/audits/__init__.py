@@ -8,12 +8,13 @@ from typing import Any
 
 from xray_mining.evaluation.audits._audit import Audit, AuditedCohort, AuditedTask
 from xray_mining.records.check_results import CheckRow
+from xray_mining.records.evaluation_tables import AuditRow
 from xray_mining.registry import Kinds
 
 AUDITS: Kinds[Audit[Any, Any]] = Kinds("xray_mining.evaluation.audits", "audit")
 
 
-def audit(audited: AuditedTask | AuditedCohort) -> tuple[list[dict[str, Any]], list[CheckRow]]:
+def audit(audited: AuditedTask | AuditedCohort) -> tuple[list[AuditRow], list[CheckRow]]:
     """Rows of `audits` and of `check_results` for one task or one cohort, by the code of the audit."""
     figures, verdicts = [], []
     for each in audits_of(type(audited)):

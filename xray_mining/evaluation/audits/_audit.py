@@ -14,6 +14,7 @@ from xray_mining.evaluation.task import Model, Task
 from xray_mining.records.check_results import CheckRow
 from xray_mining.records.cohort import FrozenCohort
 from xray_mining.records.estimates import EstimateRow
+from xray_mining.records.evaluation_tables import AuditRow
 from xray_mining.statistics.estimate import Estimate
 from xray_mining.workspace import Workspace
 
@@ -146,7 +147,7 @@ class Audit(Generic[Subject, Found]):
     family: str = ""
     section: str = "audits"
 
-    def run(self, subject: Subject) -> tuple[list[dict[str, Any]], list[CheckRow]]:
+    def run(self, subject: Subject) -> tuple[list[AuditRow], list[CheckRow]]:
         """Rows of `audits` and of `check_results`; at least one of the latter, as no row could look passed."""
         found = self.measure(subject)
         if isinstance(found, NotApplicable):
@@ -168,11 +169,10 @@ class Audit(Generic[Subject, Found]):
             about=about,
         )
 
-    def _figure(self, subject: Subject, figure: Figure) -> dict[str, Any]:
-        numbers = ("value", "low", "high", "p_value", "p_adjusted")
-        row: dict[str, Any] = {"code": self.code, "audit": self.family, "target": subject.target}
-        row |= asdict(figure)
-        return row | {name: number(row[name]) for name in numbers}
+    def _figure(self, subject: Subject, figure: Figure) -> AuditRow:
+        numbers = {name: number(getattr(figure, name)) for name in ("value", "low", "high", "p_value", "p_adjusted")}
+        columns: dict[str, Any] = asdict(figure) | numbers
+        return AuditRow(code=self.code, audit=self.family, target=subject.target, **columns)
 
 
 def level_words(name: str) -> str:

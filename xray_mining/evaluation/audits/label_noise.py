@@ -4,8 +4,7 @@ They are listed, not judged: a weak model contradicts right labels too.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import asdict, dataclass
 
 import numpy as np
 import polars as pl
@@ -28,14 +27,24 @@ class Labelled:
 
 
 @dataclass(frozen=True, slots=True)
+class Suspect:
+    """A unit whose label is contradicted."""
+
+    unit_key: str
+    label: str
+    probability: float
+    """Of the positive label."""
+
+
+@dataclass(frozen=True, slots=True)
 class Suspects:
     """Units whose label is contradicted."""
 
     experiment: str
     by_label: tuple[Labelled, ...]
     images: int
-    first: tuple[dict[str, Any], ...]
-    """unit_key, label and probability of the first LISTED."""
+    first: tuple[Suspect, ...]
+    """The first LISTED."""
 
     @property
     def count(self) -> int:
@@ -81,9 +90,7 @@ def measure(audited: AuditedTask) -> Suspects | NotApplicable:
     margin = np.where(truth, 1 - values, values)
     first = np.flatnonzero(found)[np.argsort(-margin[found], kind="stable")][:LISTED]
     keys, labels = task.units["unit_key"].filter(pl.Series(side.units)), task.labels[side.units]
-    listed = tuple(
-        {"unit_key": keys[int(i)], "label": str(labels[i]), "probability": round(float(values[i]), 3)} for i in first
-    )
+    listed = tuple(Suspect(keys[int(i)], str(labels[i]), round(float(values[i]), 3)) for i in first)
     return Suspects(model.name, tuple(by_label), len(truth), listed)
 
 
@@ -91,7 +98,7 @@ def tell(audited: AuditedTask, found: Suspects) -> Sequence[Verdict]:
     """Always passed."""
     who = audited.task.words(found.experiment)
     sentence = f"{found.count:,} of {found.images:,} labels are contradicted with confidence by {who}."
-    return [Verdict("passed", sentence, found.count, found.first)]
+    return [Verdict("passed", sentence, found.count, [asdict(each) for each in found.first])]
 
 
 def figures(_: AuditedTask, found: Suspects) -> Sequence[Figure]:
