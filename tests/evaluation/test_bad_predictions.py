@@ -77,7 +77,7 @@ def test_without_validation_predictions_nothing_is_chosen(make):
     made.predict("made", "logistic", "baseline", "patient_sex", chance, splits=("test",))
     summary = evaluate(made.workspace, "made", QUICK)
     assert "has no predictions for validation patients" in codes(made)["EVAL008"]
-    assert "not answered" in summary.answers[0]["text"]
+    assert "not answered" in summary.answers[0].text
     frame = Estimates.read([made.workspace.evaluation("made") / "estimates.parquet"])
     assert not frame.filter(pl.col("metric") == "sensitivity").height and frame.filter(pl.col("metric") == "auc").height
 

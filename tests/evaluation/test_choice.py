@@ -89,7 +89,7 @@ def test_the_adjusted_p_decides_what_is_said(study):
         (0.2, "could be none: −1.00 years (−1.90 to −0.10 by itself; p 0.010, not adjusted)"),
         (0.03, "difference is −1"),
     ):
-        text = answer(task, [*rows, replace(pair, p_adjusted=p)], choice, 0.95)["text"]
+        text = answer(task, [*rows, replace(pair, p_adjusted=p)], choice, 0.95).text
         assert words in text and "-" not in text
 
 
@@ -100,7 +100,7 @@ def test_a_model_that_tested_better_than_the_chosen_one_is_named(study, value, n
     choice = choose(task)
     values = {"boosting": value, choice.best: 4.0}
     rows = [row(name, "", None, metric="mae", unit="years", value=each) for name, each in values.items()]
-    text = answer(task, rows, choice, 0.95)["text"]
+    text = answer(task, rows, choice, 0.95).text
     assert ("boosting, which was not chosen, reached 2.50 years (" in text) == named
 
 
@@ -113,7 +113,7 @@ def test_who_may_not_be_chosen_is_not_said_to_have_been_passed_over(study, kind)
     choice = choose(task)
     values = {"boosting": 2.5, choice.best: 4.0}
     rows = [row(name, "", None, metric="mae", unit="years", value=each) for name, each in values.items()]
-    assert "not chosen" not in answer(task, rows, choice, 0.95)["text"]
+    assert "not chosen" not in answer(task, rows, choice, 0.95).text
 
 
 def test_the_rival_of_the_smallest_difference_has_its_name(study):

@@ -1,17 +1,19 @@
 """What a score says beside guessing, and in which order failed checks stand before the answers that they touch."""
 
-from dataclasses import replace
+import json
+from dataclasses import asdict, replace
 from types import SimpleNamespace
 
 import pytest
 
-from xray_mining.evaluation.answer import answer_lines, failed_checks
+from xray_mining.evaluation.answer import with_failed_checks
 from xray_mining.evaluation.audits import AUDITS, AuditedTask
 from xray_mining.evaluation.choice import Choice
 from xray_mining.evaluation.options import EvaluationOptions
 from xray_mining.evaluation.skill import Skill, skill_of
 from xray_mining.evaluation.task import KINDS
 from xray_mining.models.kinds import kind_that_predicted
+from xray_mining.records.answers import Answer, Answers
 from xray_mining.records.check_results import CheckRow
 from xray_mining.records.cohort import Target
 from xray_mining.records.estimates import EstimateRow
@@ -91,14 +93,15 @@ def test_errors_stand_first_and_each_check_once_before_the_first_answer_that_it_
         check("FFF001", "warning", "nothing"),
         check("GGG001", "error", "a", "skipped"),
     ]
-    answers = [{"task": name, "text": f"answer {name}"} for name in tasks]
-    general, found = failed_checks(answers, tasks, rows)
-    assert [each["code"] for each in general] == ["FFF001"]
-    assert [[check["code"] for check in each["checks"]] for each in found] == [
+    answers = [Answer(name, name[-1], (), f"answer {name}") for name in tasks]
+    found = with_failed_checks(answers, tasks, rows)
+    assert [each.code for each in found.checks] == ["FFF001"]
+    assert [[check.code for check in each.checks] for each in found.answers] == [
         ["DDD001", "AAA001"],
         ["DDD001", "BBB001", "AAA001"],
     ]
-    lines = answer_lines(general, found)
+    assert Answers.of(json.loads(json.dumps(asdict(found)))) == found, "answer.json keeps it whole"
+    lines = found.lines()
     assert [line.split(": ")[-1] for line in lines] == [
         "FFF001",
         "DDD001",

@@ -9,11 +9,12 @@ import pytest
 from xray_mining.catalog.cohort import freeze
 from xray_mining.catalog.options import CohortOptions
 from xray_mining.errors import CheckFailed, UserError
-from xray_mining.evaluation.answer import failed_checks
+from xray_mining.evaluation.answer import with_failed_checks
 from xray_mining.features.instrument import Features
 from xray_mining.models.experiment import run, standings
 from xray_mining.models.freshness import cohort_differences
 from xray_mining.models.task import Task
+from xray_mining.records.answers import Answer
 from xray_mining.records.check_results import CheckRow
 from xray_mining.records.predictions import Predictions
 from xray_mining.sets.measure import measure
@@ -68,7 +69,7 @@ def test_another_model_is_named_and_neither_it_nor_its_ensemble_is_scored(traine
     ]
     assert made.experiments == 1
     [answer] = made.answers
-    assert "(beta)" in answer["text"], "the answer rests on what is fresh"
+    assert "(beta)" in answer.text, "the answer rests on what is fresh"
     assert [each["code"] for each in answer["checks"]].count("EVAL014") == 2
     notes = json.loads((after.workspace.evaluation(after.study.study) / "study.json").read_text())
     assert {each["experiment"] for each in notes["experiments"] if each["outcome"] == "stale"} == {"alpha", "both"}
@@ -222,7 +223,7 @@ def test_what_an_earlier_version_made_is_said_and_made_again(trained):
 def test_a_check_of_an_experiment_touches_its_own_task_only():
     task = SimpleNamespace(models={"a": None}, cohort=SimpleNamespace(name="c1"))
     rows = [CheckRow("EVAL014", "error", "failed", "t", "s", about="old")]
-    answers = [{"task": "c1/t", "text": ""}, {"task": "c2/t", "text": ""}]
-    general, found = failed_checks(answers, {"c1/t": task, "c2/t": task}, rows, {"old": "c2/t"})
-    assert not general
-    assert [len(each["checks"]) for each in found] == [0, 1]
+    answers = [Answer(task, "t", (), "") for task in ("c1/t", "c2/t")]
+    found = with_failed_checks(answers, {"c1/t": task, "c2/t": task}, rows, {"old": "c2/t"})
+    assert not found.checks
+    assert [len(each.checks) for each in found.answers] == [0, 1]

@@ -1,12 +1,13 @@
 """The answer in two sentences, made from the numbers."""
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 
 from xray_mining.evaluation.choice import Choice
 from xray_mining.evaluation.rows import of_all_units, of_experiment
 from xray_mining.evaluation.skill import skill_of
 from xray_mining.evaluation.task import Task
+from xray_mining.records.answers import Answer, Answers, FailedCheck
 from xray_mining.records.check_results import SEVERITIES, CheckRow
 from xray_mining.records.estimates import EstimateRow
 from xray_mining.records.words import column_words
@@ -20,19 +21,19 @@ def answer(
     choice: Choice,
     confidence: float,
     least_patients: int = 0,
-) -> dict[str, Any]:
-    """One entry of answer.json: `sentences`, and the same as `text`; refused on fewer than `least_patients`."""
+) -> Answer:
+    """The answer of a task; refused on fewer than `least_patients`."""
     sentences = _sentences(task, rows, choice, confidence, least_patients)
-    return {"task": task.name, "target": task.target.name, "sentences": sentences, "text": " ".join(sentences)}
+    return Answer(task.name, task.target.name, tuple(sentences), " ".join(sentences))
 
 
-def failed_checks(
-    answers: Sequence[Mapping[str, Any]],
+def with_failed_checks(
+    answers: Sequence[Answer],
     tasks: Mapping[str, Task],
     checks: Sequence[CheckRow],
     unscored: Mapping[str, str] | None = None,
-) -> tuple[list[dict[str, str]], list[dict[str, Any]]]:
-    """The failed checks that touch the whole study, and `answers` with those that touch each (`checks`).
+) -> Answers:
+    """`answers` with the failed checks that touch each, and those that touch the whole study.
 
     A check touches an answer where it is about its task, the task's cohort or one of its experiments, scored or not:
     `unscored` gives the task of each that is not. One that is about anything else belongs to the whole study.
@@ -46,30 +47,14 @@ def failed_checks(
         if name in touches:
             touches[name].add(experiment)
 
-    def of_failed(found: Sequence[CheckRow]) -> list[dict[str, str]]:
-        return [
-            {"code": each.code, "severity": each.severity, "title": each.title, "sentence": each.words}
-            for each in found
-        ]
+    def those(wanted: Callable[[CheckRow], bool]) -> tuple[FailedCheck, ...]:
+        return tuple(FailedCheck(each.code, each.severity, each.title, each.words) for each in failed if wanted(each))
 
-    general = [each for each in failed if not any(each.about in names for names in touches.values())]
-    return of_failed(general), [
-        {**each, "checks": of_failed([check for check in failed if check.about in touches[each["task"]]])}
-        for each in answers
+    general = those(lambda check: not any(check.about in names for names in touches.values()))
+    touched = [
+        replace(each, checks=those(lambda check, each=each: check.about in touches[each.task])) for each in answers
     ]
-
-
-def answer_lines(checks: Sequence[Mapping[str, str]], answers: Sequence[Mapping[str, Any]]) -> list[str]:
-    """answer.json in lines for a terminal: each failed check once, before the first answer that it touches."""
-    lines = [_check_line(each) for each in checks]
-    for each in answers:
-        lines += [line for check in each.get("checks", ()) if (line := _check_line(check)) not in lines]
-        lines.append(each["text"])
-    return lines
-
-
-def _check_line(check: Mapping[str, str]) -> str:
-    return f"check failed ({check['severity']}, {check['code']}): {check['title']}: {check['sentence']}"
+    return Answers(general, tuple(touched))
 
 
 def _sentences(

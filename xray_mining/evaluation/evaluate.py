@@ -11,7 +11,7 @@ from typing import Any
 import polars as pl
 
 from xray_mining.evaluation import cohorts, pictures, variants
-from xray_mining.evaluation.answer import answer, answer_lines, failed_checks
+from xray_mining.evaluation.answer import answer, with_failed_checks
 from xray_mining.evaluation.audits import AuditedCohort, AuditedTask, audit
 from xray_mining.evaluation.choice import Choice, choose
 from xray_mining.evaluation.comparisons import Smallest, compare, smallest
@@ -34,6 +34,7 @@ from xray_mining.evaluation.task import Task
 from xray_mining.models.freshness import Standing
 from xray_mining.progress import progress
 from xray_mining.records import evaluation_tables as tables
+from xray_mining.records.answers import Answer, Answers, FailedCheck
 from xray_mining.records.check_results import CheckResults, CheckRow
 from xray_mining.records.cohort import FrozenCohort
 from xray_mining.records.estimates import EstimateRow, Estimates, PictureRow, Pictures
@@ -52,9 +53,9 @@ class EvaluateSummary:
     estimates: int
     pictures: int
     checks_failed: int
-    checks: list[dict[str, str]]
+    checks: tuple[FailedCheck, ...]
     """Failed checks that affect the whole study."""
-    answers: list[dict[str, Any]]
+    answers: tuple[Answer, ...]
     """One answer for each task, with the failed checks that affect it; as in answer.json."""
     absent: list[str]
     digest: str
@@ -63,7 +64,7 @@ class EvaluateSummary:
 
     def lines(self) -> list[str]:
         """The answers, then the counts."""
-        lines = [*answer_lines(self.checks, self.answers), self.counts]
+        lines = [*Answers(self.checks, self.answers).lines(), self.counts]
         if self.absent:
             lines.append(f"without predictions: {', '.join(self.absent)}")
         return lines
@@ -119,8 +120,8 @@ def evaluate(
         estimates=len(made.estimates),
         pictures=len(made.pictures),
         checks_failed=sum(each.outcome == "failed" for each in made.checks),
-        checks=made.answered["checks"],
-        answers=made.answered["answers"],
+        checks=made.answered.checks,
+        answers=made.answered.answers,
         absent=made.absent,
         digest=written,
         seconds=time.monotonic() - clock,
@@ -138,7 +139,7 @@ class ScoredTask:
     audited: tuple[tables.AuditRow, ...]
     """Rows of the table `audits`."""
     smallest: Smallest | None
-    answer: Mapping[str, Any]
+    answer: Answer
     figures: Figures
 
 
@@ -174,11 +175,10 @@ class Evaluated:
         return sorted(set(self.found.absent))
 
     @cached_property
-    def answered(self) -> dict[str, Any]:
-        """answer.json: the answers, and the failed checks that affect one answer or all."""
+    def answered(self) -> Answers:
+        """The answers, and the failed checks that affect one answer or all."""
         tasks = {task.name: task for task in self.found.tasks}
-        general, answers = failed_checks([each.answer for each in self.tasks], tasks, self.checks, self.found.tasks_of)
-        return {"checks": general, "answers": answers}
+        return with_failed_checks([each.answer for each in self.tasks], tasks, self.checks, self.found.tasks_of)
 
 
 def evaluated(workspace: Workspace, found: Gathered, options: EvaluationOptions) -> Evaluated:
@@ -298,7 +298,7 @@ def _write_notes(  # noqa: PLR0917  what the study file says
     """Write answer.json, provenance.json and, last, study.json."""
     now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     options, found = made.options, made.found
-    write_json(made.answered, folder / "answer.json")
+    write_json(asdict(made.answered), folder / "answer.json")
     ledger = pl.read_parquet(folder / "ledger.parquet")
     write_json(plain(without_paths(provenance(found, ledger, study_file, now))), folder / "provenance.json")
     experiments = [

@@ -11,6 +11,7 @@ import polars as pl
 
 from xray_mining.errors import UserError
 from xray_mining.records import evaluation_tables as tables
+from xray_mining.records.answers import Answers
 from xray_mining.records.check_results import CheckResults
 from xray_mining.records.estimates import Estimates, Pictures
 from xray_mining.records.ledger import Ledger
@@ -181,7 +182,7 @@ class Results:
             name, question = str(study["study"]), str(study["question"])
         except (KeyError, TypeError) as error:
             raise UserError(f"study.json: is not what evaluate writes ({error}); run `evaluate` again") from error
-        answers = _json(folder / "answer.json").get("answers", []) if (folder / "answer.json").is_file() else []
+        answers = _json(folder / "answer.json") if (folder / "answer.json").is_file() else {}
         flow = _json(folder / "flow.json") if (folder / "flow.json").is_file() else {}
         provenance = _json(folder / "provenance.json") if (folder / "provenance.json").is_file() else {}
         known = {"study", "question", "statements", "tasks", "experiments"}
@@ -192,7 +193,7 @@ class Results:
             notes={key: value for key, value in study.items() if key not in known},
             tasks=tasks,
             experiments=experiments,
-            answers={each["task"]: tuple(each["sentences"]) for each in answers},
+            answers={each.task: each.sentences for each in Answers.of(answers).answers},
             estimates=_table(folder, Estimates),
             check_results=_table(folder, CheckResults),
             pictures=_table(folder, Pictures),

@@ -7,9 +7,10 @@ import sys
 import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from xray_mining.errors import CheckFailed
+from xray_mining.records.answers import Answer, Answers, FailedCheck
 from xray_mining.study.expected import cores, rough, together
 from xray_mining.study.options import Study
 from xray_mining.study.perform import ArchiveState, own_process
@@ -35,18 +36,22 @@ class RunSummary:
     steps_done: int
     steps_kept: int
     seconds: float
-    checks: list[dict[str, str]]
+    checks: tuple[FailedCheck, ...]
     """Failed checks that affect the whole study."""
-    answers: list[dict[str, Any]]
+    answers: tuple[Answer, ...]
     """One answer for each task, with the failed checks that affect it; as in answer.json."""
     report: str
 
     def lines(self) -> list[str]:
         """The failed checks, the answers, and the path of the page."""
-        from xray_mining.evaluation.answer import answer_lines
-
         counts = f"{self.steps_done} steps done, {self.steps_kept} kept from an earlier run, {self.seconds:.0f} s"
-        return ["", *answer_lines(self.checks, self.answers), "", f"{self.study}: {counts}", f"report: {self.report}"]
+        return [
+            "",
+            *Answers(self.checks, self.answers).lines(),
+            "",
+            f"{self.study}: {counts}",
+            f"report: {self.report}",
+        ]
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,9 +186,10 @@ def _executed(pipeline: Pipeline, held: int, remaining: Remaining) -> tuple[int,
 
 
 def _summary(workspace: Workspace, study: Study, done: int, kept: int, seconds: float) -> RunSummary:
-    answers = json.loads((workspace.evaluation(study.study) / "answer.json").read_text(encoding="utf-8"))
+    text = (workspace.evaluation(study.study) / "answer.json").read_text(encoding="utf-8")
+    answers = Answers.of(json.loads(text))
     page = str(workspace.report(study.study))
-    return RunSummary(study.study, done, kept, seconds, answers.get("checks", []), answers["answers"], page)
+    return RunSummary(study.study, done, kept, seconds, answers.checks, answers.answers, page)
 
 
 def stop_at_errors(evaluation: Path) -> None:
