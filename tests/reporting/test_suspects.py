@@ -36,6 +36,6 @@ def test_a_private_set_tells_the_count_and_the_command(with_suspects):
 
 
 def test_a_public_set_lists_them(with_suspects):
-    public = dataclasses.replace(with_suspects, notes=dict(with_suspects.notes) | {"show_unexamined": True})
+    public = dataclasses.replace(with_suspects, notes=dataclasses.replace(with_suspects.notes, show_unexamined=True))
     assert any(KEY in text for text in texts(public, Code))
     assert not any("xray-mining sql" in text for text in texts(public, Text))

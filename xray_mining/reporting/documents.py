@@ -60,7 +60,7 @@ def model_card(results: Results) -> str:
     lines += ["## Checks", ""]
     for row in results.check_results.sort("code").iter_rows(named=True):
         lines.append(f"- {row['code']}, {row['outcome'].replace('_', ' ')}: {escaped(row['sentence'])}")
-    licences = results.provenance.get("licences", {})
+    licences = results.provenance.licences
     lines += ["", "## Weights and licences", ""]
     lines += [f"- {escaped(str(name))}: {escaped(str(licence))}" for name, licence in licences.items()] or ["None."]
     lines += ["", "## Limits", ""]

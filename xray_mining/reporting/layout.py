@@ -64,7 +64,7 @@ def undrawn(results: Results, task: Task) -> str:
     """How many test units no point stands for, as a sentence with a space before it; empty where it is none."""
     if not task.undrawn:
         return ""
-    least = results.notes.get("least_patients", 10)
+    least = results.notes.least_patients
     who = f"{task.undrawn:,} test {task.level}{'' if task.undrawn == 1 else 's'}"
     return f" Not drawn: {who} of an age band and sex with fewer than {least} test patients."
 

@@ -179,8 +179,8 @@ def _facts(results: Results) -> list[tuple[str, str]]:
         name = f", {task.words[:1].lower()}{task.words[1:]}" if len(results.tasks) > 1 else ""
         facts.append((f"Test patients{name}", f"{task.patients:,}"))
     facts.append(("Models", f"{len(results.experiments):,}"))
-    if results.notes.get("written"):
-        facts.append(("Evaluated", str(results.notes["written"])[:10]))
+    if results.notes.written:
+        facts.append(("Evaluated", results.notes.written[:10]))
     return facts
 
 

@@ -133,6 +133,55 @@ class Task:
         return self.unit if self.shows.has_unit else ""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NotShown:
+    """How many members are shown in no picture."""
+
+    left_out: int | None = None
+    """With letters or a quality flag; None where study.json does not say."""
+    not_looked_at: int = 0
+    """Without a flag or a statement of letters in the header."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StudyNotes:
+    """What study.json says of the evaluation as a whole."""
+
+    confidence: float = 0.95
+    bootstraps: int | None = None
+    least_patients: int = 10
+    show_unexamined: bool = False
+    written: str = ""
+    """When, as 2026-11-28T12:00:00Z."""
+    pictures: NotShown = NotShown()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TestRead:
+    """How often the test predictions of one experiment were read."""
+
+    experiment: str = ""
+    target: str = ""
+    files: int = 0
+    evaluations: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Provenance:
+    """provenance.json: what the figures were made from."""
+
+    study: Mapping[str, Any] = field(default_factory=dict)
+    """The study file, which the page prints as it is."""
+    study_digest: str = ""
+    versions: Mapping[str, str] = field(default_factory=dict)
+    experiments: tuple[Mapping[str, Any], ...] = ()
+    """experiment.json of each experiment, which the page prints as it is."""
+    licences: Mapping[str, str] = field(default_factory=dict)
+    seeds: tuple[int, ...] = ()
+    test_reads: tuple[TestRead, ...] = ()
+    commands: tuple[str, ...] = ()
+
+
 def slug(text: str) -> str:
     """`text` in lower-case letters, digits and single hyphens: for anchors and file names."""
     kept = "".join(letter if letter.isascii() and letter.isalnum() else "-" for letter in text.lower())
@@ -146,8 +195,7 @@ class Results:
     study: str
     question: str
     statements: Mapping[str, str]
-    notes: Mapping[str, Any]
-    """Everything else that study.json says, as confidence and least_patients."""
+    notes: StudyNotes
     tasks: tuple[Task, ...]
     experiments: Mapping[str, ExperimentNote]
     answers: Mapping[str, tuple[str, ...]]
@@ -165,7 +213,7 @@ class Results:
     audits: pl.DataFrame
     cohorts: tuple[Mapping[str, Any], ...]
     """flow.json: how each cohort came about."""
-    provenance: Mapping[str, Any]
+    provenance: Provenance
 
     @classmethod
     def load(cls, folder: Path) -> "Results":
@@ -185,12 +233,12 @@ class Results:
         answers = _json(folder / "answer.json") if (folder / "answer.json").is_file() else {}
         flow = _json(folder / "flow.json") if (folder / "flow.json").is_file() else {}
         provenance = _json(folder / "provenance.json") if (folder / "provenance.json").is_file() else {}
-        known = {"study", "question", "statements", "tasks", "experiments"}
+        reads = tuple(_note(TestRead, each) for each in provenance.get("test_reads", ()))
         return cls(
             study=name,
             question=question,
             statements=study.get("statements", {}),
-            notes={key: value for key, value in study.items() if key not in known},
+            notes=replace(_note(StudyNotes, study), pictures=_note(NotShown, study.get("pictures") or {})),
             tasks=tasks,
             experiments=experiments,
             answers={each.task: each.sentences for each in Answers.of(answers).answers},
@@ -206,7 +254,7 @@ class Results:
             table_one=_table(folder, tables.TableOne),
             audits=_table(folder, tables.AuditRows),
             cohorts=tuple(flow.get("cohorts", ())),
-            provenance=provenance,
+            provenance=replace(_note(Provenance, provenance), test_reads=reads),
         )
 
     def tasks_in(self, section: str) -> list[Task]:

@@ -213,16 +213,16 @@ def _people(studies: Sequence[Results]) -> Section:
 
 def _versions(studies: Sequence[Results]) -> Section:
     rows: list[Row] = []
-    packages = sorted({name for results in studies for name in results.provenance.get("versions", {})})
+    packages = sorted({name for results in studies for name in results.provenance.versions})
     differing = 0
     for package in packages:
-        found = [str(results.provenance.get("versions", {}).get(package, "–")) for results in studies]
+        found = [str(results.provenance.versions.get(package, "–")) for results in studies]
         mark = "failed" if len(set(found)) > 1 else ""
         differing += bool(mark)
         rows.append(Row((Cell(package), *(Cell(version, mark=mark) for version in found))))
     for title, value in (
-        ("digest of the study file", lambda results: str(results.provenance.get("study_digest", "–"))),
-        ("seeds", lambda results: ", ".join(str(seed) for seed in results.provenance.get("seeds", [])) or "–"),
+        ("digest of the study file", lambda results: results.provenance.study_digest or "–"),
+        ("seeds", lambda results: ", ".join(str(seed) for seed in results.provenance.seeds) or "–"),
         ("kinds of model", lambda results: ", ".join(_kinds(results)) or "–"),
     ):
         rows.append(Row((Cell(title), *(Cell(value(results)) for results in studies))))

@@ -77,7 +77,7 @@ def build(results: Results) -> Section:
         evidence = _evidence(row["evidence"]) if wanted else ""
         if not evidence:
             continue
-        if row["code"] in LISTED and not results.notes.get("show_unexamined"):
+        if row["code"] in LISTED and not results.notes.show_unexamined:
             blocks.append(Text(_command(row), "quiet"))
             continue
         title = f"Evidence of {row['code']}: {row['title']} ({row['offenders'] or 'first rows'})"

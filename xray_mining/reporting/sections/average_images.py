@@ -17,7 +17,7 @@ def build(results: Results) -> Section:
     """A row of averages a sex."""
     frame = results.pictures.filter(pl.col("section") == "average_images").sort("order")
     title = "Average images"
-    least = results.notes.get("least_patients", 10)
+    least = results.notes.least_patients
     if frame.is_empty():
         return Section(
             "average-images",

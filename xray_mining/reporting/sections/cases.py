@@ -56,12 +56,12 @@ def build(results: Results) -> Section:
 
 
 def _left_out(results: Results) -> str:
-    told = results.notes.get("pictures") or {}
-    least = results.notes.get("least_patients", 10)
+    told = results.notes.pictures
+    least = results.notes.least_patients
     said = f"Patients of an age band and sex with fewer than {least} test patients are not shown"
-    if "left_out" not in told:
+    if told.left_out is None:
         return f"{said}."
-    said += f", nor are {told['left_out']:,} images with letters or a quality flag other than low resolution"
-    unseen = told.get("not_looked_at", 0)
+    said += f", nor are {told.left_out:,} images with letters or a quality flag other than low resolution"
+    unseen = told.not_looked_at
     said += f"; of {unseen:,} images no header tells of letters" if unseen else ""
     return f"{said}. Letters are declared by the header; pictures were not examined."

@@ -137,16 +137,16 @@ def _models(results: Results) -> str:
 
 
 def _software(results: Results) -> str:
-    return ", ".join(f"{name} {version}" for name, version in sorted(results.provenance.get("versions", {}).items()))
+    return ", ".join(f"{name} {version}" for name, version in sorted(results.provenance.versions.items()))
 
 
 def _initial(results: Results) -> str:
-    licences = results.provenance.get("licences", {})
+    licences = results.provenance.licences
     return "Weights: " + ", ".join(f"{name} ({licence})" for name, licence in licences.items()) if licences else ""
 
 
 def _training(results: Results) -> str:
-    seeds = ", ".join(str(seed) for seed in results.provenance.get("seeds", []))
+    seeds = ", ".join(str(seed) for seed in results.provenance.seeds)
     return f"Options of every experiment stand in the ledger; seeds: {seeds}." if seeds else ""
 
 
@@ -175,8 +175,8 @@ def _metrics(results: Results) -> str:
 
 
 def _uncertainty(results: Results) -> str:
-    percent = round(100 * float(results.notes.get("confidence", 0.95)))
-    draws = results.notes.get("bootstraps")
+    percent = round(100 * results.notes.confidence)
+    draws = results.notes.bootstraps
     methods = set(results.estimates["method"])
     found = [words for part, words in STATISTICS.items() if any(part in method for method in methods)]
     if not found:
@@ -281,7 +281,7 @@ ITEMS: tuple[tuple[int, str, Callable[[Results], str]], ...] = (
     (39, "Failures", _failures),
     (40, "Limitations", _statement("limitations")),
     (41, "Implications for practice", _nothing),
-    (42, "Full protocol", lambda results: "The study file in the ledger." if results.provenance.get("study") else ""),
+    (42, "Full protocol", lambda results: "The study file in the ledger." if results.provenance.study else ""),
     (43, "Availability of software, models and data", _nothing),
     (44, "Funding, and the funders' role", _statement("funding")),
 )

@@ -26,7 +26,7 @@ def build(results: Results) -> Section:
     """Models × metrics with intervals, then differences with adjusted p values."""
     if not results.tasks:
         return Section("comparison", "Which model reads it best", "No experiment of this study left predictions.")
-    percent = round(100 * float(results.notes.get("confidence", 0.95)))
+    percent = round(100 * results.notes.confidence)
     return Section(
         "comparison",
         "Which model reads it best",

@@ -120,5 +120,5 @@ def _table(results: Results, task: Task, overall: pl.DataFrame) -> Table:
             Column(f"Bias, {task.unit}", numeric=True),
         ),
         tuple(rows),
-        hidden_note(results.notes.get("least_patients", 10)) if any(HIDDEN in row.cells for row in rows) else "",
+        hidden_note(results.notes.least_patients) if any(HIDDEN in row.cells for row in rows) else "",
     )

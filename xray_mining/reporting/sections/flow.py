@@ -27,7 +27,7 @@ def build(results: Results) -> Section:
             diagram = flow_diagram(f"flow-{slug(cohort['cohort'])}", cohort["steps"], _ends(cohort))
             diagrams.append(replace(diagram, caption=f"{words[:1].upper()}{words[1:]}. {diagram.caption}"))
         if cohort.get("ages"):
-            people.append(_people(cohort, words, int(results.notes.get("least_patients", 10))))
+            people.append(_people(cohort, words, results.notes.least_patients))
     if people:
         blocks.append(Figures(tuple(people)))
     for cohort in results.cohorts:

@@ -107,7 +107,7 @@ def confusion_table(
             share = number(images / total, 1, percent=True) if total else ""
             cells.append(Cell(f"{images:,}", share, images, mark="right" if predicted == truth else ""))
         rows.append(Row(tuple(cells)))
-    least = results.notes.get("least_patients", 10)
+    least = results.notes.least_patients
     note = f"{hidden_note(least)} {rates}".strip() if any(HIDDEN in row.cells for row in rows) else ""
     return Table(
         name,

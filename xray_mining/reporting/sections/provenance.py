@@ -1,12 +1,13 @@
 """The ledger: what was run on what, when, how long, with which versions."""
 
 import json
+from collections.abc import Sequence
 from datetime import UTC
 from typing import Any
 
 from xray_mining.reporting.metrics import duration
-from xray_mining.reporting.results import Results
-from xray_mining.reporting.section import Block, Cell, Code, Column, Part, Row, Section, Table, Text
+from xray_mining.reporting.results import Results, TestRead
+from xray_mining.reporting.section import Block, Cell, Code, Column, Part, Row, Section, Table
 
 ORDER = 98
 
@@ -24,11 +25,9 @@ def build(results: Results) -> Section:
         blocks.append(_runs(results))
     if results.experiments:
         blocks.append(_experiments(results))
-    reads = provenance.get("test_reads", [])
-    if reads:
-        blocks.append(_reads(reads))
-    if provenance.get("commands"):
-        told = [str(each) for each in provenance["commands"]]
+    if provenance.test_reads:
+        blocks.append(_reads(provenance.test_reads))
+    if told := provenance.commands:
         steps = "\n".join(each if each.startswith("xray-mining ") else f"xray-mining {each}" for each in told)
         again = f"xray-mining run {results.study} --archive FOLDER --workspace FOLDER"
         blocks.append(Code(f"What was run, in order, folders left out; all of it again: {again}", steps))
@@ -50,19 +49,17 @@ def build(results: Results) -> Section:
             Column(title) for title in ("Cohort", "SQL file", "Digest", "Catalog digest", "Salt", "Pixel store")
         )
         blocks.append(Table("ledger-cohorts", "Cohorts and their digests", heads, tuple(cohorts)))
-    versions = provenance.get("versions", {})
+    versions = provenance.versions
     if versions:
         rows = tuple(Row((Cell(name), Cell(str(version)))) for name, version in sorted(versions.items()))
         blocks.append(Table("ledger-versions", "Versions", (Column("Package"), Column("Version")), rows))
-    if provenance.get("study"):
-        blocks.append(Code("The study file", _yaml(provenance["study"])))
-    blocks += [
-        Code(f"Options of {each.get('experiment', '')}", _yaml(each)) for each in provenance.get("experiments", [])
-    ]
+    if provenance.study:
+        blocks.append(Code("The study file", _yaml(provenance.study)))
+    blocks += [Code(f"Options of {each.get('experiment', '')}", _yaml(each)) for each in provenance.experiments]
     if not blocks:
         return Section("ledger", "Ledger", "Nothing was recorded of how these figures were made; do not trust them.")
-    seeds = ", ".join(str(seed) for seed in provenance.get("seeds", [])) or "none"
-    digest = provenance.get("study_digest", "")
+    seeds = ", ".join(str(seed) for seed in provenance.seeds) or "none"
+    digest = provenance.study_digest
     sentence = f"Everything that is needed to make these figures again. Seeds: {seeds}." + (
         f" Digest of the study file: {digest}." if digest else ""
     )
@@ -128,14 +125,14 @@ def _experiments(results: Results) -> Table:
     return Table("ledger-experiments", "Experiments", heads, tuple(rows))
 
 
-def _reads(reads: list[dict[str, Any]]) -> Table | Text:
+def _reads(reads: Sequence[TestRead]) -> Table:
     rows = tuple(
         Row(
             (
-                Cell(str(each.get("experiment", "")).replace("_", " ")),
-                Cell(str(each.get("target", "")).replace("_", " ")),
-                Cell(f"{each.get('files', 0):,}", value=each.get("files", 0)),
-                Cell(f"{each.get('evaluations', 0):,}", value=each.get("evaluations", 0)),
+                Cell(each.experiment.replace("_", " ")),
+                Cell(each.target.replace("_", " ")),
+                Cell(f"{each.files:,}", value=each.files),
+                Cell(f"{each.evaluations:,}", value=each.evaluations),
             )
         )
         for each in reads

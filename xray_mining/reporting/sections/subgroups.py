@@ -28,7 +28,7 @@ def applies(results: Results) -> bool:
 
 def build(results: Results) -> Section:
     """One forest of the main metric and one table a task."""
-    least = results.notes.get("least_patients", 10)
+    least = results.notes.least_patients
     return Section(
         "subgroups",
         "Subgroups",

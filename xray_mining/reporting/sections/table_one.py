@@ -38,7 +38,7 @@ def build(results: Results) -> Section:
             Part(f"Cohort {results.cohort_words(name)}", (table,)) for name, table in zip(names, tables, strict=True)
         )
     )
-    least = results.notes.get("least_patients", 10)
+    least = results.notes.least_patients
     return Section(
         "table-one",
         "Who they are",
@@ -77,9 +77,7 @@ def _table(results: Results, cohort: str) -> Table:
         title = f"SMD, {variable_words(target).lower()}" if len(asked) > 1 else "SMD"
         meaning = "Standardised mean difference; above 0.1 the groups differ visibly."
         heads.append(Column(title, numeric=True, explanation=f"{meaning} Between {pair}." if pair else meaning))
-    notes = (
-        [hidden_note(results.notes.get("least_patients", 10))] if any(HIDDEN in line.cells for line in lines) else []
-    )
+    notes = [hidden_note(results.notes.least_patients)] if any(HIDDEN in line.cells for line in lines) else []
     notes += [YEARS_ARE_SHIFTED] if any(variable == "study_year" for variable, _, _ in keys) else []
     return Table(
         f"table-one-{slug(cohort)}",
