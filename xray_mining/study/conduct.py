@@ -7,7 +7,7 @@ import sys
 import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from xray_mining.errors import CheckFailed
 from xray_mining.records.answers import Answer, Answers, FailedCheck
