@@ -70,7 +70,7 @@ def test_another_model_is_named_and_neither_it_nor_its_ensemble_is_scored(traine
     assert made.experiments == 1
     [answer] = made.answers
     assert "(beta)" in answer.text, "the answer rests on what is fresh"
-    assert [each["code"] for each in answer["checks"]].count("EVAL014") == 2
+    assert [each.code for each in answer.checks].count("EVAL014") == 2
     notes = json.loads((after.workspace.evaluation(after.study.study) / "study.json").read_text())
     assert {each["experiment"] for each in notes["experiments"] if each["outcome"] == "stale"} == {"alpha", "both"}
 
