@@ -80,9 +80,9 @@ def test_a_decoder_that_crashes_or_hangs_costs_one_file(archive, tmp_path, make_
         "if 'spawn_main' in ' '.join(sys.orig_argv):\n"
         "    import xray_mining.ingest.shard_rows as rows\n"
         "    whole = rows.standardised\n"
-        "    def standardised(encoded, options):\n"
+        "    def standardised(encoded, *given):\n"
         f"        if encoded.rows == 80: {does}\n"
-        "        return whole(encoded, options)\n"
+        "        return whole(encoded, *given)\n"
         "    rows.standardised = standardised\n"
     )
     make_dicom(folder / "2" / "TRAP", np.full((80, 96), 7, np.uint16) * np.arange(96, dtype=np.uint16), number=50)
