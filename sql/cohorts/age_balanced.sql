@@ -1,4 +1,4 @@
--- question: age from the image, with equal numbers of women and men of each age
+-- question: age from the image, with age and sex untangled
 -- one row: one patient's latest frontal image
 -- parameter: $per_cell integer = 100  patients of each sex and year of age
 -- parameter: $youngest integer = 21  first year of age

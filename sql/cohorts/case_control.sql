@@ -1,7 +1,7 @@
--- question: how patients with a finding differ from similar patients without it
+-- question: what tells patients with a finding from alike patients without it
 -- one row: one patient's latest frontal image, of a case or of one of its controls
--- note: an image's label has priority over its study's, and that over its patient's; images with
--- an uncertain label (-1), or with labels that contradict, are neither cases nor controls
+-- note: an image's label goes before its study's, and that before its patient's; a label in doubt
+-- (-1), or that two sources contradict, makes neither a case nor a control
 -- parameter: $finding text  name of the finding that makes a case
 -- parameter: $controls integer = 1  controls for each case
 -- parameter: $age_band_years integer = 5  width of the age bands that are matched
@@ -77,7 +77,7 @@ labelled as (
         left join by_patient on described.patient_key = by_patient.patient_key
     ),
 
-    -- in an archive that states only presence, a missing label means 'absent'
+    -- an archive in which only presence is ever stated says 'absent' by its silence
     read as (
         select
             * replace (

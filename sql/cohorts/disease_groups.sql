@@ -1,7 +1,7 @@
--- question: which of two groups of a finding a patient belongs to, with equal age, sex and year
+-- question: which of two groups of a finding a patient belongs to, with age, sex and year alike
 -- one row: one patient's latest frontal image with a known group
--- note: an image's label has priority over its study's, and that over its patient's; a patient
--- whom two sources put into different groups is in neither
+-- note: an image's label goes before its study's, and that before its patient's; whom two sources
+-- put into different groups is in neither
 -- parameter: $finding text  name of the finding whose labels or values make the groups
 -- parameter: $g2 text = '0'  label or value of group G2
 -- parameter: $g3 text = '1'  label or value of group G3

@@ -1,4 +1,4 @@
--- question: does a model work at a site where it was not trained
+-- question: does a model hold at a place it was not trained at
 -- one row: one patient's latest frontal image, with the side of the place that made it
 -- parameter: $test_archives texts = none  given names of archives to test on, with commas
 -- parameter: $test_institutions texts = none  keys of institutions to test on, with commas
@@ -28,7 +28,7 @@ identified as (
 -- step: frontal view, with age, and sex female or male
 described as (
     with
-    -- images of a misspelt site would stay in the training data
+    -- a misspelt place would leave its images among those that are trained on
     unknown as (
         select place
         from (select unnest($test_archives::varchar[]) as place) as archives

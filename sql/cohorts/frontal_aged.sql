@@ -1,4 +1,4 @@
--- question: every image of a patient of known age and sex; a patient may have several
+-- question: every image whose patient's age and sex are known, several of a patient welcome
 -- one row: one image that is not declared lateral
 -- target: age_years number years
 -- made of: age_years

@@ -1,7 +1,7 @@
 -- question: how a chest changes within a patient over the years
 -- one row: one frontal image of a patient with at least two, far enough apart
--- note: time is counted by the days of the studies, or by their offsets or by ages for a patient
--- without days
+-- note: time is counted by the days of the studies, or by their offsets or by ages where a patient
+-- has none
 -- parameter: $least_days integer = 365  days between a patient's first and last image
 -- parameter: $least_images integer = 2  images of a patient
 -- target: age_years number years
@@ -66,7 +66,7 @@ followed as (
         )
     )
 
-    -- ages that fall while follow-up numbers rise cannot measure time
+    -- ages that fall while follow-up numbers rise tell of no time
     select
         image_key,
         age_years,

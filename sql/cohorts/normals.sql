@@ -1,7 +1,7 @@
--- question: how normal chests look by age and sex: images in which a reader found no finding
+-- question: how normal chests look over age and sex: images that a reader found free of findings
 -- one row: one patient's latest frontal image without a finding
--- note: all sources of this finding must agree, and no other finding may be present or uncertain
--- parameter: $finding text = 'no_finding'  name of the finding 'no finding'
+-- note: every source that speaks of it must say so, and no other finding may be present or in doubt
+-- parameter: $finding text = 'no_finding'  name of the finding that says so
 -- parameter: $aside texts = support_devices  findings, with commas, that a normal chest may have
 -- parameter: $youngest number = 18  youngest age, years
 -- target: age_years number years
@@ -39,7 +39,7 @@ described as (
 -- step: read as free of findings, by an image's own labels or else by its study's
 free_of_findings as (
     with
-    -- only findings with the values present, absent or uncertain; the 1 of a measure is no label
+    -- what is only ever present, absent or in doubt: the 1 of a measure says nothing
     labels as (
         select name
         from findings

@@ -1,4 +1,4 @@
--- question: can a randomly drawn group be read from images (it must not)
+-- question: does a group that was drawn at random look like something (it must not)
 -- one row: one patient's latest frontal image with its random label
 -- parameter: $name text = 'null_group'  name of the finding that holds the label
 -- parameter: $positive text = 'A'  the label that counts as positive
