@@ -74,7 +74,7 @@ def test_checks_that_fail_are_alerts_and_few_are_not_counted(workspace, put, mak
         "Check SEX001": ("warning", "A patient has more than one sex, so ids may be mixed up: 12 found."),
         "Check KEY001": (
             "error",
-            "A study belongs to two patients, so folds by patient would tear it: fewer than 10 found.",
+            "A study belongs to two patients, so folds by patient would split it: fewer than 10 found.",
         ),
     }
     told = {row["code"]: (row["outcome"], row["found"]) for row in found.tables["checks"].iter_rows(named=True)}

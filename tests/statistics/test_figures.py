@@ -87,7 +87,7 @@ def test_what_does_not_fit_is_one_sentence():
         ({"predicted": np.zeros(50)}, "lengths are truth 200, predicted 50"),
         ({"truth": ["a", "b"] * 100}, "truth must be numbers"),
         ({"patients": np.zeros(3)}, "patients 3"),
-        ({"predicted": np.zeros((200, 2))}, "predicted must be one number a row"),
+        ({"predicted": np.zeros((200, 2))}, "predicted must be one number per row"),
     ],
 )
 @pytest.mark.parametrize("metric", ["auc", "mae", "brier"])
