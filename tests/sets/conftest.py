@@ -71,7 +71,7 @@ def archive(tmp_path_factory: pytest.TempPathFactory) -> Path:
     lay_out(folder, PICTURES, view=False, draw=lambda i: np.full((48, 48), 90, np.uint8) if i == FLAT else greys(i))
     (folder / "everybody.sql").write_text(EVERYBODY)
     workspace = read(folder)
-    freeze(workspace, str(folder / "everybody.sql"), "everybody", {}, 2)
+    freeze(workspace, str(folder / "everybody.sql"), "everybody", {}, 3)
     return folder / "workspace"
 
 
