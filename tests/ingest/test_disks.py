@@ -7,6 +7,7 @@ import resource
 import shutil
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -23,7 +24,7 @@ from xray_mining.ingest.ingest import IngestRequest, ingest
 from xray_mining.ingest.options import GreyOptions, IngestOptions
 from xray_mining.ingest.shards import folder_of
 from xray_mining.pixels.store import PixelStore
-from xray_mining.workspace import Workspace
+from xray_mining.workspace import Workspace, lock_slices
 
 XRAY_MINING = Path(sys.executable).with_name("xray-mining")
 OPTIONS = IngestOptions(grey=GreyOptions(side_px=256), shard_files=5, near_duplicates=False)
@@ -228,6 +229,42 @@ def test_jobs_with_other_shards_work_side_by_side(tmp_path):
     for each in [*jobs, third]:
         each.communicate("", timeout=60)
     assert third.returncode == 0
+
+
+def test_threads_of_one_process_exclude_each_other_and_keep_the_lock(tmp_path):
+    path, inside, most = tmp_path / "lock", [], []
+
+    def work(number: int) -> None:
+        with lock_slices(path, (number, number + 1), "test"):
+            inside.append(number)
+            most.append(len(inside))
+            time.sleep(0.05)
+            inside.remove(number)
+
+    held, first_out = threading.Event(), threading.Event()
+
+    def hold() -> None:
+        with lock_slices(path, None, "test"):
+            held.set()
+            first_out.wait(30)
+
+    holder = threading.Thread(target=hold)
+    holder.start()
+    held.wait(30)
+    others = [threading.Thread(target=work, args=(number,)) for number in range(4)]
+    for each in others:
+        each.start()
+    script = (
+        "import fcntl, sys\n"
+        "try: fcntl.lockf(open(sys.argv[1], 'a'), fcntl.LOCK_EX | fcntl.LOCK_NB); print('free')\n"
+        "except OSError: print('held')"
+    )
+    said = subprocess.run([sys.executable, "-c", script, path], capture_output=True, text=True, check=True).stdout
+    assert said == "held\n" and not most
+    first_out.set()
+    for each in [holder, *others]:
+        each.join(30)
+    assert most == [1, 1, 1, 1]
 
 
 def test_a_second_merge_waits_and_says_so(whole):

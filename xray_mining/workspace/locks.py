@@ -5,6 +5,7 @@ import fcntl
 import os
 import struct
 import sys
+import threading
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,6 +20,8 @@ PATIENCE_S = 1.0
 """A shorter wait is not reported; `alive` is called this often."""
 
 _ALL = 1 << 40
+_GUARD = threading.Lock()
+_THREADS: dict[Path, threading.Lock] = {}
 _OWNER = struct.Struct("@hhqqi4x")
 """Linux's struct flock: type, whence, start, length, process."""
 
@@ -80,15 +83,28 @@ def lock_slices(path: Path, slices: tuple[int, int] | None, what: str) -> Genera
 
     Waits while another process holds one of them, and prints to standard error `what` (process N). The lock belongs to
     the process and ends with it, also when it is killed. fcntl is used because filelock locks whole files only.
+    Threads of one process wait for one another, whatever their slices.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     first, last = slices or (0, _ALL)
     # For fcntl a length of 0 means "to the end of the file".
     last = max(last, first + 1)
-    try:
-        handle = path.open("a")
-    except OSError as error:
-        raise disk_error(error, path) from error
+    # For fcntl all threads of a process are one owner, and closing one handle of a file gives up all its locks.
+    with _own_threads(path):
+        try:
+            handle = path.open("a")
+        except OSError as error:
+            raise disk_error(error, path) from error
+        yield from _held(handle, path, first, last, what)
+
+
+def _own_threads(path: Path) -> threading.Lock:
+    """The lock between threads of this process for one file."""
+    with _GUARD:
+        return _THREADS.setdefault(path.resolve(), threading.Lock())
+
+
+def _held(handle: IO[str], path: Path, first: int, last: int, what: str) -> Generator[None]:
     with handle:
         try:
             fcntl.lockf(handle, fcntl.LOCK_EX | fcntl.LOCK_NB, last - first, first)
