@@ -19,7 +19,7 @@ from xray_mining.records.cohort import FrozenCohort
 from xray_mining.records.ledger import record_run
 from xray_mining.sets.code import digest_of_code, versions_of
 from xray_mining.sets.instrument import CannotMeasure, Instrument
-from xray_mining.sets.measured import About, MeasuredSet, sets_of
+from xray_mining.sets.measured import About, MeasuredSet, read_description, sets_of
 from xray_mining.sets.pictures import Pictures
 from xray_mining.workspace import Workspace, digest_of, sweep
 
@@ -191,7 +191,8 @@ class Wanted:
         """Sets of these options and this store that other code or inputs measured, each with what has changed since."""
         found = {}
         for name in sets_of(self.workspace, self.instrument.kind, self.key):
-            said = json.loads((self.workspace.measured(self.instrument.kind, name) / "set.json").read_text("utf-8"))
+            said = read_description(self.workspace.measured(self.instrument.kind, name))
+            # A damaged set.json has no store: it must not stop another set.
             if name == self.name or said.get("store") != self.store or json.loads(said["options"]) != self.options:
                 continue
             if "format" not in said:

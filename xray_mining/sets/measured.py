@@ -291,11 +291,16 @@ class MeasuredSet:
         )
 
     def _said(self) -> dict[str, Any]:
-        try:
-            found = json.loads((self.folder / "set.json").read_text(encoding="utf-8"))
-        except (OSError, ValueError):
-            return {}
-        return found if isinstance(found, dict) else {}
+        return read_description(self.folder)
+
+
+def read_description(folder: Path) -> dict[str, Any]:
+    """The content of a set's set.json; empty if it is missing or damaged."""
+    try:
+        found = json.loads((folder / "set.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return found if isinstance(found, dict) else {}
 
 
 def sets_of(workspace: Workspace, kind: str, key: str = "") -> list[str]:
