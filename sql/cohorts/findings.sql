@@ -26,7 +26,13 @@ identified as (
 not_lateral as (
     select image_key
     from identified
-    where view_position is null or view_position in ('PA', 'AP')
+    where
+        (view_position is null or view_position in ('PA', 'AP'))
+        and if(
+            $absent in ('unknown', 'false'),
+            true,
+            error('absent must be unknown or false')
+        )
 ),
 
 -- step: with an answer to one of the labels
@@ -69,11 +75,6 @@ answered as (
         where
             source = 'phantom_truth'
             and name in ('nodule_count', 'disease_group', 'cardiothoracic_ratio')
-            and if(
-                $absent in ('unknown', 'false'),
-                true,
-                error('absent must be unknown or false')
-            )
     ),
 
     by_image as (
