@@ -1,7 +1,8 @@
 -- question: which of several findings an image shows, all predicted by one model
 -- one row: one image that is not declared lateral; a patient may have several
 -- note: a label is a finding of the archive (1 present, 0 absent, -1 uncertain); in a phantom it is
--- what was planted: a nodule, the disease, a heart wider than half the chest
+-- what was planted: a nodule, the disease, a heart wider than half the chest; a label with several
+-- different answers for an image is uncertain
 -- parameter: $labels text = 'all'  names of findings, comma-separated; all: NIH's and CheXpert's
 -- parameter: $absent text = 'unknown'  what a label without a row is: unknown, or false where the
 -- archive lists only what is there (a table with a column of words)
@@ -78,7 +79,10 @@ answered as (
     ),
 
     by_image as (
-        select not_lateral.image_key, stated.name, max(stated.value) as value
+        select
+            not_lateral.image_key,
+            stated.name,
+            if(min(stated.value) = max(stated.value), min(stated.value), -1.0) as value
         from not_lateral
         inner join stated on not_lateral.image_key = stated.image_key
         group by not_lateral.image_key, stated.name
