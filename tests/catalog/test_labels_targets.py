@@ -40,7 +40,10 @@ def test_maps_structs_and_lists_say_the_same():
         found, values = frozen(column)
         assert values == wanted
         assert found.target.classes == ("a", "b") and not found.sentences
-        assert found.strata.sort("patient_key", "label").rows() == [("p0", "a"), ("p1", "b"), ("p2", "a"), ("p2", "b")]
+        told = {
+            (f"p{n}", label, "true" if value else "false") for n, each in enumerate(entries) for label, value in each
+        }
+        assert set(found.strata.rows()) == told and found.strata.height == len(told)
 
 
 @pytest.mark.parametrize(
@@ -93,6 +96,12 @@ def test_what_cannot_be_labels_is_one_sentence(column, words, sentence):
         frozen(column, words)
 
 
+def strata_of(has, answer="true"):
+    """Patients p0, p1, …: the labels a, b, c that they have (n, labels)."""
+    rows = [(f"p{n}", "abc"[k], answer) for n, k in zip(*np.nonzero(has), strict=True)]
+    return pl.DataFrame(rows, schema=dict.fromkeys(("patient_key", "label", "answer"), pl.String), orient="row")
+
+
 @settings(max_examples=40, deadline=None)
 @given(st.integers(0, 10_000), st.integers(2, 6))
 def test_every_label_is_in_every_fold_where_the_patients_allow_it(seed, folds):
@@ -100,8 +109,7 @@ def test_every_label_is_in_every_fold_where_the_patients_allow_it(seed, folds):
     patients = [f"p{n}" for n in range(60)]
     share = np.array([0.5, 0.2, 0.12])
     has = rng.random((60, 3)) < share
-    rows = [{"patient_key": patients[n], "label": "abc"[k]} for n, k in zip(*np.nonzero(has), strict=True)]
-    strata = pl.DataFrame(rows, schema={"patient_key": pl.String, "label": pl.String})
+    strata = strata_of(has)
     found = stratified_folds(patients, strata, folds, "salt")
     assert found == stratified_folds(patients[::-1], strata.sample(fraction=1, shuffle=True, seed=1), folds, "salt")
     sizes = np.bincount(list(found.values()), minlength=folds)
@@ -134,7 +142,7 @@ def test_a_cohort_of_labels_keeps_a_row_of_each_and_says_its_folds(workspace, po
     assert target.classes == ("odd", "old", "rare") and target.policy == "uncertain=zeros unknown=ignore least=2"
     rows = CohortTargets.read(cohort.folder / "cohort_targets.parquet").filter(pl.col("target") == "found")
     assert rows.height == 3 * cohort.members().height
-    assert any("label 'rare' is not in every fold" in each for each in cohort.sentences)
+    assert any("label 'rare' is not true in every fold" in each for each in cohort.sentences)
     spread = cohort.members().join(rows.filter(label="rare", value=1), on="image_key")
     assert spread["fold"].n_unique() == min(5, spread["patient_key"].n_unique())
     rotation = cohort.rotation(0, "found")
@@ -150,8 +158,7 @@ def test_no_fold_is_empty_where_there_are_as_many_patients(seed, folds, more):
     rng = np.random.default_rng(seed)
     patients = [f"p{n}" for n in range(folds + more)]
     has = rng.random((len(patients), 3)) < [0.9, 0.5, 0.1]
-    rows = [{"patient_key": patients[n], "label": "abc"[k]} for n, k in zip(*np.nonzero(has), strict=True)]
-    strata = pl.DataFrame(rows, schema={"patient_key": pl.String, "label": pl.String})
+    strata = strata_of(has)
     found = stratified_folds(patients, strata, folds, f"salt {seed}")
     assert set(found.values()) == set(range(folds))
 
@@ -183,8 +190,30 @@ def test_a_label_that_came_with_a_rarer_one_is_made_up_for():
         has[:12, 0] = True
         has[rng.choice(12, 6, replace=False), 1] = True
         has[12:20, 1] = True
-        rows = [{"patient_key": f"p{n}", "label": "ab"[k]} for n, k in zip(*np.nonzero(has), strict=True)]
-        found = stratified_folds([f"p{n}" for n in range(60)], pl.DataFrame(rows), 2, f"salt {seed}")
+        found = stratified_folds([f"p{n}" for n in range(60)], strata_of(has), 2, f"salt {seed}")
         b = np.bincount([found[f"p{n}"] for n in np.flatnonzero(has[:, 1])], minlength=2)
         worst = max(worst, int(b.max() - b.min()))
     assert worst <= 1
+
+
+@pytest.mark.parametrize("salt", [f"salt {n}" for n in range(25)])
+def test_the_rarer_answer_of_a_label_is_in_every_fold_also_if_it_is_false(salt):
+    """True in 150, false in 12 and uncertain in 38 patients."""
+    told = [{"a": 1}] * 150 + [{"a": 0}] * 12 + [{"a": -1}] * 38
+    found, values = frozen(pl.Series(told))
+    patients = [f"p{n}" for n in range(len(told))]
+    fold = stratified_folds(patients, found.strata, 5, salt)
+    false = [fold[f"p{key[1:]}"] for key, answers in values.items() if answers["a"] == 0]
+    counts = np.bincount(false, minlength=5)
+    assert counts.sum() == 12 and counts.max() - counts.min() <= 1
+    members = pl.DataFrame({"patient_key": patients, "fold": [fold[each] for each in patients]})
+    assert not lacking(members, found.strata, range(5), "fold", "cohort c")
+
+
+def test_a_fold_without_a_false_answer_is_said():
+    strata = pl.concat([strata_of(np.ones((10, 1))), strata_of(np.arange(10)[:, None] < 4, "false")])
+    members = pl.DataFrame({"patient_key": [f"p{n}" for n in range(10)], "fold": [n % 2 * (n < 4) for n in range(10)]})
+    members = members.with_columns(pl.when(pl.col("patient_key") == "p9").then(2).otherwise("fold").alias("fold"))
+    assert lacking(members, strata, range(3), "fold", "cohort c") == [
+        "cohort c: label 'a' is not false in every fold; patients in whom it is false: 0: 2, 1: 2, 2: 0"
+    ]

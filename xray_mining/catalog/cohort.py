@@ -443,7 +443,7 @@ class _Found:
     """Name of each unusable target, and the reason."""
     sentences: tuple[str, ...]
     strata: pl.DataFrame | None
-    """patient_key, label: labels that should be spread evenly over the folds."""
+    """patient_key, label, answer: answers that should be spread evenly over the folds."""
 
 
 def _targets(chosen: pl.DataFrame, members: pl.DataFrame, asked: CohortQuery) -> _Found:
@@ -475,7 +475,7 @@ def _targets(chosen: pl.DataFrame, members: pl.DataFrame, asked: CohortQuery) ->
 def _spread(
     members: pl.DataFrame, strata: pl.DataFrame | None, asked: CohortQuery, folds: int, salt: str
 ) -> tuple[pl.DataFrame, tuple[str, ...]]:
-    """Members with folds that spread `strata` evenly, and sentences about labels that a fold lacks.
+    """Members with folds that spread `strata` evenly, and sentences about answers that a fold lacks.
 
     A split that the SELECT gave is kept.
     """

@@ -1,4 +1,4 @@
-"""Folds of patients that keep rare labels in every fold: iterative stratification."""
+"""Folds of patients that keep rare answers in every fold: iterative stratification."""
 
 from collections.abc import Sequence
 
@@ -7,18 +7,21 @@ import polars as pl
 
 from xray_mining.catalog.folds import fold_of
 
+ANSWER = ("label", "answer")
+"""Columns that name an answer: a label, and whether it is true or false."""
+
 
 def stratified_folds(patients: Sequence[str], strata: pl.DataFrame, folds: int, salt: str) -> dict[str, int]:
-    """Assign patients to folds so that every label is spread over the folds as evenly as whole patients allow.
+    """Assign patients to folds so that both answers of every label are spread as evenly as whole patients allow.
 
-    Labels are dealt out from the rarest on: each patient with the label goes to the fold that still needs most patients
-    with this label; ties go to the fold that needs most patients (Sechidis, Tsoumakas, Vlahavas 2011, on the
+    Answers are dealt out from the rarest on: each patient with the answer goes to the fold that still needs most
+    patients with this answer; ties go to the fold that needs most patients (Sechidis, Tsoumakas, Vlahavas 2011, on the
     stratification of multi-label data). The salt decides the order of patients, and so the remaining ties. No fold is
-    empty if there are as many patients as folds, because an empty fold needs most patients of every label.
+    empty if there are as many patients as folds, because an empty fold needs most patients of every answer.
 
     Args:
         patients: Keys of all patients.
-        strata: Rows patient_key, label: the labels of each patient, once each.
+        strata: Rows patient_key, label, answer: the known answers (true, false) of each patient, once each.
         folds: Number of folds.
         salt: As for `fold_of`.
 
@@ -27,11 +30,11 @@ def stratified_folds(patients: Sequence[str], strata: pl.DataFrame, folds: int, 
     """
     order = sorted(set(patients), key=lambda patient: (fold_of(salt, patient, 2**59), patient))
     row_of = {patient: row for row, patient in enumerate(order)}
-    names = strata["label"].unique().sort().to_list()
+    names = strata.select(ANSWER).unique().sort(ANSWER).rows()
     column = {name: number for number, name in enumerate(names)}
     has = np.zeros((len(order), len(names)), dtype=bool)
-    for patient, label in strata.select("patient_key", "label").iter_rows():
-        has[row_of[patient], column[label]] = True
+    for patient, *answer in strata.select("patient_key", *ANSWER).iter_rows():
+        has[row_of[patient], column[tuple(answer)]] = True
     fold = np.full(len(order), -1)
     wanted = np.full(folds, len(order) / folds)
     wanted_of = np.tile(has.sum(axis=0) / folds, (folds, 1))
@@ -56,14 +59,16 @@ def stratified_folds(patients: Sequence[str], strata: pl.DataFrame, folds: int, 
 
 
 def lacking(members: pl.DataFrame, strata: pl.DataFrame, groups: Sequence[int | str], by: str, where: str) -> list[str]:
-    """A sentence for each label that is missing in some fold (or split, `by`), with the patients of each fold."""
+    """A sentence for each answer that is missing in some fold (or split, `by`), with the patients of each fold."""
     sides = members.select("patient_key", by).unique()
-    counted = strata.join(sides, on="patient_key").group_by("label", by).agg(pl.len().alias("patients"))
-    counts = {(label, side): number for label, side, number in counted.select("label", by, "patients").iter_rows()}
+    counted = strata.join(sides, on="patient_key").group_by(*ANSWER, by).agg(pl.len().alias("patients"))
+    counts = {tuple(key): number for *key, number in counted.select(*ANSWER, by, "patients").iter_rows()}
     sentences = []
-    for label in strata["label"].unique().sort():
-        here = [counts.get((label, side), 0) for side in groups]
+    for label, answer in strata.select(ANSWER).unique().sort(ANSWER).iter_rows():
+        here = [counts.get((label, answer, side), 0) for side in groups]
         if not all(here):
             listed = ", ".join(f"{side}: {number:,}" for side, number in zip(groups, here, strict=True))
-            sentences.append(f"{where}: label '{label}' is not in every {by}; patients with it are {listed}")
+            sentences.append(
+                f"{where}: label '{label}' is not {answer} in every {by}; patients in whom it is {answer}: {listed}"
+            )
     return sentences

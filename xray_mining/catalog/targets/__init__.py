@@ -28,7 +28,7 @@ class Frozen:
     sentences: tuple[str, ...] = ()
     """Notes for the reader, for example about labels that were left out."""
     strata: pl.DataFrame | None = None
-    """Rows patient_key, label to spread evenly over the folds; with None the salt alone decides the folds."""
+    """Rows patient_key, label, answer to spread evenly over the folds; with None the salt alone decides the folds."""
 
 
 class CatalogTarget(Protocol):

@@ -55,7 +55,8 @@ class Labels:
             raise Unusable(f"target '{target.name}' has no label left; {sentences[0] if sentences else 'none occurs'}")
         target = replace(target, classes=tuple(found))
         kept = rows.filter(pl.col("label").is_in(found)).with_columns(target=pl.lit(target.name))
-        strata = kept.filter(pl.col("value") == 1).select("patient_key", "label").unique()
+        known = pl.when(pl.col("value") == 1).then(pl.lit("true")).when(pl.col("value") == 0).then(pl.lit("false"))
+        strata = kept.select("patient_key", "label", answer=known).drop_nulls("answer").unique()
         return Frozen(target, kept.select("image_key", "target", "value", "label"), tuple(sentences), strata)
 
     def determined_by(self, column: pl.Series, target: Target, values: pl.Series, labels: pl.Series) -> bool:
