@@ -69,6 +69,26 @@ def test_a_package_of_several_shards_is_opened_once_by_a_worker(tmp_path, make_d
     assert listed == [f"m{n}" for n in ORDER]
 
 
+@pytest.mark.parametrize("name", ["p.tar.gz", "p.tar"])
+def test_links_and_pipes_in_a_tar_are_counted(tmp_path, make_dicom, run_ingest, name):
+    first = make_dicom(tmp_path / "made/0", number=0).read_bytes()
+    (tmp_path / "a").mkdir()
+    with tarfile.open(tmp_path / "a" / name, "w:gz" if name.endswith("gz") else "w") as packed:
+        kinds = (tarfile.DIRTYPE, tarfile.REGTYPE, tarfile.LNKTYPE, tarfile.SYMTYPE, tarfile.FIFOTYPE)
+        for member, kind in zip(("f", "f/m", "hard", "f/m", "pipe"), kinds, strict=True):
+            info = tarfile.TarInfo(member)
+            info.type, info.linkname = kind, "f/m" if member == "hard" else "m"
+            info.size = len(first) if kind == tarfile.REGTYPE else 0
+            packed.addfile(info, io.BytesIO(first) if info.size else None)
+        last = tarfile.TarInfo("last")
+        data = make_dicom(tmp_path / "made/1", number=1).read_bytes()
+        last.size = len(data)
+        packed.addfile(last, io.BytesIO(data))
+    _, summary = run_ingest(tmp_path / "a", tmp_path / "w", OPTIONS, name="a")
+    assert (summary.seen, summary.kept, summary.rejected) == (5, 2, 3)
+    assert [(each.reason, each.accounts) for each in summary.outcomes if each.reason] == [("not_a_file", 3)]
+
+
 @pytest.mark.parametrize("name", ["p.tar.gz", "p.tar", "p.zip"])
 def test_members_of_one_name_are_members_of_their_own(tmp_path, name):
     members = [("x", b"first"), ("x [2]", b"looks alike"), ("x", b"second"), ("y", b"other"), ("x", b"third")]

@@ -14,7 +14,7 @@ from typing import BinaryIO, Protocol
 import numpy as np
 
 from xray_mining.archive.radiograph import ListedFile, Unusable
-from xray_mining.archive.source import Source
+from xray_mining.archive.source import NOT_A_FILE, Source
 
 PACKED = (b".zip", b".tar", b".tar.gz", b".tgz")
 # A radiograph of 10,000 × 10,000 16-bit pixels has 200 MB; a larger file is an attack or an error.
@@ -84,8 +84,9 @@ def members(source: Source, packed: ListedFile) -> Iterator[ListedFile]:
                 with tarfile.open(fileobj=file) as opened:
                     while (each := opened.next()) is not None:
                         _forget_members(opened)
-                        if each.isfile():
-                            found.append((names.of(each.name), each.size))
+                        if not each.isdir():
+                            # A link or a pipe is listed too, so that it gets a reject.
+                            found.append((names.of(each.name), each.size if each.isfile() else NOT_A_FILE))
                     whole = _ended(opened)
     except (OSError, *DAMAGED):
         # The members listed so far are read. `whole` lists the packed file too, and reading it reports the error.
@@ -153,8 +154,9 @@ class _Tar:
             if info is None:
                 raise Unusable("open", "gone", "The packed file no longer has this member.")
             _forget_members(self._tar)
+            name = "" if info.isdir() else self._names.of(info.name)
             if info.isfile():
-                self._passed[self._names.of(info.name)] = info
+                self._passed[name] = info
                 if len(self._passed) > _MOST_PASSED:
                     self._passed.popitem(last=False)
         handle = self._tar.extractfile(self._passed.pop(file.member))
