@@ -105,4 +105,36 @@ def test_levels_have_a_confusion_and_their_agreement(example, tmp_path):
     assert [row.cells[0].text for row in confusion.rows] == ["truly none", "truly mild", "truly severe"]
     assert confusion.rows[1].cells[2].mark == "right" and confusion.rows[1].cells[2].text == "20"
     assert "MAE" in " ".join(column.title for column in agreement.columns)
+    assert "second reader" not in str(section_of(folder, "levels").blocks)
     assert levels.applies(Results.load(folder)) and not levels.applies(Results.load(example))
+
+
+def test_a_second_reader_is_the_mark_that_the_best_model_is_held_against(example, tmp_path):
+    folder = changed(example, tmp_path / "levels", "age_years", kind="ordinal", classes=["none", "mild", "severe"])
+    task = next(task for task in Results.load(folder).tasks if task.target == "age_years")
+    other = next(note.experiment for note in Results.load(folder).members(task) if note.experiment != task.best)
+    study = json.loads((folder / "study.json").read_text(encoding="utf-8"))
+    next(each for each in study["experiments"] if each["experiment"] == other)["model_kind"] = "reader"
+    (folder / "study.json").write_text(json.dumps(study), encoding="utf-8")
+    frame = Estimates.read([folder / "estimates.parquet"])
+    mae = frame.filter(
+        (pl.col("target") == "age_years")
+        & (pl.col("metric") == "mae")
+        & (pl.col("subgroup") == "all")
+        & (pl.col("baseline") == "")
+        & (pl.col("level") == "image")
+    )
+    kappas = pl.concat(
+        mae.filter(experiment=name)
+        .head(1)
+        .with_columns(
+            pl.lit("kappa_quadratic").alias("metric"), pl.lit(value).alias("value"), low=value - 0.05, high=value + 0.05
+        )
+        for name, value in ((other, 0.864), (task.best, 0.3))
+    )
+    Estimates.write(Estimates.typed(pl.concat([frame, kappas])), folder / "estimates.parquet")
+    text = str(section_of(folder, "levels").blocks)
+    assert re.search(
+        r"\(a second reader\) agrees .* kappa of 0\.864 \(0\.814 to 0\.914; [\d,]+ images of [\d,]+ patients\)", text
+    )
+    assert re.search(r"the best model, .*, by 0\.300 \(0\.250 to 0\.350; ", text)

@@ -20,9 +20,9 @@ def test_a_kind_that_the_page_describes_exists_and_has_a_colour_of_the_page(name
     assert set(shown(name).lines) | set(shown(name).constant) <= set(MODELS.find(name).words())
 
 
-def test_kinds_have_places_of_their_own_from_the_null_to_the_oracle():
+def test_kinds_have_places_of_their_own_from_the_null_to_the_reader():
     order = sorted(KINDS.names(), key=lambda name: shown(name).place)
-    assert order == ["null", "baseline", "frozen", "network", "ensemble", "oracle"]
+    assert order == ["null", "baseline", "frozen", "network", "ensemble", "oracle", "reader"]
     assert len({shown(name).place for name in order}) == len(order)
 
 

@@ -38,6 +38,8 @@ class ModelKind:
     """Its models in a list of those that learn from training and validation patients together."""
     learns_from: str = ""
     """Which patients its models learn from, as a sentence, where that is not said by `learn_from_both`."""
+    is_a_person: bool = False
+    """Its answers are a person's: how well people agree says how good a model can be asked to be."""
     limits: str = ""
     """What its figures do not say, as a sentence after the target's name."""
 

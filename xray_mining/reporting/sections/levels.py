@@ -1,10 +1,15 @@
 """Levels in order: how often each level is called each other, and agreement beyond chance."""
 
+from collections.abc import Mapping
+from typing import Any
+
 import polars as pl
 
 from xray_mining.reporting.layout import Cautions, by_task, metric_columns, model_cell
+from xray_mining.reporting.metrics import interval, metric_of
+from xray_mining.reporting.models import shown
 from xray_mining.reporting.results import Results, Task
-from xray_mining.reporting.section import Block, Column, Row, Section, Table
+from xray_mining.reporting.section import Block, Column, Row, Section, Table, Text
 from xray_mining.reporting.sections.operating_points import confusion_table
 
 ORDER = 42
@@ -46,4 +51,25 @@ def _task(results: Results, task: Task) -> tuple[list[Block], str]:
         heads = (Column("Model"), *metric_columns(names, task.unit))
         caption = f"{task.words}: agreement of called and true levels"
         blocks.append(Table(f"levels-{task.anchor}-agreement", caption, heads, tuple(rows), told.note))
+        blocks += [Text(each) for each in _beside_readers(results, task, scores)]
     return blocks, "" if blocks else "There are no scored test images to call a level of."
+
+
+def _beside_readers(results: Results, task: Task, scores: pl.DataFrame) -> list[str]:
+    """One sentence for each reader: its kappa, and that of the best model."""
+    kappas = {row["experiment"]: row for row in scores.filter(metric="kappa_quadratic").iter_rows(named=True)}
+    best = kappas.get(task.best)
+    readers = [note for note in results.members(task) if shown(note.model_kind).is_a_person]
+    return [
+        f"{note.words} (a second reader) agrees with the reference by a weighted kappa of "
+        f"{_kappa(kappas[note.experiment])}, "
+        f"and the best model, {results.experiments[task.best].words}, by {_kappa(best)}: the agreement of readers is "
+        f"what a model can be asked to reach."
+        for note in readers
+        if best is not None and note.experiment in kappas
+    ]
+
+
+def _kappa(row: Mapping[str, Any]) -> str:
+    cell = interval(row["value"], row["low"], row["high"], metric_of(row["metric"]))
+    return f"{cell.text} ({cell.detail}; {row['images']:,} images of {row['patients']:,} patients)"

@@ -1,0 +1,5 @@
+"""A second reader of the same images: no model, but the mark that models are compared with."""
+
+from xray_mining.reporting.models import ModelKind
+
+KIND = ModelKind(words="second reader", place=95, colour="ink", hollow=True, is_a_person=True)
