@@ -27,7 +27,7 @@ def answered(workspace, put, make):
     return write
 
 
-@pytest.mark.parametrize("absent", ["fasle", "", "true"])
+@pytest.mark.parametrize("absent", ["falsch", "", "true"])
 def test_a_misspelt_absent_is_refused_where_no_finding_is_a_phantoms(answered, absent):
     with pytest.raises(UserError, match="absent must be unknown or false"):
         freeze(answered(), "findings", "f", folds=3, parameters={"absent": absent})
