@@ -38,6 +38,8 @@ def memory(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
     added.mkdir()
     (added / "memory.py").write_text("from memory_source import KIND  # noqa: F401\n")
     monkeypatch.setattr(sources, "__path__", [*sources.__path__, str(added)])
+    # Another test may have imported a kind of this name from elsewhere.
+    sys.modules.pop("xray_mining.archive.sources.memory", None)
     import memory_source
 
     yield memory_source.CONTENT
