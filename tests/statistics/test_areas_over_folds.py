@@ -165,3 +165,14 @@ def test_areas_that_do_not_vary_have_an_interval_all_the_same():
     many = np.repeat([0, 1], 200)
     found = area_difference(areas_over_folds(many, np.stack([many + 0.0, np.zeros(400)])), 0, 1)
     assert found.low > 0.4 and found.p_value < 1e-9
+
+
+if __name__ == "__main__":
+    reached = stats.norm.cdf(1 / np.sqrt(2))
+    cells = [(*shape, *rest) for shape in ((5, 50), (1, 100)) for rest in np.ndindex(3, 5)]
+    for folds, patients, wide, many in cells:
+        labels, each = (1, 3, 14)[wide], (1, 2, 3, 5, 10)[many]
+        made = [rare(patients, folds, each, labels, seed) for seed in range(300)]
+        found = [macro_auc(truth, score, [str(i) for i in range(labels)], folds=fold) for truth, score, fold in made]
+        held = 100 * np.mean([one.low <= reached <= one.high for one in found])
+        print(f"{folds} folds of {patients}, {labels} labels, {each} patients of each: {held:.1f} of 100 hold it")
