@@ -101,6 +101,7 @@ def _process_state() -> dict[str, object]:
     import cv2
     import matplotlib as mpl
     import torch
+    from PIL import Image
     from pydicom import config
 
     loggers = {name: logging.getLogger(name) for name in [*logging.root.manager.loggerDict, "root"]}
@@ -114,6 +115,7 @@ def _process_state() -> dict[str, object]:
         "numpy chance": pickle.dumps(np.random.get_state()),  # noqa: NPY002
         "numpy errors": np.geterr(),
         "pydicom": (config.settings.reading_validation_mode, config.settings.writing_validation_mode),
+        "pillow": Image.MAX_IMAGE_PIXELS,
         "matplotlib": dict(mpl.rcParams),
         "polars": pl.Config.state(if_set=True),
         "folder": Path.cwd(),

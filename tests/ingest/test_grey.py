@@ -4,6 +4,7 @@ import subprocess
 from pathlib import Path
 
 import cv2
+import imagecodecs
 import numpy as np
 import pydicom
 import pytest
@@ -211,7 +212,6 @@ def test_reduced_decoding_differs_by_less_than_a_hundredth_of_full_scale(shared,
 
 
 def test_htj2k_is_reduced_too():
-    imagecodecs = pytest.importorskip("imagecodecs")
     y, x = np.mgrid[0:800, 0:640]
     values = (2000 + 1000 * np.sin(x / 40) + 500 * np.cos(y / 60)).astype(np.uint16)
     encoded = encoded_of(values, bits_stored=12, high_bit=11)
@@ -227,7 +227,6 @@ def test_htj2k_is_reduced_too():
 
 
 def htj2k_of(rows: int, columns: int, **more: object) -> Encoded:
-    imagecodecs = pytest.importorskip("imagecodecs")
     values = np.tile(np.arange(400, dtype=np.uint16), (400, 1))
     about = {"bits_allocated": 16, "bits_stored": 12, "high_bit": 11, **more}
     return Encoded(

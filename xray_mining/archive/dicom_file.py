@@ -37,7 +37,7 @@ def read_dicom(data: bytes, with_pixels: bool = True) -> Iterator[Radiograph]:
 
     Args:
         data: The bytes of the file; it may be gzip.
-            with_pixels: Whether the encoded pictures are needed.
+        with_pixels: Whether the encoded pictures are needed.
 
     Returns:
             One radiograph per frame: header texts as found, the encoded picture, and what is needed to show it.

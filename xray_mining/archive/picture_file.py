@@ -2,15 +2,14 @@
 
 import struct
 from collections.abc import Mapping
-from io import BytesIO
 
-from PIL import Image, UnidentifiedImageError
+from PIL import UnidentifiedImageError
 
 from xray_mining.archive.claims import FRAMES
+from xray_mining.archive.opened import opened
 from xray_mining.archive.radiograph import Encoded, Unusable
 
-# Sizes are checked here before anything is decoded.
-Image.MAX_IMAGE_PIXELS = None
+# Checked before anything is decoded.
 _MOST_PIXELS = 150_000_000
 _SYNTAXES = {"PNG": "png", "JPEG": "jpeg", "MPO": "jpeg", "TIFF": "tiff", "BMP": "bmp"}
 _COLUMNS, _ROWS, _BITS, _PHOTOMETRIC, _SAMPLES, _SAMPLE_FORMAT = 256, 257, 258, 262, 277, 339
@@ -26,7 +25,7 @@ SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp")
 def picture_of(data: bytes, photometric: str = "MONOCHROME2") -> Encoded:
     """The picture; only its header is read. Raises Unusable if it is no picture, too large or too small."""
     try:
-        with Image.open(BytesIO(data)) as image:
+        with opened(data) as image:
             kind, (columns, rows), mode = image.format or "", image.size, image.mode
             tags = tiff_tags(data) if kind == "TIFF" else {}
             frames = getattr(image, "n_frames", 1) if kind == "TIFF" else 1

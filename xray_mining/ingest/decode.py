@@ -21,6 +21,7 @@ import numpy as np
 
 from xray_mining.archive.claims import compared, other_size
 from xray_mining.archive.codestream import stream_of
+from xray_mining.archive.opened import opened
 from xray_mining.archive.radiograph import Encoded, Unusable
 from xray_mining.archive.syntaxes import (
     BIG_ENDIAN,
@@ -301,20 +302,18 @@ def _dicomsdl(encoded: Encoded, reduction: int) -> np.ndarray:
 
 @_decoder("pillow", JPEG_2000_LOSSLESS, JPEG_2000, reduces=True)
 def _jpeg_2000_reduced(encoded: Encoded, reduction: int) -> np.ndarray:
-    from PIL import Image
-
     stream = encoded.stream
     if stream is None or stream.signed or encoded.samples != 1 or not reduction:
         raise NotRead("the next decoder reads whole, signed and coloured pictures")
     for step in range(reduction, 0, -1):
         try:
-            image = Image.open(BytesIO(encoded.data))
-            image.reduce = step  # ty: ignore[invalid-assignment]
-            image.load()
+            with opened(encoded.data) as image:
+                image.reduce = step  # ty: ignore[invalid-assignment]
+                image.load()
+                values = np.asarray(image)
         except OSError:
             # The stream has fewer resolution levels than needed.
             continue
-        values = np.asarray(image)
         # Pillow scales values to all bits of its type.
         return values >> max(8 * values.dtype.itemsize - stream.precision, 0)
     raise NotRead("no lower resolution")
@@ -383,12 +382,11 @@ def _picture(encoded: Encoded, reduction: int) -> np.ndarray:
 
 @_decoder("pillow", "png", "tiff", "bmp", "jpeg")
 def _picture_by_pillow(encoded: Encoded, reduction: int) -> np.ndarray:
-    from PIL import Image
-
-    image = Image.open(BytesIO(encoded.data))
-    if image.mode in ("P", "PA", "CMYK", "YCbCr", "LAB", "HSV", "RGBA", "LA", "1"):
-        image = image.convert("RGB" if image.mode not in ("1", "LA") else "L")
-    values = np.asarray(image)
+    with opened(encoded.data) as image:
+        if image.mode in ("P", "PA", "CMYK", "YCbCr", "LAB", "HSV", "RGBA", "LA", "1"):
+            values = np.asarray(image.convert("RGB" if image.mode not in ("1", "LA") else "L"))
+        else:
+            values = np.asarray(image)
     return (
         values.astype(np.uint16) if values.dtype == np.int32 and values.min() >= 0 and values.max() < 65536 else values
     )

@@ -1,11 +1,9 @@
 """Mask files of a radiograph → structures in its pixels, or the reason why a mask cannot be used."""
 
-from io import BytesIO
-
 import cv2
 import numpy as np
-from PIL import Image
 
+from xray_mining.archive.opened import opened
 from xray_mining.archive.radiograph import MaskFile, MaskRule
 from xray_mining.archive.source import Source
 
@@ -52,7 +50,7 @@ def _values_of(source: Source, path: bytes) -> np.ndarray:
         raise MaskFault("missing", "The mask file is missing, or may not be read.") from error
     try:
         # OpenCV silently fills missing pixels; Pillow raises an error.
-        with Image.open(BytesIO(data)) as image:
+        with opened(data) as image:
             image.load()
         values = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
     except (OSError, ValueError, SyntaxError, EOFError, TypeError, OverflowError, cv2.error):

@@ -4,17 +4,20 @@ import contextlib
 import os
 import shutil
 from collections.abc import Generator
+from functools import partial
 
 import torch
 
 from xray_mining.errors import CannotFinish
 from xray_mining.networks.options import TrainingOptions
+from xray_mining.process_settings import Shared, attribute
 
 # Measured on one GPU with 16 cores: eight processes augment 5,300 pictures a second of 224 pixels and 1,600 of 512, one
 # process 1,100 and 370; a resnet18 trains on 2,700 and 1,800 pictures a second.
 _MOST_WORKERS = 8
 # Batches of a worker in shared memory: two waiting, one being made.
 _BATCHES_OF_A_WORKER = 3
+_NO_TF32 = Shared(partial(attribute, torch.backends.cudnn, "allow_tf32", False))
 
 
 def workers_of(options: TrainingOptions, device: torch.device) -> int:
@@ -39,12 +42,8 @@ def full_precision() -> Generator[None]:
     By default a GPU rounds inputs of convolutions to ten bits (TF32). That is several times faster and good enough for
     training, but changes predicted ages by hundredths of a year.
     """
-    rounds = torch.backends.cudnn.allow_tf32
-    torch.backends.cudnn.allow_tf32 = False
-    try:
+    with _NO_TF32:
         yield
-    finally:
-        torch.backends.cudnn.allow_tf32 = rounds
 
 
 @contextlib.contextmanager
