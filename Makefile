@@ -5,7 +5,7 @@ STUDY ?= pipelines/studies/template.yaml
 ARCHIVE ?= phantom-archive
 WORKSPACE ?= workspace
 # Taken as wheels or not at all: none of them is worth a compiler on a newcomer's machine.
-DECODERS := dicomsdl python-gdcm pylibjpeg-libjpeg pyjpegls
+DECODERS := dicomsdl python-gdcm pyjpegls
 export NO_ALBUMENTATIONS_UPDATE := 1
 
 .PHONY: help setup system demo study test test-lowest soak bench lint clean
