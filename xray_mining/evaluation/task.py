@@ -260,6 +260,8 @@ class TargetKind(Protocol):
     """Metrics by subgroup that the fairness audit judges."""
     gained: tuple[str, str] = ("", "")
     """The metric of `gain` in the table of audits, and in words."""
+    matched_words: str = ""
+    """What `matched_by` makes equal between two groups, in a word; empty where that is nothing."""
     without_class: str = "nobody in the test set is {}"
     """What is wrong with classes without a test patient, whose names replace the braces."""
     in_smallest_class: str = "in the smallest class"
@@ -380,6 +382,10 @@ class TargetKind(Protocol):
 
     def gain(self, task: Task, model: Model, options: EvaluationOptions) -> Estimate | None:
         """What a model gains over knowing nothing, two-sided p; None where that is not defined."""
+        return None
+
+    def matched_by(self, task: Task) -> Array | None:
+        """What groups are made equal in (n,), apart from age and sex; None where the kind has no classes or levels."""
         return None
 
     def gap(self, task: Task, model: Model, first: Array, units: Array, options: EvaluationOptions) -> Estimate | None:

@@ -1,4 +1,4 @@
-"""FAIR002: two groups compared on a test set drawn to equal age, sex and, for classes, prevalence."""
+"""FAIR002: two groups compared on a test set drawn to equal age and sex, and to equal prevalence or levels."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -36,8 +36,10 @@ class Pair:
 def measure(audited: AuditedTask) -> tuple[Pair, ...] | NotApplicable:
     """The gap of each attribute that has two large enough groups; p adjusted by Holm over the attributes."""
     task, model, options = audited.task, audited.best, audited.options
-    if model is None or not task.kind.screened:
-        return NotApplicable("groups are not compared.")
+    if model is None:
+        return NotApplicable("no best model was chosen.")
+    if not task.kind.screened:
+        return NotApplicable(f"groups are not compared for targets of kind {task.target.kind}.")
     compared: list[tuple[str, tuple[str, str], int, Estimate]] = []
     for name in MATCHED:
         levels = two_levels(task, model, name)
@@ -49,7 +51,7 @@ def measure(audited: AuditedTask) -> tuple[Pair, ...] | NotApplicable:
         if gap is not None:
             compared.append((name, (levels[0], levels[1]), len(drawn), gap))
     if not compared:
-        return NotApplicable("no two groups have enough patients of equal age and sex to be compared.")
+        return NotApplicable(f"no two groups have enough patients of equal {equal_in(audited)} to be compared.")
     adjusted = holm([gap.p_value for *_, gap in compared])
     return tuple(Pair(*each, float(p)) for each, p in zip(compared, adjusted, strict=True))
 
@@ -64,14 +66,18 @@ def two_levels(task: Task, model: Model, name: str) -> list[str]:
 
 
 def matched(task: Task, model: Model, name: str, levels: Sequence[str], options: EvaluationOptions) -> Array:
-    """Rows of units drawn at random so that both levels have as many in every cell of age band, sex and class."""
+    """Rows of units drawn at random so that both levels have as many in every cell of age band and sex.
+
+    A cell has units of one class or level too, where the kind of target has such.
+    """
+    classes = task.kind.matched_by(task)
     frame = pl.DataFrame(
         {
             "place": np.arange(len(task.truth)),
             "level": task.units[name],
             "sex": task.units["patient_sex"] if name != "patient_sex" else pl.Series([""] * len(task.truth)),
             "band": age_bands(task.units["age_years"], options.age_band_years),
-            "label": task.labels,
+            "label": np.full(len(task.truth), "") if classes is None else classes,
             "order": np.random.default_rng([options.seed, 41]).permutation(len(task.truth)),
         }
     ).filter(pl.Series(model.known) & pl.col("level").is_in(list(levels)).fill_null(False))
@@ -99,16 +105,23 @@ def words(audited: AuditedTask, found: Pair) -> str:
     one, other = found.names
     gap = found.gap
     return (
-        f"{audited.task.metric} of {one} minus {other} {gap.value:.3f} ({gap.low:.3f} to {gap.high:.3f}) "
+        f"{audited.task.kind.title} of {one} minus {other} {gap.value:.3f} ({gap.low:.3f} to {gap.high:.3f}) "
         f"on {found.images:,} images"
     )
+
+
+def equal_in(audited: AuditedTask) -> str:
+    """What the compared groups have alike, in words."""
+    more = audited.task.kind.matched_words
+    return f"age, sex and {more}" if more else "age and sex"
 
 
 def tell(audited: AuditedTask, found: tuple[Pair, ...]) -> Sequence[Verdict]:
     """Failed if two groups differ by more than chance."""
     guilty = [words(audited, each) for each in found if each.p_adjusted <= LEVEL]
     told = guilty or [words(audited, each) for each in found]
-    return [Verdict("failed" if guilty else "passed", f"{'; '.join(told)}.", len(guilty))]
+    sentence = f"at equal {equal_in(audited)}: {'; '.join(told)}."
+    return [Verdict("failed" if guilty else "passed", sentence, len(guilty))]
 
 
 def figures(audited: AuditedTask, found: tuple[Pair, ...]) -> Sequence[Figure]:
@@ -129,7 +142,7 @@ def figures(audited: AuditedTask, found: tuple[Pair, ...]) -> Sequence[Figure]:
 
 KIND = Audit(
     code="FAIR002",
-    title="groups at equal age, sex and prevalence",
+    title="groups made equal in age and sex",
     severity="warning",
     subject=AuditedTask,
     measure=measure,

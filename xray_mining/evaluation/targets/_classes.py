@@ -16,6 +16,7 @@ class Classes(TargetKind):
     guess = 0.5
     guess_words = "guessing, which has 0.5"
     has_labels = True
+    matched_words = "prevalence"
     without_validation = ", and has no sensitivity and specificity"
 
     def refusal(self, task: Task, known: Array) -> str:
@@ -28,6 +29,10 @@ class Classes(TargetKind):
         """Patients with a unit of the class."""
         present = sorted(np.unique(task.labels).tolist())
         return {name: len(np.unique(task.owner[task.labels == name])) for name in present}
+
+    def matched_by(self, task: Task) -> Array | None:
+        """The class."""
+        return task.labels
 
     def skill_words(self, value: float, low: float, high: float) -> str:
         """The area beside one half."""

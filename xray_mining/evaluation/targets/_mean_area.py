@@ -1,17 +1,21 @@
 """What kinds of several classes or labels share: the mean over them of the area under the ROC curve."""
 
 from abc import abstractmethod
+from collections.abc import Iterator
+from dataclasses import replace
 
 import numpy as np
 import polars as pl
+from scipy import stats
 
 from xray_mining.evaluation.options import EvaluationOptions
 from xray_mining.evaluation.targets._classes import Classes, by_class, with_every_class
-from xray_mining.evaluation.task import Array, Model, Task
+from xray_mining.evaluation.task import Array, Model, Scored, Task
 from xray_mining.records.cohort import Target
 from xray_mining.statistics.auc import mean_area
+from xray_mining.statistics.errors import detected
 from xray_mining.statistics.estimate import Estimate
-from xray_mining.statistics.macro import compare_macro_auc, macro_auc
+from xray_mining.statistics.macro import compare_macro_auc, difference_of_macro_areas, macro_auc, macro_gain
 
 Again = tuple[Array | None, Array | None]
 """Two models' predictions by other rotations' fits."""
@@ -25,11 +29,17 @@ class MeanArea(Classes):
     words = "mean area under the ROC curve"
     skill_metric = "auc_macro"
     one_value = False
+    screened = ("auc_macro",)
+    gained = ("auc_above_half", "mean AUC above 0.5")
 
     @abstractmethod
     def answers(self, task: Task) -> Array:
         """Truths as `macro_auc` takes them: (n,) labels, or (n, classes) of 0, 1 and nan."""
         ...
+
+    def again(self, task: Task, model: Model, units: Array) -> Array | None:
+        """Probabilities (n, classes) of units (n,) bool by another rotation's fit; None where it has none."""
+        return model.again_of(units)
 
     @abstractmethod
     def validated(self, frame: pl.DataFrame, target: Target) -> Array:
@@ -90,3 +100,58 @@ class MeanArea(Classes):
             each[units] for each in (self.answers(task), model.values, task.owner, task.folds)
         )
         return macro_auc(truth, values, task.target.classes, owner, folds).value - 0.5
+
+    def smallest_difference(self, task: Task, first: Model, second: Model, both: Array) -> float | None:
+        """In mean areas, from the standard error of their paired difference."""
+        again = (self.again(task, first, both), self.again(task, second, both))
+        try:
+            found = self.difference(task, first.values, second.values, both, again=again, options=EvaluationOptions())
+        except ValueError:
+            return None
+        error = (found.high - found.value) / stats.t.ppf(0.5 + EvaluationOptions().confidence / 2, found.patients - 1)
+        return float(detected() * error) if error > 0 else None
+
+    def by_cell(
+        self, task: Task, model: Model, members: Array, options: EvaluationOptions
+    ) -> Iterator[tuple[Scored, Array]]:
+        """The mean area of a subgroup, over classes that have an area in the subgroup."""
+        inside = members & model.known
+        truth, values, owner = self.answers(task)[inside], model.values[inside], task.owner[inside]
+        classes, again = task.target.classes, self.again(task, model, inside)
+        try:
+            found = macro_auc(
+                truth, values, classes, owner, task.folds[inside], again=again, confidence=options.confidence
+            )
+        except ValueError:
+            return
+        if found.patients < options.least_patients:
+            return
+        units = np.flatnonzero(model.known)
+        tested = self.gap(task, model, members, units, options)
+        yield Scored("auc_macro", replace(found, p_value=tested.p_value)), np.ones(len(members), dtype=bool)
+
+    def gain(self, task: Task, model: Model, options: EvaluationOptions) -> Estimate | None:
+        """The mean area above one half."""
+        known = model.known
+        truth, values, owner, folds = (
+            each[known] for each in (self.answers(task), model.values, task.owner, task.folds)
+        )
+        again = self.again(task, model, known)
+        try:
+            return macro_gain(
+                truth, values, task.target.classes, owner, folds, again=again, confidence=options.confidence
+            )
+        except ValueError:
+            return None
+
+    def gap(self, task: Task, model: Model, first: Array, units: Array, options: EvaluationOptions) -> Estimate:
+        """The mean area of some units minus that of the others, over classes that have an area on both sides."""
+        return difference_of_macro_areas(
+            self.answers(task)[units],
+            model.values[units],
+            task.target.classes,
+            first[units],
+            task.owner[units],
+            folds=task.folds[units],
+            confidence=options.confidence,
+        )

@@ -5,7 +5,6 @@ from dataclasses import replace
 
 import numpy as np
 import polars as pl
-from scipy import stats
 
 from xray_mining.evaluation.options import EvaluationOptions
 from xray_mining.evaluation.targets._classes import by_class, column
@@ -13,9 +12,7 @@ from xray_mining.evaluation.targets._mean_area import MeanArea
 from xray_mining.evaluation.targets.binary import KIND as BINARY
 from xray_mining.evaluation.task import Array, Calls, Model, Scored, Side, Task
 from xray_mining.records.cohort import Target
-from xray_mining.statistics.errors import detected
-from xray_mining.statistics.estimate import Estimate
-from xray_mining.statistics.macro import difference_of_macro_areas, macro_auc, macro_gain
+from xray_mining.statistics.macro import macro_auc
 
 
 class Labels(MeanArea):
@@ -25,10 +22,9 @@ class Labels(MeanArea):
     """
 
     has_labels = False
+    matched_words = ""
     without_class = "every test patient is {}, or nobody is"
     in_smallest_class = "on the rarer side of the rarest label"
-    screened = ("auc_macro",)
-    gained = ("auc_above_half", "mean AUC above 0.5")
 
     def truths(self, rows: pl.DataFrame, target: Target) -> pl.DataFrame:
         """For each label 1, 0, or nan where it is not known; the text is empty."""
@@ -85,7 +81,7 @@ class Labels(MeanArea):
         """The mean area, then what a binary target has for each label."""
         known = model.known
         truth, values, owner, folds = task.truth[known], model.values[known], task.owner[known], task.folds[known]
-        again, classes = _again(task, model, known), task.target.classes
+        again, classes = self.again(task, model, known), task.target.classes
         try:
             area = macro_auc(truth, values, classes, owner, folds, again=again, confidence=options.confidence)
         except ValueError:
@@ -98,6 +94,15 @@ class Labels(MeanArea):
         """The truths of all labels."""
         return task.truth
 
+    def again(self, task: Task, model: Model, units: Array) -> Array | None:
+        """Where a truth is not known, and nothing is computed, the model's own."""
+        again = super().again(task, model, units)
+        return None if again is None else np.where(np.isnan(task.truth[units]), model.values[units], again)
+
+    def matched_by(self, task: Task) -> Array | None:
+        """Nothing: an image may have several labels."""
+        return None
+
     def validated(self, frame: pl.DataFrame, target: Target) -> Array:
         """The same of validation rows."""
         return frame["truth"].to_numpy()
@@ -106,7 +111,7 @@ class Labels(MeanArea):
         self, task: Task, model: Model, baseline: Model, both: Array, options: EvaluationOptions
     ) -> Iterator[Scored]:
         """Paired differences of each label as of a binary target, and of the mean area."""
-        again = (_again(task, model, both), _again(task, baseline, both))
+        again = (self.again(task, model, both), self.again(task, baseline, both))
         try:
             macro = self.difference(task, model.values, baseline.values, both, again=again, options=options)
         except ValueError:
@@ -118,35 +123,6 @@ class Labels(MeanArea):
                 found = BINARY.differences(part, own, other, units, options)
                 yield from (replace(each, class_=name) for each in found)
         yield Scored("auc_macro", macro)
-
-    def smallest_difference(self, task: Task, first: Model, second: Model, both: Array) -> float | None:
-        """In mean areas, from the standard error of their paired difference."""
-        again = (_again(task, first, both), _again(task, second, both))
-        try:
-            found = self.difference(task, first.values, second.values, both, again=again, options=EvaluationOptions())
-        except ValueError:
-            return None
-        error = (found.high - found.value) / stats.t.ppf(0.5 + EvaluationOptions().confidence / 2, found.patients - 1)
-        return float(detected() * error) if error > 0 else None
-
-    def by_cell(
-        self, task: Task, model: Model, members: Array, options: EvaluationOptions
-    ) -> Iterator[tuple[Scored, Array]]:
-        """The mean area of a subgroup, over labels that have an area in the subgroup."""
-        inside = members & model.known
-        truth, values, owner = task.truth[inside], model.values[inside], task.owner[inside]
-        classes, again = task.target.classes, _again(task, model, inside)
-        try:
-            found = macro_auc(
-                truth, values, classes, owner, task.folds[inside], again=again, confidence=options.confidence
-            )
-        except ValueError:
-            return
-        if found.patients < options.least_patients:
-            return
-        units = np.flatnonzero(model.known)
-        tested = self.gap(task, model, members, units, options)
-        yield Scored("auc_macro", replace(found, p_value=tested.p_value)), np.ones(len(members), dtype=bool)
 
     def sides(self, task: Task, model: Model) -> Iterator[Side]:
         """Each label, of the units whose truth is known."""
@@ -162,30 +138,6 @@ class Labels(MeanArea):
         """Of each label, at each operating point."""
         for _, part, own in _scorable(task, model):
             yield from BINARY.calls(part, own, options)
-
-    def gain(self, task: Task, model: Model, options: EvaluationOptions) -> Estimate | None:
-        """The mean area above one half."""
-        known = model.known
-        truth, values, owner, folds = (each[known] for each in (task.truth, model.values, task.owner, task.folds))
-        again = _again(task, model, known)
-        try:
-            return macro_gain(
-                truth, values, task.target.classes, owner, folds, again=again, confidence=options.confidence
-            )
-        except ValueError:
-            return None
-
-    def gap(self, task: Task, model: Model, first: Array, units: Array, options: EvaluationOptions) -> Estimate:
-        """The mean area of some units minus that of the others, over labels that have an area on both sides."""
-        return difference_of_macro_areas(
-            task.truth[units],
-            model.values[units],
-            task.target.classes,
-            first[units],
-            task.owner[units],
-            folds=task.folds[units],
-            confidence=options.confidence,
-        )
 
     def reads(self, task: Task, what: str) -> str:
         """Tells each label, as the mean over them."""
@@ -243,12 +195,6 @@ def _scorable(task: Task, model: Model) -> Iterator[tuple[str, Task, Model]]:
         truth, folds = part.truth[own.known], part.folds[own.known]
         if any(len(np.unique(truth[folds == each])) > 1 for each in np.unique(folds)):
             yield name, part, own
-
-
-def _again(task: Task, model: Model, units: Array) -> Array | None:
-    """Probabilities by another rotation's fit; where a truth is not known, and nothing is computed, the model's own."""
-    again = model.again_of(units)
-    return None if again is None else np.where(np.isnan(task.truth[units]), model.values[units], again)
 
 
 def _in_task(task: Task, name: str, side: Side) -> Side:

@@ -19,6 +19,8 @@ CALLED = "nearest level"
 class Ordinal(Numbers):
     """A number (the expected level) whose predictions are also called the nearest level."""
 
+    matched_words = "level"
+
     def kept(self, frame: pl.DataFrame, target: Target) -> tuple[pl.DataFrame, list[str]]:
         """The expected levels; probabilities of single levels are rows of their own and are not scored."""
         return frame.filter(pl.col("class") == ""), []
@@ -61,6 +63,16 @@ class Ordinal(Numbers):
         texts = {number: name for name, number in names.items()}
         truth, calls = (np.array([texts[each] for each in part.tolist()]) for part in (task.truth[known], called))
         yield Calls(CALLED, None, tuple(names), truth, calls, task.owner[known])
+
+    def matched_by(self, task: Task) -> Array | None:
+        """The true level: the outer levels have larger errors, so groups with more of them would look worse."""
+        return _named(task)
+
+
+def _named(task: Task) -> Array:
+    """The true level of each unit (n,) by its name."""
+    names = {number: name for name, number in _levels(task).items()}
+    return np.array([names[each] for each in task.truth.tolist()], dtype=str)
 
 
 def _levels(task: Task) -> dict[str, float]:
