@@ -7,8 +7,7 @@ from typing import Any
 import polars as pl
 
 from xray_mining.records.check_results import words
-from xray_mining.records.evaluation_tables import FAMILIES
-from xray_mining.reporting.metrics import METRICS, number, p_value
+from xray_mining.reporting.metrics import known_metric, number, p_value
 from xray_mining.reporting.results import Results
 from xray_mining.reporting.section import Block, Cell, Code, Column, Row, Section, Table, Text
 
@@ -31,9 +30,10 @@ _METRICS = {
 
 def _metric_words(name: str) -> str:
     base = name.removesuffix("_lost")
-    if name in _METRICS or base not in METRICS:
+    metric = known_metric(base)
+    if name in _METRICS or metric is None:
         return _METRICS.get(name, name.replace("_", " "))
-    return METRICS[base].title + (" lost" if base != name else "")
+    return metric.title + (" lost" if base != name else "")
 
 
 def applies(results: Results) -> bool:
@@ -110,8 +110,7 @@ def _evidence(text: str) -> str:
 
 def _figures(results: Results) -> list[Block]:
     blocks: list[Block] = []
-    present = set(results.audits["audit"])
-    for family in (each for each in FAMILIES if each in present):
+    for family in results.audits.sort("code", maintain_order=True)["audit"].unique(maintain_order=True):
         rows = []
         for row in results.audits.filter(pl.col("audit") == family).iter_rows(named=True):
             ends = (
