@@ -21,7 +21,8 @@ from xray_mining.pixels.store import PixelStore
 from xray_mining.reporting.results import Results
 from xray_mining.workspace import Workspace
 
-PAGE = Path(__file__).parents[2] / "docs/add_a_kind.md"
+TESTS = Path(__file__).parents[1]
+PAGE = TESTS.parent / "docs/add_a_kind.md"
 BLOCKS = re.findall(r"^```(\w+)\n(.*?)^```$", PAGE.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)
 FILES = {re.match(r"# (\S+)\n", text)[1]: text for language, text in BLOCKS if language == "python"}
 CHECK, COHORT = [text for language, text in BLOCKS if language == "sql"]
@@ -52,8 +53,9 @@ def added(tmp_path, monkeypatch):
 
 
 def test_every_python_example_has_a_test():
-    tested = Path(__file__).read_text(encoding="utf-8") + "xray_mining/models/kinds/quantile.py"
-    assert len(FILES) == 6
+    others = [TESTS / "models_baselines/test_model_kinds.py", TESTS / "models_baselines/test_target_kinds.py"]
+    tested = "".join(path.read_text(encoding="utf-8") for path in (Path(__file__), *others))
+    assert len(FILES) == 10
     assert all(path in tested for path in FILES)
 
 

@@ -11,6 +11,7 @@ from xray_mining.catalog.folds import fold_of
 from xray_mining.catalog.stratified import lacking, stratified_folds
 from xray_mining.catalog.targets import TARGETS, Unusable
 from xray_mining.errors import UserError
+from xray_mining.models.fit import Fit
 from xray_mining.records.cohort_targets import CohortTargets
 from xray_mining.records.images import Images
 
@@ -145,10 +146,15 @@ def test_a_cohort_of_labels_keeps_a_row_of_each_and_says_its_folds(workspace, po
     assert any("label 'rare' is not true in every fold" in each for each in cohort.sentences)
     spread = cohort.members().join(rows.filter(label="rare", value=1), on="image_key")
     assert spread["fold"].n_unique() == min(5, spread["patient_key"].n_unique())
-    rotation = cohort.rotation(0, "found")
-    truths = rotation["truth"].to_numpy()
-    assert truths.shape == (rotation.height, 3)
-    assert truths[:, 2].sum() == 3 and cohort.rotation(0, "age_years")["truth"].dtype == pl.Float64
+    assert cohort.rotation(0, "found").height == rows.height, "a row for each member and label"
+    fit = Fit.of(cohort, "found", 0)
+    assert fit.images["image_key"].to_list() == cohort.members()["image_key"].to_list()
+    truths = fit.truths()
+    assert truths.shape == (fit.images.height, 3) and truths[:, 2].sum() == 3
+    for place, label in enumerate(target.classes):
+        of_label = cohort.rotation(0, "found").filter(label=label)["truth"].fill_null(np.nan)
+        assert np.array_equal(truths[:, place], of_label.to_numpy(), equal_nan=True)
+    assert cohort.rotation(0, "age_years")["truth"].dtype == pl.Float64
     assert freeze(workspace, str(path), "again", folds=5).digest == cohort.digest
 
 

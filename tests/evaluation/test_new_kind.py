@@ -15,68 +15,8 @@ from xray_mining.evaluation.task import KINDS
 from xray_mining.records.cohort import Target
 from xray_mining.records.estimates import Estimates
 
-KIND = '''
-"""A ratio: scored by how far its logarithm is off."""
-import numpy as np
-from xray_mining.evaluation.targets import _one_value as one_value
-from xray_mining.evaluation.task import Scored, TargetKind
-from xray_mining.statistics.comparison import difference_of_pairs
-from xray_mining.statistics.estimate import Estimate, owners
-from xray_mining.statistics.resampling import linear_interval
-import polars as pl
-
-
-class Ratio(TargetKind):
-    """Off by a factor."""
-    metric, title, words = "log_error", "log error", "mean error of the logarithm"
-    less_is_better, digits = True, 2
-    skill_metric, guess, guess_words = "log_error", 1.0, "guessing"
-
-    def truths(self, rows, target):
-        return one_value.first_truths(rows).with_columns(pl.lit("").alias("label"))
-
-    def aligned(self, means, keys, target):
-        return one_value.aligned(means, keys)
-
-    def validation(self, means, target):
-        return one_value.validation(means)
-
-    def scores(self, task, model, options):
-        off = np.abs(np.log(model.values[model.known] / task.truth[model.known]))
-        yield Scored("log_error", mean(off, task.owner[model.known], options))
-
-    def validation_score(self, task, model):
-        return float(np.abs(np.log((model.validation["value"] / model.validation["truth"]).to_numpy())).mean())
-
-    def differences(self, task, model, baseline, both, options):
-        off = [np.abs(np.log(each.values[both] / task.truth[both])) for each in (model, baseline)]
-        yield Scored("log_error", mean(off[0] - off[1], task.owner[both], options))
-
-    def changed(self, task, values, units, options):
-        return {}
-
-    def lost(self, task, model, values, units, options):
-        return None
-
-    def beyond_guessing(self, task, model, units):
-        return float("nan")
-
-    def reads(self, task, what):
-        return f"reads {what} with a {self.words} of"
-
-    def skill_words(self, value, low, high):
-        return f"a log error of {value:.2f}"
-
-
-def mean(values, owner, options):
-    owner = owners(owner, len(values))
-    value = float(values.mean())
-    low, high, _ = linear_interval(value, (values - value) / len(values), owner, options.confidence)
-    return Estimate(value, low, high, int(owner.max()) + 1, len(values), "Student")
-
-
-KIND = Ratio()
-'''
+PAGE = (Path(__file__).parents[2] / "docs/add_a_kind.md").read_text(encoding="utf-8")
+KIND = PAGE.partition("```python\n# xray_mining/evaluation/targets/ratio.py\n")[2].partition("```")[0]
 
 
 @pytest.fixture

@@ -21,7 +21,8 @@ def test_every_kind_that_is_evaluated_has_a_page():
 @pytest.mark.parametrize("name", KINDS.names())
 def test_a_kind_names_metrics_and_sections_that_exist(name):
     kind = KINDS.find(name)
-    assert {*kind.compared, *kind.by_subgroup} <= set(METRICS)
+    assert {*kind.compared, *kind.by_subgroup} <= {*METRICS, *kind.metrics}
+    assert not set(kind.metrics) & set(METRICS), "one meaning for one name"
     anchors = {module.__name__.rpartition(".")[2].replace("_", "-") for module in section_modules()}
     assert set(kind.sections) <= anchors
 

@@ -9,6 +9,7 @@ from xray_mining.catalog.cohort import known_cohorts, read_query
 from xray_mining.catalog.guard import parsed_select
 from xray_mining.catalog.header import Parameter, queries, read_header
 from xray_mining.catalog.merge import column_type
+from xray_mining.catalog.targets import TARGETS
 from xray_mining.records.record import Record
 from xray_mining.records.tables import ALL
 from xray_mining.workspace import asset
@@ -143,9 +144,7 @@ def cohort_description(query: str) -> CohortDescription:
                 (
                     each.name,
                     each.kind,
-                    f"positive='{each.positive}'" if each.positive else "",
-                    f"levels='{', '.join(each.classes)}'" if each.classes else "",
-                    each.policy,
+                    TARGETS.find(each.kind).words(each),
                     each.unit,
                     f"(made of {', '.join(each.made_of) or 'none'})" if each.made_of_from else "",
                 ),

@@ -139,7 +139,7 @@ def error_by_age(
     Small bands are left out; of bands from whose count a small one could be computed, and of those that Table 1 hides
     (`hidden`, of column, level and sex), the count is.
     """
-    if not task.target.is_age:
+    if not task.is_age:
         return []
     width = next((each for each in BAND_WIDTHS if _filled(task, each, options.least_patients)), BAND_WIDTHS[-1])
     band = np.floor(task.truth / width).astype(np.int64)

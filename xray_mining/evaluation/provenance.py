@@ -28,7 +28,7 @@ def task_notes(task: Task, choice: Choice, smallest: Smallest | None, options: E
         "target": target.name,
         "kind": target.kind,
         "unit": target.unit,
-        "is_age": target.is_age,
+        "is_age": task.is_age,
         "positive": target.positive,
         "classes": list(target.classes),
         "level": task.level,

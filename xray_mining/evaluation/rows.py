@@ -11,11 +11,6 @@ from xray_mining.evaluation.task import Model, Scored, Task
 from xray_mining.records.estimates import EstimateRow
 from xray_mining.statistics.estimate import Estimate
 
-UNITLESS = {
-    "r2", "rmae", "mae_ratio", "pearson", "spearman", "ccc", "calibration_slope", "slope_on_truth", "within_5",
-    "within_10", "within_limits", "kappa_quadratic",
-}  # fmt: skip
-
 
 def number(value: float | None) -> float | None:
     """A float for a record; null if it is nan or infinite."""
@@ -37,7 +32,7 @@ def row(task: Task, model: Model, metric: str, estimate: Estimate, **more: Any) 
         cohort_digest=task.cohort.digest,
         target=task.target.name,
         metric=metric,
-        unit=task.target.unit if task.kind.has_unit and metric not in UNITLESS else "",
+        unit=task.target.unit if task.kind.has_unit and metric not in task.kind.unitless else "",
         level=task.level,
         patients=estimate.patients,
         images=estimate.images,

@@ -110,6 +110,11 @@ class Task:
         return KINDS.find(self.target.kind)
 
     @property
+    def is_age(self) -> bool:
+        """Whether the target is the patient's age in years, whatever its name; another number in years is not."""
+        return self.kind.is_age(self.target)
+
+    @property
     def metric(self) -> str:
         """The metric that models are chosen by."""
         return self.kind.metric
@@ -159,11 +164,6 @@ class Task:
     def rotations(self) -> int:
         """The most rotations of one experiment."""
         return max((len(model.rotations) for model in self.models.values()), default=1)
-
-    @property
-    def other_label(self) -> str:
-        """The label of a binary target that is not the positive one."""
-        return next((each for each in self.target.classes if each != self.target.positive), "")
 
     def words(self, name: str) -> str:
         """An experiment's name for people: a null model is called by its kind where the task has one of that kind."""
@@ -244,6 +244,8 @@ class TargetKind(Protocol):
     less_is_better: bool = False
     has_unit: bool = False
     """Errors are in the target's unit."""
+    unitless: frozenset[str] = frozenset()
+    """Metrics without this unit."""
     one_value: bool = True
     """A unit has one truth and one predicted value, so points can be drawn and cases shown."""
     has_labels: bool = False
@@ -285,6 +287,10 @@ class TargetKind(Protocol):
     def validation(self, means: pl.DataFrame, target: Target) -> pl.DataFrame:
         """Validation units by rotation, as `Model.validation`, from means of fold, unit_key and class."""
         ...
+
+    def is_age(self, target: Target) -> bool:
+        """`Task.is_age`."""
+        return False
 
     def parts(self, task: Task) -> Mapping[str, Task]:
         """`Task.parts`."""
@@ -369,6 +375,10 @@ class TargetKind(Protocol):
     def probabilities(self, task: Task, model: Model) -> Iterator[Side]:
         """Classes with probabilities, to draw calibration of."""
         yield from ()
+
+    def two_labels(self, task: Task) -> tuple[str, str] | None:
+        """The positive label and the other one, if every unit has one of these two; None for other kinds."""
+        return None
 
     def calls(self, task: Task, model: Model, options: EvaluationOptions) -> Iterator[Calls]:
         """What a confusion matrix is counted from."""

@@ -20,12 +20,16 @@ class Fit:
     """-1 for models without random numbers."""
     target: Target
     images: pl.DataFrame
-    """FrozenCohort.rotation(): image_key, patient_key, study_key, weight, role, truth, label; sorted by image_key."""
+    """image_key, patient_key, study_key, weight, role, and the columns of `ModelTarget.answers`; a row for each member,
+    sorted by image_key."""
 
     @classmethod
     def of(cls, cohort: FrozenCohort, target: str, number: int, seed: int = -1) -> "Fit":
         """The fit of a frozen cohort's rotation."""
-        return cls(number, seed, cohort.target(target), cohort.rotation(number, target))
+        stated = cohort.target(target)
+        answers = TARGETS.find(stated.kind).answers(cohort.answers(target), stated)
+        images = cohort.roles(number).join(answers, on="image_key", how="left").sort("image_key")
+        return cls(number, seed, stated, images)
 
     @property
     def kind(self) -> ModelTarget:

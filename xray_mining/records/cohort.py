@@ -38,11 +38,6 @@ class Target:
     if an image has one answer."""
 
     @property
-    def is_age(self) -> bool:
-        """Whether the target is the patient's age in years, whatever its name; another number in years is not."""
-        return not self.classes and self.made_of == ("age_years",) and self.unit in ("", "years")
-
-    @property
     def numbers(self) -> tuple[float, ...]:
         """The classes as numbers: their values if all are numbers, else their positions.
 
@@ -186,21 +181,32 @@ class FrozenCohort:
     def rotation(self, number: int, target: str) -> pl.DataFrame:
         """Members with their roles and truths in one rotation.
 
-        Rotation i tests on fold i, validates on fold i + 1 and trains on the other folds.
-
         Args:
-            number: The rotation, from 0.
+            number: The rotation, from 0, as in `roles`.
             target: Name of a target of the cohort.
 
         Returns:
-            A row per member, sorted by image_key: image_key, patient_key, study_key, weight, role (train, validation,
-            test), truth (the target's value, null if unknown; for several labels an array in the order of the classes,
-            nan if unknown), label.
+            A row per member (for several labels a row per member and label), sorted by image_key and label: the columns
+            of `roles`, truth (the target's value, null if unknown), label.
 
         Raises:
             UserError: If the cohort has no such target, or if its members do not differ in it.
         """
-        values = self._truths(self.target(target))
+        truths = self.answers(target).rename({"value": "truth"})
+        return self.roles(number).join(truths, on="image_key", how="left").sort("image_key", "label")
+
+    def roles(self, number: int) -> pl.DataFrame:
+        """Members with their roles in one rotation.
+
+        Rotation i tests on fold i, validates on fold i + 1 and trains on the other folds.
+
+        Args:
+            number: The rotation, from 0.
+
+        Returns:
+            A row per member, sorted by image_key: image_key, patient_key, study_key, weight, role (train, validation,
+            test).
+        """
         fold = pl.col("fold")
         if self.split_given:
             role = pl.col("split")
@@ -212,18 +218,13 @@ class FrozenCohort:
                 .then(pl.lit("validation"))
                 .otherwise(pl.lit("train"))
             )
-        return (
-            self.members()
-            .join(values, on="image_key", how="left")
-            .select("image_key", "patient_key", "study_key", "weight", role.alias("role"), "truth", "label")
-            .sort("image_key")
-        )
+        return self.members().select("image_key", "patient_key", "study_key", "weight", role.alias("role"))
 
-    def _truths(self, target: Target) -> pl.DataFrame:
-        """image_key, truth and label of one target, a row per image."""
-        rows = CohortTargets.read(self.folder / "cohort_targets.parquet").filter(pl.col("target") == target.name)
-        if not target.policy:
-            return rows.select("image_key", pl.col("value").alias("truth"), "label")
-        wide = rows.pivot("label", index="image_key", values="value")
-        answers = pl.concat_arr(pl.col(each).fill_null(float("nan")) for each in target.classes)
-        return wide.select("image_key", answers.alias("truth"), pl.lit(None, pl.String).alias("label"))
+    def answers(self, target: str) -> pl.DataFrame:
+        """Rows of CohortTargets of one target: image_key, value, label.
+
+        Raises:
+            UserError: If the cohort has no such target, or if its members do not differ in it.
+        """
+        rows = CohortTargets.read(self.folder / "cohort_targets.parquet")
+        return rows.filter(target=self.target(target).name).select("image_key", "value", "label")

@@ -1,22 +1,10 @@
 """How numbers are written: titles, digits and meaning of every metric, one way to write an interval."""
 
 import math
-from dataclasses import dataclass
 
+from xray_mining.reporting.metric import Metric
 from xray_mining.reporting.section import Cell
-
-
-@dataclass(frozen=True, slots=True)
-class Metric:
-    """How one metric is called and written."""
-
-    title: str
-    explanation: str
-    digits: int = 3
-    better: str = ""
-    """lower, higher, or empty where neither is better by itself."""
-    percent: bool = False
-
+from xray_mining.reporting.targets import KINDS
 
 METRICS: dict[str, Metric] = {
     "mae": Metric("MAE", "Mean absolute error: how far a prediction is from the truth, on average.", 2, "lower"),
@@ -59,9 +47,16 @@ METRICS: dict[str, Metric] = {
 }
 
 
+def known_metric(name: str) -> Metric | None:
+    """The metric of this name, also if only one kind of target has it; None if no file defines it."""
+    return METRICS.get(name) or next(
+        (own[name] for kind in KINDS.every().values() if name in (own := kind.metrics)), None
+    )
+
+
 def metric_of(name: str) -> Metric:
-    """The metric's way of being written; one that is not known here keeps its name."""
-    return METRICS.get(name) or Metric(name.replace("_", " ").capitalize(), "")
+    """How a metric is written; one that no file defines keeps its name."""
+    return known_metric(name) or Metric(name.replace("_", " ").capitalize(), "")
 
 
 def number(value: float | None, digits: int = 3, percent: bool = False, sign: bool = False) -> str:

@@ -112,10 +112,10 @@ class Task:
     def words(self) -> str:
         """Its target for people, as 'Age' or 'Group (G3 against G2)'."""
         name = column_words(self.target).capitalize()
-        if self.positive:
-            others = [label for label in self.classes if label != self.positive]
-            return f"{name}: {self.positive} against {others[0]}" if others else f"{name}: {self.positive}"
-        return name
+        if not self.shows.names_sides:
+            return name
+        others = [label for label in self.classes if label != self.positive]
+        return f"{name}: {' against '.join([self.positive, *others[:1]])}"
 
     @property
     def anchor(self) -> str:

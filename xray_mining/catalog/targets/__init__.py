@@ -41,6 +41,10 @@ class CatalogTarget(Protocol):
         """The target that a `-- target: NAME KIND WORDS` line declares; UserError for wrong words."""
         ...
 
+    def words(self, target: Target) -> str:
+        """What the header line says between kind and unit, as "positive='G3'"; empty if it says nothing."""
+        ...
+
     def frozen(self, chosen: pl.DataFrame, target: Target, where: str) -> Frozen:
         """Values of a cohort's members, read from the columns of its last SELECT.
 

@@ -26,6 +26,10 @@ class Binary:
             raise UserError(f"{where}: target '{name}' must say positive='…' if, and only if, it is binary")
         return Target(name, "binary", matched["unit"].strip(), matched["positive"])
 
+    def words(self, target: Target) -> str:
+        """The positive label."""
+        return f"positive='{target.positive}'"
+
     def frozen(self, chosen: pl.DataFrame, target: Target, where: str) -> Frozen:
         """Classes (other, positive); a value is 1 for the positive label, 0 for the other."""
         labels, found = labels_of(chosen, target, where)

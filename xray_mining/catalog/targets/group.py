@@ -19,6 +19,10 @@ class Group:
         """The words are a unit."""
         return Target(name, "group", refuse_positive(name, words, where))
 
+    def words(self, target: Target) -> str:
+        """Nothing."""
+        return ""
+
     def frozen(self, chosen: pl.DataFrame, target: Target, where: str) -> Frozen:
         """The labels that occur, sorted, are the classes; a value is the position of its label."""
         labels, found = labels_of(chosen, target, where)

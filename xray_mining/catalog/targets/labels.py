@@ -44,6 +44,10 @@ class Labels:
             policy[key] = value
         return Target(name, "labels", policy=" ".join(f"{key}={value}" for key, value in policy.items()))
 
+    def words(self, target: Target) -> str:
+        """The policy."""
+        return target.policy
+
     def frozen(self, chosen: pl.DataFrame, target: Target, where: str) -> Frozen:
         """A row for each image and label; labels with too few patients are left out with a sentence."""
         answers = _answers_of(chosen, target, where)

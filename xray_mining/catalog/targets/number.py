@@ -17,6 +17,10 @@ class Number:
         """The words are the unit."""
         return Target(name, "number", refuse_positive(name, words, where))
 
+    def words(self, target: Target) -> str:
+        """Nothing."""
+        return ""
+
     def frozen(self, chosen: pl.DataFrame, target: Target, where: str) -> Frozen:
         """Values as they are, without labels."""
         return frozen_rows(chosen, target, numbers_of(chosen, target, where))

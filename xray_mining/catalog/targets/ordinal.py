@@ -34,6 +34,10 @@ class Ordinal:
             )
         return Target(name, "ordinal", matched["unit"].strip(), classes=levels)
 
+    def words(self, target: Target) -> str:
+        """The levels if the line states them."""
+        return f"levels='{', '.join(target.classes)}'" if target.classes else ""
+
     def frozen(self, chosen: pl.DataFrame, target: Target, where: str) -> Frozen:
         """A value is the number of its level: the level itself if all levels are numbers, else its position."""
         labels = self._levels_of(chosen, target, where)

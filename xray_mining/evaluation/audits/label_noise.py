@@ -75,7 +75,8 @@ def measure(audited: AuditedTask) -> Suspects | NotApplicable:
     sides = [] if model is None else list(task.kind.probabilities(task, model))
     if model is None or not sides:
         return NotApplicable("no best model with probabilities was chosen.")
-    if any(side.class_ for side in sides):
+    pair = task.kind.two_labels(task)
+    if pair is None:
         return NotApplicable(f"targets of kind {task.target.kind} are not searched for wrong labels; binary ones are.")
     (side,) = sides
     truth, values, owner = side.positive, side.values, task.owner[side.units]
@@ -83,7 +84,7 @@ def measure(audited: AuditedTask) -> Suspects | NotApplicable:
         return NotApplicable("all test units have the same label.")
     found = suspects(truth, values)
     by_label = []
-    for positive, label in ((True, task.target.positive), (False, task.other_label)):
+    for positive, label in zip((True, False), pair, strict=True):
         of_class = truth == positive
         patients = len(np.unique(owner[of_class]))
         by_label.append(Labelled(label, int(of_class.sum()), int((found & of_class).sum()), patients))

@@ -16,6 +16,10 @@ from xray_mining.statistics.estimate import Estimate, owners
 from xray_mining.statistics.resampling import SCORE, linear_interval, patient_sums, proportion_interval
 
 ON_CHANGED_IMAGES = ("mae", "rmse", "bias")
+UNITLESS = (
+    "r2", "rmae", "mae_ratio", "pearson", "spearman", "ccc", "calibration_slope", "slope_on_truth", "within_5",
+    "within_10", "within_limits", "kappa_quadratic",
+)  # fmt: skip
 
 
 class Numbers(TargetKind):
@@ -26,6 +30,7 @@ class Numbers(TargetKind):
     words = "mean absolute error"
     less_is_better = True
     has_unit = True
+    unitless = frozenset(UNITLESS)
     digits = 2
     skill_metric = "rmae"
     guess = 1.0

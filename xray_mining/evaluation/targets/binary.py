@@ -47,7 +47,7 @@ class Binary(Classes):
 
     def truths(self, rows: pl.DataFrame, target: Target) -> pl.DataFrame:
         """1 for the positive class."""
-        other = next((each for each in target.classes if each != target.positive), f"not {target.positive}")
+        other = _other_label(target) or f"not {target.positive}"
         positive = pl.when(pl.col("truth") == 1).then(pl.lit(target.positive))
         return one_value.first_truths(rows).with_columns(positive.otherwise(pl.lit(other)).alias("label"))
 
@@ -201,6 +201,10 @@ class Binary(Classes):
                 yield Side("", known, task.truth[known] == 1, inside, again, calibrated)
                 return
 
+    def two_labels(self, task: Task) -> tuple[str, str] | None:
+        """The positive label and the other one."""
+        return task.target.positive, _other_label(task.target)
+
     def calls(self, task: Task, model: Model, options: EvaluationOptions) -> Iterator[Calls]:
         """At each operating point."""
         known = model.known
@@ -256,7 +260,7 @@ class Binary(Classes):
 
     def reads(self, task: Task, what: str) -> str:
         """Distinguishes one class from the other."""
-        return f"tells {task.target.positive} from {task.other_label or 'the rest'} with an {self.words} of"
+        return f"tells {task.target.positive} from {_other_label(task.target) or 'the rest'} with an {self.words} of"
 
 
 def _areas_of_pair(task: Task, first: Model, second: Model, both: Array) -> Areas:
@@ -336,6 +340,11 @@ def _probabilities_again(task: Task, model: Model, given: Array, known: Array) -
 
 def _of(values: Array | None, units: Array) -> Array | None:
     return None if values is None else values[units]
+
+
+def _other_label(target: Target) -> str:
+    """The label that is not the positive one; empty if none occurs."""
+    return next((each for each in target.classes if each != target.positive), "")
 
 
 KIND = Binary()

@@ -94,8 +94,12 @@ class ModelTarget(Protocol):
         """Name of the validation score, such as 'MAE in years'."""
         ...
 
+    def answers(self, rows: pl.DataFrame, target: Target) -> pl.DataFrame:
+        """image_key, truth and label, one row for each image, from rows of FrozenCohort.answers()."""
+        ...
+
     def truths(self, images: pl.DataFrame, target: Target) -> Array:
-        """Truths of rows of FrozenCohort.rotation(), float64; nan: unknown."""
+        """Truths of rows with the columns of `answers`, float64; nan: unknown."""
         ...
 
     def certain(self, truths: Array, target: Target) -> Array:
@@ -148,6 +152,11 @@ class ModelTarget(Protocol):
 
 
 TARGETS: Kinds[ModelTarget] = Kinds(__name__, "target kind")
+
+
+def one_answer(rows: pl.DataFrame) -> pl.DataFrame:
+    """`ModelTarget.answers` for kinds with one row for each image."""
+    return rows.select("image_key", pl.col("value").alias("truth"), "label")
 
 
 def weighted_median(values: Array, weights: Array) -> float:

@@ -4,7 +4,16 @@ import numpy as np
 import polars as pl
 
 from xray_mining.models import calibration as maps
-from xray_mining.models.targets import Array, Column, Lesson, Reading, Teachable, log_losses_of_classes, mean_area
+from xray_mining.models.targets import (
+    Array,
+    Column,
+    Lesson,
+    Reading,
+    Teachable,
+    log_losses_of_classes,
+    mean_area,
+    one_answer,
+)
 from xray_mining.records.cohort import Target
 
 
@@ -18,6 +27,10 @@ class Classes:
     def metric(self, target: Target) -> str:
         """Area under the ROC curve."""
         return "AUC"
+
+    def answers(self, rows: pl.DataFrame, target: Target) -> pl.DataFrame:
+        """The rows themselves."""
+        return one_answer(rows)
 
     def truths(self, images: pl.DataFrame, target: Target) -> Array:
         """The position of the column `label` among the classes."""

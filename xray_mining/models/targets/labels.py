@@ -21,6 +21,12 @@ class Labels:
         """Mean over labels of the area under the ROC curve."""
         return "mean AUC of labels"
 
+    def answers(self, rows: pl.DataFrame, target: Target) -> pl.DataFrame:
+        """`truth` is an array in the order of target.classes, nan where unknown; the label is null."""
+        wide = rows.pivot("label", index="image_key", values="value")
+        truth = pl.concat_arr(pl.col(each).fill_null(float("nan")) for each in target.classes)
+        return wide.select("image_key", truth.alias("truth"), pl.lit(None, pl.String).alias("label"))
+
     def truths(self, images: pl.DataFrame, target: Target) -> Array:
         """The column `truth`, an array in the order of target.classes."""
         answers = images["truth"].to_list()

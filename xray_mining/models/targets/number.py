@@ -12,6 +12,7 @@ from xray_mining.models.targets import (
     Teachable,
     absolute_errors,
     mean_error,
+    one_answer,
     weighted_median,
 )
 from xray_mining.records.cohort import Target
@@ -29,6 +30,10 @@ class Number:
     def metric(self, target: Target) -> str:
         """Mean absolute error, with the unit."""
         return "MAE" + (f" in {target.unit}" if target.unit else "")
+
+    def answers(self, rows: pl.DataFrame, target: Target) -> pl.DataFrame:
+        """The rows themselves."""
+        return one_answer(rows)
 
     def truths(self, images: pl.DataFrame, target: Target) -> Array:
         """The column `truth`."""

@@ -1,8 +1,10 @@
 """Kinds of target as the page shows them: one file a kind, each with its constant KIND."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from xray_mining.registry import Kinds
+from xray_mining.reporting.metric import Metric
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,6 +25,10 @@ class TargetKind:
     """Figures show the null model that guesses the centre: what guessing reaches differs from target to target."""
     by_class: bool = False
     """The comparison has a table with the main metric of each class."""
+    names_sides: bool = False
+    """The target's words name both labels, as 'Group: G3 against G2'."""
+    metrics: Mapping[str, Metric] = field(default_factory=dict)
+    """Metrics that only this kind has, by their name in rows of estimates."""
     limits: str = ""
     """What figures of this kind do not say, as a sentence after the target's name."""
 

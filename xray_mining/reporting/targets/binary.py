@@ -8,5 +8,6 @@ KIND = TargetKind(
     by_subgroup=("auc", "sensitivity", "specificity"),
     sections=OF_CLASSES,
     chance=0.5,
+    names_sides=True,
     limits=PREVALENCE,
 )

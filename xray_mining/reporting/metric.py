@@ -1,0 +1,15 @@
+"""How one metric is called and written on the page."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Metric:
+    """Title, meaning and digits of a metric."""
+
+    title: str
+    explanation: str
+    digits: int = 3
+    better: str = ""
+    """lower, higher, or empty where neither is better by itself."""
+    percent: bool = False
