@@ -8,7 +8,9 @@ import pytest
 from sklearn.metrics import average_precision_score, roc_auc_score
 
 from xray_mining.evaluation.evaluate import evaluate
+from xray_mining.evaluation.gather import gather
 from xray_mining.evaluation.options import EvaluationOptions
+from xray_mining.evaluation.targets.binary import KIND as BINARY
 from xray_mining.records.check_results import CheckResults
 from xray_mining.records.cohort import Target
 from xray_mining.records.estimates import Estimates
@@ -30,7 +32,8 @@ def truths_of(made, seed=3):
     return truth
 
 
-def predict(made, name, kind, truth, strength, *, calibrated=False, rotations=1, seed=0):
+def predict(made, name, kind, truth, strength, *, calibrated=(), rotations=1, seed=0):
+    """Predictions of all labels; those of the first are calibrated in the rotations `calibrated`."""
     rng = np.random.default_rng([seed, len(name)])
     score = np.nan_to_num(truth, nan=0.3) * strength + rng.normal(0, 1, truth.shape)
     chance = 1 / (1 + np.exp(1 - score))
@@ -60,7 +63,12 @@ def predict(made, name, kind, truth, strength, *, calibrated=False, rotations=1,
                 "patient_key",
                 pl.Series("truth", truth[place, i]).fill_nan(None),
                 pl.Series("value", chance[place, i]),
-                pl.Series("value_calibrated", chance[place, i] ** 2 if calibrated and i == 0 else [None] * len(place)),
+                pl.Series(
+                    "value_calibrated",
+                    # A fit whose map helps for one label writes the other labels' own values as calibrated ones.
+                    chance[place, i] ** (1 + (i == 0)) if rotation in calibrated else [None] * len(place),
+                    dtype=pl.Float64,
+                ),
             )
             for i, label in enumerate(NAMES)
         ]
@@ -111,7 +119,7 @@ def one(rows, experiment, metric, label="", **more):
 
 def test_each_label_is_scored_by_units_whose_truth_is_known(labelled):
     made, truth = labelled(patients=800)
-    chance = predict(made, "strong", "network", truth, 2.5, calibrated=True)
+    chance = predict(made, "strong", "network", truth, 2.5, calibrated=(0,))
     predict(made, "weak", "baseline", truth, 0.7)
     evaluate(made.workspace, "made", QUICK)
     rows = estimates_of(made)
@@ -216,3 +224,15 @@ def test_table_one_has_the_prevalence_of_each_label_by_role(labelled):
     tested = made.frame["fold"].to_numpy() == 0
     assert counted["all"]["patients"] == int((truth[:, 1] == 1).sum())
     assert counted["test"]["share"] == pytest.approx((truth[tested, 1] == 1).mean())
+
+
+def test_each_label_says_in_how_many_fits_its_own_map_helped(labelled):
+    made, truth = labelled(patients=300, pictures=False)
+    predict(made, "strong", "network", truth, 2.5, calibrated=(0, 1), rotations=5)
+    (task,) = gather(made.workspace, "made").tasks
+    model = task.models["strong"]
+    assert model.calibrated_by_class == {"effusion": 2} and model.calibrated_fits == 2
+    scored = {name: list(BINARY.scores(part, part.models["strong"], QUICK)) for name, part in task.parts.items()}
+    said = {name: next(each for each in rows if each.metric == "brier").found.method for name, rows in scored.items()}
+    assert said["effusion"].endswith("probabilities of 2 of 5 fits after calibration on validation patients")
+    assert said["nodule"].endswith("probabilities as the model gave them")

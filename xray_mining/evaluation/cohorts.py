@@ -298,9 +298,12 @@ def hidden_levels(rows: Sequence[Mapping[str, Any]]) -> set[tuple[str, str, str]
 
 
 def _most_frequent(values: pl.Series) -> list[str]:
-    """The levels with separate rows, by name; of equally frequent levels the first by name."""
+    """The levels with separate rows, by name or in their own order; of equally frequent levels the first by name."""
     counts = values.cast(pl.String).drop_nulls().value_counts(name="count")
-    return sorted(counts.sort("count", values.name, descending=[True, False])[values.name][:LEVELS_AT_MOST].to_list())
+    found = counts.sort("count", values.name, descending=[True, False])[values.name][:LEVELS_AT_MOST].to_list()
+    if isinstance(values.dtype, pl.Enum):
+        return [each for each in values.dtype.categories.to_list() if each in found]
+    return sorted(found)
 
 
 def _level(values: pl.Series, named: Sequence[str]) -> pl.Series:

@@ -12,6 +12,9 @@ from xray_mining.models.kind import Role
 from xray_mining.records.check_results import CheckRow
 from xray_mining.records.estimates import EstimateRow
 
+_SAME = 1e-12
+"""Predictions that differ by less are the same but for rounding."""
+
 
 def score(task: Task, options: EvaluationOptions, choice: Choice) -> tuple[list[EstimateRow], list[CheckRow]]:
     """Rows of estimates and of check_results for every experiment of a task."""
@@ -58,17 +61,50 @@ def refusal(task: Task, model: Model) -> str:
     return task.kind.refusal(task, known)
 
 
+def same_for_all(task: Task, model: Model) -> str:
+    """What the model predicts alike for every test unit, as a sentence; empty where its predictions differ.
+
+    Of several classes or labels each is looked at: a label that could not be learned in a rotation gets its share of
+    the training data, whose area of 0.5 lowers the mean area as if the model had failed.
+    """
+    known = model.known
+    values = model.values[known]
+    if not len(values):
+        return ""
+    if np.ptp(values, axis=0).max() < _SAME:
+        return "predicts the same for every test unit; correlations and slopes are not defined."
+    if values.ndim == 1:
+        return ""
+    folds = task.folds[known]
+    tested = [values[folds == each] for each in np.unique(folds)]
+    # In a rotation with one unit nothing can differ.
+    spread = np.array([np.ptp(part, axis=0) for part in tested if len(part) > 1]).reshape(-1, values.shape[1])
+    constant = (spread < _SAME).sum(axis=0).tolist()
+    named = [
+        f"{name} ({count} of {len(spread)} rotations)" if len(spread) > 1 else name
+        for name, count in zip(task.target.classes, constant, strict=True)
+        if count
+    ]
+    if not named:
+        return ""
+    return (
+        f"predicts the same for every test unit for {', '.join(named)}, as of a class that cannot be learned from the "
+        f"training data; an area there is 0.5 and counts in the mean."
+    )
+
+
 def _remarks(task: Task, model: Model) -> list[CheckRow]:
     found = []
     known = model.known
-    if known.any() and model.role is not Role.NULL and np.ptp(model.values[known], axis=0).max() < 1e-12:
+    same = "" if model.role is Role.NULL else same_for_all(task, model)
+    if same:
         found.append(
             CheckRow(
                 "EVAL006",
                 "warning",
                 "failed",
                 "predictions that are the same for everybody",
-                f"{model.name}: predicts the same for every test unit; correlations and slopes are not defined.",
+                f"{model.name}: {same}",
                 offenders=1,
                 about=model.name,
             )

@@ -354,6 +354,7 @@ def _model(
         validation=_validation(checked, target),
         again=_aligned(checked, "value", units, target) if checked["fold"].n_unique() > 1 else None,
         calibrated_fits=mapped.select("seed", "fold").n_unique() if mapped.height else 0,
+        calibrated_by_class=_calibrated_by_class(mapped),
         fits=plain.select("seed", "fold").n_unique() if plain.height else 0,
         variants={
             variant: _aligned(tests.filter(pl.col("variant") == variant), "value", units, target)
@@ -361,6 +362,15 @@ def _model(
             if variant
         },
     )
+
+
+def _calibrated_by_class(mapped: pl.DataFrame) -> dict[str, int]:
+    """Number of fits whose map changes the class, from rows with a calibrated value.
+
+    A fit whose maps help for some of several labels writes the other labels' own values as calibrated ones.
+    """
+    changed = mapped.filter(pl.col("value_calibrated") != pl.col("value"))
+    return dict(changed.group_by("class").agg(pl.struct("seed", "fold").n_unique()).sort("class").iter_rows())
 
 
 def _aligned(frame: pl.DataFrame, column: str, units: pl.DataFrame, target: Target) -> Array:

@@ -40,6 +40,8 @@ class Model:
     """unit_key, patient_key, fold, truth, label, value (a list for several classes); mean over seeds, by rotation."""
     calibrated_fits: int = 0
     """How many of its `fits` (rotation and seed) have calibrated values: the map helped on validation patients."""
+    calibrated_by_class: Mapping[str, int] = field(default_factory=dict)
+    """The same by class as predictions name it: of several labels, the map may help for some only."""
     fits: int = 1
     again: Array | None = None
     """The test units as another rotation's fit predicted them when they were its validation units, as `values`."""
@@ -408,6 +410,10 @@ class TargetKind(Protocol):
 
     def patients_by_class(self, task: Task) -> dict[str, int]:
         """Test patients of each class that has some; empty for kinds without classes."""
+        return {}
+
+    def levels(self, task: Task) -> Mapping[str, int]:
+        """Test patients of each level in order, also of levels that nobody has; empty for kinds without levels."""
         return {}
 
     # The answer.

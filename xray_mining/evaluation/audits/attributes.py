@@ -37,8 +37,11 @@ class Explained:
 def measure(audited: AuditedTask) -> tuple[Explained, ...] | NotApplicable:
     """Each attribute's shares, a unit a patient; p adjusted by Benjamini and Hochberg over the attributes."""
     task, model = audited.task, audited.best
-    if not task.kind.one_value or not len(task.truth):
-        return NotApplicable("only numbers and two classes are asked.")
+    if not task.kind.one_value:
+        kind = task.target.kind
+        return NotApplicable(f"a variance needs one number for each image, which targets of kind {kind} do not have.")
+    if not len(task.truth):
+        return NotApplicable("no test unit has a known truth.")
     first = task.latest
     measured: list[tuple[str, float, float, float]] = []
     for name in ATTRIBUTES:

@@ -72,13 +72,14 @@ def suspects(truth: Array, probability: Array) -> Array:
 def measure(audited: AuditedTask) -> Suspects | NotApplicable:
     """The suspects, by label, and the first of them."""
     task, model = audited.task, audited.best
-    sides = [] if model is None else list(task.kind.probabilities(task, model))
-    if model is None or not sides:
-        return NotApplicable("no best model with probabilities was chosen.")
     pair = task.kind.two_labels(task)
     if pair is None:
         return NotApplicable(f"targets of kind {task.target.kind} are not searched for wrong labels; binary ones are.")
-    (side,) = sides
+    if model is None:
+        return NotApplicable("no best model was chosen.")
+    side = next(task.kind.probabilities(task, model), None)
+    if side is None:
+        return NotApplicable("the best model gives scores that are no probabilities.")
     truth, values, owner = side.positive, side.values, task.owner[side.units]
     if truth.all() or not truth.any():
         return NotApplicable("all test units have the same label.")

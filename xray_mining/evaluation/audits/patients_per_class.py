@@ -1,6 +1,6 @@
 """SIZE001: whether there are enough test patients for the intervals to be believed."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from xray_mining.evaluation.audits._audit import Audit, AuditedTask, Verdict
@@ -16,6 +16,8 @@ class Patients:
     """Only classes that are tested; empty for a number."""
     missing: tuple[str, ...]
     """Classes of the target without a test patient."""
+    levels: Mapping[str, int]
+    """Test patients of each level, for a target with levels in order."""
 
     @property
     def least(self) -> int:
@@ -28,7 +30,22 @@ def measure(audited: AuditedTask) -> Patients:
     task = audited.task
     of_class = task.kind.patients_by_class(task)
     missing = tuple(name for name in task.target.classes if name not in of_class) if of_class else ()
-    return Patients(task.patients, of_class, missing)
+    return Patients(task.patients, of_class, missing, task.kind.levels(task))
+
+
+def of_levels(found: Patients, least: int) -> str:
+    """Levels without a test patient or with few, as a clause; counts under `least` patients are not printed.
+
+    Not a failure: errors and kappa are over all levels, but they say nothing of a level that is not tested.
+    """
+    none = [name for name, count in found.levels.items() if not count]
+    few = [name for name, count in found.levels.items() if 0 < count < least]
+    if not none and not few:
+        return ""
+    said = [f"no test patient has level {', '.join(none)}"] if none else []
+    said += [f"fewer than {least} have level {', '.join(few)}"] if few else []
+    these = "these levels" if len(none + few) > 1 else "this level"
+    return f"; {'; '.join(said)}, so figures say little of {these}"
 
 
 def tell(audited: AuditedTask, found: Patients) -> Sequence[Verdict]:
@@ -46,11 +63,12 @@ def tell(audited: AuditedTask, found: Patients) -> Sequence[Verdict]:
         )
         return [Verdict("failed", sentence, len(few))]
     if not found.of_class and found.total < FEW_IN_CLASS:
-        sentence = f"{found.total} test patients; intervals of errors may not cover what they say."
+        levels = of_levels(found, audited.options.least_patients)
+        sentence = f"{found.total} test patients; intervals of errors may not cover what they say{levels}."
         return [Verdict("failed", sentence, 1)]
     cell = audited.options.least_patients
     where = f" {kind.in_smallest_class}" if found.of_class else ""
-    sentence = f"{found.least:,} test patients{where}; groups under {cell} are not counted."
+    sentence = f"{found.least:,} test patients{where}; groups under {cell} are not counted{of_levels(found, cell)}."
     return [Verdict("passed", sentence)]
 
 

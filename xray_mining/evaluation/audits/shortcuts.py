@@ -57,8 +57,10 @@ def measure(audited: AuditedTask) -> Shortcuts | NotApplicable:
     seen = (Sight.NO_PICTURE, Sight.TRACES)
     nulls = [each for each in task.models.values() if each.role is Role.NULL and each.sight in seen]
     nulls.sort(key=lambda each: (each.kind, each.shows.words().index(each.architecture)))
-    if not nulls or not task.kind.gained[0]:
-        return NotApplicable("no null experiment of a binary target or a number to look at.")
+    if not task.kind.gained[0]:
+        return NotApplicable(f"a gain over guessing is not defined for targets of kind {task.target.kind}.")
+    if not nulls:
+        return NotApplicable("no null experiment reads what is around the anatomy, such as metadata or the border.")
     gains = [
         (model, gain)
         for model in nulls

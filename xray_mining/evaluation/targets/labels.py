@@ -162,11 +162,11 @@ def _part(task: Task, number: int, name: str) -> Task:
     units = task.units.with_columns(
         pl.Series("truth", truth), pl.Series("label", np.where(truth == 1, name, other), dtype=pl.String)
     ).filter(pl.Series(known))
-    models = {each.name: _model_of(each, number, known) for each in task.models.values()}
+    models = {each.name: _model_of(each, number, name, known) for each in task.models.values()}
     return replace(task, target=target, units=units, models=models)
 
 
-def _model_of(model: Model, number: int, known: Array) -> Model:
+def _model_of(model: Model, number: int, name: str, known: Array) -> Model:
     frame = model.validation
     if frame.height:
         truth, value = (frame[name].to_numpy()[:, number] for name in ("truth", "value"))
@@ -182,6 +182,7 @@ def _model_of(model: Model, number: int, known: Array) -> Model:
         model,
         values=values,
         calibrated=calibrated,
+        calibrated_fits=model.calibrated_by_class.get(name, 0),
         again=column(model.again_of(known), number),
         variants={name: changed[known, number] for name, changed in model.variants.items()},
         validation=frame,

@@ -64,6 +64,20 @@ class Ordinal(Numbers):
         truth, calls = (np.array([texts[each] for each in part.tolist()]) for part in (task.truth[known], called))
         yield Calls(CALLED, None, tuple(names), truth, calls, task.owner[known])
 
+    def levels(self, task: Task) -> dict[str, int]:
+        """All levels of the target."""
+        named = _named(task)
+        return {name: len(np.unique(task.owner[named == name])) for name in _levels(task)}
+
+    def table_variables(self, rows: pl.DataFrame, target: Target) -> pl.DataFrame:
+        """The level as 'TARGET: level', so that Table 1 has the share of each level, in their order."""
+        if not target.classes:
+            return super().table_variables(rows, target)
+        numbers = list(target.numbers)
+        named = pl.col("value").replace_strict(numbers, list(target.classes), default=None)
+        level = named.cast(pl.Enum(target.classes)).alias(f"{target.name}: level")
+        return rows.select("image_key", level)
+
     def matched_by(self, task: Task) -> Array | None:
         """The true level: the outer levels have larger errors, so groups with more of them would look worse."""
         return _named(task)
