@@ -2,6 +2,7 @@
 
 import itertools
 import json
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -22,8 +23,9 @@ from xray_mining.models.experiment import run
 from xray_mining.models.notes import read_notes
 from xray_mining.records.estimates import Estimates
 from xray_mining.records.predictions import Predictions
+from xray_mining.study.conduct import PlanSummary, conduct
 from xray_mining.study.options import Study, read_study
-from xray_mining.study.perform import archive_state, own_process, perform
+from xray_mining.study.perform import ArchiveState, archive_state, own_process, perform
 from xray_mining.study.plan import plan
 from xray_mining.study.spread import OPEN_END, Slice, Spread
 from xray_mining.workspace import Workspace, digest_of, lock, write_json
@@ -64,6 +66,7 @@ def _told(study_file: Path, root: Path, spread: Spread | None) -> Path:
         "cwd": str(study_file.parent),
         "workspace": str(workspace.root),
         "archive": str(study_file.parent / "in"),
+        "archive_state": "",
         "name": "a",
         "events": str(root.with_name("events.jsonl")),
         "run": own_process(),
@@ -110,7 +113,7 @@ def test_a_spread_run_gives_the_same_bits(performed):
     for name in others.keys() - {"estimates"}:
         notes = [read_notes(root / "experiments/s" / name) for root in (whole, spread)]
         assert notes[0] | {"seconds": 0} == notes[1] | {"seconds": 0}
-    left = sorted(path.name for path in (spread / "steps/s/train/ridge").iterdir())
+    left = sorted(path.name for path in (spread / "steps/s/train/ridge").glob("*.json"))
     assert left == [f"rotation{number}-seed-1.json" for number in range(3)]
     for name in ("ingest.json", "features/f.c.json", "train/ridge.json"):
         digests = [json.loads((root / "steps/s" / name).read_text())["digest"] for root in (whole, spread)]
@@ -228,3 +231,33 @@ def test_a_rotation_that_the_design_has_not_is_refused(performed, study_file):
         run(workspace, study, "ridge", 7)
     with pytest.raises(UserError, match="a rotation or a seed belongs to one experiment; name the"):
         xray_mining.open(workspace.root).train(study, rotation=1)
+
+
+def _would_do(study_file: Path, workspace: Workspace) -> list[str]:
+    planned = conduct(
+        read_study(str(study_file)),
+        study_file=str(study_file),
+        workspace=workspace,
+        archive=None,
+        name="a",
+        archive_state=ArchiveState(""),
+        profile="local",
+        dry_run=True,
+    )
+    assert isinstance(planned, PlanSummary)
+    return [each.step for each in planned.steps]
+
+
+def test_a_copied_workspace_knows_which_steps_a_changed_study_repeats(study_file, performed, tmp_path):
+    """Snakemake's notes are in the private folder, under the old path: the copy must not depend on them."""
+    workspace = Workspace(shutil.copytree(performed(None), tmp_path / "copied"))
+    for each in study_file.parent.glob("*.*"):
+        shutil.copy(each, tmp_path)
+    copied = tmp_path / study_file.name
+    assert _would_do(copied, workspace) == []
+    fewer = STUDY | {"cohorts": {"c": {"query": "everybody.sql", "folds": 4}}}
+    copied.write_text(yaml.safe_dump(fewer))
+    names = {step.name for step in plan(read_study(str(copied)))}
+    assert set(_would_do(copied, workspace)) == names - {"ingest"}
+    copied.write_text(yaml.safe_dump(STUDY))
+    assert _would_do(copied, workspace) == [], "a dry run leaves the summaries as they were"

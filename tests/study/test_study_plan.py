@@ -11,19 +11,17 @@ import pytest
 import yaml
 
 from xray_mining import progress
-from xray_mining.catalog.merge import merge, read_about
 from xray_mining.errors import CheckFailed, UserError
 from xray_mining.models.kinds.null import NULL_MODELS, NullOptions
 from xray_mining.models.stated import with_nulls
 from xray_mining.networks import weights
 from xray_mining.records.check_results import CheckResults
 from xray_mining.study import conduct
-from xray_mining.study.conduct import _follow, forget_lost, stop_at_errors
+from xray_mining.study.conduct import _follow, stop_at_errors
 from xray_mining.study.options import read_study
 from xray_mining.study.plan import plan, refuse_unknown_names
 from xray_mining.study.remaining import Remaining
 from xray_mining.study.work import Extent
-from xray_mining.workspace import ArchiveSettings, Workspace, write_json
 
 STUDY = {
     "study": "small",
@@ -263,24 +261,6 @@ def test_a_listener_hears_of_work_in_place_of_the_bar(capsys, monkeypatch):
 )
 def test_the_pace_of_slow_work_is_told_in_words(rate, unit, words):
     assert progress.pace(rate, unit) == words
-
-
-def test_ingest_is_taken_up_again_where_the_catalog_is_not_the_one_it_left(written, tmp_path):
-    workspace = Workspace.create(tmp_path / "workspace")
-    merge(workspace)
-    study = read_study(str(written()))
-    left = workspace.root / "steps/small/ingest.json"
-    write_json({"digest": read_about(workspace.catalog)["digest"], "files": ["catalog.duckdb"]}, left)
-    forget_lost(workspace, study, plan(study))
-    assert left.is_file()
-    write_json({"digest": "another catalog", "files": ["catalog.duckdb"]}, left)
-    forget_lost(workspace, study, plan(study))
-    assert not left.exists()
-    write_json({"digest": read_about(workspace.catalog)["digest"], "files": ["catalog.duckdb"]}, left)
-    archives = {"here": ArchiveSettings(domain="here", adapter="dicom_folder", order=0)}
-    workspace.save(workspace.settings.model_copy(update={"archives": archives}))
-    forget_lost(workspace, study, plan(study))
-    assert not left.exists()
 
 
 @pytest.mark.parametrize(

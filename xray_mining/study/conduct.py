@@ -14,10 +14,11 @@ from xray_mining.records.answers import Answer, Answers, FailedCheck
 from xray_mining.study.expected import cores, rough, together
 from xray_mining.study.options import Study
 from xray_mining.study.perform import ArchiveState, own_process
-from xray_mining.study.plan import Step, plan, refuse_unknown_names
+from xray_mining.study.plan import plan, refuse_unknown_names
 from xray_mining.study.remaining import Remaining
 from xray_mining.study.snakemake import Pipeline, find_profile
 from xray_mining.study.spread import Spread
+from xray_mining.study.summaries import only_valid
 from xray_mining.study.work import Extent, extent_of
 from xray_mining.workspace import Workspace, lock, sweep
 
@@ -139,9 +140,11 @@ def conduct(
         return extent_of(workspace, study, steps, archive_state, _given_name(workspace, archive, name))
 
     # Only one `run` at a time may plan and execute steps in a workspace.
-    with lock(workspace.private / "run.lock", wait=False) as held:
+    with (
+        lock(workspace.private / "run.lock", wait=False) as held,
+        only_valid(workspace, study.study, steps, restore=dry_run),
+    ):
         sweep(workspace.root)
-        forget_lost(workspace, study, steps)
         remaining = Remaining.of(study, steps, look, workspace.private / "step_times.jsonl")
         pipeline.prepare(_configuration(study_file, workspace, archive, name, archive_state, spread, remaining))
         if dry_run:
@@ -200,29 +203,6 @@ def stop_at_errors(evaluation: Path) -> None:
     failed = [row for row in rows.iter_rows(named=True) if (row["severity"], row["outcome"]) == ("error", "failed")]
     if failed:
         raise CheckFailed(f"{failed[0]['code']}: {failed[0]['sentence'].rstrip('.')}; do not trust these figures")
-
-
-def forget_lost(workspace: Workspace, study: Study, steps: tuple[Step, ...]) -> None:
-    """Remove the summary of each step whose files are missing, so that the step runs again.
-
-    The summary of ingest is also removed if the catalog has changed since, by another ingest or a `link`.
-    """
-    from xray_mining.catalog.merge import read_about, up_to_date
-
-    folder = workspace.root / "steps" / study.study
-    for step in steps:
-        path = folder / f"{step.name}.json"
-        try:
-            left = json.loads(path.read_text(encoding="utf-8"))
-            whole = all((workspace.root / each).exists() for each in left["files"])
-            if whole and step.stage == "ingest" and step.slice.is_whole:
-                whole = up_to_date(workspace) and read_about(workspace.catalog)["digest"] == left["digest"]
-        except FileNotFoundError:
-            continue
-        except (ValueError, KeyError, TypeError):  # the summary is damaged
-            whole = False
-        if not whole:
-            path.unlink()
 
 
 def _shards(workspace: Workspace, study: Study, listed: ArchiveState) -> int:

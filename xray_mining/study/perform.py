@@ -22,7 +22,8 @@ from xray_mining.study.events import tell
 from xray_mining.study.options import Study, read_study
 from xray_mining.study.plan import plan
 from xray_mining.study.spread import WHOLE, Slice, Spread
-from xray_mining.workspace import MARKER, Workspace, digest_of, digest_of_file, digest_of_frame, write_json
+from xray_mining.study.summaries import summarised
+from xray_mining.workspace import MARKER, Workspace, digest_of, digest_of_file, digest_of_frame
 
 if TYPE_CHECKING:
     from xray_mining.archive.source import Source
@@ -52,12 +53,13 @@ class Job:
 
 
 def perform(configuration: Path, name: str, jobs: int) -> None:
-    """Do the named step and write steps/STUDY/NAME.json; append its start, end or failure to the events.
+    """Do the named step and write its summary steps/STUDY/NAME.json; append its start, end or failure to the events.
 
     The summary has digests but no times, so that a step with the same result makes no later step run again.
 
     Args:
-        configuration: The JSON file that `run` wrote for all jobs: study, archive, name, workspace, events.
+        configuration: The JSON file that `run` wrote for all jobs: study, archive and its state, name, workspace,
+            events.
         name: The step, as in `plan`.
         jobs: Number of processes that the step may use.
     """
@@ -67,7 +69,7 @@ def perform(configuration: Path, name: str, jobs: int) -> None:
     given = json.loads(configuration.read_text(encoding="utf-8"))
     study = read_study(given["study"], [Path(given["cwd"])])
     workspace = Workspace.open(Path(given["workspace"]))
-    steps = {each.name: each for each in plan(study, spread=spread_of(given))}
+    steps = {each.name: each for each in plan(study, given["archive_state"], spread_of(given))}
     if name not in steps:
         raise unknown_name(f"study {study.study}, step", name, steps)
     step = steps[name]
@@ -79,7 +81,9 @@ def perform(configuration: Path, name: str, jobs: int) -> None:
     say("started", 0, "")
     progress.report_to(lambda text: say("going", 0, text))
     try:
-        done = _STAGES[step.stage](study, workspace, step.keys, job)
+        with summarised(workspace, study.study, step) as summary:
+            done = _STAGES[step.stage](study, workspace, step.keys, job)
+            summary.update(step=name, digest=done.digest, files=list(done.files))
     except UserError as error:
         say("failed", error.exit_status, str(error))
         raise
@@ -90,8 +94,6 @@ def perform(configuration: Path, name: str, jobs: int) -> None:
         log.write_text(traceback.format_exc(), encoding="utf-8")
         say("failed", 3, f"{type(error).__name__}: {error}; the details are in {log.name} in the private folder")
         raise
-    summary = {"step": name, "digest": done.digest, "files": list(done.files)}
-    write_json(summary, workspace.root / "steps" / study.study / f"{name}.json")
     say("done", 0, done.sentence, time.monotonic() - started, done.whole)
 
 
