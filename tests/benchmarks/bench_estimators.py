@@ -21,6 +21,7 @@ from sklearn.preprocessing import KBinsDiscretizer, StandardScaler
 from sklearn.svm import SVC
 from threadpoolctl import threadpool_limits
 
+from xray_mining.models.answers import Classes
 from xray_mining.models.baselines import Table, ridge_path
 from xray_mining.models.estimators import Components, Informative, Standardised, Steps, squared_length
 
@@ -95,7 +96,7 @@ def support_vectors() -> None:
             scale = Standardised().fit(noisy[seen])
             known, new = scale.transform(noisy[seen]), scale.transform(noisy[unseen])
             patients, equal = np.arange(len(seen)), np.ones(len(seen))
-            lesson = Table(known, labels[seen].astype(float), patients, equal, len(np.unique(labels)))
+            lesson = Table(known, labels[seen].astype(float), patients, equal, Classes(len(np.unique(labels))))
             start = time.perf_counter()
             learned = lesson.learn("support_vectors")
             ours = learned.values(new)

@@ -5,6 +5,7 @@ import polars as pl
 import pytest
 
 from xray_mining.errors import UserError
+from xray_mining.models.answers import Classes
 from xray_mining.models.baselines import Table
 from xray_mining.models.stated import with_nulls
 from xray_mining.records.estimates import Estimates
@@ -84,7 +85,7 @@ def test_inner_folds_hold_every_class(model, positives):
     rng = np.random.default_rng(positives)
     truths = (np.arange(24) < positives).astype(float)
     # Two images of each patient: a class of two patients has four.
-    table = Table(rng.normal(size=(48, 3)), np.repeat(truths, 2), np.repeat(np.arange(24), 2), np.ones(48), 2)
+    table = Table(rng.normal(size=(48, 3)), np.repeat(truths, 2), np.repeat(np.arange(24), 2), np.ones(48), Classes(2))
     assert all(len(np.unique(table.truths[fitted])) == 2 for fitted, _ in table.folds())
     held = np.sort(np.concatenate([held for _, held in table.folds()]))
     assert held.tolist() == list(range(48))
@@ -97,7 +98,9 @@ def test_inner_folds_hold_every_class(model, positives):
 @pytest.mark.parametrize("classes", [(2, 2), (2, 3), (3, 3, 2), (4, 30)])
 def test_every_inner_fold_of_small_classes_holds_somebody(classes):
     truths = np.repeat(np.arange(len(classes)), classes).astype(float)
-    table = Table(np.zeros((len(truths), 1)), truths, np.arange(len(truths)), np.ones(len(truths)), len(classes))
+    table = Table(
+        np.zeros((len(truths), 1)), truths, np.arange(len(truths)), np.ones(len(truths)), Classes(len(classes))
+    )
     sizes = [len(held) for _, held in table.folds()]
     assert max(sizes) - min(sizes) <= 1 and min(sizes) >= 1
 
@@ -105,7 +108,7 @@ def test_every_inner_fold_of_small_classes_holds_somebody(classes):
 def test_patients_of_both_classes_are_dealt_out_with_the_rarer_one():
     """Ten patients with a negative image each; patients 0 and 5 have a positive one too."""
     patients = np.array([*range(10), 0, 5])
-    table = Table(np.zeros((12, 1)), (np.arange(12) >= 10).astype(float), patients, np.ones(12), 2)
+    table = Table(np.zeros((12, 1)), (np.arange(12) >= 10).astype(float), patients, np.ones(12), Classes(2))
     assert not table.lacking()
     assert all(table.truths[fitted].sum() >= 1 for fitted, _ in table.folds())
 
@@ -114,7 +117,7 @@ def test_inner_folds_share_out_a_rare_class():
     """Folds by patient alone leave some without a positive: their loss would be that of the other class."""
     for seed in range(20):
         truths = (np.random.default_rng(seed).permutation(60) < 10).astype(float)
-        table = Table(np.zeros((120, 1)), np.repeat(truths, 2), np.repeat(np.arange(60), 2), np.ones(120), 2)
+        table = Table(np.zeros((120, 1)), np.repeat(truths, 2), np.repeat(np.arange(60), 2), np.ones(120), Classes(2))
         assert [table.truths[held].sum() for _, held in table.folds()] == [4] * 5
 
 

@@ -70,26 +70,26 @@ class Header:
         }
 
 
-def typed(kind: str, value: Any, where: str) -> Any:
-    """Convert `value` (text from a command line, or a value from YAML) to a parameter of type `kind`."""
+def typed(wanted: str, value: Any, where: str) -> Any:
+    """Convert `value` (text from a command line, or a value from YAML) to a parameter of type `wanted`."""
     try:
-        if kind == "integers":
+        if wanted == "integers":
             return [int(each) for each in _listed(value)]
-        if kind == "texts":
+        if wanted == "texts":
             return [str(each) for each in _listed(value)]
-        if kind == "integer":
+        if wanted == "integer":
             if isinstance(value, bool) or (isinstance(value, float) and not value.is_integer()):
                 raise ValueError
             return int(value)
-        if kind == "number":
+        if wanted == "number":
             if isinstance(value, bool):
                 raise ValueError
             return float(value)
-        if kind == "boolean":
+        if wanted == "boolean":
             return {"true": True, "false": False, "1": True, "0": False}[str(value).lower()]
         return str(value)
     except (ValueError, KeyError, TypeError) as error:
-        raise UserError(f"{where}: '{value}' is not of type {kind}; give a value of that type") from error
+        raise UserError(f"{where}: '{value}' is not of type {wanted}; give a value of that type") from error
 
 
 def _listed(value: Any) -> list[Any]:

@@ -7,20 +7,17 @@ fold: the copy of the model that predicts a patient was not fitted to that patie
 
 import warnings
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
 import numpy as np
-from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.linear_model import LogisticRegression
-from sklearn.model_selection import GroupKFold, StratifiedGroupKFold
 from sklearn.pipeline import Pipeline
 from threadpoolctl import threadpool_limits
 
 from xray_mining.errors import UserError
-from xray_mining.models.chain import Chain
+from xray_mining.models.answers import INNER_FOLDS, Answers, Folds, Numbers
 from xray_mining.models.estimators import (
     Components,
     Informative,
@@ -28,12 +25,10 @@ from xray_mining.models.estimators import (
     ScaledRidge,
     Standardised,
     Steps,
-    SupportVectorNumber,
-    SupportVectorProbability,
     squared_length,
 )
 from xray_mining.models.fit import Fit, Fitted
-from xray_mining.models.targets import Lesson, Teachable, absolute_errors, log_losses_of_classes
+from xray_mining.models.targets import Lesson, Teachable
 from xray_mining.process_settings import Shared, warning_filters
 
 # These matrices are small, so several threads would only wait for each other; steps already run in parallel.
@@ -41,7 +36,6 @@ _ONE_THREAD = Shared(lambda: threadpool_limits(1))
 
 Array = np.ndarray[Any, Any]
 
-INNER_FOLDS = 5
 _BOOSTING_ROUNDS = 200
 
 
@@ -82,47 +76,19 @@ class Table:
     """(n,) patient of each row; all rows of a patient are in the same inner fold."""
     weights: Array
     """(n,) float64."""
-    classes: int = 0
-    """0 for a number."""
-    ordered: bool = False
-    """Whether the classes are ordered levels, which a `Chain` learns."""
+    answers: Answers = field(default_factory=Numbers)
+    """Whether truths are numbers, classes or levels."""
 
-    def folds(self) -> list[tuple[Array, Array]]:
+    def folds(self) -> Folds:
         """Patient-grouped inner folds: rows to fit on and rows held out."""
-        count = min(INNER_FOLDS, np.unique(self.patients).size)
-        if not self.classes:
-            return list(GroupKFold(count).split(self.truths, self.truths, self.patients))
-        if min(self.patients_of_classes()) < INNER_FOLDS:
-            return self._folds_of_small_classes(count)
-        # A fold may lack a class with few images; its loss still counts, so ignore scikit-learn's warning.
-        few = partial(warnings.filterwarnings, "ignore", message="The least populated class in y has only")
-        with warning_filters(few):
-            return list(StratifiedGroupKFold(count).split(self.truths, self.truths, self.patients))
-
-    def patients_of_classes(self) -> list[int]:
-        """Number of patients of each class."""
-        return [np.unique(self.patients[self.truths == number]).size for number in range(self.classes)]
-
-    def _folds_of_small_classes(self, count: int) -> list[tuple[Array, Array]]:
-        """Folds in which patients are dealt out class by class, the smallest class first.
-
-        Every class with at least two patients is then in at least two folds, so that no fit lacks a class: support
-        vectors and logistic regression cannot be fitted to one class.
-        """
-        fold = np.full(len(self.truths), -1)
-        dealt = 0
-        for number in np.argsort(self.patients_of_classes(), kind="stable"):
-            for patient in np.unique(self.patients[(self.truths == number) & (fold < 0)]):
-                fold[self.patients == patient] = dealt % count
-                dealt += 1
-        return [(np.flatnonzero(fold != each), np.flatnonzero(fold == each)) for each in range(count)]
+        return self.answers.folds(self.truths, self.patients, min(INNER_FOLDS, np.unique(self.patients).size))
 
     def lacking(self) -> str:
         """Why no model can be fitted with inner folds; an empty text if one can."""
         if np.unique(self.patients).size < 2:
             return "has one patient to learn from; take a cohort with more patients"
-        needed = 2 if self.ordered else self.classes
-        if sum(patients > 0 for patients in self.patients_of_classes()) < needed:
+        needed = self.answers.needed
+        if sum(patients > 0 for patients in self.answers.patients_of_classes(self.truths, self.patients)) < needed:
             return "a class has no patient to learn from; take a larger cohort or fewer folds"
         if any(len(np.unique(self.truths[fitted])) < needed for fitted, _ in self.folds()):
             return (
@@ -158,8 +124,7 @@ class Table:
 
     def loss(self, values: Array) -> float:
         """Mean absolute error of numbers (n,), log loss of probabilities (n, classes)."""
-        errors = log_losses_of_classes if self.classes else absolute_errors
-        return float(np.average(errors(values, self.truths), weights=_mean_one(self.weights)))
+        return float(np.average(self.answers.errors(values, self.truths), weights=_mean_one(self.weights)))
 
 
 def _mean_one(weights: Array) -> Array:
@@ -254,14 +219,14 @@ def ridge_path(seen: Array, truths: Array, shares: Array, unseen: Array, factors
 
 def _logistic(table: Table, components: int, seed: int) -> Learned:
     def make(point: dict[str, float]) -> Any:
-        machine = ScaledLogistic(**point)
-        return Chain(machine, table.classes) if table.ordered else machine
+        return table.answers.in_order(ScaledLogistic(**point))
 
     grid = [{"cost": float(cost)} for cost in np.logspace(-1.5, 3.5, 11)]
-    answers = np.zeros((len(grid), len(table.truths), table.classes))
+    answers = np.zeros((len(grid), *table.answers.shape(len(table.truths))))
     for fitted, held, seen, unseen in _prepared(table, components):
         for answer, point in zip(answers, grid, strict=True):
             machine = make(point).fit(seen, table.truths[fitted], table.shares[fitted])
+            # A class that no fitted row has keeps its probability of 0.
             answer[np.ix_(held, machine.classes_.astype(int))] = machine.predict_proba(unseen)
     losses = [table.loss(each) for each in answers]
     best = int(np.argmin(losses))
@@ -272,46 +237,21 @@ def _logistic(table: Table, components: int, seed: int) -> Learned:
 
 def _support_vectors(table: Table, components: int, seed: int) -> Learned:
     grid = [{"cost": cost, "spread": spread} for cost in (0.1, 0.3, 1.0, 3.0, 10.0) for spread in (0.3, 1.0)]
-    shape = (
-        (len(table.truths),) if table.classes == 0 else (len(table.truths), max(1, table.classes * (table.classes > 2)))
-    )
-    answers = np.zeros((len(grid), *shape))
+    kind = table.answers
+    decisions = np.zeros((len(grid), *kind.decision_shape(len(table.truths))))
     prepared = _prepared(table, components)
     for fitted, held, seen, unseen in prepared:
-        for answer, point in zip(answers, grid, strict=True):
-            if table.classes:
-                machine = SupportVectorProbability(**point).fit(seen, table.truths[fitted], table.shares[fitted])
-                answer[held] = machine.decision(unseen)
-            else:
-                machine = SupportVectorNumber(**point).fit(seen, table.truths[fitted], table.shares[fitted])
-                answer[held] = machine.predict(unseen)
-    maps = None
-    decisions = answers
-    if table.classes:
-        folds = [(fitted, held) for fitted, held, *_ in prepared]
-        answers = np.stack([_calibrated(each, table, folds) for each in decisions])
+        for decision, point in zip(decisions, grid, strict=True):
+            machine = kind.vectors(point).fit(seen, table.truths[fitted], table.shares[fitted])
+            decision[held] = kind.decisions(machine, unseen)
+    folds = [(fitted, held) for fitted, held, *_ in prepared]
+    answers = [kind.decided(each, table.truths, table.shares, folds) for each in decisions]
     losses = [table.loss(each) for each in answers]
     best = int(np.argmin(losses))
-    machine: Any = SupportVectorNumber(**grid[best])
-    if table.classes:
-        maps = _decision_map().fit(decisions[best], table.truths, sample_weight=table.shares)
-        machine = SupportVectorProbability(**grid[best], maps=maps)
+    machine = kind.final_vectors(grid[best], decisions[best], table.truths, table.shares)
     predictor = _linear(components, "vectors", machine)
     predictor.fit(table.matrix, table.truths, vectors__sample_weight=table.shares)
     return Learned(predictor, answers[best], grid[best], losses[best])
-
-
-def _decision_map() -> LogisticRegression:
-    return LogisticRegression(C=1e3, max_iter=500)
-
-
-def _calibrated(decisions: Array, table: Table, folds: list[tuple[Array, Array]]) -> Array:
-    """Out-of-fold probabilities from out-of-fold decision values; the map of a fold is fitted to the other folds."""
-    values = np.zeros((len(table.truths), table.classes))
-    for others, held in folds:
-        maps = _decision_map().fit(decisions[others], table.truths[others], sample_weight=table.shares[others])
-        values[np.ix_(held, maps.classes_.astype(int))] = maps.predict_proba(decisions[held])
-    return values
 
 
 def _boosting(table: Table, components: int, seed: int) -> Learned:
@@ -326,34 +266,23 @@ def _boosting(table: Table, components: int, seed: int) -> Learned:
         "early_stopping": False,
         "random_state": seed,
     }
-
-    def make(rounds: int) -> Any:
-        kind = HistGradientBoostingClassifier if table.classes else HistGradientBoostingRegressor
-        machine = kind(max_iter=rounds, **options)
-        return Chain(machine, table.classes) if table.ordered else machine
+    kind = table.answers
 
     def prepare() -> Pipeline:
-        return Pipeline([("informative", Informative(classes=bool(table.classes))), ("quantiles", Steps())])
+        return Pipeline([("informative", Informative(screen=kind.screen)), ("quantiles", Steps())])
 
     # Out-of-fold predictions after every round; the round with the smallest loss is fitted again on all rows.
-    shape = (len(table.truths), table.classes) if table.classes else (len(table.truths),)
-    answers = np.zeros((_BOOSTING_ROUNDS, *shape))
+    answers = np.zeros((_BOOSTING_ROUNDS, *kind.shape(len(table.truths))))
     for fitted, held in table.folds():
         steps = prepare().fit(table.matrix[fitted], table.truths[fitted])
-        machine = make(_BOOSTING_ROUNDS)
+        machine = kind.trees(_BOOSTING_ROUNDS, options)
         machine.fit(steps.transform(table.matrix[fitted]), table.truths[fitted], sample_weight=table.shares[fitted])
         unseen = steps.transform(table.matrix[held])
-        if table.classes:
-            columns = machine.classes_.astype(int)
-            for answer, values in zip(answers, machine.staged_predict_proba(unseen), strict=True):
-                answer[np.ix_(held, columns)] = values
-        else:
-            for answer, values in zip(answers, machine.staged_predict(unseen), strict=True):
-                answer[held] = values
+        for answer, values in zip(answers, kind.stages(machine, unseen), strict=True):
+            answer[held] = values
     losses = [table.loss(each) for each in answers]
     best = int(np.argmin(losses))
-    machine = make(best + 1)
-    predictor = Pipeline([*prepare().steps, ("boosting", machine)])
+    predictor = Pipeline([*prepare().steps, ("boosting", kind.trees(best + 1, options))])
     predictor.fit(table.matrix, table.truths, boosting__sample_weight=table.shares)
     return Learned(predictor, answers[best], {"rounds": float(best + 1)}, losses[best])
 

@@ -61,7 +61,7 @@ class CalibrationMap:
 
     def of(self, values: Array) -> Array:
         """Calibrated values of raw ones, (n,) or (n, classes); probabilities of classes sum to one."""
-        if self.classes == 0:
+        if values.ndim == 1:
             return self.curves[0].of(values)
         if self.cumulative:
             steps = chances_above(values)

@@ -1,18 +1,21 @@
 """Our own scikit-learn estimators: steps of the pipelines that `baselines` fits. Saved models refer to their names."""
 
 import warnings
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
 import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin, TransformerMixin
-from sklearn.feature_selection import f_classif, f_regression
+from sklearn.feature_selection import f_regression
 from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.svm import SVC, SVR
 
 from xray_mining.process_settings import warning_filters
 
 Array = np.ndarray[Any, Any]
+Screen = Callable[[Array, Array], tuple[Array, Array]]
+"""F values and p values of columns, from a table and its truths."""
 
 _BOOSTING_COLUMNS = 300
 _BOOSTING_STEPS = 64
@@ -141,9 +144,9 @@ class Components(TransformerMixin, BaseEstimator):
 class Informative(TransformerMixin, BaseEstimator):
     """The columns with the largest F value, at most `columns` of them: trees over thousands of columns are slow."""
 
-    def __init__(self, columns: int = _BOOSTING_COLUMNS, classes: bool = False) -> None:
+    def __init__(self, columns: int = _BOOSTING_COLUMNS, screen: Screen = f_regression) -> None:
         self.columns = columns
-        self.classes = classes
+        self.screen = screen
 
     def fit(self, matrix: Array, truths: Array) -> "Informative":
         """Choose the columns to keep."""
@@ -152,7 +155,7 @@ class Informative(TransformerMixin, BaseEstimator):
             return self
         filled = Standardised().fit(matrix).transform(matrix)
         with np.errstate(all="ignore"), warning_filters(partial(warnings.simplefilter, "ignore")):
-            values = (f_classif if self.classes else f_regression)(filled, truths)[0]
+            values = self.screen(filled, truths)[0]
         order = np.argsort(-np.nan_to_num(values, nan=-1.0, posinf=-1.0), kind="stable")
         self.kept_ = np.sort(order[: self.columns])
         return self

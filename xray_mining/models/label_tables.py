@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from xray_mining.models.answers import Classes
 from xray_mining.models.baselines import Learned, Table
 from xray_mining.models.targets import Array, Lesson
 
@@ -38,7 +39,7 @@ class LabelTables:
         """The rows with a known answer for one label, as a table of two classes."""
         lesson, truths = self.lesson, self.lesson.truths[:, place]
         known = np.isfinite(truths)
-        return Table(lesson.matrix[known], truths[known], lesson.patients[known], lesson.weights[known], 2)
+        return Table(lesson.matrix[known], truths[known], lesson.patients[known], lesson.weights[known], Classes(2))
 
     def lacking(self) -> str:
         """Why no label can be learned; an empty text if one can."""

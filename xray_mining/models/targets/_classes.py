@@ -64,9 +64,11 @@ class Classes:
 
     def table(self, lesson: Lesson, target: Target) -> Teachable:
         """A table for classification."""
+        from xray_mining.models import answers
         from xray_mining.models.baselines import Table
 
-        return Table(lesson.matrix, lesson.truths, lesson.patients, lesson.weights, len(target.classes))
+        kind = answers.Classes(len(target.classes))
+        return Table(lesson.matrix, lesson.truths, lesson.patients, lesson.weights, kind)
 
     def calibration(self, values: Array, truths: Array, target: Target, patients: Array) -> maps.CalibrationMap | None:
         """A map of each class's probability, scaled so that classes sum to one."""

@@ -33,10 +33,11 @@ class Ordinal(Classes):
 
     def table(self, lesson: Lesson, target: Target) -> Teachable:
         """A table of ordered classes."""
+        from xray_mining.models import answers
         from xray_mining.models.baselines import Table
 
-        levels = len(target.classes)
-        return Table(lesson.matrix, lesson.truths, lesson.patients, lesson.weights, levels, ordered=True)
+        kind = answers.Levels(len(target.classes))
+        return Table(lesson.matrix, lesson.truths, lesson.patients, lesson.weights, kind)
 
     def calibration(self, values: Array, truths: Array, target: Target, patients: Array) -> maps.CalibrationMap | None:
         """Fit a map for each step between levels if it helps; None if no step has one.
