@@ -43,7 +43,7 @@ def test_an_audit_is_documented_where_its_table_is(name):
     assert (module.__doc__ or "").startswith(f"{each.code}: ")
 
 
-@pytest.mark.parametrize("kind", ["number", "binary"])
+@pytest.mark.parametrize("kind", KINDS.names())
 @pytest.mark.parametrize("name", OF_TASKS)
 def test_without_a_model_an_audit_says_so_rather_than_nothing(name, kind):
     units = pl.DataFrame({"study_year": [2014], "patient_key": ["a"], "fold": [0]})
@@ -51,7 +51,7 @@ def test_without_a_model_an_audit_says_so_rather_than_nothing(name, kind):
     task: Any = SimpleNamespace(
         name="c/made", kind=KINDS.find(kind), target=target, models={}, units=units, patients=1, metric="mae",
         truth=[], latest=[], labels=pl.Series(["no"]).to_numpy(), owner=pl.Series([0]).to_numpy(), cohort=None,
-        level="",
+        level="", parts={},
     )  # fmt: skip
     audited = AuditedTask(task, EvaluationOptions(), Choice("", "", "", "", {}))
     _, rows = EVERY[name].run(audited)

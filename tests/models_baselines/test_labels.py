@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from xray_mining.models.calibration import CalibrationMap
 from xray_mining.models.label_tables import LabelTables
 from xray_mining.models.targets import TARGETS, Lesson
+from xray_mining.pixels.variants import VARIANTS
 from xray_mining.records.cohort import Target
 from xray_mining.records.predictions import Predictions
 
@@ -118,4 +119,9 @@ def test_labels_go_from_the_header_to_predictions(small):
         assert plain.height == 2 * plain["unit_key"].n_unique()
         masked = plain.filter(pl.col("truth").is_null())
         assert 0 < masked.height < plain.height / 4 and set(masked["class"]) == {"tens"}
-    assert frame["variant"].n_unique() == 1
+        # A model that looks at pictures also predicts changed ones, of the same labels.
+        changed = frame.filter(pl.col("variant") != "")
+        assert bool(changed.height) == (name == "both"), name
+        labels = changed.group_by("variant").agg(pl.col("class").n_unique())["class"].to_list()
+        assert labels == ([2] * len(VARIANTS) if name == "both" else [])
+        assert plain["value"].is_between(0, 1).all()

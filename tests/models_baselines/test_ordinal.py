@@ -9,11 +9,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from xray_mining.errors import UserError
+from xray_mining.models.answers import Levels
 from xray_mining.models.baselines import ScaledLogistic, Table
 from xray_mining.models.calibration import CalibrationMap, calibration_map, chances_above, shares_of_levels
 from xray_mining.models.chain import Chain
 from xray_mining.models.targets import TARGETS
 from xray_mining.records.cohort import Target
+from xray_mining.records.estimates import Estimates
 from xray_mining.records.predictions import Predictions
 
 KIND = TARGETS.find("ordinal")
@@ -50,7 +52,7 @@ def test_probabilities_of_levels_are_shares_of_one_and_higher_levels_never_likel
 @pytest.mark.parametrize("model", KIND.table_models)
 def test_levels_are_learned_in_their_order_by_each_model(model):
     matrix, truths, patients = graded()
-    learned = Table(matrix, truths, patients, np.ones(len(truths)), 4, ordered=True).learn(model)
+    learned = Table(matrix, truths, patients, np.ones(len(truths)), Levels(4)).learn(model)
     assert np.allclose(learned.out_of_fold.sum(axis=1), 1)
     expected = learned.out_of_fold @ np.arange(4)
     assert np.corrcoef(expected, truths)[0, 1] > 0.75
@@ -62,11 +64,11 @@ def test_a_level_of_one_patient_or_of_none_stops_no_model(model):
     matrix, truths, patients = graded(120)
     truths[truths == 2] = 1
     truths[:2] = 2
-    table = Table(matrix, np.where(truths == 3, 4, truths), patients, np.ones(120), 6, ordered=True)
+    table = Table(matrix, np.where(truths == 3, 4, truths), patients, np.ones(120), Levels(6))
     assert not table.lacking()
     found = table.learn(model).out_of_fold
     assert found.shape == (120, 6) and np.isfinite(found).all() and np.allclose(found.sum(axis=1), 1)
-    assert Table(matrix, np.zeros(120), patients, np.ones(120), 6, ordered=True).lacking()
+    assert Table(matrix, np.zeros(120), patients, np.ones(120), Levels(6)).lacking()
 
 
 def test_levels_are_calibrated_step_by_step_where_a_level_is_rare():
@@ -132,7 +134,20 @@ def test_an_ordinal_target_goes_from_the_header_to_scores(small):
     }
     made = small("ordinal levels='none, mild, severe'", levels, experiments, design={"changed_images": 3})
     made.train(*experiments, "null_centre_c_t", "null_thumbnail_c_t")
-    made.evaluate()
+    _, checks = made.evaluate()
+    assert checks.filter(code="EVAL005").is_empty(), "every experiment is scored"
+    found = Estimates.read([made.workspace.evaluation(made.study.study) / "estimates.parquet"]).filter(
+        pl.col("split") == "test", pl.col("variant") == "", pl.col("subgroup") == "all", pl.col("level") == "image"
+    )
+    plain = found.filter(baseline="", metric="kappa_quadratic")
+    assert set(plain["experiment"]) == {*experiments, "null_centre_c_t", "null_thumbnail_c_t"}
+    for name, kappa in plain.select("experiment", "value").iter_rows():
+        rows = Predictions.read(made.workspace.experiment(made.study.study, name) / "predictions")
+        rows = rows.filter(pl.col("class") == "", pl.col("split") == "test", pl.col("variant") == "")
+        truth, called = rows["truth"].to_numpy(), rows["value"].round().to_numpy()
+        by_chance = ((truth[:, None] - called[None]) ** 2).mean()
+        assert kappa == pytest.approx(1 - ((truth - called) ** 2).mean() / by_chance), name
+    assert found.filter(pl.col("baseline") != "", metric="kappa_quadratic")["p_value"].is_between(0, 1).all()
     frame = Predictions.read(made.workspace.experiment(made.study.study, "both") / "predictions")
     assert set(frame["class"]) == {"", "none", "mild", "severe"}
     assert set(frame.filter(pl.col("class") == "")["truth"].drop_nulls()) <= {0.0, 1.0, 2.0}
