@@ -16,6 +16,7 @@ from xray_mining.records.cohort import Target
 from xray_mining.records.estimates import Estimates
 from xray_mining.records.evaluation_tables import CalibrationBins, RocPoints, TableOne
 from xray_mining.records.predictions import Predictions
+from xray_mining.statistics.comparison import holm
 from xray_mining.workspace import write_json
 
 QUICK = EvaluationOptions(bootstraps=100, sensitivity_targets=[])
@@ -160,18 +161,26 @@ def test_each_label_is_scored_by_units_whose_truth_is_known(labelled):
     }
 
 
-def test_two_models_are_compared_label_by_label_with_holm_and_by_the_mean(labelled):
+def test_models_are_compared_label_by_label_with_holm_and_by_the_mean(labelled):
     made, truth = labelled(patients=500)
     predict(made, "strong", "network", truth, 2.5, rotations=5)
+    predict(made, "middle", "network", truth, 1.1, rotations=5)
     predict(made, "weak", "baseline", truth, 0.7, rotations=5)
     evaluate(made.workspace, "made", QUICK)
-    pairs = estimates_of(made).filter(pl.col("baseline") == "weak", pl.col("metric") == "auc")
-    assert set(pairs["class"]) == set(NAMES) and pairs["family"].n_unique() == 1
-    p = dict(pairs.select("class", "p_value").iter_rows())
-    adjusted = dict(pairs.select("class", "p_adjusted").iter_rows())
-    smallest = min(p, key=lambda name: p[name])
-    assert adjusted[smallest] == pytest.approx(min(3 * p[smallest], 1))
-    [macro] = estimates_of(made).filter(pl.col("baseline") == "weak", pl.col("metric") == "auc_macro").to_dicts()
+    against = estimates_of(made).filter(pl.col("baseline") == "weak")
+    areas = against.filter(pl.col("metric") == "auc")
+    assert set(areas["experiment"]) == {"strong", "middle"} and areas["family"].n_unique() == 2
+    for name in ("strong", "middle"):
+        own = areas.filter(pl.col("experiment") == name)
+        assert set(own["class"]) == set(NAMES) and own["family"].n_unique() == 1
+        # The third model weakens no label of these two: only their three labels are counted.
+        assert own["p_adjusted"].to_list() == pytest.approx(holm(own["p_value"].to_list()))
+    assert areas["p_value"].gt(1e-12).any(), "zero stays zero, whatever the family"
+    means = against.filter(pl.col("metric") == "auc_macro")
+    assert means["family"].n_unique() == 1
+    assert means["p_adjusted"].to_list() == pytest.approx(holm(means["p_value"].to_list()))
+    pairs = areas.filter(pl.col("experiment") == "strong")
+    [macro] = means.filter(pl.col("experiment") == "strong").to_dicts()
     assert macro["value"] == pytest.approx(pairs["value"].mean()) and macro["low"] > 0
     assert "predicted again" not in (macro["caution"] or "")  # every unit is, though some truths are not known
     [task] = json.loads((made.workspace.evaluation("made") / "study.json").read_text())["tasks"]
@@ -184,7 +193,9 @@ def test_subgroups_have_the_mean_area_and_a_test_against_the_rest(labelled):
     worse = np.where((made.frame["patient_sex"] == "F").to_numpy()[:, None], truth, np.nan)
     predict(made, "uneven", "network", worse, 3.0, rotations=5)
     folder = made.workspace.experiment("made", "uneven") / "predictions"
-    for i, path in enumerate(sorted(folder.glob("*.parquet"))):
+    written = sorted(folder.glob("*.parquet"))
+    assert len(written) == 5, "a file for each rotation"
+    for path in written:
         frame = Predictions.read(path)
         known = pl.concat(
             made.frame.select(pl.col("image_key").alias("unit_key"), pl.lit(label).alias("class")).with_columns(
@@ -193,7 +204,6 @@ def test_subgroups_have_the_mean_area_and_a_test_against_the_rest(labelled):
             for j, label in enumerate(NAMES)
         )
         Predictions.write(frame.drop("truth").join(known, on=["unit_key", "class"]), path)
-        assert i < 5
     evaluate(made.workspace, "made", QUICK)
     rows = estimates_of(made).filter(
         pl.col("subgroup").str.starts_with("patient_sex="), pl.col("metric") == "auc_macro"

@@ -38,6 +38,10 @@ def compare(task: Task, options: EvaluationOptions, choice: Choice) -> list[Esti
 def adjusted(rows: Sequence[EstimateRow], where: str, *best_nulls: str) -> list[EstimateRow]:
     """`rows` with p_adjusted and family: Holm over all comparisons of one metric at one operating point.
 
+    The labels of one pair of models are a family: in which labels do these two differ? With all pairs and labels in one
+    family, some hundred tests, no label could be shown. Whether two models differ at all is asked of the mean over
+    labels.
+
     Two baselines are compared both ways round: that is one test, so it counts once and both rows have its p values.
     Nulls other than `best_nulls` are a family of their own: who asks what they reach shall not weaken the answer.
     """
@@ -64,6 +68,8 @@ def adjusted(rows: Sequence[EstimateRow], where: str, *best_nulls: str) -> list[
 
 def _family(row: EstimateRow, where: str, best_nulls: Sequence[str]) -> str:
     point = f" at {row.operating_point}" if row.operating_point else ""
+    if row.class_:
+        return f"{where}: {row.metric}{point}, labels of {' and '.join(sorted((row.experiment, row.baseline)))}"
     aside = kind_that_predicted(row.model_kind).role is Role.NULL and row.experiment not in best_nulls
     return f"{where}: {row.metric}{point}, {OTHER_NULLS if aside else 'all comparisons'}"
 

@@ -118,7 +118,13 @@ def _of_best(results: Results, task: Task, scores: pl.DataFrame, labels: list[st
     ]
     if pairs.height:
         heads.append(Column(f"AUC minus {results.experiments[task.best_baseline].words}", numeric=True))
-        heads.append(Column("p", numeric=True, explanation="Two-sided p of no difference, adjusted for all labels."))
+        heads.append(
+            Column(
+                "p",
+                numeric=True,
+                explanation="Two-sided p of no difference, adjusted for the labels of these two models.",
+            )
+        )
     note = "Sensitivity and specificity at the threshold with the largest Youden index on validation data."
     caption = f"{results.experiments[task.best].words}: {len(labels)} labels"
     said = " ".join(each for each in (told.note, note if "sensitivity" in names else "") if each)
