@@ -109,8 +109,9 @@ def test_levels_have_a_confusion_and_their_agreement(example, tmp_path):
     assert levels.applies(Results.load(folder)) and not levels.applies(Results.load(example))
 
 
-def test_a_second_reader_is_the_mark_that_the_best_model_is_held_against(example, tmp_path):
-    folder = changed(example, tmp_path / "levels", "age_years", kind="ordinal", classes=["none", "mild", "severe"])
+def with_reader(example, path):
+    """The folder of a study of levels with a second reader, its task, and the reader's name."""
+    folder = changed(example, path, "age_years", kind="ordinal", classes=["none", "mild", "severe"])
     task = next(task for task in Results.load(folder).tasks if task.target == "age_years")
     other = next(note.experiment for note in Results.load(folder).members(task) if note.experiment != task.best)
     study = json.loads((folder / "study.json").read_text(encoding="utf-8"))
@@ -133,8 +134,40 @@ def test_a_second_reader_is_the_mark_that_the_best_model_is_held_against(example
         for name, value in ((other, 0.864), (task.best, 0.3))
     )
     Estimates.write(Estimates.typed(pl.concat([frame, kappas])), folder / "estimates.parquet")
+    return folder, task, other
+
+
+def test_a_second_reader_is_the_mark_that_the_best_model_is_held_against(example, tmp_path):
+    folder, *_ = with_reader(example, tmp_path / "levels")
     text = str(section_of(folder, "levels").blocks)
     assert re.search(
         r"\(a second reader\) agrees .* kappa of 0\.864 \(0\.814 to 0\.914; [\d,]+ images of [\d,]+ patients\)", text
     )
     assert re.search(r"the best model, .*, by 0\.300 \(0\.250 to 0\.350; ", text)
+    assert "images that both read" not in text, "no difference is invented where none was computed"
+
+
+@pytest.mark.parametrize(
+    ("p", "verdict"),
+    [
+        (0.01, "the model agrees less than the reader"),
+        (0.4, "whether the model or the reader agrees better is not shown"),
+    ],
+)
+def test_the_difference_from_a_second_reader_is_printed_with_its_p(example, tmp_path, p, verdict):
+    folder, task, reader = with_reader(example, tmp_path / "levels")
+    frame = Estimates.read([folder / "estimates.parquet"])
+    best = frame.filter(experiment=task.best, metric="kappa_quadratic", baseline="", target="age_years")
+    pair = best.with_columns(
+        baseline=pl.lit(reader), value=-0.564, low=-0.7, high=-0.4, images=pl.lit(57, pl.Int64), p_adjusted=p
+    )
+    Estimates.write(Estimates.typed(pl.concat([frame, Estimates.typed(pair)])), folder / "estimates.parquet")
+    section = section_of(folder, "levels")
+    text = str(section.blocks)
+    assert re.search(r"On the 57 images that both read .* is −0\.564 \(−0\.700 to −0\.400; adjusted p 0\.", text)
+    assert verdict in text
+    agreement = section.tables[-1]
+    words = Results.load(folder).experiments[reader].words
+    assert [column.title for column in agreement.columns[-2:]] == [f"Kappa minus {words}", "p"]
+    cells = [row.cells[-2].text for row in agreement.rows]
+    assert sorted(set(cells)) == ["–", "−0.564"]

@@ -214,6 +214,12 @@ def test_the_note_on_adjusted_p_values_names_the_families_by_what_they_are():
         "p values are adjusted for 4 comparisons, those of nulls other than the best among 1 of their own"
     )
     assert adjusted_words(pairs(nulls, nulls)).startswith("p values are adjusted for 2 comparisons, all of nulls")
+    readers = "here: mae, comparisons with readers"
+    assert adjusted_words(pairs(main, nulls, readers, readers)) == (
+        "p values are adjusted for 1 comparison, those of nulls other than the best among 1 of their own, those of "
+        "second readers among 2 of their own (Holm)."
+    )
+    assert "all with second readers" in adjusted_words(pairs(readers, readers))
     assert adjusted_words(pairs(main)) == "One comparison: p is as it is."
 
 

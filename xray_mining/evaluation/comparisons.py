@@ -1,6 +1,6 @@
-"""Paired differences against the best handcrafted baseline, the frozen embedding and the best null."""
+"""Paired differences against the best handcrafted baseline, the frozen embedding, the best null, and readers."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -16,12 +16,15 @@ from xray_mining.statistics.comparison import holm
 
 OTHER_NULLS = "other nulls"
 """How the family ends that holds the comparisons of nulls that the answer does not name."""
+READERS = "comparisons with readers"
+"""How the family ends that holds the comparisons with second readers: how good is good enough is another question."""
 
 
 def compare(task: Task, options: EvaluationOptions, choice: Choice) -> list[EstimateRow]:
     """Rows of paired differences of every experiment of a task, p adjusted by Holm within a family, a pair once."""
     rows: list[EstimateRow] = []
-    wanted = (choice.best_baseline, choice.frozen, choice.best_null, choice.blind)
+    readers = [name for name, model in task.models.items() if model.role is Role.READER]
+    wanted = (choice.best_baseline, choice.frozen, choice.best_null, choice.blind, *readers)
     baselines = [name for name in dict.fromkeys(wanted) if name]
     for name in baselines:
         for model in task.models.values():
@@ -32,10 +35,12 @@ def compare(task: Task, options: EvaluationOptions, choice: Choice) -> list[Esti
             if len(np.unique(task.owner[both])) > 1:
                 found = task.kind.differences(task, model, baseline, both, options)
                 rows += [scored_row(task, model, each, baseline=name) for each in found]
-    return adjusted(rows, task.name, choice.best_null, choice.blind)
+    return adjusted(rows, task.name, choice.best_null, choice.blind, readers=readers)
 
 
-def adjusted(rows: Sequence[EstimateRow], where: str, *best_nulls: str) -> list[EstimateRow]:
+def adjusted(
+    rows: Sequence[EstimateRow], where: str, *best_nulls: str, readers: Collection[str] = ()
+) -> list[EstimateRow]:
     """`rows` with p_adjusted and family: Holm over all comparisons of one metric at one operating point.
 
     The labels of one pair of models are a family: in which labels do these two differ? With all pairs and labels in one
@@ -43,13 +48,14 @@ def adjusted(rows: Sequence[EstimateRow], where: str, *best_nulls: str) -> list[
     labels.
 
     Two baselines are compared both ways round: that is one test, so it counts once and both rows have its p values.
-    Nulls other than `best_nulls` are a family of their own: who asks what they reach shall not weaken the answer.
+    Nulls other than `best_nulls` are a family of their own: who asks what they reach shall not weaken the answer. So
+    are comparisons with `readers`, whatever the other side is but such a null.
     """
     families: dict[str, dict[tuple[str, ...], list[int]]] = {}
     for number, each in enumerate(rows):
         if each.p_value is not None and each.metric != "mae_ratio":
             pair = (*sorted((each.experiment, each.baseline)), each.class_)
-            families.setdefault(_family(each, where, best_nulls), {}).setdefault(pair, []).append(number)
+            families.setdefault(_family(each, where, best_nulls, readers), {}).setdefault(pair, []).append(number)
     found = list(rows)
     for family, pairs in families.items():
         tested = [_p_value(rows[members[0]]) for members in pairs.values()]
@@ -66,12 +72,14 @@ def adjusted(rows: Sequence[EstimateRow], where: str, *best_nulls: str) -> list[
     ]
 
 
-def _family(row: EstimateRow, where: str, best_nulls: Sequence[str]) -> str:
+def _family(row: EstimateRow, where: str, best_nulls: Sequence[str], readers: Collection[str]) -> str:
     point = f" at {row.operating_point}" if row.operating_point else ""
     if row.class_:
         return f"{where}: {row.metric}{point}, labels of {' and '.join(sorted((row.experiment, row.baseline)))}"
     aside = kind_that_predicted(row.model_kind).role is Role.NULL and row.experiment not in best_nulls
-    return f"{where}: {row.metric}{point}, {OTHER_NULLS if aside else 'all comparisons'}"
+    read = row.experiment in readers or row.baseline in readers
+    asked = OTHER_NULLS if aside else READERS if read else "all comparisons"
+    return f"{where}: {row.metric}{point}, {asked}"
 
 
 def _p_value(row: EstimateRow) -> float:

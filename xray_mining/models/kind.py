@@ -32,6 +32,8 @@ class Role(Enum):
     """Features that people designed. The best one is compared with every other model."""
     FROZEN = auto()
     """A network that was trained for something else. The best one is compared with every other model."""
+    READER = auto()
+    """A person who read the same images. Every model is compared with each."""
     ORACLE = auto()
     """A model that reads the phantom's truth."""
     OTHER = auto()

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from pydantic import Field
 
 from xray_mining.errors import UserError
-from xray_mining.models.kind import Inputs, ModelKind
+from xray_mining.models.kind import Inputs, ModelKind, Role
 from xray_mining.models.options import Options
 
 if TYPE_CHECKING:
@@ -34,6 +34,7 @@ class ReaderKind(ModelKind[ReaderOptions]):
 
     name = "reader"
     options = ReaderOptions
+    role = Role.READER
     may_be_best = False
     calibrates = False
     versions = ("xray-mining",)

@@ -2,7 +2,7 @@
 
 import polars as pl
 
-from xray_mining.evaluation.comparisons import OTHER_NULLS
+from xray_mining.evaluation.comparisons import OTHER_NULLS, READERS
 from xray_mining.reporting import models
 from xray_mining.reporting.figures import forest
 from xray_mining.reporting.layout import Cautions, by_task, metric_columns, model_cell
@@ -204,6 +204,9 @@ def _differences(results: Results, task: Task, scores: pl.DataFrame) -> list[Blo
         task.blind: "best without anatomy",
         task.best_null: "best null",
     }
+    roles |= {
+        note.experiment: "second reader" for note in results.members(task) if models.shown(note.model_kind).is_a_person
+    }
     found = set(pairs["baseline"])
     order = [name for name in (task.best_baseline, task.frozen, task.best_null, task.blind) if name in found]
     order = list(dict.fromkeys(order))
@@ -253,16 +256,21 @@ def adjusted_words(pairs: pl.DataFrame) -> str:
     if tested["p_adjusted"].null_count():
         return "Not all p values are adjusted for the number of comparisons."
     ends = [pl.min_horizontal("experiment", "baseline"), pl.max_horizontal("experiment", "baseline").alias("other")]
-    # Nulls other than the best are a family of their own: a pair of these does not weaken the others.
-    aside = tested.select(pl.col("family").str.ends_with(OTHER_NULLS).alias("aside"), *ends).unique()["aside"]
-    own, main = int(aside.sum()), int((~aside).sum())
-    if main + own == 1:
+    family = pl.col("family")
+    asked = pl.when(family.str.ends_with(OTHER_NULLS)).then(pl.lit("nulls other than the best"))
+    asked = asked.when(family.str.ends_with(READERS)).then(pl.lit("second readers")).otherwise(pl.lit(""))
+    counts = dict(tested.select(asked.alias("asked"), *ends).unique()["asked"].value_counts(sort=True).rows())
+    if sum(counts.values()) == 1:
         return "One comparison: p is as it is."
-    said = f"p values are adjusted for {main} {'comparison' if main == 1 else 'comparisons'}" if main else ""
-    others = f"those of nulls other than the best among {own} of their own" if own else ""
-    if not said:
-        said, others = f"p values are adjusted for {own} comparisons, all of nulls", ""
-    return f"{', '.join(each for each in (said, others) if each)} (Holm)."
+    main = counts.pop("", 0)
+    if not main and len(counts) == 1:
+        [(words, count)] = counts.items()
+        whose = "with second readers" if words == "second readers" else "of nulls"
+        return f"p values are adjusted for {count} comparisons, all {whose} (Holm)."
+    # Families of their own: a pair of these does not weaken the others.
+    said = [f"{main} {'comparison' if main == 1 else 'comparisons'}"] if main else []
+    said += [f"those of {words} among {count} of their own" for words, count in sorted(counts.items())]
+    return f"p values are adjusted {'for ' if main else 'by family, '}{', '.join(said)} (Holm)."
 
 
 def _classes(results: Results, task: Task, scores: pl.DataFrame) -> list[Block]:

@@ -5,15 +5,18 @@ from typing import Any
 
 import polars as pl
 
+from xray_mining.evaluation.audits._audit import LEVEL
 from xray_mining.reporting.layout import Cautions, by_task, metric_columns, model_cell
-from xray_mining.reporting.metrics import interval, metric_of
+from xray_mining.reporting.metrics import interval, metric_of, p_value
 from xray_mining.reporting.models import shown
-from xray_mining.reporting.results import Results, Task
-from xray_mining.reporting.section import Block, Column, Row, Section, Table, Text
+from xray_mining.reporting.results import ExperimentNote, Results, Task
+from xray_mining.reporting.section import Block, Cell, Column, Row, Section, Table, Text
 from xray_mining.reporting.sections.operating_points import confusion_table
 
 ORDER = 42
-METRICS = ("kappa_quadratic", "spearman", "mae", "bias")
+KAPPA = "kappa_quadratic"
+METRICS = (KAPPA, "spearman", "mae", "bias")
+ADJUSTED = "Two-sided p of no difference, adjusted for all comparisons with readers (Holm)."
 
 
 def applies(results: Results) -> bool:
@@ -39,37 +42,85 @@ def _task(results: Results, task: Task) -> tuple[list[Block], str]:
     if frame.height:
         caption = f"{results.experiments[task.best].words}: true and called level, images"
         blocks.append(confusion_table(results, task, frame, name=f"levels-{task.anchor}-called", caption=caption))
-    scores = results.scores(task).filter((pl.col("baseline") == "") & (pl.col("class") == ""))
-    names = [name for name in METRICS if name in set(scores["metric"])]
-    rows, told = [], Cautions()
-    for note in results.members(task):
-        own = scores.filter(pl.col("experiment") == note.experiment)
-        if own.height and names:
-            cells = (model_cell(task, note), *(told.metric(own, name) for name in names))
-            rows.append(Row(cells, kind=note.model_kind or "model"))
-    if rows:
-        heads = (Column("Model"), *metric_columns(names, task.unit))
-        caption = f"{task.words}: agreement of called and true levels"
-        blocks.append(Table(f"levels-{task.anchor}-agreement", caption, heads, tuple(rows), told.note))
+    scores = results.scores(task).filter(pl.col("class") == "")
+    agreement = _agreement(results, task, scores)
+    if agreement is not None:
+        blocks.append(agreement)
         blocks += [Text(each) for each in _beside_readers(results, task, scores)]
     return blocks, "" if blocks else "There are no scored test images to call a level of."
 
 
+def _agreement(results: Results, task: Task, scores: pl.DataFrame) -> Table | None:
+    """Agreement of each model, and its difference in kappa from each second reader; None where nothing is scored."""
+    plain = scores.filter(pl.col("baseline") == "")
+    pairs = scores.filter((pl.col("baseline") != "") & (pl.col("metric") == KAPPA))
+    names = [name for name in METRICS if name in set(plain["metric"])]
+    readers = [each for each in _readers(results, task) if each.experiment in set(pairs["baseline"])]
+    rows, told = [], Cautions()
+    for note in results.members(task):
+        own = plain.filter(pl.col("experiment") == note.experiment)
+        if own.is_empty() or not names:
+            continue
+        cells = [model_cell(task, note), *(told.metric(own, name) for name in names)]
+        for reader in readers:
+            pair = _pair(pairs, note.experiment, reader.experiment)
+            cells.append(Cell("–") if pair is None else told.cell(pair, sign=True))
+            cells.append(p_value(None if pair is None else pair["p_adjusted"]))
+        rows.append(Row(tuple(cells), kind=note.model_kind or "model"))
+    if not rows:
+        return None
+    heads = [Column("Model"), *metric_columns(names, task.unit)]
+    for reader in readers:
+        meaning = "Weighted kappa minus that of the second reader, on images that both read."
+        heads.append(Column(f"Kappa minus {reader.words}", numeric=True, explanation=meaning))
+        heads.append(Column("p", numeric=True, explanation=ADJUSTED))
+    caption = f"{task.words}: agreement of called and true levels"
+    return Table(f"levels-{task.anchor}-agreement", caption, tuple(heads), tuple(rows), told.note)
+
+
+def _readers(results: Results, task: Task) -> list[ExperimentNote]:
+    return [note for note in results.members(task) if shown(note.model_kind).is_a_person]
+
+
+def _pair(pairs: pl.DataFrame, model: str, reader: str) -> dict[str, Any] | None:
+    """The row of the difference of a model from a reader; None where they were not compared."""
+    return next(pairs.filter(experiment=model, baseline=reader).iter_rows(named=True), None)
+
+
 def _beside_readers(results: Results, task: Task, scores: pl.DataFrame) -> list[str]:
-    """One sentence for each reader: its kappa, and that of the best model."""
-    kappas = {row["experiment"]: row for row in scores.filter(metric="kappa_quadratic").iter_rows(named=True)}
+    """For each reader its kappa, that of the best model, and their difference."""
+    of_kappa = scores.filter(pl.col("metric") == KAPPA)
+    kappas = {row["experiment"]: row for row in of_kappa.filter(pl.col("baseline") == "").iter_rows(named=True)}
     best = kappas.get(task.best)
-    readers = [note for note in results.members(task) if shown(note.model_kind).is_a_person]
-    return [
-        f"{note.words} (a second reader) agrees with the reference by a weighted kappa of "
-        f"{_kappa(kappas[note.experiment])}, "
-        f"and the best model, {results.experiments[task.best].words}, by {_kappa(best)}: the agreement of readers is "
-        f"what a model can be asked to reach."
-        for note in readers
-        if best is not None and note.experiment in kappas
-    ]
+    said = []
+    for note in _readers(results, task):
+        if best is None or note.experiment not in kappas:
+            continue
+        pair = _pair(of_kappa, task.best, note.experiment)
+        said.append(
+            f"{note.words} (a second reader) agrees with the reference by a weighted kappa of "
+            f"{_kappa(kappas[note.experiment])}, "
+            f"and the best model, {results.experiments[task.best].words}, by {_kappa(best)}: the agreement of readers "
+            f"is what a model can be asked to reach."
+            f"{'' if pair is None else _difference(pair)}"
+        )
+    return said
 
 
 def _kappa(row: Mapping[str, Any]) -> str:
     cell = interval(row["value"], row["low"], row["high"], metric_of(row["metric"]))
     return f"{cell.text} ({cell.detail}; {row['images']:,} images of {row['patients']:,} patients)"
+
+
+def _difference(row: Mapping[str, Any]) -> str:
+    """The best model's kappa minus the reader's, and what the adjusted p says of it, as a sentence after another."""
+    cell = interval(row["value"], row["low"], row["high"], metric_of(row["metric"]), sign=True)
+    p = row["p_adjusted"]
+    verdict = "whether the model or the reader agrees better is not shown"
+    if p is not None and p <= LEVEL:
+        verdict = f"the model agrees {'better' if row['value'] > 0 else 'less'} than the reader"
+    said = "p not defined" if p is None else f"adjusted p {p_value(p).text}"
+    return (
+        f" On the {row['images']:,} images that both read the model's kappa minus the reader's is {cell.text} "
+        f"({cell.detail}; {said}): {verdict}."
+    )
