@@ -7,8 +7,9 @@ import polars as pl
 import pytest
 from sklearn.metrics import average_precision_score, roc_auc_score
 
+from xray_mining.evaluation.cohorts import FOLD, table_one
 from xray_mining.evaluation.evaluate import evaluate
-from xray_mining.evaluation.gather import gather
+from xray_mining.evaluation.gather import attributes, gather
 from xray_mining.evaluation.options import EvaluationOptions
 from xray_mining.evaluation.targets.binary import KIND as BINARY
 from xray_mining.records.check_results import CheckResults
@@ -16,6 +17,8 @@ from xray_mining.records.cohort import Target
 from xray_mining.records.estimates import Estimates
 from xray_mining.records.evaluation_tables import CalibrationBins, RocPoints, TableOne
 from xray_mining.records.predictions import Predictions
+from xray_mining.reporting.results import Results
+from xray_mining.reporting.sections import table_one as table_one_section
 from xray_mining.statistics.comparison import holm
 from xray_mining.workspace import write_json
 
@@ -246,3 +249,42 @@ def test_each_label_says_in_how_many_fits_its_own_map_helped(labelled):
     said = {name: next(each for each in rows if each.metric == "brier").found.method for name, rows in scored.items()}
     assert said["effusion"].endswith("probabilities of 2 of 5 fits after calibration on validation patients")
     assert said["nodule"].endswith("probabilities as the model gave them")
+
+
+def test_table_one_has_the_prevalence_of_each_label_by_fold_where_there_are_no_roles(labelled):
+    made, truth = labelled(patients=500, pictures=False)
+    rows = table_one(made.cohort, attributes(made.workspace, [made.cohort]), 10, 10, rotations=5)
+    folds = made.frame["fold"].to_numpy()
+    by_fold = [row for row in rows if row["column"].startswith(FOLD)]
+    assert {row["variable"] for row in by_fold} == {f"findings: {name}" for name in NAMES}
+    known = {"present": 1.0, "absent": 0.0}
+    for row in rows:
+        _, _, name = row["variable"].partition("findings: ")
+        if row["column"] not in {"all", *(f"{FOLD}{each}" for each in range(5))} or not name:
+            continue
+        inside = np.ones(500, dtype=bool) if row["column"] == "all" else folds == int(row["column"].removeprefix(FOLD))
+        answers = truth[inside, NAMES.index(name)]
+        count = int((answers == known[row["level"]]).sum()) if row["level"] in known else int(np.isnan(answers).sum())
+        assert row["hidden"] or (row["patients"], row["share"]) == (count, count / inside.sum())
+        assert row["hidden"] or not 0 < row["patients"] < 10
+        assert row["column"] != "all" or not row["hidden"], "folds must not hide what is known of all patients"
+    # A hidden cell does not follow from its row or its column, and empty cells are printed.
+    rare = {(row["column"], row["level"]): row for row in by_fold if row["variable"] == "findings: rare"}
+    assert rare[f"{FOLD}0", "present"]["patients"] == 0
+    hidden = [key for key, row in rare.items() if row["hidden"]]
+    assert hidden
+    for column, level in hidden:
+        assert sum(each[1] == level for each in hidden) > 1 < sum(each[0] == column for each in hidden)
+
+
+def test_table_one_by_fold_is_a_table_of_the_page(labelled, tmp_path):
+    made, truth = labelled(patients=200, pictures=False)
+    predict(made, "strong", "network", truth, 2.5, rotations=5)
+    evaluate(made.workspace, "made", QUICK)
+    section = table_one_section.build(Results.load(made.workspace.evaluation("made")))
+    main, folds = section.tables
+    assert not [column.title for column in main.columns if column.title.startswith("Fold")]
+    assert [column.title for column in folds.columns] == ["", "All", *(f"Fold {each}" for each in range(5))]
+    labels = [row.cells[0].text for row in folds.rows]
+    assert "Findings: effusion: present" in labels and not [each for each in labels if "Age" in each]
+    assert "as on the latest image" in section.sentence

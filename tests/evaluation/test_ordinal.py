@@ -9,7 +9,7 @@ from xray_mining.evaluation.evaluate import evaluate
 from xray_mining.evaluation.options import EvaluationOptions
 from xray_mining.records.cohort import Target
 from xray_mining.records.estimates import Estimates
-from xray_mining.records.evaluation_tables import Confusion
+from xray_mining.records.evaluation_tables import Confusion, TableOne
 from xray_mining.records.predictions import Predictions
 
 LEVELS = ("none", "mild", "severe")
@@ -71,3 +71,14 @@ def test_confusion_by_level_counts_every_scored_unit(graded):
         assert (
             row["images"] == ((grade[known], np.round(given["network"][known])) == np.array(pair)[:, None]).all(0).sum()
         )
+
+
+def test_table_one_has_the_share_of_each_level_in_its_order_by_fold(graded):
+    made, grade, _ = graded
+    rows = TableOne.read(made.workspace.evaluation("made") / "table_one.parquet").filter(variable="severity: level")
+    assert {"all", *(f"fold {each}" for each in range(5))} <= set(rows["column"])
+    order = rows.filter(column="all").sort("level_order")["level"].to_list()
+    assert order == [*LEVELS, "not known"]
+    [row] = rows.filter(column="fold 1", level="mild").to_dicts()
+    assert row["images"] == int((grade[(made.frame["fold"] == 1).to_numpy()] == 1).sum())
+    assert row["share"] == row["patients"] / 100 and 10 <= row["patients"] < row["images"]

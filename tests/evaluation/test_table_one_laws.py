@@ -55,7 +55,7 @@ def described(frame, least, folder):
         name="c",
         digest="0" * 32,
         folder=folder,
-        members=lambda: frame,
+        members=lambda: frame.with_columns(fold=0),
         targets=(Target("finding", "binary", positive="yes", classes=LABELS),),
     )
     rows = table_one(cohort, frame.drop("patient_key", "split", "label"), least=least, width=10)

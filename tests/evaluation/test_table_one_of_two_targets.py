@@ -50,7 +50,9 @@ def described(frame, folder, least, targets=(FINDING, SEX), rotations=1):
         )
 
     CohortTargets.write(pl.concat([of(target) for target in targets]), folder / "cohort_targets.parquet")
-    cohort = SimpleNamespace(name="c", digest="0" * 32, folder=folder, members=lambda: frame, targets=targets)
+    cohort = SimpleNamespace(
+        name="c", digest="0" * 32, folder=folder, members=lambda: frame.with_columns(fold=0), targets=targets
+    )
     return table_one(cohort, frame.drop("patient_key", "split"), least=least, width=10, rotations=rotations)
 
 

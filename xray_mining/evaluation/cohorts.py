@@ -28,6 +28,8 @@ CATEGORIES = (
 SEXES = ("F", "M", "O")
 LEVELS_AT_MOST = 12
 OTHERS, UNKNOWN = "all others", "not known"
+FOLD = "fold "
+"""How a column of Table 1 begins that holds the patients of one fold; its number follows."""
 BY_AGE = ("age_years", "age_band")
 """Variables with the same missing values: a patient without an age has no age band."""
 
@@ -80,10 +82,12 @@ def table_one(
 
     Under several `rotations` every member is trained on, validates and is tested: there is no column by role then, and
     the labels of sex, too, have columns of their own. With roles they have them beside another target's, unless the
-    sizes of these columns would reveal a small one. Several labels of an image are variables, one each.
+    sizes of these columns would reveal a small one. Several labels of an image are variables, one each, and so are the
+    levels of an ordered target; without roles these variables have a column for each fold, which one rotation tests.
     """
-    frame, variables, labelled = _members(cohort, attributes, width)
-    columns = _columns(frame, labelled, least, rotations)
+    frame, variables, answers, labelled = _members(cohort, attributes, width)
+    columns = _columns(frame, labelled, answers, least, rotations)
+    variables += answers
     rows: list[dict[str, Any]] = []
     counts: list[int] = []
     of_all = columns.persons["all"]
@@ -100,18 +104,20 @@ def table_one(
 
 def _members(
     cohort: FrozenCohort, attributes: pl.DataFrame, width: int
-) -> tuple[pl.DataFrame, list[str], list[Target]]:
-    """The cohort's members with every variable, a patient's latest image first; variables in order; label targets.
+) -> tuple[pl.DataFrame, list[str], list[str], list[Target]]:
+    """The cohort's members with every variable, a patient's latest image first.
 
-    The label of the i-th of these targets is the column `_label{i}`.
+    Then, in order, the variables that describe an image, those that are answers of a target, and targets with labels;
+    the label of the i-th of these targets is the column `_label{i}`.
     """
     from xray_mining.evaluation.subgroups import age_bands
 
-    members = cohort.members().select("image_key", "patient_key", "split")
+    members = cohort.members().select("image_key", "patient_key", "split", "fold")
     known = [name for name in ("patient_sequence", *NUMBERS, *CATEGORIES) if name in attributes.columns]
     frame = members.join(attributes.select("image_key", *known), on="image_key", how="left")
     frame = frame.with_columns(age_bands(frame["age_years"], width).alias("age_band"))
-    variables, labelled = [*NUMBERS, *CATEGORIES], []
+    answers: list[str] = []
+    labelled: list[Target] = []
     values = CohortTargets.read(cohort.folder / "cohort_targets.parquet")
     for target in cohort.targets:
         kind, rows = KINDS.find(target.kind), values.filter(pl.col("target") == target.name)
@@ -121,9 +127,10 @@ def _members(
             labelled.append(target)
         more = kind.table_variables(rows, target)
         frame = frame.join(more, on="image_key", how="left")
-        variables += [name for name in more.columns if name != "image_key"]
+        answers += [name for name in more.columns if name != "image_key"]
     # Each column of Table 1 is a copy, so leave out the keys, which need most of the memory of a frame of millions.
-    return latest_first(frame).with_columns(pl.col("patient_key").rank("dense")).drop("image_key"), variables, labelled
+    frame = latest_first(frame).with_columns(pl.col("patient_key").rank("dense")).drop("image_key")
+    return frame, [*NUMBERS, *CATEGORIES], answers, labelled
 
 
 @dataclass(frozen=True)
@@ -146,8 +153,11 @@ class _Columns:
         return {key: (self.persons.get(a), self.persons.get(b)) for key, (a, b) in self.pairs.items()}
 
 
-def _columns(frame: pl.DataFrame, labelled: Sequence[Target], least: int, rotations: int) -> _Columns:
+def _columns(
+    frame: pl.DataFrame, labelled: Sequence[Target], answers: Sequence[str], least: int, rotations: int
+) -> _Columns:
     images = {"all": frame}
+    folds = {} if rotations == 1 or not answers else _folds(frame, answers)
     roles = ("train", "validation", "test") if rotations == 1 else ()
     for role in roles:
         images[role] = frame.filter(pl.col("split") == role)
@@ -157,11 +167,11 @@ def _columns(frame: pl.DataFrame, labelled: Sequence[Target], least: int, rotati
         if target.name == "patient_sex" and roles and (len(labelled) == 1 or _a_sex_is_small(frame, least)):
             continue
         for each in target.classes:
-            alone = each not in images and (shared[each] == 1 or target.name == "patient_sex")
+            alone = each not in images and each not in folds and (shared[each] == 1 or target.name == "patient_sex")
             column = each if alone else f"{target.name}: {each}"
             columns_of.setdefault(target.name, []).append(column)
             images[column] = frame.filter(pl.col(f"_label{place}") == each)
-    parts = {name: part for name, part in images.items() if part.height}
+    parts = {name: part for name, part in (images | folds).items() if part.height}
     persons = {name: part.unique("patient_key", keep="first", maintain_order=True) for name, part in parts.items()}
     # The two labels of each target are compared; columns of no target show the first of these pairs.
     pairs = {
@@ -173,9 +183,15 @@ def _columns(frame: pl.DataFrame, labelled: Sequence[Target], least: int, rotati
         images=parts,
         persons=persons,
         target_of={column: name for name, columns in columns_of.items() for column in columns},
-        partitions=(roles, *map(tuple, columns_of.values())),
+        partitions=(roles, tuple(folds), *map(tuple, columns_of.values())),
         pairs={"": next(iter(pairs.values()), ("train", "test"))} | pairs,
     )
+
+
+def _folds(frame: pl.DataFrame, answers: Sequence[str]) -> dict[str, pl.DataFrame]:
+    """The members of each fold, with the answers only: the other variables have no column by fold."""
+    named = frame.select("patient_key", "fold", *answers)
+    return {f"{FOLD}{each}": named.filter(pl.col("fold") == each) for each in named["fold"].unique().sort().to_list()}
 
 
 def _variable(columns: _Columns, name: str, least: int) -> Iterator[tuple[dict[str, Any], int]]:
@@ -183,9 +199,11 @@ def _variable(columns: _Columns, name: str, least: int) -> Iterator[tuple[dict[s
     number = name in NUMBERS
     differences = {key: standardised_difference(*both, name, number) for key, both in columns.sides.items()}
     named = [] if number else _most_frequent(columns.persons["all"][name])
-    of_persons = {label: _level(part[name], named) for label, part in columns.persons.items()}
+    of_persons = {label: _level(part[name], named) for label, part in columns.persons.items() if name in part.columns}
     levels = [""] if number else _levels(of_persons.values(), named)
     for column, (label, part) in enumerate(columns.persons.items()):
+        if name not in part.columns:
+            continue
         images = columns.images[label]
         of_images = _level(images[name], named)
         target = columns.target_of.get(label, "")

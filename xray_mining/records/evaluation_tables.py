@@ -111,7 +111,7 @@ class Confusion(Record):
 
 
 class TableOne(Record):
-    """Counts patients (by their first member); `column` is 'all', a role, or a label of a target of the cohort."""
+    """Counts patients by their latest image; `column` is 'all', a role, a fold, or a label of one of the targets."""
 
     table = "table_one"
     home = "files"
@@ -120,7 +120,8 @@ class TableOne(Record):
     cohort = text("the cohort's name")
     cohort_digest = text("its digest")
     column = text(
-        "all, train, validation, test, or a label of a target (with the target's name if two targets share the label)"
+        "all, train, validation, test, a label of a target (with the target's name if two targets share the label), or "
+        "'fold 0', 'fold 1', … for labels and levels under several rotations"
     )
     column_order = count("order of the column")
     variable = text("age_years, patient_sex, view_position, manufacturer, archive, study_year, …")

@@ -4,6 +4,7 @@ from typing import Any
 
 import polars as pl
 
+from xray_mining.evaluation.cohorts import FOLD
 from xray_mining.records.images import YEARS_ARE_SHIFTED
 from xray_mining.records.words import column_words
 from xray_mining.reporting.metrics import number
@@ -30,26 +31,56 @@ def build(results: Results) -> Section:
     names = results.table_one["cohort"].unique(maintain_order=True).to_list()
     if not names:
         return Section("table-one", "Who they are", "Nobody is described here: Table 1 has no rows for this study.")
-    tables = [_table(results, name) for name in names]
+    tables = [_tables(results, name) for name in names]
     blocks: tuple[Block, ...] = (
-        tuple(tables)
+        tables[0]
         if len(tables) == 1
-        else tuple(
-            Part(f"Cohort {results.cohort_words(name)}", (table,)) for name, table in zip(names, tables, strict=True)
-        )
+        else tuple(Part(f"Cohort {results.cohort_words(name)}", each) for name, each in zip(names, tables, strict=True))
     )
     least = results.notes.least_patients
     return Section(
         "table-one",
         "Who they are",
-        f"Each patient is counted once. Cells with fewer than {least} patients are not printed, nor those that would "
-        "give one away by a sum; subgroups leave out the same ones, and bands of age their counts.",
+        f"Each patient is counted once, as on the latest image. Cells with fewer than {least} patients are not "
+        "printed, nor those that would give one away by a sum; subgroups leave out the same ones, and bands of age "
+        "their counts.",
         blocks,
     )
 
 
-def _table(results: Results, cohort: str) -> Table:
+def _tables(results: Results, cohort: str) -> tuple[Table, ...]:
     rows = results.table_one.filter(pl.col("cohort") == cohort)
+    # A label of a target may begin with the same word, but then its column names the target.
+    by_fold = pl.col("column").str.starts_with(FOLD) & (pl.col("target").fill_null("") == "")
+    folds = rows.filter(by_fold)
+    main = _table(results, cohort, rows.filter(~by_fold))
+    return (main,) if folds.is_empty() else (main, _by_fold(results, cohort, rows, folds))
+
+
+def _by_fold(results: Results, cohort: str, rows: pl.DataFrame, folds: pl.DataFrame) -> Table:
+    """How frequent each label or level is among the patients of each fold, beside all patients."""
+    columns = ["all", *folds.sort("column_order")["column"].unique(maintain_order=True).to_list()]
+    mine = rows.filter(pl.col("variable").is_in(folds["variable"].unique().implode()))
+    lines: list[Row] = []
+    for variable, level in (
+        mine.sort("variable_order", "level_order").select("variable", "level").unique(maintain_order=True).rows()
+    ):
+        cells = {row["column"]: row for row in mine.filter(variable=variable, level=level).iter_rows(named=True)}
+        words = f"{variable_words(variable)}: {level}"
+        lines.append(Row((Cell(words), *(cell_of(cells.get(column)) for column in columns))))
+    notes = [hidden_note(results.notes.least_patients)] if any(HIDDEN in line.cells for line in lines) else []
+    notes.append("Each fold is tested by the fits of one rotation, which learn from other folds.")
+    return Table(
+        f"table-one-{slug(cohort)}-folds",
+        f"Labels and levels of the cohort {results.cohort_words(cohort)} by fold: number of patients, share",
+        (Column(""), *(Column(column[:1].upper() + column[1:], numeric=True) for column in columns)),
+        tuple(lines),
+        " ".join(notes),
+        first=FIRST_ROWS,
+    )
+
+
+def _table(results: Results, cohort: str, rows: pl.DataFrame) -> Table:
     columns = rows.select("column", "column_order").unique().sort("column_order", "column")["column"].to_list()
     by_target = _columns_by_target(rows)
     differing = rows.filter(pl.col("standardised_difference").is_not_null())
