@@ -84,7 +84,8 @@ def _comparison(
         return None
     role, rival = others[0]
     difference = _pair(task, rows, choice.best, rival)
-    blind = _pair(task, rows, choice.best, choice.blind) if rival != choice.blind else None
+    # Without a scored null that sees no anatomy `blind` is '': rows without a baseline are the model's own scores.
+    blind = _pair(task, rows, choice.best, choice.blind) if choice.blind not in ("", rival) else None
     return Comparison(
         rival=main[rival],
         role=role,
