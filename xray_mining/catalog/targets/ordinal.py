@@ -1,8 +1,10 @@
 """Ordered levels: stated in the header, or the whole numbers that occur."""
 
+import math
 import re
 from collections import Counter
 from dataclasses import replace
+from itertools import pairwise
 
 import polars as pl
 
@@ -32,7 +34,14 @@ class Ordinal:
                 f"{where}: target '{name}' has levels='{matched['levels']}'; name two levels or more, each once, "
                 f"lowest first, separated by commas"
             )
-        return Target(name, "ordinal", matched["unit"].strip(), classes=levels)
+        target = Target(name, "ordinal", matched["unit"].strip(), classes=levels)
+        rising = all(low < high for low, high in pairwise(target.numbers))
+        if not rising or not all(math.isfinite(each) for each in target.numbers):
+            raise UserError(
+                f"{where}: target '{name}' has levels='{matched['levels']}'; levels that are all numbers must be "
+                f"finite and rise, because errors are counted in them"
+            )
+        return target
 
     def words(self, target: Target) -> str:
         """The levels if the line states them."""
