@@ -5,7 +5,7 @@ import polars as pl
 
 from xray_mining.errors import UserError
 from xray_mining.models import calibration as maps
-from xray_mining.models.targets import Array, Column, Lesson, Reading, Teachable, mean_error
+from xray_mining.models.targets import Array, Column, Lesson, Reading, Teachable, mean_error, weighted_median
 from xray_mining.models.targets._classes import Classes
 from xray_mining.records.cohort import Target
 
@@ -30,6 +30,12 @@ class Ordinal(Classes):
                 f"again with `xray-mining cohort`"
             )
         return super().truths(images, target)
+
+    def centre(self, truths: Array, weights: Array, target: Target) -> Array:
+        """All probability on the median level, which minimises the absolute error; half each where it is two levels."""
+        middle = weighted_median(truths, weights)
+        levels = np.arange(len(target.classes))
+        return ((levels == np.floor(middle)) + (levels == np.ceil(middle))) / 2
 
     def table(self, lesson: Lesson, target: Target) -> Teachable:
         """A table of ordered classes."""
