@@ -6,8 +6,8 @@ import numpy as np
 import polars as pl
 import pytest
 
-from xray_mining.errors import UserError
-from xray_mining.sets import measured
+from xray_mining.errors import CannotFinish, UserError
+from xray_mining.sets import measured, pictures
 from xray_mining.sets.arrays import open_arrays, place_in, texts, write_arrays
 from xray_mining.sets.instrument import Column
 from xray_mining.sets.measured import About, MeasuredSet
@@ -85,6 +85,88 @@ def test_a_damaged_part_is_one_sentence(filled):
     assert len(filled.missing(KEYS)) == 10
 
 
+def flipped(path, at, bit=0x01):
+    """Write a file with one other bit; returns its bytes before."""
+    whole = path.read_bytes()
+    path.write_bytes(whole[:at] + bytes([whole[at] ^ bit]) + whole[at + 1 :])
+    return whole
+
+
+def place_of(path, number):
+    """Where the numbers of one array of a file begin."""
+    return path.read_bytes().index(open_arrays(path)[number].tobytes())
+
+
+@pytest.mark.parametrize("number", range(6))
+def test_one_bit_of_the_index_changes_no_number(filled, number):
+    filled.write([KEYS[0]], np.full((1, 3), np.nan), ["flat"])
+    index = filled.folder / "index"
+    good, failed = filled.read(KEYS), filled.failures().rows()
+    flipped(index, place_of(index, number) + 2)
+    again = MeasuredSet(filled.folder, filled.pictures)
+    assert np.array_equal(again.read(KEYS), good, equal_nan=True)
+    assert again.failures().rows() == failed and again.missing(KEYS) == []
+
+
+def test_parts_that_were_restored_under_other_names_give_their_own_pictures_numbers(filled):
+    filled.read(KEYS)
+    parts = sorted((filled.folder / "parts").iterdir())
+    first, second = (each.read_bytes() for each in parts[:2])
+    parts[0].write_bytes(second)
+    parts[1].write_bytes(first)
+    assert np.array_equal(filled.read(KEYS), MATRIX)
+    assert np.array_equal(filled.frame().select("a", "b", "c").to_numpy(), MATRIX)
+    # A part of fewer rows: the index has rows that it lacks.
+    short = MeasuredSet(filled.folder.parent / "short-1", filled.pictures)
+    short.describe(ABOUT)
+    short.write(KEYS[:2], -MATRIX[:2])
+    parts[0].write_bytes(next((short.folder / "parts").iterdir()).read_bytes())
+    with pytest.raises(UserError, match="radiographs are not in the set"):
+        filled.read(KEYS)
+
+
+@pytest.mark.parametrize(
+    ("number", "why"), [(0, "its numbers differ"), (1, "its keys differ"), (4, "its (keys|numbers)")]
+)
+def test_one_bit_of_a_part_is_one_sentence(filled, number, why):
+    part = sorted((filled.folder / "parts").iterdir())[0]
+    flipped(part, place_of(part, number) + 6)
+    with pytest.raises(UserError, match=rf"{part.name}: is not a readable part of t-1 \({why} .*their checksum\)"):
+        filled.read(KEYS)
+
+
+def test_one_bit_of_a_reason_is_one_sentence(filled):
+    filled.write([KEYS[0]], np.full((1, 3), np.nan), ["flat"])
+    [part] = [each for each in (filled.folder / "parts").iterdir() if b"flat" in each.read_bytes()]
+    flipped(part, part.read_bytes().index(b"flat"))
+    with pytest.raises(UserError, match="its keys differ from their checksum"):
+        filled.failures()
+
+
+def test_parts_without_checksums_can_be_read(filled):
+    for path in (filled.folder / "parts").iterdir():
+        write_arrays(path, open_arrays(path)[:4])
+    assert np.array_equal(filled.read(KEYS), MATRIX)
+    assert filled.frame().height == 60 and filled.failures().height == 0
+
+
+def test_one_bit_of_any_header_of_a_part_is_one_sentence_or_changes_nothing(filled):
+    part = sorted((filled.folder / "parts").iterdir())[0]
+    keys = [each.decode() for each in open_arrays(part)[1]]
+    good = filled.read(keys)
+    whole = part.read_bytes()
+    starts = [at for at in range(len(whole)) if whole.startswith(b"\x93NUMPY", at)]
+    assert len(starts) == 5
+    for at in [start + step for start in starts for step in range(80)]:
+        for bit in (1 << each for each in range(8)):
+            flipped(part, at, bit)
+            try:
+                assert np.array_equal(filled.read(keys), good), f"byte {at}, bit {bit}"
+            except UserError as error:
+                assert f"{part.name}: is not a readable part of t-1" in str(error)
+            part.write_bytes(whole)
+
+
 def test_pixels_that_were_ingested_again_do_not_count(filled, workspace):
     ingest(workspace, ["first"] * 50 + ["second"] * 10)
     again = MeasuredSet(filled.folder, Pictures.open(workspace))
@@ -110,16 +192,28 @@ def test_the_digests_of_pixels_are_read_once(workspace, monkeypatch):
     assert len(Pictures.open(Workspace.create(workspace.root / "empty")).keys) == 0
 
 
-def test_a_disk_that_takes_no_index_can_be_read(filled, workspace):
-    for folder in (filled.folder, workspace.root / "parts"):
-        (folder / "index").unlink(missing_ok=True)
-        folder.chmod(0o500)
-    try:
-        again = MeasuredSet(filled.folder, Pictures.open(workspace))
-        assert np.array_equal(again.read(KEYS), MATRIX)
-    finally:
-        for folder in (filled.folder, workspace.root / "parts"):
-            folder.chmod(0o700)
+def test_a_disk_that_takes_no_index_can_be_read(filled, workspace, monkeypatch):
+    indexes = [filled.folder / "index", workspace.root / "parts/pixel_digests.index"]
+    refused = []
+
+    def full(path, arrays):
+        refused.append(path)
+        raise CannotFinish(f"{path.name}: the disk is full")
+
+    for each in indexes:
+        each.unlink(missing_ok=True)
+    for module in (measured, pictures):
+        monkeypatch.setattr(module, "write_checked", full)
+    again = MeasuredSet(filled.folder, Pictures.open(workspace))
+    assert np.array_equal(again.read(KEYS), MATRIX)
+    assert set(refused) == set(indexes) and not any(each.exists() for each in indexes)
+
+
+def test_one_bit_of_the_digests_of_pixels_is_read_again(workspace):
+    Pictures.open(workspace)
+    index = workspace.root / "parts/pixel_digests.index"
+    flipped(index, place_of(index, 2) + 3)
+    assert set(Pictures.open(workspace).of(KEYS)) == {b"first"}
 
 
 def test_arrays_in_one_file(tmp_path):

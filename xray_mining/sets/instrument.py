@@ -103,6 +103,6 @@ class Instrument(Protocol):
             (n, columns) float; nan where a number cannot be measured.
 
         Raises:
-                CannotMeasure: If one of the pictures cannot be measured at all. Each picture is then measured alone.
+            CannotMeasure: If one of the pictures cannot be measured at all. Each picture is then measured alone.
         """
         ...

@@ -112,7 +112,7 @@ class Wanted:
         """`MeasuredSet.read` of the existing set.
 
         Raises:
-                UserError: If it is not measured yet, or lacks some of the radiographs.
+            UserError: If it is not measured yet, or lacks some of the radiographs.
         """
         made = self.open()
         if not made.exists():
@@ -129,8 +129,8 @@ class Wanted:
 
         Args:
             image_keys: The radiographs.
-                jobs: Number of processes, for an instrument that is faster with several.
-                shards: First and last + 1 of the shards to which the radiographs belong; None for all.
+            jobs: Number of processes, for an instrument that is faster with several.
+            shards: First and last + 1 of the shards to which the radiographs belong; None for all.
 
         Returns:
             What was done.
@@ -244,8 +244,8 @@ def measure(
         workspace: The workspace.
         cohort: The cohort.
         key: The set's name in the study.
-            instrument: The instrument that measures.
-            jobs: Number of processes, for an instrument that is faster with several.
+        instrument: The instrument that measures.
+        jobs: Number of processes, for an instrument that is faster with several.
         shards: (first, last + 1): only radiographs of these shards of their archives, for several machines.
 
     Returns:

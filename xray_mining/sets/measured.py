@@ -1,27 +1,37 @@
 """A set in a workspace: KIND/SET with set.json, parts of keys and numbers, and a sorted index of its keys.
 
-A part is one atomic file: its numbers as a matrix, image keys, the digests of the measured pixels, and the reasons why
-pictures could not be measured (`sets.arrays`). The index states the part and row of each key; it is made from the
-parts, and made again if it is missing or lacks some of them.
+A part is one atomic file: its numbers as a matrix, image keys, the digests of the measured pixels, the reasons why
+pictures could not be measured, and checksums (`sets.arrays`). The index states the part and row of each key; it is made
+from the parts, and made again if it is missing, damaged, lacks some of them or disagrees with one of them.
 """
 
 import json
-from collections.abc import Generator, Iterable, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import polars as pl
 
 from xray_mining.errors import CannotFinish, UserError, unknown_name
-from xray_mining.sets.arrays import open_arrays, place_in, texts, write_arrays
+from xray_mining.sets.arrays import (
+    checksum,
+    checksums_of_rows,
+    open_arrays,
+    open_checked,
+    place_in,
+    texts,
+    write_arrays,
+    write_checked,
+)
 from xray_mining.sets.instrument import Column
 from xray_mining.sets.pictures import Pictures
 from xray_mining.workspace import Workspace, digest_of, lock_slices, write_json
 
 Array = np.ndarray[Any, Any]
+Result = TypeVar("Result")
 
 FORMAT = 2
 """Format of set.json and parts; sets of earlier formats are measured again."""
@@ -63,6 +73,23 @@ class _Index:
     """(n,) int32: row in the part."""
     failed: Array
     """(n,) bool: whether it could not be measured."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """The arrays of one part; see `MeasuredSet.write`."""
+
+    values: Array
+    keys: Array
+    digests: Array
+    reasons: Array
+    checks: Array | None = None
+    """(1 + n,) uint64: checksum of keys, digests and reasons, then of each row of values; parts written before there
+    were checksums have none."""
+
+
+class _OtherIndex(Exception):
+    """The index disagrees with a part."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +144,7 @@ class MeasuredSet:
     def describe(self, about: About) -> None:
         """Write set.json with the present number of radiographs, if that changes it."""
         index = self.index()
-        held = place_in(index.entries, _entries(self.pictures.keys, self.pictures.digests))
+        held = self._present(index)
         failed = int(index.failed[held[held >= 0]].sum())
         described = {
             "format": FORMAT,
@@ -153,8 +180,7 @@ class MeasuredSet:
         Args:
             image_keys: n keys.
             matrix: (n, columns) numbers of the instrument's type; nan where something cannot be measured.
-                reasons: n reasons why a picture could not be measured, empty for measured ones; none: all were
-                    measured.
+            reasons: n reasons why a picture could not be measured, empty for measured ones; none: all were measured.
         """
         if matrix.ndim != 2 or len(matrix) != len(image_keys):
             raise ValueError(f"{self.name}: {matrix.shape} numbers for {len(image_keys)} radiographs")
@@ -162,7 +188,8 @@ class MeasuredSet:
         # A part's name is derived from its pictures: two commands that measure the same ones write the same file.
         name = digest_of([each.decode() for each in _entries(keys, digests)])[:16]
         said = texts(reasons or [""] * len(image_keys))
-        write_arrays(self.folder / "parts" / f"{name}.npy", [matrix, keys, digests, said])
+        checks = np.append(np.uint64(checksum([keys, digests, said])), checksums_of_rows(matrix))
+        write_arrays(self.folder / "parts" / f"{name}.npy", [matrix, keys, digests, said, checks])
 
     def read(self, image_keys: Sequence[str]) -> Array:
         """The numbers of some radiographs; only the parts and rows that contain them are read.
@@ -176,26 +203,35 @@ class MeasuredSet:
         Raises:
             UserError: If radiographs are not in the set; it counts them.
         """
-        about, index = self.about(), self.index()
-        places = self._places(index, image_keys)
-        if (places < 0).any():
-            raise UserError(
-                f"{self.kind} {self.name}: {int((places < 0).sum())} of {len(places)} radiographs are not in the set; "
-                f"run `xray-mining {about.command}` on the cohort"
-            )
-        return self._rows(index, places, np.empty((len(places), len(about.columns))))
+        about = self.about()
+
+        def numbers(index: _Index) -> Array:
+            places = self._places(index, image_keys)
+            if (places < 0).any():
+                raise UserError(
+                    f"{self.kind} {self.name}: {int((places < 0).sum())} of {len(places)} radiographs are not in the "
+                    f"set; run `xray-mining {about.command}` on the cohort"
+                )
+            return self._rows(index, places, np.empty((len(places), len(about.columns))), about.value_type)
+
+        return self._with_index(numbers)
 
     def frame(self) -> pl.DataFrame:
         """The rows of the set for the pictures that the workspace has now, one per radiograph, sorted by key.
 
         Returns:
-                image_key, and a column per number, or `vector`; without radiographs that could not be measured.
+            image_key, and a column per number, or `vector`; without radiographs that could not be measured.
         """
-        about, index = self.about(), self.index()
-        places = place_in(index.entries, _entries(self.pictures.keys, self.pictures.digests))
-        held = np.flatnonzero(places >= 0)
-        held = held[~index.failed[places[held]]]
-        matrix = self._rows(index, places[held], np.empty((len(held), len(about.columns)), about.value_type))
+        about = self.about()
+
+        def measured(index: _Index) -> tuple[Array, Array]:
+            places = self._present(index)
+            held = np.flatnonzero(places >= 0)
+            held = held[~index.failed[places[held]]]
+            empty = np.empty((len(held), len(about.columns)), about.value_type)
+            return held, self._rows(index, places[held], empty, about.value_type)
+
+        held, matrix = self._with_index(measured)
         keys = pl.Series("image_key", [each.decode() for each in self.pictures.keys[held]], dtype=pl.String)
         if about.one_vector:
             inner = pl.Float32 if about.value_type == "float32" else pl.Float64
@@ -205,16 +241,18 @@ class MeasuredSet:
 
     def failures(self) -> pl.DataFrame:
         """image_key and reason of the radiographs whose present picture could not be measured, sorted by key."""
-        index = self.index()
-        places = place_in(index.entries, _entries(self.pictures.keys, self.pictures.digests))
-        held = np.flatnonzero(places >= 0)
-        held = held[index.failed[places[held]]]
-        rows = []
-        for at in held:
-            place = places[at]
-            reasons = self._part(index.parts[index.part[place]])[3]
-            rows.append((self.pictures.keys[at].decode(), reasons[index.row[place]].decode()))
-        return pl.DataFrame(rows, schema={"image_key": pl.String, "reason": pl.String}, orient="row")
+
+        def reasons(index: _Index) -> list[tuple[str, str]]:
+            places = self._present(index)
+            held = np.flatnonzero(places >= 0)
+            held = held[index.failed[places[held]]]
+            found = {}
+            for here, _, part, rows in self._by_part(index, places[held]):
+                found |= zip(held[here].tolist(), part.reasons[rows].tolist(), strict=True)
+            return [(self.pictures.keys[at].decode(), found[at].decode()) for at in held.tolist()]
+
+        schema = {"image_key": pl.String, "reason": pl.String}
+        return pl.DataFrame(self._with_index(reasons), schema=schema, orient="row")
 
     @contextmanager
     def locked(self, slices: tuple[int, int] | None) -> Generator[None]:
@@ -228,28 +266,33 @@ class MeasuredSet:
         path = self.folder / "index"
         there = sorted(each.name for each in (self.folder / "parts").glob("*.npy"))
         try:
-            names, *columns = open_arrays(path)
+            names, *columns = open_checked(path)
             known = _Index(tuple(each.decode() for each in names), *columns)
         except (OSError, ValueError, TypeError):
-            known = _EMPTY  # not there yet, or damaged
+            known = _EMPTY  # not there yet, damaged, or of an earlier version
         if sorted(known.parts) == there:
             return known
         if not set(known.parts) <= set(there):
             known = _EMPTY
-        made = self._more(known, [each for each in there if each not in set(known.parts)])
+        return self._kept(self._more(known, [each for each in there if each not in set(known.parts)]))
+
+    def _kept(self, made: _Index) -> _Index:
         # On a read-only or full disk the next command builds the index again.
         with suppress(CannotFinish):
-            write_arrays(path, [texts(made.parts), made.entries, made.part, made.row, made.failed])
+            columns = [made.entries, made.part, made.row, made.failed]
+            write_checked(self.folder / "index", [texts(made.parts), *columns])
         return made
 
     def _more(self, known: _Index, names: Sequence[str]) -> _Index:
         entries, part, row, failed = [known.entries], [known.part], [known.row], [known.failed]
         for number, name in enumerate(names, len(known.parts)):
-            _, keys, digests, reasons = self._part(name)
-            entries.append(_entries(keys, digests))
-            part.append(np.full(len(keys), number, np.int32))
-            row.append(np.arange(len(keys), dtype=np.int32))
-            failed.append(reasons != b"")
+            made = self._part(name)
+            if made.checks is not None and checksum([made.keys, made.digests, made.reasons]) != int(made.checks[0]):
+                raise self._damaged(name, "its keys differ from their checksum")
+            entries.append(_entries(made.keys, made.digests))
+            part.append(np.full(len(made.keys), number, np.int32))
+            row.append(np.arange(len(made.keys), dtype=np.int32))
+            failed.append(made.reasons != b"")
         every = np.concatenate(entries)
         order = np.argsort(every, kind="stable")
         return _Index(
@@ -258,32 +301,63 @@ class MeasuredSet:
             *(np.concatenate(each)[order] for each in (part, row, failed)),
         )
 
+    def _with_index(self, use: Callable[[_Index], Result]) -> Result:
+        """What `use` returns; if the index disagrees with a part, such as after a restore, the index is made again."""
+        index = self.index()
+        try:
+            return use(index)
+        except _OtherIndex:
+            return use(self._kept(self._more(_EMPTY, sorted(index.parts))))
+
     def _places(self, index: _Index, image_keys: Sequence[str]) -> Array:
         return place_in(index.entries, _entries(texts(image_keys), self.pictures.of(image_keys)))
 
-    def _rows(self, index: _Index, places: Array, matrix: Array) -> Array:
+    def _present(self, index: _Index) -> Array:
+        """Positions in the index of all present pictures of the workspace, in the order of their keys; -1: missing."""
+        return place_in(index.entries, _entries(self.pictures.keys, self.pictures.digests))
+
+    def _rows(self, index: _Index, places: Array, matrix: Array, value_type: str) -> Array:
         """Write the numbers at these positions of the index into `matrix`."""
+        for here, name, part, rows in self._by_part(index, places):
+            if part.values.shape[1] != matrix.shape[1] or part.values.dtype != value_type:
+                raise self._damaged(name, "other columns")
+            numbers = part.values[rows]
+            if part.checks is not None and (checksums_of_rows(numbers) != part.checks[1 + rows]).any():
+                raise self._damaged(name, "its numbers differ from their checksum")
+            matrix[here] = numbers
+        return matrix
+
+    def _by_part(self, index: _Index, places: Array) -> Iterator[tuple[Array, str, _Part, Array]]:
+        """For each part with some of these positions of the index: which of them, its name, the part, and its rows.
+
+        Raises:
+            _OtherIndex: If one of the rows is that of another picture.
+        """
         part, row = index.part[places], index.row[places]
         order = np.lexsort((row, part))
         of_parts = np.split(order, np.flatnonzero(np.diff(part[order])) + 1) if len(order) else []
         for here in of_parts:
-            name = index.parts[part[here[0]]]
-            values = self._part(name, wanted=len(here))[0]
-            if values.shape[1] != matrix.shape[1]:
-                raise self._damaged(name, "other columns")
-            matrix[here] = values[row[here]]
-        return matrix
+            name, rows = index.parts[part[here[0]]], row[here]
+            made = self._part(name, wanted=len(here))
+            if rows[-1] >= len(made.keys):
+                raise _OtherIndex
+            if (_entries(made.keys[rows], made.digests[rows]) != index.entries[places[here]]).any():
+                raise _OtherIndex
+            yield here, name, made, rows
 
-    def _part(self, name: str, wanted: int = 0) -> list[Array]:
+    def _part(self, name: str, wanted: int = 0) -> _Part:
         path = self.folder / "parts" / name
         try:
             arrays = open_arrays(path)
             if wanted and wanted < _FEW * len(arrays[0]):
                 arrays = open_arrays(path, at_random=True)
-            values, keys, digests, reasons = arrays
+            part = _Part(*arrays)
+            rows = [len(each) for each in (part.keys, part.digests, part.reasons, *(each[1:] for each in arrays[4:]))]
         except (OSError, ValueError, TypeError) as error:
             raise self._damaged(name, type(error).__name__) from error
-        return [values, keys, digests, reasons]
+        if part.values.ndim != 2 or rows != [len(part.values)] * len(rows):
+            raise self._damaged(name, "other rows")
+        return part
 
     def _damaged(self, name: str, why: str) -> UserError:
         return UserError(
@@ -315,13 +389,13 @@ def find_set(workspace: Workspace, kind: str, name: str) -> MeasuredSet:
     Args:
         workspace: The workspace.
         kind: The kind of its instrument, as features or embeddings.
-            name: The set's name in the study, or NAME-DIGEST if several sets have this name.
+        name: The set's name in the study, or NAME-DIGEST if several sets have this name.
 
     Returns:
-            The set. If sets differ only in the measuring code, the name in the study finds the latest.
+        The set. If sets differ only in the measuring code, the name in the study finds the latest.
 
     Raises:
-            UserError: If the name is unknown, or if several sets have it.
+        UserError: If the name is unknown, or if several sets have it.
     """
     pictures = Pictures.open(workspace)
     known = {each: MeasuredSet(workspace.measured(kind, each), pictures) for each in sets_of(workspace, kind)}
@@ -343,7 +417,7 @@ def frame_of(workspace: Workspace, kind: str, name: str) -> pl.DataFrame:
     """`MeasuredSet.frame` of a set by its name (`find_set`).
 
     Raises:
-            UserError: If the name is unknown, if several sets have it, or if the set holds no radiograph.
+        UserError: If the name is unknown, if several sets have it, or if the set holds no radiograph.
     """
     found = find_set(workspace, kind, name)
     if found.about() and not found.index().parts:

@@ -11,7 +11,7 @@ import polars as pl
 
 from xray_mining.errors import CannotFinish, UserError
 from xray_mining.records.images import Images, first_of_each_image
-from xray_mining.sets.arrays import open_arrays, place_in, texts, write_arrays
+from xray_mining.sets.arrays import open_checked, place_in, texts, write_checked
 from xray_mining.workspace import Workspace, digest_of
 
 Array = np.ndarray[Any, Any]
@@ -37,7 +37,7 @@ class Pictures:
         state = digest_of([[str(path), size, changed] for path, size, changed in parts]).encode()
         index = workspace.root / "parts" / "pixel_digests.index"
         try:
-            [of_state], keys, digests = open_arrays(index)
+            [of_state], keys, digests = open_checked(index)
             if of_state == state:
                 return cls(keys, digests)
         except (OSError, ValueError):
@@ -46,7 +46,7 @@ class Pictures:
         if parts:
             # On a read-only or full disk the next command reads the parts again.
             with suppress(CannotFinish):
-                write_arrays(index, [np.array([state]), made.keys, made.digests])
+                write_checked(index, [np.array([state]), made.keys, made.digests])
         return made
 
     @classmethod
