@@ -10,6 +10,7 @@ from xray_mining.sets.code import digest_of_code, digest_of_text, imported
 CODE = '''"""A module."""
 
 from xray_mining.features.intensity import histograms
+from scipy.special import expit as squashed
 import numpy as np
 
 SHARE = 0.5
@@ -28,7 +29,7 @@ class Summed:
         """Of the values."""
         if not len(values):
             raise ValueError("there is none")
-        middle = values.mean()
+        middle = squashed(histograms(values, sides=2)).mean()
         return float(np.sqrt(((values - middle) ** self.power).mean()))
 '''
 SAME = {
@@ -45,16 +46,22 @@ SAME = {
     "types": ("(self, values: np.ndarray) -> float:", "(self, values):"),
     "a sentence": ('ValueError("there is none")', 'ValueError(f"values: none of {self}; give some")'),
     "a module moved": ("xray_mining.features.intensity", "xray_mining.grey"),
+    "the name of an import": ("squashed", "expit"),
+    "the name of a package": ("np", "numpy"),
     "a variable": ("middle", "centre"),
     "a constant's name": ("SHARE", "HALF"),
     "the class's name": ("Summed", "Spread"),
 }
 OTHER = {
     "a number": ("SHARE = 0.5", "SHARE = 0.25"),
-    "a function": ("values.mean()", "values.max()"),
+    "a function": (").mean()", ").max()"),
     "a default": ("power: int = 2", "power: int = 3"),
     "an operator": ("values - middle", "values + middle"),
     "an error's type": ("raise ValueError", "raise KeyError"),
+    "an import": ("expit as squashed", "erf as squashed"),
+    "a package": ("scipy.special", "scipy.stats"),
+    "a package of the same short name": ("import numpy as np", "import jax as np"),
+    "an argument's name in a call": ("sides=2", "sizes=2"),
     "methods that change their names": ("", ""),
 }
 
@@ -82,6 +89,19 @@ def test_a_variable_that_takes_the_name_of_what_it_is_made_by_hides_no_change():
     code = "def f(x):\n    mean = x.mean()\n    return mean\n"
     assert digest_of_text(code) == digest_of_text(code.replace("mean =", "m =").replace("return mean", "return m"))
     assert digest_of_text(code) != digest_of_text(code.replace("mean", "max"))
+
+
+def test_arguments_that_change_places_are_another_code_for_a_call_that_names_one():
+    code = "def f(a=1, b=2):\n    return a - b\ndef g():\n    return f(a=3)\n"
+    changed = "def f(b=1, a=2):\n    return b - a\ndef g():\n    return f(a=3)\n"
+    assert digest_of_text(code) != digest_of_text(changed)
+
+
+def test_a_function_of_this_package_may_be_imported_under_another_name():
+    defined = "def f(x):\n    return x + 1\ndef g(x):\n    return x * 2\n"
+    code = digest_of_text("from xray_mining.sets.a import f\ny = f(2)\n", defined)
+    assert code == digest_of_text("from xray_mining.sets.b import f as h\ny = h(2)\n", defined)
+    assert code != digest_of_text("from xray_mining.sets.a import g as f\ny = f(2)\n", defined)
 
 
 def test_two_functions_that_change_places_are_another_code():

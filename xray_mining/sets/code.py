@@ -3,12 +3,13 @@
 import ast
 import builtins
 import hashlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from functools import cache
 from importlib import metadata
 from importlib.util import find_spec
 from pathlib import Path
 
+_PACKAGE = __name__.partition(".")[0]
 _UNSTABLE = {"ctx", "kind", "type_comment", "type_params", "annotation", "returns"}
 """Fields of a syntax tree that differ between versions of Python, or change no number."""
 
@@ -18,8 +19,8 @@ def digest_of_code(sources: tuple[str, ...]) -> str:
     """Digest of the syntax trees of some modules or of single functions in them.
 
     The digest ignores comments, docstrings, line breaks, type annotations, texts of errors, names of variables,
-    arguments, functions and classes, file names, and the version of Python. Any other edit changes it, and sets are
-    measured again.
+    arguments, functions and classes, the names under which something is imported, file names, and the version of
+    Python. Any other edit changes it, and sets are measured again.
 
     Args:
         sources: MODULE or MODULE:NAME (one function or class), in a fixed order. None of them is imported.
@@ -88,23 +89,25 @@ def _words(trees: Iterable[ast.AST]) -> Iterator[str]:
     """The trees as words; names that the code defines are replaced by numbers, in the order of their first use."""
     trees = list(trees)
     nodes = [each for tree in trees for each in ast.walk(tree)]
-    # Methods and fields are also used as attributes, which keep their names, so they keep theirs.
+    # Methods and fields are also used as attributes, which keep their names, so they keep theirs. So do arguments that
+    # a call names: otherwise two arguments could exchange their names in a function but not in its calls.
     fixed = {name for each in nodes if isinstance(each, ast.ClassDef) for name in _fields(each)}
+    fixed |= {each.arg for each in nodes if isinstance(each, ast.keyword) and each.arg}
     own = {name for each in nodes for name in _defined(each)} - fixed - set(dir(builtins))
     numbers: dict[str, str] = {}
 
-    def words(node: object) -> Iterator[str]:
+    def words(node: object, origins: Mapping[str, str]) -> Iterator[str]:
         if isinstance(node, list):
             yield f"[{len(node)}"
             for each in node:
-                yield from words(each)
+                yield from words(each, origins)
         elif not isinstance(node, ast.AST):
             yield repr(node)
         elif isinstance(node, ast.Raise):
             # Only the type decides what a caller does; the text may be reworded.
             raised = node.exc.func if isinstance(node.exc, ast.Call) else node.exc
             yield "Raise"
-            yield from words(raised)
+            yield from words(raised, origins)
         else:
             yield type(node).__name__
             for name, value in ast.iter_fields(node):
@@ -112,14 +115,30 @@ def _words(trees: Iterable[ast.AST]) -> Iterator[str]:
                     continue
                 yield name
                 if name == "body" and isinstance(value, list):
-                    yield from words([each for each in value if not _says_nothing(each)])
-                elif (name in ("id", "arg", "name") and not isinstance(node, ast.keyword)) and value in own:
-                    yield numbers.setdefault(str(value), f"${len(numbers)}")
+                    yield from words([each for each in value if not _says_nothing(each)], origins)
+                elif name in ("id", "arg", "name") and not isinstance(node, ast.keyword):
+                    meant = origins.get(str(value), str(value))
+                    yield numbers.setdefault(meant, f"${len(numbers)}") if meant in own else repr(meant)
                 else:
-                    yield from words(value)
+                    yield from words(value, origins)
 
     for tree in trees:
-        yield from words(tree)
+        yield from words(tree, _origins(tree))
+
+
+def _origins(tree: ast.AST) -> dict[str, str]:
+    """What the imported names of a source stand for: without it, `sum` of another package would be the same code.
+
+    Names of this package are kept without their module: a function may move, and its own source enters the digest.
+    """
+    found = {}
+    for each in ast.walk(tree):
+        if isinstance(each, ast.ImportFrom):
+            within = "" if each.level or (each.module or "").partition(".")[0] == _PACKAGE else f"{each.module}."
+            found |= {name.asname or name.name: f"{within}{name.name}" for name in each.names}
+        elif isinstance(each, ast.Import):
+            found |= {name.asname or name.name.partition(".")[0]: name.name for name in each.names if name.asname}
+    return found
 
 
 def _defined(node: ast.AST) -> Iterator[str]:
@@ -144,7 +163,8 @@ def _fields(made: ast.ClassDef) -> Iterator[str]:
 def _says_nothing(node: object) -> bool:
     """Whether a statement changes no number: an import, a docstring or other text, or code for type checkers only.
 
-    Imported code of this package enters the digest by its own source, other packages by their versions.
+    An import changes a number only where its names are used, and there the digest holds their origins. Imported code
+    of this package enters the digest by its own source, other packages by their versions.
     """
     if isinstance(node, ast.If):
         return isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING"
