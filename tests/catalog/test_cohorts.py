@@ -9,7 +9,8 @@ from cohort_pieces import BODY, HEADER, write  # noqa: F401  fixtures
 
 from xray_mining.catalog import guard
 from xray_mining.catalog.checks import check
-from xray_mining.catalog.cohort import freeze, gate, known_cohorts, read_query, summary_of
+from xray_mining.catalog.cohort import freeze, gate, known_cohorts, read_query
+from xray_mining.catalog.cohort_summary import summary_of
 from xray_mining.catalog.connection import reads_results
 from xray_mining.catalog.describe import cohort_description
 from xray_mining.catalog.header import queries

@@ -5,7 +5,8 @@ import json
 import polars as pl
 import pytest
 
-from xray_mining.catalog.cohort import freeze, known_cohorts, read_query, summary_of
+from xray_mining.catalog.cohort import freeze, known_cohorts, read_query
+from xray_mining.catalog.cohort_summary import summary_of
 from xray_mining.catalog.describe import cohort_description
 from xray_mining.catalog.header import read_header
 from xray_mining.catalog.made_of import determines

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from xray_mining.catalog.folds import FOLDS
 from xray_mining.errors import UserError
 from xray_mining.workspace import Workspace
 
@@ -108,7 +109,7 @@ class Session:
 
         return tables(self.workspace, name)
 
-    def freeze(self, query: str, alias: str = "", folds: int = 5, **parameters: Any) -> "FrozenCohort":
+    def freeze(self, query: str, alias: str = "", folds: int = FOLDS, **parameters: Any) -> "FrozenCohort":
         """Select a cohort and freeze it, as `xray-mining cohort` does.
 
         Args:

@@ -44,24 +44,11 @@ def picture_as_stated(element: Callable[..., Any], rows: int, columns: int, synt
     aspect = pair[0] / pair[1] if len(pair) == 2 and min(pair) > 0 else 1.0
     stated_slope, stated_intercept = element("RescaleSlope"), element("RescaleIntercept")
     slope, intercept = numbers(stated_slope), numbers(stated_intercept)
-    centres, widths = numbers(element("WindowCenter")), numbers(element("WindowWidth"))
-    function = (text(element("VOILUTFunction")) or "LINEAR").upper()
-    # PS3.3 C.11.2.1.2: a LINEAR window needs a width of at least 1, the other functions a positive one.
-    windows = tuple(
-        Window(centre, width, function)
-        for centre, width in zip(centres, widths, strict=False)
-        if width >= 1 or (function != "LINEAR" and width > 0)
-    )
+    windows, stated_windows = _windows_of(element)
     padding = whole_number(element("PixelPaddingValue"))
     limit = whole_number(element("PixelPaddingRangeLimit"))
     # A single padding value is a range of one value.
     limit = padding if limit is None else limit
-    palette = None
-    if photometric == PALETTE:
-        red, green, blue = (_palette_of(element, colour, little) for colour in ("Red", "Green", "Blue"))
-        if red is None or green is None or blue is None:
-            raise Unusable("header", "broken_header", "The palette picture lacks one of its colour tables.")
-        palette = red, green, blue
     return Encoded(
         data=b"",
         syntax=syntax,
@@ -80,13 +67,34 @@ def picture_as_stated(element: Callable[..., Any], rows: int, columns: int, synt
         voi_lut=_look_up_of(element("VOILUTSequence"), little),
         windows=windows,
         padding=None if padding is None or limit is None else (min(padding, limit), max(padding, limit)),
-        palette=palette,
+        palette=_palettes_of(element, little) if photometric == PALETTE else None,
         aspect=aspect if 0.1 < aspect < 10 else 1.0,
         presentation=(text(element("PresentationLUTShape")) or "").upper(),
         trouble_with_rescale=(stated_slope is not None and not (slope and slope[0]))
         or (stated_intercept is not None and not intercept),
-        trouble_with_window=len(windows) < max(len(centres), len(widths)),
+        trouble_with_window=len(windows) < stated_windows,
     )
+
+
+def _windows_of(element: Callable[..., Any]) -> tuple[tuple[Window, ...], int]:
+    """The valid display windows, and how many the header states."""
+    centres, widths = numbers(element("WindowCenter")), numbers(element("WindowWidth"))
+    function = (text(element("VOILUTFunction")) or "LINEAR").upper()
+    # PS3.3 C.11.2.1.2: a LINEAR window needs a width of at least 1, the other functions a positive one.
+    windows = tuple(
+        Window(centre, width, function)
+        for centre, width in zip(centres, widths, strict=False)
+        if width >= 1 or (function != "LINEAR" and width > 0)
+    )
+    return windows, max(len(centres), len(widths))
+
+
+def _palettes_of(element: Callable[..., Any], little: bool) -> tuple[LookUp, LookUp, LookUp]:
+    """The red, green and blue tables of a palette picture."""
+    red, green, blue = (_palette_of(element, colour, little) for colour in ("Red", "Green", "Blue"))
+    if red is None or green is None or blue is None:
+        raise Unusable("header", "broken_header", "The palette picture lacks one of its colour tables.")
+    return red, green, blue
 
 
 def _look_up_of(sequence: Any, little: bool) -> LookUp | None:

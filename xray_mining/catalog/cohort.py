@@ -5,7 +5,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import duckdb
 import polars as pl
@@ -13,6 +13,7 @@ import polars as pl
 from xray_mining.catalog import flow, made_of, order
 from xray_mining.catalog.checks import leaks, patients_on_two_sides, unanswered
 from xray_mining.catalog.connection import connect, frame, guarded, reads_results
+from xray_mining.catalog.folds import FOLDS, LEAST_FOLDS, MOST_FOLDS, SALT
 from xray_mining.catalog.guard import one_select
 from xray_mining.catalog.header import Header, queries, read_header
 from xray_mining.catalog.merge import read_about
@@ -26,12 +27,8 @@ from xray_mining.records.cohort_targets import CohortTargets
 from xray_mining.records.ledger import record_run
 from xray_mining.workspace import Workspace, asset, digest_of, digest_of_frame, read_text
 
-if TYPE_CHECKING:
-    from xray_mining.catalog.fold_table import FoldTable
-
 _OWN_COLUMNS = ("image_key", "split", "weight")
 _NAME = re.compile(r"\w[\w.-]{0,99}")
-LEAST_FOLDS, MOST_FOLDS = 3, 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,46 +43,6 @@ class CohortQuery:
     def where(self) -> str:
         """The name of the cohort in error messages."""
         return f"cohort {self.name}"
-
-
-@dataclass(frozen=True, slots=True)
-class CohortSummary:
-    """Summary of a frozen cohort."""
-
-    cohort: str
-    digest: str
-    images: int
-    studies: int
-    patients: int
-    folds: int
-    splits: dict[str, int]
-    targets: tuple[str, ...]
-    flow: tuple[FlowStep, ...]
-    sentences: tuple[str, ...]
-    by_fold: "FoldTable | None" = None
-    """Patients of each fold by sex, age and site, if requested."""
-    diagram: str = ""
-    """Path of the flow diagram, if one was drawn."""
-
-    def lines(self) -> list[str]:
-        """The summary for people: the flow, then what was frozen."""
-        width = max(len(step.words) for step in self.flow)
-        counts = [
-            f"  {step.words:<{width}}  {step.images:>11,} images  {step.studies:>11,} studies  "
-            f"{step.patients:>11,} patients"
-            for step in self.flow
-        ]
-        splits = ", ".join(f"{count:,} {split}" for split, count in self.splits.items())
-        drawn = [f"flow diagram: {self.diagram}"] if self.diagram else []
-        return [
-            *counts,
-            *(self.by_fold.lines() if self.by_fold else []),
-            *self.sentences,
-            *drawn,
-            f"cohort {self.cohort} ({self.digest[:12]}): {self.images:,} images of {self.patients:,} patients; "
-            f"{splits}; "
-            f"targets {', '.join(self.targets) or 'none'}",
-        ]
 
 
 def known_cohorts() -> dict[str, Path]:
@@ -125,8 +82,8 @@ def freeze(  # noqa: PLR0917  these arguments are the options of a cohort in a s
     query: str,
     name: str,
     parameters: Mapping[str, Any] | None = None,
-    folds: int = 5,
-    salt: str = "xray-mining",
+    folds: int = FOLDS,
+    salt: str = SALT,
     require_pixels: bool | None = None,
     seconds: float | None = 600.0,
 ) -> FrozenCohort:
@@ -241,28 +198,6 @@ def _digested(targets: Sequence[Target]) -> list[dict[str, Any]]:
         {name: value for name, value in asdict(each).items() if name not in left_out and (name != "policy" or value)}
         for each in targets
     ]
-
-
-def summary_of(cohort: FrozenCohort, workspace: Workspace | None = None, diagram: Path | None = None) -> CohortSummary:
-    """Summary of a frozen cohort; with the `workspace` it includes a table of patients by fold."""
-    from xray_mining.catalog.fold_table import fold_table
-
-    members = cohort.members()
-    counts = dict(members["split"].value_counts().iter_rows())
-    return CohortSummary(
-        cohort.name,
-        cohort.digest,
-        members.height,
-        members["study_key"].n_unique(),
-        members["patient_key"].n_unique(),
-        cohort.folds,
-        {split: counts.get(split, 0) for split in SPLITS},
-        tuple(each.name for each in cohort.targets),
-        cohort.flow,
-        cohort.sentences,
-        fold_table(workspace, cohort) if workspace else None,
-        str(diagram) if diagram else "",
-    )
 
 
 def gate(workspace: Workspace, cohort: FrozenCohort) -> tuple[str, ...]:

@@ -2,6 +2,10 @@
 
 import hashlib
 
+FOLDS, LEAST_FOLDS, MOST_FOLDS = 5, 3, 100
+"""Folds of a cohort if nothing is said, and the limits: one fold is tested, one validates and the others train."""
+SALT = "xray-mining"
+"""Salt of the folds if nothing is said; it is public, and another salt gives other folds."""
 FOLD_OF = (
     "create or replace macro fold_of(salt, patient_key, folds) as "
     "(('0x' || left(sha256(salt || ':' || patient_key::varchar), 15))::bigint % folds)"

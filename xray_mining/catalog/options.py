@@ -4,6 +4,7 @@ from typing import Annotated
 
 from pydantic import BaseModel, Field
 
+from xray_mining.catalog.folds import FOLDS, LEAST_FOLDS, MOST_FOLDS, SALT
 from xray_mining.stated_files import StatedFile
 
 
@@ -16,5 +17,5 @@ class CohortOptions(BaseModel, extra="forbid", frozen=True):
     parameters: dict[str, str | int | float | bool | list[str] | list[int]] = Field(
         default={}, description="values for the parameters that the file's header declares"
     )
-    folds: int = Field(5, ge=3, le=100)
-    salt: str = Field("xray-mining", description="public; another salt gives other folds")
+    folds: int = Field(FOLDS, ge=LEAST_FOLDS, le=MOST_FOLDS)
+    salt: str = Field(SALT, description="public; another salt gives other folds")

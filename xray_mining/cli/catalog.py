@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from xray_mining.catalog.folds import FOLDS, LEAST_FOLDS, MOST_FOLDS, SALT
 from xray_mining.cli.app import JsonOption, WorkspaceOption, app, finish
 
 ParameterOption = Annotated[
@@ -89,8 +90,8 @@ def cohort(
         str, typer.Option("--as", metavar="ALIAS", help="name of the frozen cohort (default: the query's name)")
     ] = "",
     param: ParameterOption = None,
-    folds: Annotated[int, typer.Option("--folds", min=3, max=100)] = 5,
-    salt: Annotated[str, typer.Option("--salt", help="public; another salt gives other folds")] = "xray-mining",
+    folds: Annotated[int, typer.Option("--folds", min=LEAST_FOLDS, max=MOST_FOLDS)] = FOLDS,
+    salt: Annotated[str, typer.Option("--salt", help="public; another salt gives other folds")] = SALT,
     require_pixels: Annotated[
         bool | None,
         typer.Option(
@@ -115,6 +116,7 @@ def cohort(
     import xray_mining
     from xray_mining.catalog import cohort as cohorts
     from xray_mining.catalog import describe as words
+    from xray_mining.catalog.cohort_summary import summary_of
     from xray_mining.errors import UserError
     from xray_mining.reporting.cohort_diagram import require_svg, write_diagram
 
@@ -134,7 +136,7 @@ def cohort(
         frozen = cohorts.freeze(opened, query, name, _parameters(param), folds, salt, require_pixels, seconds)
         if diagram:
             write_diagram(frozen, diagram)
-        finish(cohorts.summary_of(frozen, opened, diagram), as_json)
+        finish(summary_of(frozen, opened, diagram), as_json)
 
 
 @app.command()

@@ -298,12 +298,18 @@ def _write_visit(
             put(path, syntax, kind, header if kind == "copy" else replace(header, study_description="Thorax"))
     _write_masks(target / "masks", instance, projection.masks)
     # The truth: what was planted, the anatomy, and measures of this picture; lesions are located in pixels.
-    truth = {**visit.truth, **anatomy.truth(), **_measured(projection, acquisition)}
-    for place, (column, row, diameter) in enumerate(projection.lesions_px, 1):
-        truth[f"nodule_{place}_x_px"], truth[f"nodule_{place}_y_px"] = float(column), float(row)
-        truth[f"nodule_{place}_diameter_px"] = float(diameter)
-        truth[f"nodule_{place}_diameter_mm"] = 2 * visit.lesions[place - 1].radius_mm
+    truth = {**visit.truth, **anatomy.truth(), **_measured(projection, acquisition), **_nodules(projection, visit)}
     return {"sop_instance_uid": instance, "patient_id": header.patient_id, **truth}, held
+
+
+def _nodules(projection: Any, visit: Visit) -> dict[str, float]:
+    """Place and diameter of each planted nodule."""
+    found = {}
+    for place, (column, row, diameter) in enumerate(projection.lesions_px, 1):
+        found[f"nodule_{place}_x_px"], found[f"nodule_{place}_y_px"] = float(column), float(row)
+        found[f"nodule_{place}_diameter_px"] = float(diameter)
+        found[f"nodule_{place}_diameter_mm"] = 2 * visit.lesions[place - 1].radius_mm
+    return found
 
 
 def _measured(projection: Any, acquisition: Acquisition) -> dict[str, float]:

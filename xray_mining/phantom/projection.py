@@ -89,13 +89,7 @@ def project(
     draw_arms(layers, camera, anatomy, acquisition)
 
     attenuation = _attenuation(layers, subject, camera, high)
-    centre = camera.shape[1] / 2, camera.shape[0] / 2
-    # The roll of the person turns the picture and its masks together.
-    if abs(acquisition.tilt_degrees) > 0.05:
-        matrix = cv2.getRotationMatrix2D(centre, acquisition.tilt_degrees, 1.0)
-        flat = (columns, size)
-        attenuation = cv2.warpAffine(attenuation, matrix, flat, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-        masks = cv2.warpAffine(masks, matrix, flat, flags=cv2.INTER_NEAREST, borderMode=cv2.BORDER_REPLICATE)
+    attenuation, masks = _rolled(attenuation, masks, acquisition.tilt_degrees)
     values, window = develop(attenuation, acquisition, camera.spacing, rng, marks)
     return Projection(
         values=values,
@@ -104,6 +98,19 @@ def project(
         window=window,
         magnification=float(camera.magnification(0.0)),
         lesions_px=_lesions_px(subject.lesions, camera, acquisition),
+    )
+
+
+def _rolled(attenuation: np.ndarray, masks: np.ndarray, degrees: float) -> tuple[np.ndarray, np.ndarray]:
+    """The picture and its masks turned together by the roll of the person."""
+    if abs(degrees) <= 0.05:
+        return attenuation, masks
+    rows, columns = attenuation.shape[:2]
+    matrix = cv2.getRotationMatrix2D((columns / 2, rows / 2), degrees, 1.0)
+    flat = (columns, rows)
+    return (
+        cv2.warpAffine(attenuation, matrix, flat, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE),
+        cv2.warpAffine(masks, matrix, flat, flags=cv2.INTER_NEAREST, borderMode=cv2.BORDER_REPLICATE),
     )
 
 
