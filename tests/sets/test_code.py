@@ -14,6 +14,10 @@ from scipy.special import expit as squashed
 import numpy as np
 
 SHARE = 0.5
+if TYPE_CHECKING:
+    Count = int
+else:
+    Count = object
 
 
 class Summed:
@@ -48,6 +52,7 @@ SAME = {
     "a module moved": ("xray_mining.features.intensity", "xray_mining.grey"),
     "the name of an import": ("squashed", "expit"),
     "the name of a package": ("np", "numpy"),
+    "code for type checkers": ("Count = int", "Count = float"),
     "a variable": ("middle", "centre"),
     "a constant's name": ("SHARE", "HALF"),
     "the class's name": ("Summed", "Spread"),
@@ -58,6 +63,7 @@ OTHER = {
     "a default": ("power: int = 2", "power: int = 3"),
     "an operator": ("values - middle", "values + middle"),
     "an error's type": ("raise ValueError", "raise KeyError"),
+    "what runs instead of code for type checkers": ("Count = object", "Count = str"),
     "an import": ("expit as squashed", "erf as squashed"),
     "a package": ("scipy.special", "scipy.stats"),
     "a package of the same short name": ("import numpy as np", "import jax as np"),

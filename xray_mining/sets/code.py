@@ -115,7 +115,7 @@ def _words(trees: Iterable[ast.AST]) -> Iterator[str]:
                     continue
                 yield name
                 if name == "body" and isinstance(value, list):
-                    yield from words([each for each in value if not _says_nothing(each)], origins)
+                    yield from words(list(_that_run(value)), origins)
                 elif name in ("id", "arg", "name") and not isinstance(node, ast.keyword):
                     meant = origins.get(str(value), str(value))
                     yield numbers.setdefault(meant, f"${len(numbers)}") if meant in own else repr(meant)
@@ -160,13 +160,16 @@ def _fields(made: ast.ClassDef) -> Iterator[str]:
             yield from (name for node in ast.walk(each) for name in _defined(node))
 
 
-def _says_nothing(node: object) -> bool:
-    """Whether a statement changes no number: an import, a docstring or other text, or code for type checkers only.
+def _that_run(statements: Iterable[object]) -> Iterator[object]:
+    """The statements that can change a number: no import, no docstring or other text, no code for type checkers only.
 
     An import changes a number only where its names are used, and there the digest holds their origins. Imported code
     of this package enters the digest by its own source, other packages by their versions.
     """
-    if isinstance(node, ast.If):
-        return isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING"
-    is_text = isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str)
-    return is_text or isinstance(node, ast.Import | ast.ImportFrom)
+    for each in statements:
+        if isinstance(each, ast.If) and isinstance(each.test, ast.Name) and each.test.id == "TYPE_CHECKING":
+            yield from _that_run(each.orelse)
+        elif isinstance(each, ast.Expr) and isinstance(each.value, ast.Constant) and isinstance(each.value.value, str):
+            continue
+        elif not isinstance(each, ast.Import | ast.ImportFrom):
+            yield each
