@@ -120,12 +120,20 @@ def test_a_cohort_that_is_selected_otherwise_is_named_and_not_trained_on(trained
 SELECTION = "-- question: q\n-- one row: r\n-- parameter: $youngest integer = 20  years\n-- example: e\nselect 1"
 
 
+OTHER_SQL = ["cohorts.c.query: the SQL of mine differs from the SQL of mine at that time"]
+
+
 @pytest.mark.parametrize(
     ("text", "options", "said"),
     [
         (SELECTION, {}, []),
         (SELECTION, {"parameters": {"youngest": 20}}, []),
-        (f"{SELECTION} + 1", {}, ["cohorts.c.query: the SQL of mine differs from the SQL of mine at that time"]),
+        (SELECTION.replace("question: q", "question: other words").replace("select 1", "select  1 -- one"), {}, []),
+        (SELECTION.replace("20  years", "20  years of age"), {}, []),
+        (SELECTION.replace("integer = 20", "integer = 21"), {"parameters": {"youngest": 20}}, OTHER_SQL),
+        (SELECTION.replace("-- example: e", "-- example: e\n-- needs: findings"), {}, OTHER_SQL),
+        (SELECTION.replace("select 1", "select '1'"), {}, OTHER_SQL),
+        (f"{SELECTION} + 1", {}, OTHER_SQL),
         (SELECTION, {"parameters": {"youngest": 30}}, ["cohorts.c.parameters.youngest: 20 before, 30 now"]),
         (SELECTION, {"folds": 4}, ["cohorts.c.folds: 5 before, 4 now"]),
         (SELECTION, {"salt": "other"}, ["cohorts.c.salt: xray-mining before, other now"]),

@@ -6,6 +6,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from sqlglot import Dialect
+
 from xray_mining.catalog.targets import TARGETS
 from xray_mining.errors import UserError, unknown_name
 from xray_mining.records.cohort import Target
@@ -68,6 +70,29 @@ class Header:
             else each.default
             for each in self.parameters
         }
+
+
+def selects_the_same(text: str, other: str) -> bool:
+    """Whether two cohort files select the same members and targets: they differ at most in comments and layout.
+
+    Parameters and targets are declared in comments, so they are compared too; the question, notes, examples, words of
+    parameters and the names of steps are not. A release that rewords a shipped file then makes no cohort stale.
+    """
+    if text == other:
+        return True
+    try:
+        headers = [read_header(each, "cohort") for each in (text, other)]
+    except UserError:  # a text of an earlier release, with lines that are not accepted any more
+        return False
+    declared = [
+        (each.targets, each.needs, each.reports, tuple(replace(known, words="") for known in each.parameters))
+        for each in headers
+    ]
+    tokens = [
+        [(token.token_type, token.text) for token in Dialect.get_or_raise("duckdb").tokenize(each)]
+        for each in (text, other)
+    ]
+    return declared[0] == declared[1] and tokens[0] == tokens[1]
 
 
 def typed(wanted: str, value: Any, where: str) -> Any:

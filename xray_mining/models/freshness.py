@@ -76,9 +76,10 @@ def refuse_other_cohort(cohort: "FrozenCohort", options: "CohortOptions", key: s
 def cohort_differences(cohort: "FrozenCohort", options: "CohortOptions", key: str) -> Iterator[str]:
     """Differences between the cohort's options in the study file and the options with which it was frozen."""
     from xray_mining.catalog.cohort import read_query
+    from xray_mining.catalog.header import selects_the_same
 
     asked = read_query(options.query)
-    if asked.text != cohort.sql:
+    if not selects_the_same(asked.text, cohort.sql):
         yield f"cohorts.{key}.query: the SQL of {asked.name} differs from the SQL of {cohort.query} at that time"
     values = asked.header.values(options.parameters, f"cohorts.{key}")
     for name in sorted({*values, *cohort.parameters}):
