@@ -46,7 +46,7 @@ class Features:
         families = [each.compute.__module__ for each in find(self.chosen.families)]
         shared = ("xray_mining.features.picture", "xray_mining.features.instrument:measure")
         apart = ("xray_mining.features.registry", "xray_mining.features.options", *shared)
-        return (*shared, *imported(families, "xray_mining.features", apart))
+        return (*shared, *imported(families, ("xray_mining.features", "xray_mining.kernels"), apart))
 
     def columns(self) -> tuple[Column, ...]:
         """The columns of the families in their order."""

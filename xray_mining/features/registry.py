@@ -34,7 +34,7 @@ class Feature:
 
 
 _KNOWN: dict[str, Feature] = {}
-_NO_FAMILIES = ("registry", "options", "picture", "instrument", "extract", "sets")
+_NO_FAMILIES = ("registry", "options", "picture", "instrument")
 
 
 def feature(

@@ -3,10 +3,10 @@
 import ast
 import builtins
 import hashlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cache
 from importlib import metadata
-from importlib.util import find_spec
+from importlib.util import find_spec, resolve_name
 from pathlib import Path
 
 _PACKAGE = __name__.partition(".")[0]
@@ -45,17 +45,41 @@ def digest_of_text(*texts: str) -> str:
     return hashlib.sha256("\n".join(_words([ast.parse(each) for each in texts])).encode()).hexdigest()[:32]
 
 
-def imported(modules: Iterable[str], within: str, apart: Iterable[str] = ()) -> tuple[str, ...]:
-    """The modules and those that they import from the package `within`, each once, except those in `apart`."""
+def imported(modules: Iterable[str], within: Sequence[str], apart: Iterable[str] = ()) -> tuple[str, ...]:
+    """The modules and those that they import, each once.
+
+    Args:
+        modules: Where to begin.
+        within: Modules and packages that count; imports of others are not followed.
+        apart: Modules that do not count although they are within.
+
+    Returns:
+        Names of modules, in the order in which they are found.
+    """
     found = dict.fromkeys(modules)
     waiting = list(found)
     while waiting:
-        for node in ast.walk(_tree(waiting.pop(0))):
-            name = node.module if isinstance(node, ast.ImportFrom) else None
-            if name and name.startswith(f"{within}.") and name not in found and name not in apart:
+        module = waiting.pop(0)
+        for name in _imports(module):
+            counts = any(name == each or name.startswith(f"{each}.") for each in within)
+            if counts and name not in found and name not in apart:
                 found[name] = None
                 waiting.append(name)
     return tuple(found)
+
+
+def _imports(module: str) -> Iterator[str]:
+    """Names of the modules that a module imports, in any of the forms of Python's import."""
+    package = module.rpartition(".")[0]
+    for node in ast.walk(_tree(module)):
+        if isinstance(node, ast.Import):
+            yield from (each.name for each in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            origin = resolve_name("." * node.level + (node.module or ""), package) if node.level else node.module or ""
+            yield origin
+            # `from package import module` imports the module too; other names are no modules.
+            if origin.partition(".")[0] == _PACKAGE and _is_package(origin):
+                yield from (name for each in node.names if _exists(name := f"{origin}.{each.name}"))
 
 
 @cache
@@ -71,6 +95,17 @@ def versions_of(packages: tuple[str, ...]) -> dict[str, str]:
         except metadata.PackageNotFoundError:
             found[name] = ""
     return found
+
+
+@cache
+def _is_package(module: str) -> bool:
+    spec = find_spec(module)
+    return spec is not None and spec.submodule_search_locations is not None
+
+
+@cache
+def _exists(module: str) -> bool:
+    return find_spec(module) is not None
 
 
 @cache
