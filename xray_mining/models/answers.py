@@ -13,7 +13,8 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GroupKFold, StratifiedGroupKFold
 
 from xray_mining.models.chain import Chain
-from xray_mining.models.estimators import Screen, SupportVectorNumber, SupportVectorProbability
+from xray_mining.models.estimators import ScaledLogistic, Screen, SupportVectorNumber, SupportVectorProbability
+from xray_mining.models.ordered_logistic import OrderedLogistic
 from xray_mining.models.targets import absolute_errors, log_losses_of_classes
 from xray_mining.process_settings import warning_filters
 
@@ -48,9 +49,9 @@ class Answers(ABC):
         """Number of patients of each class; empty for numbers."""
         return []
 
-    def in_order(self, machine: Any) -> Any:
-        """The classifier `machine` as one that keeps the order of the classes, if they have one."""
-        return machine
+    def logistic(self, point: dict[str, float]) -> Any:
+        """A logistic regression that is not fitted yet."""
+        return ScaledLogistic(**point)
 
     @abstractmethod
     def trees(self, rounds: int, options: dict[str, Any]) -> Any:
@@ -179,7 +180,7 @@ class Classes(Answers):
 
     def trees(self, rounds: int, options: dict[str, Any]) -> Any:
         """For classification."""
-        return self.in_order(HistGradientBoostingClassifier(max_iter=rounds, **options))
+        return HistGradientBoostingClassifier(max_iter=rounds, **options)
 
     def stages(self, trees: Any, matrix: Array) -> Iterator[Array]:
         """Probabilities (n, classes)."""
@@ -211,15 +212,19 @@ class Classes(Answers):
 
 
 class Levels(Classes):
-    """Classes in an order, which a `Chain` learns; two levels that occur are enough for a fit."""
+    """Classes in an order; two levels that occur are enough for a fit."""
 
     def __init__(self, count: int) -> None:
         super().__init__(count)
         self.needed = 2
 
-    def in_order(self, machine: Any) -> Any:
+    def logistic(self, point: dict[str, float]) -> Any:
+        """One set of weights of the columns for all levels, and a threshold for each."""
+        return OrderedLogistic(levels=self.count, **point)
+
+    def trees(self, rounds: int, options: dict[str, Any]) -> Any:
         """A chain of steps from level to level."""
-        return Chain(machine, self.count)
+        return Chain(super().trees(rounds, options), self.count)
 
 
 def _decision_map() -> LogisticRegression:

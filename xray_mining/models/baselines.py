@@ -219,7 +219,7 @@ def ridge_path(seen: Array, truths: Array, shares: Array, unseen: Array, factors
 
 def _logistic(table: Table, components: int, seed: int) -> Learned:
     def make(point: dict[str, float]) -> Any:
-        return table.answers.in_order(ScaledLogistic(**point))
+        return table.answers.logistic(point)
 
     grid = [{"cost": float(cost)} for cost in np.logspace(-1.5, 3.5, 11)]
     answers = np.zeros((len(grid), *table.answers.shape(len(table.truths))))
