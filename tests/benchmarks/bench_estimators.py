@@ -9,8 +9,9 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+from scipy.stats import spearmanr
 from sklearn.calibration import CalibratedClassifierCV
-from sklearn.datasets import load_breast_cancer, load_digits, load_wine
+from sklearn.datasets import load_breast_cancer, load_diabetes, load_digits, load_wine
 from sklearn.decomposition import PCA
 from sklearn.feature_selection import SelectKBest, f_regression
 from sklearn.impute import SimpleImputer
@@ -21,13 +22,15 @@ from sklearn.preprocessing import KBinsDiscretizer, StandardScaler
 from sklearn.svm import SVC
 from threadpoolctl import threadpool_limits
 
-from xray_mining.models.answers import Classes
+from xray_mining.models.answers import Classes, Levels
 from xray_mining.models.baselines import Table, ridge_path
-from xray_mining.models.estimators import Components, Informative, Standardised, Steps, squared_length
+from xray_mining.models.chain import Chain
+from xray_mining.models.estimators import Components, Informative, ScaledLogistic, Standardised, Steps, squared_length
 
 TABLES = ((200, 100), (800, 300), (400, 3000))
 """Rows and columns."""
 SVM_ROWS, SVM_DRAWS = 400, 10
+LEVEL_DRAWS = 10
 PENALTIES = np.logspace(-3, 4, 29)
 
 
@@ -111,9 +114,44 @@ def support_vectors() -> None:
             losses[seed] = [log_loss(labels[unseen], each, labels=np.unique(labels)) for each in (ours, given)]
         mean, worse = losses.mean(axis=0), int((losses[:, 1] > losses[:, 0]).sum())
         print(
-            f"{name}, {lesson.classes} classes: log loss {mean[0]:.4f}, CalibratedClassifierCV's {mean[1]:.4f} "
+            f"{name}, {len(np.unique(labels))} classes: log loss {mean[0]:.4f}, CalibratedClassifierCV's {mean[1]:.4f} "
             f"(higher in {worse} of {SVM_DRAWS}); probabilities differ by {apart:.2f} at most; "
             f"{seconds[0]:.0f} s, by CalibratedClassifierCV about {seconds[1]:.0f} s"
+        )
+
+
+class ChainedLevels(Levels):
+    """Levels with a classifier for each step, as CORN has."""
+
+    def logistic(self, point: dict[str, float]) -> Chain:
+        """The chain of the classifiers."""
+        return Chain(ScaledLogistic(**point), self.count)
+
+
+def levels() -> None:
+    """Ordered levels of few rows: one set of weights for all levels against a classifier for each step."""
+    matrix, number = load_diabetes(return_X_y=True)
+    for count, rows in ((4, 60), (19, 60), (19, 300)):
+        truths = np.digitize(number, np.quantile(number, np.arange(1, count) / count)).astype(float)
+        ranks, losses, seconds = np.zeros((LEVEL_DRAWS, 2)), np.zeros((LEVEL_DRAWS, 2)), np.zeros(2)
+        for seed in range(LEVEL_DRAWS):
+            rng = np.random.default_rng(seed)
+            order = rng.permutation(len(truths))
+            seen, unseen = order[:rows], order[rows:]
+            # Columns of noise beside the ten that say something, as in a set of features.
+            noisy = np.hstack([matrix / matrix.std(0), rng.normal(size=(len(matrix), 190))])
+            for which, kind in enumerate((Levels(count), ChainedLevels(count))):
+                start = time.perf_counter()
+                learned = Table(noisy[seen], truths[seen], np.arange(rows), np.ones(rows), kind).learn("logistic")
+                expected = learned.values(noisy[unseen]) @ np.arange(count)
+                seconds[which] += time.perf_counter() - start
+                ranks[seed, which] = np.nan_to_num(spearmanr(expected, truths[unseen])[0])
+                losses[seed, which] = np.abs(expected - truths[unseen]).mean()
+        (rank, chained), (error, error_chained) = ranks.mean(axis=0), losses.mean(axis=0)
+        print(
+            f"diabetes, {count} levels, {rows} rows: rank correlation {rank:.2f}, of a chain {chained:.2f}; mean error "
+            f"{error:.2f} and {error_chained:.2f} levels (chain's lower in {(losses[:, 1] < losses[:, 0]).sum()} of "
+            f"{LEVEL_DRAWS}); {seconds[0] / LEVEL_DRAWS:.1f} s, chain {seconds[1] / LEVEL_DRAWS:.1f} s"
         )
 
 
@@ -122,4 +160,5 @@ if __name__ == "__main__":
     with threadpool_limits(1):
         for rows, columns in TABLES:
             table(rows, columns)
+        levels()
         support_vectors()

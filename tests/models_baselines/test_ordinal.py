@@ -10,9 +10,10 @@ from hypothesis import strategies as st
 
 from xray_mining.errors import UserError
 from xray_mining.models.answers import Levels
-from xray_mining.models.baselines import ScaledLogistic, Table
+from xray_mining.models.baselines import Table
 from xray_mining.models.calibration import CalibrationMap, calibration_map, chances_above, shares_of_levels
 from xray_mining.models.chain import Chain
+from xray_mining.models.estimators import ScaledLogistic
 from xray_mining.models.targets import TARGETS
 from xray_mining.records.cohort import Target
 from xray_mining.records.estimates import Estimates

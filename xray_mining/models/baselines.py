@@ -21,7 +21,6 @@ from xray_mining.models.answers import INNER_FOLDS, Answers, Folds, Numbers
 from xray_mining.models.estimators import (
     Components,
     Informative,
-    ScaledLogistic,
     ScaledRidge,
     Standardised,
     Steps,
@@ -218,19 +217,16 @@ def ridge_path(seen: Array, truths: Array, shares: Array, unseen: Array, factors
 
 
 def _logistic(table: Table, components: int, seed: int) -> Learned:
-    def make(point: dict[str, float]) -> Any:
-        return table.answers.logistic(point)
-
     grid = [{"cost": float(cost)} for cost in np.logspace(-1.5, 3.5, 11)]
     answers = np.zeros((len(grid), *table.answers.shape(len(table.truths))))
     for fitted, held, seen, unseen in _prepared(table, components):
         for answer, point in zip(answers, grid, strict=True):
-            machine = make(point).fit(seen, table.truths[fitted], table.shares[fitted])
+            machine = table.answers.logistic(point).fit(seen, table.truths[fitted], table.shares[fitted])
             # A class that no fitted row has keeps its probability of 0.
             answer[np.ix_(held, machine.classes_.astype(int))] = machine.predict_proba(unseen)
     losses = [table.loss(each) for each in answers]
     best = int(np.argmin(losses))
-    predictor = _linear(components, "logistic", make(grid[best]))
+    predictor = _linear(components, "logistic", table.answers.logistic(grid[best]))
     predictor.fit(table.matrix, table.truths, logistic__sample_weight=table.shares)
     return Learned(predictor, answers[best], grid[best], losses[best])
 

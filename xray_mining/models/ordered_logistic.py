@@ -19,8 +19,7 @@ class OrderedLogistic(ClassifierMixin, BaseEstimator):
 
     The log odds of being above a level are a weighted sum of the columns minus the level's threshold, so all rows help
     to find the weights of the columns. A classifier for each step between levels has only the rows that reach its
-    level: with 19 levels and 60 rows such a chain predicted no better than the most frequent levels, while one set of
-    weights ranked the images (tests/benchmarks/bench_estimators.py).
+    level: with 19 levels and 60 rows its mean error is larger (4.69 against 4.35 levels, `make bench-estimators`).
 
     Args:
         cost: Inverse of the penalty on the squared weights, for rows of mean squared length 1, as in ScaledLogistic.

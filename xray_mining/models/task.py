@@ -10,6 +10,7 @@ import polars as pl
 from xray_mining.models.kind import Chosen, Inputs, ModelKind
 from xray_mining.models.kinds import kind_of
 from xray_mining.models.options import DesignOptions, EmbeddingOptions, Options, shown_options
+from xray_mining.models.targets import TARGETS
 from xray_mining.pixels.variants import VARIANTS
 from xray_mining.records.cohort import FrozenCohort
 from xray_mining.workspace import Workspace, digest_of_frame, versions
@@ -174,6 +175,8 @@ class Task(Generic[Chosen]):
             "inputs": dict(self.inputs().digests),
             "versions": {key: versions().get(key, "") for key in self.kind.versions},
         }
+        if version := TARGETS.find(target.kind).version:
+            found["target_version"] = version
         if self.kind.predicts_changed:
             found["variants"] = [self.study.design.changed_images, sorted(VARIANTS)]
         return found

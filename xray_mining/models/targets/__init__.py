@@ -87,6 +87,8 @@ class ModelTarget(Protocol):
     """scikit-learn models that predict this kind; nulls and the oracle use the first one."""
     predicts: str
     """The predictions of these models as a word in error messages: numbers, groups."""
+    version: int
+    """Increase it when a change in how this kind is learned changes predictions; its older experiments are refitted."""
     one_answer: bool
     """Whether an image has one answer, not one for each of several labels."""
 

@@ -22,6 +22,7 @@ class Classes:
 
     table_models: tuple[str, ...] = ("logistic", "boosting", "support_vectors")
     predicts = "groups"
+    version = 0
     one_answer = True
 
     def metric(self, target: Target) -> str:

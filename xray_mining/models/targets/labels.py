@@ -15,6 +15,7 @@ class Labels:
     heads: tuple[str, ...] = ("labels",)
     table_models: tuple[str, ...] = ("logistic", "boosting", "support_vectors")
     predicts = "labels"
+    version = 0
     one_answer = False
 
     def metric(self, target: Target) -> str:

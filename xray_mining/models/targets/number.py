@@ -25,6 +25,7 @@ class Number:
     heads: tuple[str, ...] = ("number", "distribution")
     table_models: tuple[str, ...] = ("ridge", "boosting", "support_vectors")
     predicts = "numbers"
+    version = 0
     one_answer = True
 
     def metric(self, target: Target) -> str:

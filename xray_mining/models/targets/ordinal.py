@@ -13,6 +13,8 @@ from xray_mining.records.cohort import Target
 class Ordinal(Classes):
     """Values (n, levels) are probabilities; the rows of predictions also have the expected level."""
 
+    # 1: tables of numbers learn one set of weights for all levels; they were learned step by step.
+    version = 1
     loss = "corn"
     heads: tuple[str, ...] = ("corn",)
     table_models: tuple[str, ...] = ("logistic", "boosting")
