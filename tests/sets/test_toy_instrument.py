@@ -11,6 +11,7 @@ import pytest
 
 import xray_mining
 from xray_mining.catalog.merge import merge
+from xray_mining.errors import CannotFinish
 from xray_mining.pixels.store import PixelStore
 from xray_mining.sets.measure import Wanted, measure
 from xray_mining.sets.measured import find_set, frame_of
@@ -105,6 +106,31 @@ def test_other_options_code_and_versions_are_another_set(workspace, cohort, toy,
     assert f" since {sorted([first.set, other.set])[-1]}, which is kept and no longer used" in third.anew
     assert find_set(workspace, "greys", first.set).name == first.set
     assert code.digest_of_code(("toy_greys:measured",)) != "f" * 32
+
+
+def test_other_inputs_are_not_called_other_code(workspace, cohort, toy, monkeypatch):
+    monkeypatch.setattr(toy.Toy, "inputs", {"masks": "a" * 32})
+    first = measure(workspace, cohort, "g", toy.Toy())
+    monkeypatch.setattr(toy.Toy, "inputs", {"masks": "b" * 32})
+    other = measure(workspace, cohort, "g", toy.Toy())
+    assert other.anew == (
+        f"measured anew, because input masks has changed since {first.set}, which is kept and no longer used"
+    )
+    from xray_mining.sets import measure as measuring
+
+    monkeypatch.setattr(measuring, "digest_of_code", lambda sources: "f" * 32)
+    third = measure(workspace, cohort, "g", toy.Toy())
+    latest = sorted([first.set, other.set])[-1]
+    both = "input masks has changed and the code that measures has changed"
+    assert (both if latest == first.set else "because the code that measures has changed") in third.anew
+
+
+def test_a_killed_process_is_one_sentence(workspace, cohort, toy):
+    with pytest.raises(
+        CannotFinish, match="greys: a measuring process was killed, most often because memory was short"
+    ):
+        wanted(workspace, toy, die_at=0).fill(cohort.members()["image_key"].to_list(), jobs=2)
+    assert wanted(workspace, toy).fill(cohort.members()["image_key"].to_list()).failed == 1
 
 
 def test_a_damaged_description_stops_neither_its_own_set_nor_another(workspace, cohort, toy):

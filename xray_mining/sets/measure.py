@@ -4,6 +4,7 @@ import json
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, field
 from multiprocessing import get_context
 from time import monotonic
@@ -11,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from xray_mining.errors import UserError
+from xray_mining.errors import CannotFinish, UserError
 from xray_mining.pixels.store import PixelStore
 from xray_mining.pixels.variants import changed
 from xray_mining.progress import progress
@@ -137,6 +138,7 @@ class Wanted:
 
         Raises:
             UserError: If a radiograph has no picture in the store.
+            CannotFinish: If a measuring process is killed; the parts written so far are kept.
         """
         started = monotonic()
         made = self.open()
@@ -188,7 +190,7 @@ class Wanted:
         return f"measured anew, because {reasons[latest]} since {latest}, which is kept and no longer used"
 
     def _earlier(self) -> dict[str, str]:
-        """Sets of these options and this store that other code or inputs measured, each with what has changed since."""
+        """Sets of these options and this store that depend on something else, each with what has changed since."""
         found = {}
         for name in sets_of(self.workspace, self.instrument.kind, self.key):
             said = read_description(self.workspace.measured(self.instrument.kind, name))
@@ -198,12 +200,17 @@ class Wanted:
             if "format" not in said:
                 found[name] = "xray-mining did not note then what it measured with"
                 continue
-            then, now = said["versions"], versions_of(self.instrument.packages)
-            changes = [
-                f"{each} is {now[each]} instead of {then.get(each)}" for each in now if now[each] != then.get(each)
-            ]
-            found[name] = " and ".join(changes) or "the code that measures has changed"
+            found[name] = " and ".join(self._changes(said)) or "what it depends on has changed"
         return found
+
+    def _changes(self, said: Mapping[str, Any]) -> Iterator[str]:
+        """What differs from the description of another set of the same options."""
+        then, now = said["versions"], versions_of(self.instrument.packages)
+        yield from (f"{each} is {now[each]} instead of {then.get(each)}" for each in now if now[each] != then.get(each))
+        then, now = said["inputs"], self.instrument.inputs
+        yield from (f"input {each} has changed" for each in sorted({*then, *now}) if then.get(each) != now.get(each))
+        if said["code"] != self.code:
+            yield "the code that measures has changed"
 
     def _measure(self, made: MeasuredSet, missing: Sequence[str], total: int, jobs: int) -> None:
         """Measure and write part after part."""
@@ -309,6 +316,17 @@ def _measured(task: _Task, batches: Sequence[Sequence[str]], jobs: int) -> Itera
     if jobs <= 1 or len(batches) < 2 * jobs:
         yield from map(task.measured, batches)
         return
+    try:
+        yield from _in_processes(task, batches, jobs)
+    except BrokenProcessPool as error:
+        # Its pictures get no row of failures: such a row is kept for good, and memory may suffice the next time.
+        raise CannotFinish(
+            f"{task.instrument.command}: a measuring process was killed, most often because memory was short; the "
+            f"parts written so far are kept; repeat the command with fewer --jobs"
+        ) from error
+
+
+def _in_processes(task: _Task, batches: Sequence[Sequence[str]], jobs: int) -> Iterator[tuple[Array, list[str]]]:
     # Use spawn: forked children of a process with polars threads may hang. Kernels are cached, so spawned ones compile
     # nothing. Each process gets the store once, because sending its rows takes longer than measuring a batch.
     with ProcessPoolExecutor(jobs, mp_context=get_context("spawn"), initializer=_begin, initargs=(task,)) as pool:
