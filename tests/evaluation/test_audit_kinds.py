@@ -6,6 +6,7 @@ from pathlib import Path
 from types import ModuleType, SimpleNamespace
 from typing import Any
 
+import numpy as np
 import polars as pl
 import pytest
 
@@ -50,8 +51,8 @@ def test_without_a_model_an_audit_says_so_rather_than_nothing(name, kind):
     target = Target("made", kind, classes=("no", "yes"), positive="yes", made_of_from="header")
     task: Any = SimpleNamespace(
         name="c/made", kind=KINDS.find(kind), target=target, models={}, units=units, patients=1, metric="mae",
-        truth=[], latest=[], labels=pl.Series(["no"]).to_numpy(), owner=pl.Series([0]).to_numpy(), cohort=None,
-        level="", parts={},
+        truth=np.array([0.0]), latest=[], labels=np.array(["no"]), owner=np.array([0]),
+        cohort=None, level="", parts={},
     )  # fmt: skip
     audited = AuditedTask(task, EvaluationOptions(), Choice("", "", "", "", {}))
     _, rows = EVERY[name].run(audited)

@@ -3,6 +3,7 @@
 The files are those of docs/add_a_kind.md.
 """
 
+import csv
 import json
 import subprocess
 import sys
@@ -33,7 +34,7 @@ from pathlib import Path
 
 from xray_mining.cli.main import main
 
-folder, query, study, name, workspace = sys.argv[1:]
+folder, query, study, name, workspace, picture = sys.argv[1:]
 for each in Path(folder).iterdir():
     import_module(f"xray_mining.{each.name}.targets").__path__.append(str(each))
 for words in (
@@ -42,6 +43,7 @@ for words in (
     ["train", study],
     ["evaluate", study],
     ["report", name],
+    ["predict", f"{name}/both", picture, "--format", "csv"],
     ["cohort", query, "--describe"],
 ):
     sys.argv = ["xray-mining", *words, *([] if "--describe" in words else ["--workspace", workspace])]
@@ -79,10 +81,15 @@ def test_a_new_kind_of_target_is_one_file_a_layer_from_the_header_to_the_page(sm
     }
     file = tmp_path / "study.yaml"
     file.write_text(yaml.safe_dump(stated))
-    words = [sys.executable, "-c", WITH_NEW_KIND, folder, query, file, name, root]
+    picture = root.parent / "in/png/030.png"
+    words = [sys.executable, "-c", WITH_NEW_KIND, folder, query, file, name, root, picture]
     done = subprocess.run(list(map(str, words)), capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert "t ratio mm" in done.stdout, "the description of the cohort"
+    [predicted] = csv.DictReader(
+        line for line in done.stdout.splitlines() if line.startswith("file,") or "030.png," in line
+    )
+    assert 2.5 < float(predicted["t"]) < np.exp(59 / 20), "a picture's value in mm: its logarithm is 1.5"
 
     frozen = FrozenCohort.load(made.workspace, made.study.cohort_name("c"))
     assert frozen.target("t").kind == "ratio" and frozen.answers("t")["value"].min() == 1

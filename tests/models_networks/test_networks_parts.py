@@ -1,6 +1,7 @@
 """Registries, batches, augmentation, weights: whatever is registered is tested here without a further line."""
 
 import pickle
+import sys
 from uuid import UUID
 
 import numpy as np
@@ -11,13 +12,14 @@ from hypothesis import strategies as st
 
 from xray_mining.errors import UserError
 from xray_mining.models.targets import TARGETS as KINDS
-from xray_mining.networks import heads, losses  # noqa: F401  (they register)
+from xray_mining.networks import outputs
 from xray_mining.networks.augment import Augmenter
 from xray_mining.networks.backbones import load_backbone
 from xray_mining.networks.course import joined, validation_error
 from xray_mining.networks.data import PlainBatches, Radiographs, Schedule, TrainingSteps, loader, resized
 from xray_mining.networks.heads import Range, make_head
 from xray_mining.networks.losses import find_loss
+from xray_mining.networks.names import refuse_unknown_loss
 from xray_mining.networks.options import AugmentOptions
 from xray_mining.networks.registry import backbone, head, loss
 from xray_mining.networks.weights import fit_in_order
@@ -291,3 +293,38 @@ def test_a_rank_without_validation_images_is_left_out_of_the_whole():
     empty = (np.empty(0, np.int64), np.empty(0))
     rows, values = joined([full, empty])
     assert rows.tolist() == [0, 1] and values.shape == (2, 2)
+
+
+OWN = '''
+"""A number as its logarithm."""
+from xray_mining.networks.heads import Head
+from xray_mining.networks.losses import Loss
+from xray_mining.networks.registry import head, loss
+
+
+@head
+def logarithm(width, target, known):
+    return Head(width, 1)
+
+
+@loss
+def log_error() -> Loss:
+    return Loss("logarithm", lambda raw, truth, head: (raw[:, 0] - truth.log()).abs())
+'''
+
+
+def test_a_head_and_its_loss_are_one_file_of_their_own(tmp_path, monkeypatch):
+    with pytest.raises(UserError, match="'log_error' is unknown"):
+        refuse_unknown_loss("log_error")
+    (tmp_path / "logarithm.py").write_text(OWN)
+    monkeypatch.setattr(outputs, "__path__", [*outputs.__path__, str(tmp_path)])
+    for each in (head, loss):
+        monkeypatch.setattr(each, "_found", dict(each._found))
+    refuse_unknown_loss("log_error")
+    name, made = find_loss("auto", "log_error", ("logarithm",), "a ratio target")
+    assert (name, made.head) == ("log_error", "logarithm") and "logarithm" in head.names()
+    raw = make_head("logarithm", 3, TARGETS["number"], KNOWN)(torch.rand(2, 3))
+    assert made.compute(raw, torch.tensor([1.0, 1.0]), None).tolist() == raw[:, 0].abs().tolist()
+    with pytest.raises(UserError, match="take one of log_error"):
+        find_loss("l1", "log_error", ("logarithm",), "a ratio target")
+    sys.modules.pop(f"{outputs.__name__}.logarithm")

@@ -5,6 +5,8 @@ from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 
+from xray_mining.networks import outputs
+
 
 def refuse_unknown_backbone(name: str) -> None:
     """UserError if neither timm nor this package defines such a backbone."""
@@ -19,7 +21,7 @@ def refuse_unknown_backbone(name: str) -> None:
 
 def refuse_unknown_loss(name: str) -> None:
     """UserError if there is no such loss."""
-    if name != "auto" and name not in _defined("loss", _own("losses")):
+    if name != "auto" and name not in _defined("loss", _outputs()):
         from xray_mining.networks.losses import loss
 
         loss.find(name, also=["auto"])
@@ -41,3 +43,7 @@ def _timm_files() -> tuple[Path, ...]:
 
 def _own(module: str) -> tuple[Path, ...]:
     return (Path(__file__).with_name(f"{module}.py"),)
+
+
+def _outputs() -> tuple[Path, ...]:
+    return tuple(file for folder in outputs.__path__ for file in sorted(Path(folder).glob("*.py")))
