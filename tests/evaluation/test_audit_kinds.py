@@ -51,7 +51,7 @@ def test_without_a_model_an_audit_says_so_rather_than_nothing(name, kind):
     target = Target("made", kind, classes=("no", "yes"), positive="yes", made_of_from="header")
     task: Any = SimpleNamespace(
         name="c/made", kind=KINDS.find(kind), target=target, models={}, units=units, patients=1, metric="mae",
-        truth=np.array([0.0]), latest=[], labels=np.array(["no"]), owner=np.array([0]),
+        truth=np.array([]), latest=[], labels=np.array([], dtype=str), owner=np.array([], dtype=int),
         cohort=None, level="", parts={},
     )  # fmt: skip
     audited = AuditedTask(task, EvaluationOptions(), Choice("", "", "", "", {}))
