@@ -89,7 +89,7 @@ def test_a_level_without_a_row_gets_the_share_of_half_a_row_and_the_others_keep_
 def test_many_levels_of_few_rows_are_read_better_than_by_guessing():
     shares = []
     for seed in range(6):
-        matrix, truths = graded(160, 120, 16, seed)
+        matrix, truths = graded(160, 12, 16, seed)
         fitted, held = slice(0, 70), slice(70, None)
         found = OrderedLogistic(1.0, 16).fit(matrix[fitted], truths[fitted]).predict_proba(matrix[held]) @ np.arange(16)
         guessed = np.abs(truths[held] - np.median(truths[fitted])).mean()
