@@ -5,12 +5,14 @@ from types import SimpleNamespace
 
 import numpy as np
 import polars as pl
+import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from scipy.optimize import linprog
 from tableone import TableOne
 
-from xray_mining.evaluation.cohorts import LEVELS_AT_MOST, OTHERS, UNKNOWN, table_one
+from xray_mining.evaluation import cohorts
+from xray_mining.evaluation.cohorts import FOLD, LEVELS_AT_MOST, OTHERS, UNKNOWN, table_one
 from xray_mining.records.cohort import Target
 from xray_mining.records.cohort_targets import CohortTargets
 
@@ -196,3 +198,63 @@ def check_small_cells(frame, least, folder):
 @example(seed=230, patients=17, levels=1, missing=0.0, shares=(0.45, 0.1, 0.45), least=10)
 def test_no_small_cell_follows_from_what_is_printed(tmp_path_factory, seed, patients, levels, missing, shares, least):
     check_small_cells(population(seed, patients, levels, missing, shares), least, tmp_path_factory.getbasetemp())
+
+
+def by_fold(frame, truths, folder):
+    """Rows of Table 1, and its lines, of a target with several labels under five rotations."""
+    rows = [
+        frame.select(
+            "image_key",
+            target=pl.lit("f"),
+            value=pl.Series(each).fill_nan(None),
+            label=pl.lit(str(place)),
+            cohort_digest=pl.lit("0" * 32),
+        )
+        for place, each in enumerate(truths)
+    ]
+    CohortTargets.write(pl.concat(rows), folder / "cohort_targets.parquet")
+    target = Target("f", "labels", classes=tuple(map(str, range(len(truths)))))
+    cohort = SimpleNamespace(name="c", digest="0" * 32, folder=folder, members=lambda: frame, targets=(target,))
+    return table_one(cohort, frame.drop("patient_key", "split", "label", "fold"), 10, 10, rotations=5)
+
+
+def without_folds(frame, truths, folder):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(cohorts, "_folds", lambda *_: {})
+        return by_fold(frame, truths, folder)
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_folds_hide_nothing_of_all_patients_and_tell_of_no_small_cell(seed, tmp_path):
+    rng = np.random.default_rng(seed)
+    count = int(rng.choice([60, 210, 800]))
+    frame = population(seed, count, 5, 0.0, (0.6, 0.2, 0.2))
+    frame = frame.with_columns(fold=pl.Series(rng.permutation(np.arange(count) % 5)))
+    truths = [(rng.random(count) < each).astype(float) for each in (0.01, 0.03, 0.1, 0.3)]
+    for each in truths:
+        each[rng.random(count) < rng.choice([0, 0.02, 0.3])] = np.nan
+    rows = by_fold(frame, truths, tmp_path)
+    plain = [row for row in rows if not row["column"].startswith(FOLD)]
+    assert plain == without_folds(frame, truths, tmp_path)
+    of_all = {(row["variable"], row["level"]): row for row in plain if row["column"] == "all"}
+    lines = {}
+    for row in rows:
+        if row["column"].startswith(FOLD):
+            assert not 0 < row["patients"] < 10
+            lines.setdefault((row["variable"], row["level"]), []).append(row["hidden"])
+    assert {len(each) for each in lines.values()} == {5}
+    assert not [cell for cell, hidden in lines.items() if sum(hidden) == 1 and not of_all[cell]["hidden"]]
+
+
+def test_where_folds_would_hide_a_count_of_all_patients_the_folds_are_hidden(tmp_path):
+    # By fold; the small counts of the first two folds can be worked out unless a count of all patients is hidden.
+    counts = {0.0: (7, 16, 5), 1.0: (1, 1, 0), np.nan: (0, 0, 1)}
+    cells = [(each, fold) for each, folds in counts.items() for fold, count in enumerate(folds) for _ in range(count)]
+    frame = population(0, len(cells), 5, 0.0, (0.6, 0.2, 0.2)).with_columns(fold=pl.Series([fold for _, fold in cells]))
+    truths = [np.array([each for each, _ in cells])]
+    rows = by_fold(frame, truths, tmp_path)
+    of_folds = [row for row in rows if row["column"].startswith(FOLD)]
+    assert len(of_folds) == 9 and all(row["hidden"] and not row["patients"] for row in of_folds)
+    [absent] = [row for row in rows if (row["column"], row["variable"], row["level"]) == ("all", "f: 0", "absent")]
+    assert absent["patients"] == 28
+    assert [row for row in rows if row not in of_folds] == without_folds(frame, truths, tmp_path)

@@ -1,7 +1,7 @@
 """The patients of each cohort and its flow: flow.json and table_one.parquet."""
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -97,7 +97,7 @@ def table_one(
                 about = {"cohort": cohort.name, "cohort_digest": cohort.digest, "variable_order": order}
                 rows.append(about | cell)
                 counts.append(count)
-    rows = hide_what_tells_of_small_cells(rows, columns.partitions, counts)
+    rows = _with_hidden_cells(rows, columns, counts)
     _without_small_levels(rows, columns)
     return sorted(rows, key=lambda row: (row["variable_order"], row["level_order"], row["column_order"]))
 
@@ -146,6 +146,8 @@ class _Columns:
     """Columns that add up to the column of all patients."""
     pairs: Mapping[str, tuple[str, str]]
     """Columns whose standardised difference is shown, by target; '' for columns of no target."""
+    folds: Collection[str] = ()
+    """Columns of one fold each."""
 
     @property
     def sides(self) -> dict[str, tuple[pl.DataFrame | None, pl.DataFrame | None]]:
@@ -185,6 +187,7 @@ def _columns(
         target_of={column: name for name, columns in columns_of.items() for column in columns},
         partitions=(roles, tuple(folds), *map(tuple, columns_of.values())),
         pairs={"": next(iter(pairs.values()), ("train", "test"))} | pairs,
+        folds=tuple(folds),
     )
 
 
@@ -223,6 +226,24 @@ def _variable(columns: _Columns, name: str, least: int) -> Iterator[tuple[dict[s
             else:
                 inside = of_persons[label] == level
                 yield about | _count(inside, of_images == level, least), int(inside.sum())
+
+
+def _with_hidden_cells(rows: list[dict[str, Any]], columns: _Columns, counts: Sequence[int]) -> list[dict[str, Any]]:
+    """`rows` with all cells hidden that would tell of a small one.
+
+    If the folds of a variable would hide what is printed of other columns, all cells of its folds are hidden instead:
+    how frequent a label is among all patients matters more than how evenly the folds share it.
+    """
+    found = hide_what_tells_of_small_cells(list(rows), columns.partitions, counts)
+    plain = [number for number, row in enumerate(rows) if row["column"] not in columns.folds]
+    if len(plain) == len(rows):
+        return found
+    own = [rows[number] for number in plain], [counts[number] for number in plain]
+    without = dict(zip(plain, hide_what_tells_of_small_cells(own[0], columns.partitions, own[1]), strict=True))
+    lost = {row["variable"] for number, row in without.items() if found[number]["hidden"] and not row["hidden"]}
+    return [
+        row if row["variable"] not in lost else without.get(number, row | _HIDDEN) for number, row in enumerate(found)
+    ]
 
 
 def _without_small_levels(rows: Sequence[dict[str, Any]], columns: _Columns) -> None:
