@@ -11,11 +11,12 @@ import pytest
 
 import xray_mining
 from xray_mining.catalog.merge import merge
+from xray_mining.catalog.part_files import state_of_folders
 from xray_mining.errors import CannotFinish
 from xray_mining.pixels.store import PixelStore
 from xray_mining.sets.measure import Wanted, measure
 from xray_mining.sets.measured import find_set, frame_of
-from xray_mining.workspace import write_json
+from xray_mining.workspace import opened, write_json
 
 PROGRAM = """
 import sys
@@ -66,6 +67,18 @@ def test_from_cohort_to_read(workspace, cohort, toy, jobs):
     merge(workspace)
     told = xray_mining.open(workspace.root).sql("select set, kind, images, failed, units from vector_sets")
     assert told.rows() == [(made.set, "greys", 23, 1, ["", "px"])]
+
+
+def test_an_open_session_sees_a_set_of_a_new_kind(workspace, cohort, toy, monkeypatch):
+    # Folders count as settled at once: a state shortly after a change equals no other, and would hide the mistake.
+    monkeypatch.setattr(opened, "_SETTLED_NS", 0)
+    merge(workspace)
+    with xray_mining.open(workspace.root) as work:
+        assert work.sql("select set from vector_sets").height == 0
+        assert state_of_folders(workspace, "results") == state_of_folders(workspace, "results")
+        # Without `measure`, which also writes a part of the ledger, whose folder is watched.
+        made = wanted(workspace, toy).fill(cohort.members()["image_key"].to_list())
+        assert work.sql("select set, images from vector_sets").rows() == [(made.set, 23)]
 
 
 def test_a_part_may_hold_failures_alone_and_changed_pictures_are_a_set_of_their_own(workspace, cohort, toy):

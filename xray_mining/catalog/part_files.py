@@ -17,10 +17,11 @@ _FOLDERS = {
     "catalog": ("parts/*", "parts/*/*"),
     "results": (
         *("cohorts/*", "cohorts/*/*", "experiments/*/*", "experiments/*/*/predictions", "evaluations/*"),
-        *("ledger", "checks", "features/*", "embeddings/*"),
+        *("ledger", "checks"),
     ),
 }
-"""Folders whose modification time changes with every new, replaced or removed part, because parts are renamed in."""
+"""Folders whose modification time changes with every new, replaced or removed part, because parts are renamed in; and
+those of the sets of all kinds, for results."""
 
 
 def part_paths(workspace: Workspace, record: type[Record]) -> list[Path]:
@@ -34,7 +35,7 @@ def part_paths(workspace: Workspace, record: type[Record]) -> list[Path]:
         "ledger": "ledger/*.parquet",
     }
     if record is FeatureSets:
-        return sorted(root.glob("*/*/set.json"))
+        return _sets(workspace)
     if table == "check_results":
         return sorted([*root.glob("evaluations/*/check_results.parquet"), *root.glob("checks/*.parquet")])
     return sorted(root.glob(places.get(table, f"parts/*/{table}/*.parquet")))
@@ -71,4 +72,11 @@ def state_of_folders(workspace: Workspace, home: str) -> Hashable:
     watched = [workspace.root / MARKER] if home == "catalog" else []
     for pattern in _FOLDERS[home]:
         watched += sorted(path for path in workspace.root.glob(pattern) if path.is_dir())
+    if home == "results":
+        watched += [path.parent for path in _sets(workspace)]
     return times_of(watched)
+
+
+def _sets(workspace: Workspace) -> list[Path]:
+    """The set.json of every measured set, of any kind of instrument, sorted."""
+    return sorted(workspace.root.glob("*/*/set.json"))
