@@ -1,5 +1,6 @@
 """Registries, batches, augmentation, weights: whatever is registered is tested here without a further line."""
 
+import logging
 import pickle
 import sys
 from uuid import UUID
@@ -12,7 +13,7 @@ from hypothesis import strategies as st
 
 from xray_mining.errors import UserError
 from xray_mining.models.targets import TARGETS as KINDS
-from xray_mining.networks import outputs
+from xray_mining.networks import backbones, outputs
 from xray_mining.networks.augment import Augmenter
 from xray_mining.networks.backbones import load_backbone
 from xray_mining.networks.course import joined, validation_error
@@ -137,6 +138,24 @@ def test_packaged_weights_fit_and_say_their_licence():
     assert made.digest != load_backbone("tf_efficientnet_lite0", side_px=64).digest
     with pytest.raises(UserError, match="no package with its weights is known"):
         load_backbone("resnet18", "package")
+
+
+def test_two_threads_that_cannot_reach_the_hub_leave_its_settings_as_they_were(monkeypatch):
+    from huggingface_hub import constants
+
+    def unreachable(*_, **__):
+        raise OSError
+
+    monkeypatch.setattr("socket.create_connection", unreachable)
+    log = logging.getLogger("huggingface_hub")
+    before = constants.HF_HUB_OFFLINE, log.level
+    first, second = backbones._patience(), backbones._patience()
+    first.__enter__()
+    second.__enter__()
+    first.__exit__(None, None, None)
+    assert (constants.HF_HUB_OFFLINE, log.level) == (True, logging.CRITICAL)
+    second.__exit__(None, None, None)
+    assert (constants.HF_HUB_OFFLINE, log.level) == before
 
 
 def test_a_missing_package_is_named_for_pip(monkeypatch):

@@ -6,6 +6,9 @@ import os
 import signal
 import subprocess
 import sys
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -136,6 +139,28 @@ def test_two_workers_and_none_train_to_the_same_bits(drawn, fit_of, network_opti
     plain = fit_network(drawn[0], network_options(epochs=1), fit_of("number"), tmp_path / "0")
     helped = fit_network(drawn[0], network_options(epochs=1, workers=2), fit_of("number"), tmp_path / "2")
     assert (plain.values == helped.values).all()
+
+
+def test_two_threads_train_to_the_bits_of_one_after_the_other(drawn, fit_of, network_options, tmp_path, monkeypatch):
+    """Each step draws the numbers of its own seed, also if another thread takes a step or loads a network meanwhile."""
+    step, seeds = Learner.training_step, (0, 1)
+
+    def slow(self, *given):
+        time.sleep(0.01)
+        return step(self, *given)
+
+    monkeypatch.setattr(Learner, "training_step", slow)
+
+    def fitted(seed, home):
+        options = network_options(epochs=1, dropout=0.5)
+        return fit_network(drawn[0], options, fit_of("number", seed), tmp_path / home).values
+
+    serial = [fitted(seed, "serial") for seed in seeds]
+    before = torch.get_rng_state()
+    with ThreadPoolExecutor(len(seeds)) as pool:
+        together = list(pool.map(fitted, seeds, ["threads"] * len(seeds)))
+    assert all((mine == other).all() for mine, other in zip(together, serial, strict=True))
+    assert torch.equal(torch.get_rng_state(), before), "the process's own random numbers go on as before"
 
 
 def test_a_killed_fit_goes_on_to_the_same_bits(drawn, tmp_path):
@@ -330,6 +355,23 @@ def test_tf32_is_off_while_predictions_are_made():
         assert not torch.backends.cudnn.allow_tf32
         raise ValueError
     assert torch.backends.cudnn.allow_tf32
+
+
+def test_on_a_gpu_a_step_of_training_and_predictions_take_turns(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    said = []
+
+    def predict():
+        with device.full_precision(), device.full_precision():
+            said.append("predicted")
+
+    with device.training_precision():
+        other = threading.Thread(target=predict)
+        other.start()
+        other.join(0.2)
+        said.append("trained")
+    other.join()
+    assert said == ["trained", "predicted"]
 
 
 def test_the_epoch_is_chosen_in_the_precision_of_predictions(drawn, fit_of, network_options, tmp_path, monkeypatch):

@@ -5,6 +5,7 @@ import logging
 import socket
 import sys
 from collections.abc import Generator, Sequence
+from functools import partial
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -12,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from xray_mining.errors import UserError
+from xray_mining.networks.chance import seeded
 from xray_mining.networks.registry import backbone
 from xray_mining.networks.weights import (
     PACKAGES,
@@ -22,6 +24,7 @@ from xray_mining.networks.weights import (
     fit_in_order,
     read_state,
 )
+from xray_mining.process_settings import Shared, attribute, log_level
 
 
 class Network(nn.Module):
@@ -164,8 +167,7 @@ def load_backbone(
     """
     source = find_weights(name, weights, licence)
     state = read_state(source.path) if source.path is not None else {}
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
+    with seeded(seed):
         if name in backbone:
             made = _registered(name, source, state)
         else:
@@ -243,18 +245,25 @@ def _patience() -> Generator[None]:
     """Use the hub if it can be reached; otherwise only earlier downloads, immediately and without retries."""
     from huggingface_hub import constants
 
-    log = logging.getLogger("huggingface_hub")
-    offline, level = constants.HF_HUB_OFFLINE, log.level
-    log.setLevel(logging.CRITICAL)
-    try:
-        socket.create_connection((str(urlsplit(constants.ENDPOINT).hostname), 443), timeout=5).close()
-    except OSError:
-        constants.HF_HUB_OFFLINE = True
-    try:
+    with contextlib.ExitStack() as changes:
+        changes.enter_context(_QUIET_HUB)
+        try:
+            socket.create_connection((str(urlsplit(constants.ENDPOINT).hostname), 443), timeout=5).close()
+        except OSError:
+            changes.enter_context(_OFFLINE)
         yield
-    finally:
-        constants.HF_HUB_OFFLINE = offline
-        log.setLevel(level)
+
+
+@contextlib.contextmanager
+def _offline() -> Generator[None]:
+    from huggingface_hub import constants
+
+    with attribute(constants, "HF_HUB_OFFLINE", True):
+        yield
+
+
+_OFFLINE = Shared(_offline)
+_QUIET_HUB = Shared(partial(log_level, "huggingface_hub", logging.CRITICAL))
 
 
 def _channels_of(state: dict[str, Tensor]) -> int:

@@ -201,6 +201,8 @@ def loader(dataset: Radiographs, sampler: Sampler[BatchNumbers], workers: int = 
         worker_init_fn=_quiet_worker,
         pin_memory=pinned,
         collate_fn=as_it_is,
+        # An own generator, because the loader would draw from torch's, which other threads may have seeded.
+        generator=torch.Generator(),
     )
 
 

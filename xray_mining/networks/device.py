@@ -9,6 +9,7 @@ from functools import partial
 import torch
 
 from xray_mining.errors import CannotFinish
+from xray_mining.networks.chance import Turns
 from xray_mining.networks.options import TrainingOptions
 from xray_mining.process_settings import Shared, attribute
 
@@ -18,6 +19,7 @@ _MOST_WORKERS = 8
 # Batches of a worker in shared memory: two waiting, one being made.
 _BATCHES_OF_A_WORKER = 3
 _NO_TF32 = Shared(partial(attribute, torch.backends.cudnn, "allow_tf32", False))
+_TURNS = Turns()
 
 
 def workers_of(options: TrainingOptions, device: torch.device) -> int:
@@ -40,9 +42,17 @@ def full_precision() -> Generator[None]:
     """Make predictions and vectors on a GPU equal to those on a CPU, up to the last digits of single precision.
 
     By default a GPU rounds inputs of convolutions to ten bits (TF32). That is several times faster and good enough for
-    training, but changes predicted ages by hundredths of a year.
+    training, but changes predicted ages by hundredths of a year. Steps of training in other threads wait, because
+    this is a setting of the process; without a GPU it changes nothing, and no thread waits.
     """
-    with _NO_TF32:
+    with _TURNS.of(True) if torch.cuda.is_available() else contextlib.nullcontext(), _NO_TF32:
+        yield
+
+
+@contextlib.contextmanager
+def training_precision() -> Generator[None]:
+    """Keep the rounding that the process has for a step of training: predictions in other threads wait."""
+    with _TURNS.of(False) if torch.cuda.is_available() else contextlib.nullcontext():
         yield
 
 

@@ -12,7 +12,9 @@ import torch
 from torch import Tensor, nn
 
 from xray_mining.networks.backbones import Backbone, load_backbone
+from xray_mining.networks.chance import seeded
 from xray_mining.networks.data import Batch, Schedule
+from xray_mining.networks.device import training_precision
 from xray_mining.networks.heads import Head, Range, make_head
 from xray_mining.networks.losses import Loss
 from xray_mining.networks.options import TrainingOptions
@@ -42,8 +44,7 @@ class Network(nn.Module):
 def make_network(options: TrainingOptions, head: str, target: Target, known: Range, seed: int) -> Network:
     """The network of an experiment, with loaded weights and a random head (by `seed`)."""
     backbone = load_backbone(options.backbone, options.weights, options.weights_licence, options.side_px, seed)
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed % 2**63)
+    with seeded(seed % 2**63):
         return Network(backbone, make_head(head, backbone.width, target, known), options.dropout)
 
 
@@ -119,10 +120,7 @@ class Learner(lightning.LightningModule):
         return torch.optim.AdamW(groups, fused=self.options.precision == "32-true")
 
     def prepare_step(self) -> None:
-        """Set random seed, learning rates and frozen parts for the next step."""
-        rank = self.trainer.global_rank
-        state = np.random.SeedSequence([self.schedule.seed % 2**32, self.step, rank]).generate_state(2)
-        torch.manual_seed(int(state[0]) << 31 | int(state[1]) >> 1)
+        """Set learning rates and frozen parts for the next step."""
         optimizer: Any = self.optimizers(use_pl_optimizer=False)
         for group in optimizer.param_groups:
             group["lr"] = group["full_rate"] * self.rate(self.step)
@@ -139,6 +137,13 @@ class Learner(lightning.LightningModule):
     def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
         """Called by Lightning before each step."""
         self.prepare_step()
+
+    def optimizer_step(self, *given: Any, **named: Any) -> None:
+        """Called by Lightning for each step: forward, backward and the change of the weights."""
+        state = np.random.SeedSequence([self.schedule.seed % 2**32, self.step, self.trainer.global_rank])
+        high, low = state.generate_state(2)
+        with training_precision(), seeded(int(high) << 31 | int(low) >> 1):
+            super().optimizer_step(*given, **named)
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """The objective of a batch."""

@@ -248,7 +248,7 @@ def _train(network: Network, job: _Job) -> Course:
             f"{options.batch_size}, because one device would get none; lower devices"
         )
     watch = Watch(validation, data.error, job.home, job.identity, job.checkpoint_seconds)
-    with _quiet_lightning(), torch.random.fork_rng():
+    with _quiet_lightning():
         learner = Learner(network, Supervised(data.loss), options, schedule)
         if watch.resume(learner) and watch.course.ended:
             return watch.course
@@ -305,17 +305,19 @@ _FEWER_LOGS = [
     Shared(partial(log_level, name, logging.ERROR))
     for name in ("pytorch_lightning", "lightning.pytorch", "lightning.fabric")
 ]
+# Warnings of other packages are not silenced, because filters are valid for all threads.
+_FEWER_WARNINGS = partial(
+    warnings.filterwarnings, "ignore", module=r"(pytorch_lightning|lightning_fabric|torch|xray_mining\.networks)(\.|$)"
+)
 
 
 @contextlib.contextmanager
 def _quiet_lightning() -> Generator[None]:
-    """Suppress Lightning's messages (the bar and the summary replace them), and restore torch's random state."""
+    """Suppress the messages of Lightning and torch, which the bar and the summary replace."""
     with contextlib.ExitStack() as changes:
         for each in _FEWER_LOGS:
             changes.enter_context(each)
-        changes.enter_context(warning_filters(partial(warnings.simplefilter, "ignore")))
-        # The Learner seeds torch at every step, which must not affect other users of torch in this process.
-        changes.enter_context(torch.random.fork_rng(devices=range(torch.cuda.device_count())))
+        changes.enter_context(warning_filters(_FEWER_WARNINGS))
         yield
 
 
