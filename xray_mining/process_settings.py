@@ -92,6 +92,9 @@ _WARNINGS = Shared(warnings.catch_warnings)
 def warning_filters(*filters: Callable[[], object]) -> Generator[None]:
     """`warnings.catch_warnings` for threads: the filters are restored when the last such block of any thread ends.
 
+    Until then they are valid for all threads. So no check may depend on a filter, and one that ignores warnings names
+    their category or module.
+
     Args:
         filters: Each adds one filter, as `partial(warnings.simplefilter, "ignore", ConvergenceWarning)` does.
     """

@@ -27,6 +27,7 @@ from xray_mining.process_settings import Shared, attribute, warning_filters
 
 # Our own rules handle invalid values; pydicom's warnings about them would fill the log and cost time.
 _LENIENT = Shared(lambda: attribute(config.settings, "reading_validation_mode", config.IGNORE))
+_FEWER_WARNINGS = partial(warnings.filterwarnings, "ignore", module=r"pydicom(\.|$)")
 _MOST_FRAMES = 10_000
 _MOST_PIXELS = 150_000_000
 """A film of 43 × 35 cm at 0.04 mm has 94 million pixels; a larger size is an attack or an error."""
@@ -56,7 +57,7 @@ def read_dicom(data: bytes, with_pixels: bool = True) -> Iterator[Radiograph]:
         if quick is not None and not (with_pixels and quick.element("PhotometricInterpretation") == PALETTE):
             yield from _quick_frames(data, quick, with_pixels)
             return
-        with warning_filters(partial(warnings.simplefilter, "ignore")):
+        with warning_filters(_FEWER_WARNINGS):
             yield from _frames(data, with_pixels)
 
 

@@ -19,6 +19,8 @@ Screen = Callable[[Array, Array], tuple[Array, Array]]
 
 _BOOSTING_COLUMNS = 300
 _BOOSTING_STEPS = 64
+_CONSTANT_COLUMNS = partial(warnings.filterwarnings, "ignore", module=r"(sklearn|scipy|numpy)(\.|$)")
+"""Constant columns have no F value; the warnings about them are not needed, because such a column is not kept."""
 
 
 def squared_length(matrix: Array) -> float:
@@ -154,7 +156,7 @@ class Informative(TransformerMixin, BaseEstimator):
             self.kept_ = np.arange(matrix.shape[1])
             return self
         filled = Standardised().fit(matrix).transform(matrix)
-        with np.errstate(all="ignore"), warning_filters(partial(warnings.simplefilter, "ignore")):
+        with np.errstate(all="ignore"), warning_filters(_CONSTANT_COLUMNS):
             values = self.screen(filled, truths)[0]
         order = np.argsort(-np.nan_to_num(values, nan=-1.0, posinf=-1.0), kind="stable")
         self.kept_ = np.sort(order[: self.columns])

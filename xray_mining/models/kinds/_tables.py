@@ -3,7 +3,8 @@
 Their files, models/rotation<r>-seed<s>.joblib, are Python pickles: loading one can run any code.
 """
 
-import warnings
+import re
+import zlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -25,7 +26,6 @@ from xray_mining.models.targets import TARGETS
 from xray_mining.models.task import Task
 from xray_mining.networks.options import EmbeddingOptions
 from xray_mining.pixels.store import store_options
-from xray_mining.process_settings import warning_filters
 from xray_mining.records.cohort import Target
 from xray_mining.sets.measure import Wanted
 from xray_mining.workspace import Workspace, digest_of, write_atomically
@@ -171,20 +171,15 @@ def tables(experiment: Experiment, means: Means) -> dict[str, Applied]:
 
 def _content(path: Path) -> Mapping[str, Any]:
     import joblib
-    from sklearn.exceptions import InconsistentVersionWarning
 
     try:
-        # Estimators of another version may load and silently give other numbers, so make the warning an error.
-        with warning_filters(partial(warnings.simplefilter, "error", InconsistentVersionWarning)):
-            content = joblib.load(path)
+        _refuse_another_version(path)
+        content = joblib.load(path)
         version = content["format"]
         if not content.keys() >= {"predictor", "target", "store"}:
             raise KeyError("predictor")
-    except InconsistentVersionWarning as error:
-        raise UserError(
-            f"{path.name}: was fitted with scikit-learn {error.original_sklearn_version}, but "
-            f"{error.current_sklearn_version} is installed and may read it differently; train its experiment again"
-        ) from error
+    except UserError:
+        raise
     except Exception as error:
         # Unpickling damaged or foreign bytes can raise any exception.
         raise UserError(
@@ -193,6 +188,29 @@ def _content(path: Path) -> Mapping[str, Any]:
     if version != TABLE_FORMAT:
         raise UserError(f"{path.name}: has format {version}, this xray-mining reads {TABLE_FORMAT}; train it again")
     return content
+
+
+_VERSION = re.compile(rb"_sklearn_version\x94?(?:\x95.{8})?\x8c.([0-9][\w.+-]*)", re.DOTALL)
+"""The version that each scikit-learn estimator has in a pickle: a key, then a short text (PROTO 4, PEP 3154)."""
+
+
+def _refuse_another_version(path: Path) -> None:
+    """UserError if a model's estimators are of another scikit-learn: they may load and silently give other numbers.
+
+    The bytes are read, because scikit-learn says it by a warning only, and filters of warnings belong to all threads:
+    another thread's "ignore" would let such a model pass.
+    """
+    from sklearn import __version__
+
+    packed = path.read_bytes()
+    # `save` packs with zlib, whose first byte this is.
+    content = zlib.decompress(packed) if packed[:1] == b"\x78" else packed
+    others = {found.decode() for found in _VERSION.findall(content)} - {__version__}
+    if others:
+        raise UserError(
+            f"{path.name}: was fitted with scikit-learn {', '.join(sorted(others))}, but {__version__} is installed "
+            f"and may read it differently; train its experiment again"
+        )
 
 
 def _grey(path: Path, content: Mapping[str, Any], means: Means) -> GreyOptions:
