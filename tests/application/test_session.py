@@ -4,6 +4,7 @@ import doctest
 import logging
 import os
 import pickle
+import shutil
 import signal
 import subprocess
 import sys
@@ -11,6 +12,7 @@ import time
 import warnings
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import Barrier
 
 import numpy as np
 import polars as pl
@@ -22,6 +24,7 @@ from xray_mining.application import session
 from xray_mining.errors import UserError
 from xray_mining.process_settings import Shared, environment, warning_filters
 from xray_mining.workspace import Workspace
+from xray_mining.workspace.opened import Opened
 
 THREADS = 8
 QUERY = "select patient_sex, count(*) as n, avg(age_years) as age from images group by all order by all"
@@ -101,6 +104,7 @@ def _process_state() -> dict[str, object]:
     import cv2
     import matplotlib as mpl
     import torch
+    from huggingface_hub import constants
     from PIL import Image
     from pydicom import config
 
@@ -116,6 +120,7 @@ def _process_state() -> dict[str, object]:
         "numpy errors": np.geterr(),
         "pydicom": (config.settings.reading_validation_mode, config.settings.writing_validation_mode),
         "pillow": Image.MAX_IMAGE_PIXELS,
+        "hub": constants.HF_HUB_OFFLINE,
         "matplotlib": dict(mpl.rcParams),
         "polars": pl.Config.state(if_set=True),
         "folder": Path.cwd(),
@@ -208,10 +213,107 @@ def test_a_second_change_in_the_same_tick_is_not_missed(work):
 def test_a_closed_workspace_refuses_and_may_be_closed_again(place):
     work = xray_mining.open(place.root)
     work.sql(QUERY)
+    key = work.cohort("s-c").members()["image_key"][0]
     work.close()
     work.close()
-    with pytest.raises(UserError, match="was closed; open it again"):
+    study = str(place.study_file)
+    calls = {
+        "sql": (QUERY,),
+        "freeze": ("frontal_adults",),
+        "cohort": ("s-c",),
+        "pixels": ([key],),
+        "features": ("f",),
+        "embeddings": ("e",),
+        "study": (study,),
+        "train": (study,),
+        "evaluate": ("s",),
+        "report": ("s",),
+        "predict": ("s/ridge", [place.pictures / "000.png"]),
+        "predictions": ("s", "ridge"),
+        "estimates": ("s",),
+        "locate": (key,),
+        "tables": (),
+        "check": (),
+    }
+    assert calls.keys() == {name for name in vars(session.Session) if not name.startswith("_")} - {"close"}
+    for name, given in calls.items():
+        with pytest.raises(UserError, match="was closed; open it again"):
+            getattr(work, name)(*given)
+
+
+def test_closing_while_other_threads_ask_ends_or_refuses_their_calls(place):
+    """Not an error of DuckDB, which refuses to close a connection in use."""
+    long = (
+        "select a.image_key, count(*) as n from images a, images b, images c, images d "
+        "where a.age_years + b.age_years > c.age_years + d.age_years group by all"
+    )
+    work = xray_mining.open(place.root)
+    work.sql(QUERY)
+    catalog = work.workspace.opened.get(("catalog", True), lambda: pytest.fail("was not kept"), _files(work))
+    started = Barrier(5)
+
+    def ask() -> int:
+        started.wait()
+        rows = 0
+        while True:
+            try:
+                rows += work.sql(long).height
+            except UserError as error:
+                assert "was closed; open it again" in str(error)
+                return rows
+
+    with ThreadPoolExecutor(4) as pool:
+        asked = [pool.submit(ask) for _ in range(4)]
+        started.wait()
+        time.sleep(0.3)
+        work.close()
+        assert all(each.result() >= 0 for each in asked)
+    assert not Path(catalog._spill).exists()
+
+
+def test_what_fails_to_close_leaves_nothing_else_open():
+    closed = []
+
+    class Thing:
+        def __init__(self, name):
+            self.name = name
+
+        def close(self):
+            closed.append(self.name)
+            if self.name == "second":
+                raise OSError("the second cannot be closed")
+
+    opened = Opened()
+    for name in ("first", "second", "third"):
+        opened.get(name, lambda name=name: Thing(name))
+    with pytest.raises(OSError, match="the second"):
+        opened.close()
+    assert sorted(closed) == ["first", "second", "third"]
+
+
+def test_no_name_leads_out_of_its_folder(work):
+    for ask in (
+        lambda: work.predictions("..", "parts"),
+        lambda: work.predictions("s/ridge", ""),
+        lambda: work.predictions("s", "../../experiments/s/ridge"),
+        lambda: work.estimates("../evaluations/s"),
+        lambda: work.cohort("../cohorts/s-c"),
+        lambda: work.check(".."),
+        lambda: work.features("../features/f"),
+    ):
+        with pytest.raises(UserError, match="is unknown; "):
+            ask()
+
+
+def test_a_query_does_not_make_a_removed_workspace_again(place, tmp_path):
+    root = Path(shutil.copytree(place.root, tmp_path / "copied"))
+    with xray_mining.open(root) as work:
         work.sql(QUERY)
+        shutil.rmtree(root)
+        with pytest.raises(UserError, match="is not a workspace"):
+            work.sql(QUERY)
+    assert not root.exists()
+    Workspace.create(root)
 
 
 def test_a_workspace_goes_to_another_process_without_what_is_open(work):

@@ -60,11 +60,19 @@ class Session:
     def close(self) -> None:
         """Close connections, stores and models; later calls are refused. Closing twice is allowed.
 
+        Calls of other threads that are running now either end as usual or are refused.
+
         Example:
             >>> opened = xray_mining.open(root)
             >>> opened.close()
         """
         self.workspace.close()
+
+    @property
+    def _open(self) -> Workspace:
+        """The workspace, for one call; UserError after `close`."""
+        self.workspace.refuse_closed()
+        return self.workspace
 
     def sql(self, query: str, seconds: float | None = 300.0, **parameters: Any) -> "pl.DataFrame":
         """Rows of one SELECT over the catalog and the results; read-only.
@@ -87,7 +95,7 @@ class Session:
         """
         from xray_mining.catalog.query import sql
 
-        return sql(self.workspace, query, parameters, seconds)
+        return sql(self._open, query, parameters, seconds)
 
     def tables(self, name: str = "") -> "pl.DataFrame":
         """The tables that `sql` may read, or the columns of one.
@@ -107,7 +115,7 @@ class Session:
         """
         from xray_mining.catalog.query import tables
 
-        return tables(self.workspace, name)
+        return tables(self._open, name)
 
     def freeze(self, query: str, alias: str = "", folds: int = FOLDS, **parameters: Any) -> "FrozenCohort":
         """Select a cohort and freeze it, as `xray-mining cohort` does.
@@ -131,7 +139,7 @@ class Session:
         """
         from xray_mining.catalog.cohort import freeze
 
-        return freeze(self.workspace, query, alias or Path(query).stem, parameters, folds)
+        return freeze(self._open, query, alias or Path(query).stem, parameters, folds)
 
     def cohort(self, name: str) -> "FrozenCohort":
         """A frozen cohort: `.members()`, `.rotation(number, target)`, `.flow`.
@@ -151,7 +159,7 @@ class Session:
         """
         from xray_mining.records.cohort import FrozenCohort
 
-        return FrozenCohort.load(self.workspace, name)
+        return FrozenCohort.load(self._open, name)
 
     def check(self, cohort: str = "") -> "CheckSummary":
         """Run the data-quality checks of the archives, or the leakage checks of a cohort.
@@ -171,7 +179,7 @@ class Session:
         """
         from xray_mining.catalog.checks import check
 
-        return check(self.workspace, self.cohort(cohort) if cohort else None)
+        return check(self._open, self.cohort(cohort) if cohort else None)
 
     def pixels(self, image_keys: "Sequence[str] | pl.Series") -> "np.ndarray[Any, Any]":
         """Pictures of the given keys, in the order of the keys.
@@ -191,7 +199,7 @@ class Session:
         """
         from xray_mining.pixels.store import PixelStore
 
-        return PixelStore.open(self.workspace).read(list(image_keys))
+        return PixelStore.open(self._open).read(list(image_keys))
 
     def features(self, name: str) -> "pl.DataFrame":
         """A set of handcrafted features.
@@ -211,7 +219,7 @@ class Session:
         """
         from xray_mining.sets.measured import frame_of
 
-        return frame_of(self.workspace, "features", name)
+        return frame_of(self._open, "features", name)
 
     def embeddings(self, name: str) -> "pl.DataFrame":
         """A set of vectors of a network that is not trained here.
@@ -232,7 +240,7 @@ class Session:
         """
         from xray_mining.sets.measured import frame_of
 
-        return frame_of(self.workspace, "embeddings", name)
+        return frame_of(self._open, "embeddings", name)
 
     def study(self, name: str) -> "Study":
         """A study: its question, cohorts, sets, experiments and evaluation.
@@ -252,7 +260,7 @@ class Session:
         """
         from xray_mining.study.current import find_study
 
-        return find_study(name, self.workspace)
+        return find_study(name, self._open)
 
     def train(
         self, study: "str | Study", experiment: str = "", *, rotation: int | None = None, seed: int | None = None
@@ -287,9 +295,9 @@ class Session:
         names = [name] if name else experiment_order(read.experiments)
         for each in names:
             read.refuse_missing_of(each)
-        done = [run(self.workspace, read, each, rotation, seed) for each in names]
+        done = [run(self._open, read, each, rotation, seed) for each in names]
         # Merge now, because other programs read the merged files without this package.
-        merge(self.workspace)
+        merge(self._open)
         return TrainSummaries(tuple(done))
 
     def _parted(self, study: "str | Study", experiment: str) -> "tuple[Study, str]":
@@ -320,11 +328,9 @@ class Session:
         from xray_mining.catalog.merge import merge
         from xray_mining.study.scored import evaluate_named, evaluate_study
 
-        made = (
-            evaluate_named(self.workspace, study) if isinstance(study, str) else evaluate_study(self.workspace, study)
-        )
+        made = evaluate_named(self._open, study) if isinstance(study, str) else evaluate_study(self._open, study)
         # Merge now, because other programs read the merged files without this package.
-        merge(self.workspace)
+        merge(self._open)
         return made
 
     def report(self, *studies: str, output: Path | None = None) -> "ReportSummary":
@@ -349,8 +355,8 @@ class Session:
         from xray_mining.study.current import refuse_old_evaluation
 
         for study in studies:
-            refuse_old_evaluation(study, self.workspace)
-        return report(list(studies), output, self.workspace.root)
+            refuse_old_evaluation(study, self._open)
+        return report(list(studies), output, self._open.root)
 
     def predict(
         self, model: str, images: Sequence[str | Path], weights: Sequence[str | Path] = (), jobs: int | None = None
@@ -378,7 +384,7 @@ class Session:
         """
         from xray_mining.application.predict import predict
 
-        return predict(self.workspace, model, [Path(each) for each in images], [Path(each) for each in weights], jobs)
+        return predict(self._open, model, [Path(each) for each in images], [Path(each) for each in weights], jobs)
 
     def predictions(
         self, study: str, experiment: str, split: str | None = "test", variant: str | None = ""
@@ -406,12 +412,13 @@ class Session:
         from xray_mining.errors import unknown_name
         from xray_mining.records.predictions import Predictions
 
-        home = self.workspace.root / "experiments"
-        folder = self.workspace.experiment(study, experiment)
-        if not folder.is_dir():
-            known = [f"{path.parent.name}/{path.name}" for path in home.glob("*/*") if path.is_dir()]
-            raise unknown_name("experiment", f"{study}/{experiment}", known)
-        found = Predictions.read(folder / "predictions")
+        # A name is looked up and never joined to a path: a service passes names from outside.
+        home = self._open.root / "experiments"
+        folders = {f"{path.parent.name}/{path.name}": path for path in home.glob("*/*") if path.is_dir()}
+        name = f"{study}/{experiment}"
+        if name not in folders:
+            raise unknown_name("experiment", name, list(folders))
+        found = Predictions.read(folders[name] / "predictions")
         for column, wanted in (("split", split), ("variant", variant)):
             known = sorted(found[column].unique())
             if wanted is not None and wanted not in known and found.height:
@@ -438,11 +445,11 @@ class Session:
         from xray_mining.errors import unknown_name
         from xray_mining.records.estimates import Estimates
 
-        path = self.workspace.root / "evaluations" / study / "estimates.parquet"
-        if not path.is_file():
-            known = [each.parent.name for each in path.parent.parent.glob("*/estimates.parquet")]
-            raise unknown_name("evaluated study", study, known)
-        return Estimates.read(path)
+        home = self._open.root / "evaluations"
+        files = {path.parent.name: path for path in home.glob("*/estimates.parquet")}
+        if study not in files:
+            raise unknown_name("evaluated study", study, list(files))
+        return Estimates.read(files[study])
 
     def locate(self, key: str) -> "Place":
         """The path of a radiograph's file; needs the private folder.
@@ -463,4 +470,4 @@ class Session:
         """
         from xray_mining.ingest.summary import locate
 
-        return locate(self.workspace, key)
+        return locate(self._open, key)

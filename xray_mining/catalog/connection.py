@@ -17,7 +17,7 @@ import polars as pl
 
 from xray_mining.catalog.folds import FOLD_OF
 from xray_mining.errors import CannotFinish, UserError
-from xray_mining.workspace import Workspace, asset
+from xray_mining.workspace import Workspace, asset, was_closed
 
 MEMORY_LIMIT = "1000MB"
 """Memory of one connection before it spills to disk."""
@@ -40,7 +40,9 @@ class OpenCatalog:
     """
 
     def __init__(self, workspace: Workspace, guarded: bool = False) -> None:
-        # Not a TemporaryDirectory: its finalizer would warn if a thread outlives the catalog. `close` removes it.
+        self._lock = threading.Lock()
+        self._closed, self._cursors = False, 0
+        # Not a TemporaryDirectory: its finalizer would warn if a thread outlives the catalog. `_end` removes it.
         self._spill = tempfile.mkdtemp(prefix="xray-mining-")
         self._con = duckdb.connect(
             ":memory:",
@@ -70,11 +72,30 @@ class OpenCatalog:
     @contextmanager
     def cursor(self) -> Generator[duckdb.DuckDBPyConnection]:
         """A separate connection to the same tables, with its own temporary tables and registered frames."""
-        with self._con.cursor() as con:
-            yield con
+        with self._lock:
+            if self._closed:
+                raise was_closed()
+            con = self._con.cursor()
+            self._cursors += 1
+        try:
+            with con:
+                yield con
+        finally:
+            with self._lock:
+                self._cursors -= 1
+                last = self._closed and not self._cursors
+            if last:
+                self._end()
 
     def close(self) -> None:
-        """Close the instance and remove its spill files."""
+        """Refuse further cursors, and close the instance when its last cursor ends: DuckDB refuses to close before."""
+        with self._lock:
+            last = not self._closed and not self._cursors
+            self._closed = True
+        if last:
+            self._end()
+
+    def _end(self) -> None:
         self._con.close()
         shutil.rmtree(self._spill, ignore_errors=True)
 

@@ -109,6 +109,7 @@ def merge(workspace: Workspace, force: bool = False, results: bool = True) -> Me
     homes = ("catalog", "results") if results else ("catalog",)
     rebuilt = dict.fromkeys(("catalog", "results"), False)
     if force or not all(up_to_date(workspace, home) for home in homes):
+        workspace.refuse_missing()
         with lock(workspace.root / ".merge.lock"):
             rebuilt |= {home: _refresh(workspace, home, force) for home in homes}
     about = read_about(workspace.catalog)

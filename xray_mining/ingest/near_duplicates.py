@@ -51,6 +51,7 @@ def find(workspace: Workspace, store: str) -> int:
     The list of searched pictures is written after the pairs, so that a search that was killed is repeated. A lock is
     held: of jobs that share an archive, the last one sees the pictures of all.
     """
+    workspace.refuse_missing()
     with lock(workspace.root / ".near_duplicates.lock"):
         pixels = PixelStore.open(workspace, store)
         pictured = _pictured(workspace, pixels)

@@ -122,8 +122,8 @@ class FrozenCohort:
             UserError: If there is no such cohort.
         """
         home = workspace.root / "cohorts"
-        if not (home / name).is_dir():
-            known = [path.name for path in home.iterdir() if path.is_dir()] if home.is_dir() else []
+        known = [path.name for path in home.iterdir() if path.is_dir()] if home.is_dir() else []
+        if name not in known:
             raise unknown_name("cohort", name, known)
         if digest is None:
             digest = latest_digest(workspace, name)

@@ -45,6 +45,11 @@ class Workspace:
         self.opened = self.opened or Opened()
         return self
 
+    def refuse_closed(self) -> None:
+        """UserError if the workspace was kept open and has been closed."""
+        if self.opened is not None:
+            self.opened.refuse_closed()
+
     def close(self) -> None:
         """Close what `keep_open` kept open; without `keep_open` this does nothing."""
         if self.opened is not None:
@@ -58,11 +63,7 @@ class Workspace:
     def open(cls, root: Path) -> "Workspace":
         """The workspace in `root`; UserError if it is missing or has another format version."""
         workspace = cls(root)
-        if not (workspace.root / MARKER).is_file():
-            raise UserError(
-                f"{root}: is not a workspace (it has no {MARKER}); make one with `xray-mining ingest ARCHIVE "
-                f"--workspace {root}`, or name another with --workspace"
-            )
+        workspace.refuse_missing(str(root))
         _ = workspace.settings
         return workspace
 
@@ -83,6 +84,22 @@ class Workspace:
             ) from error
         workspace.save(WorkspaceSettings())
         return workspace
+
+    def refuse_missing(self, shown: str = "") -> None:
+        """UserError if the folder is not a workspace, or none any more.
+
+        To be called before a lock is taken in the folder: the lock file would make a removed folder again, and ingest
+        refuses a folder that is not empty and no workspace.
+
+        Args:
+            shown: The folder as the user wrote it.
+        """
+        if not (self.root / MARKER).is_file():
+            shown = shown or str(self.root)
+            raise UserError(
+                f"{shown}: is not a workspace (it has no {MARKER}); make one with `xray-mining ingest ARCHIVE "
+                f"--workspace {shown}`, or name another with --workspace"
+            )
 
     @property
     def settings(self) -> WorkspaceSettings:

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Hashable, Iterable
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from threading import Lock, RLock
@@ -35,24 +36,36 @@ class Opened:
         reference to it goes.
         """
         with self._lock:
-            if self._closed:
-                raise UserError("the workspace was closed; open it again")
+            self.refuse_closed()
             slot = self._slots.setdefault(key, _Slot())
         with slot.lock:
+            # It may have been closed while this thread waited; nobody would close what is made now.
+            self.refuse_closed()
             if not slot.made or slot.state != state:
                 slot.thing, slot.state, slot.made = make(), state, True
             return slot.thing
 
+    def refuse_closed(self) -> None:
+        """UserError if `close` was called."""
+        if self._closed:
+            raise was_closed()
+
     def close(self) -> None:
-        """Close everything that has a `close`; later calls of `get` raise UserError."""
+        """Close everything that has a `close`, also if one of them fails; later calls of `get` raise UserError."""
         with self._lock:
             slots, self._slots, self._closed = list(self._slots.values()), {}, True
-        for slot in slots:
-            with slot.lock:
-                close = getattr(slot.thing, "close", None)
-                slot.thing = None
-            if close is not None:
-                close()
+        with ExitStack() as closing:
+            for slot in slots:
+                with slot.lock:
+                    close = getattr(slot.thing, "close", None)
+                    slot.thing = None
+                if close is not None:
+                    closing.callback(close)
+
+
+def was_closed() -> UserError:
+    """What a call gets after its workspace was closed."""
+    return UserError("the workspace was closed; open it again")
 
 
 _SETTLED_NS = 2_000_000_000
