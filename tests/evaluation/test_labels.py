@@ -18,6 +18,7 @@ from xray_mining.records.estimates import Estimates
 from xray_mining.records.evaluation_tables import CalibrationBins, RocPoints, TableOne
 from xray_mining.records.predictions import Predictions
 from xray_mining.reporting.results import Results
+from xray_mining.reporting.sections import labels as labels_section
 from xray_mining.reporting.sections import table_one as table_one_section
 from xray_mining.statistics.comparison import holm
 from xray_mining.workspace import write_json
@@ -288,3 +289,8 @@ def test_table_one_by_fold_is_a_table_of_the_page(labelled, tmp_path):
     labels = [row.cells[0].text for row in folds.rows]
     assert "Findings: effusion: present" in labels and not [each for each in labels if "Age" in each]
     assert "as on the latest image" in section.sentence
+    # Label by label the page says how many test patients have the label, as Table 1 does.
+    best = labels_section.build(Results.load(made.workspace.evaluation("made"))).tables[0]
+    assert [column.title for column in best.columns[:3]] == ["Label", "Patients", "With"]
+    said = {row.cells[0].text: row.cells[2].text for row in best.rows}
+    assert said["effusion"] == str(int((truth[:, 0] == 1).sum())) and set(said) == set(NAMES)

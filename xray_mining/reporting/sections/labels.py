@@ -1,5 +1,7 @@
 """Several labels of an image, one by one: how well each is told, and how much better than by handcrafted features."""
 
+from typing import Any
+
 import polars as pl
 
 from xray_mining.reporting.figures import forest
@@ -8,9 +10,11 @@ from xray_mining.reporting.metrics import number, p_value
 from xray_mining.reporting.results import Results, Task
 from xray_mining.reporting.section import Block, Cell, Column, Figure, Figures, Row, Section, Table
 from xray_mining.reporting.sections.comparison import at_main_point
+from xray_mining.reporting.sections.table_one import cell_of
 
 ORDER = 35
 METRICS = ("auc", "average_precision", "sensitivity", "specificity", "brier", "calibration_slope")
+WITH = "Test patients who have the label on their latest image, as in Table 1, and their share."
 FIRST_ROWS = 14
 """So many labels are shown before the table is opened."""
 ROWS_A_FIGURE = 20
@@ -97,12 +101,14 @@ def _of_best(results: Results, task: Task, scores: pl.DataFrame, labels: list[st
     pairs = own.filter((pl.col("baseline") == task.best_baseline) & (pl.col("metric") == "auc"))
     pairs = pairs.filter(pl.col("baseline") != "")
     names = [name for name in METRICS if name in set(plain["metric"])]
+    having = _having(results, task)
     rows, told = [], Cautions()
     for label in labels:
         mine = plain.filter(pl.col("class") == label)
         cut = mine["threshold"].drop_nulls().to_list()
         area = mine.filter(pl.col("metric") == "auc").row(0, named=True)
         cells = [Cell(label), Cell(f"{area['patients']:,}", value=area["patients"])]
+        cells += [cell_of(having.get(label))] if having else []
         cells += [told.metric(mine, name) for name in names]
         cells.append(Cell(number(cut[0]), value=cut[0]) if cut else Cell("–"))
         if pairs.height:
@@ -113,6 +119,7 @@ def _of_best(results: Results, task: Task, scores: pl.DataFrame, labels: list[st
     heads = [
         Column("Label"),
         Column("Patients", numeric=True),
+        *([Column("With", numeric=True, explanation=WITH)] if having else []),
         *metric_columns(names),
         Column("Threshold", numeric=True),
     ]
@@ -129,6 +136,15 @@ def _of_best(results: Results, task: Task, scores: pl.DataFrame, labels: list[st
     caption = f"{results.experiments[task.best].words}: {len(labels)} labels"
     said = " ".join(each for each in (told.note, note if "sensitivity" in names else "") if each)
     return Table(f"labels-{task.anchor}-best", caption, tuple(heads), tuple(rows), said, first=FIRST_ROWS)
+
+
+def _having(results: Results, task: Task) -> dict[str, dict[str, Any]]:
+    """The cell of Table 1 with the test patients who have a label, by label: what is hidden there is hidden here."""
+    rows = results.table_one.filter((pl.col("cohort") == task.cohort) & (pl.col("level") == "present"))
+    tested = "test" if "test" in set(results.table_one.filter(pl.col("cohort") == task.cohort)["column"]) else "all"
+    cells = {row["variable"]: row for row in rows.filter(pl.col("column") == tested).iter_rows(named=True)}
+    found = {label: cells.get(f"{task.target}: {label}") for label in task.classes}
+    return {label: row for label, row in found.items() if row is not None}
 
 
 def _of_models(results: Results, task: Task, plain: pl.DataFrame, labels: list[str]) -> Table:
