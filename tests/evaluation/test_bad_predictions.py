@@ -50,7 +50,7 @@ def test_nan_scores_are_left_out_and_told(make):
     pl.read_parquet(path).with_columns(spoilt.alias("value")).write_parquet(path)
     made.predict("made", "network", "network", "age_years", ages(made) + 2)
     evaluate(made.workspace, "made", QUICK)
-    assert "are not numbers" in codes(made)["EVAL003"] and "have no prediction" in codes(made)["EVAL009"]
+    assert "are not finite numbers" in codes(made)["EVAL003"] and "have no prediction" in codes(made)["EVAL009"]
     estimates = Estimates.read([made.workspace.evaluation("made") / "estimates.parquet"])
     pair = estimates.filter(
         (pl.col("baseline") == "boosting") & (pl.col("metric") == "mae") & (pl.col("experiment") == "network")
@@ -62,7 +62,7 @@ def test_constant_predictions_have_no_correlation_but_errors(make):
     made = make()
     made.predict("made", "boosting", "baseline", "age_years", np.full(len(ages(made)), 50.0))
     evaluate(made.workspace, "made", QUICK)
-    assert "predicts the same for every test unit" in codes(made)["EVAL006"]
+    assert "predicts the same value for every test unit" in codes(made)["EVAL006"]
     frame = Estimates.read([made.workspace.evaluation("made") / "estimates.parquet"])
     rows = {
         each["metric"]: each
@@ -77,7 +77,7 @@ def test_without_validation_predictions_nothing_is_chosen(make):
     made.predict("made", "logistic", "baseline", "patient_sex", chance, splits=("test",))
     summary = evaluate(made.workspace, "made", QUICK)
     assert "has no predictions for validation patients" in codes(made)["EVAL008"]
-    assert "not answered" in summary.answers[0].text
+    assert "There is no answer" in summary.answers[0].text
     frame = Estimates.read([made.workspace.evaluation("made") / "estimates.parquet"])
     assert not frame.filter(pl.col("metric") == "sensitivity").height and frame.filter(pl.col("metric") == "auc").height
 
@@ -90,7 +90,7 @@ def test_a_missing_class_is_told(make):
         keep=lambda frame: frame.filter((pl.col("split") != "test") | (pl.col("truth") == 1)),
     )  # fmt: skip
     evaluate(made.workspace, "made", QUICK)
-    assert "needs both classes" in codes(made)["EVAL005"] and "nobody in the test set is F" in codes(made)["SIZE001"]
+    assert "needs both classes" in codes(made)["EVAL005"] and "no test patient is F" in codes(made)["SIZE001"]
 
 
 @pytest.mark.parametrize("patients", [3, 6, 10])
@@ -123,7 +123,7 @@ def test_a_patient_in_two_folds_is_an_error(make):
     torn.write_parquet(made.cohort.folder / "cohort_members.parquet")
     made.predict("made", "boosting", "baseline", "age_years", ages(made) + 1)
     evaluate(made.workspace, "made", QUICK)
-    assert "stand in two folds" in codes(made)["GATE001"] and "in the same rotation" in codes(made)["GATE002"]
+    assert "are in two folds" in codes(made)["GATE001"] and "of the same rotation" in codes(made)["GATE002"]
     # One rule: the check of the frozen cohort, the audit, and the audit's evidence.
     rows = patients_on_two_sides(made.cohort.members())
     frame = CheckResults.read([made.workspace.evaluation("made") / "check_results.parquet"])

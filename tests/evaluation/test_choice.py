@@ -86,7 +86,7 @@ def test_the_adjusted_p_decides_what_is_said(study):
     rows = [row(name, "", None, metric="mae") for name in ("network", "boosting")]
     pair = row("network", "boosting", 0.01, metric="mae", value=-1.0, low=-1.9, high=-0.1, family="all")
     for p, words in (
-        (0.2, "could be none: −1.00 years (−1.90 to −0.10 by itself; p 0.010, not adjusted)"),
+        (0.2, "may be due to chance: −1.00 years (−1.90 to −0.10; p 0.010, not adjusted because it is the only"),
         (0.03, "difference is −1"),
     ):
         text = answer(task, [*rows, replace(pair, p_adjusted=p)], choice, 0.95).text
@@ -124,7 +124,7 @@ def test_the_rival_of_the_smallest_difference_has_its_name(study):
     assert (age["smallest_rival"], age["smallest_rival_role"]) == ("boosting", "best_baseline")
     assert (sex["smallest_rival"], age["chosen"], age["unanswered"]) == ("sex_logistic", "apart", {})
     frame = CheckResults.read([folder / "check_results.parquet"]).filter(pl.col("code") == "SIZE002")
-    assert any("from boosting below" in sentence for sentence in frame["sentence"])
+    assert any("from boosting of less than" in sentence for sentence in frame["sentence"])
     # Without the network the handcrafted model is the best itself, so the frozen embedding is the rival.
     task = gather(made.workspace, "made", ["boosting", "embedding", "centre"]).tasks[0]
     choice = choose(task)
@@ -217,4 +217,4 @@ def test_an_experiment_without_validation_is_not_said_to_be_clean(make):
     evaluate(made.workspace, "made", QUICK)
     frame = CheckResults.read([made.workspace.evaluation("made") / "check_results.parquet"])
     gate = frame.filter(pl.col("code") == "GATE002").row(0, named=True)
-    assert gate["outcome"] == "not_applicable" and "no validation predictions to look at: boosting" in gate["sentence"]
+    assert gate["outcome"] == "not_applicable" and "they have no validation predictions: boosting" in gate["sentence"]

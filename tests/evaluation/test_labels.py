@@ -147,13 +147,13 @@ def test_each_label_is_scored_by_units_whose_truth_is_known(labelled):
     [task] = notes["tasks"]
     assert task["best"] == "strong" and task["metric"] == "auc_macro" and task["classes"] == list(NAMES)
     answers = json.loads((made.workspace.evaluation("made") / "answer.json").read_text())["answers"]
-    assert "tells 3 labels of findings" in answers[0]["text"]
+    assert "distinguishes present from absent for 3 labels of findings" in answers[0]["text"]
 
     checks = CheckResults.read(made.workspace.evaluation("made") / "check_results.parquet")
     sentences = dict(checks.select("code", "sentence").iter_rows())
-    assert "every test patient is rare, or nobody is; areas of rare" in sentences["SIZE001"]
+    assert "all test patients have rare, or no test patient has it; areas of rare" in sentences["SIZE001"]
     assert "targets of kind labels are not searched for wrong labels" in sentences["NOISE001"]
-    assert "true differences in mean AUC from weak below" in sentences["SIZE002"]
+    assert "a true difference in mean AUC from weak of less than" in sentences["SIZE002"]
 
     drawn = RocPoints.read(made.workspace.evaluation("made") / "roc.parquet")
     assert set(drawn["class"]) == {"effusion", "nodule"}

@@ -179,7 +179,7 @@ def test_what_cannot_be_compared_is_scored_and_a_check_says_so(trained, monkeypa
 
 
 def test_nothing_is_scored_where_all_is_old(trained):
-    with pytest.raises(CheckFailed, match="no experiment's predictions are those of today's study file"):
+    with pytest.raises(CheckFailed, match="all predictions are stale"):
         trained.changed(design={"changed_images": 2}).evaluate()
 
 

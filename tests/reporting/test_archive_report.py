@@ -92,9 +92,9 @@ def test_the_page_says_what_the_json_says(words):
         "4 of 245 files or frames could not be used.",
         "1 of 245 files or frames shows what an earlier one shows.",
         "1 image is flagged blank.",
-        "The list is cut: 0 of 40 rows are shown, the others hold 240 images",
-        "Letters are declared by the header; pictures were not examined.",
-        "2 images with a quality flag or letters in them are never shown.",
+        "Only 0 of 40 rows are shown; the others have 240 images",
+        "Burned-in text is declared by the header; pictures were not examined.",
+        "2 images with a quality flag or burned-in text are never shown.",
     ):
         assert sentence in words, sentence
 
@@ -183,7 +183,8 @@ def test_pictures_of_a_private_archive_wait_for_the_owners_word(tmp_path):
     said = archive_report(workspace)
     text = Path(said.page).read_text(encoding="utf-8")
     assert said.pictures == 0
-    assert "private, and letters are declared by the header; pictures were not examined (--show-unexamined" in text
+    assert "(private) are not shown without --show-unexamined" in text
+    assert "burned-in text is declared by the header; pictures were not examined" in text
     assert archive_report(workspace, show_unexamined=True).pictures == 16
 
 
@@ -208,13 +209,13 @@ def test_headers_alone_make_a_page_that_says_why_it_has_no_pictures(tmp_path):
 def test_an_empty_workspace_has_a_page(tmp_path):
     summary = archive_report(Workspace.create(tmp_path / "workspace"))
     assert (summary.images, summary.alerts) == (0, ())
-    assert "There is nobody in this archive." in Path(summary.page).read_text(encoding="utf-8")
+    assert "The archive has no patients." in Path(summary.page).read_text(encoding="utf-8")
 
 
 def test_an_earlier_page_is_compared_with(archive, page, tmp_path):
     earlier = json.loads(page.with_suffix(".json").read_text(encoding="utf-8"))
     same = archive_report(archive, tmp_path / "same.html", page.with_suffix(".json"))
-    assert "Nothing that is counted here differs" in Path(same.page).read_text(encoding="utf-8")
+    assert "No count of this section differs" in Path(same.page).read_text(encoding="utf-8")
     earlier["tables"]["totals"][0]["images"] = 300
     for row in earlier["tables"]["views"]:
         row["images"] = {"PA": 290, "AP": 10}[row["view_position"]]
@@ -342,7 +343,7 @@ def test_cells_that_could_not_be_read_are_counted_by_column_and_reason(tmp_path)
     made = archive_report(workspace)
     text = Path(made.page).read_text(encoding="utf-8")
     section = text[text.index('id="unread-cells"') :]
-    assert "61 cells are stated" in section
+    assert "61 cells are not empty but could not be read" in section
     assert "ambiguous date" in section and "bilirubin &lt;b&gt;" in section and "<b>" not in section
     found = json.loads(Path(made.data).read_text(encoding="utf-8"))["tables"]["unread_cells"]
     assert [(each["name"], each["reason"], each["cells"]) for each in found] == [
@@ -352,11 +353,11 @@ def test_cells_that_could_not_be_read_are_counted_by_column_and_reason(tmp_path)
 
 
 def test_an_archive_whose_cells_could_all_be_read_says_so(words):
-    assert "Every cell that is stated of these images, in tables or headers, could be read." in words
+    assert "All cells about these images, in tables and headers, could be read." in words
 
 
 def test_an_archive_without_labels_says_so(page):
-    assert "no label came with the archive, and no table was linked" in page.read_text(encoding="utf-8")
+    assert "the archive has none, and no table was linked" in page.read_text(encoding="utf-8")
 
 
 def test_a_hidden_band_is_hatched_and_no_empty_one():

@@ -28,7 +28,7 @@ def test_each_reason_has_a_number_and_only_shown_cells_speak():
 
 def test_an_estimate_without_an_interval_says_so():
     told = Cautions()
-    cell = told.cell(row("auc", 1.0, None, None, "no interval, for a fold has a single patient of a class"))
+    cell = told.cell(row("auc", 1.0, None, None, "no interval, because a fold has only one patient of a class"))
     assert (cell.text, cell.detail) == ("1.000 ¹", "–")
     assert told.note.startswith("¹ No interval")
 

@@ -1,1 +1,1 @@
-"""From predictions to estimates, comparisons, audits and pictures."""
+"""Turn predictions into estimates, comparisons, audits and pictures."""

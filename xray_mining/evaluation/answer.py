@@ -1,4 +1,4 @@
-"""The answer of each task, and the failed checks that touch it."""
+"""The answer of each task, and the failed checks that affect it."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
@@ -19,7 +19,15 @@ def answer(
     confidence: float,
     least_patients: int = 0,
 ) -> Answer:
-    """The answer of a task; refused on fewer than `least_patients`."""
+    """Answer a task in sentences; with fewer than `least_patients` tested patients the sentence refuses to answer.
+
+    Args:
+        task: The scored task.
+        rows: Its estimates and comparisons over all test units.
+        choice: The models that were chosen on validation patients.
+        confidence: Confidence of the intervals, in (0, 1).
+        least_patients: Fewest tested patients for an answer.
+    """
     said = sentences(task, facts_of(task, rows, choice), choice.best, confidence, least_patients)
     return Answer(task.name, task.target.name, said, " ".join(said))
 
@@ -30,25 +38,30 @@ def with_failed_checks(
     checks: Sequence[CheckRow],
     unscored: Mapping[str, str] | None = None,
 ) -> Answers:
-    """`answers` with the failed checks that touch each, and those that touch the whole study.
+    """Add to each answer the failed checks that affect it; the other failed checks belong to the whole study.
 
-    A check touches an answer where it is about its task, the task's cohort or one of its experiments, scored or not:
-    `unscored` gives the task of each that is not. One that is about anything else belongs to the whole study.
+    A check affects an answer if it is about the answer's task, the task's cohort or an experiment of the task.
+
+    Args:
+        answers: One answer for each task.
+        tasks: Tasks by name.
+        checks: Results of all checks of the study.
+        unscored: For each experiment without a score the name of its task: checks about it affect that answer too.
     """
     failed = sorted(
         (each for each in checks if each.outcome == "failed"),
         key=lambda each: (SEVERITIES.index(each.severity), each.code, each.sentence),
     )
-    touches = {name: {name, task.cohort.name, *task.models} for name, task in tasks.items()}
+    subjects = {name: {name, task.cohort.name, *task.models} for name, task in tasks.items()}
     for experiment, name in (unscored or {}).items():
-        if name in touches:
-            touches[name].add(experiment)
+        if name in subjects:
+            subjects[name].add(experiment)
 
     def those(wanted: Callable[[CheckRow], bool]) -> tuple[FailedCheck, ...]:
         return tuple(FailedCheck(each.code, each.severity, each.title, each.words) for each in failed if wanted(each))
 
-    general = those(lambda check: not any(check.about in names for names in touches.values()))
-    touched = [
-        replace(each, checks=those(lambda check, each=each: check.about in touches[each.task])) for each in answers
+    general = those(lambda check: not any(check.about in names for names in subjects.values()))
+    affected = [
+        replace(each, checks=those(lambda check, each=each: check.about in subjects[each.task])) for each in answers
     ]
-    return Answers(general, tuple(touched))
+    return Answers(general, tuple(affected))

@@ -1,4 +1,4 @@
-"""The rows of estimates that the answer of a task is made of; `answer_words` puts them into sentences."""
+"""The estimates that the answer of a task reports; `answer_words` turns them into sentences."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -13,23 +13,24 @@ from xray_mining.records.estimates import EstimateRow
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """The best model beside another one."""
+    """The best model compared with one other model."""
 
     rival: EstimateRow
     """The score of the other model."""
     role: Role
-    """What the other model is the best of."""
+    """Role of the other model, which is the best one of this role."""
     difference: EstimateRow | None
-    """None where it was not computed or has no interval."""
+    """None if it was not computed or has no interval."""
     compared: int
-    """Comparisons in the family of the difference; its p is adjusted for them."""
+    """Number of comparisons in the family of the difference; its p is adjusted for them."""
     from_blind: EstimateRow | None
-    """The difference from the best model that sees no anatomy, where that is not the rival."""
+    """The difference from the best model that sees no anatomy; None if the rival is that model."""
 
     def shows_a_difference(self, confidence: float) -> bool:
         """Whether the difference is more than chance.
 
-        The p that is printed decides: an unadjusted interval may leave zero out where the adjusted p does not.
+        The adjusted p decides, because the page prints it. The interval is not adjusted: it may exclude zero although
+        the adjusted p is not significant.
         """
         found = self.difference
         if found is None or found.low is None or found.high is None:
@@ -41,23 +42,23 @@ class Comparison:
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """What is known of the best model of a task."""
+    """Estimates of the best model of a task."""
 
     best: EstimateRow
     rmae: EstimateRow | None
-    """Its error as a multiple of that of guessing the centre, where a centre was fitted."""
+    """Its error divided by the error of guessing the centre; None if no centre was fitted."""
     by_patient: EstimateRow | None
-    """Its metric after averaging a patient's images, where some patient has several."""
+    """Its metric after averaging each patient's images; None if every patient has one image."""
     skill: Skill | None
     better: EstimateRow | None
-    """The model that tested best, where it is beyond the interval of the chosen one."""
+    """The model with the best test score, if that score is outside the interval of the chosen model."""
     is_best_handcrafted: bool
     comparison: Comparison | None
     """None where there is no second model."""
 
 
 def facts_of(task: Task, rows: Sequence[EstimateRow], choice: Choice) -> Facts | None:
-    """The facts of an answer; None where no model was chosen, or the chosen one could not be scored."""
+    """Collect the estimates for an answer; None if no model was chosen, or the chosen model could not be scored."""
     main = {each.experiment: each for each in of_all_units(rows, task, task.metric)}
     name = choice.best
     if name not in main:
@@ -77,7 +78,7 @@ def facts_of(task: Task, rows: Sequence[EstimateRow], choice: Choice) -> Facts |
 def _comparison(
     task: Task, rows: Sequence[EstimateRow], main: Mapping[str, EstimateRow], choice: Choice
 ) -> Comparison | None:
-    """The best model beside the best handcrafted one, else beside the frozen embedding, else the best null."""
+    """Compare the best model with the best handcrafted one; without one with the frozen embedding, or the best null."""
     roles = {Role.HANDCRAFTED: choice.best_baseline, Role.FROZEN: choice.frozen, Role.NULL: choice.best_null}
     others = [(role, name) for role, name in roles.items() if name in main and name != choice.best]
     if not others:
@@ -96,7 +97,7 @@ def _comparison(
 
 
 def _pair(task: Task, rows: Sequence[EstimateRow], model: str, rival: str) -> EstimateRow | None:
-    """The difference of `model` from `rival` in the task's metric; None where it has no interval."""
+    """The difference between `model` and `rival` in the task's metric; None if it has no interval."""
     wanted = (model, rival, task.metric, "", task.target.name)
     found = (each for each in rows if (each.experiment, each.baseline, each.metric, each.class_, each.target) == wanted)
     row = next(found, None)
@@ -104,7 +105,7 @@ def _pair(task: Task, rows: Sequence[EstimateRow], model: str, rival: str) -> Es
 
 
 def _compared(rows: Sequence[EstimateRow], pair: EstimateRow) -> int:
-    """Comparisons of the same family."""
+    """Number of comparisons in the family of `pair`; a pair of models counts once."""
     pairs = {
         (*sorted((each.experiment, each.baseline)), each.class_)
         for each in rows
@@ -114,7 +115,7 @@ def _compared(rows: Sequence[EstimateRow], pair: EstimateRow) -> int:
 
 
 def _better(task: Task, main: Mapping[str, EstimateRow], choice: Choice, best: EstimateRow) -> EstimateRow | None:
-    """The model that tested best, where it is beyond the chosen one's interval: the choice was then a poor one."""
+    """The model with the best test score, if this is outside the interval of the chosen model: a poor choice."""
     sign = 1 if task.kind.less_is_better else -1
     if best.low is None or best.high is None:
         return None

@@ -18,23 +18,26 @@ _RIVALS = {
 
 
 def sentences(task: Task, facts: Facts | None, chosen: str, confidence: float, least_patients: int) -> tuple[str, ...]:
-    """Two sentences, or one that refuses to answer: without facts, or on fewer than `least_patients`."""
+    """The two sentences of an answer, or one sentence that refuses to answer.
+
+    It refuses if there are no `facts`, or if fewer than `least_patients` were tested.
+    """
     what = column_words(task.target.name)
     if facts is None:
         reason = (
             f"{task.words(chosen)} could not be scored" if chosen else "no model could be chosen on validation patients"
         )
-        return (f"Whether {what} can be read from these radiographs is not answered: {reason}.",)
+        return (f"There is no answer whether {what} can be read from these radiographs: {reason}.",)
     if facts.best.patients < least_patients:
         return (
-            f"Whether {what} can be read from these radiographs is not answered: {facts.best.patients:,} patients are "
-            f"tested, and on fewer than {least_patients} no answer is given (least_patients).",
+            f"There is no answer whether {what} can be read from these radiographs: only {facts.best.patients:,} "
+            f"patients were tested, and an answer needs at least {least_patients} (option least_patients).",
         )
     return (_first(task, facts, what, confidence), _second(task, facts, confidence))
 
 
 def _first(task: Task, facts: Facts, what: str, confidence: float) -> str:
-    """How well the best model reads the target, and what speaks against it."""
+    """How well the best model reads the target, with cautions."""
     best = facts.best
     images = f" ({best.images:,} radiographs)" if best.images != best.patients else ""
     interval = _with_interval(best, f"{100 * confidence:g} %", task.unit.strip())
@@ -44,9 +47,9 @@ def _first(task: Task, facts: Facts, what: str, confidence: float) -> str:
     )
     if facts.rmae is not None:
         ends = "" if facts.rmae.low is None else f" ({facts.rmae.low:.2f} to {facts.rmae.high:.2f})"
-        said += f", {facts.rmae.value:.2f}{ends} of the error of guessing the centre"
+        said += f", which is {facts.rmae.value:.2f}{ends} times the error of guessing the centre"
     if facts.by_patient is not None:
-        said += f"; {facts.by_patient.value:.{task.kind.digits}f} where a patient's images are averaged"
+        said += f"; after averaging each patient's images {facts.by_patient.value:.{task.kind.digits}f}"
     if facts.skill is not None and facts.skill.worse:
         said += f"; it is worse than {task.kind.guess_words}"
     elif facts.skill is not None and facts.skill.unproven:
@@ -60,18 +63,18 @@ def _first(task: Task, facts: Facts, what: str, confidence: float) -> str:
 
 
 def _second(task: Task, facts: Facts, confidence: float) -> str:
-    """How much better it is than the next one."""
+    """How much better the best model is than its rival."""
     found = facts.comparison
     if found is None:
         return "There is no other model to compare it with."
     unit = task.unit.strip()
-    own = "it is itself the best handcrafted model; " if facts.is_best_handcrafted else ""
+    own = "the chosen model is also the best handcrafted model; " if facts.is_best_handcrafted else ""
     lead = f"{own}{_RIVALS[found.role]} ({task.words(found.rival.experiment)})"
     reached = f"{lead[0].upper()}{lead[1:]} reaches {_with_interval(found.rival, '', unit)}"
     pair, null = found.difference, found.from_blind
     if pair is None:
         return f"{reached}."
-    said = "the difference is" if found.shows_a_difference(confidence) else "the difference could be none:"
+    said = "the difference is" if found.shows_a_difference(confidence) else "the difference may be due to chance:"
     more = ""
     if null is not None:
         p_null = "" if null.p_adjusted is None else f"; adjusted p {_p(null.p_adjusted)}"
@@ -81,13 +84,13 @@ def _second(task: Task, facts: Facts, confidence: float) -> str:
 
 
 def _adjusted(found: Comparison, pair: EstimateRow) -> str:
-    """The pair's p by itself, and as adjusted for how many comparisons."""
+    """The pair's p without adjustment, and adjusted for all comparisons of its family; empty if there is no p."""
     if pair.p_adjusted is None:
         return ""
-    adjusted = "not adjusted"
-    if found.compared != 1:
-        adjusted = f"adjusted for {found.compared} comparisons {_p(pair.p_adjusted)}"
-    return f" by itself; p {_p(pair.p_value)}, {adjusted}"
+    if found.compared == 1:
+        return f"; p {_p(pair.p_value)}, not adjusted because it is the only comparison"
+    adjusted = f"p adjusted for {found.compared} comparisons {_p(pair.p_adjusted)}"
+    return f"; interval and p {_p(pair.p_value)} are not adjusted, {adjusted}"
 
 
 def _with_interval(row: EstimateRow, percent: str, unit: str) -> str:

@@ -1,9 +1,9 @@
-"""What is decided on validation patients: the best model of each kind, and the operating points.
+"""Choose the best model of each role by its score on validation patients.
 
-Under one rotation, validation patients are not tested. Under several, the validation patients of one rotation are the
-test patients of another, so a choice by scores pooled over rotations depends on patients who are scored later;
-`Choice.how` says so, and the page repeats it. An ensemble with rule best chooses within each rotation and avoids this:
-where the task has one, it is the best model.
+With one rotation, validation patients are not tested. With several rotations, the validation patients of one rotation
+are test patients of another, so a choice by scores over all rotations depends on patients who are tested too;
+`Choice.how` says so, and the page repeats it. An ensemble with the rule `best` chooses within each rotation and avoids
+this, so it is the best model if the task has one.
 """
 
 from collections.abc import Callable, Mapping
@@ -17,23 +17,23 @@ from xray_mining.models.kind import Role, Sight
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """Names of experiments (empty where missing), chosen by `scores`, and whether tested patients took part."""
+    """Names of the chosen experiments (empty if there is none of a role), and how they were chosen."""
 
     best: str
     best_baseline: str
     frozen: str
     best_null: str
     scores: Mapping[str, float]
-    """The task's metric on validation units, by experiment; nan where it has none."""
+    """The task's metric on validation units, by experiment; nan if it cannot be computed."""
     how: str = "apart"
-    """apart: no patient who decided is tested; pooled: some are, in other rotations; within: the best model is an
-    ensemble that chose in each rotation by that rotation's validation patients."""
+    """apart: no validation patient is tested; pooled: some are tested in other rotations; within: the best model is an
+    ensemble that chose in each rotation by the validation patients of that rotation."""
     blind: str = ""
-    """The best null that sees no anatomy: `best_null` unless that is a thumbnail."""
+    """The best null that sees no anatomy: `best_null`, unless that sees a thumbnail."""
 
 
 def validation_score(task: Task, model: Model) -> float:
-    """The task's metric on the model's validation units; nan where there is nothing to score."""
+    """The task's metric on the model's validation units; nan if there are none, or they cannot be scored."""
     if not model.validation.height:
         return float("nan")
     try:
@@ -43,7 +43,10 @@ def validation_score(task: Task, model: Model) -> float:
 
 
 def choose(task: Task) -> Choice:
-    """The best model, baseline, frozen embedding and null of a task, by validation score; ties by name; see `how`."""
+    """Choose the best model, baseline, frozen embedding and null of a task by validation score; of ties the first name.
+
+    `Choice.how` says whether tested patients took part in the choice.
+    """
     scores = {name: validation_score(task, model) for name, model in task.models.items()}
     sign = 1 if task.kind.less_is_better else -1
 

@@ -29,13 +29,16 @@ SEXES = ("F", "M", "O")
 LEVELS_AT_MOST = 12
 OTHERS, UNKNOWN = "all others", "not known"
 FOLD = "fold "
-"""How a column of Table 1 begins that holds the patients of one fold; its number follows."""
+"""Start of the name of a Table 1 column with the patients of one fold, before its number."""
 BY_AGE = ("age_years", "age_band")
-"""Variables with the same missing values: a patient without an age has no age band."""
+"""Variables with the same missing values: a patient without an age has no age band either."""
 
 
 def flow(cohort: FrozenCohort, experiments: Sequence[str], rotations: int = 1) -> dict[str, Any]:
-    """One cohort of flow.json; with several `rotations` a member has no fixed role, so roles are not counted."""
+    """One cohort of flow.json.
+
+    With several `rotations` a member's role differs between rotations, so members are not counted by role.
+    """
     members = cohort.members()
     roles = members.group_by("split").agg(pl.len().alias("images"), pl.col("patient_key").n_unique().alias("patients"))
     counts = {row["split"]: row for row in roles.to_dicts()}
@@ -65,7 +68,7 @@ def flow(cohort: FrozenCohort, experiments: Sequence[str], rotations: int = 1) -
 
 
 def tested(members: pl.DataFrame, rotations: int) -> dict[str, int]:
-    """Test images and patients of a cohort: those with the role test, or those tested in any rotation."""
+    """Number of test images and test patients: with one rotation by the role test, else tested in any rotation."""
     inside = members.filter(pl.col("split") == "test" if rotations == 1 else pl.col("fold") < rotations)
     return {"images": inside.height, "patients": inside["patient_key"].n_unique()}
 
@@ -78,12 +81,23 @@ _HIDDEN = _NOTHING | {"patients": 0, "images": 0, "hidden": True}
 def table_one(
     cohort: FrozenCohort, attributes: pl.DataFrame, least: int, width: int, rotations: int = 1
 ) -> list[dict[str, Any]]:
-    """Rows of Table 1 of one cohort: per patient, by role and by the labels of each of its targets with labels.
+    """Rows of Table 1 of one cohort; each patient counts once.
 
-    Under several `rotations` every member is trained on, validates and is tested: there is no column by role then, and
-    the labels of sex, too, have columns of their own. With roles they have them beside another target's, unless the
-    sizes of these columns would reveal a small one. Several labels of an image are variables, one each, and so are the
-    levels of an ordered target; without roles these variables have a column for each fold, which one rotation tests.
+    Its columns are all patients, the roles (train, validation, test), and the labels of each target with labels. With
+    several `rotations` every member has every role, so there are no columns by role. With roles, sex as a target has
+    columns only beside another target's, and only if the sizes of these columns do not reveal a small cell. For a
+    target of several labels, each label is a variable, not a column; the level of an ordered target is a variable too.
+    Without roles these variables have a column for each fold, because each rotation tests one fold.
+
+    Args:
+        cohort: The frozen cohort.
+        attributes: Attributes of its members, by image_key.
+        least: Cells of fewer patients are hidden.
+        width: Width of the age bands in years.
+        rotations: Number of rotations of its experiments.
+
+    Returns:
+        Dicts with the columns of the record TableOne, sorted by variable, level and column.
     """
     frame, variables, answers, labelled = _members(cohort, attributes, width)
     columns = _columns(frame, labelled, answers, least, rotations)
@@ -105,10 +119,10 @@ def table_one(
 def _members(
     cohort: FrozenCohort, attributes: pl.DataFrame, width: int
 ) -> tuple[pl.DataFrame, list[str], list[str], list[Target]]:
-    """The cohort's members with every variable, a patient's latest image first.
+    """The members with all variables, each patient's latest image first; names of variables; targets with labels.
 
-    Then, in order, the variables that describe an image, those that are answers of a target, and targets with labels;
-    the label of the i-th of these targets is the column `_label{i}`.
+    The names are in two lists: variables that describe an image, and variables that are answers of a target. The label
+    of the i-th target with labels is in the column `_label{i}`.
     """
     from xray_mining.evaluation.subgroups import age_bands
 
@@ -128,7 +142,7 @@ def _members(
         more = kind.table_variables(rows, target)
         frame = frame.join(more, on="image_key", how="left")
         answers += [name for name in more.columns if name != "image_key"]
-    # Each column of Table 1 is a copy, so leave out the keys, which need most of the memory of a frame of millions.
+    # Each column of Table 1 is a copy of the frame. Leave out the keys, because they need most of its memory.
     frame = latest_first(frame).with_columns(pl.col("patient_key").rank("dense")).drop("image_key")
     return frame, [*NUMBERS, *CATEGORIES], answers, labelled
 
@@ -145,9 +159,9 @@ class _Columns:
     partitions: Sequence[Sequence[str]]
     """Columns that add up to the column of all patients."""
     pairs: Mapping[str, tuple[str, str]]
-    """Columns whose standardised difference is shown, by target; '' for columns of no target."""
+    """The two columns whose standardised difference is shown, by target; '' for columns without a target."""
     folds: Collection[str] = ()
-    """Columns of one fold each."""
+    """Columns with the members of one fold."""
 
     @property
     def sides(self) -> dict[str, tuple[pl.DataFrame | None, pl.DataFrame | None]]:
@@ -175,7 +189,7 @@ def _columns(
             images[column] = frame.filter(pl.col(f"_label{place}") == each)
     parts = {name: part for name, part in (images | folds).items() if part.height}
     persons = {name: part.unique("patient_key", keep="first", maintain_order=True) for name, part in parts.items()}
-    # The two labels of each target are compared; columns of no target show the first of these pairs.
+    # The two labels of each target are compared; columns without a target show the first of these pairs.
     pairs = {
         name: (columns[0], columns[1])
         for name, columns in columns_of.items()
@@ -192,13 +206,13 @@ def _columns(
 
 
 def _folds(frame: pl.DataFrame, answers: Sequence[str]) -> dict[str, pl.DataFrame]:
-    """The members of each fold, with the answers only: the other variables have no column by fold."""
+    """The members of each fold, with the variables `answers` only: other variables have no columns by fold."""
     named = frame.select("patient_key", "fold", *answers)
     return {f"{FOLD}{each}": named.filter(pl.col("fold") == each) for each in named["fold"].unique().sort().to_list()}
 
 
 def _variable(columns: _Columns, name: str, least: int) -> Iterator[tuple[dict[str, Any], int]]:
-    """Rows of one variable, each with its number of patients, also if the number is hidden."""
+    """Rows of one variable, each with its true number of patients even if the row hides it."""
     number = name in NUMBERS
     differences = {key: standardised_difference(*both, name, number) for key, both in columns.sides.items()}
     named = [] if number else _most_frequent(columns.persons["all"][name])
@@ -229,10 +243,10 @@ def _variable(columns: _Columns, name: str, least: int) -> Iterator[tuple[dict[s
 
 
 def _with_hidden_cells(rows: list[dict[str, Any]], columns: _Columns, counts: Sequence[int]) -> list[dict[str, Any]]:
-    """`rows` with all cells hidden that would tell of a small one.
+    """Hide all cells of `rows` from which a small cell could be computed.
 
-    If the folds of a variable would hide what is printed of other columns, all cells of its folds are hidden instead:
-    how frequent a label is among all patients matters more than how evenly the folds share it.
+    If the folds of a variable would force cells of other columns to be hidden, all cells of its folds are hidden
+    instead, because the frequency of a label among all patients is more important than its frequency by fold.
     """
     found = hide_what_tells_of_small_cells(list(rows), columns.partitions, counts)
     plain = [number for number, row in enumerate(rows) if row["column"] not in columns.folds]
@@ -247,7 +261,10 @@ def _with_hidden_cells(rows: list[dict[str, Any]], columns: _Columns, counts: Se
 
 
 def _without_small_levels(rows: Sequence[dict[str, Any]], columns: _Columns) -> None:
-    """Write standardised differences of variables with hidden levels into `rows`; the hidden levels count as one."""
+    """Compute standardised differences of variables with hidden levels again, with the hidden levels as one level.
+
+    Writes them into `rows`.
+    """
     for name in {row["variable"] for row in rows if row["hidden"] and row["level"]}:
         mine = [row for row in rows if row["variable"] == name]
         for key, (first, second) in columns.sides.items():
@@ -263,7 +280,7 @@ def _without_small_levels(rows: Sequence[dict[str, Any]], columns: _Columns) -> 
 
 
 def _a_sex_is_small(frame: pl.DataFrame, least: int) -> bool:
-    """Whether the sizes of columns by sex would reveal a sex (or unknown sex) that is too small to print."""
+    """Whether the sizes of columns by sex would reveal a sex (or unknown sex) with too few patients to print."""
     persons = frame.unique("patient_key", keep="first", maintain_order=True)
     return "patient_sex" in frame.columns and bool((persons["patient_sex"].value_counts()["count"] < least).any())
 
@@ -271,12 +288,20 @@ def _a_sex_is_small(frame: pl.DataFrame, least: int) -> bool:
 def hide_what_tells_of_small_cells(
     rows: list[dict[str, Any]], partitions: Sequence[Sequence[str]], patients: Sequence[int] = ()
 ) -> list[dict[str, Any]]:
-    """Rows of Table 1 with more cells hidden wherever a small one would follow from what is printed.
+    """Hide more cells of Table 1, so that no small cell can be computed from the printed ones.
 
-    `partitions` names columns whose counts add up to those of the column `all`; the levels of a variable add up to the
-    patients of a column, and so do those whose age is known and those of no age band. An age whose count would tell of
-    the latter keeps its mean and loses its count. `patients` are the counts of all rows, also of hidden ones;
-    without them lines are looked at one by one.
+    A small cell can be computed from three sorts of sums: columns that add up to the column `all`; levels of a variable
+    that add up to the patients of a column; and patients with a known age plus those without an age band. If the number
+    of known ages would reveal a small cell, the mean age is still printed, but not the number.
+
+    Args:
+        rows: Rows of Table 1, in which small cells are hidden already.
+        partitions: Groups of columns that add up to the column `all`.
+        patients: The true counts of all rows, including hidden ones. Without them each sum is checked separately, but
+            not all sums together.
+
+    Returns:
+        The rows with more of them hidden.
     """
     place = {(row["variable"], row["level"], row["column"]): number for number, row in enumerate(rows)}
     counts = dict(enumerate(patients)) or {n: row["patients"] or int(row["hidden"]) for n, row in enumerate(rows)}
@@ -288,11 +313,12 @@ def hide_what_tells_of_small_cells(
         lines = _lines(rows, place, [name for name in variables if name in family], partitions)
         mine = [number for number in few if rows[number]["variable"] in family]
         found |= with_complements(lines, counts, mine, line_by_line=not patients)
-    # The mean of a few patients can be computed from the means of all patients and of the others.
-    means_told = not any(rows[number]["level"] == "" for number in few)
+    # The mean age of a few patients follows from the means of all patients and of the others. So if one mean is hidden
+    # because of few patients, the other means of hidden rows are hidden too.
+    print_means = not any(rows[number]["level"] == "" for number in few)
     for number in found - set(few):
         row = rows[number]
-        kept = {name: _rounded(row[name]) for name in _MEANS} if row["level"] == "" and means_told else {}
+        kept = {name: _rounded(row[name]) for name in _MEANS} if row["level"] == "" and print_means else {}
         rows[number] = row | _HIDDEN | kept
     return rows
 
@@ -327,7 +353,7 @@ def _lines(
 
 
 def hidden_levels(rows: Sequence[Mapping[str, Any]]) -> set[tuple[str, str, str]]:
-    """Cells that Table 1 hides of tested patients: (variable, level, sex), sex '' for both together."""
+    """The cells of tested patients that Table 1 hides, as (variable, level, sex); sex is '' for all together."""
     tested = "test" if any(row["column"] == "test" for row in rows) else "all"
     return {
         (row["variable"], row["level"], "" if row["column"] == tested else row["column"])
@@ -337,7 +363,7 @@ def hidden_levels(rows: Sequence[Mapping[str, Any]]) -> set[tuple[str, str, str]
 
 
 def _most_frequent(values: pl.Series) -> list[str]:
-    """The levels with separate rows, by name or in their own order; of equally frequent levels the first by name."""
+    """The most frequent levels, which have separate rows, by name or in their own order; ties are decided by name."""
     counts = values.cast(pl.String).drop_nulls().value_counts(name="count")
     found = counts.sort("count", values.name, descending=[True, False])[values.name][:LEVELS_AT_MOST].to_list()
     if isinstance(values.dtype, pl.Enum):
@@ -346,7 +372,7 @@ def _most_frequent(values: pl.Series) -> list[str]:
 
 
 def _level(values: pl.Series, named: Sequence[str]) -> pl.Series:
-    """The row that each value belongs to, (n,) text: every value has one."""
+    """The level of each value in Table 1, (n,) text: its own name, 'all others' or 'not known'."""
     text = values.cast(pl.String)
     frame = pl.DataFrame({"text": text})
     return frame.select(
@@ -360,7 +386,7 @@ def _level(values: pl.Series, named: Sequence[str]) -> pl.Series:
 
 
 def _levels(of_persons: Iterable[pl.Series], named: Sequence[str]) -> list[str]:
-    """The rows of a variable; a label's column may have a level that the column of all patients lacks."""
+    """The levels of a variable, in order; a label's column may have a level that the column of all patients lacks."""
     present = {level for each in of_persons for level in each.unique().to_list()}
     return [*named, *(level for level in (OTHERS, UNKNOWN) if level in present and level not in named)]
 
@@ -398,16 +424,17 @@ def _count(persons: pl.Series, images: pl.Series, least: int) -> dict[str, Any]:
 
 
 def _rounded(value: float | None) -> float | None:
-    """The value rounded to a tenth, because all digits of a mean of whole years reveal the number of patients."""
+    """Round to 0.1, because a mean of whole years with all its digits reveals the number of patients."""
     return None if value is None else round(value, 1)
 
 
 def standardised_difference(
     first: pl.DataFrame | None, second: pl.DataFrame | None, name: str, number: bool
 ) -> float | None:
-    """Difference of two groups in units of their spread; for categories Yang and Dalton's (SAS Global Forum 2012, 335).
+    """Difference of two groups divided by their standard deviation (root of the mean of both variances).
 
-    None if it is not defined, for example for groups that share no level.
+    For categories by Yang and Dalton (SAS Global Forum 2012, paper 335). None if it is not defined, for example if the
+    groups share no level.
     """
     if first is None or second is None:
         return None
@@ -422,7 +449,7 @@ def standardised_difference(
 
 
 def _as_one(levels: pl.Series, shown: Sequence[str]) -> pl.Series:
-    """Levels (n,) with all hidden levels as one, so that a difference does not reveal more than the table."""
+    """Replace all hidden levels in `levels` (n,) by one, so that a difference does not reveal more than the table."""
     return pl.DataFrame({"level": levels}).select(
         pl.when(pl.col("level").is_in(list(shown))).then(pl.col("level")).otherwise(pl.lit("")).alias("level")
     )["level"]
@@ -437,6 +464,6 @@ def _difference_of_levels(a: pl.Series, b: pl.Series) -> float | None:
     q = np.array([float((b == each).mean()) for each in levels])
     covariance = (np.diag(p) - np.outer(p, p) + np.diag(q) - np.outer(q, q)) / 2
     if np.linalg.matrix_rank(covariance, hermitian=True) < len(levels):
-        # A direction without spread in both groups: the difference there is infinite, or zero.
+        # Without variance in both groups a difference is infinite or zero.
         return None
     return float(np.sqrt(max((p - q) @ np.linalg.solve(covariance, p - q), 0.0)))

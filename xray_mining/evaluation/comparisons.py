@@ -1,4 +1,4 @@
-"""Paired differences against the best handcrafted baseline, the frozen embedding, the best null, and readers."""
+"""Paired differences of each model from the best handcrafted baseline, the frozen embedding, the best null, readers."""
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
@@ -15,13 +15,13 @@ from xray_mining.records.estimates import EstimateRow
 from xray_mining.statistics.comparison import holm
 
 OTHER_NULLS = "other nulls"
-"""How the family ends that holds the comparisons of nulls that the answer does not name."""
+"""End of the name of the family with comparisons of nulls that the answer does not report."""
 READERS = "comparisons with readers"
-"""How the family ends that holds the comparisons with second readers: how good is good enough is another question."""
+"""End of the name of the family with comparisons with second readers, which answer a separate question."""
 
 
 def compare(task: Task, options: EvaluationOptions, choice: Choice) -> list[EstimateRow]:
-    """Rows of paired differences of every experiment of a task, p adjusted by Holm within a family, a pair once."""
+    """Paired differences of every experiment of a task, as rows of estimates; p adjusted as `adjusted` says."""
     rows: list[EstimateRow] = []
     readers = [name for name, model in task.models.items() if model.role is Role.READER]
     wanted = (choice.best_baseline, choice.frozen, choice.best_null, choice.blind, *readers)
@@ -41,15 +41,15 @@ def compare(task: Task, options: EvaluationOptions, choice: Choice) -> list[Esti
 def adjusted(
     rows: Sequence[EstimateRow], where: str, *best_nulls: str, readers: Collection[str] = ()
 ) -> list[EstimateRow]:
-    """`rows` with p_adjusted and family: Holm over all comparisons of one metric at one operating point.
+    """Set p_adjusted and family in `rows`: Holm over all comparisons of one metric at one operating point.
 
-    The labels of one pair of models are a family: in which labels do these two differ? With all pairs and labels in one
-    family, some hundred tests, no label could be shown. Whether two models differ at all is asked of the mean over
-    labels.
+    The labels of one pair of models are a family, because it answers in which labels these two models differ. With all
+    pairs and labels in one family (about a hundred tests) no label would be significant. Whether two models differ at
+    all is tested by the mean over labels.
 
-    Two baselines are compared both ways round: that is one test, so it counts once and both rows have its p values.
-    Nulls other than `best_nulls` are a family of their own: who asks what they reach shall not weaken the answer. So
-    are comparisons with `readers`, whatever the other side is but such a null.
+    Two baselines are compared in both directions. This is one test, so it counts once and both rows have the same p.
+    Nulls other than `best_nulls` are a separate family, so that adding null models to a study does not make the
+    comparisons of the answer less significant. Comparisons of other models with `readers` are a separate family too.
     """
     families: dict[str, dict[tuple[str, ...], list[int]]] = {}
     for number, each in enumerate(rows):
@@ -62,7 +62,7 @@ def adjusted(
         for members, p, value in zip(pairs.values(), tested, holm(tested), strict=True):
             for number in members:
                 found[number] = replace(rows[number], p_value=p, p_adjusted=float(value), family=family)
-    # The ratio of two errors is the same test as their difference.
+    # The ratio of two errors is tested by their difference, so it has the same adjusted p.
     twins = {(each.experiment, each.baseline): each for each in found if each.metric == "mae"}
     return [
         replace(each, p_adjusted=twin.p_adjusted, family=twin.family)
@@ -88,10 +88,10 @@ def _p_value(row: EstimateRow) -> float:
 
 @dataclass(frozen=True, slots=True)
 class Smallest:
-    """How small a difference between two models this test set shows."""
+    """The smallest difference between two models that this test set can detect."""
 
     difference: float
-    """Shown with a probability of 80 %, in the task's metric."""
+    """Detected with a probability of 80 %; in the task's metric."""
     rival: str
     """The experiment that the best model is compared with."""
     role: str
@@ -108,16 +108,16 @@ class Rival:
 
 
 def rival(choice: Choice) -> Rival | None:
-    """The best handcrafted baseline; where that is the best model itself the frozen embedding, then the best null."""
+    """The best handcrafted baseline; if that is the best model, the frozen embedding; else the best null."""
     roles = {"best_baseline": choice.best_baseline, "frozen": choice.frozen, "best_null": choice.best_null}
     others = [Rival(name, role) for role, name in roles.items() if name and name != choice.best]
     return others[0] if choice.best and others else None
 
 
 def smallest(task: Task, choice: Choice) -> Smallest | None:
-    """The difference of the best model from its rival that this test set would show in 8 of 10 repetitions.
+    """The difference between the best model and its rival that this test set would detect in 8 of 10 repetitions.
 
-    None without a rival, or where the kind of target does not define it.
+    None if there is no rival, or if it is not defined for this kind of target.
     """
     other = rival(choice)
     if other is None:

@@ -26,7 +26,7 @@ BAND_WIDTHS = (1, 2, 5, 10)
 
 @dataclass(frozen=True)
 class Figures:
-    """Tables of the page's figures, each a frame of its record."""
+    """The tables of the page's figures; each frame has the columns of its record."""
 
     roc: pl.DataFrame
     error_by_age: pl.DataFrame
@@ -36,7 +36,7 @@ class Figures:
 
     @classmethod
     def of(cls, task: Task, options: EvaluationOptions, hidden: Collection[tuple[str, str, str]]) -> "Figures":
-        """The tables of one task; `hidden` as in `error_by_age`."""
+        """The tables of one task; `hidden` are cells that Table 1 hides, as in `error_by_age`."""
         points = scatter(task, options)
         empty = tables.ScatterPoints.create_empty()
         return cls(
@@ -53,7 +53,7 @@ class Figures:
         return cls(**{each.name: pl.concat([getattr(part, each.name) for part in parts]) for each in fields(cls)})
 
     def write(self, folder: Path) -> None:
-        """Write each table to a file."""
+        """Write each table to a Parquet file in `folder`."""
         for record in (
             tables.RocPoints,
             tables.ErrorByAge,
@@ -65,7 +65,7 @@ class Figures:
 
 
 def roc(task: Task, options: EvaluationOptions) -> list[dict[str, Any]]:
-    """Rows of roc: a curve for each experiment, and for each class if there are several."""
+    """Rows of the table `roc`: a curve for each experiment, and for each class if there are several."""
     rows = []
     for model in task.models.values():
         for side in task.kind.sides(task, model):
@@ -91,7 +91,7 @@ def roc(task: Task, options: EvaluationOptions) -> list[dict[str, Any]]:
 
 
 def drawable(task: Task, options: EvaluationOptions) -> Array:
-    """Units that are drawn as points, (n,) bool: their age band and sex has enough test patients."""
+    """The units (n,) bool that may be drawn as points: enough test patients are of their age band and sex."""
     frame = pl.DataFrame(
         {
             "band": age_bands(task.units["age_years"], options.age_band_years),
@@ -104,7 +104,10 @@ def drawable(task: Task, options: EvaluationOptions) -> Array:
 
 
 def scatter(task: Task, options: EvaluationOptions) -> pl.DataFrame | None:
-    """Rows of scatter: the same draw of test units for every experiment of a task."""
+    """Rows of the table `scatter`: the same random test units for every experiment; None if a unit has several values.
+
+    At most SCATTER_AT_MOST units are drawn.
+    """
     if not task.kind.one_value:
         return None
     rng = np.random.default_rng([options.seed, 31])
@@ -134,13 +137,19 @@ def scatter(task: Task, options: EvaluationOptions) -> pl.DataFrame | None:
 def error_by_age(
     task: Task, options: EvaluationOptions, hidden: Collection[tuple[str, str, str]] = ()
 ) -> list[dict[str, Any]]:
-    """Rows of error_by_age, where age is the target: all, men and women, in the narrowest bands that hold nearly all.
+    """Rows of the table `error_by_age`, for all patients, men and women; empty if the target is not an age.
 
-    Small bands are left out; of bands from whose count a small one could be computed, and of those that Table 1 hides
-    (`hidden`, of column, level and sex), the count is.
+    Bands of fewer than the least patients are left out. A band is kept without its count if a small band could be
+    computed from the count, or if Table 1 hides it.
+
+    Args:
+        task: The scored task.
+        options: Least patients, confidence.
+        hidden: Cells that Table 1 hides: (column, level, sex), sex '' for all patients.
     """
     if not task.is_age:
         return []
+    # Narrow bands show most, but each must have enough patients to be drawn.
     width = next((each for each in BAND_WIDTHS if _filled(task, each, options.least_patients)), BAND_WIDTHS[-1])
     band = np.floor(task.truth / width).astype(np.int64)
     sexes = task.units["patient_sex"].fill_null("").to_numpy()
@@ -150,6 +159,7 @@ def error_by_age(
     rows = []
     for model in task.models.values():
         error = np.where(model.known, model.values - task.truth, np.nan)
+        # Fits of several rotations share training patients; `again` shows by how much intervals must be widened.
         again = None if model.again is None else model.again - task.truth
         for sex in ("all", "M", "F"):
             of_sex = model.known & (True if sex == "all" else sexes == sex)
@@ -171,11 +181,11 @@ def error_by_age(
                     "images": int(inside.sum()) if cell in shown else 0,
                     "hidden": cell not in shown,
                 }
-                there = np.full(len(owner), np.nan) if again is None else again[inside]
-                refit = refit_of(task.folds[inside], owner, there, share=count / task.patients)
+                errors_again = np.full(len(owner), np.nan) if again is None else again[inside]
+                refit = refit_of(task.folds[inside], owner, errors_again, share=count / task.patients)
                 for name, values, others in (
-                    ("bias", error[inside], there),
-                    ("mae", np.abs(error[inside]), np.abs(there)),
+                    ("bias", error[inside], errors_again),
+                    ("mae", np.abs(error[inside]), np.abs(errors_again)),
                 ):
                     mean = float(values.mean())
                     low, high, _ = linear_interval(mean, (values - mean) / len(values), owner, options.confidence)
@@ -193,14 +203,14 @@ def _known(value: float) -> float | None:
 
 
 def _filled(task: Task, width: int, least: int) -> bool:
-    """At least nine in ten patients are in bands that hold enough of their sex to be drawn."""
+    """Whether at least 90 % of patients are in bands with enough patients of their sex to be drawn."""
     frame = pl.DataFrame({"band": np.floor(task.truth / width), "sex": task.units["patient_sex"], "owner": task.owner})
     counts = frame.group_by("band", "sex").agg(pl.col("owner").n_unique())["owner"].to_numpy()
     return bool(counts[counts >= least].sum() >= 0.9 * counts.sum())
 
 
 def calibration(task: Task, options: EvaluationOptions) -> list[dict[str, Any]]:
-    """Rows of calibration, for each class that has probabilities; bins of too few patients are left out."""
+    """Rows of the table `calibration` for each class with probabilities; bins of too few patients are left out."""
     rows = []
     for model in task.models.values():
         if not model.known.any():
@@ -236,9 +246,9 @@ def calibration(task: Task, options: EvaluationOptions) -> list[dict[str, Any]]:
 
 
 def confusion(task: Task, options: EvaluationOptions) -> list[dict[str, Any]]:
-    """Rows of confusion at every operating point; without thresholds, of the class with most probability.
+    """Rows of the table `confusion` at every operating point of the kind of target.
 
-    Cells of too few patients are hidden, and where a class has one such cell, its smallest other one with it.
+    Cells of too few patients are hidden. If a class has one such cell, its smallest other cell is hidden too.
     """
     rows = []
     for model in task.models.values():

@@ -13,16 +13,19 @@ from xray_mining.records.check_results import CheckRow
 from xray_mining.records.estimates import EstimateRow
 
 _SAME = 1e-12
-"""Predictions that differ by less are the same but for rounding."""
+"""Predictions that differ by less are equal except for rounding."""
 
 
 def score(task: Task, options: EvaluationOptions, choice: Choice) -> tuple[list[EstimateRow], list[CheckRow]]:
-    """Rows of estimates and of check_results for every experiment of a task."""
+    """Score every experiment of a task: rows of estimates, and of check_results about predictions and truths."""
     rows: list[EstimateRow] = []
     checks: list[CheckRow] = []
     if unknown := task.kind.unknown(task):
         counts = ", ".join(f"{label} {count:,}" for label, count in unknown.items())
-        sentence = f"{task.name}: left out where the truth is not known: {counts} of {len(task.units):,} test units."
+        sentence = (
+            f"{task.name}: test units with unknown truth are left out for these labels: {counts} of "
+            f"{len(task.units):,} test units."
+        )
         checks.append(CheckRow("EVAL016", "note", "passed", "labels whose truth is not known", sentence))
     for model in task.models.values():
         known = model.known
@@ -51,33 +54,33 @@ def score(task: Task, options: EvaluationOptions, choice: Choice) -> tuple[list[
 
 
 def refusal(task: Task, model: Model) -> str:
-    """Why an experiment cannot be scored, as a sentence; '' where it can."""
+    """A sentence why an experiment cannot be scored; empty if it can."""
     known = model.known
     if not known.any():
-        return "it has no prediction for a test unit whose truth is known."
+        return "it has no prediction for any test unit with a known truth."
     patients = len(np.unique(task.owner[known]))
     if patients < 2:
-        return f"its test units are of {patients} patient; an interval needs two."
+        return f"all its test units are of {patients} patient; an interval needs two patients."
     return task.kind.refusal(task, known)
 
 
 def same_for_all(task: Task, model: Model) -> str:
-    """What the model predicts alike for every test unit, as a sentence; empty where its predictions differ.
+    """A sentence if the model predicts the same for every test unit; empty if its predictions differ.
 
-    Of several classes or labels each is looked at: a label that could not be learned in a rotation gets its share of
-    the training data, whose area of 0.5 lowers the mean area as if the model had failed.
+    Several classes or labels are checked one by one. If a label cannot be learned in a rotation, the prediction is its
+    share in the training data; this has an area of 0.5, which lowers the mean area.
     """
     known = model.known
     values = model.values[known]
     if not len(values):
         return ""
     if np.ptp(values, axis=0).max() < _SAME:
-        return "predicts the same for every test unit; correlations and slopes are not defined."
+        return "predicts the same value for every test unit; correlations and slopes are not defined."
     if values.ndim == 1:
         return ""
     folds = task.folds[known]
     tested = [values[folds == each] for each in np.unique(folds)]
-    # In a rotation with one unit nothing can differ.
+    # A rotation with one test unit cannot show a difference.
     spread = np.array([np.ptp(part, axis=0) for part in tested if len(part) > 1]).reshape(-1, values.shape[1])
     constant = (spread < _SAME).sum(axis=0).tolist()
     named = [
@@ -88,12 +91,13 @@ def same_for_all(task: Task, model: Model) -> str:
     if not named:
         return ""
     return (
-        f"predicts the same for every test unit for {', '.join(named)}, as of a class that cannot be learned from the "
-        f"training data; an area there is 0.5 and counts in the mean."
+        f"predicts the same value for every test unit for {', '.join(named)}, probably because the training data have "
+        f"too few cases; its area is then 0.5, which counts in the mean area."
     )
 
 
 def _remarks(task: Task, model: Model) -> list[CheckRow]:
+    """Failed checks about a model's predictions: constant, without validation units, or incomplete."""
     found = []
     known = model.known
     same = "" if model.role is Role.NULL else same_for_all(task, model)
@@ -103,7 +107,7 @@ def _remarks(task: Task, model: Model) -> list[CheckRow]:
                 "EVAL006",
                 "warning",
                 "failed",
-                "predictions that are the same for everybody",
+                "predictions that are the same for all patients",
                 f"{model.name}: {same}",
                 offenders=1,
                 about=model.name,
@@ -130,8 +134,8 @@ def _remarks(task: Task, model: Model) -> list[CheckRow]:
                 "warning",
                 "failed",
                 "test units without a prediction",
-                f"{model.name}: {missing:,} of {len(known):,} test units have no prediction; comparisons are on units "
-                f"that both experiments predict.",
+                f"{model.name}: {missing:,} of {len(known):,} test units have no prediction; comparisons use only "
+                f"units that both experiments predict.",
                 offenders=missing,
                 about=model.name,
             )
@@ -144,7 +148,7 @@ def _rows(task: Task, model: Model, options: EvaluationOptions) -> list[Estimate
 
 
 def _per_patient(task: Task, model: Model, options: EvaluationOptions) -> list[EstimateRow]:
-    """Main metrics after averaging a patient's images, where some patient has several."""
+    """Main metrics after averaging each patient's images; empty if every patient has one image."""
     owner = task.owner[model.known]
     if task.level == "patient" or len(np.unique(owner)) == len(owner):
         return []

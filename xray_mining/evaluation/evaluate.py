@@ -91,10 +91,21 @@ def evaluate(
 ) -> EvaluateSummary:
     """Score every experiment of `study` and write evaluations/STUDY (docs/evaluation_files.md).
 
-    `question`, `statements` and `study_file` (the whole study as JSON) are passed on to the page; `experiments` are
-    the names that the study has: those without predictions are named. Experiments that `standings` calls stale are
-    not scored: a failed check names each. Fits no model; only resampling uses random numbers. Raises UserError
-    where there is nothing to score.
+    Fits no model; only resampling uses random numbers.
+
+    Args:
+        workspace: The workspace.
+        study: The study's name.
+        options: Options of the evaluation; None for the defaults.
+        question: The study's question, for the page.
+        statements: Further texts of the study file, for the page.
+        experiments: Names of the study's experiments; those without predictions get a failed check.
+        study_file: The whole study file as JSON, for the page.
+        standings: Whether each experiment is up to date; stale ones are not scored and get a failed check.
+
+    Raises:
+        UserError: if no experiment has predictions.
+        CheckFailed: if all predictions are stale.
     """
     options = options or EvaluationOptions()
     clock = time.monotonic()
@@ -130,7 +141,7 @@ def evaluate(
 
 @dataclass(frozen=True)
 class ScoredTask:
-    """Results of one task."""
+    """The results of one task."""
 
     task: Task
     choice: Choice
@@ -145,7 +156,7 @@ class ScoredTask:
 
 @dataclass(frozen=True)
 class Described:
-    """Description of one cohort's members."""
+    """The flow, Table 1 and audits of one cohort."""
 
     flow: Mapping[str, Any]
     table_one: tuple[Mapping[str, Any], ...]
@@ -155,7 +166,7 @@ class Described:
 
 @dataclass(frozen=True)
 class Evaluated:
-    """Results of one study."""
+    """The results of one study."""
 
     found: Gathered
     options: EvaluationOptions
@@ -176,13 +187,13 @@ class Evaluated:
 
     @cached_property
     def answered(self) -> Answers:
-        """The answers, and the failed checks that affect one answer or all."""
+        """The answers, each with the failed checks that affect it, and the failed checks that affect the study."""
         tasks = {task.name: task for task in self.found.tasks}
         return with_failed_checks([each.answer for each in self.tasks], tasks, self.checks, self.found.tasks_of)
 
 
 def evaluated(workspace: Workspace, found: Gathered, options: EvaluationOptions) -> Evaluated:
-    """Predictions → scores → comparisons → subgroups → audits → pictures; writes nothing."""
+    """Compute all results of a study: scores, comparisons, subgroups, audits, pictures. Writes nothing."""
     tables_one = {name: _table_one(found, cohort, options) for name, cohort in found.cohorts.items()}
     scored = []
     with progress(len(found.tasks), "evaluate", unit="tasks") as bar:
@@ -205,7 +216,10 @@ def evaluated(workspace: Workspace, found: Gathered, options: EvaluationOptions)
 
 
 def scored_task(task: Task, options: EvaluationOptions, hidden: set[tuple[str, str, str]]) -> ScoredTask:
-    """One task; `hidden` are cells (column, level, sex) that Table 1 hides, and subgroups and figures with it."""
+    """Compute the results of one task.
+
+    `hidden` are cells (column, level, sex) that Table 1 hides; subgroups and figures hide them too.
+    """
     choice = choose(task)
     scored, checks = score(task, options, choice)
     scored += [*compare(task, options, choice), *variants.scores(task, options)]
@@ -249,7 +263,7 @@ def _absent(name: str) -> CheckRow:
         "warning",
         "failed",
         "experiments without predictions",
-        f"{name}: has no predictions, so its row is absent.",
+        f"{name}: has no predictions, so it has no row in the tables.",
         offenders=1,
         section="comparison",
         about=name,
@@ -257,7 +271,7 @@ def _absent(name: str) -> CheckRow:
 
 
 def _write(workspace: Workspace, folder: Path, study: str, made: Evaluated) -> str:
-    """Write every table of the evaluation; returns the digest of estimates and check results."""
+    """Write all tables of the evaluation; returns the digest of estimates and check results."""
     estimates = Estimates.from_rows(each.as_row(study) for each in made.estimates)
     Estimates.write(estimates, folder / "estimates.parquet")
     Figures.together([each.figures for each in made.tasks]).write(folder)

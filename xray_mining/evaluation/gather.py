@@ -1,4 +1,4 @@
-"""Gather a study's predictions by task: one target of one cohort, all models' predictions in one order of units."""
+"""Gather a study's predictions by task (one target of one cohort), with all models' values in one order of units."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -20,7 +20,7 @@ from xray_mining.workspace import Workspace
 
 @dataclass(slots=True)
 class Gathered:
-    """All data that evaluate read, and the experiments that it left out."""
+    """The data that evaluate has read, and the experiments that it leaves out."""
 
     tasks: list[Task] = field(default_factory=list)
     absent: list[str] = field(default_factory=list)
@@ -43,9 +43,17 @@ class Gathered:
 def gather(
     workspace: Workspace, study: str, expected: Sequence[str] = (), standings: Sequence[Standing] = ()
 ) -> Gathered:
-    """Read the predictions of every experiment of `study`; UserError where no experiment has any.
+    """Read the predictions of every experiment of `study`.
 
-    Those that `standings` calls stale are left out, each with a failed check; CheckFailed where no other is left.
+    Args:
+        workspace: The workspace.
+        study: The study's name.
+        expected: Experiments of the study file; empty reads all experiments in the study's folder.
+        standings: Whether each experiment is up to date; stale ones are left out, each with a failed check.
+
+    Raises:
+        UserError: if no experiment has predictions.
+        CheckFailed: if all predictions are stale.
     """
     home = workspace.root / "experiments" / study
     names = sorted(each.name for each in home.iterdir() if each.is_dir()) if home.is_dir() else []
@@ -59,7 +67,7 @@ def gather(
     found.tasks_of = {each.experiment: each.task for each in standings if each.experiment in unscored}
     if not read and found.stale:
         first = next(each.sentence for each in standings if each.outcome == "stale")
-        raise CheckFailed(f"evaluate: no experiment's predictions are those of today's study file; {first}")
+        raise CheckFailed(f"evaluate: all predictions are stale (the study file has changed since); {first}")
     if not read:
         raise UserError(
             f"evaluate: study '{study}' has no predictions yet; train its experiments first "
@@ -110,13 +118,13 @@ def _read(workspace: Workspace, study: str, names: Sequence[str], found: Gathere
 
 
 def _of_standing(each: Standing) -> CheckRow:
-    """EVAL014 for predictions that were made by other options; EVAL015 where that cannot be said."""
+    """EVAL014 for predictions made with other options than today's; EVAL015 if this could not be checked."""
     stale = each.outcome == "stale"
     return CheckRow(
         "EVAL014" if stale else "EVAL015",
         "error" if stale else "warning",
         "failed" if stale else "skipped",
-        "predictions by today's options",
+        "predictions with the current options",
         f"{each.sentence}.",
         about=each.experiment,
         section="comparison",
@@ -127,10 +135,11 @@ def _of_standing(each: Standing) -> CheckRow:
 def _set_stale_aside(
     workspace: Workspace, read: dict[str, _Experiment], drawn_from: Mapping[str, FrozenCohort], found: Gathered
 ) -> None:
-    """Leave out experiments on an earlier freeze of a cohort: a task is one cohort name, scored on one digest.
+    """Leave out experiments on an earlier freeze of a cohort, because a task is scored on one digest of its cohort.
 
-    Where no experiment has predictions on the last freeze, the earlier one that most have is scored: EVAL013.
+    If no experiment has predictions on the latest freeze, score the earlier freeze with most experiments (EVAL013).
     """
+    # Digests of each cohort name, with the experiments trained on each.
     by_name: dict[str, dict[str, list[str]]] = {}
     for name in read:
         cohort = drawn_from[name]
@@ -148,7 +157,7 @@ def _set_stale_aside(
                     "failed",
                     "experiments on another freeze of the cohort",
                     f"{', '.join(stale)}: {verb} trained on another freeze of cohort {named} than the one that is "
-                    f"scored ({kept[:12]}) and stands aside; train again.",
+                    f"scored ({kept[:12]}), so not scored; train again.",
                     offenders=len(stale),
                     section="comparison",
                     about=named,
@@ -161,7 +170,7 @@ def _set_stale_aside(
                     "warning",
                     "failed",
                     "predictions for an earlier freeze of the cohort",
-                    f"{named}: all experiments were trained on an earlier freeze ({kept[:12]}) than the last "
+                    f"{named}: all experiments were trained on an earlier freeze ({kept[:12]}), not on the latest "
                     f"({latest[:12] or 'unknown'}); train again.",
                     offenders=len(members[kept]),
                     section="comparison",
@@ -174,7 +183,7 @@ def _set_stale_aside(
 
 
 def _one_digest(frame: pl.DataFrame, name: str, notes: Mapping[str, Any], found: Gathered) -> pl.DataFrame:
-    """Predictions with the experiment's current digest; older ones are left out with a check."""
+    """Predictions with the experiment's current digest; others are left out, with a failed check."""
     groups = frame.select("experiment_digest", "cohort_digest", "target").unique(maintain_order=True)
     if groups.height <= 1:
         return frame
@@ -199,7 +208,7 @@ def _one_digest(frame: pl.DataFrame, name: str, notes: Mapping[str, Any], found:
 
 
 def _cohort(workspace: Workspace, digest: str, name: str, study: str) -> FrozenCohort:
-    """The cohort of an experiment by the `name` in its notes; if that is missing, a cohort with the same digest."""
+    """The cohort of an experiment: by the `name` in its notes, else any cohort with the same digest."""
     homes = [path.parent.name for path in (workspace.root / "cohorts").glob(f"*/{digest}") if path.is_dir()]
     if not homes:
         raise UserError(
@@ -211,7 +220,7 @@ def _cohort(workspace: Workspace, digest: str, name: str, study: str) -> FrozenC
 
 
 def attributes(workspace: Workspace, cohorts: Iterable[FrozenCohort]) -> pl.DataFrame:
-    """Attributes of the cohorts' members by image_key; null for members that are not in the catalog."""
+    """Attributes of the cohorts' members, sorted by image_key; null for members that are not in the catalog."""
     keys = pl.concat([each.members().select("image_key", "patient_key", "study_key") for each in cohorts])
     keys = keys.unique("image_key").sort("image_key")
     known = order.attributes(workspace, keys["image_key"])
@@ -219,6 +228,7 @@ def attributes(workspace: Workspace, cohorts: Iterable[FrozenCohort]) -> pl.Data
 
 
 def _task(cohort: FrozenCohort, target: Target, read: Mapping[str, _Experiment], found: Gathered) -> Task | None:
+    """Align the experiments of one target; None if no experiment has a prediction for a test unit with a truth."""
     clean = {}
     members = cohort.members().select("image_key", "patient_key", "study_key")
     for name, each in read.items():
@@ -240,7 +250,7 @@ def _task(cohort: FrozenCohort, target: Target, read: Mapping[str, _Experiment],
                 "error",
                 "failed",
                 "test units without prediction or truth",
-                f"{where}: no experiment has a prediction for a test unit whose truth is known; nothing is scored.",
+                f"{where}: no experiment has a prediction for a test unit with a known truth, so nothing is scored.",
                 offenders=len(read),
                 about=where,
             )
@@ -256,7 +266,8 @@ def _task(cohort: FrozenCohort, target: Target, read: Mapping[str, _Experiment],
 
 
 def _checked(frame: pl.DataFrame, name: str, target: Target, members: pl.DataFrame, found: Gathered) -> pl.DataFrame:
-    """The rows that can be scored; other rows are reported in a sentence."""
+    """The rows that can be scored. Each reason to leave out rows adds a failed check to `found`."""
+    # Units outside the cohort: the cohort has changed, or the file belongs to another one.
     key = {"image": "image_key", "study": "study_key", "patient": "patient_key"}[frame["level"][0]]
     outside = frame.join(members, left_on="unit_key", right_on=key, how="anti")
     if outside.height:
@@ -265,7 +276,7 @@ def _checked(frame: pl.DataFrame, name: str, target: Target, members: pl.DataFra
                 "EVAL002",
                 "error",
                 "failed",
-                "predictions for others than the cohort",
+                "predictions for units outside the cohort",
                 f"{name}: {outside['unit_key'].n_unique():,} predicted units are not in the cohort; they are left out.",
                 evidence=outside.select("unit_key").unique().sort("unit_key").head(10).to_dicts(),
                 offenders=outside["unit_key"].n_unique(),
@@ -273,6 +284,7 @@ def _checked(frame: pl.DataFrame, name: str, target: Target, members: pl.DataFra
             )
         )
         frame = frame.join(members.select(key).unique(), left_on="unit_key", right_on=key, how="semi")
+    # A unit with one bad value is left out whole, because the means over seeds and the classes need all its values.
     broken = frame.filter(~pl.col("value").is_finite())
     if broken.height:
         found.checks.append(
@@ -280,9 +292,9 @@ def _checked(frame: pl.DataFrame, name: str, target: Target, members: pl.DataFra
                 "EVAL003",
                 "error",
                 "failed",
-                "predictions that are no numbers",
-                f"{name}: {broken.height:,} of {frame.height:,} predictions are not numbers (nan or infinite); their "
-                f"units are left out for this experiment.",
+                "predictions that are not numbers",
+                f"{name}: {broken.height:,} of {frame.height:,} predictions are not finite numbers (nan or infinite); "
+                f"their units are left out for this experiment.",
                 offenders=broken.height,
                 about=name,
             )
@@ -292,6 +304,7 @@ def _checked(frame: pl.DataFrame, name: str, target: Target, members: pl.DataFra
         )
     if not frame.height:
         return frame
+    # The kind selects its rows; without all classes it cannot score any unit.
     frame, missing = KINDS.find(target.kind).kept(frame, target)
     if missing:
         found.checks.append(
@@ -309,6 +322,7 @@ def _checked(frame: pl.DataFrame, name: str, target: Target, members: pl.DataFra
 
 
 def _units(rows: pl.DataFrame, cohort: FrozenCohort, target: Target, known: pl.DataFrame, level: str) -> pl.DataFrame:
+    """`Task.units`: truths of the tested units with attributes; for studies and patients those of the latest image."""
     truth = KINDS.find(target.kind).truths(rows, target)
     folds = rows.group_by("unit_key").agg(
         pl.col("patient_key").first(),
@@ -374,7 +388,7 @@ def _calibrated_by_class(mapped: pl.DataFrame) -> dict[str, int]:
 
 
 def _aligned(frame: pl.DataFrame, column: str, units: pl.DataFrame, target: Target) -> Array:
-    """Mean over seeds, then over rotations, in the order of `units`: (n,) or (n, classes), nan where absent."""
+    """The mean over seeds, then over rotations, in the order of `units`: (n,) or (n, classes), nan if missing."""
     means = (
         frame.group_by("unit_key", "class", "fold")
         .agg(pl.col(column).mean().alias("value"))

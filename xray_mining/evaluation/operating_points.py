@@ -1,4 +1,4 @@
-"""Thresholds of a binary score, set on validation patients of each rotation."""
+"""Thresholds of a binary score, set on the validation patients of each rotation."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -27,7 +27,7 @@ class OperatingPoint:
         return model.values >= self._levels(task)
 
     def called_again(self, task: Task, model: Model) -> Array | None:
-        """The same of the predictions by another rotation's fit, (n,) 1, 0, or nan where it is missing."""
+        """The same for `Model.again`, (n,) float64: 1 positive, 0 negative, nan missing; None without `Model.again`."""
         if model.again is None:
             return None
         return np.where(np.isfinite(model.again), model.again >= self._levels(task), np.nan)
@@ -40,7 +40,7 @@ class OperatingPoint:
 
 
 def operating_points(model: Model, sensitivities: Sequence[float]) -> list[OperatingPoint]:
-    """The Youden point and one point for each wanted sensitivity, set on validation units; none without such units."""
+    """Set the Youden point and one point for each of `sensitivities` on validation units; empty without such units."""
     wanted = ["youden", *(f"sensitivity {each:g}" for each in sensitivities)]
     found: dict[str, dict[int, float]] = {name: {} for name in wanted}
     for (fold,), frame in model.validation.group_by("fold", maintain_order=True):

@@ -8,15 +8,16 @@ from pydantic import BaseModel, Field
 
 Found = TypeVar("Found")
 RULES = 3
-"""Number of the rules by which estimates are made: another one makes `run` evaluate again what it has evaluated.
+"""Version of the rules for estimates. After a change of this number, `run` repeats earlier evaluations.
 
-2: folds that share training patients widen intervals; patients of folds that are left out are not counted.
-3: they widen those of squared errors and of the rarer class's rate further; gaps between groups have DeLong's variance.
+2: intervals are wider if folds share training patients; patients of folds that are left out are not counted.
+3: those of squared errors and of the rarer class's rate are wider still; gaps between groups have DeLong's variance.
 """
 
 SMALL_CELLS = (
-    "groups of fewer patients (a cell of Table 1, a subgroup, a band, a bin, a cell of confusion) are neither counted "
-    "nor drawn, nor are points of an age band and sex with fewer; rates of whole classes, as sensitivity, are printed"
+    "smaller groups of patients (a cell of Table 1, a subgroup, a band, a bin, a cell of a confusion matrix) are "
+    "neither counted nor drawn, and points of a smaller age band and sex are not drawn; rates of whole classes, for "
+    "example sensitivity, are printed"
 )
 
 
@@ -28,16 +29,16 @@ class EvaluationOptions(BaseModel, extra="forbid", frozen=True):
     seed: int = 0
     least_patients: int = Field(10, ge=2, description=SMALL_CELLS)
     sensitivity_targets: list[float] = Field(
-        default=[0.9], description="operating points, set on validation patients, besides the Youden one"
+        default=[0.9], description="operating points besides the Youden point, all set on validation patients"
     )
     age_band_years: int = Field(10, ge=1, le=50)
     show_unexamined: bool = Field(
         False,
-        description="show single radiographs of private archives, and those whose header does not say that they bear "
-        "no letters (declared by the header; pictures were not examined), and list suspect labels "
-        "by the keys of their radiographs: for public sets",
+        description="for public sets: also show single radiographs of private archives, and radiographs whose header "
+        "does not say that they are free of burned-in text (pictures were not examined), and list suspect labels by "
+        "the keys of their radiographs",
     )
 
     def bootstrapped(self, figures: Callable[..., Found]) -> Callable[..., Found]:
-        """A function of `statistics` that draws patients, with this study's confidence, draws and seed."""
+        """Set this study's confidence, draws and seed in a function of `statistics` that resamples patients."""
         return partial(figures, confidence=self.confidence, draws=self.bootstraps, seed=self.seed)

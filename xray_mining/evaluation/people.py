@@ -19,9 +19,17 @@ def by_age_and_sex(
     least: int,
     width: int,
 ) -> list[dict[str, Any]]:
-    """Rows of `sex`, `band` and `patients` (None: hidden), bands in order; each patient counts once, as in Table 1.
+    """Count a cohort's patients by sex and age band; each patient counts once, as in Table 1.
 
-    `attributes` are of the members, by image_key; what `table_one` of the cohort hides is hidden here.
+    Args:
+        cohort: The frozen cohort.
+        attributes: Attributes of its members, by image_key.
+        table_one: Rows of the cohort's Table 1; cells that it hides are hidden here too.
+        least: Cells of fewer patients are hidden.
+        width: Width of the age bands in years.
+
+    Returns:
+        Dicts with `sex`, `band` and `patients` (None if hidden), bands in order of age.
     """
     members = cohort.members().select("image_key", "patient_key")
     known = [name for name in ("patient_sequence", "age_years", "patient_sex") if name in attributes.columns]

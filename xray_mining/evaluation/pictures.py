@@ -27,16 +27,17 @@ IMAGES_AT_MOST = 200
 AGES_AT_MOST = 8
 CASES = 4
 SHOWN_ALL_THE_SAME = ("low_resolution", *OVERRULED_FLAGS)
-"""Quality flags that do not keep a radiograph from the page.
+"""Radiographs with these quality flags may be on the page.
 
-Its pictures have at most SIDE_PX a side, and what a header wrongly claimed is no fault of the picture.
+A low resolution does not matter, because the page's pictures have at most SIDE_PX pixels a side; the other flags are
+about wrong headers, not about the picture.
 """
 TITLE = "pictures for the page"
 SEXES = {"M": "Males", "F": "Females"}
 
 
 def fit_to_show(attributes: pl.DataFrame) -> pl.DataFrame:
-    """Rows of images without burned-in text and without quality flags other than SHOWN_ALL_THE_SAME."""
+    """The rows of images that the page may show: no burned-in text, and no quality flags but SHOWN_ALL_THE_SAME."""
     flags = pl.col("quality_flags").list.set_difference(list(SHOWN_ALL_THE_SAME)).list.len()
     return attributes.filter(
         (pl.col("quality_flags").is_null() | (flags == 0))
@@ -45,7 +46,15 @@ def fit_to_show(attributes: pl.DataFrame) -> pl.DataFrame:
 
 
 def png(picture: Array, side_px: int = SIDE_PX) -> bytes:
-    """A grey (side, side) picture as PNG bytes of at most `side_px` a side, without metadata."""
+    """Encode a grey picture as PNG without metadata, reduced to at most `side_px` pixels a side.
+
+    Args:
+        picture: (side, side) uint8 or uint16.
+        side_px: Largest side of the result.
+
+    Raises:
+        ValueError: if OpenCV cannot encode it.
+    """
     import cv2
 
     if picture.dtype == np.uint16:
@@ -61,10 +70,10 @@ def png(picture: Array, side_px: int = SIDE_PX) -> bytes:
 def drawn(
     workspace: Workspace, found: Gathered, choices: Mapping[str, Choice], options: EvaluationOptions
 ) -> tuple[list[PictureRow], list[CheckRow]]:
-    """Rows of pictures, and checks of cohorts whose pictures cannot be read.
+    """Rows of pictures, and checks about cohorts whose pictures cannot be read.
 
-    Averages of the largest cohort alone, as rows of overlapping cohorts side by side would only confuse, and cases of
-    every task.
+    Average images are made of the largest cohort only, because the cohorts of a study overlap and their averages look
+    alike. Cases are made of every task.
     """
     rows: list[PictureRow] = []
     checks: list[CheckRow] = []
@@ -72,7 +81,7 @@ def drawn(
     for cohort in found.cohorts.values():
         store = open_store(workspace, cohort)
         if store is None:
-            sentence = f"{cohort.name}: the pixel store is not there, so no average and no case is drawn."
+            sentence = f"{cohort.name}: the pixel store is missing, so the page has no average images and no cases."
             checks.append(
                 CheckRow("EVAL010", "note", "skipped", TITLE, sentence, about=cohort.name, section="average_images")
             )
@@ -95,11 +104,11 @@ def drawn(
 def averages(
     store: PixelStore, cohort: FrozenCohort, attributes: pl.DataFrame, options: EvaluationOptions
 ) -> list[PictureRow]:
-    """Rows of pictures: the mean radiograph of a sex around an age, at most eight ages a sex.
+    """Rows of average radiographs, by sex and for at most AGES_AT_MOST ages.
 
-    The latest radiograph of a patient; frontal ones of the more frequent view. Those around the age count by a normal
-    curve whose standard deviation is a quarter of the band, so that neighbouring ages flow into one another; a band
-    with fewer patients than the least cell is not drawn.
+    Averages use the latest radiograph of each patient, in the most frequent view only. Radiographs are weighted by a
+    normal curve around the age, with a standard deviation of a quarter of the age band, so that the pictures change
+    gradually with age. Ages with fewer than the least patients in the band around them are left out.
     """
     shown = fit_to_show(attributes.join(cohort.members().select("image_key"), on="image_key", how="semi"))
     shown = shown.filter(pl.col("age_years").is_not_null() & pl.col("patient_sex").is_in(list(SEXES)))
@@ -132,6 +141,7 @@ def averages(
 
 
 def _ages(ages: Array, options: EvaluationOptions) -> Sequence[float]:
+    """Ages of the averages, evenly spaced over the range of `ages` (n,)."""
     if not len(ages):
         return []
     low, high = float(ages.min()), float(ages.max())
@@ -140,11 +150,12 @@ def _ages(ages: Array, options: EvaluationOptions) -> Sequence[float]:
         step += options.age_band_years
     first = np.ceil((low + options.age_band_years / 4) / step) * step
     grid = [float(each) for each in np.arange(first, high - options.age_band_years / 4 + 0.5, step)]
-    # A narrow range of ages may have no round age; then its middle is drawn.
+    # A narrow range may contain no multiple of the step; then use its middle.
     return grid or [float(np.round((low + high) / 2))]
 
 
 def _weighted_mean(store: PixelStore, keys: Sequence[str], weights: Array) -> Array:
+    """Weighted mean of pictures, (side, side) uint8; reads blocks of 32, because all do not fit in memory."""
     total = np.zeros((store.side_px, store.side_px))
     for start in range(0, len(keys), 32):
         block = store.read(keys[start : start + 32])
@@ -157,13 +168,14 @@ def _weighted_mean(store: PixelStore, keys: Sequence[str], weights: Array) -> Ar
 def cases(
     store: PixelStore, task: Task, choice: Choice, options: EvaluationOptions, private: Collection[str] = ()
 ) -> list[PictureRow]:
-    """Rows of pictures: the best model's best, median and worst test radiographs, one a patient.
+    """Rows of single radiographs: the best model's best, median and worst predictions, at most one for each patient.
 
-    Left out: flagged ones, ones with letters or (unless asked for) whose header does not say that they have none and
-    all of `private` archives, as no picture was examined, and ones whose patients are rarer than the least cell (sex
-    and age band).
+    Left out are radiographs with quality flags or burned-in text, and radiographs of patients whose age band and sex
+    has fewer than the least patients. Unless `show_unexamined` is set, radiographs of `private` archives and those
+    whose header does not say that they are free of burned-in text are left out too, because no picture was examined.
     """
     model = task.models.get(choice.best)
+    # Cases need one error for each image.
     if model is None or task.level != "image" or not task.kind.one_value:
         return []
     error = model.values - task.truth
@@ -174,12 +186,14 @@ def cases(
     frame = frame.with_columns(pl.col("patient_key").n_unique().over("patient_sex", "_band").alias("_cell"))
     frame = fit_to_show(frame).filter(pl.col("_cell") >= options.least_patients)
     if not options.show_unexamined:
-        # A header may be wrong about burned-in text, so the owner must allow single pictures of private archives.
+        # A header may be wrong about burned-in text, so the owner must permit single pictures of private archives.
         declared = pl.col("burned_in_text") == "no"
         frame = frame.filter(declared & ~pl.col("archive").is_in(list(private)))
+    # Of a patient with several radiographs, keep the one with the largest error.
     frame = frame.sort("_loss", "unit_key").unique("patient_key", keep="last", maintain_order=True)
     frame = frame.sort("_loss", "unit_key")
     frame = frame.filter(pl.Series(store.has(frame["unit_key"].to_list()), dtype=pl.Boolean))
+    # With fewer radiographs, one could be among the best and the worst at once.
     if frame.height < 3 * CASES:
         return []
     middle = frame.height // 2 - CASES // 2

@@ -1,4 +1,4 @@
-"""What the page says beside figures: study.json and provenance.json of an evaluation, whose paths have no folders."""
+"""study.json and provenance.json of an evaluation: what was scored, and from what. Their paths have no folders."""
 
 import json
 import math
@@ -54,7 +54,7 @@ def task_notes(task: Task, choice: Choice, smallest: Smallest | None, options: E
 
 
 def _unanswered(task: Task) -> dict[str, int]:
-    """How many of the cohort's members, by role, have no known value of the target."""
+    """Number of the cohort's members without a known value of the target, by role."""
     rows = CohortTargets.read(task.cohort.folder / "cohort_targets.parquet").filter(target=task.target.name)
     without = task.cohort.members().join(task.kind.answered(rows), on="image_key", how="anti")
     return {str(role): int(count) for role, count in without.group_by("split").len().sort("split").iter_rows()}
@@ -84,7 +84,7 @@ def experiment_notes(task: Task, name: str, choice: Choice) -> dict[str, Any]:
 
 
 def unscored_notes(found: Gathered, study_file: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Experiments in study.json that have no predictions of today."""
+    """Experiments in study.json that are not scored: their predictions are missing or stale."""
     about = study_file.get("experiments") or {}
     return [
         {
@@ -103,7 +103,7 @@ def _is_calibrated(task: Task, model: Model) -> bool:
 
 
 def left_out(attributes: pl.DataFrame) -> dict[str, int]:
-    """How many members are shown in no picture, and how many were not examined for flags or letters."""
+    """Number of members that no picture may show, and of members not examined for quality flags or burned-in text."""
     unseen = pl.col("quality_flags").is_null() | pl.col("burned_in_text").is_null()
     return {
         "left_out": attributes.height - pictures.fit_to_show(attributes).height,
@@ -112,7 +112,7 @@ def left_out(attributes: pl.DataFrame) -> dict[str, int]:
 
 
 def provenance(found: Gathered, ledger: pl.DataFrame, study_file: Mapping[str, Any], now: str) -> dict[str, Any]:
-    """provenance.json: what the figures were made from, and how often the test set was read."""
+    """provenance.json: the inputs of the figures, and how often the test set was read."""
     runs = 1 + ledger.filter((pl.col("stage") == "evaluate") & (pl.col("outcome") == "done")).height
     models = [(task, model) for task in found.tasks for model in task.models.values()]
     licences: dict[str, str] = {}
@@ -141,7 +141,7 @@ def provenance(found: Gathered, ledger: pl.DataFrame, study_file: Mapping[str, A
 
 
 def without_maps(notes: Mapping[str, Any]) -> dict[str, Any]:
-    """An experiment's notes without its calibration maps, whose steps are shares of few patients."""
+    """An experiment's notes without its calibration maps, because their steps reveal shares of few patients."""
     kept = dict(notes)
     if isinstance(fits := kept.get("fits"), Mapping):
         kept["fits"] = {
@@ -162,12 +162,12 @@ def _model_of(about: object) -> str:
 
 
 FILES = ("weights", "query", "mapping")
-"""Options that name a file, or something by a name: the page must not tell a file's folders."""
+"""Options whose value is a file or a name; the page must not reveal the folders of a file."""
 PATH = re.compile(r"(?:/|~[^/\\]*[/\\]|\.{1,2}[/\\]|[A-Za-z]:[/\\]|\\\\|file:)[^\n]*")
 
 
 def without_paths(value: Any) -> Any:
-    """JSON whose paths have no folders: everywhere absolute and dotted paths, in FILES any with a slash."""
+    """Cut paths in JSON to file names: absolute and dotted paths everywhere, in FILES every value with a slash."""
     if isinstance(value, Mapping):
         return {
             without_paths(key): _name(each)
@@ -185,7 +185,7 @@ def _name(path: str) -> str:
 
 
 def plain(value: Any) -> Any:
-    """`value` without nan and infinities, which JSON cannot say."""
+    """Replace nan and infinities in `value` by None, because JSON has no such numbers."""
     if isinstance(value, Mapping):
         return {str(key): plain(each) for key, each in value.items()}
     if isinstance(value, list | tuple):

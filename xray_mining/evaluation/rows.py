@@ -1,4 +1,4 @@
-"""Estimates as rows of the record."""
+"""Turn estimates into rows of the table `estimates`, and find rows in it."""
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
@@ -13,14 +13,19 @@ from xray_mining.statistics.estimate import Estimate
 
 
 def number(value: float | None) -> float | None:
-    """A float for a record; null if it is nan or infinite."""
+    """`value` as a float; None if it is nan or infinite."""
     return None if value is None or not math.isfinite(value) else float(value)
 
 
 def row(task: Task, model: Model, metric: str, estimate: Estimate, **more: Any) -> EstimateRow:
-    """One row of estimates; `more` gives what is not a plain metric's: baseline, class_, level, subgroup, threshold, ….
+    """One row of estimates, for all test units and classes unless `more` says otherwise.
 
-    The caution keeps the estimate's, and says where the value is not defined.
+    Args:
+        task: The scored task.
+        model: The scored model.
+        metric: Name of the metric.
+        estimate: Its value with interval, patients and caution. A value that is not finite gets a caution.
+        more: Further columns: baseline, class_, level, subgroup, threshold, ….
     """
     caution = estimate.caution
     if not math.isfinite(estimate.value):
@@ -47,23 +52,23 @@ def row(task: Task, model: Model, metric: str, estimate: Estimate, **more: Any) 
 
 
 def scored_row(task: Task, model: Model, scored: Scored, **more: Any) -> EstimateRow:
-    """One row of what a kind of target scored."""
+    """One row of estimates from a metric that a kind of target has computed; `more` sets further columns."""
     about = {"class_": scored.class_, "operating_point": scored.operating_point, "threshold": scored.threshold}
     return row(task, model, scored.metric, scored.found, **about | more)
 
 
 def rows_of(task: Task, model: Model, estimates: Mapping[str, Estimate], **more: Any) -> list[EstimateRow]:
-    """Rows of several metrics."""
+    """Rows of estimates for several metrics by name; `more` sets further columns."""
     return [row(task, model, metric, estimate, **more) for metric, estimate in estimates.items()]
 
 
 def bare(value: float, patients: int, images: int, method: str) -> Estimate:
-    """A value that is used to choose a model, and printed without an interval."""
+    """An estimate without an interval, for values that only serve to choose a model."""
     return Estimate(value, np.nan, np.nan, patients, images, method)
 
 
 def of_all_units(rows: Sequence[EstimateRow], task: Task, metric: str, level: str = "") -> list[EstimateRow]:
-    """The rows of one metric over all test units and classes, unchanged, at the task's level or another."""
+    """The rows of one metric over all unchanged test units and all classes, at `level` (default: the task's)."""
     plain = ("", "all", "test", "", "")
     return [
         each
@@ -77,5 +82,5 @@ def of_all_units(rows: Sequence[EstimateRow], task: Task, metric: str, level: st
 
 
 def of_experiment(rows: Iterable[EstimateRow], name: str) -> EstimateRow | None:
-    """The first row of an experiment."""
+    """The first row of the experiment `name`; None if it has no row."""
     return next((each for each in rows if each.experiment == name), None)

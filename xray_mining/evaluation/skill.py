@@ -1,4 +1,4 @@
-"""Whether a model is better than guessing, by the interval of its own score."""
+"""Compare a model with guessing, by the confidence interval of its score."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from xray_mining.records.estimates import EstimateRow
 
 @dataclass(frozen=True, slots=True)
 class Skill:
-    """A model's score and the score of guessing: the centre's error, or an area under the curve of one half."""
+    """A model's score relative to guessing: its error divided by the error of the centre, or its area."""
 
     value: float
     low: float
@@ -30,12 +30,12 @@ class Skill:
 
     @property
     def words(self) -> str:
-        """The score, and the score of guessing, as a clause."""
+        """The score, compared with guessing, as a clause."""
         return self.kind.skill_words(self.value, self.low, self.high)
 
 
 def skill_of(task: Task, rows: Sequence[EstimateRow], name: str) -> Skill | None:
-    """What an experiment's rows of estimates say of it; None without an interval, or without a centre to compare to."""
+    """The score of experiment `name` relative to guessing; None if it has no interval, or if no centre was fitted."""
     found = of_experiment(of_all_units(rows, task, task.kind.skill_metric), name)
     if found is None or found.value is None or found.low is None or found.high is None:
         return None

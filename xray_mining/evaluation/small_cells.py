@@ -35,10 +35,15 @@ def with_complements(
 ) -> set[Name]:
     """Add cells to `hidden` until no hidden cell can be computed from the printed ones.
 
-    `counts` has the patients of each cell. First, no line may have a single hidden part beside printed ones. Then
-    no hidden cell may follow from all lines together, if each hidden cell has a patient. The smallest printed
-    cell is hidden first. Empty cells are printed, unless no other cell is left. `line_by_line` skips the second step,
-    which needs the counts of hidden cells too.
+    First, a line with only one hidden part gets a second hidden part. Then cells are hidden until the count of no cell
+    follows from all lines together, for a reader who knows that hidden cells are not empty. The smallest printed cell
+    is hidden first. Empty cells are hidden only if no other cell is left.
+
+    Args:
+        lines: Sums of the table.
+        counts: Patients of each cell.
+        hidden: Cells that are hidden already.
+        line_by_line: Skip the second step, which needs the counts of hidden cells too.
     """
     asked = {name for name in hidden if counts[name] and not line_by_line}
     found = set(hidden)
@@ -54,6 +59,7 @@ def with_complements(
 
 
 def _beside_a_single_one(lines: Sequence[Line[Name]], counts: Mapping[Name, int], found: set[Name]) -> Name | None:
+    """The cell to hide in the first line with only one hidden part; None if there is no such line."""
     for line in lines:
         if sum(name in found for name in line.parts) == 1:
             more = _smallest(set(line.parts) - found, counts, anybody=True)
@@ -63,13 +69,16 @@ def _beside_a_single_one(lines: Sequence[Line[Name]], counts: Mapping[Name, int]
 
 
 def _smallest(names: Iterable[Name], counts: Mapping[Name, int], *, anybody: bool) -> Name | None:
-    """The smallest cell with a patient (without `anybody` also an empty one); of equal cells the first by name."""
+    """The smallest cell of `names`; with `anybody` empty cells are skipped. Ties are decided by name."""
     left = [name for name in names if counts[name] or not anybody]
     return min(left, key=lambda name: (counts[name], str(name)), default=None)
 
 
 def _cover(lines: Sequence[Line[Name]], counts: Mapping[Name, int], found: set[Name], name: Name) -> Name | None:
-    """A further cell to hide, from a line of the exposed cell, else from any line that shares a cell with its lines."""
+    """The next cell to hide, to protect the exposed cell `name`; None if all cells around it are hidden.
+
+    It is searched in the lines of the exposed cell first, then in lines that share a cell with these, and so on.
+    """
     near, seen = {name}, set[Name]()
     while near - seen:
         seen |= near
@@ -85,9 +94,10 @@ def _cover(lines: Sequence[Line[Name]], counts: Mapping[Name, int], found: set[N
 
 
 def _exposed(lines: Sequence[Line[Name]], counts: Mapping[Name, int], found: set[Name], asked: set[Name]) -> list[Name]:
-    """The cells of `asked` whose count follows from all lines together, by linear programming.
+    """The cells of `asked` whose count can be computed from all lines together, by linear programming.
 
-    Each hidden cell has at least one patient, because empty cells are printed; if an empty cell is hidden, at least 0.
+    A cell is safe if its count can change while all lines hold. Hidden cells have at least one patient, because empty
+    cells are printed; if an empty cell is hidden, all hidden cells have at least 0.
     """
     names = sorted(found, key=str)
     place = {name: number for number, name in enumerate(names)}
@@ -101,10 +111,12 @@ def _exposed(lines: Sequence[Line[Name]], counts: Mapping[Name, int], found: set
                 signs[row, place[name]] += sign
     values = np.array([counts[name] for name in names], dtype=np.float64)
     ends = (0.0 if (values == 0).any() else 1.0, 2 * values.sum() + 1)
-    # Cells that can have another count while cells at their minimum stay the same need no linear program.
+    # `moved` are the safe cells found so far. Cells that can change while all cells at their minimum stay as they are
+    # are found by linear algebra, which is much faster than a linear program for each cell.
     moved = _free(np.concatenate([signs, np.eye(len(names))[values <= ends[0]]]))
 
     def look(aim: np.ndarray) -> bool:
+        """Search for other counts in the direction `aim`; True if this finds further safe cells."""
         moved_before = int(moved.sum())
         other = linprog(aim, A_eq=signs, b_eq=signs @ values, bounds=ends)
         if other.success:
@@ -112,6 +124,7 @@ def _exposed(lines: Sequence[Line[Name]], counts: Mapping[Name, int], found: set
         return int(moved.sum()) > moved_before
 
     mine = np.array([name in asked for name in names])
+    # Move all undecided cells at once while that finds safe cells; then try the rest one by one, in both directions.
     while (mine & ~moved).any() and (look((mine & ~moved) * -1.0) or look((mine & ~moved) * 1.0)):
         pass
     exposed = []
@@ -119,7 +132,7 @@ def _exposed(lines: Sequence[Line[Name]], counts: Mapping[Name, int], found: set
         aim = np.eye(len(names))[place[name]]
         for way in (-aim, aim):
             if not moved[place[name]]:
-                look(way)  # others may move on the way; what counts is whether this one does
+                look(way)
         if not moved[place[name]]:
             exposed.append(name)
     return exposed
@@ -133,10 +146,13 @@ def _free(signs: np.ndarray) -> np.ndarray:
 
 
 def hidden_cells(counts: Mapping[Cell, int], least: int, hidden: Collection[Cell] = ()) -> set[Cell]:
-    """The cells of a table of two attributes that are hidden, with its margins (level, '') and ('', level).
+    """The cells to hide in a table of two attributes, whose margins are (level, '') and ('', level).
 
-    `hidden` are cells that another table of the same patients hides. Margins count as printed, for that table may
-    print them.
+    Args:
+        counts: Patients of each cell and margin.
+        least: Cells of fewer patients are hidden.
+        hidden: Cells that another table of the same patients hides. Margins count as printed, because that table may
+            print them.
     """
     few = {cell for cell, count in counts.items() if 0 < count < least} | {cell for cell in hidden if cell in counts}
     rows: dict[str, list[Cell]] = {}

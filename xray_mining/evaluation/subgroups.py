@@ -1,4 +1,4 @@
-"""Errors and areas by sex, age band, view, maker, archive, site and year, with the rest as the other side of a test."""
+"""Errors and areas by sex, age band, view, maker, archive, site and year; each subgroup is tested against the rest."""
 
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import replace
@@ -19,11 +19,11 @@ COLUMNS = ("patient_sex", "age_band", "view_position", "manufacturer", "archive"
 INTERSECTION = ("patient_sex", "age_band")
 UNKNOWN = "not known"
 LEVELS_AT_MOST = 30
-"""Columns with more levels are cut to those with most patients."""
+"""Of a column with more levels only the most frequent ones are used."""
 
 
 def age_bands(ages: pl.Series, width: int) -> pl.Series:
-    """Ages in years as texts like '20 to 29'; null stays null."""
+    """Age bands of `width` years as text, for example '20 to 29', for ages in years; null stays null."""
     low = (ages / width).floor().cast(pl.Int64) * width
     frame = pl.DataFrame({"low": low})
     return frame.select(
@@ -35,7 +35,7 @@ def age_bands(ages: pl.Series, width: int) -> pl.Series:
 
 
 def columns(task: Task, width: int) -> pl.DataFrame:
-    """The subgroup columns of a task's units, as text, in their order."""
+    """The subgroup columns of a task's units, as text, in the order of the units; sites are numbered."""
     units = task.units
     sites = units["institution_key"].drop_nulls().unique().sort().to_list()
     number = {key: f"site {i + 1}" for i, key in enumerate(sites)}
@@ -53,10 +53,16 @@ def columns(task: Task, width: int) -> pl.DataFrame:
 def cells(
     table: pl.DataFrame, owner: Array, least: int, hidden: Collection[tuple[str, str, str]] = ()
 ) -> Iterator[tuple[str, str, Array]]:
-    """(family, subgroup, which units) of every cell that may be printed; one-level columns are left out.
+    """The subgroups that may be printed: (family, subgroup, units (n,) bool) of each.
 
-    Left out are cells of fewer than `least` patients, cells from whose sums such a cell could be computed, and cells
-    that Table 1 hides: `hidden`, of (column, level, sex), sex '' for both together.
+    Left out are columns with one level, cells of fewer than `least` patients, cells from which such a cell could be
+    computed, and cells that Table 1 hides.
+
+    Args:
+        table: Columns of attributes, as `columns` gives them.
+        owner: (n,) number of each unit's patient.
+        least: Fewest patients of a printed cell.
+        hidden: Cells that Table 1 hides: (column, level, sex), sex '' for all patients.
     """
     by_sex = shown_cells(
         table["age_band"], table["patient_sex"], owner, least, {each[1:] for each in hidden if each[0] == "age_band"}
@@ -72,9 +78,9 @@ def cells(
         elif name == "patient_sex":
             shown = {sex for level, sex in by_sex if not level}
         else:
-            nobody = pl.Series([""] * len(values), dtype=pl.String)
+            no_second = pl.Series([""] * len(values), dtype=pl.String)
             others = {(level, sex) for column, level, sex in hidden if column == name and not sex}
-            shown = {level for level, _ in shown_cells(values, nobody, owner, least, others)}
+            shown = {level for level, _ in shown_cells(values, no_second, owner, least, others)}
         for level in sorted(levels):
             members = (values == level).fill_null(False).to_numpy()
             seen.setdefault(name, []).append((level, members))
@@ -89,7 +95,10 @@ def cells(
 def shown_cells(
     first: pl.Series, second: pl.Series, owner: Array, least: int, hidden: Collection[tuple[str, str]]
 ) -> set[tuple[str, str]]:
-    """The cells of two columns and their margins that may be printed; unknown values are a level, never printed."""
+    """The cells and margins of two columns that may be printed, as (level, level); '' means all patients.
+
+    Unknown values count as a level, so that sums are complete, but this level is never printed.
+    """
     frame = pl.DataFrame({"first": first.fill_null(UNKNOWN), "second": second.fill_null(UNKNOWN), "owner": owner})
     count = pl.col("owner").n_unique()
     counts: dict[tuple[str, str], int] = {}
@@ -106,10 +115,10 @@ def shown_cells(
 def by_subgroup(
     task: Task, options: EvaluationOptions, choice: Choice, hidden: Collection[tuple[str, str, str]] = ()
 ) -> list[EstimateRow]:
-    """Rows of estimates by subgroup, each tested against the rest, p adjusted by Holm within experiment and column.
+    """Rows of estimates by subgroup, tested against the rest; p is adjusted by Holm within an experiment and column.
 
-    Women against the rest and men against the rest are one test where no patient has another sex: rows of one test have
-    the same `p_value`, and it counts once. `hidden` as in `cells`.
+    If no patient has another sex, women against the rest and men against the rest are the same test: both rows have the
+    same `p_value`, and the adjustment counts it once. `hidden` as in `cells`.
     """
     table = columns(task, options.age_band_years)
     groups = list(cells(table, task.owner, options.least_patients, hidden))
@@ -127,13 +136,13 @@ def by_subgroup(
 
 
 def _test(members: Array, asked: Array) -> bytes:
-    """An identifier of the test of members against the rest, the same for both sides of one division."""
+    """An identifier of the test of members against the rest; it is the same for both sides."""
     inside, outside = (members & asked).tobytes(), (~members & asked).tobytes()
     return min(inside, outside)
 
 
 def _adjusted(rows: Sequence[EstimateRow], tests: Sequence[bytes]) -> list[EstimateRow]:
-    """`rows` with p by Holm within a family; two levels that together are all units are one test with one p."""
+    """`rows` with p adjusted by Holm within a family; rows with the same identifier in `tests` count as one test."""
     families: dict[str, dict[bytes, list[int]]] = {}
     for number, (each, test) in enumerate(zip(rows, tests, strict=True)):
         families.setdefault(each.family, {}).setdefault(test, []).append(number)

@@ -1,4 +1,4 @@
-"""A task (one target of one cohort), the models that predict its test units, and what its kind of target must do."""
+"""A task (one target of one cohort), the models that predict its test units, and the interface of kinds of target."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -35,26 +35,30 @@ class Model:
     values: Array
     """(n,) or (n, classes) in the order of the task's units; nan where the experiment did not predict the unit."""
     calibrated: Array | None
-    """The same with the fits' calibrated values where they have some; None where no fit has."""
+    """The same shape; calibrated values of fits that have some, else `values`; None if no fit has calibrated values."""
     validation: pl.DataFrame
-    """unit_key, patient_key, fold, truth, label, value (a list for several classes); mean over seeds, by rotation."""
+    """Validation units of each rotation: unit_key, patient_key, fold, truth, label, value (a list for several classes).
+
+    Values are means over seeds."""
     calibrated_fits: int = 0
-    """How many of its `fits` (rotation and seed) have calibrated values: the map helped on validation patients."""
+    """Number of its `fits` (rotation and seed) with calibrated values, because calibration helped on validation
+    patients."""
     calibrated_by_class: Mapping[str, int] = field(default_factory=dict)
-    """The same by class as predictions name it: of several labels, the map may help for some only."""
+    """The same number by class (as named in predictions), because calibration may help for some labels only."""
     fits: int = 1
     again: Array | None = None
-    """The test units as another rotation's fit predicted them when they were its validation units, as `values`."""
+    """Second predictions of the test units, shaped as `values`: by the fit of another rotation, for which these units
+    were validation units."""
     variants: Mapping[str, Array] = field(default_factory=dict)
-    """Predictions of changed test images by the variant's name, as `values`."""
+    """Predictions of changed test images by the name of the change, shaped as `values`."""
 
     def again_of(self, units: Array) -> Array | None:
-        """`again` of these units; None where no unit is predicted again."""
+        """`again` of the units (n,) bool; None if there are no second predictions."""
         return None if self.again is None else self.again[units]
 
     @property
     def architecture(self) -> str:
-        """What kind of model the study file asked for: centre, metadata, ridge, network, …."""
+        """The model that the study file names: centre, metadata, ridge, network, …."""
         return str(self.options.get("model") or self.name)
 
     @property
@@ -64,27 +68,27 @@ class Model:
 
     @property
     def role(self) -> Role:
-        """What it is compared as."""
+        """Its role in comparisons, for example null or handcrafted."""
         return self.shows.role
 
     @property
     def sight(self) -> Sight:
-        """What it can see of the anatomy."""
+        """How much of the anatomy it can see."""
         return self.shows.sight(self.architecture)
 
     @property
     def chose_by_rotation(self) -> bool:
-        """It chose among other models in each rotation, by that rotation's validation patients."""
+        """Whether it chose among other models in each rotation, by the validation patients of that rotation."""
         return self.shows.chose_by_rotation(self.options)
 
     @cached_property
     def known(self) -> Array:
-        """Which units it predicted, (n,) bool."""
+        """The units that it predicted, (n,) bool."""
         return known_rows(self.values)
 
 
 def known_rows(values: Array) -> Array:
-    """Rows (n,) bool of values (n,) or (n, classes) that are finite throughout."""
+    """The rows (n,) bool of values (n,) or (n, classes) without nan and infinities."""
     return np.asarray(np.isfinite(values.reshape(len(values), -1)).all(axis=1))
 
 
@@ -96,7 +100,7 @@ class Task:
     target: Target
     level: str
     units: pl.DataFrame
-    """unit_key, patient_key, fold, truth, label and what the catalog knows of the image, sorted by unit_key.
+    """unit_key, patient_key, fold, truth, label and the image's attributes in the catalog, sorted by unit_key.
 
     Every unit has a known truth."""
     models: Mapping[str, Model]
@@ -108,12 +112,12 @@ class Task:
 
     @property
     def kind(self) -> "TargetKind":
-        """What evaluation does differently for this kind of target."""
+        """The kind of its target, which has the metrics."""
         return KINDS.find(self.target.kind)
 
     @property
     def is_age(self) -> bool:
-        """Whether the target is the patient's age in years, whatever its name; another number in years is not."""
+        """Whether the target is the patient's age in years (by its meaning, not by its name)."""
         return self.kind.is_age(self.target)
 
     @property
@@ -123,17 +127,17 @@ class Task:
 
     @property
     def unit(self) -> str:
-        """The unit of an error after a number, as ' years'; empty where it has none."""
+        """The unit of an error as printed after a number, for example ' years'; empty if errors have no unit."""
         return f" {self.target.unit}" if self.kind.has_unit and self.target.unit else ""
 
     @cached_property
     def parts(self) -> Mapping[str, "Task"]:
-        """For several labels a binary task for each label, of the units whose truth is known; empty for other kinds."""
+        """Binary tasks by label, each with the units whose truth is known; empty for kinds other than `labels`."""
         return self.kind.parts(self)
 
     @cached_property
     def truth(self) -> Array:
-        """(n,) float64: the number, or 1 for the positive label; (n, labels) with nan where a label is not known."""
+        """(n,) float64: the number, or 1 for the positive label; for several labels (n, labels), nan for unknown."""
         return self.units["truth"].to_numpy()
 
     @cached_property
@@ -143,32 +147,32 @@ class Task:
 
     @cached_property
     def owner(self) -> Array:
-        """(n,) number of the unit's patient."""
+        """(n,) int64, the number of each unit's patient, from 0."""
         return self.units["patient_key"].rank("dense").to_numpy().astype(np.int64) - 1
 
     @cached_property
     def folds(self) -> Array:
-        """(n,) the rotation that tested the unit; -1 where several did."""
+        """(n,) the rotation that tested each unit; -1 if several rotations tested it."""
         return self.units["fold"].to_numpy()
 
     @cached_property
     def latest(self) -> Array:
-        """(patients,) place of each patient's latest unit by patient_sequence, which represents the patient."""
+        """(patients,) row of each patient's latest unit (by patient_sequence), which represents the patient."""
         order = np.argsort(-self.units["patient_sequence"].fill_null(0).to_numpy(), kind="stable")
         return np.asarray(order[np.unique(self.owner[order], return_index=True)[1]])
 
     @property
     def patients(self) -> int:
-        """How many patients are tested."""
+        """Number of tested patients."""
         return int(self.owner.max()) + 1 if len(self.owner) else 0
 
     @property
     def rotations(self) -> int:
-        """The most rotations of one experiment."""
+        """The largest number of rotations of an experiment."""
         return max((len(model.rotations) for model in self.models.values()), default=1)
 
     def words(self, name: str) -> str:
-        """An experiment's name for people: a null model is called by its kind where the task has one of that kind."""
+        """An experiment's name for people; a null model is called by its kind if it is the only one of this kind."""
         model = self.models.get(name)
         if model is not None and model.role is Role.NULL:
             same = [each for each in self.models.values() if each.role is Role.NULL]
@@ -200,25 +204,25 @@ class Scored:
 
 @dataclass(frozen=True, slots=True)
 class Side:
-    """One class against all others: what an area, a curve and the bins of one class are made of."""
+    """One class against all others: the data of its area, its ROC curve and its calibration bins."""
 
     class_: str
     """Empty for a binary target."""
     units: Array
-    """(n,) bool: the task's units that it is about; the arrays below have these units' m values."""
+    """(n,) bool: the task's units that it is about; the arrays below have m values, one for each of these units."""
     positive: Array
     """(m,) bool."""
     values: Array
-    """(m,)."""
+    """(m,) scores or probabilities of the class."""
     again: Array | None
-    """(m,) by another rotation's fit; None where no unit is predicted again."""
+    """(m,) the same by the fit of another rotation; None if there are no such predictions."""
     calibrated: bool = False
-    """`values` are probabilities after calibration on validation patients."""
+    """True if `values` are probabilities after calibration on validation patients."""
 
 
 @dataclass(frozen=True, slots=True)
 class Calls:
-    """Every unit called one of the classes, at one operating point."""
+    """The class that each unit is called, at one operating point."""
 
     operating_point: str
     threshold: float | None
@@ -232,50 +236,51 @@ class Calls:
 
 
 class TargetKind(Protocol):
-    """What differs between kinds of target in the evaluation; a kind is one file of `evaluation/targets`.
+    """How a kind of target is scored and compared; each kind is one file of `evaluation/targets`.
 
-    A method with a body here is for kinds that have nothing of this sort.
+    A method that has a body here may be left out by a kind to which it does not apply.
     """
 
     metric: str
-    """The metric that models are chosen by, as rows of estimates name it."""
+    """The metric that models are chosen by, as named in rows of estimates."""
     title: str
-    """The metric in a sentence, as MAE."""
+    """Short name of the metric in a sentence, for example MAE."""
     words: str
-    """The metric in full, as mean absolute error."""
+    """Full name of the metric, for example mean absolute error."""
     less_is_better: bool = False
     has_unit: bool = False
     """Errors are in the target's unit."""
     unitless: frozenset[str] = frozenset()
     """Metrics without this unit."""
     one_value: bool = True
-    """A unit has one truth and one predicted value, so points can be drawn and cases shown."""
+    """Each unit has one truth and one predicted value, so that the page can draw points and show cases."""
     has_labels: bool = False
     """Table 1 has a column for each label."""
     digits: int = 3
-    """Digits of the metric in the answer."""
+    """Decimal places of the metric in the answer."""
     skill_metric: str
-    """The metric that says how much better than guessing a model is."""
+    """The metric that compares a model with guessing."""
     guess: float
-    """What guessing reaches in `skill_metric`."""
+    """The value of `skill_metric` for guessing."""
     guess_words: str
-    """Guessing in a sentence."""
+    """Guessing in a sentence, after 'better than'."""
     screened: tuple[str, ...] = ()
     """Metrics by subgroup that the fairness audit judges."""
     gained: tuple[str, str] = ("", "")
-    """The metric of `gain` in the table of audits, and in words."""
+    """Name of the metric of `gain` in the table of audits, and its words in a sentence."""
     matched_words: str = ""
-    """What `matched_by` makes equal between two groups, in a word; empty where that is nothing."""
-    without_class: str = "nobody in the test set is {}"
-    """What is wrong with classes without a test patient, whose names replace the braces."""
+    """A word for the property that `matched_by` makes equal between two groups; empty if there is none."""
+    without_class: str = "no test patient is {}"
+    """Sentence about classes without a test patient, whose names replace the braces."""
     in_smallest_class: str = "in the smallest class"
+    """Words after a number of test patients, which say who is counted."""
     without_validation: str = ""
-    """What else an experiment without validation predictions lacks, after 'it cannot be chosen as the best'."""
+    """End of the sentence 'it cannot be chosen as the best' about an experiment without validation predictions."""
 
     # From predictions to units.
 
     def kept(self, frame: pl.DataFrame, target: Target) -> tuple[pl.DataFrame, list[str]]:
-        """The rows of predictions that are scored, and classes that have no probability."""
+        """The rows of predictions that are scored, and the classes without a probability."""
         return frame, []
 
     def truths(self, rows: pl.DataFrame, target: Target) -> pl.DataFrame:
@@ -283,23 +288,27 @@ class TargetKind(Protocol):
         ...
 
     def aligned(self, means: pl.DataFrame, keys: pl.DataFrame, target: Target) -> Array:
-        """`means` of unit_key, class and value in the order of `keys`: (n,) or (n, classes), nan where absent."""
+        """The values of `means` (unit_key, class, value) in the order of `keys`.
+
+        Returns:
+            (n,) or (n, classes) float64; nan for missing values.
+        """
         ...
 
     def validation(self, means: pl.DataFrame, target: Target) -> pl.DataFrame:
-        """Validation units by rotation, as `Model.validation`, from means of fold, unit_key and class."""
+        """Validation units by rotation as in `Model.validation`; `means` has a row for each fold, unit and class."""
         ...
 
     def is_age(self, target: Target) -> bool:
-        """`Task.is_age`."""
+        """Whether the target is the patient's age in years."""
         return False
 
     def parts(self, task: Task) -> Mapping[str, Task]:
-        """`Task.parts`."""
+        """Binary tasks by label (`Task.parts`); empty for kinds with one truth for each unit."""
         return {}
 
     def unknown(self, task: Task) -> Mapping[str, int]:
-        """Test units whose truth is not known, by label; empty for kinds with one truth a unit."""
+        """Number of test units with unknown truth, by label; empty for kinds with one truth for each unit."""
         return {}
 
     def table_labels(self, rows: pl.DataFrame, target: Target) -> pl.DataFrame:
@@ -317,7 +326,7 @@ class TargetKind(Protocol):
     # Scores.
 
     def refusal(self, task: Task, known: Array) -> str:
-        """Why the units (n,) bool cannot be scored, as a sentence; empty where they can."""
+        """A sentence why the units (n,) bool cannot be scored; empty if they can."""
         return ""
 
     def scores(self, task: Task, model: Model, options: EvaluationOptions) -> Iterator[Scored]:
@@ -325,11 +334,15 @@ class TargetKind(Protocol):
         ...
 
     def scores_by_patient(self, task: Task, model: Model, options: EvaluationOptions) -> dict[str, Estimate]:
-        """Main metrics after averaging a patient's images; empty where the kind has none."""
+        """Main metrics after averaging each patient's images; empty if they are not defined."""
         return {}
 
     def validation_score(self, task: Task, model: Model) -> float:
-        """The metric on the model's validation units; nan where there is nothing to score. May raise ValueError."""
+        """The metric on the model's validation units; nan if it is not defined.
+
+        Raises:
+            ValueError: if the validation units cannot be scored.
+        """
         ...
 
     # Comparisons.
@@ -337,11 +350,11 @@ class TargetKind(Protocol):
     def differences(
         self, task: Task, model: Model, baseline: Model, both: Array, options: EvaluationOptions
     ) -> Iterator[Scored]:
-        """Paired differences of two models on the units (n,) bool that both predict."""
+        """Paired differences between two models on the units `both` (n,) bool, which both models predicted."""
         ...
 
     def smallest_difference(self, task: Task, first: Model, second: Model, both: Array) -> float | None:
-        """The true difference of two models that a test set of this size shows in 8 of 10; None without one."""
+        """The smallest true difference that a test set of this size detects in 8 of 10 cases; None if not defined."""
         return None
 
     # Subgroups.
@@ -349,33 +362,44 @@ class TargetKind(Protocol):
     def by_cell(
         self, task: Task, model: Model, members: Array, options: EvaluationOptions
     ) -> Iterator[tuple[Scored, Array]]:
-        """Figures of the members (n,) bool of a subgroup, p against the rest, and the units each figure is about."""
+        """Metrics of a subgroup, with p of the test against the rest, each with the units (n,) bool that it is about.
+
+        `members` (n,) bool are the units of the subgroup.
+        """
         yield from ()
 
     # Changed images.
 
     def changed(self, task: Task, values: Array, units: Array, options: EvaluationOptions) -> dict[str, Estimate]:
-        """Main metrics of predictions of changed images, of the units (n,) bool. May raise ValueError."""
+        """Main metrics of the predictions `values` of changed images, on the units (n,) bool.
+
+        Raises:
+            ValueError: if these units cannot be scored.
+        """
         ...
 
     def lost(
         self, task: Task, model: Model, values: Array, units: Array, options: EvaluationOptions
     ) -> Estimate | None:
-        """How much worse changed images are predicted, paired; above 0 is worse. May raise ValueError."""
+        """How much worse the model is on changed images than on the same images unchanged, paired; above 0 is worse.
+
+        Raises:
+            ValueError: if these units cannot be scored.
+        """
         ...
 
     def beyond_guessing(self, task: Task, model: Model, units: Array) -> float:
-        """What the model gains on these units over guessing, in its metric; nan where that is not defined."""
+        """How much better than guessing the model is on these units, in its metric; nan if that is not defined."""
         ...
 
-    # What figures are drawn from.
+    # Data of figures.
 
     def sides(self, task: Task, model: Model) -> Iterator[Side]:
-        """Classes to draw a ROC curve of."""
+        """Classes for ROC curves."""
         yield from ()
 
     def probabilities(self, task: Task, model: Model) -> Iterator[Side]:
-        """Classes with probabilities, to draw calibration of."""
+        """Classes with probabilities, for calibration."""
         yield from ()
 
     def two_labels(self, task: Task) -> tuple[str, str] | None:
@@ -383,47 +407,58 @@ class TargetKind(Protocol):
         return None
 
     def calls(self, task: Task, model: Model, options: EvaluationOptions) -> Iterator[Calls]:
-        """What a confusion matrix is counted from."""
+        """Called classes, for confusion matrices."""
         yield from ()
 
     def caption(self, task: Task, unit: Mapping[str, Any]) -> str:
-        """The truth of a unit and its prediction (`_value`), below its picture."""
+        """The words below a unit's picture: its truth and its prediction (`_value`)."""
         return ""
 
-    # What audits ask.
+    # Figures of audits.
 
     def gain(self, task: Task, model: Model, options: EvaluationOptions) -> Estimate | None:
-        """What a model gains over knowing nothing, two-sided p; None where that is not defined."""
+        """How much better than guessing a model is, with a two-sided p; None if that is not defined."""
         return None
 
     def matched_by(self, task: Task) -> Array | None:
-        """What groups are made equal in (n,), apart from age and sex; None where the kind has no classes or levels."""
+        """The class or level of each unit (n,), which groups are matched by besides age and sex; None if there is none."""
         return None
 
     def gap(self, task: Task, model: Model, first: Array, units: Array, options: EvaluationOptions) -> Estimate | None:
-        """The metric of the `units` (places) that are `first` (n,) bool minus that of the others of `units`."""
+        """The metric of a group of units minus the metric of the other units; None if that is not defined.
+
+        Args:
+            task: The task.
+            model: The model that is scored.
+            first: (n,) bool, the group.
+            units: Rows (m,) of all units that are compared.
+            options: Confidence of the interval, and draws.
+        """
         return None
 
     def losses(self, task: Task, model: Model) -> Array | None:
-        """The absolute error of each unit (n,); None where the kind or the model has none."""
+        """The absolute error of each unit, (n,); None if it is not defined for the kind or the model."""
         return None
 
     def patients_by_class(self, task: Task) -> dict[str, int]:
-        """Test patients of each class that has some; empty for kinds without classes."""
+        """Number of test patients by class, without empty classes; empty for kinds without classes."""
         return {}
 
     def levels(self, task: Task) -> Mapping[str, int]:
-        """Test patients of each level in order, also of levels that nobody has; empty for kinds without levels."""
+        """Number of test patients by level in order, with empty levels; empty for kinds without levels."""
         return {}
 
-    # The answer.
+    # Words of the answer.
 
     def reads(self, task: Task, what: str) -> str:
-        """What a model does, as 'reads age with a mean absolute error of'; `what` is the target's name for people."""
+        """The predicate of the answer before the number, for example 'reads age with a mean absolute error of'.
+
+        `what` is the target's name for people.
+        """
         ...
 
     def skill_words(self, value: float, low: float, high: float) -> str:
-        """The skill metric with its interval beside guessing."""
+        """The skill metric with its interval, compared with guessing."""
         ...
 
 

@@ -1,4 +1,4 @@
-"""Scores of changed test images (another window, sharpened), and the loss of a model on them."""
+"""Scores on changed test images (another window, sharpened), and how much worse they are than on unchanged images."""
 
 import numpy as np
 
@@ -20,19 +20,19 @@ def scores(task: Task, options: EvaluationOptions) -> list[EstimateRow]:
             try:
                 found = task.kind.changed(task, values, both, options)
             except ValueError:
-                # Few images were changed, and no rotation changed both classes.
+                # Few images were changed, and no rotation has changed images of both classes.
                 continue
             rows += rows_of(task, model, found, variant=variant)
     return rows
 
 
 def both_known(model: Model, values: Array) -> Array:
-    """Units with both predictions, (n,) bool."""
+    """The units (n,) bool with a prediction in `values` and one by the model on unchanged images."""
     return known_rows(values) & model.known
 
 
 def lost(task: Task, model: Model, values: Array, options: EvaluationOptions) -> Estimate | None:
-    """Paired difference between changed and unchanged images; above 0 is worse. None if it is not defined."""
+    """How much worse the model is on changed images than on the same images unchanged; None if not defined."""
     both = both_known(model, values)
     if len(np.unique(task.owner[both])) < 2:
         return None

@@ -1,1 +1,1 @@
-"""From tables to one self-contained HTML page; computes nothing."""
+"""Lay out tables of results as one self-contained HTML page; computes no results."""

@@ -19,10 +19,10 @@ from xray_mining.reporting.section import Section
 from xray_mining.workspace import Workspace, digest_of_file, versions
 
 SIDE_PX = 144
-"""Side of a picture of the gallery: eighty of them stay under 2 MB."""
+"""Side of a gallery picture; eighty pictures of this size need less than 2 MB."""
 PAGE = "archive-report"
 _WORST = {"error": 0, "warning": 1, "note": 2}
-# Targets of the links of alerts: the figure that shows the alert, and the section with this figure.
+# Where the link of an alert leads: to the figure that shows it, in this section.
 _FIGURES = {
     "accounts": ("archive-rejects-figure", "accounts"),
     "ages": ("archive-ages-figure", "ages"),
@@ -41,7 +41,7 @@ class ArchiveReportSummary:
 
     page: str
     data: str
-    """The JSON beside the page, which a later page can be compared with."""
+    """The JSON file beside the page; a later page can be compared with it."""
     bytes: int
     images: int
     patients: int
@@ -92,20 +92,8 @@ def archive_report(
     with record_run(workspace, PAGE, ", ".join(sorted(workspace.settings.archives)), command) as notes:
         found = overview(workspace, unexamined=show_unexamined)
         now = datetime.now(UTC)
-        results = ArchiveResults(
-            found,
-            _pictures(workspace, found),
-            changes(earlier, found) if earlier else None,
-            {
-                "Command": command,
-                "Written, UTC": f"{now:%Y-%m-%d %H:%M}",
-                "Archives": ", ".join(found.archives) or "none",
-                "Digest of the catalog": found.catalog_digest,
-                **{
-                    name: version for name, version in versions().items() if name in ("xray-mining", "duckdb", "polars")
-                },
-            },
-        )
+        changed = changes(earlier, found) if earlier else None
+        results = ArchiveResults(found, _pictures(workspace, found), changed, _origin(found, command, now))
         built = build(results)
         raised = alerts(results, built)
         text = rendered(_head(results, len(raised)), raised, built)
@@ -128,13 +116,24 @@ def archive_report(
     )
 
 
+def _origin(found: Overview, command: str, now: datetime) -> dict[str, str]:
+    """Command, time, archives, digest and versions, as the page prints them."""
+    packages = ("xray-mining", "duckdb", "polars")
+    return {
+        "Command": command,
+        "Written, UTC": f"{now:%Y-%m-%d %H:%M}",
+        "Archives": ", ".join(found.archives) or "none",
+        "Digest of the catalog": found.catalog_digest,
+    } | {name: version for name, version in versions().items() if name in packages}
+
+
 def build(results: ArchiveResults) -> list[Section]:
     """The sections that apply to the archives, in the order of the page."""
     return [module.build(results) for module in section_modules(archive_sections) if module.applies(results)]
 
 
 def alerts(results: ArchiveResults, built: Sequence[Section]) -> list[dict[str, str]]:
-    """Alerts, warnings first, each with the anchor of the figure that shows it (of the section, where it has none)."""
+    """Alerts, the worst first; each has the anchor of the figure that shows it, or of the section without a figure."""
     figures = {figure.name for section in built for figure in section.figures}
     known = [*results.overview.alerts, *(results.changes.alerts if results.changes else ())]
     found = []
@@ -158,7 +157,7 @@ def _head(results: ArchiveResults, raised: int) -> dict[str, Any]:
     named = archives[0] if len(archives) == 1 else f"{len(archives)} archives"
     sentence = f"{totals['images']:,} images of {totals['patients']:,} patients in {totals['studies']:,} studies."
     pictures = totals["images_with_picture"]
-    second = "No picture was read: this is what headers and tables say."
+    second = "No picture was read; this page shows what headers and tables say."
     if pictures:
         share = "Each" if pictures == totals["images"] else f"{pictures:,} of them"
         second = f"{share} has a picture in the pixel store." if share == "Each" else f"{share} have a picture."
@@ -168,10 +167,10 @@ def _head(results: ArchiveResults, raised: int) -> dict[str, Any]:
         "menu": "At a glance",
         "eyebrow": "Archive report",
         "heading": f"What the archive {named} holds" if len(archives) == 1 else f"What {named} hold",
-        "answers": [{"title": "", "sentences": (sentence, second) if totals["images"] else ("Nothing yet.",)}],
-        "calm": "Nothing odd was found by the queries of this page.",
-        "alerts": f"{raised} {'thing' if raised == 1 else 'things'} to know",
-        "alerted": "to know",
+        "answers": [{"title": "", "sentences": (sentence, second) if totals["images"] else ("No images yet.",)}],
+        "calm": "The queries of this page found no problem.",
+        "alerts": f"{raised} {'alert' if raised == 1 else 'alerts'}",
+        "alerted": "to check",
         "facts": [(name, f"{count:,}") for name, count in facts]
         + ([("Sites", f"{totals['institutions']:,}")] if totals["institutions"] else [])
         + ([("Archives", ", ".join(archives))] if len(archives) > 1 else []),

@@ -1,4 +1,4 @@
-"""Input of the sections of the archive's page, and layout that they share."""
+"""The data of the archive's page, and layout that its sections share."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -26,13 +26,13 @@ class StratumPicture:
 
 @dataclass(frozen=True, slots=True)
 class ArchiveResults:
-    """Aggregates and example pictures of each stratum; the sections lay them out and compute nothing."""
+    """Aggregates of the archives, and example pictures of each sex and age; the sections only lay them out."""
 
     overview: Overview
     pictures: tuple[StratumPicture, ...] = ()
     changes: Changes | None = None
     ledger: Mapping[str, str] | None = None
-    """Origin of the page: command, versions, digests."""
+    """How the page was made: command, versions, digests."""
 
     def table(self, name: str) -> pl.DataFrame:
         """A table of the overview."""
@@ -65,10 +65,15 @@ def listed(
     words: Mapping[str, Callable[[Any], str | Cell]] | None = None,
     share_of: int = 0,
 ) -> Table:
-    """A table of the overview with these of its columns; `words` say how a column's values are read.
+    """Lay out a table of the overview; notes below it say if rows were left out or counts are hidden.
 
-    With `share_of` a count in the column `images` says its share. Counts of too few patients read 'hidden', and so do
-    those from which they would follow; a table that is cut says so below, as does one with hidden counts.
+    Args:
+        results: Data of the page.
+        table: Name of the table in the overview.
+        caption: Caption above the table.
+        columns: Names of the columns that are shown, each with its head.
+        words: By column, a function that turns a value into text or a cell.
+        share_of: If not 0, counts in the column `images` also show their share of this number.
     """
     frame = results.table(table)
     rows = []
@@ -94,7 +99,7 @@ def listed(
 
 
 def cut_note(results: ArchiveResults, table: str) -> str:
-    """A sentence about the rows that a shortened list leaves out."""
+    """A sentence about the rows that a shortened table leaves out."""
     cut, counted = (
         results.overview.cut[table],
         {"duplicates": "files", "rejects": "files or frames"}.get(table, "images"),
@@ -105,13 +110,13 @@ def cut_note(results: ArchiveResults, table: str) -> str:
         else f"{cut.left_out:,} {counted}"
     )
     small = (
-        f"; a row of fewer than {results.overview.least_patients} patients is never shown" if table in FOLDED else ""
+        f"; rows of fewer than {results.overview.least_patients} patients are never shown" if table in FOLDED else ""
     )
-    return f"The list is cut: {cut.listed:,} of {cut.rows:,} rows are shown, the others hold {left_out}{small}."
+    return f"Only {cut.listed:,} of {cut.rows:,} rows are shown; the others have {left_out}{small}."
 
 
 def hidden_note_of(results: ArchiveResults) -> str:
-    """Why some cells read 'hidden'."""
+    """A sentence that explains cells with the word 'hidden'."""
     return hidden_note(results.overview.least_patients, "patients with an id")
 
 
@@ -120,10 +125,10 @@ def _cell(
 ) -> Cell:
     value = row[column]
     if words is not None:
-        told = words(value)
-        if isinstance(told, Cell):
-            return told
-        return Cell(told, value=float(value) if head.numeric and value is not None else None)
+        text = words(value)
+        if isinstance(text, Cell):
+            return text
+        return Cell(text, value=float(value) if head.numeric and value is not None else None)
     if value is None:
         if not head.numeric:
             return Cell("not stated")
@@ -135,7 +140,7 @@ def _cell(
 
 
 def summed(frame: pl.DataFrame, key: str, counted: str = "images") -> list[tuple[str, float | None]]:
-    """(words, count) by `key`, largest count first; None if a part is hidden."""
+    """Sums of the column `counted` by `key`, as (words, sum), largest first; None if one of the counts is hidden."""
     found: dict[str, float | None] = {}
     for row in frame.iter_rows(named=True):
         words = "not stated" if row[key] is None else str(row[key])
@@ -145,7 +150,7 @@ def summed(frame: pl.DataFrame, key: str, counted: str = "images") -> list[tuple
 
 
 def said(rows: Sequence[tuple[str, float | None]], limit: int = 12) -> str:
-    """Rows of a drawing as text, for readers who cannot see it."""
+    """The first `limit` rows of a drawing as text, for readers who cannot see it."""
     shown = [f"{words} {'hidden' if value is None else f'{value:,.0f}'}" for words, value in rows[:limit]]
     more = f"; and {len(rows) - limit:,} more" if len(rows) > limit else ""
     return "; ".join(shown) + more

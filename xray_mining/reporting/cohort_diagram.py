@@ -12,13 +12,17 @@ from xray_mining.reporting.results import slug
 
 
 def require_svg(target: Path) -> None:
-    """UserError if `target` is not an SVG file name; checked before the cohort is frozen."""
+    """Check that `target` is the name of an SVG file, before the cohort is frozen.
+
+    Raises:
+        UserError: if it is not.
+    """
     if target.suffix.lower() != ".svg":
         raise UserError(f"--diagram {target}: the diagram is an SVG; name a file that ends in .svg")
 
 
 def write_diagram(cohort: FrozenCohort, target: Path) -> None:
     """Draw the flow of the cohort in CONSORT style: images kept and left out by each step, and the roles of members."""
-    told = flow(cohort, ())
-    figure = flow_diagram(f"flow-{slug(cohort.name)}", told["steps"], told["roles"])
+    counted = flow(cohort, ())
+    figure = flow_diagram(f"flow-{slug(cohort.name)}", counted["steps"], counted["roles"])
     write_bytes(target, standalone(figure).encode())

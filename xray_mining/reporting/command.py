@@ -13,7 +13,7 @@ def report(studies: str | Sequence[str], output: Path | None, root: Path) -> Rep
     """Write the page of one study, or of several side by side.
 
     Args:
-        studies: Names of studies in the workspace, or paths of copied evaluation folders; with paths alone, no
+        studies: Names of studies in the workspace, or paths of copied evaluation folders. If all are paths, no
             workspace is needed.
         output: The page's file; by default reports/STUDY.html of the workspace.
         root: The workspace's folder.
@@ -51,7 +51,7 @@ def _folder(workspace: Workspace, study: str) -> Path:
         home = workspace.root / "evaluations"
         known = sorted(each.name for each in home.iterdir() if each.is_dir()) if home.is_dir() else []
         raise UserError(
-            f"report: study '{study}' has no evaluation; run `xray-mining evaluate {study}` first (evaluated are: "
-            f"{', '.join(known) or 'none'}), or name another workspace's folder evaluations/{study}"
+            f"report: study '{study}' has no evaluation; run `xray-mining evaluate {study}` first (evaluated studies: "
+            f"{', '.join(known) or 'none'}), or name the folder evaluations/{study} of another workspace"
         )
     return folder

@@ -17,14 +17,14 @@ HIDDEN_LENGTH = 0.08
 
 
 def hatched(axes: Any, upright: bool = False, **place: Any) -> None:
-    """A bar with a hidden count; all such bars have the same length, so that the length reveals nothing."""
+    """Draw a bar for a hidden count; all such bars have the same length, so that the length reveals nothing."""
     draw = axes.bar if upright else axes.barh
-    # The hatch has the colour of the edge, and the line around it shows that the group is not empty.
+    # Matplotlib draws the hatch in the colour of the edge. The outline shows that the group is not empty.
     draw(**place, facecolor="none", edgecolor=COLOURS["quiet"], hatch="//////", linewidth=0.6)
 
 
 def short(text: str, limit: int = _LONGEST) -> str:
-    """`text` cut to at most `limit` characters."""
+    """Cut `text` to at most `limit` characters."""
     return text if len(text) <= limit else text[: limit - 2].rstrip() + " …"
 
 
@@ -39,13 +39,22 @@ def bars(
     percent: bool = False,
     signed: bool = False,
 ) -> Figure:
-    """One horizontal bar a row, from the top down; a row whose value is None has a hatched bar and says 'hidden'.
+    """Draw one horizontal bar for each row, from top to bottom, at most DRAWN_BARS; the caption says how many.
 
-    At most DRAWN_BARS are drawn, and the caption says so. `percent`: values are shares; `signed`: they may be negative.
+    Args:
+        name: Name of the figure.
+        rows: Words and value of each bar; for the value None a hatched bar with the word 'hidden' is drawn.
+        label: Title of the value axis.
+        caption: Caption below the figure.
+        alternative: Description for readers who cannot see it.
+        colour: A name in `figures.COLOURS`.
+        percent: Values are shares in [0, 1], or [-1, 1] if signed, and are written in percent.
+        signed: Values may be negative; bars start at a line in the middle.
     """
     shown = rows[:DRAWN_BARS]
     if len(rows) > len(shown):
         caption = f"{caption} The first {len(shown)} of {len(rows):,} are drawn."
+    # The left margin must fit the longest words; shares are drawn on an axis up to 100 %.
     longest = max((len(short(words)) for words, _ in shown), default=4)
     scale = 100 if percent else 1
     longest_bar = max((scale * abs(value) for _, value in shown if value is not None), default=0) or 1
@@ -91,7 +100,7 @@ def bars(
 def columns(
     name: str, rows: Sequence[tuple[int, float | None]], *, label: str, across: str, caption: str, alternative: str
 ) -> Figure:
-    """One upright column a whole number, as images by year; None (not printed) has a hatched one."""
+    """Draw one upright column for each whole number, for example images by year; the value None is hatched."""
     with drawing(7.2, 3.1, left=0.75, top=0.12) as (figure, axes):
         known = [(at, value) for at, value in rows if value is not None]
         if known:
@@ -121,7 +130,7 @@ def pyramid(
     caption: str,
     alternative: str,
 ) -> Figure:
-    """Women to the left, men to the right, the youngest band at the foot; None (not printed) has a hatched one."""
+    """Draw women to the left and men to the right, with the youngest band at the bottom; the value None is hatched."""
     most = max((value for value in (*women, *men) if value is not None), default=0) or 1
     with drawing(5.6, 1.1 + 0.2 * max(len(bands), 1), left=0.8, top=0.34) as (figure, axes):
         for sign, values, shade in ((-1, women, "vermilion"), (1, men, "blue")):

@@ -1,6 +1,6 @@
-"""Audits: tests for faults of a cohort or of the scores of a task. One file for each audit, found by its name.
+"""Audits: checks of a cohort, or of the scores of a task. Each audit is one file, found by its name.
 
-A new audit is a new file with the constant `KIND`; docs/statistics.md describes it in one line.
+A new audit is a new file with the constant `KIND`, and a line in docs/statistics.md.
 """
 
 from collections.abc import Iterator
@@ -15,7 +15,7 @@ AUDITS: Kinds[Audit[Any, Any]] = Kinds("xray_mining.evaluation.audits", "audit")
 
 
 def audit(audited: AuditedTask | AuditedCohort) -> tuple[list[AuditRow], list[CheckRow]]:
-    """Rows of `audits` and of `check_results` for one task or one cohort, by the code of the audit."""
+    """Run all audits of one task or one cohort; rows of `audits` and of `check_results`, sorted by code."""
     figures, verdicts = [], []
     for each in audits_of(type(audited)):
         found = each.run(audited)
@@ -25,5 +25,5 @@ def audit(audited: AuditedTask | AuditedCohort) -> tuple[list[AuditRow], list[Ch
 
 
 def audits_of(subject: type[AuditedTask | AuditedCohort]) -> Iterator[Audit[Any, Any]]:
-    """The audits of tasks, or the audits of cohorts, sorted by code."""
+    """The audits of tasks, or those of cohorts, sorted by code."""
     yield from sorted((each for each in AUDITS.every().values() if each.subject is subject), key=lambda each: each.code)

@@ -42,7 +42,7 @@ class AuditedTask:
 
     @property
     def target(self) -> str:
-        """What is predicted."""
+        """The target's name."""
         return self.task.target.name
 
     @property
@@ -148,7 +148,10 @@ class Audit(Generic[Subject, Found]):
     section: str = "audits"
 
     def run(self, subject: Subject) -> tuple[list[AuditRow], list[CheckRow]]:
-        """Rows of `audits` and of `check_results`; at least one of the latter, as no row could look passed."""
+        """Run the audit; rows of `audits` and of `check_results`.
+
+        There is always a row of `check_results`, because an audit without one could be mistaken for a passed one.
+        """
         found = self.measure(subject)
         if isinstance(found, NotApplicable):
             return [], [self._checked(subject, Verdict("not_applicable", found.reason))]
@@ -176,5 +179,5 @@ class Audit(Generic[Subject, Found]):
 
 
 def level_words(name: str) -> str:
-    """A column of images as people call it: 'institution' for institution_key."""
+    """A column of images in words, for example 'institution' for institution_key."""
     return name.removesuffix("_key").replace("_", " ")

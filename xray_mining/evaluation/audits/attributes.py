@@ -1,4 +1,4 @@
-"""SHORT003: how much of the target maker, site, view and year explain, and of the best model's predictions."""
+"""SHORT003: how much of the variance of the target, and of the predictions, maker, site, view and year explain."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,12 +16,12 @@ ATTRIBUTES = ("manufacturer", "manufacturer_model_name", "institution_key", "arc
 
 @dataclass(frozen=True, slots=True)
 class Explained:
-    """The shares of variance that one attribute explains."""
+    """Shares of variance that one attribute explains."""
 
     attribute: str
     of_target: float
     of_predictions: float
-    """Of the best model's predictions; nan where there is no best model."""
+    """Share of the variance of the best model's predictions; nan if there is no best model."""
     p_value: float
     p_adjusted: float
 
@@ -30,16 +30,16 @@ class Explained:
         """Both shares as a clause."""
         said = f"{level_words(self.attribute)} explains {100 * self.of_target:.1f} % of the target's variance"
         if np.isfinite(self.of_predictions):
-            said += f" and {100 * self.of_predictions:.1f} % of the best model's predictions'"
+            said += f" and {100 * self.of_predictions:.1f} % of the variance of the best model's predictions"
         return said
 
 
 def measure(audited: AuditedTask) -> tuple[Explained, ...] | NotApplicable:
-    """Each attribute's shares, a unit a patient; p adjusted by Benjamini and Hochberg over the attributes."""
+    """The shares of each attribute, from one unit of each patient; p adjusted by Benjamini-Hochberg over attributes."""
     task, model = audited.task, audited.best
     if not task.kind.one_value:
         kind = task.target.kind
-        return NotApplicable(f"a variance needs one number for each image, which targets of kind {kind} do not have.")
+        return NotApplicable(f"a variance needs one number for each image; targets of kind {kind} have no such number.")
     if not len(task.truth):
         return NotApplicable("no test unit has a known truth.")
     first = task.latest
@@ -60,7 +60,7 @@ def measure(audited: AuditedTask) -> tuple[Explained, ...] | NotApplicable:
 
 
 def levels(values: pl.Series, least: int) -> Array:
-    """Numbers of levels (n,) int64; levels with fewer units than the least cell are one, unknown values another."""
+    """Number the levels of `values`, (n,) int64; levels with fewer than `least` units share the number 0."""
     frame = pl.DataFrame({"level": values.cast(pl.String).fill_null("")})
     rare = pl.len().over("level") < least
     number_of = pl.when(rare).then(None).otherwise(pl.col("level")).rank("dense").fill_null(0).cast(pl.Int64)
@@ -70,8 +70,8 @@ def levels(values: pl.Series, least: int) -> Array:
 def variance_between(level: Array, values: Array) -> tuple[float, float]:
     """Share of the variance of `values` (n,) between levels, and p of an analysis of variance.
 
-    The share is omega squared, which chance leaves at 0; a negative one is 0. Both are nan where there are fewer than
-    two levels, or as many levels as values.
+    The share is omega squared, whose mean is 0 if there is no difference; negative values are set to 0. Both results
+    are nan if there are fewer than two levels, or as many levels as values.
     """
     present, place, counts = np.unique(level, return_inverse=True, return_counts=True)
     more, inside = len(present) - 1, len(values) - len(present)
@@ -82,7 +82,7 @@ def variance_between(level: Array, values: Array) -> tuple[float, float]:
     total = float(((values - values.mean()) ** 2).sum())
     between = total - within * inside
     if within <= 1e-12 * total:
-        # All values of each level are equal: the levels explain all variance, or there is no variance.
+        # All values within each level are equal: the levels explain all variance, or there is no variance.
         return (1.0, 0.0) if total > 0 else (float("nan"), float("nan"))
     share = (between - more * within) / (total + within)
     return max(0.0, share), float(stats.f.sf(between / more / within, more, inside))
@@ -94,7 +94,7 @@ def tell(_: AuditedTask, found: tuple[Explained, ...]) -> Sequence[Verdict]:
     if guilty:
         return [Verdict("failed", f"{'; '.join(guilty)}.", len(guilty))]
     names = ", ".join(level_words(each.attribute) for each in found)
-    return [Verdict("passed", f"not shown to differ by {names}.", 0)]
+    return [Verdict("passed", f"the target is not shown to differ by {names}.", 0)]
 
 
 def figures(audited: AuditedTask, found: tuple[Explained, ...]) -> Sequence[Figure]:

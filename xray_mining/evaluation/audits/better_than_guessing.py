@@ -1,4 +1,4 @@
-"""SKILL001: whether a model is worse than guessing, by the interval of its own score."""
+"""SKILL001: whether a model is worse than guessing, by the confidence interval of its score."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -23,15 +23,15 @@ def measure(audited: AuditedTask) -> tuple[Judged, ...] | NotApplicable:
         for name, model in task.models.items()
         if model.shows.may_be_best and (skill := skill_of(task, audited.scores, name)) is not None
     )
-    return found or NotApplicable("no model has a score with an interval to hold against guessing.")
+    return found or NotApplicable("no model has a score with an interval that can be compared with guessing.")
 
 
 def tell(_: AuditedTask, found: tuple[Judged, ...]) -> Sequence[Verdict]:
-    """Failed where the whole interval of a model is on the wrong side of guessing."""
+    """Failed if the whole interval of a model is worse than guessing."""
     guilty = [f"{each.experiment} has {each.skill.words}" for each in found if each.skill.worse]
     unproven = [each.experiment for each in found if each.skill.unproven]
     others = f" Not shown to be better than guessing: {', '.join(unproven)}." if unproven else ""
-    sentence = f"{'; '.join(guilty)}." if guilty else f"none of {len(found)} models is shown to be worse."
+    sentence = f"{'; '.join(guilty)}." if guilty else f"none of {len(found)} models is shown to be worse than guessing."
     return [Verdict("failed" if guilty else "passed", f"{sentence}{others}", len(guilty))]
 
 

@@ -1,4 +1,4 @@
-"""SHORT002: how much of a score is lost in another window or when sharpened, by predictions of changed test images."""
+"""SHORT002: how much worse the best model is on changed test images: with another window, or sharpened."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,26 +8,26 @@ from xray_mining.evaluation.variants import both_known, lost
 from xray_mining.statistics.comparison import holm
 from xray_mining.statistics.estimate import Estimate
 
-WORDS = {"window": "in another window", "sharpened": "sharpened"}
+WORDS = {"window": "with another window", "sharpened": "after sharpening"}
 TOLERATED = 0.5
-"""Of what a model knows beyond guessing: a larger loss on changed images fails the audit."""
+"""The audit fails if a model loses more than this share of its advantage over guessing on changed images."""
 
 
 @dataclass(frozen=True, slots=True)
 class Loss:
-    """Loss of one model on one kind of changed images."""
+    """The loss of one model on one kind of changed images."""
 
     experiment: str
     variant: str
     lost: Estimate
     p_adjusted: float
-    """Holm over the model's variants."""
+    """Adjusted by Holm over the model's kinds of changed images."""
     share: float
-    """Of what the model knows of the same images beyond guessing; nan where that is nothing."""
+    """Loss divided by the model's advantage over guessing on the same unchanged images; nan without an advantage."""
 
     @property
     def guilty(self) -> bool:
-        """The loss is more than chance, and more than TOLERATED."""
+        """Whether the loss is more than chance and more than TOLERATED."""
         return self.p_adjusted <= LEVEL and self.lost.value > 0 and not self.share <= TOLERATED
 
 
@@ -55,20 +55,20 @@ def words(audited: AuditedTask, found: Loss) -> str:
     way = ("above" if value >= 0 else "below") if task.kind.less_is_better else ("below" if value >= 0 else "above")
     if value < 0:
         value, low, high = -value, -high, -low
-    part = f", {100 * share:.0f} % of what it knows beyond guessing" if share > 0 else ""
+    part = f", {100 * share:.0f} % of its advantage over guessing" if share > 0 else ""
     if share > 1:  # A large percentage of a very small number has no meaning.
-        part = ", more than all that it knows beyond guessing"
+        part = ", more than its whole advantage over guessing"
     return (
-        f"{WORDS.get(found.variant, found.variant)}, the {task.kind.title} is {value:.3f}{task.unit} {way} that of the "
-        f"same {estimate.images:,} images unchanged ({low:.3f} to {high:.3f}{part})"
+        f"{WORDS.get(found.variant, found.variant)}, the {task.kind.title} is {value:.3f}{task.unit} {way} the "
+        f"{task.kind.title} on the same {estimate.images:,} unchanged images ({low:.3f} to {high:.3f}{part})"
     )
 
 
 def tell(audited: AuditedTask, found: tuple[Loss, ...]) -> Sequence[Verdict]:
-    """The verdict about the best model; other models are not judged."""
+    """The verdict on the best model; other models are not judged."""
     judged = [each for each in found if each.experiment == audited.choice.best]
     if not judged:
-        sentence = "the best model has no predictions of changed images (design, changed_images)."
+        sentence = "the best model has no predictions of changed images (option changed_images of the design)."
         return [Verdict("not_applicable", sentence)]
     guilty = [each for each in judged if each.guilty]
     sentence = "; ".join(words(audited, each) for each in guilty or judged)
@@ -77,7 +77,7 @@ def tell(audited: AuditedTask, found: tuple[Loss, ...]) -> Sequence[Verdict]:
 
 
 def figures(audited: AuditedTask, found: tuple[Loss, ...]) -> Sequence[Figure]:
-    """A row a model and variant."""
+    """One row for each model and kind of changed images."""
     return [
         Figure.of(
             each.lost,
@@ -93,7 +93,7 @@ def figures(audited: AuditedTask, found: tuple[Loss, ...]) -> Sequence[Figure]:
 
 KIND = Audit(
     code="SHORT002",
-    title="the score under another window and sharpness",
+    title="the score with another window or sharpness",
     severity="warning",
     subject=AuditedTask,
     measure=measure,

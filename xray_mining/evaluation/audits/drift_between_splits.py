@@ -1,4 +1,4 @@
-"""DRIFT001: whether training and test patients of the first rotation are alike, by their latest radiographs."""
+"""DRIFT001: whether training and test patients of the first rotation are similar, by their latest radiographs."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,12 +14,12 @@ from xray_mining.statistics.comparison import holm
 CATEGORIES = ("patient_sex", "view_position", "manufacturer", "archive", "study_year")
 LEAST_PATIENTS = 10
 EXPECTED_IN_A_CELL = 5
-"""Least expected patients of a cell in the chi-squared test; rarer levels are combined."""
+"""Fewest expected patients of a cell in the chi-squared test; rarer levels are combined."""
 
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """Test of one attribute between training and test patients."""
+    """The test of one attribute between training and test patients."""
 
     attribute: str
     p_value: float
@@ -35,7 +35,7 @@ class Differences:
 
 
 def measure(audited: AuditedCohort) -> Differences | NotApplicable:
-    """Welch's test of the age and chi-squared tests of the categories; p adjusted by Holm over the attributes."""
+    """Welch's test of age and chi-squared tests of the categories; p adjusted by Holm over the attributes."""
     members = audited.cohort.members().select("image_key", "patient_key", "split")
     frame = members.join(audited.attributes.drop("patient_key", "study_key"), on="image_key", how="left")
     frame = latest_of(frame)
@@ -48,7 +48,7 @@ def measure(audited: AuditedCohort) -> Differences | NotApplicable:
         both = pl.concat([train, test])
         measured += [(name, p) for name in CATEGORIES if (p := p_of_category(both, name)) is not None]
     if not measured:
-        return NotApplicable("too few patients, or nothing known of them, to compare splits.")
+        return NotApplicable("there are too few patients, or their attributes are unknown, so splits are not compared.")
     adjusted = holm([p for _, p in measured])
     return Differences(
         tuple(Difference(name, p, float(q)) for (name, p), q in zip(measured, adjusted, strict=True)),
@@ -57,14 +57,14 @@ def measure(audited: AuditedCohort) -> Differences | NotApplicable:
 
 
 def p_of_category(frame: pl.DataFrame, name: str) -> float | None:
-    """Chi-squared test of the column `name` by `split` (train, test): its p, or None where there is one level only."""
+    """Test the column `name` by `split` (train, test) by chi-squared; the p, or None if there is only one level."""
     table = (
         frame.filter(pl.col(name).is_not_null())
         .group_by(name, "split")
         .len()
         .pivot("split", index=name, values="len")
         .fill_null(0)
-        # Sorted, because the last bit of a sum depends on the order.
+        # Sort, because the last bit of a sum depends on the order.
         .sort(name)
     )
     if not {"train", "test"} <= set(table.columns):
@@ -104,7 +104,7 @@ def figures(_: AuditedCohort, found: Differences) -> Sequence[Figure]:
 
 KIND = Audit(
     code="DRIFT001",
-    title="training patients beside test patients",
+    title="training patients compared with test patients",
     severity="warning",
     subject=AuditedCohort,
     measure=measure,

@@ -25,25 +25,26 @@ class Slope:
 
 
 def measure(audited: AuditedTask) -> Slope | NotApplicable:
-    """The slope of the absolute error over the year of the study; of a probability its distance from 0 or 1."""
+    """The slope of the absolute error over the study year; for a probability the error is its distance from 0 or 1."""
     task, model = audited.task, audited.best
     years = task.units["study_year"].cast(pl.Float64).fill_null(np.nan).to_numpy()
     if model is None or not task.kind.one_value:
-        return NotApplicable("there is no model to ask.")
+        return NotApplicable("there is no best model, or its errors are not single numbers.")
     known = model.known & np.isfinite(years)
     owner = task.owner[known]
     if len(np.unique(years[known])) < 2 or len(np.unique(owner)) < LEAST_PATIENTS:
-        return NotApplicable("its studies are of one year, or their years are not known.")
+        return NotApplicable("its studies are of one year, or of too few patients, or their years are unknown.")
     losses = task.kind.losses(task, model)
     if losses is None:
-        return NotApplicable("has no probabilities.")
+        return NotApplicable("the best model has no probabilities.")
     return slope(years[known], losses[known], owner, audited.options.confidence)
 
 
 def slope(x: Array, y: Array, owner: Array, confidence: float) -> Slope:
-    """Least-squares slope of y on x with a Student interval and p, variance by patient.
+    """Least-squares slope of y (n,) on x (n,), with Student's interval and p; the variance is computed by patient.
 
-    What folds that share training patients add cancels out between early and late, as it does between two groups.
+    The interval needs no widening for folds that share training patients: such an error is the same in early and late
+    years, so it cancels out of the slope.
     """
     centred = x - x.mean()
     square = float((centred**2).sum())

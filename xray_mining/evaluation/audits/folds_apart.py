@@ -15,11 +15,11 @@ class Torn:
     rows: pl.DataFrame
     """Rows of LEAK001, the check of the frozen cohort by the same rule."""
     patients: int
-    """All of the cohort."""
+    """Number of patients of the cohort."""
 
 
 def measure(audited: AuditedCohort) -> Torn:
-    """The rule of LEAK001 on the members as they were frozen: it holds where the catalog is gone too."""
+    """Apply the rule of LEAK001 to the frozen members, so that the audit does not need the catalog."""
     from xray_mining.catalog.checks import patients_on_two_sides
 
     members = audited.cohort.members()
@@ -27,15 +27,15 @@ def measure(audited: AuditedCohort) -> Torn:
 
 
 def tell(_: AuditedCohort, found: Torn) -> Sequence[Verdict]:
-    """Failed where there is one such patient."""
+    """Failed if there is such a patient."""
     count = found.rows.height
     if count:
         sentence = (
-            f"{count:,} patients stand in two folds or splits, so test results flatter every model; freeze the cohort "
-            f"again."
+            f"{count:,} patients are in two folds or splits, so test results of all models are too good; freeze the "
+            f"cohort again."
         )
         return [Verdict("failed", sentence, count, found.rows.head(10).to_dicts())]
-    return [Verdict("passed", f"each of {found.patients:,} patients stands in one fold and one split.")]
+    return [Verdict("passed", f"each of {found.patients:,} patients is in one fold and one split.")]
 
 
 KIND = Audit(

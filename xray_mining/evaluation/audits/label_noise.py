@@ -1,6 +1,6 @@
 """NOISE001: labels that the best model contradicts with confidence (Northcutt, Jiang & Chuang, JAIR 70:1373, 2021).
 
-They are listed, not judged: a weak model contradicts right labels too.
+The audit lists them and never fails, because a weak model contradicts correct labels too.
 """
 
 from collections.abc import Sequence
@@ -13,12 +13,12 @@ from xray_mining.evaluation.audits._audit import Audit, AuditedTask, Figure, Not
 from xray_mining.evaluation.task import Array
 
 LISTED = 10
-"""So many suspects are named: those that the model contradicts most."""
+"""Number of suspects that are named; the model contradicts these most."""
 
 
 @dataclass(frozen=True, slots=True)
 class Labelled:
-    """The units of one label."""
+    """Counts of the units with one label."""
 
     label: str
     images: int
@@ -33,7 +33,7 @@ class Suspect:
     unit_key: str
     label: str
     probability: float
-    """Of the positive label."""
+    """Predicted probability of the positive label."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,29 +48,30 @@ class Suspects:
 
     @property
     def count(self) -> int:
-        """How many there are."""
+        """Number of suspects of both labels."""
         return sum(each.suspects for each in self.by_label)
 
 
 def suspects(truth: Array, probability: Array) -> Array:
-    """Which units (n,) bool have a label that is contradicted.
+    """Find units whose label the probabilities contradict.
 
     Args:
         truth: (n,) bool, True for the positive label; both labels are present.
-        probability: (n,) float64 of the positive label.
+        probability: (n,) float64 in [0, 1], of the positive label.
 
     Returns:
-        (n,) bool: the probability of the other label reaches the mean that units of that label have.
+        (n,) bool, True if the probability of the other label is above 0.5, and at least as high as its mean over the
+        units that have the other label.
     """
     as_positive = probability[truth].mean()
     as_negative = (1 - probability[~truth]).mean()
     found = np.where(truth, 1 - probability >= as_negative, probability >= as_positive)
-    # The class means of a weak model may be on the wrong side of even: those units are no suspects.
+    # The mean of a weak model can be below 0.5. Then also require that the model prefers the other label.
     return found & np.where(truth, probability < 0.5, probability > 0.5)
 
 
 def measure(audited: AuditedTask) -> Suspects | NotApplicable:
-    """The suspects, by label, and the first of them."""
+    """The number of suspects by label, and the first of them."""
     task, model = audited.task, audited.best
     pair = task.kind.two_labels(task)
     if pair is None:
@@ -97,14 +98,14 @@ def measure(audited: AuditedTask) -> Suspects | NotApplicable:
 
 
 def tell(audited: AuditedTask, found: Suspects) -> Sequence[Verdict]:
-    """Always passed."""
+    """Always passed, with the number of suspects."""
     who = audited.task.words(found.experiment)
     sentence = f"{found.count:,} of {found.images:,} labels are contradicted with confidence by {who}."
     return [Verdict("passed", sentence, found.count, [asdict(each) for each in found.first])]
 
 
 def figures(_: AuditedTask, found: Suspects) -> Sequence[Figure]:
-    """A row a label."""
+    """One row for each label."""
     return [
         Figure(
             experiment=found.experiment,

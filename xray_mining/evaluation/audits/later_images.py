@@ -1,4 +1,4 @@
-"""COH001: whether the latest of a patient's images is known, because it represents the patient."""
+"""COH001: whether the latest image of each patient is known, because it represents the patient."""
 
 from collections.abc import Sequence
 
@@ -17,17 +17,18 @@ def tell(_: AuditedCohort, found: pl.DataFrame) -> Sequence[Verdict]:
     """Failed if there is such a patient."""
     if found.height:
         sentence = (
-            f"no day, follow-up number or age tells which image of {found.height:,} patients is the later one; where "
-            f"the latest is asked for, as in Table 1, the last in the order of the files is taken."
+            f"it is unknown which image of {found.height:,} patients is the latest, because day, follow-up number and "
+            f"age are missing or equal; the last image in the order of the files is used instead, for example in "
+            f"Table 1."
         )
         return [Verdict("failed", sentence, found.height, found.head(10).to_dicts())]
-    sentence = "a day, a follow-up number or an age tells it for every patient with several images."
+    sentence = "the latest image of every patient is known from the day, the follow-up number or the age."
     return [Verdict("passed", sentence)]
 
 
 KIND = Audit(
     code="COH001",
-    title="nothing tells which image of a patient is the later one",
+    title="whether the latest image of each patient is known",
     severity="warning",
     subject=AuditedCohort,
     measure=measure,

@@ -1,4 +1,4 @@
-"""GATE003: the gate before every fit, repeated: no patient and no exposure may be on two sides of the split."""
+"""GATE003: repeat the leakage gate that runs before each fit: no patient and no exposure may be in two splits."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from xray_mining.evaluation.audits._audit import Audit, AuditedCohort, Verdict
 
 @dataclass(frozen=True, slots=True)
 class Gated:
-    """Result of the gate."""
+    """The result of the gate."""
 
     outcome: str
     reason: str
@@ -19,7 +19,7 @@ class Gated:
 
 
 def measure(audited: AuditedCohort) -> Gated:
-    """Run the gate."""
+    """Run the gate; skipped if the catalog cannot be read."""
     from xray_mining.catalog.cohort import gate
 
     try:
@@ -33,13 +33,13 @@ def measure(audited: AuditedCohort) -> Gated:
 def tell(_: AuditedCohort, found: Gated) -> Sequence[Verdict]:
     """The result of the gate, with the checks that could not run."""
     if found.outcome == "passed":
-        return [Verdict("passed", " ".join(["the gate found no offender.", *found.unchecked]))]
+        return [Verdict("passed", " ".join(["no patient and no exposure is in two splits.", *found.unchecked]))]
     return [Verdict(found.outcome, found.reason, 1 if found.outcome == "failed" else None)]
 
 
 KIND = Audit(
     code="GATE003",
-    title="the leakage gate: patients and exposures on two sides",
+    title="the leakage gate: patients and exposures in two splits",
     severity="error",
     subject=AuditedCohort,
     measure=measure,

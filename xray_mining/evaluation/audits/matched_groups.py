@@ -1,4 +1,4 @@
-"""FAIR002: two groups compared on a test set drawn to equal age and sex, and to equal prevalence or levels."""
+"""FAIR002: compare two groups on a test set that is drawn so that age, sex and (for classes) prevalence are equal."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -29,12 +29,12 @@ class Pair:
 
     @property
     def names(self) -> tuple[str, str]:
-        """The levels as text, without a site's key, which means nothing to a reader and may identify the site."""
-        return self.levels if self.attribute != "institution_key" else ("the largest site", "the next")
+        """The levels as text; sites without their keys, which have no meaning for readers and may identify the site."""
+        return self.levels if self.attribute != "institution_key" else ("the largest site", "the second largest site")
 
 
 def measure(audited: AuditedTask) -> tuple[Pair, ...] | NotApplicable:
-    """The gap of each attribute that has two large enough groups; p adjusted by Holm over the attributes."""
+    """The difference for each attribute with two groups of enough patients; p adjusted by Holm over the attributes."""
     task, model, options = audited.task, audited.best, audited.options
     if model is None:
         return NotApplicable("no best model was chosen.")
@@ -57,7 +57,7 @@ def measure(audited: AuditedTask) -> tuple[Pair, ...] | NotApplicable:
 
 
 def two_levels(task: Task, model: Model, name: str) -> list[str]:
-    """The two levels of an attribute with most tested units; men before women, else by name."""
+    """The two levels of an attribute with most tested units; M before F, other levels by name."""
     values = task.units[name].filter(pl.Series(model.known)).drop_nulls()
     if name == "patient_sex":
         values = values.filter(values.is_in(["M", "F"]))
@@ -66,9 +66,9 @@ def two_levels(task: Task, model: Model, name: str) -> list[str]:
 
 
 def matched(task: Task, model: Model, name: str, levels: Sequence[str], options: EvaluationOptions) -> Array:
-    """Rows of units drawn at random so that both levels have as many in every cell of age band and sex.
+    """Draw units at random, with equal numbers of both levels in each cell of age band and sex; returns their rows.
 
-    A cell has units of one class or level too, where the kind of target has such.
+    If the kind of target has classes or levels, the units of a cell are also of one class or level.
     """
     classes = task.kind.matched_by(task)
     frame = pl.DataFrame(
@@ -93,7 +93,10 @@ def matched(task: Task, model: Model, name: str, levels: Sequence[str], options:
 
 
 def gap_between(task: Task, model: Model, first: Array, place: Array, options: EvaluationOptions) -> Estimate | None:
-    """The metric of the units of `place` that are `first` (n,) bool, minus that of the rest; None for too few."""
+    """The metric of units in `first` (n,) bool minus that of the other units in the rows `place`.
+
+    None if there are too few patients, or if it is not defined.
+    """
     if len(np.unique(task.owner[place])) < 2 * options.least_patients:
         return None
     found = task.kind.gap(task, model, first, place, options)
@@ -119,8 +122,8 @@ def equal_in(audited: AuditedTask) -> str:
 def tell(audited: AuditedTask, found: tuple[Pair, ...]) -> Sequence[Verdict]:
     """Failed if two groups differ by more than chance."""
     guilty = [words(audited, each) for each in found if each.p_adjusted <= LEVEL]
-    told = guilty or [words(audited, each) for each in found]
-    sentence = f"at equal {equal_in(audited)}: {'; '.join(told)}."
+    named = guilty or [words(audited, each) for each in found]
+    sentence = f"at equal {equal_in(audited)}: {'; '.join(named)}."
     return [Verdict("failed" if guilty else "passed", sentence, len(guilty))]
 
 

@@ -1,4 +1,4 @@
-"""SIZE001: whether there are enough test patients for the intervals to be believed."""
+"""SIZE001: whether there are enough test patients for reliable intervals."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -9,24 +9,24 @@ from xray_mining.statistics.auc import FEW_IN_CLASS
 
 @dataclass(frozen=True, slots=True)
 class Patients:
-    """How many patients are tested, by class where there are classes."""
+    """Number of tested patients, by class for targets with classes."""
 
     total: int
     of_class: dict[str, int]
-    """Only classes that are tested; empty for a number."""
+    """Patients by class, without empty classes; empty for a number."""
     missing: tuple[str, ...]
     """Classes of the target without a test patient."""
     levels: Mapping[str, int]
-    """Test patients of each level, for a target with levels in order."""
+    """Test patients by level, for a target with ordered levels."""
 
     @property
     def least(self) -> int:
-        """In the smallest class."""
+        """Patients of the smallest class; of all for a number."""
         return min(self.of_class.values()) if self.of_class else self.total
 
 
 def measure(audited: AuditedTask) -> Patients:
-    """Test patients, by class for a target with classes."""
+    """Count the test patients."""
     task = audited.task
     of_class = task.kind.patients_by_class(task)
     missing = tuple(name for name in task.target.classes if name not in of_class) if of_class else ()
@@ -49,7 +49,7 @@ def of_levels(found: Patients, least: int) -> str:
 
 
 def tell(audited: AuditedTask, found: Patients) -> Sequence[Verdict]:
-    """Failed where a class is not tested, or on fewer than FEW_IN_CLASS patients."""
+    """Failed if a class has no test patient, or fewer than FEW_IN_CLASS."""
     kind = audited.task.kind
     few = [f"{name} ({count})" for name, count in found.of_class.items() if count < FEW_IN_CLASS]
     if found.missing:
@@ -58,17 +58,20 @@ def tell(audited: AuditedTask, found: Patients) -> Sequence[Verdict]:
         return [Verdict("failed", sentence, len(found.missing))]
     if few:
         sentence = (
-            f"fewer than {FEW_IN_CLASS} test patients in {', '.join(few)}; intervals of areas may not cover what they "
-            f"say."
+            f"fewer than {FEW_IN_CLASS} test patients in {', '.join(few)}; intervals of areas may be too narrow or "
+            f"misplaced."
         )
         return [Verdict("failed", sentence, len(few))]
     if not found.of_class and found.total < FEW_IN_CLASS:
         levels = of_levels(found, audited.options.least_patients)
-        sentence = f"{found.total} test patients; intervals of errors may not cover what they say{levels}."
+        sentence = f"only {found.total} test patients; intervals of errors may be too narrow or misplaced{levels}."
         return [Verdict("failed", sentence, 1)]
     cell = audited.options.least_patients
     where = f" {kind.in_smallest_class}" if found.of_class else ""
-    sentence = f"{found.least:,} test patients{where}; groups under {cell} are not counted{of_levels(found, cell)}."
+    sentence = (
+        f"{found.least:,} test patients{where}; groups of fewer than {cell} patients are not reported"
+        f"{of_levels(found, cell)}."
+    )
     return [Verdict("passed", sentence)]
 
 

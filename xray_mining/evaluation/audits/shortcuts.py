@@ -1,4 +1,4 @@
-"""SHORT001: how much of the target null models read that see no anatomy, as a share of what the best model knows."""
+"""SHORT001: how well null models that see no anatomy predict the target, compared with the best model."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,28 +12,28 @@ from xray_mining.statistics.comparison import holm
 from xray_mining.statistics.estimate import Estimate
 
 WORDS = {
-    "metadata": "maker, site, view, year and the like, without the picture",
-    "histogram": "grey levels alone",
-    "border": "the picture's border and padding alone",
+    "metadata": "maker, site, view, year and other metadata, without the picture",
+    "histogram": "only the grey levels",
+    "border": "only the picture's border and padding",
 }
-"""Null models as the sentence calls them; one that is not here by its own word."""
+"""Null models in sentences; other null models are called by their own names."""
 SHARE = 0.5
-"""Null models that see traces of the anatomy fail the audit only from this share of the best model's score on."""
+"""A null model that sees traces of the anatomy fails the audit only if it has this share of the best model's gain."""
 
 
 @dataclass(frozen=True, slots=True)
 class Shortcut:
-    """What one null model gains over guessing."""
+    """How much better than guessing one null model is."""
 
     model: Model
     gain: Estimate
     p_adjusted: float
     share: float
-    """Of the best model's gain; nan where that is not shown to be above zero: any share would be noise over noise."""
+    """Gain divided by the best model's gain; nan if that is not shown to be above 0: the ratio would be noise."""
 
     @property
     def guilty(self) -> bool:
-        """Its gain is more than chance, and more than the anatomy that it may see explains."""
+        """Whether its gain is more than chance, and too large to come from traces of the anatomy that it may see."""
         return (
             self.p_adjusted <= LEVEL
             and self.gain.value > 0
@@ -47,12 +47,13 @@ class Shortcuts:
 
     measured: tuple[Shortcut, ...]
     unmeasured: tuple[str, ...]
-    """Words of those that could not."""
+    """Words of null models that could not be compared."""
     best_knows_nothing: bool
+    """The best model is not shown to be better than guessing."""
 
 
 def measure(audited: AuditedTask) -> Shortcuts | NotApplicable:
-    """What each null model gains over guessing; p adjusted by Holm over these models."""
+    """The gain of each null model over guessing; p adjusted by Holm over these models."""
     task, options = audited.task, audited.options
     seen = (Sight.NO_PICTURE, Sight.TRACES)
     nulls = [each for each in task.models.values() if each.role is Role.NULL and each.sight in seen]
@@ -60,14 +61,14 @@ def measure(audited: AuditedTask) -> Shortcuts | NotApplicable:
     if not task.kind.gained[0]:
         return NotApplicable(f"a gain over guessing is not defined for targets of kind {task.target.kind}.")
     if not nulls:
-        return NotApplicable("no null experiment reads what is around the anatomy, such as metadata or the border.")
+        return NotApplicable("the study has no null experiment without anatomy, for example on metadata or the border.")
     gains = [
         (model, gain)
         for model in nulls
         if (gain := task.kind.gain(task, model, options)) is not None and np.isfinite(gain.p_value)
     ]
     if not gains:
-        return NotApplicable("the null experiments have nothing to be compared with.")
+        return NotApplicable("the null experiments cannot be compared with guessing.")
     whole = task.kind.gain(task, audited.best, options) if audited.best is not None else None
     knows = whole is not None and whole.low > 0
     adjusted = holm([gain.p_value for _, gain in gains])
@@ -86,38 +87,40 @@ def _called(model: Model) -> str:
 
 
 def words(audited: AuditedTask, found: Shortcut) -> str:
-    """One null model's gain in words."""
+    """One null model's gain as a clause."""
     gain = found.gain
-    share = f", {100 * found.share:.0f} % of the best model's" if np.isfinite(found.share) and gain.value > 0 else ""
+    share = ""
+    if np.isfinite(found.share) and gain.value > 0:
+        share = f", {100 * found.share:.0f} % of the best model's gain"
     ends = f"({gain.low:.3f} to {gain.high:.3f})"
     _, what = audited.task.kind.gained
     return f"{_called(found.model)}: {what} by {gain.value:.3f}{audited.task.unit} {ends}{share}"
 
 
 def tell(audited: AuditedTask, found: Shortcuts) -> Sequence[Verdict]:
-    """Failed where metadata gain more than chance, or grey levels or the border SHARE of the best model's gain."""
+    """Failed if metadata are better than guessing, or grey levels or border have SHARE of the best model's gain."""
     guilty = [words(audited, each) for each in found.measured if each.guilty]
     everything = "; ".join(words(audited, each) for each in found.measured)
-    rest = (
-        f" Not asked, for want of patients or predictions: {'; '.join(found.unmeasured)}." if found.unmeasured else ""
-    )
+    rest = ""
+    if found.unmeasured:
+        rest = f" Not tested, because patients or predictions are missing: {'; '.join(found.unmeasured)}."
     if guilty:
         return [Verdict("failed", f"{'; '.join(guilty)}.{rest}", len(guilty))]
     if found.best_knows_nothing:
         sentence = (
-            f"the best model is not shown to know more than guessing, so that there is nothing to take a share of; "
+            f"the best model is not shown to be better than guessing, so null models cannot be compared with it; "
             f"{everything}.{rest}"
         )
         return [Verdict("not_applicable", sentence, 0)]
     sentence = (
-        f"metadata are not shown to tell more than chance, nor do grey levels or the border tell more and at least "
-        f"{100 * SHARE:.0f} % of what the best model knows. {everything}.{rest}"
+        f"metadata are not shown to be better than guessing, and neither grey levels nor the border have at least "
+        f"{100 * SHARE:.0f} % of the best model's gain. {everything}.{rest}"
     )
     return [Verdict("passed", sentence, 0)]
 
 
 def figures(audited: AuditedTask, found: Shortcuts) -> Sequence[Figure]:
-    """A row a null model."""
+    """One row for each null model."""
     return [
         Figure.of(
             each.gain,
@@ -133,7 +136,7 @@ def figures(audited: AuditedTask, found: Shortcuts) -> Sequence[Figure]:
 
 KIND = Audit(
     code="SHORT001",
-    title="what tells the target without anatomy",
+    title="prediction of the target without anatomy",
     severity="warning",
     subject=AuditedTask,
     measure=measure,

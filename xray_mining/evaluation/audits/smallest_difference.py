@@ -1,4 +1,4 @@
-"""SIZE002: the smallest difference of the best model from its rival that this test set would have shown."""
+"""SIZE002: the smallest difference between the best model and its rival that this test set could detect."""
 
 from collections.abc import Sequence
 
@@ -7,26 +7,26 @@ from xray_mining.evaluation.comparisons import Smallest, rival
 
 
 def measure(audited: AuditedTask) -> Smallest | NotApplicable:
-    """As it was computed with the comparisons."""
+    """The smallest difference, which was computed with the comparisons."""
     if audited.smallest is None and rival(audited.choice) is not None:
         return NotApplicable(
-            f"the smallest difference between two models that this test set shows cannot be computed for a target of "
-            f"kind {audited.task.target.kind} or for these predictions."
+            f"the smallest detectable difference between two models cannot be computed for a target of kind "
+            f"{audited.task.target.kind} or for these predictions."
         )
     return audited.smallest or NotApplicable("there is no second model to compare the best one with.")
 
 
 def words(audited: AuditedTask, found: Smallest) -> str:
-    """What the test set would have missed, as a clause."""
+    """The differences that the test set would miss, as a clause."""
     return (
-        f"true differences in {audited.task.kind.title} from {audited.task.words(found.rival)} below "
-        f"{found.difference:.3f}{audited.task.unit} would be missed in more than 2 of 10 repetitions by "
-        f"a test of this pair alone at 5 %"
+        f"a true difference in {audited.task.kind.title} from {audited.task.words(found.rival)} of less than "
+        f"{found.difference:.3f}{audited.task.unit} would be missed in more than 2 of 10 repetitions "
+        f"(one test of this pair at the level of 5 %)"
     )
 
 
 def tell(audited: AuditedTask, found: Smallest) -> Sequence[Verdict]:
-    """Always passed: it is reported, not judged."""
+    """Always passed, because the difference is reported, not judged."""
     return [Verdict("passed", f"{words(audited, found)}.")]
 
 

@@ -1,9 +1,9 @@
-"""FAIR001: subgroups for which the best model differs from the rest.
+"""FAIR001: subgroups in which the best model is better or worse than in the other patients.
 
-All figures of all columns are one family, a screen, so that Benjamini and Hochberg's share of false discoveries is
-held: where there is no gap at all, that is the chance of any alarm. Only mean errors and areas are judged, not
-operating points: one threshold gives groups with unlike scores unlike sensitivities even where the model knows as much
-of each. Small cells are not judged either, because their p values cannot be relied on; the table of subgroups has them.
+All figures of all columns are one family, adjusted by Benjamini and Hochberg: if there are no real gaps, the chance of
+any alarm is at most LEVEL. Only mean errors and areas are judged. Sensitivities are not: with one threshold for all
+they differ between groups whose scores differ, even if the model is equally good in each group. Small subgroups are not
+judged either, because their p values are not reliable; the table of subgroups shows them.
 """
 
 from collections.abc import Sequence
@@ -14,12 +14,12 @@ from xray_mining.records.estimates import EstimateRow
 from xray_mining.statistics.comparison import benjamini_hochberg
 
 SCREENED_PATIENTS = 30
-"""Least patients of a subgroup that is judged."""
+"""Fewest patients of a subgroup that is judged."""
 
 
 @dataclass(frozen=True, slots=True)
 class Gap:
-    """One figure of one subgroup, with its p against the rest."""
+    """One figure of one subgroup, with p of the test against the rest."""
 
     row: EstimateRow
     """The row of estimates."""
@@ -32,12 +32,12 @@ class Gap:
 
 
 def columns_of(subgroup: str) -> list[str]:
-    """The columns of 'patient_sex=F & age_band=20 to 29'."""
+    """The column names of a subgroup: patient_sex and age_band of 'patient_sex=F & age_band=20 to 29'."""
     return [part.split("=")[0] for part in subgroup.split(" & ")]
 
 
 def measure(audited: AuditedTask) -> tuple[Gap, ...] | NotApplicable:
-    """The best model's figures by subgroup that are judged, with p adjusted over all of them."""
+    """The figures of the best model that are judged, with p adjusted over all of them."""
     names = {"age_years": "age_band", "institution_key": "institution"}
     own = {names.get(name, name) for name in audited.task.target.made_of}
     wanted = [
@@ -47,12 +47,13 @@ def measure(audited: AuditedTask) -> tuple[Gap, ...] | NotApplicable:
         and each.metric in audited.task.kind.screened
         and each.p_value is not None
         and each.patients >= SCREENED_PATIENTS
-        # Errors by what the target is made of differ in every model that learns: regression to the mean.
+        # Groups by a column of the target itself are left out: because of regression to the mean, errors differ
+        # between such groups for every model.
         and not own & set(columns_of(each.subgroup))
     ]
     if not wanted:
         return NotApplicable("no subgroup has enough patients to be tested against the rest.")
-    # Women against the rest and men against the rest are one test, which counts once: both rows have its p.
+    # Women against the rest and men against the rest are the same test with the same p, so it counts once.
     tests = list(dict.fromkeys((each.family, each.p_value) for each in wanted))
     adjusted = dict(zip(tests, benjamini_hochberg([p for _, p in tests]), strict=True))
     return tuple(Gap(each, float(adjusted[each.family, each.p_value])) for each in wanted)

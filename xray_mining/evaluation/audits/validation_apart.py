@@ -1,4 +1,4 @@
-"""GATE002: no patient may be tested and validated by the same fit."""
+"""GATE002: no patient may be a test patient and a validation patient of the same fit."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from xray_mining.evaluation.audits._audit import Audit, AuditedTask, Verdict
 
 @dataclass(frozen=True, slots=True)
 class Overlap:
-    """The patients of one experiment that are on both sides of a rotation."""
+    """Patients of one experiment that are both test and validation patients of a rotation."""
 
     experiment: str
     rows: pl.DataFrame
@@ -19,15 +19,17 @@ class Overlap:
 
 @dataclass(frozen=True, slots=True)
 class Overlaps:
-    """The experiments that could be checked, and those that could not."""
+    """The result for all experiments."""
 
     looked_at: int
+    """Number of experiments that could be checked."""
     found: tuple[Overlap, ...]
     without_validation: tuple[str, ...]
+    """Experiments that could not be checked, because they have no validation predictions."""
 
 
 def measure(audited: AuditedTask) -> Overlaps:
-    """Patients in the validation and the test rows of one rotation, by experiment."""
+    """Find patients that are in validation and test rows of the same rotation, by experiment."""
     task = audited.task
     tested = task.units.select("patient_key", "fold").unique()
     # Without validation predictions an experiment cannot be checked.
@@ -47,7 +49,7 @@ def tell(_: AuditedTask, found: Overlaps) -> Sequence[Verdict]:
         return [
             Verdict(
                 "failed",
-                f"{each.rows.height:,} patients are tested and validated in the same rotation.",
+                f"{each.rows.height:,} patients are both test and validation patients of the same rotation.",
                 each.rows.height,
                 each.rows.head(10).to_dicts(),
                 about=each.experiment,
@@ -56,20 +58,18 @@ def tell(_: AuditedTask, found: Overlaps) -> Sequence[Verdict]:
         ]
     said = []
     if found.looked_at:
-        said.append(f"in none of {found.looked_at} experiments is a validation patient tested in the same rotation.")
+        said.append(f"no validation patient is a test patient of the same rotation, in {found.looked_at} experiments.")
     if found.without_validation:
-        start = "No" if said else "no"
-        said.append(f"{start} validation predictions to look at: {', '.join(found.without_validation)}.")
+        names = ", ".join(found.without_validation)
+        said.append(f"{'Not' if said else 'not'} checked, because they have no validation predictions: {names}.")
     return [
-        Verdict(
-            "passed" if found.looked_at else "not_applicable", " ".join(said) or "there is no experiment to look at."
-        )
+        Verdict("passed" if found.looked_at else "not_applicable", " ".join(said) or "there is no experiment to check.")
     ]
 
 
 KIND = Audit(
     code="GATE002",
-    title="patients tested and validated by the same fit",
+    title="patients who are test and validation patients of the same fit",
     severity="error",
     subject=AuditedTask,
     measure=measure,

@@ -1,1 +1,1 @@
-"""Kinds of target as the evaluation sees them: one file a kind, each with its constant KIND (`task.TargetKind`)."""
+"""How each kind of target is evaluated: one file for each kind, with the constant KIND (a `task.TargetKind`)."""

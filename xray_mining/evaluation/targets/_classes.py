@@ -1,4 +1,4 @@
-"""What kinds share whose units are of one of several classes: areas under ROC curves, guessing at one half."""
+"""Shared code of the kinds of target that are scored by areas under ROC curves (binary, group, labels)."""
 
 from collections.abc import Iterable
 
@@ -10,7 +10,7 @@ from xray_mining.records.cohort import Target
 
 
 class Classes(TargetKind):
-    """Scored by areas under ROC curves."""
+    """A kind of target that is scored by areas under ROC curves; guessing has an area of 0.5."""
 
     skill_metric = "auc"
     guess = 0.5
@@ -20,50 +20,50 @@ class Classes(TargetKind):
     without_validation = ", and has no sensitivity and specificity"
 
     def refusal(self, task: Task, known: Array) -> str:
-        """An area needs two classes."""
+        """A sentence if all units are of one class, because an area needs two classes; else empty."""
         if both_classes(task, known):
             return ""
-        return f"all its test units are {task.labels[known][0]}; an area needs both classes."
+        return f"all its test units are {task.labels[known][0]}; an area under the ROC curve needs both classes."
 
     def patients_by_class(self, task: Task) -> dict[str, int]:
-        """Patients with a unit of the class."""
+        """Number of patients with at least one unit of the class."""
         present = sorted(np.unique(task.labels).tolist())
         return {name: len(np.unique(task.owner[task.labels == name])) for name in present}
 
     def matched_by(self, task: Task) -> Array | None:
-        """The class."""
+        """The class of each unit, (n,) text."""
         return task.labels
 
     def skill_words(self, value: float, low: float, high: float) -> str:
-        """The area beside one half."""
-        return f"an area under the ROC curve of {value:.3f} ({low:.3f} to {high:.3f}), where guessing has 0.5"
+        """The area, compared with that of guessing."""
+        return f"an area under the ROC curve of {value:.3f} ({low:.3f} to {high:.3f}), while guessing has 0.5"
 
 
 def both_classes(task: Task, units: Array) -> bool:
-    """The units (n,) bool are of two classes at least."""
+    """Whether the units (n,) bool have at least two classes."""
     return len(np.unique(task.truth[units])) > 1
 
 
 def pair(again: Iterable[Array | None]) -> Array | None:
-    """Two models' predictions by other rotations' fits, (2, n); None where one has none."""
+    """Stack two models' predictions by fits of other rotations, (2, n); None if a model has no such predictions."""
     given = list(again)
-    there = [each for each in given if each is not None]
-    return np.stack(there) if len(there) == len(given) else None
+    present = [each for each in given if each is not None]
+    return np.stack(present) if len(present) == len(given) else None
 
 
 def column(values: Array | None, number: int) -> Array | None:
-    """One class of values (n, classes)."""
+    """The values (n,) of class `number` in `values` (n, classes); None stays None."""
     return None if values is None else values[:, number]
 
 
 def with_every_class(frame: pl.DataFrame, target: Target) -> tuple[pl.DataFrame, list[str]]:
-    """Predictions, but none where a class has no row; and the classes without one."""
+    """Predictions, and the classes that have no row; if such a class exists, the predictions are empty."""
     missing = sorted(set(target.classes) - set(frame["class"].unique().to_list()))
     return (frame.clear() if missing else frame), missing
 
 
 def by_class(means: pl.DataFrame, keys: pl.DataFrame, target: Target, column: str = "value") -> Array:
-    """A column of `means` (unit_key, class, …) in the order of `keys`, (n, classes), nan where absent."""
+    """A column of `means` (unit_key, class, …) as (n, classes) float64 in the order of `keys`; nan for missing rows."""
     of_class = [means.filter(pl.col("class") == each).select("unit_key", column) for each in target.classes]
     columns = [keys.join(each, on="unit_key", how="left", maintain_order="left")[column] for each in of_class]
     return np.stack([each.fill_null(np.nan).to_numpy() for each in columns], axis=1)

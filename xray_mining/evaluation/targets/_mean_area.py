@@ -1,4 +1,4 @@
-"""What kinds of several classes or labels share: the mean over them of the area under the ROC curve."""
+"""Shared code of the kinds with several classes or labels, scored by the mean of their areas under the ROC curve."""
 
 from abc import abstractmethod
 from collections.abc import Iterator
@@ -18,11 +18,11 @@ from xray_mining.statistics.estimate import Estimate
 from xray_mining.statistics.macro import compare_macro_auc, difference_of_macro_areas, macro_auc, macro_gain
 
 Again = tuple[Array | None, Array | None]
-"""Two models' predictions by other rotations' fits."""
+"""Predictions of two models by fits of other rotations."""
 
 
 class MeanArea(Classes):
-    """Scored by the mean area; values are (n, classes)."""
+    """A kind of target that is scored by the mean area; predicted values are (n, classes)."""
 
     metric = "auc_macro"
     title = "mean AUC"
@@ -34,11 +34,11 @@ class MeanArea(Classes):
 
     @abstractmethod
     def answers(self, task: Task) -> Array:
-        """Truths as `macro_auc` takes them: (n,) labels, or (n, classes) of 0, 1 and nan."""
+        """Truths as `macro_auc` needs them: (n,) labels, or (n, classes) of 0, 1 and nan."""
         ...
 
     def again(self, task: Task, model: Model, units: Array) -> Array | None:
-        """Probabilities (n, classes) of units (n,) bool by another rotation's fit; None where it has none."""
+        """Probabilities (m, classes) of the units (n,) bool by the fit of another rotation; None if there are none."""
         return model.again_of(units)
 
     @abstractmethod
@@ -47,7 +47,7 @@ class MeanArea(Classes):
         ...
 
     def kept(self, frame: pl.DataFrame, target: Target) -> tuple[pl.DataFrame, list[str]]:
-        """All rows; no row where a class has no probability."""
+        """All rows; no rows at all if a class has no probabilities."""
         return with_every_class(frame, target)
 
     def aligned(self, means: pl.DataFrame, keys: pl.DataFrame, target: Target) -> Array:
@@ -55,7 +55,7 @@ class MeanArea(Classes):
         return by_class(means, keys, target)
 
     def validation_score(self, task: Task, model: Model) -> float:
-        """Mean over classes of the area, each a mean over rotations."""
+        """The mean over classes of the area; the area of a class is a mean over rotations."""
         frame = model.validation
         truth, values = self.validated(frame, task.target), np.stack(frame["value"].to_list())
         folds = frame["fold"].to_numpy()
@@ -70,7 +70,7 @@ class MeanArea(Classes):
     def difference(
         self, task: Task, first: Array, second: Array, units: Array, *, again: Again, options: EvaluationOptions
     ) -> Estimate:
-        """The paired difference in mean areas of two models' values, of the units (n,) bool."""
+        """The paired difference between the mean areas of two models on the units (n,) bool."""
         return compare_macro_auc(
             self.answers(task)[units],
             first[units],
@@ -83,7 +83,7 @@ class MeanArea(Classes):
         )
 
     def changed(self, task: Task, values: Array, units: Array, options: EvaluationOptions) -> dict[str, Estimate]:
-        """The mean area on changed images."""
+        """The mean area on changed images of the units (n,) bool."""
         truth, owner, folds = self.answers(task)[units], task.owner[units], task.folds[units]
         classes = task.target.classes
         return {"auc_macro": macro_auc(truth, values[units], classes, owner, folds, confidence=options.confidence)}
@@ -95,14 +95,14 @@ class MeanArea(Classes):
         return self.difference(task, model.values, values, units, again=(None, None), options=options)
 
     def beyond_guessing(self, task: Task, model: Model, units: Array) -> float:
-        """The mean area above one half."""
+        """The mean area minus 0.5."""
         truth, values, owner, folds = (
             each[units] for each in (self.answers(task), model.values, task.owner, task.folds)
         )
         return macro_auc(truth, values, task.target.classes, owner, folds).value - 0.5
 
     def smallest_difference(self, task: Task, first: Model, second: Model, both: Array) -> float | None:
-        """In mean areas, from the standard error of their paired difference."""
+        """The smallest difference of mean areas, from the standard error of the paired difference."""
         again = (self.again(task, first, both), self.again(task, second, both))
         try:
             found = self.difference(task, first.values, second.values, both, again=again, options=EvaluationOptions())
@@ -114,7 +114,7 @@ class MeanArea(Classes):
     def by_cell(
         self, task: Task, model: Model, members: Array, options: EvaluationOptions
     ) -> Iterator[tuple[Scored, Array]]:
-        """The mean area of a subgroup, over classes that have an area in the subgroup."""
+        """The mean area of a subgroup, over classes that are true and false for some of its units."""
         inside = members & model.known
         truth, values, owner = self.answers(task)[inside], model.values[inside], task.owner[inside]
         classes, again = task.target.classes, self.again(task, model, inside)
@@ -131,7 +131,7 @@ class MeanArea(Classes):
         yield Scored("auc_macro", replace(found, p_value=tested.p_value)), np.ones(len(members), dtype=bool)
 
     def gain(self, task: Task, model: Model, options: EvaluationOptions) -> Estimate | None:
-        """The mean area above one half."""
+        """The mean area minus 0.5."""
         known = model.known
         truth, values, owner, folds = (
             each[known] for each in (self.answers(task), model.values, task.owner, task.folds)
@@ -145,7 +145,7 @@ class MeanArea(Classes):
             return None
 
     def gap(self, task: Task, model: Model, first: Array, units: Array, options: EvaluationOptions) -> Estimate:
-        """The mean area of some units minus that of the others, over classes that have an area on both sides."""
+        """The mean area of the units in `first` minus that of the others, over classes with an area in both groups."""
         return difference_of_macro_areas(
             self.answers(task)[units],
             model.values[units],

@@ -1,4 +1,4 @@
-"""What number and ordinal share: a unit has one true and one predicted number, and is scored by their difference."""
+"""Shared code of number and ordinal: each unit has a true and a predicted number; their difference is the error."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -23,7 +23,7 @@ UNITLESS = (
 
 
 class Numbers(TargetKind):
-    """Scored by errors in the target's unit."""
+    """A kind of target that is scored by errors in the target's unit."""
 
     metric = "mae"
     title = "MAE"
@@ -39,15 +39,15 @@ class Numbers(TargetKind):
     gained = ("mae_gained", "MAE below guessing the centre")
 
     def truths(self, rows: pl.DataFrame, target: Target) -> pl.DataFrame:
-        """The number of every unit; its label is empty."""
+        """unit_key, truth (the number) and an empty label of every unit."""
         return one_value.first_truths(rows).with_columns(pl.lit("").alias("label"))
 
     def aligned(self, means: pl.DataFrame, keys: pl.DataFrame, target: Target) -> Array:
-        """One value a unit, (n,)."""
+        """One value for each unit, (n,)."""
         return one_value.aligned(means, keys)
 
     def validation(self, means: pl.DataFrame, target: Target) -> pl.DataFrame:
-        """One value a unit."""
+        """One value for each validation unit."""
         return one_value.validation(means)
 
     def metrics(
@@ -61,13 +61,16 @@ class Numbers(TargetKind):
         again: Array | None,
         options: EvaluationOptions,
     ) -> dict[str, Estimate]:
-        """Every metric of predicted `values` (n,) of numbers `truth` (n,), by name; `guess` (n,) is the centre's."""
+        """All metrics of predicted `values` (n,) for the numbers `truth` (n,), by name.
+
+        `guess` (n,) is the prediction of the centre, for metrics relative to guessing.
+        """
         found = options.bootstrapped(error_metrics)(truth, values, owner, guess, folds=folds, again=again)
         found["within_limits"] = _within_limits(values - truth, owner, found, options)
         return found
 
     def scores(self, task: Task, model: Model, options: EvaluationOptions) -> Iterator[Scored]:
-        """Errors, correlations and limits of agreement; beside guessing where the centre predicts the same units."""
+        """Errors, correlations and limits of agreement; relative to guessing if the centre predicts all these units."""
         known, centre = model.known, task.centre
         found = self.metrics(
             task.truth[known],
@@ -81,7 +84,7 @@ class Numbers(TargetKind):
         yield from (Scored(metric, each) for metric, each in found.items())
 
     def scores_by_patient(self, task: Task, model: Model, options: EvaluationOptions) -> dict[str, Estimate]:
-        """The same metrics of the means over a patient's images."""
+        """The same metrics of each patient's mean over images."""
         means = one_value.patient_means(task, model, None if task.centre is None else task.centre.values)
         guess = means["guess"].to_numpy()
         return self.metrics(
@@ -95,14 +98,14 @@ class Numbers(TargetKind):
         )
 
     def validation_score(self, task: Task, model: Model) -> float:
-        """MAE over all validation units."""
+        """The MAE over all validation units."""
         frame = model.validation
         return float((frame["value"] - frame["truth"]).abs().mean())  # ty: ignore[invalid-argument-type]
 
     def differences(
         self, task: Task, model: Model, baseline: Model, both: Array, options: EvaluationOptions
     ) -> Iterator[Scored]:
-        """Paired differences of errors."""
+        """Paired differences between the errors of two models."""
         found = options.bootstrapped(compare_errors)(
             task.truth[both],
             model.values[both],
@@ -114,7 +117,7 @@ class Numbers(TargetKind):
         yield from (Scored(metric, each) for metric, each in found.items())
 
     def smallest_difference(self, task: Task, first: Model, second: Model, both: Array) -> float | None:
-        """In MAE."""
+        """The smallest difference, in MAE."""
         return smallest_difference(
             task.truth[both],
             first.values[both],
@@ -152,7 +155,7 @@ class Numbers(TargetKind):
             yield Scored(metric, found), all_units
 
     def changed(self, task: Task, values: Array, units: Array, options: EvaluationOptions) -> dict[str, Estimate]:
-        """Errors of changed images."""
+        """MAE, RMSE and bias on changed images."""
         found = options.bootstrapped(error_metrics)(
             task.truth[units], values[units], task.owner[units], folds=task.folds[units]
         )
@@ -161,7 +164,7 @@ class Numbers(TargetKind):
     def lost(
         self, task: Task, model: Model, values: Array, units: Array, options: EvaluationOptions
     ) -> Estimate | None:
-        """The MAE on changed images minus that on the same images unchanged."""
+        """The MAE on changed images minus the MAE on the same images unchanged."""
         return compare_errors(
             task.truth[units],
             values[units],
@@ -183,7 +186,7 @@ class Numbers(TargetKind):
         return float(np.abs(centre.values[units] - truth).mean() - own)
 
     def caption(self, task: Task, unit: Mapping[str, Any]) -> str:
-        """Both numbers."""
+        """The true and the predicted number."""
         return f"true {unit['truth']:.0f}, predicted {unit['_value']:.0f}"
 
     def gain(self, task: Task, model: Model, options: EvaluationOptions) -> Estimate | None:
@@ -205,25 +208,25 @@ class Numbers(TargetKind):
         )["mae"]
 
     def gap(self, task: Task, model: Model, first: Array, units: Array, options: EvaluationOptions) -> Estimate | None:
-        """The MAE of some units minus that of the others."""
+        """The MAE of the units in `first` minus the MAE of the other units."""
         error = np.abs(model.values[units] - task.truth[units])
         return difference_of_means(error, first[units], task.owner[units], options.confidence)
 
     def losses(self, task: Task, model: Model) -> Array | None:
-        """The absolute error."""
+        """The absolute error of each unit, (n,)."""
         return np.abs(model.values - task.truth)
 
     def reads(self, task: Task, what: str) -> str:
-        """Reads it."""
+        """'reads age with a mean absolute error of', before the number."""
         return f"reads {what} with a {self.words} of"
 
     def skill_words(self, value: float, low: float, high: float) -> str:
-        """The error as a multiple of that of guessing."""
+        """The error as a multiple of the error of guessing."""
         return f"{value:.2f} times ({low:.2f} to {high:.2f}) the error of guessing the centre"
 
 
 def _within_limits(error: Array, owner: Array, found: Mapping[str, Estimate], options: EvaluationOptions) -> Estimate:
-    """Share of units whose error lies between the limits of agreement, which count as fixed."""
+    """Share of units whose error is within the limits of agreement; the limits are treated as exact."""
     low, high = found["limit_low"], found["limit_high"]
     inside = (error >= low.value) & (error <= high.value)
     sums = patient_sums(np.stack([inside, np.ones_like(error)], axis=1), owners(owner, len(error)))

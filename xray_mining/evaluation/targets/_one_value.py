@@ -1,4 +1,4 @@
-"""What kinds share whose units have one truth and one predicted value."""
+"""Shared code of the kinds with one truth and one predicted value for each unit."""
 
 from dataclasses import replace
 
@@ -11,33 +11,33 @@ from xray_mining.statistics.refit import SCALES, filled, refit_of, share_of_clas
 
 
 def first_truths(rows: pl.DataFrame) -> pl.DataFrame:
-    """unit_key and truth of every unit."""
+    """unit_key and truth, one row for each unit."""
     return rows.group_by("unit_key").agg(pl.col("truth").first())
 
 
 def aligned(means: pl.DataFrame, keys: pl.DataFrame) -> Array:
-    """The values of `means` (unit_key, value) in the order of `keys`, (n,) with nan where absent."""
+    """The values of `means` (unit_key, value) in the order of `keys`, (n,) float64; nan for missing units."""
     found = keys.join(means, on="unit_key", how="left", maintain_order="left")
     return found["value"].fill_null(np.nan).to_numpy()
 
 
 def validation(means: pl.DataFrame) -> pl.DataFrame:
-    """Validation units with one value each; the label is empty."""
+    """Validation units with one value and an empty label each."""
     return means.drop("class").with_columns(pl.lit("").alias("label")).sort("fold", "unit_key")
 
 
 def patient_means(task: Task, model: Model, guess: Array | None) -> pl.DataFrame:
-    """truth, truths (how many different ones), value, guess, again and fold of every patient, mean over images."""
+    """Means over each patient's images: truth, value, guess and again; the number of different truths; the fold."""
     known = model.known
-    nothing = np.full(int(known.sum()), np.nan)
+    missing = np.full(int(known.sum()), np.nan)
     frame = pl.DataFrame(
         {
             "owner": task.owner[known],
             "truth": task.truth[known],
             "value": model.values[known],
             "fold": task.folds[known],
-            "guess": nothing if guess is None else guess[known],
-            "again": nothing if model.again is None else model.again[known],
+            "guess": missing if guess is None else guess[known],
+            "again": missing if model.again is None else model.again[known],
         }
     )
     return (
@@ -57,19 +57,26 @@ def patient_means(task: Task, model: Model, guess: Array | None) -> pl.DataFrame
 def widened_mean(
     task: Task, found: Estimate, values: Array, again: Array | None, units: Array, *, metric: str, among: Array
 ) -> Estimate:
-    """The mean of `values` (n,) over units (n,) bool with what shared training patients add; its p has it already.
+    """Widen the interval of a subgroup's mean, because the folds share training patients.
 
-    `among` (n,) bool: all units that the metric is about; `units` are the subgroup's part of them.
+    Args:
+        task: The task.
+        found: The mean with its interval. Its p is kept, because the test already allows for this.
+        values: (n,) float64, the averaged values of all units.
+        again: The same values by fits of other rotations, (n,); None if there are no such predictions.
+        units: (n,) bool, the subgroup.
+        metric: Name of the mean in estimates; it sets the scale on which the interval is widened.
+        among: (n,) bool, all units that the metric is about; `units` is a part of them.
     """
     owner = owners(task.owner[units], int(units.sum()))
-    there = None if again is None else again[units]
+    others = None if again is None else again[units]
     share = (int(owner.max()) + 1) / len(np.unique(task.owner[among]))
     share *= 1.0 if among.all() else share_of_class(among)
-    refit = refit_of(task.folds[units], owner, there, share=share)
+    refit = refit_of(task.folds[units], owner, others, share=share)
     if refit is None:
         return found
     first = values[units]
-    other = filled(there, first)
+    other = filled(others, first)
     factor = refit.factor_of_units(first - first.mean(), other - other.mean(), owner)
     wide = widened(found, factor, SCALES.get(metric, "plain"), refit.caution)
     return replace(wide, p_value=found.p_value)

@@ -1,4 +1,4 @@
-"""Two classes, one of them positive, such as male and female."""
+"""Two classes, one of them called positive, for example female and male."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
@@ -33,7 +33,7 @@ from xray_mining.statistics.resampling import SCORE, patient_sums, proportion_in
 
 
 class Binary(Classes):
-    """Scored by the area under the ROC curve, and by calls at thresholds set on validation patients."""
+    """Scored by the area under the ROC curve, and by calls at thresholds that are set on validation patients."""
 
     metric = "auc"
     title = "AUC"
@@ -46,21 +46,21 @@ class Binary(Classes):
         return (frame.filter(pl.col("class") == target.positive) if frame["class"].n_unique() > 1 else frame), []
 
     def truths(self, rows: pl.DataFrame, target: Target) -> pl.DataFrame:
-        """1 for the positive class."""
+        """unit_key, truth (1 for the positive class, else 0) and label of every unit."""
         other = _other_label(target) or f"not {target.positive}"
         positive = pl.when(pl.col("truth") == 1).then(pl.lit(target.positive))
         return one_value.first_truths(rows).with_columns(positive.otherwise(pl.lit(other)).alias("label"))
 
     def aligned(self, means: pl.DataFrame, keys: pl.DataFrame, target: Target) -> Array:
-        """The positive class's score, (n,)."""
+        """The score of the positive class, (n,)."""
         return one_value.aligned(means, keys)
 
     def validation(self, means: pl.DataFrame, target: Target) -> pl.DataFrame:
-        """One score a unit."""
+        """One score for each validation unit."""
         return one_value.validation(means)
 
     def table_labels(self, rows: pl.DataFrame, target: Target) -> pl.DataFrame:
-        """The label, or what the value says where there is no text."""
+        """The label; where its text is missing, the class that the value 0 or 1 stands for."""
         other = next((each for each in target.classes if each != target.positive), "")
         by_value = (
             pl.when(pl.col("value") == 1).then(pl.lit(target.positive)).when(pl.col("value") == 0).then(pl.lit(other))
@@ -68,7 +68,7 @@ class Binary(Classes):
         return rows.select("image_key", pl.coalesce(pl.col("label"), by_value).alias("label"))
 
     def scores(self, task: Task, model: Model, options: EvaluationOptions) -> Iterator[Scored]:
-        """Areas, calibration where the scores are probabilities, and calls at each operating point."""
+        """Areas, calibration (if the scores are probabilities), and metrics of the calls at each operating point."""
         known = model.known
         truth, owner, folds = task.truth[known], task.owner[known], task.folds[known]
         if both_classes(task, known):
@@ -90,7 +90,7 @@ class Binary(Classes):
                 yield Scored(name, each, operating_point=point.name, threshold=point.threshold)
 
     def scores_by_patient(self, task: Task, model: Model, options: EvaluationOptions) -> dict[str, Estimate]:
-        """The area of means over a patient's images, of patients whose images are all of one class."""
+        """The area of each patient's mean score, over patients whose images are all of one class."""
         means = one_value.patient_means(task, model, None).filter(pl.col("truths") == 1)
         if means["truth"].n_unique() < 2:
             return {}
@@ -98,14 +98,14 @@ class Binary(Classes):
         return {"auc": auc(truth, value, None, fold, options.confidence, again=again)}
 
     def validation_score(self, task: Task, model: Model) -> float:
-        """Mean over rotations of the area."""
+        """The mean over rotations of the area."""
         truth, value, folds = (model.validation[name].to_numpy() for name in ("truth", "value", "fold"))
         return mean_area(truth, value, folds)
 
     def differences(
         self, task: Task, model: Model, baseline: Model, both: Array, options: EvaluationOptions
     ) -> Iterator[Scored]:
-        """Paired differences of the area, and of sensitivity and specificity at operating points that both have."""
+        """Paired differences of the area, and of sensitivity and specificity at operating points of both models."""
         if not both_classes(task, both):
             return
         truth, owner, folds = task.truth[both], task.owner[both], task.folds[both]
@@ -130,13 +130,13 @@ class Binary(Classes):
                 yield Scored(metric, each, operating_point=name, threshold=point.threshold)
 
     def smallest_difference(self, task: Task, first: Model, second: Model, both: Array) -> float | None:
-        """In areas, from the variance of their difference."""
+        """The smallest difference of areas, from the variance of the paired difference."""
         try:
             areas = _areas_of_pair(task, first, second, both)
         except ValueError:
             return None
         variance = areas.variance((0, 1.0), (1, -1.0))
-        if variance <= 1e-24:  # nothing varies, so that nothing can be said of repetitions
+        if variance <= 1e-24:  # the scores are equal or perfect, so repetitions cannot be predicted
             return None
         return float(detected() * np.sqrt(variance))
 
@@ -164,7 +164,7 @@ class Binary(Classes):
             yield from _calls_of_cell(task, model, members, point, options)
 
     def changed(self, task: Task, values: Array, units: Array, options: EvaluationOptions) -> dict[str, Estimate]:
-        """The area on changed images."""
+        """The area on changed images; empty if they are all of one class."""
         if not both_classes(task, units):
             return {}
         found = auc(task.truth[units], values[units], task.owner[units], task.folds[units], options.confidence)
@@ -181,16 +181,16 @@ class Binary(Classes):
         return area_difference(areas, 0, 1, options.confidence)
 
     def beyond_guessing(self, task: Task, model: Model, units: Array) -> float:
-        """The area above one half."""
+        """The area minus 0.5."""
         return mean_area(task.truth[units], model.values[units], task.folds[units]) - 0.5
 
     def sides(self, task: Task, model: Model) -> Iterator[Side]:
-        """The positive class."""
+        """The positive class against the other."""
         known = model.known
         yield Side("", known, task.truth[known] == 1, model.values[known], model.again_of(known))
 
     def probabilities(self, task: Task, model: Model) -> Iterator[Side]:
-        """The positive class: calibrated probabilities before those that the model gave; none where scores are none."""
+        """The positive class: calibrated probabilities, else the model's own; no side if scores are not in [0, 1]."""
         known = model.known
         for values, calibrated in ((model.calibrated, True), (model.values, False)):
             if values is None:
@@ -206,7 +206,7 @@ class Binary(Classes):
         return task.target.positive, _other_label(task.target)
 
     def calls(self, task: Task, model: Model, options: EvaluationOptions) -> Iterator[Calls]:
-        """At each operating point."""
+        """The calls at each operating point."""
         known = model.known
         labels, owner = task.labels[known], task.owner[known]
         classes = tuple(task.target.classes) or tuple(sorted(np.unique(labels).tolist()))
@@ -217,11 +217,11 @@ class Binary(Classes):
             yield Calls(point.name, point.threshold, classes, labels, called, owner)
 
     def caption(self, task: Task, unit: Mapping[str, Any]) -> str:
-        """The class, and the positive one's score."""
+        """The true class, and the predicted probability of the positive class."""
         return f"true {unit['label']}, probability of {task.target.positive} {unit['_value']:.2f}"
 
     def gain(self, task: Task, model: Model, options: EvaluationOptions) -> Estimate | None:
-        """The area above one half."""
+        """The area minus 0.5."""
         known = model.known
         try:
             areas = areas_over_folds(
@@ -231,7 +231,8 @@ class Binary(Classes):
             return None
         gain, error = float(areas.values[0]) - 0.5, float(np.sqrt(areas.variance((0, 1.0))))
         if error == 0:
-            # Always right, or a constant: nothing varies, so the interval and p are those of an area's end.
+            # The model is always right, or predicts a constant, so the variance is 0. Then use the interval of an area
+            # at the end of its range, and an exact p.
             whole = area_estimate(areas, 0, options.confidence)
             p = without_skill(gain, areas.positives, areas.negatives) if gain else 1.0
             return Estimate(gain, whole.low - 0.5, whole.high - 0.5, areas.patients, areas.images, "", "", p)
@@ -240,7 +241,7 @@ class Binary(Classes):
         return Estimate(gain, gain - half, gain + half, areas.patients, areas.images, "", "", float(p))
 
     def gap(self, task: Task, model: Model, first: Array, units: Array, options: EvaluationOptions) -> Estimate | None:
-        """The area of some units minus that of the others."""
+        """The area of the units in `first` minus the area of the other units."""
         return difference_of_areas(
             task.truth[units],
             model.values[units],
@@ -251,7 +252,7 @@ class Binary(Classes):
         )
 
     def losses(self, task: Task, model: Model) -> Array | None:
-        """How far the probability is from the truth; None where the scores are no probabilities."""
+        """Distance of the probability from the truth 0 or 1, (n,); None if the scores are not probabilities."""
         for side in self.probabilities(task, model):
             losses = np.full(len(task.truth), np.nan)
             losses[side.units] = np.abs(side.values - task.truth[side.units])
@@ -259,8 +260,9 @@ class Binary(Classes):
         return None
 
     def reads(self, task: Task, what: str) -> str:
-        """Distinguishes one class from the other."""
-        return f"tells {task.target.positive} from {_other_label(task.target) or 'the rest'} with an {self.words} of"
+        """'distinguishes M from F with an area under the ROC curve of', before the number."""
+        other = _other_label(task.target) or "the rest"
+        return f"distinguishes {task.target.positive} from {other} with an {self.words} of"
 
 
 def _areas_of_pair(task: Task, first: Model, second: Model, both: Array) -> Areas:
@@ -270,7 +272,7 @@ def _areas_of_pair(task: Task, first: Model, second: Model, both: Array) -> Area
 
 
 def _area_of_cell(task: Task, model: Model, inside: Array, options: EvaluationOptions) -> Estimate | None:
-    """The area of the units (n,) bool; None where no rotation tested both classes, or on too few patients."""
+    """The area of the units (n,) bool; None if no rotation tested both classes, or if there are too few patients."""
     count = len(np.unique(task.owner[inside]))
     try:
         found = auc(
@@ -286,22 +288,23 @@ def _area_of_cell(task: Task, model: Model, inside: Array, options: EvaluationOp
         return None
     # A fold with only one class does not contribute to the area, so its patients are not counted.
     negative, positive = (np.unique(task.folds[inside & (task.truth == each)]) for each in (0, 1))
-    behind = inside & np.isin(task.folds, np.intersect1d(negative, positive))
-    count = len(np.unique(task.owner[behind]))
+    counted = inside & np.isin(task.folds, np.intersect1d(negative, positive))
+    count = len(np.unique(task.owner[counted]))
     if count < options.least_patients:
         return None
-    found = replace(found, patients=count, images=int(behind.sum()))
+    found = replace(found, patients=count, images=int(counted.sum()))
     if not np.isfinite(found.low):
-        found = found.with_caution("no interval, for a fold has a single patient of a class")
+        found = found.with_caution("no interval, because a fold has only one patient of a class")
     return found
 
 
 def _calls_of_cell(
     task: Task, model: Model, members: Array, point: OperatingPoint, options: EvaluationOptions
 ) -> Iterator[tuple[Scored, Array]]:
+    """Sensitivity and specificity of a subgroup at one operating point, each with the units that it is about."""
     called, again = point.called(task, model), point.called_again(task, model)
     known = model.known
-    for metric, side, right, there in (
+    for metric, side, right, others in (
         ("sensitivity", task.truth == 1, called, again),
         ("specificity", task.truth == 0, ~called, None if again is None else 1 - again),
     ):
@@ -315,7 +318,7 @@ def _calls_of_cell(
         shares = right.astype(np.float64)
         tested = difference_of_means(shares[against], members[against], task.owner[against], options.confidence)
         found = Estimate(value, low, high, own, int(here.sum()), SCORE, "", tested.p_value)
-        found = one_value.widened_mean(task, found, shares, there, here, metric=metric, among=side)
+        found = one_value.widened_mean(task, found, shares, others, here, metric=metric, among=side)
         yield Scored(metric, found, operating_point=point.name, threshold=point.threshold), side
 
 
@@ -325,7 +328,11 @@ def _calibrated_words(model: Model) -> str:
 
 
 def _probabilities_again(task: Task, model: Model, given: Array, known: Array) -> Array | None:
-    """The known units' probabilities by another rotation's fit, mapped as their rotation maps values to `given`."""
+    """Probabilities of the known units by the fit of another rotation, (m,); None if there are no such predictions.
+
+    The other fit's scores are mapped to probabilities in the same way as each unit's own rotation maps its scores to
+    `given`, so that both are on one scale.
+    """
     again = model.again_of(known)
     if again is None:
         return None

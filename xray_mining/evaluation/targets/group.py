@@ -1,4 +1,4 @@
-"""Several classes without an order, as makers: scored by the mean area of each class against the others."""
+"""Several classes without an order, for example makers: scored by the mean area of each class against the others."""
 
 from collections.abc import Iterator
 
@@ -17,16 +17,16 @@ from xray_mining.statistics.macro import macro_auc
 
 
 class Group(MeanArea):
-    """Scored by the mean over classes of the area under the ROC curve, and by the class with most probability."""
+    """Scored by the mean over classes of the area under the ROC curve, and by calls of the most probable class."""
 
     def truths(self, rows: pl.DataFrame, target: Target) -> pl.DataFrame:
-        """The number of the class and its name."""
+        """unit_key, truth (the number of the class) and label (its name) of every unit."""
         labelled = rows.filter(pl.col("truth") == 1).group_by("unit_key").agg(pl.col("class").first().alias("label"))
         place = pl.DataFrame({"label": list(target.classes), "truth": np.arange(len(target.classes), dtype=np.float64)})
         return labelled.join(place, on="label", how="inner")
 
     def validation(self, means: pl.DataFrame, target: Target) -> pl.DataFrame:
-        """A list of probabilities and the label, of units that have all probabilities and a known label."""
+        """A list of probabilities and the label of each unit that has all probabilities and a known label."""
         place = {label: i for i, label in enumerate(target.classes)}
         return (
             means.filter(pl.col("class").is_in(list(target.classes)))
@@ -42,7 +42,7 @@ class Group(MeanArea):
         )
 
     def scores(self, task: Task, model: Model, options: EvaluationOptions) -> Iterator[Scored]:
-        """Of all classes together, then the areas and Brier score of each."""
+        """Metrics of all classes together, then areas and Brier score of each class."""
         known = model.known
         labels, values, owner, folds = task.labels[known], model.values[known], task.owner[known], task.folds[known]
         classes, again = task.target.classes, model.again_of(known)
@@ -63,11 +63,11 @@ class Group(MeanArea):
             yield Scored("brier", metrics["brier"], name)
 
     def answers(self, task: Task) -> Array:
-        """The class of each unit."""
+        """The class of each unit, (n,) text."""
         return task.labels
 
     def validated(self, frame: pl.DataFrame, target: Target) -> Array:
-        """1 for the unit's own class."""
+        """1 for the unit's own class, 0 for the others, (n, classes)."""
         return (frame["label"].to_numpy()[:, None] == np.array(target.classes)).astype(float)
 
     def differences(
@@ -99,13 +99,13 @@ class Group(MeanArea):
             yield Side(name, known, labels == name, values[:, i], column(again, i))
 
     def probabilities(self, task: Task, model: Model) -> Iterator[Side]:
-        """Each class against the others, scores cut at 0 and 1."""
+        """Each class against the others, with scores clipped to [0, 1]."""
         for side in self.sides(task, model):
             again = None if side.again is None else np.clip(side.again, 0, 1)
             yield Side(side.class_, side.units, side.positive, np.clip(side.values, 0, 1), again)
 
     def calls(self, task: Task, model: Model, options: EvaluationOptions) -> Iterator[Calls]:
-        """The class with most probability."""
+        """The most probable class of every unit, as one operating point."""
         known = model.known
         labels, owner = task.labels[known], task.owner[known]
         classes = tuple(task.target.classes) or tuple(sorted(np.unique(labels).tolist()))
@@ -113,8 +113,8 @@ class Group(MeanArea):
         yield Calls("largest", None, classes, labels, called, owner)
 
     def reads(self, task: Task, what: str) -> str:
-        """Tells the classes."""
-        return f"tells {what} with a {self.words} of"
+        """'distinguishes the classes of maker with a mean area under the ROC curve of', before the number."""
+        return f"distinguishes the classes of {what} with a {self.words} of"
 
 
 KIND = Group()

@@ -1,4 +1,4 @@
-"""Several labels of an image, each true, false or not known, as findings: a binary task each, and their mean area."""
+"""Several labels of an image (findings), each true, false or unknown: one binary task each, and their mean area."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
@@ -16,24 +16,24 @@ from xray_mining.statistics.macro import macro_auc
 
 
 class Labels(MeanArea):
-    """Scored by the mean over labels of the area under the ROC curve, and label by label as a binary target.
+    """Scored by the mean over labels of the area under the ROC curve, and each label as a binary target.
 
-    A unit's label whose truth is not known is left out for that label alone.
+    A unit whose truth is unknown for one label is left out for this label only.
     """
 
     has_labels = False
     matched_words = ""
-    without_class = "every test patient is {}, or nobody is"
-    in_smallest_class = "on the rarer side of the rarest label"
+    without_class = "all test patients have {}, or no test patient has it"
+    in_smallest_class = "with (or without, whichever is rarer) the rarest label"
 
     def truths(self, rows: pl.DataFrame, target: Target) -> pl.DataFrame:
-        """For each label 1, 0, or nan where it is not known; the text is empty."""
+        """unit_key, truth (an array with 1, 0 or nan (unknown) for each label) and an empty label of every unit."""
         first = rows.group_by("unit_key", "class").agg(pl.col("truth").first())
         keys = first.select("unit_key").unique().sort("unit_key")
         return keys.with_columns(_array("truth", by_class(first, keys, target, "truth")), pl.lit("").alias("label"))
 
     def validation(self, means: pl.DataFrame, target: Target) -> pl.DataFrame:
-        """Truths and probabilities of all labels, nan where the truth is not known."""
+        """Truths and probabilities of all labels as arrays; nan for unknown truths."""
         parts = []
         for _, frame in means.sort("fold", "unit_key").group_by("fold", maintain_order=True):
             keys = frame.select("fold", "unit_key", "patient_key").unique("unit_key", maintain_order=True)
@@ -46,30 +46,30 @@ class Labels(MeanArea):
         return {name: _part(task, number, name) for number, name in enumerate(task.target.classes)}
 
     def unknown(self, task: Task) -> Mapping[str, int]:
-        """Of each label that is not known for every unit."""
+        """Number of units with unknown truth, by label; labels known for every unit are left out."""
         counts = np.isnan(task.truth).sum(axis=0).tolist()
         return {name: count for name, count in zip(task.target.classes, counts, strict=True) if count}
 
     def table_variables(self, rows: pl.DataFrame, target: Target) -> pl.DataFrame:
-        """Each label as 'TARGET: LABEL', with present, absent or null, so that Table 1 has its prevalence."""
+        """A column 'TARGET: LABEL' for each label (present, absent or null), so that Table 1 shows its prevalence."""
         word = pl.when(pl.col("value") == 1).then(pl.lit("present")).when(pl.col("value") == 0).then(pl.lit("absent"))
         long = rows.select("image_key", pl.format(f"{target.name}: {{}}", "label").alias("label"), word.alias("word"))
         wide = long.pivot("label", index="image_key", values="word")
         return wide.select("image_key", *(f"{target.name}: {each}" for each in target.classes))
 
     def answered(self, rows: pl.DataFrame) -> pl.DataFrame:
-        """Images with a known value of one label at least: each label has a row, named in its text."""
+        """Images with a known value of at least one label; `rows` has one row for each image and label."""
         return rows.filter(pl.col("value").is_not_null()).select("image_key").unique()
 
     def refusal(self, task: Task, known: Array) -> str:
-        """One label at least must be true of some units and false of others."""
+        """A sentence if no label is true for some units and false for others; else empty."""
         truth = task.truth[known]
         if ((truth == 1).any(axis=0) & (truth == 0).any(axis=0)).any():
             return ""
-        return "no label is true of some test units and false of others; an area needs both."
+        return "no label is true for some test units and false for others; an area under the ROC curve needs both."
 
     def patients_by_class(self, task: Task) -> dict[str, int]:
-        """Patients of the rarer side of each label."""
+        """For each label the smaller number of patients: those with it, or those without it."""
         counts = {}
         for name, part in task.parts.items():
             sides = [len(np.unique(part.owner[part.truth == each])) for each in (0, 1)]
@@ -78,7 +78,7 @@ class Labels(MeanArea):
         return counts
 
     def scores(self, task: Task, model: Model, options: EvaluationOptions) -> Iterator[Scored]:
-        """The mean area, then what a binary target has for each label."""
+        """The mean area, then all metrics of a binary target for each label."""
         known = model.known
         truth, values, owner, folds = task.truth[known], model.values[known], task.owner[known], task.folds[known]
         again, classes = self.again(task, model, known), task.target.classes
@@ -91,26 +91,26 @@ class Labels(MeanArea):
             yield from (replace(each, class_=name) for each in BINARY.scores(part, own, options))
 
     def answers(self, task: Task) -> Array:
-        """The truths of all labels."""
+        """The truths of all labels, (n, labels)."""
         return task.truth
 
     def again(self, task: Task, model: Model, units: Array) -> Array | None:
-        """Where a truth is not known, and nothing is computed, the model's own."""
+        """Probabilities by the fit of another rotation; the model's own for unknown truths, which are not scored."""
         again = super().again(task, model, units)
         return None if again is None else np.where(np.isnan(task.truth[units]), model.values[units], again)
 
     def matched_by(self, task: Task) -> Array | None:
-        """Nothing: an image may have several labels."""
+        """None, because an image may have several labels."""
         return None
 
     def validated(self, frame: pl.DataFrame, target: Target) -> Array:
-        """The same of validation rows."""
+        """The truths of validation rows, (n, labels)."""
         return frame["truth"].to_numpy()
 
     def differences(
         self, task: Task, model: Model, baseline: Model, both: Array, options: EvaluationOptions
     ) -> Iterator[Scored]:
-        """Paired differences of each label as of a binary target, and of the mean area."""
+        """Paired differences for each label as for a binary target, and of the mean area."""
         again = (self.again(task, model, both), self.again(task, baseline, both))
         try:
             macro = self.difference(task, model.values, baseline.values, both, again=again, options=options)
@@ -125,23 +125,25 @@ class Labels(MeanArea):
         yield Scored("auc_macro", macro)
 
     def sides(self, task: Task, model: Model) -> Iterator[Side]:
-        """Each label, of the units whose truth is known."""
+        """Each label, on the units with a known truth."""
         for name, part, own in _scorable(task, model):
             yield from (_in_task(task, name, side) for side in BINARY.sides(part, own))
 
     def probabilities(self, task: Task, model: Model) -> Iterator[Side]:
-        """The same with calibrated probabilities where the label's map is shown to help."""
+        """Each label, with calibrated probabilities if the label's calibration helped on validation patients."""
         for name, part, own in _scorable(task, model):
             yield from (_in_task(task, name, side) for side in BINARY.probabilities(part, own))
 
     def calls(self, task: Task, model: Model, options: EvaluationOptions) -> Iterator[Calls]:
-        """Of each label, at each operating point."""
+        """The calls of each label at each operating point."""
         for _, part, own in _scorable(task, model):
             yield from BINARY.calls(part, own, options)
 
     def reads(self, task: Task, what: str) -> str:
-        """Tells each label, as the mean over them."""
-        return f"tells {len(task.target.classes)} labels of {what} with a {self.words} of"
+        """'distinguishes present from absent for 14 labels of findings with a mean … of', before the number."""
+        return (
+            f"distinguishes present from absent for {len(task.target.classes)} labels of {what} with a {self.words} of"
+        )
 
 
 def _array(name: str, values: Array) -> pl.Series:
@@ -150,7 +152,7 @@ def _array(name: str, values: Array) -> pl.Series:
 
 
 def _known(task: Task, label: str) -> Array:
-    """Units (n,) bool whose truth of the label is known."""
+    """Units (n,) bool with a known truth of the label."""
     return np.isfinite(task.truth[:, task.target.classes.index(label)])
 
 
@@ -175,7 +177,7 @@ def _model_of(model: Model, number: int, name: str, known: Array) -> Model:
         )
     calibrated = None if model.calibrated is None else model.calibrated[known, number]
     values = model.values[known, number]
-    # A label whose map is not shown to help has the model's own probabilities among the calibrated ones.
+    # If calibration did not help for a label, its column of `calibrated` is a copy of the model's own probabilities.
     if calibrated is not None and np.array_equal(calibrated, values, equal_nan=True):
         calibrated = None
     return replace(
@@ -190,7 +192,7 @@ def _model_of(model: Model, number: int, name: str, known: Array) -> Model:
 
 
 def _scorable(task: Task, model: Model) -> Iterator[tuple[str, Task, Model]]:
-    """Labels that are true of some units that the model predicts and false of others, in some rotation."""
+    """The labels that can be scored: in some rotation, predicted units have both truths of the label."""
     for name, part in task.parts.items():
         own = part.models[model.name]
         truth, folds = part.truth[own.known], part.folds[own.known]
@@ -199,7 +201,7 @@ def _scorable(task: Task, model: Model) -> Iterator[tuple[str, Task, Model]]:
 
 
 def _in_task(task: Task, name: str, side: Side) -> Side:
-    """A label's side with its units counted in the task of all labels."""
+    """A label's side with `units` as places in the task of all labels, not in the label's own task."""
     units = np.zeros(len(task.truth), dtype=bool)
     units[np.flatnonzero(_known(task, name))[side.units]] = True
     return replace(side, class_=name, units=units)

@@ -1,4 +1,4 @@
-"""A number, as an age in years."""
+"""A number, for example an age in years."""
 
 from xray_mining.evaluation.targets._numbers import Numbers
 from xray_mining.records.cohort import Target

@@ -1,4 +1,4 @@
-"""Levels in order, as grades 0 to 4: scored as a number, and by how well the nearest levels agree."""
+"""Ordered levels, for example grades 0 to 4: scored as a number, and by the agreement (kappa) of the nearest level."""
 
 from collections.abc import Iterator
 
@@ -13,20 +13,20 @@ from xray_mining.statistics.agreement import compare_quadratic_kappa, quadratic_
 from xray_mining.statistics.estimate import Estimate
 
 CALLED = "nearest level"
-"""The operating point of confusion by level: the level nearest to the expected one is called."""
+"""Name of the operating point for the confusion matrix: the level nearest to the expected level is called."""
 
 
 class Ordinal(Numbers):
-    """A number (the expected level) whose predictions are also called the nearest level."""
+    """A number (the expected level); each prediction is also rounded to the nearest level."""
 
     matched_words = "level"
 
     def kept(self, frame: pl.DataFrame, target: Target) -> tuple[pl.DataFrame, list[str]]:
-        """The expected levels; probabilities of single levels are rows of their own and are not scored."""
+        """Rows of expected levels; the rows with the probability of one level are not scored."""
         return frame.filter(pl.col("class") == ""), []
 
     def scores(self, task: Task, model: Model, options: EvaluationOptions) -> Iterator[Scored]:
-        """The metrics of a number, and quadratic kappa of the nearest levels."""
+        """The metrics of a number, and the quadratic kappa of the nearest levels."""
         yield from super().scores(task, model, options)
         known, again = model.known, model.again_of(model.known)
         found = options.bootstrapped(quadratic_kappa)(
@@ -41,7 +41,7 @@ class Ordinal(Numbers):
     def differences(
         self, task: Task, model: Model, baseline: Model, both: Array, options: EvaluationOptions
     ) -> Iterator[Scored]:
-        """Paired differences of errors, and of quadratic kappa."""
+        """Paired differences of errors, and of the quadratic kappa."""
         yield from super().differences(task, model, baseline, both, options)
         found: Estimate = options.bootstrapped(compare_quadratic_kappa)(
             task.truth[both],
@@ -57,7 +57,7 @@ class Ordinal(Numbers):
         yield Scored("kappa_quadratic", found)
 
     def calls(self, task: Task, model: Model, options: EvaluationOptions) -> Iterator[Calls]:
-        """The nearest level."""
+        """The nearest level of every unit, as one operating point."""
         known, names = model.known, _levels(task)
         called = _nearest(task, model.values[known])
         texts = {number: name for name, number in names.items()}
@@ -79,7 +79,7 @@ class Ordinal(Numbers):
         return rows.select("image_key", level)
 
     def matched_by(self, task: Task) -> Array | None:
-        """The true level: the outer levels have larger errors, so groups with more of them would look worse."""
+        """The true level: errors are larger at the outer levels, so groups with more of these levels would look worse."""
         return _named(task)
 
 
@@ -90,14 +90,14 @@ def _named(task: Task) -> Array:
 
 
 def _levels(task: Task) -> dict[str, float]:
-    """Numbers of the levels by name, lowest first: of the target, else (before levels were frozen) those that occur."""
+    """Numbers of the levels by name, lowest first; for cohorts frozen without levels, the numbers in the truths."""
     if task.target.classes:
         return dict(zip(task.target.classes, task.target.numbers, strict=True))
     return {f"{each:g}": each for each in np.unique(task.truth).tolist()}
 
 
 def _nearest(task: Task, values: Array) -> Array:
-    """The number of the level that each value (n,) is nearest to; nan stays nan."""
+    """The number of the level nearest to each value (n,); nan stays nan."""
     steps = np.array(list(_levels(task).values()))
     nearest = steps[np.abs(np.nan_to_num(values)[:, None] - steps[None, :]).argmin(axis=1)]
     return np.where(np.isfinite(values), nearest, np.nan)

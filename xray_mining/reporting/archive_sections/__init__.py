@@ -1,1 +1,1 @@
-"""Sections of the archive's page, one file for each."""
+"""Sections of the archive's page; one file for each section."""

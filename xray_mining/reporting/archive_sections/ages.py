@@ -1,4 +1,4 @@
-"""Where ages came from, and those that cannot be true."""
+"""Sources of the ages, and impossible ages."""
 
 from xray_mining.reporting.archive_results import ArchiveResults, listed, said
 from xray_mining.reporting.count_figures import bars
@@ -15,8 +15,8 @@ _SOURCES = {
 _COLUMNS = (
     ("age_source", Column("Age from")),
     ("images", Column("Images", numeric=True)),
-    ("impossible", Column("Impossible", numeric=True, explanation="Stated, but no age of a person.")),
-    ("topcoded", Column("Set to 90", numeric=True, explanation="Older than 89, and therefore set to 90.")),
+    ("impossible", Column("Impossible", numeric=True, explanation="An age that no person can have.")),
+    ("topcoded", Column("Set to 90", numeric=True, explanation="Ages over 89 are set to 90.")),
     ("lower_age", Column("5 %, years", numeric=True, explanation="One image in twenty is of a younger patient.")),
     ("median_age", Column("Median, years", numeric=True)),
     ("upper_age", Column("95 %, years", numeric=True, explanation="One image in twenty is of an older patient.")),
@@ -33,11 +33,11 @@ def _topcoded(count: int | None) -> Cell:
 
 
 def build(results: ArchiveResults) -> Section:
-    """Sources, and impossible ages as they were stated."""
+    """Sources of the ages, and impossible ages as stated."""
     frame = results.table("ages")
     title = "Ages"
     if frame.is_empty():
-        return Section("ages", title, "There is no image whose age could be asked for.")
+        return Section("ages", title, "The archive has no images, so there are no ages.")
     impossible = int(frame["impossible"].sum())
     topcoded = None if frame["topcoded"].null_count() else int(frame["topcoded"].sum())
     unknown = sum(row["images"] for row in frame.iter_rows(named=True) if row["age_source"] == "none")
@@ -55,7 +55,7 @@ def build(results: ArchiveResults) -> Section:
         "archive-ages-figure",
         counts,
         label="images",
-        caption="Images by where their age came from; below, what could not be kept as it was stated.",
+        caption="Images by the source of their age. The last bars are ages that could not be used as stated.",
         alternative=f"Images by source of age: {said(counts)}.",
     )
     blocks: list[Block] = [
@@ -74,14 +74,14 @@ def build(results: ArchiveResults) -> Section:
             listed(
                 results,
                 "impossible_ages",
-                "Impossible ages as they were stated",
+                "Impossible ages as stated",
                 (("stated", Column("Stated")), ("images", Column("Images", numeric=True))),
             )
         )
     sentence = (
         f"{impossible:,} {'image states' if impossible == 1 else 'images state'} an age that no patient can have; it "
-        f"is taken as unknown."
+        f"counts as unknown."
         if impossible
-        else "No image states an age that is impossible."
+        else "No image states an impossible age."
     )
     return Section("ages", title, sentence, tuple(blocks))

@@ -1,4 +1,4 @@
-"""What has changed since an earlier page."""
+"""Changes since an earlier page."""
 
 import polars as pl
 
@@ -22,12 +22,12 @@ _TABLES = {
 
 
 def applies(results: ArchiveResults) -> bool:
-    """Where an earlier page was named."""
+    """If the page is compared with an earlier one."""
     return results.changes is not None
 
 
 def build(results: ArchiveResults) -> Section:
-    """Totals, then the shares that moved most."""
+    """Totals, then the shares that changed most."""
     changes = results.changes
     assert changes is not None
     title, since = "Changes", changes.written[:10]
@@ -57,8 +57,8 @@ def build(results: ArchiveResults) -> Section:
             "archive-changes-figure",
             drawn,
             label="change of the share, percentage points",
-            caption=f"The shares of all images that moved most.{cut}",
-            alternative="Shares that moved most: "
+            caption=f"The shares of all images that changed most.{cut}",
+            alternative="Shares that changed most: "
             + "; ".join(f"{words} {number(100 * shift, 1, sign=True)}" for words, shift in drawn[:10]),
             percent=True,
             signed=True,
@@ -67,9 +67,10 @@ def build(results: ArchiveResults) -> Section:
         blocks.append(_shares(listed, moved.height, since))
     same = changes.totals["before"].to_list() == changes.totals["now"].to_list() and moved.is_empty()
     sentence = (
-        f"Nothing that is counted here differs from the page of {since}."
+        f"No count of this section differs from the page of {since}."
         if same
-        else f"Against the page of {since}. Cells of too few patients, and what either list cut, are not compared."
+        else f"Compared with the page of {since}. Cells of too few patients, and rows that one of the pages leaves "
+        f"out, are not compared."
     )
     return Section("changes", title, sentence, tuple(blocks))
 
@@ -92,8 +93,8 @@ def _shares(listed: pl.DataFrame, moved: int, since: str) -> Table:
         Column("Now", numeric=True),
         Column("Points", numeric=True, explanation="Change of the share of all images, in percentage points."),
     )
-    note = f"The list is cut: {len(rows)} of {moved:,} rows, those that moved most." if moved > len(rows) else ""
-    return Table("archive-changes-shares", "Shares that moved", heads, rows, note)
+    note = f"Only {len(rows)} of {moved:,} rows are shown, those that changed most." if moved > len(rows) else ""
+    return Table("archive-changes-shares", "Shares that changed", heads, rows, note)
 
 
 def _words(row: dict[str, str]) -> str:

@@ -1,4 +1,4 @@
-"""The checks of sql/checks that look at the whole archive."""
+"""The checks of sql/checks that are about the whole archive."""
 
 from xray_mining.reporting.archive_results import ArchiveResults, said
 from xray_mining.reporting.count_figures import bars
@@ -13,7 +13,7 @@ def applies(results: ArchiveResults) -> bool:
 
 
 def build(results: ArchiveResults) -> Section:
-    """A row a check; a bar for each that found something."""
+    """One row for each check, and one bar for each check that found something."""
     frame, least = results.table("checks"), results.overview.least_patients
     rows = tuple(
         Row(
@@ -38,17 +38,18 @@ def build(results: ArchiveResults) -> Section:
             "archive-checks-figure",
             counts,
             label="rows found",
-            caption="What the checks found; what a row is (an image, a patient, a study) differs from check to check.",
-            alternative=f"What the checks found: {said(counts)}.",
+            caption="Number of rows that each check found; a row is an image, a patient or a study, depending on the "
+            "check.",
+            alternative=f"Rows that the checks found: {said(counts)}.",
             colour="orange",
         )
         blocks.insert(0, Figures((figure,)))
     open_questions = int((frame["outcome"] == "not_applicable").sum())
-    unsaid = f"; {open_questions} could not look, because what they need is not there" if open_questions else ""
+    unsaid = f"; {open_questions} could not run, because data that they need are missing" if open_questions else ""
     return Section(
         "checks",
         "Checks",
         f"{len(failed)} of {frame.height} checks found something{unsaid}. "
-        "Keys of what was found: xray-mining check --json.",
+        "The command xray-mining check --json prints the keys of these rows.",
         tuple(blocks),
     )

@@ -1,4 +1,4 @@
-"""Files that show what another shows."""
+"""Files that show the same picture as another file."""
 
 from xray_mining.reporting.archive_results import ArchiveResults, listed, said
 from xray_mining.reporting.count_figures import bars
@@ -7,7 +7,7 @@ from xray_mining.reporting.section import Block, Column, Figures, Section, Text
 ORDER = 50
 _REASONS = {
     "same_instance": "the same instance number",
-    "same_pixels": "the same pixels, numbered anew",
+    "same_pixels": "the same pixels with another instance number",
 }
 
 
@@ -17,7 +17,7 @@ def applies(results: ArchiveResults) -> bool:
 
 
 def build(results: ArchiveResults) -> Section:
-    """Duplicates by reason, near-duplicates in all."""
+    """Duplicates by reason, and the number of near-duplicates."""
     frame, near = results.table("duplicates"), results.table("near_duplicates").row(0, named=True)
     reasons = dict.fromkeys(_REASONS, 0.0)
     for row in frame.iter_rows(named=True):
@@ -25,20 +25,20 @@ def build(results: ArchiveResults) -> Section:
     counts = [
         *((_REASONS.get(reason, reason.replace("_", " ")), value) for reason, value in reasons.items()),
         ("nearly the same, both kept", float(near["images"] - near["exposures"])),
-        ("nearly the same, two patients", float(near["exposures_of_several_patients"])),
+        ("nearly the same, of two patients", float(near["exposures_of_several_patients"])),
     ]
     figure = bars(
         "archive-duplicates-figure",
         counts,
         label="files, images or exposures",
-        caption="Duplicates were left out; near-duplicates are kept, and told apart when a cohort is made.",
+        caption="Duplicates are left out. Near-duplicates are kept; the SQL of a cohort can leave them out.",
         alternative=f"Duplicates: {said(counts)}.",
         colour="orange",
     )
     blocks: list[Block] = [Figures((figure,))] if any(value for _, value in counts) else []
     if frame.height:
         heads = [
-            ("reason", Column("Equal is")),
+            ("reason", Column("What is equal")),
             ("files", Column("Files left out", numeric=True)),
             ("keepers", Column("Images they repeat", numeric=True)),
         ]
@@ -49,19 +49,19 @@ def build(results: ArchiveResults) -> Section:
     if near["pairs"]:
         blocks.append(
             Text(
-                f"Kept images that show one exposure, processed differently: {near['images']:,} images of "
+                f"Kept images that show the same exposure with different processing: {near['images']:,} images of "
                 f"{near['exposures']:,} {'exposure' if near['exposures'] == 1 else 'exposures'}, in "
-                f"{near['pairs']:,} {'pair' if near['pairs'] == 1 else 'pairs'}. Claimed by several patients: "
-                f"{near['exposures_of_several_patients']:,}."
+                f"{near['pairs']:,} {'pair' if near['pairs'] == 1 else 'pairs'}. Exposures with ids of several "
+                f"patients: {near['exposures_of_several_patients']:,}."
             )
         )
     else:
-        blocks.append(Text("No near-duplicates are on record; where nobody searched for them, that says nothing."))
+        blocks.append(Text("No near-duplicates are recorded. This means nothing if no search for them was run."))
     left_out = int(frame["files"].sum())
     sentence = (
-        f"{left_out:,} {'file shows' if left_out == 1 else 'files show'} what an earlier one shows; the earliest is "
-        f"kept."
+        f"{left_out:,} {'file shows' if left_out == 1 else 'files show'} the same picture as an earlier file; the "
+        f"earliest file is kept."
         if left_out
-        else "No file shows the same as an earlier one."
+        else "No file shows the same picture as an earlier file."
     )
     return Section("duplicates", "Duplicates", sentence, tuple(blocks))

@@ -1,4 +1,4 @@
-"""Labels, groups and numbers that are known of the images: from the set's own tables, and from linked ones."""
+"""Labels, groups and numbers of the images, from the archive's own tables and from linked tables."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -11,23 +11,22 @@ from xray_mining.reporting.section import HIDDEN, Block, Cell, Column, Figures, 
 ORDER = 17
 Finding = tuple[str, str]
 _ANSWERS = {"present": "Present", "absent": "Absent", "uncertain": "Uncertain", "unknown": "Unknown"}
-_UNKNOWN = "Patients of the source's archives of whom it gives no answer."
+_UNKNOWN = "Patients of the source's archives for whom the source has no value."
 
 
 def applies(results: ArchiveResults) -> bool:
-    """Always: that nothing is known is worth knowing before a cohort is written."""
+    """Always: the reader must also know that there are no labels."""
     return True
 
 
 def build(results: ArchiveResults) -> Section:
-    """A table of labels that are present or absent, one of groups, one of numbers."""
+    """A table of labels (present or absent), a table of groups, and a table of numbers."""
     frame, title = results.table("findings"), "Labels and linked tables"
     if frame.is_empty():
         return Section(
             "findings",
             title,
-            "Nothing but the headers' own fields is known of these images: no label came with the archive, and no "
-            "table was linked (xray-mining link).",
+            "These images have no labels: the archive has none, and no table was linked (xray-mining link).",
         )
     kinds: dict[str, dict[Finding, dict[str, Mapping[str, Any]]]] = {"label": {}, "group": {}, "number": {}}
     for row in frame.iter_rows(named=True):
@@ -47,8 +46,8 @@ def build(results: ArchiveResults) -> Section:
             "archive-findings-figure",
             counts,
             label="patients",
-            caption="Patients of whom a label is present.",
-            alternative=f"Patients of whom a label is present: {said(counts)}.",
+            caption="Number of patients with each label.",
+            alternative=f"Number of patients with each label: {said(counts)}.",
         )
         blocks += [Figures((figure,)), _labels(kinds["label"], note("label"))]
     if kinds["group"]:
@@ -57,12 +56,12 @@ def build(results: ArchiveResults) -> Section:
         blocks.append(_numbers(kinds["number"], note("number")))
     every, listed = int(frame["findings"][0]), sum(len(found) for found in kinds.values())
     sources = sorted(frame["source"].unique())
-    cut = f" Listed are the {listed} that are known of most patients." if every > listed else ""
+    cut = f" The {listed} findings with most patients are listed." if every > listed else ""
     return Section(
         "findings",
         title,
         f"{every:,} {'finding' if every == 1 else 'findings'} from {', '.join(sources)}. A patient with several "
-        f"images may have several answers.{cut}",
+        f"images may have several values of a finding, and then counts for each.{cut}",
         tuple(blocks),
     )
 
@@ -90,7 +89,7 @@ def _labels(found: Mapping[Finding, Mapping[str, Mapping[str, Any]]], note: str)
         Column(words, numeric=True, explanation=_UNKNOWN if answer == "unknown" else "")
         for answer, words in _ANSWERS.items()
     ]
-    return Table("archive-findings-labels", "Labels: patients of each answer", tuple(heads), tuple(rows), note)
+    return Table("archive-findings-labels", "Labels: number of patients", tuple(heads), tuple(rows), note)
 
 
 def _groups(found: Mapping[Finding, Mapping[str, Mapping[str, Any]]], least: int, note: str) -> Table:
@@ -99,9 +98,11 @@ def _groups(found: Mapping[Finding, Mapping[str, Mapping[str, Any]]], least: int
         for finding, answers in found.items()
         for answer, row in _unknown_last(answers)
     ]
-    heads = (Column("Group"), Column("Source"), Column("Is"), Column("Patients", numeric=True))
-    said = f"Groups of fewer than {least} patients, or what would give one away, are not listed."
-    return Table("archive-findings-groups", "Groups: patients of each", heads, tuple(rows), f"{said} {note}".strip())
+    heads = (Column("Group"), Column("Source"), Column("Value"), Column("Patients", numeric=True))
+    said = (
+        f"Groups of fewer than {least} patients are not listed, nor groups from which such a number could be computed."
+    )
+    return Table("archive-findings-groups", "Groups: number of patients", heads, tuple(rows), f"{said} {note}".strip())
 
 
 def _unknown_last(answers: Mapping[str, Mapping[str, Any]]) -> Iterable[tuple[str, Mapping[str, Any]]]:
@@ -128,4 +129,4 @@ def _numbers(found: Mapping[Finding, Mapping[str, Mapping[str, Any]]], note: str
         Column("Known", numeric=True),
         Column("Unknown", numeric=True, explanation=_UNKNOWN),
     )
-    return Table("archive-findings-numbers", "Numbers: patients of whom one is known", heads, tuple(rows), note)
+    return Table("archive-findings-numbers", "Numbers: patients with a known value", heads, tuple(rows), note)

@@ -13,31 +13,30 @@ def applies(results: ArchiveResults) -> bool:
 
 
 def build(results: ArchiveResults) -> Section:
-    """One gallery a sex, in the order of age."""
+    """One gallery for each sex, in order of age; without pictures the reason."""
     title, least = "Pictures", results.overview.least_patients
     strata = results.table("strata").row(0, named=True)
-    waiting = results.overview.private if not results.overview.unexamined else ()
-    unasked = (
-        f"{', '.join(waiting)}: private, and letters are declared by the header; pictures were not examined "
-        f"(--show-unexamined shows them)"
-        if waiting
-        else ""
+    private = results.overview.private if not results.overview.unexamined else ()
+    # Headers may be wrong about burned-in text, so the owner of a private archive must permit its pictures.
+    not_permitted = (
+        f"pictures of {', '.join(private)} (private) are not shown without --show-unexamined, because burned-in text "
+        f"is declared by the header; pictures were not examined"
     )
     if not results.pictures:
         if not results.overview.has_pictures:
             why = "the workspace has no pixel store: the archive was ingested with --metadata-only"
-        elif waiting and strata["strata"]:
-            why = unasked
+        elif private and strata["strata"]:
+            why = not_permitted
         elif strata["not_looked_at"] and not results.overview.unexamined:
             why = (
-                f"of {strata['not_looked_at']:,} images no header says that they bear no letters (pictures were not "
-                f"examined), and no sex and age band "
-                f"holds {least} patients with others (--show-unexamined shows those of a public set)"
+                f"the headers of {strata['not_looked_at']:,} images do not say that they are free of burned-in text "
+                f"(pictures were not examined), and without them no sex and age band has {least} patients "
+                f"(--show-unexamined shows those of a public set)"
             )
         elif not strata["strata"]:
             why = "no frontal image with a known age and sex has a picture"
         else:
-            why = f"no sex and age band holds {least} patients with a picture that may be shown"
+            why = f"no sex and age band has {least} patients with a picture that may be shown"
         return Section("gallery", title, f"No picture is shown: {why}.")
     blocks: list[Block] = []
     for sex in dict.fromkeys(each.patient_sex for each in results.pictures):
@@ -50,7 +49,9 @@ def build(results: ArchiveResults) -> Section:
         blocks.append(Gallery(f"archive-gallery-{sex.lower()}", SEXES[sex], tuple(pictures)))
     shown = len({(each.patient_sex, each.age_from) for each in results.pictures})
     missing = strata["strata"] - shown
-    said = [f"Frontal pictures drawn by lot, one a patient, by sex and band of {BAND_YEARS} years."]
+    said = [
+        f"Frontal pictures, chosen at random, at most one of each patient, by sex and age band ({BAND_YEARS} years)."
+    ]
     if missing > 0:
         said.append(
             f"{missing:,} {'band' if missing == 1 else 'bands'} of fewer than {least} patients "
@@ -58,12 +59,16 @@ def build(results: ArchiveResults) -> Section:
         )
     flagged, unseen = strata["left_out"], strata["not_looked_at"]
     if flagged:
-        said.append(f"{flagged:,} images with a quality flag or letters in them are never shown.")
+        said.append(f"{flagged:,} images with a quality flag or burned-in text are never shown.")
     if unseen and results.overview.unexamined:
-        said.append(f"Of {unseen:,} of the others the header says nothing of letters.")
+        said.append(f"The headers of {unseen:,} other images say nothing about burned-in text.")
     elif unseen:
-        said.append(f"{unseen:,} others, of which no header says that they bear no letters, are not shown.")
-    if waiting:
-        said.append(f"No picture is shown of {unasked}.")
-    said.append("Letters are declared by the header; pictures were not examined.")
+        said.append(
+            f"{unseen:,} other images are not shown, because their headers do not say that they are free of burned-in "
+            f"text."
+        )
+    if private:
+        said.append(f"{not_permitted[0].upper()}{not_permitted[1:]}.")
+    else:
+        said.append("Burned-in text is declared by the header; pictures were not examined.")
     return Section("gallery", title, " ".join(said), tuple(blocks))

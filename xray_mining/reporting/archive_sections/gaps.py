@@ -13,12 +13,12 @@ def applies(results: ArchiveResults) -> bool:
 
 
 def build(results: ArchiveResults) -> Section:
-    """A bar and a row a span."""
+    """One bar and one row for each span of time."""
     frame = results.table("gaps")
     title = "Time between studies"
     if frame.is_empty():
         why = (
-            "no patient has images of two days"
+            "no patient has images from two days"
             if results.table("years")["study_year"].drop_nulls().len()
             else "no image states the day of its study"
         )
@@ -28,7 +28,7 @@ def build(results: ArchiveResults) -> Section:
         "archive-gaps-figure",
         counts,
         label="pairs of studies",
-        caption="Pairs of one patient's consecutive days with a study, by the time between them.",
+        caption="Pairs of consecutive study days of a patient, by the time between them.",
         alternative=f"Time between studies: {said(counts)}.",
     )
     table = listed(
@@ -44,6 +44,7 @@ def build(results: ArchiveResults) -> Section:
     return Section(
         "gaps",
         title,
-        "Days are shifted, but by the same for all of a patient's studies: times between are true.",
+        "Dates are shifted by the same number of days for all studies of a patient, so the times between them are "
+        "true.",
         (Figures((figure,)), table),
     )

@@ -1,4 +1,4 @@
-"""How many images a patient has."""
+"""Number of images of each patient."""
 
 from xray_mining.reporting.archive_results import ArchiveResults, listed
 from xray_mining.reporting.count_figures import columns
@@ -14,7 +14,7 @@ def applies(results: ArchiveResults) -> bool:
 
 
 def build(results: ArchiveResults) -> Section:
-    """A column and a row a number of images."""
+    """One column and one row for each number of images."""
     frame = results.table("images_per_patient")
     title = "Images per patient"
     if frame.is_empty():
@@ -27,7 +27,7 @@ def build(results: ArchiveResults) -> Section:
         counts,
         label="patients",
         across="images of a patient",
-        caption=f"Patients by their number of images; {TOP} stands for {TOP} and more.",
+        caption=f"Patients by their number of images; {TOP} means {TOP} or more.",
         alternative="Patients by number of images: "
         + "; ".join(
             f"{count} images {'hidden' if patients is None else f'{patients:,}'}" for count, patients in counts

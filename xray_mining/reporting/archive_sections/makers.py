@@ -13,12 +13,12 @@ def applies(results: ArchiveResults) -> bool:
 
 
 def build(results: ArchiveResults) -> Section:
-    """A bar and a row a maker's model."""
+    """One bar and one row for each model of a maker."""
     frame = results.table("makers")
     if frame.is_empty() and "makers" in results.overview.cut:
         return Section("makers", "Makers and models", cut_note(results, "makers"))
     if frame.is_empty() or set(frame["manufacturer"]) == {"unknown"}:
-        return Section("makers", "Makers and models", "No maker is stated by images of enough patients to be printed.")
+        return Section("makers", "Makers and models", "No maker is stated in images of enough patients.")
     counts = [
         (_model(row["manufacturer"], row["manufacturer_model_name"]), row["images"])
         for row in frame.iter_rows(named=True)
@@ -47,7 +47,7 @@ def build(results: ArchiveResults) -> Section:
     return Section(
         "makers",
         "Makers and models",
-        "Where groups come from different machines, a model can read the machine instead of the patient.",
+        "If groups of patients come from different machines, a model can recognise the machine instead of the patient.",
         (Figures((figure,)), table),
     )
 

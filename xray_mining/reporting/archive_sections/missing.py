@@ -1,4 +1,4 @@
-"""What is not stated, column by column."""
+"""Missing values by column."""
 
 from xray_mining.catalog.overview import MISSING_SHARE
 from xray_mining.records.words import column_words
@@ -16,10 +16,10 @@ def applies(results: ArchiveResults) -> bool:
 
 
 def build(results: ArchiveResults) -> Section:
-    """A bar and a row a column that studies ask for."""
+    """One bar and one row for each column that studies often need."""
     frame = results.table("missing")
     if not results.totals["images"]:
-        return Section("missing", "Missing values", "There is no image that could lack a value.")
+        return Section("missing", "Missing values", "The archive has no images, so no value is missing.")
     counts = [(_words(row["column_name"]), row["share"]) for row in frame.iter_rows(named=True)]
     figure = bars(
         "archive-missing-figure",
@@ -46,7 +46,8 @@ def build(results: ArchiveResults) -> Section:
     return Section(
         "missing",
         "Missing values",
-        f"What most studies ask for. More than {100 * MISSING_SHARE:.0f} % missing is said at the top of the page.",
+        f"Values that most studies need. A value that is missing in more than {100 * MISSING_SHARE:.0f} % of images is "
+        f"an alert at the top of the page.",
         (Figures((figure,)), table),
     )
 

@@ -1,4 +1,4 @@
-"""Who is in the archive: age and sex."""
+"""Patients of the archive by age and sex."""
 
 import polars as pl
 
@@ -17,11 +17,11 @@ def applies(results: ArchiveResults) -> bool:
 
 
 def build(results: ArchiveResults) -> Section:
-    """The pyramid, and its numbers."""
+    """The pyramid of age and sex, and a table of its numbers."""
     frame = results.table("pyramid")
     title = "Age and sex"
     if frame.is_empty():
-        return Section("population", title, "There is nobody in this archive.")
+        return Section("population", title, "The archive has no patients.")
     cells = {(row["patient_sex"], row["age_from"]): row for row in frame.iter_rows(named=True)}
     ages = sorted({age for _, age in cells if age is not None})
     sexes = [sex for sex in SEXES if any(each == sex for each, _ in cells)]
@@ -41,7 +41,7 @@ def build(results: ArchiveResults) -> Section:
             else ""
         )
         hidden = (
-            " Hatched: somebody is there, and how many is not printed ('hidden' below); all are of one length."
+            " Hatched bars are numbers that are not printed ('hidden' in the table); they all have the same length."
             if frame["few"].any()
             else ""
         )
@@ -49,7 +49,7 @@ def build(results: ArchiveResults) -> Section:
             "archive-pyramid-figure",
             bands,
             *sides,
-            caption="Patients by sex and age at the image, in bands of five years; each is named by its first year."
+            caption="Patients by sex and by age at the image, in bands of five years named by their first year."
             + hidden,
             alternative=f"Pyramid of age and sex. {words}",
         )
@@ -65,7 +65,7 @@ def build(results: ArchiveResults) -> Section:
     return Section(
         "population",
         title,
-        "Who is in the archive. A patient who was seen at several ages counts once in each band.",
+        "The patients of the archive. A patient with images at several ages counts once in each age band.",
         tuple(blocks),
     )
 

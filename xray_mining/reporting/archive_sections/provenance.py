@@ -1,4 +1,4 @@
-"""What made the page."""
+"""How the page was made."""
 
 from xray_mining.reporting.archive_results import ArchiveResults
 from xray_mining.reporting.section import Cell, Column, Row, Section, Table
@@ -18,7 +18,7 @@ def build(results: ArchiveResults) -> Section:
     return Section(
         "ledger",
         "How it was made",
-        f"Every number comes from one SQL file of sql/reports/archive_*.sql. Counts of people by what they are are not "
-        f"printed under {least} patients; counts of files, faults and flags are printed as they are.",
-        (Table("archive-ledger", "What made this page", (Column("What"), Column("Value")), rows),) if rows else (),
+        f"Every number comes from an SQL file (sql/reports/archive_*.sql). Counts of patients by their attributes are "
+        f"not printed if they are below {least}; counts of files, faults and flags are always printed.",
+        (Table("archive-ledger", "How this page was made", (Column("What"), Column("Value")), rows),) if rows else (),
     )

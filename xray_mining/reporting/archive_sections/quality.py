@@ -6,37 +6,40 @@ from xray_mining.reporting.section import Cell, Column, Figures, Section
 
 ORDER = 60
 _FLAGS = {
-    "blank": ("blank", "hardly any grey differs from the others"),
-    "saturated": ("saturated", "much of it is at either end of the greys"),
+    "blank": ("blank", "nearly all pixels have the same grey"),
+    "saturated": ("saturated", "many pixels are fully black or fully white"),
     "cut_off": ("cut off", "the chest reaches the edge"),
-    "inverted": ("inverted", "black and white seem to be changed over"),
+    "inverted": ("inverted", "black and white seem to be exchanged"),
     "border": ("border", "a frame of one grey around the picture"),
     "low_resolution": ("low resolution", "fewer than 256 pixels on the longer side"),
     "not_frontal": ("not frontal", "neither PA nor AP"),
     "burned_in": ("burned-in letters", "letters in the picture: declared by the header; pictures were not examined"),
-    "impossible_age": ("impossible age", "the stated age is none"),
-    "bounded_age": ("bounded age", "only a bound of the age is stated, such as <5"),
-    "unread_sex": ("unread sex", "the stated sex is no word that is known"),
-    "several_ids": ("several ids", "an id holds several values; it was kept whole, as an id of its own"),
-    "undecoded_id": ("undecoded id", "an id does not fit its character set, or had lost letters before"),
-    "no_pixels": ("no pixels", "the header came without a picture"),
-    "overruled_bits": ("bits of the header overruled", "the pixel data hold other bits a value"),
-    "overruled_sign": ("sign of the header overruled", "signed values called unsigned, or the reverse"),
+    "impossible_age": ("impossible age", "no person can have the stated age"),
+    "bounded_age": ("bounded age", "only a limit of the age is stated, for example <5"),
+    "unread_sex": ("unread sex", "the stated sex is not a known word"),
+    "several_ids": ("several ids", "an id field has several values; they are kept together as one id"),
+    "undecoded_id": ("undecoded id", "an id does not fit its character set, or has lost letters earlier"),
+    "no_pixels": ("no pixels", "the file has a header but no picture"),
+    "overruled_bits": ("bits of the header overruled", "the pixel values have another number of bits"),
+    "overruled_sign": ("sign of the header overruled", "the header calls signed values unsigned, or the reverse"),
     "overruled_samples": (
-        "values a pixel overruled",
-        "grey called colour, or the reverse, or colours in another order",
+        "values per pixel overruled",
+        "the header calls grey colour, or the reverse, or states another order of colours",
     ),
     "overruled_colour": ("colour model overruled", "the photometric interpretation is not that of the pixel data"),
-    "overruled_encoding": ("encoding overruled", "the transfer syntax is not how the file is written"),
+    "overruled_encoding": ("encoding overruled", "the file is not written in the stated transfer syntax"),
     "overruled_frames": (
         "number of frames overruled",
-        "more or fewer pictures than stated, or pages that are not read",
+        "the file has more or fewer pictures than stated, or pages that are not read",
     ),
-    "overruled_rescale": ("rescale overruled", "a slope of 0, or no number"),
-    "overruled_lut": ("lookup table overruled", "a table that is not for these values, or lacks entries"),
+    "overruled_rescale": ("rescale overruled", "the slope is 0 or not a number"),
+    "overruled_lut": ("lookup table overruled", "the table is for other values, or entries are missing"),
     "overruled_window": ("window overruled", "the first window of the header does not show these values"),
-    "overruled_padding": ("padding overruled", "a padding value of another sign, or nearly the whole picture"),
-    "bytes_after_end": ("bytes after the end", "after the end of the picture other bytes follow"),
+    "overruled_padding": (
+        "padding overruled",
+        "the padding value has the wrong sign, or covers nearly the whole picture",
+    ),
+    "bytes_after_end": ("bytes after the end", "other bytes follow the end of the picture"),
 }
 
 
@@ -46,9 +49,9 @@ def applies(results: ArchiveResults) -> bool:
 
 
 def build(results: ArchiveResults) -> Section:
-    """A bar and a row a flag, also where none carries it."""
+    """One bar and one row for each flag, even if no image has it."""
     if not results.totals["images"]:
-        return Section("quality", "Quality flags", "There is no image that could be flagged.")
+        return Section("quality", "Quality flags", "The archive has no images, so there are no flags.")
     frame = results.table("quality")
     known = frame.drop_nulls("images")
     counts = [(_FLAGS[row["flag"]][0], row["images"]) for row in known.iter_rows(named=True)]
@@ -56,7 +59,7 @@ def build(results: ArchiveResults) -> Section:
         "archive-quality-figure",
         counts,
         label="images",
-        caption="Images by quality flag; an image may carry several.",
+        caption="Images by quality flag; an image may have several flags.",
         alternative=f"Images by quality flag: {said(counts)}.",
         colour="orange",
     )
@@ -72,12 +75,12 @@ def build(results: ArchiveResults) -> Section:
         share_of=results.totals["images"],
     )
     unknown = [_FLAGS[row["flag"]][0] for row in frame.filter(frame["images"].is_null()).iter_rows(named=True)]
-    looked = results.totals["images_with_picture"]
+    examined = results.totals["images_with_picture"]
     sentence = (
-        f"{looked:,} of {results.totals['images']:,} images have a picture that was looked at."
-        if looked
-        else "No picture was read: flags that need one (blank, saturated, cut off, inverted, border) are not known."
+        f"The pictures of {examined:,} of {results.totals['images']:,} images were checked."
+        if examined
+        else "No picture was read, so flags that need one (blank, saturated, cut off, inverted, border) are unknown."
     )
-    if looked and unknown:
-        sentence += f" Nobody looked for: {', '.join(unknown)}."
+    if examined and unknown:
+        sentence += f" Not checked: {', '.join(unknown)}."
     return Section("quality", "Quality flags", sentence, (Figures((figure,)), table))

@@ -1,4 +1,4 @@
-"""What became of every file, and why some could not be used."""
+"""What happened to every file, and why some files could not be used."""
 
 import polars as pl
 
@@ -17,10 +17,10 @@ def applies(results: ArchiveResults) -> bool:
 
 
 def build(results: ArchiveResults) -> Section:
-    """The accounts, then rejects by reason."""
+    """Files by outcome, then rejects by reason."""
     accounts, frame = results.table("accounts"), results.table("rejects")
     if accounts.is_empty():
-        return Section("accounts", "Files and rejects", "No file was read yet.")
+        return Section("accounts", "Files and rejects", "No file has been read yet.")
     by_reason = [(words.replace("_", " "), value) for words, value in summed(frame, "reason", "rejects")]
     outcomes = dict(summed(accounts, "outcome", "accounts"))
     counts = by_reason or [(outcome, outcomes.get(outcome, 0.0)) for outcome in _OUTCOMES]
@@ -28,7 +28,7 @@ def build(results: ArchiveResults) -> Section:
         "archive-rejects-figure",
         counts,
         label="files or frames",
-        caption="Files or frames that could not be used, by reason." if by_reason else "What became of the files.",
+        caption="Files or frames that could not be used, by reason." if by_reason else "What happened to the files.",
         alternative=f"{'Rejects' if by_reason else 'Files'}: {said(counts)}.",
         colour="orange" if by_reason else "blue",
     )
@@ -54,20 +54,21 @@ def build(results: ArchiveResults) -> Section:
         if results.several:
             columns.insert(1, ("archive", Column("Archive")))
         words = {"reason": lambda reason: reason.replace("_", " ")}
-        blocks.append(listed(results, "mask_faults", "Masks that were not taken, by reason", columns, words=words))
+        blocks.append(listed(results, "mask_faults", "Masks that were not used, by reason", columns, words=words))
     rejected = int(outcomes.get("rejected") or 0)
     sentence = (
-        f"{rejected:,} could not be used. Each has a row in the table rejects with its stage, reason and sentence."
+        f"{rejected:,} files or frames could not be used. Each has a row in the table rejects, with stage, reason and "
+        f"message."
         if rejected
         else "Every file could be used."
     )
     if masks.height:
-        sentence += " Masks that could not be read or do not fit their picture were not taken: see mask_faults."
+        sentence += " Masks that could not be read or do not fit their picture were not used (table mask_faults)."
     return Section("accounts", "Files and rejects", sentence, tuple(blocks))
 
 
 def _accounts(accounts: pl.DataFrame) -> Table:
-    """A row an archive: what became of all its files."""
+    """One row for each archive: its files by outcome."""
     rows = []
     for archive in dict.fromkeys(accounts["archive"]):
         own = {row["outcome"]: 0 for row in accounts.iter_rows(named=True)}
@@ -83,4 +84,4 @@ def _accounts(accounts: pl.DataFrame) -> Table:
         Column("Duplicates", numeric=True),
         Column("Rejected", numeric=True),
     )
-    return Table("archive-accounts", "What became of every file", heads, tuple(rows))
+    return Table("archive-accounts", "What happened to every file", heads, tuple(rows))

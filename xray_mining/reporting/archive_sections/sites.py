@@ -1,4 +1,4 @@
-"""Institutions, without their names."""
+"""Sites (institutions), without their names."""
 
 from xray_mining.reporting.archive_results import ArchiveResults, cut_note, listed, said
 from xray_mining.reporting.count_figures import bars
@@ -14,19 +14,19 @@ def applies(results: ArchiveResults) -> bool:
 
 
 def build(results: ArchiveResults) -> Section:
-    """A bar and a row a site."""
+    """One bar and one row for each site."""
     frame = results.table("institutions")
     if frame.is_empty() and "institutions" in results.overview.cut:
         return Section("sites", "Sites", cut_note(results, "institutions"))
     if frame["institution_key"].drop_nulls().is_empty():
-        return Section("sites", "Sites", "No institution is stated by images of enough patients to be printed.")
+        return Section("sites", "Sites", "No institution is stated in images of enough patients.")
     counts = [(_site(row["institution_key"]), row["images"]) for row in frame.iter_rows(named=True)]
     cut = " Not all are drawn: see the note of the table." if "institutions" in results.overview.cut else ""
     figure = bars(
         "archive-sites-figure",
         counts,
         label="images",
-        caption=f"Images by site; a site is named by the first digits of its key.{cut}",
+        caption=f"Images by site; sites are named by the first digits of their keys.{cut}",
         alternative=f"Images by site: {said(counts)}.",
     )
     heads = [
@@ -52,7 +52,7 @@ def build(results: ArchiveResults) -> Section:
     return Section(
         "sites",
         "Sites",
-        "Sites whose patients differ in age or sex can lend a model a shortcut.",
+        "If the patients of sites differ in age or sex, a model can recognise the site instead of the patient.",
         (Figures((figure,)), table),
     )
 

@@ -1,4 +1,4 @@
-"""Sizes of the stored pictures, and how their values are stored."""
+"""Sizes of the pictures in the files, and how their values are stored."""
 
 from xray_mining.reporting.archive_results import ArchiveResults, listed, said, summed
 from xray_mining.reporting.count_figures import bars
@@ -33,11 +33,11 @@ def applies(results: ArchiveResults) -> bool:
 
 
 def build(results: ArchiveResults) -> Section:
-    """Sizes, bits, encodings: a bar chart and a table each."""
+    """Sizes, bits and encodings, each as a table; bar charts of sizes and bits."""
     frame = results.table("sizes")
     title = "Sizes, bits and encodings"
     if not results.totals["images"]:
-        return Section("sizes", title, "There is no picture whose size could be asked for.")
+        return Section("sizes", title, "The archive has no images, so there are no sizes.")
     if all(set(results.table(name)[column]) <= {None, "unknown"} for name, column in _STATED):
         return Section("sizes", title, "No image states its size, its bits or how it is stored: no file was opened.")
     sizes = [(_size(row["columns"], row["rows"]), row["images"]) for row in frame.iter_rows(named=True)]
@@ -56,7 +56,7 @@ def build(results: ArchiveResults) -> Section:
     return Section(
         "sizes",
         title,
-        "As the files hold them; in the pixel store all are of one size, and bright is dense.",
+        "Sizes and bits in the files. In the pixel store all pictures have the same size, and dense tissue is bright.",
         tuple(blocks),
     )
 
@@ -80,7 +80,7 @@ def _tables(results: ArchiveResults) -> list[Table]:
         listed(
             results,
             "bits",
-            "Bits and what the lowest value looks like",
+            "Bits, and whether the lowest value is black or white",
             (
                 ("photometric_interpretation", Column("Photometric interpretation")),
                 ("bits_stored", Column("Bits", numeric=True)),

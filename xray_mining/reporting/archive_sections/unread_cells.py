@@ -1,4 +1,4 @@
-"""What tables and headers state and what could not be read."""
+"""Cells of tables and headers that could not be read."""
 
 from xray_mining.reporting.archive_results import ArchiveResults, listed, said, summed
 from xray_mining.reporting.count_figures import bars
@@ -10,23 +10,21 @@ _TITLE = "Cells that could not be read"
 
 
 def applies(results: ArchiveResults) -> bool:
-    """Always: that nothing was lost is worth knowing."""
+    """Always: the reader must also know that nothing was lost."""
     return True
 
 
 def build(results: ArchiveResults) -> Section:
-    """A bar for each column, and a row for each column and reason."""
+    """One bar for each column, and one row for each column and reason."""
     frame = results.table("unread_cells")
     if frame.is_empty():
-        return Section(
-            "unread-cells", _TITLE, "Every cell that is stated of these images, in tables or headers, could be read."
-        )
+        return Section("unread-cells", _TITLE, "All cells about these images, in tables and headers, could be read.")
     counts = [(_words(name), cells) for name, cells in summed(frame, "name", "cells")]
     figure = bars(
         "archive-unread-cells-figure",
         counts[:_MOST_BARS],
         label="cells",
-        caption="Stated cells that became no value, by what they were to become.",
+        caption="Cells that could not be read, by the value that they state.",
         alternative=f"Cells that could not be read: {said(counts)}.",
         colour="orange",
     )
@@ -44,8 +42,8 @@ def build(results: ArchiveResults) -> Section:
     return Section(
         "unread-cells",
         _TITLE,
-        f"{int(frame['cells'].sum()):,} cells are stated, but are no value that can be read. These images have no such "
-        f"value, as if nothing were stated; who has one is then not a random part of all.",
+        f"{int(frame['cells'].sum()):,} cells are not empty but could not be read. They count as missing values, so "
+        f"the images that have a value may not be a random sample of all images.",
         (Figures((figure,)), table),
     )
 

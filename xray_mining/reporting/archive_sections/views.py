@@ -1,4 +1,4 @@
-"""Views, declared beside inferred."""
+"""Views of the images, declared or inferred."""
 
 from xray_mining.reporting.archive_results import ArchiveResults, listed, said
 from xray_mining.reporting.count_figures import bars
@@ -14,10 +14,10 @@ def applies(results: ArchiveResults) -> bool:
 
 
 def build(results: ArchiveResults) -> Section:
-    """One bar and one row a view and source."""
+    """One bar and one row for each view and source."""
     frame = results.table("views")
     if frame.is_empty():
-        return Section("views", "Views", "There is no image whose view could be asked for.")
+        return Section("views", "Views", "The archive has no images, so there are no views.")
     counts = [
         (
             "not known" if row["view_source"] == "none" else f"{row['view_position']}, {row['view_source']}",
@@ -29,7 +29,7 @@ def build(results: ArchiveResults) -> Section:
         "archive-views-figure",
         counts,
         label="images",
-        caption="Images by view, declared beside inferred.",
+        caption="Images by view, declared or inferred.",
         alternative=f"Images by view: {said(counts)}.",
     )
     table = listed(
@@ -48,7 +48,7 @@ def build(results: ArchiveResults) -> Section:
     return Section(
         "views",
         "Views",
-        "A view is declared where the file or the table states it, and inferred where only other words of the header "
-        "give it away.",
+        "A view is declared if the file or the table states it, and inferred if it only follows from other words of "
+        "the header.",
         (Figures((figure,)), table),
     )

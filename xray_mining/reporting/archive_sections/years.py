@@ -14,7 +14,7 @@ def applies(results: ArchiveResults) -> bool:
 
 
 def build(results: ArchiveResults) -> Section:
-    """A column a year, over all archives; the table tells archives apart."""
+    """One column for each year over all archives; the table has separate rows for each archive."""
     frame = results.table("years")
     if frame["study_year"].drop_nulls().is_empty():
         return Section("years", "Years", "No image states the day of its study, so there are no years to show.")
@@ -31,8 +31,8 @@ def build(results: ArchiveResults) -> Section:
         label="images",
         across="year",
         caption=f"Images by year, {ordered[0][0]} to {ordered[-1][0]}."
-        + (f" Hatched: {unsaid} of these years, whose number is not printed." if unsaid else "")
-        + (" The list was cut, and so is the drawing." if "years" in results.overview.cut else ""),
+        + (f" Hatched: {unsaid} of these years, whose numbers are not printed." if unsaid else "")
+        + (" Not all are drawn: see the note of the table." if "years" in results.overview.cut else ""),
         alternative=f"Images by year: {said([(str(year), value) for year, value in ordered], 60)}.",
     )
     heads = [
