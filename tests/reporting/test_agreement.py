@@ -18,7 +18,7 @@ def told(section):
 def test_the_share_between_the_limits_is_printed_and_extremes_are_pointed_to(example, tmp_path):
     results = Results.load(example)
     section = agreement.build(results)
-    assert "one patient" not in section.sentence and "Were errors normal" in section.sentence
+    assert "one patient" not in section.sentence and "If errors had a normal" in section.sentence
     table = section.tables[0]
     place = [column.title for column in table.columns].index("Between limits")
     (best,) = (row for row in table.rows if row.cells[0].mark == "best")
@@ -33,4 +33,4 @@ def test_the_share_between_the_limits_is_printed_and_extremes_are_pointed_to(exa
     pl.read_parquet(copy / "estimates.parquet").with_columns(
         pl.when(steep).then(1.0).otherwise("value").alias("value")
     ).write_parquet(copy / "estimates.parquet")
-    assert not any("pulls extremes" in each for each in told(agreement.build(Results.load(copy))))
+    assert not any("predicts low values too high" in each for each in told(agreement.build(Results.load(copy))))

@@ -330,7 +330,7 @@ def test_labels_and_linked_tables_are_counted_by_patient(labelled):
     (number,) = tables["archive-findings-numbers"].iter_rows(named=True)
     assert (number["Number"], number["Source"], number["Unit"], number["Known"]) == ("score", "outcomes", "points", 120)
     groups = tables["archive-findings-groups"]
-    assert groups["Is"].to_list() == ["case"], "the six others would tell of themselves beside the controls"
+    assert groups["Value"].to_list() == ["case"], "the six others would tell of themselves beside the controls"
     assert example_archive.SECRET not in Path(labelled.page).read_text() + Path(labelled.data).read_text()
 
 

@@ -80,7 +80,7 @@ def test_a_check_made_for_one_target_is_not_called_undone_and_no_seed_is_a_dash(
     card = model_card(results)
     undone, partly = (
         next(line for line in card.splitlines() if line.startswith(words))
-        for words in ("- Not checked, because it could not be:", "- Checked where it could be, not for every target:")
+        for words in ("- Checks that could not run:", "- Checks that could run for some targets only:")
     )
     assert "SITE001" in undone and "NOISE001" not in undone
     assert "NOISE001" in partly

@@ -80,7 +80,7 @@ def test_without_an_area_the_section_says_so(example, tmp_path):
     frame = Estimates.read([folder / "estimates.parquet"])
     Estimates.write(frame.filter(pl.col("class") == ""), folder / "estimates.parquet")
     (part,) = labels.build(Results.load(folder)).blocks
-    assert isinstance(part, Part) and "No label is known" in part.sentence
+    assert isinstance(part, Part) and "No label is present in some" in part.sentence
 
 
 def test_levels_have_a_confusion_and_their_agreement(example, tmp_path):
@@ -143,7 +143,7 @@ def test_a_second_reader_is_the_mark_that_the_best_model_is_held_against(example
     assert re.search(
         r"\(a second reader\) agrees .* kappa of 0\.864 \(0\.814 to 0\.914; [\d,]+ images of [\d,]+ patients\)", text
     )
-    assert re.search(r"the best model, .*, by 0\.300 \(0\.250 to 0\.350; ", text)
+    assert re.search(r"the best model, .*, with 0\.300 \(0\.250 to 0\.350; ", text)
     assert "images that both read" not in text, "no difference is invented where none was computed"
 
 

@@ -208,26 +208,26 @@ def test_the_note_on_adjusted_p_values_names_the_families_by_what_they_are():
 
     main, nulls = "here: mae, all comparisons", "here: mae, other nulls"
     assert adjusted_words(pairs(main, main, *[nulls] * 4)).startswith(
-        "p values are adjusted for 2 comparisons, those of nulls other than the best among 4 of their own"
+        "p values are adjusted for 2 comparisons, those of null models other than the best separately, for 4"
     )
     assert adjusted_words(pairs(*[main] * 4, nulls)).startswith(
-        "p values are adjusted for 4 comparisons, those of nulls other than the best among 1 of their own"
+        "p values are adjusted for 4 comparisons, those of null models other than the best separately, for 1"
     )
-    assert adjusted_words(pairs(nulls, nulls)).startswith("p values are adjusted for 2 comparisons, all of nulls")
+    assert adjusted_words(pairs(nulls, nulls)).startswith("p values are adjusted for 2 comparisons, all of null models")
     readers = "here: mae, comparisons with readers"
     assert adjusted_words(pairs(main, nulls, readers, readers)) == (
-        "p values are adjusted for 1 comparison, those of nulls other than the best among 1 of their own, those of "
-        "second readers among 2 of their own (Holm)."
+        "p values are adjusted for 1 comparison, those of null models other than the best separately, for 1, those of "
+        "second readers separately, for 2 (Holm)."
     )
     assert "all with second readers" in adjusted_words(pairs(readers, readers))
-    assert adjusted_words(pairs(main)) == "One comparison: p is as it is."
+    assert adjusted_words(pairs(main)) == "There is only one comparison, so p is not adjusted."
 
 
 def test_a_table_that_is_named_like_a_section_is_refused_when_it_is_built():
     table = Table("age", "Ages", (Column("Age"),), ())
-    with pytest.raises(ValueError, match=r"table age of section age has the name of section age; rename it"):
+    with pytest.raises(ValueError, match=r"table age of section age has the same name as section age; rename it"):
         Section("age", "Age", "How old.", (table,))
-    with pytest.raises(ValueError, match="table age of section other has the name of section age"):
+    with pytest.raises(ValueError, match="table age of section other has the same name as section age"):
         refuse_doubles([Section("age", "Age", "How old."), Section("other", "Other", "More.", (table,))])
 
 
@@ -237,7 +237,9 @@ def test_all_models_stand_right_below_the_answers_and_failed_checks_are_named_th
     assert places == sorted(places) and text.count('id="forest-example-age-age-years"') == 1
     checks = Results.load(example).check_results
     failed = checks.filter(outcome="failed")["code"].unique().sort().to_list()
-    assert failed and f"this: {', '.join(failed)}." in text, "the example's checks are about the whole study"
+    assert failed and f"affects this answer: {', '.join(failed)}." in text, (
+        "the example's checks are about the whole study"
+    )
 
 
 def test_a_check_is_shown_without_the_name_of_what_it_is_about(example: Path):

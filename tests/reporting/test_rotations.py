@@ -24,10 +24,10 @@ def rotated(example, tmp_path):
 def test_flow_checklist_and_methods_say_that_each_is_tested_once(rotated):
     sections = {section.anchor: section for section in build(rotated)}
     figure = next(each for each in sections["flow"].figures if each.name.startswith("flow-"))
-    assert "5 rotations: each is tested once: 1,300 images, 1,200 patients" in figure.alternative
+    assert "5 rotations: each patient is tested once: 1,300 images, 1,200 patients" in figure.alternative
     assert "train" not in figure.alternative
     rows = {row.cells[0].text: row.cells[3].text for row in sections["checklist"].tables[0].rows}
-    assert "age: 5 rotations, each of 1,200 patients is tested once" in rows["32"]
+    assert "age: 5 rotations, in which each of 1,200 patients is tested once" in rows["32"]
     assert "each of 1,200 patients is tested once" in documents.methods(rotated)
 
 
@@ -40,5 +40,5 @@ def test_the_page_says_how_intervals_allow_for_rotations_that_share_patients(rot
     several = dataclasses.replace(rotated, tasks=tasks)
     assert any(comparison.SHARED in str(block) for block in comparison.build(several).blocks)
     (checklist,) = (section for section in build(several) if section.anchor == "checklist")
-    assert any("widened for rotations" in cell.text for row in checklist.tables[0].rows for cell in row.cells)
+    assert any("widened because rotations share" in cell.text for row in checklist.tables[0].rows for cell in row.cells)
     assert not any(comparison.SHARED in str(block) for block in comparison.build(Results.load(example)).blocks)

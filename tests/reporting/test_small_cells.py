@@ -31,7 +31,7 @@ def test_hidden_cells_of_confusion_and_undrawn_points(example, tmp_path):
     assert (hidden.text, hidden.detail, hidden.value) == ("hidden", "not printed", None)
     # A share beside it would tell how many are hidden.
     assert right.detail == "" and "%" in rows["truly G2"][0].detail
-    assert table.note.startswith("hidden: fewer than 10 patients, or a count by which such a number")
+    assert table.note.startswith("hidden: fewer than 10 patients, or a count from which such a number")
     for section in (predicted_against_true, agreement):
         for figure in section.build(results).figures:
             assert "Not drawn: 4 test images of an age band and sex" in figure.caption
@@ -58,5 +58,5 @@ def test_the_word_does_not_tell_a_small_count_from_one_that_protects_it(example)
         sexes = [row.cells for row in table.rows if row.cells[0].text.startswith("Sex")]
         assert len(sexes) == 2
         assert {cells[1] for cells in sexes} == {HIDDEN}
-        assert "Which of the two is not said" in table.note
+        assert "The page does not say which" in table.note
         assert not any(cell.text == "few" for row in table.rows for cell in row.cells)

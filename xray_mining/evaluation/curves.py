@@ -15,7 +15,7 @@ from xray_mining.evaluation.task import Array, Task
 from xray_mining.records import evaluation_tables as tables
 from xray_mining.statistics.calibration import reliability_curve
 from xray_mining.statistics.estimate import Estimate, owners
-from xray_mining.statistics.refit import filled, refit_of, widened
+from xray_mining.statistics.refit import Refit, filled, refit_of, widened
 from xray_mining.statistics.resampling import linear_interval
 from xray_mining.statistics.roc import roc_curve
 
@@ -183,19 +183,24 @@ def error_by_age(
                 }
                 errors_again = np.full(len(owner), np.nan) if again is None else again[inside]
                 refit = refit_of(task.folds[inside], owner, errors_again, share=count / task.patients)
-                for name, values, others in (
-                    ("bias", error[inside], errors_again),
-                    ("mae", np.abs(error[inside]), np.abs(errors_again)),
-                ):
-                    mean = float(values.mean())
-                    low, high, _ = linear_interval(mean, (values - mean) / len(values), owner, options.confidence)
-                    if refit is not None:
-                        factor = refit.factor_of_units(values - mean, filled(others, values) - mean, owner)
-                        wide = widened(Estimate(mean, low, high, 0, 0, ""), factor)
-                        low, high = wide.low, wide.high
-                    row |= {name: mean, f"{name}_low": _known(low), f"{name}_high": _known(high)}
-                rows.append(row)
+                rows.append(row | _mean_errors(error[inside], errors_again, owner, refit, options.confidence))
     return rows
+
+
+def _mean_errors(
+    error: Array, again: Array, owner: Array, refit: Refit | None, confidence: float
+) -> dict[str, float | None]:
+    """Bias and MAE of the errors (n,) with their intervals, which `refit` widens; None for ends that are not finite."""
+    found: dict[str, float | None] = {}
+    for name, values, others in (("bias", error, again), ("mae", np.abs(error), np.abs(again))):
+        mean = float(values.mean())
+        low, high, _ = linear_interval(mean, (values - mean) / len(values), owner, confidence)
+        if refit is not None:
+            factor = refit.factor_of_units(values - mean, filled(others, values) - mean, owner)
+            wide = widened(Estimate(mean, low, high, 0, 0, ""), factor)
+            low, high = wide.low, wide.high
+        found |= {name: mean, f"{name}_low": _known(low), f"{name}_high": _known(high)}
+    return found
 
 
 def _known(value: float) -> float | None:

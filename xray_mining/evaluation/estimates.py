@@ -100,6 +100,7 @@ def _remarks(task: Task, model: Model) -> list[CheckRow]:
     """Failed checks about a model's predictions: constant, without validation units, or incomplete."""
     found = []
     known = model.known
+    # Null models may be constant on purpose.
     same = "" if model.role is Role.NULL else same_for_all(task, model)
     if same:
         found.append(

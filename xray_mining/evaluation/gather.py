@@ -55,6 +55,7 @@ def gather(
         UserError: if no experiment has predictions.
         CheckFailed: if all predictions are stale.
     """
+    # Without a study file all experiments in the folder are read; with one only its own, and missing ones are named.
     home = workspace.root / "experiments" / study
     names = sorted(each.name for each in home.iterdir() if each.is_dir()) if home.is_dir() else []
     if expected:
@@ -79,6 +80,7 @@ def gather(
     }
     _set_stale_aside(workspace, read, drawn_from, found)
     found.attributes = attributes(workspace, found.cohorts.values())
+    # A task is a target of a cohort; experiments of the same task are aligned to the same units.
     by_task: dict[tuple[str, str], dict[str, _Experiment]] = {}
     for name, each in read.items():
         by_task.setdefault((drawn_from[name].name, each.frame["target"][0]), {})[name] = each

@@ -36,6 +36,8 @@ def by_age_and_sex(
     frame = members.join(attributes.select("image_key", *known), on="image_key", how="left")
     frame = latest_first(frame).unique("patient_key", keep="first", maintain_order=True)
     frame = frame.with_columns(age_bands(frame["age_years"], width).alias("band"))
+    # Hidden cells of Table 1 as (band, sex); '' means all bands or both sexes. Table 1 has age bands of a sex only if
+    # the sexes have columns.
     hidden = {
         (row["level"], "" if row["column"] == "all" else row["column"])
         if row["variable"] == "age_band"

@@ -64,6 +64,7 @@ def cells(
         least: Fewest patients of a printed cell.
         hidden: Cells that Table 1 hides: (column, level, sex), sex '' for all patients.
     """
+    # Age bands and sexes are also crossed, so their cells and sums are checked together; other columns one by one.
     by_sex = shown_cells(
         table["age_band"], table["patient_sex"], owner, least, {each[1:] for each in hidden if each[0] == "age_band"}
     )

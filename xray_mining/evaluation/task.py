@@ -421,7 +421,7 @@ class TargetKind(Protocol):
         return None
 
     def matched_by(self, task: Task) -> Array | None:
-        """The class or level of each unit (n,), which groups are matched by besides age and sex; None if there is none."""
+        """The class or level of each unit (n,); groups are matched by it, and by age and sex. None for other kinds."""
         return None
 
     def gap(self, task: Task, model: Model, first: Array, units: Array, options: EvaluationOptions) -> Estimate | None:

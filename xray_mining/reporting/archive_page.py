@@ -89,6 +89,7 @@ def archive_report(
     page = output or workspace.report(PAGE)
     command = "xray-mining archive-report" + (" --compare EARLIER.json" if compare else "")
     command += " --show-unexamined" if show_unexamined else ""
+    # The ledger of the workspace records the run, even if it fails.
     with record_run(workspace, PAGE, ", ".join(sorted(workspace.settings.archives)), command) as notes:
         found = overview(workspace, unexamined=show_unexamined)
         now = datetime.now(UTC)
@@ -97,6 +98,7 @@ def archive_report(
         built = build(results)
         raised = alerts(results, built)
         text = rendered(_head(results, len(raised)), raised, built)
+        # The page is written last, so that there is never a new page without the files beside it.
         write_beside(page.with_suffix(""), built)
         write_bytes(page.with_suffix(".json"), _json(saved(found, f"{now:%Y-%m-%dT%H:%M:%SZ}")))
         write_bytes(page, text.encode())

@@ -75,6 +75,7 @@ def listed(
         words: By column, a function that turns a value into text or a cell.
         share_of: If not 0, counts in the column `images` also show their share of this number.
     """
+    # Only counts in the column `images` show a share; a share of patients would need another total.
     frame = results.table(table)
     rows = []
     for row in frame.iter_rows(named=True):

@@ -72,17 +72,7 @@ def bars(
                 words = f"{length:,.0f}"
             if value is not None:
                 axes.barh(place, length, height=0.68, color=shade, alpha=0.85, linewidth=0)
-            left = signed and length < 0
-            axes.annotate(
-                words.replace("-", "−"),
-                (length, place),
-                xytext=(-4 if left else 4, 0),
-                textcoords="offset points",
-                ha="right" if left else "left",
-                va="center",
-                fontsize=8,
-                color=COLOURS["soft"],
-            )
+            _beside_bar(axes, length, place, words.replace("-", "−"), left=signed and length < 0)
         axes.set_yticks(range(len(shown)), [short(words) for words, _ in shown])
         axes.tick_params(axis="y", length=0, labelsize=8.5, labelcolor=COLOURS["ink"])
         axes.spines["left"].set_visible(False)
@@ -95,6 +85,20 @@ def bars(
         _counts(axes.xaxis, percent, signed)
         axes.set_xlabel(label)
         return finished(figure, name, caption, alternative)
+
+
+def _beside_bar(axes: Any, length: float, place: int, words: str, *, left: bool) -> None:
+    """Write a bar's value beside its end; `left` for bars that go to the left."""
+    axes.annotate(
+        words,
+        (length, place),
+        xytext=(-4 if left else 4, 0),
+        textcoords="offset points",
+        ha="right" if left else "left",
+        va="center",
+        fontsize=8,
+        color=COLOURS["soft"],
+    )
 
 
 def columns(
@@ -158,6 +162,7 @@ def _counts(axis: Any, percent: bool, signed: bool = False) -> None:
     from matplotlib.ticker import FuncFormatter, MaxNLocator
 
     def words(value: float, _: int) -> str:
+        """A tick's words; the left side of a pyramid has positive numbers."""
         if signed:
             return f"{value:+g}".replace("-", "−") if value else "0"
         value = abs(value)

@@ -1,4 +1,4 @@
-"""A model card and a methods paragraph in Markdown, from the same tables as the page."""
+"""A model card and a draft of a methods section in Markdown, from the same tables as the page."""
 
 import re
 
@@ -13,7 +13,7 @@ NOT_STATED = "*not stated*"
 
 
 def escaped(text: str) -> str:
-    """Text that Markdown shows as it is: no tag, no emphasis, no table cell of its own."""
+    """Escape `text` so that Markdown shows it unchanged, without tags, emphasis or table cells."""
     return re.sub(r"([\\`*_{}\[\]<>|#])", r"\\\1", text).replace("\n", " ")
 
 
@@ -35,11 +35,11 @@ def _score(results: Results, task: Task, name: str) -> str:
 
 
 def model_card(results: Results) -> str:
-    """What the models are, on whom they were tested, how well they did, what they are not for."""
+    """The model card in Markdown: intended use, models, test patients, scores, checks, licences, limits."""
     said = results.statements
     lines = [f"# Model card: {escaped(results.study)}", "", escaped(results.question), "", "## Intended use", ""]
     lines += [escaped(said.get("intended_use", "")) or NOT_STATED, ""]
-    lines += ["Not for diagnosis, nor for decisions about a person.", ""]
+    lines += ["Not for diagnosis, and not for decisions about a person.", ""]
     for task in results.tasks:
         metric = metric_of(task.metric)
         lines += [f"## {escaped(task.words)}", "", *(escaped(line) for line in results.answers.get(task.task, ())), ""]
@@ -76,7 +76,7 @@ def model_card(results: Results) -> str:
 
 
 def methods(results: Results) -> str:
-    """The methods as a paragraph that a paper can start from; what only its authors know is left open in it."""
+    """A draft of a paper's methods section in Markdown; facts that only the authors know are marked as not stated."""
     answers = {number: answer(results) for number, _, answer in checklist.ITEMS}
     parts = [
         ("Data", (7, 8, 11, 12)),

@@ -1,4 +1,4 @@
-"""Drawings of the page as SVG text: small, deterministic, and legible on light and on dark ground."""
+"""Drawings of the page as SVG text: small, deterministic, and readable on light and dark backgrounds."""
 
 import io
 import re
@@ -18,7 +18,7 @@ from xray_mining.workspace import asset
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-# Okabe and Ito's colours, and greys of the page. The page's style sheet holds a light and a dark value for each name.
+# Okabe and Ito's colours, and greys of the page. The page's style sheet has a light and a dark value for each name.
 COLOURS = {
     "ink": "#1f2933",
     "soft": "#52606d",
@@ -32,19 +32,19 @@ COLOURS = {
     "sky": "#56b4e9",
 }
 Line: TypeAlias = tuple[str, ModelKind, float, float | None, float | None]
-"""A row of `forest`: words, whose looks it has, value, low, high."""
+"""A row of `forest`: words, kind of model (for colour and marker), value, low, high."""
 DRAWN_POINTS = 700
-"""More points than this are drawn as hexagons: one can no longer tell them apart."""
+"""More points than this are drawn as hexagons, because single points would hide each other."""
 
 
 def colour(kind: ModelKind) -> str:
-    """The colour of models of a kind."""
+    """The colour of models of this kind, as hexadecimal text."""
     return COLOURS[kind.colour]
 
 
 _TOO_LONG = re.compile(r"""(?<=[\s"(,])(-?\d+\.\d{3,})""")
 
-# matplotlib's settings belong to the process and it is not safe in threads: one thread draws at a time.
+# matplotlib is not thread-safe and its settings are global, so only one thread draws at a time.
 _MATPLOTLIB = RLock()
 
 
@@ -60,9 +60,12 @@ def _style() -> Any:
 def drawing(
     width: float = 4.2, height: float = 3.9, left: float = 0.62, top: float = 0.32
 ) -> Generator[tuple[Any, "Axes"]]:
-    """A matplotlib figure in the report's style, of `width` × `height` inches and margins of `left` and `top`.
+    """Open a matplotlib figure in the report's style; sizes and margins are in inches.
 
-    Margins are given, not found: matplotlib's constrained layout draws everything twice.
+    Margins are given instead of computed, because matplotlib's constrained layout draws everything twice.
+
+    Yields:
+        The figure and its axes. Other threads wait until the block ends.
     """
     from matplotlib import rc_context
     from matplotlib.backends.backend_svg import FigureCanvasSVG
@@ -76,7 +79,14 @@ def drawing(
 
 
 def finished(figure: Any, name: str, caption: str, alternative: str) -> Figure:
-    """The drawing as SVG text with ids of its own, colours as style-sheet variables, and words for who cannot see."""
+    """Save a matplotlib figure as a `Figure` with SVG text for the page.
+
+    Args:
+        figure: The matplotlib figure.
+        name: Unique name; ids of the SVG start with it.
+        caption: Caption below the figure.
+        alternative: Description for readers who cannot see it.
+    """
     from matplotlib import rc_context
 
     stream = io.StringIO()
@@ -86,7 +96,11 @@ def finished(figure: Any, name: str, caption: str, alternative: str) -> Figure:
 
 
 def tidy(svg: str, name: str, alternative: str) -> str:
-    """Matplotlib's SVG made fit to stand inside a page: no foreign ids, no global style, rounded coordinates."""
+    """Prepare matplotlib's SVG for use inside a page.
+
+    Ids start with `name`, colours become style-sheet variables, global styles and metadata are removed, and coordinates
+    are rounded.
+    """
     svg = svg[svg.index("<svg") :].strip()
     svg = re.sub(r"<metadata>.*?</metadata>|<style.*?</style>|<!--.*?-->", "", svg, flags=re.DOTALL)
     svg = re.sub(r"<defs>\s*</defs>", "", svg)
@@ -94,6 +108,7 @@ def tidy(svg: str, name: str, alternative: str) -> str:
     referenced = set(re.findall(r"""(?:href="#|url\(#)([\w.-]+)""", svg))
 
     def identity(found: re.Match[str]) -> str:
+        """The id with the figure's name before it; ids that nothing refers to are removed."""
         return f' id="{name}-{found[1]}"' if found[1] in referenced else ""
 
     svg = re.sub(r' id="([^"]+)"', identity, svg)
@@ -104,7 +119,7 @@ def tidy(svg: str, name: str, alternative: str) -> str:
         svg = re.sub(re.escape(value) + r"\b", f"var(--{word}, {value})", svg, flags=re.IGNORECASE)
     svg = svg.replace("#ffffff", "var(--ground, #ffffff)")
     svg = re.sub(r"font:\s*([^;\"]*?)(\d+(?:\.\d+)?)px 'DejaVu Sans'[^;\"]*", _font, svg)
-    # An empty line of matplotlib's is a path that goes nowhere, which HTML's checkers refuse.
+    # For an empty line matplotlib writes a path without data, which HTML checkers reject.
     svg = re.sub(r"<path(?![^>]* d=)[^>]*/>", "", svg)
     svg = re.sub(r">\s+<", "><", svg)
     box = re.search(r'viewBox="([^"]+)"', svg)
@@ -117,7 +132,7 @@ def tidy(svg: str, name: str, alternative: str) -> str:
 
 
 def standalone(figure: Figure) -> str:
-    """The drawing as a file of its own: plain colours on white, for programs that know no style-sheet variables."""
+    """The drawing as a complete SVG file, with fixed colours: many programs do not know style-sheet variables."""
     svg = re.sub(r"var\(--\w+, (#[0-9a-f]{6})\)", r"\1", figure.svg)
     box = re.search(r'viewBox="([\d.-]+) ([\d.-]+) ([\d.]+) ([\d.]+)"', svg)
     assert box is not None
@@ -143,12 +158,15 @@ def _short(path: str) -> str:
 
 
 def points(axes: "Axes", x: np.ndarray, y: np.ndarray, colour: str) -> None:
-    """Points, or hexagons that are darker where more lie: either way a few paths, however many there are."""
+    """Draw points (n,), or for more than DRAWN_POINTS hexagons that are darker the more points they contain.
+
+    Both need only a few SVG paths, so the page stays small.
+    """
     from matplotlib.patches import PathPatch
     from matplotlib.path import Path
 
     if len(x) <= DRAWN_POINTS:
-        # A zero-length line with round caps is a dot of some 20 bytes; matplotlib's own markers take 100.
+        # A zero-length line with round caps is a dot of about 20 bytes; a matplotlib marker takes 100 bytes.
         corners = np.repeat(np.column_stack([x, y]), 2, axis=0)
         codes = np.tile([Path.MOVETO, Path.LINETO], len(x))
         for part in range(4):  # four layers: overlapping dots still look denser
@@ -185,7 +203,8 @@ def points(axes: "Axes", x: np.ndarray, y: np.ndarray, colour: str) -> None:
 
 
 def _hexagons(x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    # Two interleaved grids of rows: each point belongs to the nearer centre.
+    """Centres (cells, 2) of hexagons with points, and the number of points in each (cells,)."""
+    # Odd rows of hexagons are shifted by half a column.
     row = np.round(y)
     shift = np.where(row % 2 == 0, 0.0, 0.5)
     column = np.round(x - shift)
@@ -193,12 +212,12 @@ def _hexagons(x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def band(axes: "Axes", x: np.ndarray, low: np.ndarray, high: np.ndarray, colour: str) -> None:
-    """An interval around a line; gaps where an end is not known."""
+    """Draw an interval (low to high) around a line, with gaps where an end is nan."""
     axes.fill_between(x, low, high, color=colour, alpha=0.14, linewidth=0)
 
 
 def ticks_of_ages(axes: "Axes", low: float, high: float) -> None:
-    """Whole decades on a horizontal age axis."""
+    """Set the ends of a horizontal age axis, with ticks at multiples of ten years."""
     axes.set_xlim(low, high)
     axes.set_xticks([age for age in range(0, 131, 10) if low <= age <= high])
 
@@ -216,10 +235,21 @@ def forest(
     ticks: Sequence[float | None] = (),
     limits: tuple[float, float] | None = None,
 ) -> Figure:
-    """One dot and interval a row of `rows`, from the top down.
+    """Draw a dot with an interval for each of `rows`, from top to bottom.
 
-    `ticks` are another model's values of the same rows; `limits` are the ends of the axis, for figures on one scale.
+    Args:
+        name: Name of the figure.
+        rows: Words, kind of model, value and interval of each row.
+        label: Title of the value axis.
+        caption: Caption below the figure.
+        alternative: Description for readers who cannot see it.
+        reference: Place of a dashed vertical line, for example the score of guessing.
+        reference_words: Words beside this line.
+        width: Width in inches.
+        ticks: Values of another model in the same rows, drawn as short vertical lines.
+        limits: Ends of the axis, so that several figures have the same scale.
     """
+    # The left margin must fit the longest words.
     longest = max((len(row[0]) for row in rows), default=0)
     with drawing(width, 0.9 + 0.27 * max(len(rows), 1), left=0.2 + 0.073 * longest, top=0.06) as (figure, axes):
         for place, (_, kind, value, low, high) in enumerate(rows):
@@ -240,17 +270,7 @@ def forest(
         if limits is not None:
             axes.set_xlim(*limits)
         if reference is not None:
-            axes.axvline(reference, color=COLOURS["quiet"], linewidth=0.9, linestyle=(0, (4, 3)))
-            if reference_words:
-                axes.annotate(
-                    reference_words,
-                    (reference, 0),
-                    xycoords=("data", "axes fraction"),
-                    xytext=(3, 3),
-                    textcoords="offset points",
-                    fontsize=7.5,
-                    color=COLOURS["soft"],
-                )
+            _reference_line(axes, reference, reference_words)
         axes.set_yticks(range(len(rows)), [row[0] for row in rows])
         axes.tick_params(axis="y", length=0, labelsize=8.5, labelcolor=COLOURS["ink"])
         axes.spines["left"].set_visible(False)
@@ -260,8 +280,22 @@ def forest(
         return finished(figure, name, caption, alternative)
 
 
+def _reference_line(axes: "Axes", value: float, words: str) -> None:
+    axes.axvline(value, color=COLOURS["quiet"], linewidth=0.9, linestyle=(0, (4, 3)))
+    if words:
+        axes.annotate(
+            words,
+            (value, 0),
+            xycoords=("data", "axes fraction"),
+            xytext=(3, 3),
+            textcoords="offset points",
+            fontsize=7.5,
+            color=COLOURS["soft"],
+        )
+
+
 def labelled(lines: Sequence[str], limit: int) -> Iterator[str]:
-    """Words broken into lines of about `limit` letters."""
+    """Break text into lines of at most `limit` characters where words permit it."""
     for line in lines:
         current = ""
         for word in line.split():

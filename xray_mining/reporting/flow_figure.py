@@ -14,11 +14,12 @@ _FONT = "system-ui, 'Segoe UI', 'Helvetica Neue', 'Liberation Sans', Arial, sans
 
 
 def flow_diagram(name: str, steps: Sequence[Mapping[str, Any]], roles: Sequence[Mapping[str, Any]] = ()) -> Figure:
-    """The diagram of one cohort.
+    """Draw the flow of one cohort.
 
-    `steps` are the cohort's flow in order, each with words, images and patients; `roles` what its members are for,
-    each with role, images and patients; a single one stands right below. Counts are taken as they are; what stands at
-    the side is the difference of two steps.
+    Args:
+        name: Name of the figure.
+        steps: The cohort's steps in order, each with `words`, `images` and `patients` that remain after it.
+        roles: The roles of the members (training, …), each with `role`, `images` and `patients`, drawn below the steps.
     """
     parts: list[str] = []
     y = 4.0
@@ -34,10 +35,11 @@ def flow_diagram(name: str, steps: Sequence[Mapping[str, Any]], roles: Sequence[
             gone = int(before["patients"]) - int(step["patients"])
             middle = y + _GAP / 2 + 6
             gap = _GAP
+            # A box at the side shows the images and patients that a step left out: the difference of two steps.
             if left_out or gone:
                 aside = [
                     (f"left out: {left_out:,} images", "soft", "400"),
-                    (f"{gone:,} patients" if gone else "no patient", "soft", "400"),
+                    (f"{gone:,} patients" if gone else "no patients", "soft", "400"),
                 ]
                 tall = 2 * 5 + 13 * len(aside)
                 gap = max(_GAP, tall + 8)
@@ -67,11 +69,11 @@ def flow_diagram(name: str, steps: Sequence[Mapping[str, Any]], roles: Sequence[
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_WIDTH} {y + 4:g}" role="img" '
         f'aria-label="{escape(alternative)}">{marker}{body}</svg>'
     )
-    return Figure(name, svg, "Every box holds what is left after that step.", alternative)
+    return Figure(name, svg, "Each box shows the images and patients that remain after the step.", alternative)
 
 
 def _roles(roles: Sequence[Mapping[str, Any]], y: float) -> tuple[list[str], list[str], float]:
-    """The boxes of the roles side by side below `y`, a sentence each, and where they end."""
+    """The boxes of the roles side by side below `y`, a sentence for each role, and the y of their lower edge."""
     parts: list[str] = []
     sentences: list[str] = []
     width = (_WIDTH - 8 - 12 * (len(roles) - 1)) / len(roles) if len(roles) > 1 else _MAIN

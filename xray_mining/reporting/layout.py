@@ -1,4 +1,4 @@
-"""What several sections lay out alike: a part a task, a row a model."""
+"""Layout that several sections share: parts for each task, rows for each model, notes about cautions."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
@@ -15,9 +15,9 @@ from xray_mining.statistics.measured import caution_words
 def by_task(
     results: Results, tasks: Sequence[Task], build: Callable[[Task], tuple[list[Block], str]]
 ) -> tuple[Block, ...]:
-    """The blocks of every task; under a heading of their own where the study has several tasks.
+    """The blocks of every task; if the study has several tasks, each task has a heading.
 
-    `build` gives a task's blocks and one sentence; the sentence alone where there is nothing to show.
+    `build` returns the blocks of a task and one sentence; without blocks the sentence states the reason.
     """
     blocks: list[Block] = []
     for task in tasks:
@@ -30,7 +30,7 @@ def by_task(
 
 
 def title_of(results: Results, task: Task) -> str:
-    """A task's heading; the cohort is named where two tasks have the same target."""
+    """A task's heading; it names the cohort if two tasks have the same target."""
     same = [other for other in results.tasks if other.words == task.words]
     return f"{task.words} ({results.cohort_words(task.cohort)})" if len(same) > 1 else task.words
 
@@ -48,7 +48,7 @@ def model_cell(task: Task, note: ExperimentNote) -> Cell:
 
 
 def metric_columns(names: Iterable[str], unit: str = "") -> list[Column]:
-    """Heads of metric columns, with the target's unit where the metric has it."""
+    """Heads of metric columns; errors have the target's unit."""
     columns = []
     for name in names:
         metric = metric_of(name)
@@ -61,7 +61,7 @@ def metric_columns(names: Iterable[str], unit: str = "") -> list[Column]:
 
 
 def undrawn(results: Results, task: Task) -> str:
-    """How many test units no point stands for, as a sentence with a space before it; empty where it is none."""
+    """A sentence (after a space) with the number of test units that are not drawn as points; empty if all are drawn."""
     if not task.undrawn:
         return ""
     least = results.notes.least_patients
@@ -70,13 +70,13 @@ def undrawn(results: Results, task: Task) -> str:
 
 
 class Cautions:
-    """What the intervals of one table's cells do not cover: numbered in the order of the cells, said below them."""
+    """Cautions about the intervals in one table: cells have their numbers, and the note below explains them."""
 
     def __init__(self) -> None:
         self._numbers: dict[str, int] = {}
 
     def metric(self, rows: pl.DataFrame, name: str) -> Cell:
-        """The metric's cell from the rows of one model; a dash where it was not estimated."""
+        """The cell of one metric, from the rows of one model; a dash if there is no estimate."""
         found = rows.filter(pl.col("metric") == name)
         return self.cell(found.row(0, named=True)) if found.height else Cell("–")
 
@@ -89,7 +89,7 @@ class Cautions:
 
     @property
     def note(self) -> str:
-        """One sentence a number, with what simulations counted; empty where no cell is marked."""
+        """One sentence for each number, with results of simulations; empty if no cell has a caution."""
         return " ".join(
             f"{_raised(number)} {reason[:1].upper()}{reason[1:]}."
             for reason, number in zip(map(caution_words, self._numbers), self._numbers.values(), strict=True)

@@ -11,5 +11,5 @@ class Metric:
     explanation: str
     digits: int = 3
     better: str = ""
-    """lower, higher, or empty where neither is better by itself."""
+    """'lower' or 'higher'; empty if neither is better in general."""
     percent: bool = False

@@ -1,4 +1,4 @@
-"""How numbers are written: titles, digits and meaning of every metric, one way to write an interval."""
+"""How numbers are written: title, digits and meaning of every metric, and the format of intervals and p values."""
 
 import math
 
@@ -8,37 +8,45 @@ from xray_mining.reporting.targets import KINDS
 
 METRICS: dict[str, Metric] = {
     "mae": Metric("MAE", "Mean absolute error: how far a prediction is from the truth, on average.", 2, "lower"),
-    "rmse": Metric("RMSE", "Root of the mean squared error: large errors weigh more.", 2, "lower"),
+    "rmse": Metric("RMSE", "Root of the mean squared error: large errors have more weight.", 2, "lower"),
     "median_error": Metric("Median error", "Half of the predictions are closer to the truth than this.", 2, "lower"),
     "bias": Metric("Bias", "Mean of predicted minus true.", 2),
-    "r2": Metric("R²", "Share of the variance that is explained; 0 is guessing the mean.", 3, "higher"),
-    "rmae": Metric("rMAE", "MAE divided by the MAE of guessing the centre: 1 is no better than guessing.", 3, "lower"),
+    "r2": Metric("R²", "Share of the variance that is explained; guessing the mean has 0.", 3, "higher"),
+    "rmae": Metric("rMAE", "MAE divided by the MAE of guessing the centre; guessing has 1.", 3, "lower"),
     "pearson": Metric("Pearson r", "Linear correlation of predicted and true.", 3, "higher"),
     "spearman": Metric("Spearman ρ", "Rank correlation of predicted and true.", 3, "higher"),
     "ccc": Metric("CCC", "Concordance correlation: agreement with the line of identity.", 3, "higher"),
-    "calibration_slope": Metric("Calibration slope", "1 is calibrated; below 1, extremes are exaggerated."),
-    "calibration_intercept": Metric("Calibration intercept", "0 is calibrated in the large."),
-    "slope_on_truth": Metric("Slope", "Slope of predicted on true: below 1, extremes are pulled to the middle.", 3),
+    "calibration_slope": Metric("Calibration slope", "1 is calibrated; below 1, probabilities are too extreme."),
+    "calibration_intercept": Metric(
+        "Calibration intercept", "0 is calibrated; above 0, probabilities are too low on average."
+    ),
+    "slope_on_truth": Metric(
+        "Slope", "Slope of predicted on true; below 1, low values are predicted too high and high values too low.", 3
+    ),
     "within_5": Metric("Within 5", "Share of predictions within 5 units of the truth.", 1, "higher", True),
     "within_10": Metric("Within 10", "Share of predictions within 10 units of the truth.", 1, "higher", True),
-    "limit_low": Metric("Lower limit", "Limit of agreement: the bias less 1.96 standard deviations of the errors.", 2),
-    "limit_high": Metric("Upper limit", "Limit of agreement: the bias and 1.96 standard deviations of the errors.", 2),
+    "limit_low": Metric("Lower limit", "Limit of agreement: bias minus 1.96 standard deviations of the errors.", 2),
+    "limit_high": Metric("Upper limit", "Limit of agreement: bias plus 1.96 standard deviations of the errors.", 2),
     "within_limits": Metric(
-        "Between limits", "Share of images whose error lies between the limits, over everybody.", 1, percent=True
+        "Between limits", "Share of all images whose error is between the limits.", 1, percent=True
     ),
-    "kappa_quadratic": Metric("Weighted κ", "Quadratic weighted kappa.", 3, "higher"),
-    "auc": Metric("AUC", "Area under the ROC curve: 0.5 is chance, 1 is perfect order.", 3, "higher"),
+    "kappa_quadratic": Metric(
+        "Weighted κ", "Kappa with quadratic weights: agreement of ordered levels beyond chance.", 3, "higher"
+    ),
+    "auc": Metric("AUC", "Area under the ROC curve: 0.5 is chance, 1 is perfect.", 3, "higher"),
     "auc_macro": Metric("AUC, macro", "Mean over classes of the area under the ROC curve.", 3, "higher"),
     "average_precision": Metric("AP", "Average precision: area under the precision-recall curve.", 3, "higher"),
     "brier": Metric("Brier", "Mean squared error of the probabilities.", 3, "lower"),
     "log_loss": Metric("Log loss", "Negative mean log-likelihood of the probabilities.", 3, "lower"),
-    "ece": Metric("ECE", "Expected calibration error.", 3, "lower"),
-    "sensitivity": Metric("Sensitivity", "Share of the positives called positive.", 1, "higher", True),
-    "specificity": Metric("Specificity", "Share of the negatives called negative.", 1, "higher", True),
-    "positive_predictive_value": Metric("PPV", "Share of those called positive who are.", 1, "higher", True),
-    "negative_predictive_value": Metric("NPV", "Share of those called negative who are.", 1, "higher", True),
+    "ece": Metric(
+        "ECE", "Expected calibration error: mean difference of predicted probability and observed share.", 3, "lower"
+    ),
+    "sensitivity": Metric("Sensitivity", "Share of positives that are called positive.", 1, "higher", True),
+    "specificity": Metric("Specificity", "Share of negatives that are called negative.", 1, "higher", True),
+    "positive_predictive_value": Metric("PPV", "Share of positive calls that are correct.", 1, "higher", True),
+    "negative_predictive_value": Metric("NPV", "Share of negative calls that are correct.", 1, "higher", True),
     "balanced_accuracy": Metric("Balanced accuracy", "Mean of sensitivity and specificity.", 1, "higher", True),
-    "accuracy": Metric("Accuracy", "Share called right.", 1, "higher", True),
+    "accuracy": Metric("Accuracy", "Share of correct calls.", 1, "higher", True),
     "f1": Metric("F1", "Harmonic mean of precision and sensitivity.", 3, "higher"),
     "f1_macro": Metric("F1, macro", "Mean over classes of F1.", 3, "higher"),
     "mcc": Metric("MCC", "Matthews correlation coefficient.", 3, "higher"),
@@ -55,12 +63,12 @@ def known_metric(name: str) -> Metric | None:
 
 
 def metric_of(name: str) -> Metric:
-    """How a metric is written; one that no file defines keeps its name."""
+    """How a metric is written; a metric that no file defines is written with its name."""
     return known_metric(name) or Metric(name.replace("_", " ").capitalize(), "")
 
 
 def number(value: float | None, digits: int = 3, percent: bool = False, sign: bool = False) -> str:
-    """A number as people read it: a true minus, thousands by commas; an en dash where there is none."""
+    """Write a number with a minus sign (not a hyphen) and commas for thousands; an en dash for None and nan."""
     if value is None or math.isnan(value):
         return "–"
     if percent:
@@ -80,7 +88,7 @@ def interval(
     mark: str = "",
     sign: bool = False,
 ) -> Cell:
-    """A cell with an estimate and, smaller, its interval; a dash there where it has none."""
+    """A cell with an estimate and its interval in small print; a dash for what is missing."""
     if value is None or math.isnan(value):
         return Cell("–")
     detail = "–"
@@ -100,12 +108,12 @@ def p_value(value: float | None) -> Cell:
 
 
 def count(value: int) -> Cell:
-    """A count with thousands marked."""
+    """A cell with a count, with commas for thousands."""
     return Cell(f"{value:,}", value=float(value))
 
 
 def duration(seconds: float | None) -> str:
-    """Seconds as people say them."""
+    """Write seconds as seconds, minutes or hours; a dash for None."""
     if seconds is None:
         return "–"
     if seconds < 100:

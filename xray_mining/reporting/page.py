@@ -48,7 +48,7 @@ class ReportSummary:
 
 
 def section_modules(package: ModuleType = sections) -> list[ModuleType]:
-    """All modules of reporting/sections, or of another page's package of sections, in the order of the page."""
+    """All modules of a package of sections (default: reporting/sections), in the order of the page."""
     found = [import_module(f"{package.__name__}.{each.name}") for each in pkgutil.iter_modules(package.__path__)]
     return sorted(found, key=lambda module: (module.ORDER, module.__name__))
 
@@ -59,7 +59,7 @@ def build(results: Results) -> list[Section]:
 
 
 def alerts(results: Results, built: Sequence[Section]) -> list[dict[str, str]]:
-    """Failed checks, the worst first, each with the anchor of its section if the page has it."""
+    """Failed checks, the worst first, each with the anchor of its section (Audits if the page has no such section)."""
     anchors = {section.anchor for section in built}
     worst = {"error": 0, "warning": 1, "note": 2}
     failed = [row for row in results.check_results.iter_rows(named=True) if row["outcome"] == "failed"]
@@ -104,7 +104,8 @@ def render(results: Results, built: Sequence[Section]) -> str:
         "answers": [
             {
                 "title": title_of(results, task) if len(results.tasks) > 1 else "",
-                "sentences": results.answers.get(task.task, ()) or ("No answer: there are no estimates of it.",),
+                "sentences": results.answers.get(task.task, ())
+                or ("There is no answer, because there are no estimates.",),
                 "touched": _touched(results, task),
             }
             for task in results.tasks
@@ -117,7 +118,7 @@ def render(results: Results, built: Sequence[Section]) -> str:
 
 
 def lead_figures(results: Results) -> list[Figure]:
-    """Right below the answers: all models of each task, which show at once how far the best is from the others."""
+    """Figures below the answers: all models of each task, so that the best can be compared with the others at once."""
     return [figure for task in results.tasks if (figure := comparison.all_models(results, task)) is not None]
 
 
@@ -129,14 +130,19 @@ def _touched(results: Results, task: Task) -> str:
     if not codes:
         return ""
     return (
-        f"{failed.height} failed {'check touches' if failed.height == 1 else 'checks touch'} this: {', '.join(codes)}."
+        f"{failed.height} failed {'check affects' if failed.height == 1 else 'checks affect'} this answer: "
+        f"{', '.join(codes)}."
     )
 
 
 def rendered(head: dict[str, Any], found: Sequence[dict[str, str]], built: Sequence[Section]) -> str:
-    """The page with its head, alerts and sections, its style and its script inside.
+    """The HTML text of a page, with its style sheet and script.
 
-    An alert leads to its `anchor`, and counts for the section `within` which that lies (without one: for the anchor).
+    Args:
+        head: Title, answers, figures and facts at the top.
+        found: Alerts. The link of an alert leads to its `anchor`; it counts for the section `within`, or for `anchor`
+            if it has no `within`.
+        built: The sections.
     """
     from markupsafe import Markup
 
@@ -169,7 +175,7 @@ def _calm(results: Results) -> str:
         return "No check was run for this study."
     passed = outcomes.count("passed")
     unsaid = len(outcomes) - passed
-    rest = f"; {unsaid} could not be made or do not apply" if unsaid else ""
+    rest = f"; {unsaid} could not run or do not apply" if unsaid else ""
     return f"No check failed: {passed} of {len(outcomes)} passed{rest}."
 
 
@@ -185,11 +191,19 @@ def _facts(results: Results) -> list[tuple[str, str]]:
 
 
 def write(folders: Path | Sequence[Path], page: Path) -> ReportSummary:
-    """Lay out the evaluation in a folder, or of several folders side by side, as `page`.
+    """Write the page of one evaluation folder, or of several side by side.
 
-    The folder beside it (`page` without ending) gets every table as CSV, every figure as SVG, every picture as PNG.
-    Raises UserError where a folder holds no evaluation.
+    The folder beside the page (`page` without ending) gets all tables as CSV, figures as SVG and pictures as PNG, and
+    for one evaluation a model card and a draft of the methods.
+
+    Args:
+        folders: One evaluation folder, or several.
+        page: The HTML file to write.
+
+    Raises:
+        UserError: if a folder has no evaluation.
     """
+    # A page of several studies has other sections, and neither figures at the top nor a model card.
     folders = [folders] if isinstance(folders, Path) else list(folders)
     studies = [Results.load(folder) for folder in folders]
     beside = page.with_suffix("")
@@ -223,7 +237,7 @@ def write(folders: Path | Sequence[Path], page: Path) -> ReportSummary:
 
 
 def write_beside(beside: Path, built: Sequence[Section], lead: Sequence[Figure] = ()) -> None:
-    """Every table as CSV, every figure as SVG, every picture as PNG in the folder beside a page; older ones go.
+    """Write tables as CSV, figures as SVG and pictures as PNG into the folder beside a page; removes earlier ones.
 
     `lead` are the figures above all sections.
     """
@@ -242,6 +256,6 @@ def write_beside(beside: Path, built: Sequence[Section], lead: Sequence[Figure] 
 
 
 def write_bytes(path: Path, content: bytes) -> None:
-    """Write a file; it is complete or not written."""
+    """Write a file completely or not at all."""
     with write_atomically(path) as scratch:
         scratch.write_bytes(content)

@@ -1,4 +1,4 @@
-"""Results: one study's evaluation folder as the sections read it."""
+"""Read one study's evaluation folder for the sections of the page."""
 
 import json
 from collections import Counter
@@ -31,7 +31,7 @@ Note = TypeVar("Note")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExperimentNote:
-    """What study.json says of one experiment."""
+    """One experiment in study.json."""
 
     experiment: str
     model: str = ""
@@ -43,7 +43,7 @@ class ExperimentNote:
     seeds: tuple[int, ...] = ()
     rotations: tuple[int, ...] = ()
     calibrated_fits: int = 0
-    """How many of its `fits` have probabilities calibrated on validation patients; the others' are as they were."""
+    """Number of its `fits` whose probabilities are calibrated on validation patients; others are not calibrated."""
     fits: int = 1
     licences: Mapping[str, str] = field(default_factory=dict)
     members: tuple[str, ...] = ()
@@ -51,27 +51,27 @@ class ExperimentNote:
     validation_score: float | None = None
     outcome: str = "done"
     called: str = ""
-    """The word of a model that is the only one of this word in its task: its own name says nothing more."""
+    """Short name (`model` in the study file) of a model if it is unique in its task; else empty."""
 
     @property
     def shows(self) -> models.ModelKind:
-        """How the page names and draws it."""
+        """Its kind, which says how the page names and draws it."""
         return models.shown(self.model_kind)
 
     @property
     def words(self) -> str:
-        """Its name as people read it."""
+        """Its name in words."""
         return (self.called or self.experiment).replace("_", " ")
 
     @property
     def seed_words(self) -> str:
-        """Its seeds as people read them; a dash for a model whose fit takes none, which predictions mark by -1."""
+        """Its seeds as text; a dash for a model that uses no seed (-1 in the predictions)."""
         return ", ".join(str(seed) for seed in self.seeds if seed >= 0) or "–"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Task:
-    """One target of one cohort, and who tried it."""
+    """One target of one cohort, with the experiments that predict it."""
 
     task: str
     cohort: str
@@ -80,7 +80,7 @@ class Task:
     cohort_digest: str = ""
     unit: str = ""
     is_age: bool = False
-    """The target is the patient's age: other numbers in years are not drawn over ages."""
+    """The target is the patient's age; only then errors are drawn by age."""
     positive: str = ""
     classes: tuple[str, ...] = ()
     level: str = "image"
@@ -99,18 +99,18 @@ class Task:
     oracle: str = ""
     smallest_difference: float | None = None
     smallest_rival: str = ""
-    """The experiment that `smallest_difference` is from."""
+    """The experiment that `smallest_difference` compares the best model with."""
     smallest_rival_role: str = ""
     chosen: str = ""
-    """How the best model was chosen: apart, pooled or within (docs/evaluation_files.md); empty where not stated."""
+    """How the best model was chosen: apart, pooled or within (docs/evaluation_files.md); empty if not stated."""
     unanswered: Mapping[str, int] | None = None
-    """Members without a known value of the target, by role."""
+    """Number of members without a known value of the target, by role."""
     undrawn: int = 0
-    """Test units that are drawn as no point, for too few patients are of their age band and sex."""
+    """Test units that are not drawn as points, because too few patients are of their age band and sex."""
 
     @property
     def words(self) -> str:
-        """Its target for people, as 'Age' or 'Group (G3 against G2)'."""
+        """Its target in words, for example 'Age' or 'Group: G3 against G2'."""
         name = column_words(self.target).capitalize()
         if not self.shows.names_sides:
             return name
@@ -124,35 +124,35 @@ class Task:
 
     @property
     def shows(self) -> TargetKind:
-        """What the page shows of this kind of target."""
+        """The kind of target, which says what the page shows."""
         return KINDS.find(self.kind)
 
     @property
     def metric_unit(self) -> str:
-        """The unit of the main metric; empty where it has none."""
+        """The unit of the main metric; empty if it has no unit."""
         return self.unit if self.shows.has_unit else ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NotShown:
-    """How many members are shown in no picture."""
+    """Number of members that no picture may show, and of members that were not examined."""
 
     left_out: int | None = None
-    """With letters or a quality flag; None where study.json does not say."""
+    """Members with burned-in text or a quality flag; None if study.json does not say."""
     not_looked_at: int = 0
-    """Without a flag or a statement of letters in the header."""
+    """Members without quality flags, or without a statement in the header about burned-in text."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StudyNotes:
-    """What study.json says of the evaluation as a whole."""
+    """The options and the time of the evaluation in study.json."""
 
     confidence: float = 0.95
     bootstraps: int | None = None
     least_patients: int = 10
     show_unexamined: bool = False
     written: str = ""
-    """When, as 2026-11-28T12:00:00Z."""
+    """Time of the evaluation, for example 2026-11-28T12:00:00Z."""
     pictures: NotShown = NotShown()
 
 
@@ -168,14 +168,14 @@ class TestRead:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Provenance:
-    """provenance.json: what the figures were made from."""
+    """provenance.json: the inputs of the figures."""
 
     study: Mapping[str, Any] = field(default_factory=dict)
-    """The study file, which the page prints as it is."""
+    """The study file, which the page prints unchanged."""
     study_digest: str = ""
     versions: Mapping[str, str] = field(default_factory=dict)
     experiments: tuple[Mapping[str, Any], ...] = ()
-    """experiment.json of each experiment, which the page prints as it is."""
+    """experiment.json of each experiment, which the page prints unchanged."""
     licences: Mapping[str, str] = field(default_factory=dict)
     seeds: tuple[int, ...] = ()
     test_reads: tuple[TestRead, ...] = ()
@@ -183,14 +183,14 @@ class Provenance:
 
 
 def slug(text: str) -> str:
-    """`text` in lower-case letters, digits and single hyphens: for anchors and file names."""
+    """`text` as lower-case letters, digits and single hyphens, for anchors and file names."""
     kept = "".join(letter if letter.isascii() and letter.isalnum() else "-" for letter in text.lower())
     return "-".join(part for part in kept.split("-") if part) or "x"
 
 
 @dataclass(frozen=True)
 class Results:
-    """Tables and notes that evaluate wrote; the sections lay them out and compute nothing."""
+    """Tables and notes that `evaluate` wrote; the sections only lay them out."""
 
     study: str
     question: str
@@ -199,7 +199,7 @@ class Results:
     tasks: tuple[Task, ...]
     experiments: Mapping[str, ExperimentNote]
     answers: Mapping[str, tuple[str, ...]]
-    """The sentences of a task."""
+    """The sentences of the answer, by task."""
     estimates: pl.DataFrame
     check_results: pl.DataFrame
     pictures: pl.DataFrame
@@ -212,15 +212,19 @@ class Results:
     table_one: pl.DataFrame
     audits: pl.DataFrame
     cohorts: tuple[Mapping[str, Any], ...]
-    """flow.json: how each cohort came about."""
+    """flow.json: how each cohort was selected."""
     provenance: Provenance
 
     @classmethod
     def load(cls, folder: Path) -> "Results":
-        """Read an evaluation folder, or a copy of one; UserError where it is none or of another shape."""
+        """Read an evaluation folder, or a copy of one.
+
+        Raises:
+            UserError: if the folder has no evaluation, or its files are not as `evaluate` writes them.
+        """
         if not (folder / "study.json").is_file():
             raise UserError(
-                f"{folder.name}: has no evaluation yet (study.json is not there); run `xray-mining evaluate "
+                f"{folder.name}: has no evaluation yet (study.json is missing); run `xray-mining evaluate "
                 f"{folder.name}` first"
             )
         study = _json(folder / "study.json")
@@ -230,6 +234,7 @@ class Results:
             name, question = str(study["study"]), str(study["question"])
         except (KeyError, TypeError) as error:
             raise UserError(f"study.json: is not what evaluate writes ({error}); run `evaluate` again") from error
+        # Only study.json is required; a missing file counts as empty, and its sections say so.
         answers = _json(folder / "answer.json") if (folder / "answer.json").is_file() else {}
         flow = _json(folder / "flow.json") if (folder / "flow.json").is_file() else {}
         provenance = _json(folder / "provenance.json") if (folder / "provenance.json").is_file() else {}
@@ -258,16 +263,16 @@ class Results:
         )
 
     def tasks_in(self, section: str) -> list[Task]:
-        """The tasks that a section shows which only some kinds of target have."""
+        """The tasks whose kind of target has this section."""
         return [task for task in self.tasks if section in task.shows.sections]
 
     def members(self, task: Task) -> list[ExperimentNote]:
-        """The task's experiments: nulls first, the oracle last, by name within a kind."""
+        """The task's experiments, null models first and the oracle last, by name within a kind."""
         notes = [self.experiments[name] for name in task.experiments if name in self.experiments]
         return sorted(notes, key=lambda note: (note.shows.place, note.experiment))
 
     def shown(self, task: Task) -> list[ExperimentNote]:
-        """The few experiments that figures show: the best null, baseline, frozen, a network, the best, the oracle."""
+        """The experiments that figures show: best null, best baseline, frozen, a network, best model, oracle."""
         firsts: dict[str, str] = {}
         for note in self.members(task):
             if note.shows.first_is_shown:
@@ -284,7 +289,7 @@ class Results:
         return [self.experiments[name] for name in wanted]
 
     def scores(self, task: Task) -> pl.DataFrame:
-        """The task's rows of estimates on unchanged test images of everybody, at its main level."""
+        """The task's rows of estimates on unchanged test images of all patients, at its main level."""
         return self._rows(task).filter(
             (pl.col("subgroup") == "all")
             & (pl.col("split") == "test")
@@ -293,7 +298,7 @@ class Results:
         )
 
     def by_patient(self, task: Task) -> pl.DataFrame:
-        """The task's rows of estimates after a patient's images were averaged; none where each has one."""
+        """The task's rows of estimates after averaging each patient's images; empty if every patient has one image."""
         return self._rows(task).filter(
             (pl.col("subgroup") == "all")
             & (pl.col("split") == "test")
@@ -311,12 +316,12 @@ class Results:
         )
 
     def experiment_words(self, name: str) -> str:
-        """An experiment as people call it; any other name without its underscores."""
+        """An experiment's name in words; any other name without underscores."""
         note = self.experiments.get(name)
         return name.replace("_", " ") if note is None else note.words
 
     def about_words(self, about: str | None) -> str:
-        """What a check is about, as people call it: a task, a cohort or an experiment; empty for the whole study."""
+        """What a check is about, in words: a task, a cohort or an experiment; empty for the whole study."""
         task = next((task for task in self.tasks if task.task == about), None)
         if task is not None:
             return task.words if len(self.tasks) > 1 else ""
@@ -326,11 +331,11 @@ class Results:
         return self.cohort_words(about or "") if len(self.cohorts) > 1 else ""
 
     def outcomes(self, *codes: str) -> set[str]:
-        """How the checks with these codes ended, over all their rows."""
+        """The outcomes of the checks with these codes, over all their rows."""
         return set(self.check_results.filter(pl.col("code").is_in(list(codes)))["outcome"])
 
     def told_apart(self, task: Task) -> str:
-        """What difference the test set shows, from whom and how surely, as a clause; '' where there is no pair."""
+        """The smallest difference that the test set can detect, as a clause; empty if there is no pair of models."""
         if task.smallest_difference is None:
             return ""
         metric = metric_of(task.metric)
@@ -339,9 +344,9 @@ class Results:
         who = ROLES.get(task.smallest_rival_role, "")
         against = f" from {who}{f' ({rival.words})' if rival and who else rival.words if rival else ''}"
         return (
-            f"a true difference in {metric.title}{against if rival or who else ''} below "
+            f"a true difference in {metric.title}{against if rival or who else ''} of less than "
             f"{number(task.smallest_difference, metric.digits)}{unit} would be missed in more than 2 of 10 repetitions "
-            f"of this study with {task.patients:,} test patients, by a test of this pair alone at 5 %"
+            f"of this study with {task.patients:,} test patients (one test of this pair at the level of 5 %)"
         )
 
     def _rows(self, task: Task) -> pl.DataFrame:
@@ -356,12 +361,12 @@ class Results:
         return frame.filter((pl.col("target") == task.target) & pl.col("experiment").is_in(list(task.experiments)))
 
     def cohort_words(self, name: str) -> str:
-        """A cohort's name as people read it: without the study's name before it."""
+        """A cohort's name without the study's name before it."""
         return name.removeprefix(f"{self.study}-")
 
 
 def _called(notes: Sequence[ExperimentNote]) -> dict[str, ExperimentNote]:
-    """The notes by experiment; "thumbnail" is enough where "null thumbnail adults age years" is a task's only one."""
+    """The notes by experiment; "null thumbnail adults age years" is called "thumbnail" if its task has only one."""
     words = Counter((note.task, note.model) for note in notes if note.shows.called_by_word)
     return {
         note.experiment: replace(note, called=note.model)

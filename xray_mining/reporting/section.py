@@ -35,8 +35,8 @@ Different words would reveal counts beside a known total: of two hidden cells th
 def hidden_note(least: int, patients: str = "patients") -> str:
     """The legend of tables with hidden counts; `least` is the smallest count that is printed."""
     return (
-        f"hidden: fewer than {least} {patients}, or a count by which such a number could be worked out from a sum. "
-        f"Which of the two is not said: that alone could give the number away."
+        f"hidden: fewer than {least} {patients}, or a count from which such a number could be computed. The page does "
+        f"not say which, because this could reveal the number."
     )
 
 
@@ -230,7 +230,11 @@ class Section:
 
 
 def refuse_doubles(sections: Iterable[Section], lead: Iterable[Figure] = ()) -> None:
-    """ValueError if two items of a page have the same name: a link would lead to the first, a file be overwritten."""
+    """Check that no two items of a page have the same name: links would be wrong, and files would be overwritten.
+
+    Raises:
+        ValueError: if two items have the same name.
+    """
     owners = {figure.name: f"figure {figure.name} above all sections" for figure in lead}
     for section in sections:
         names = [(section.anchor, f"section {section.anchor}")]
@@ -238,7 +242,7 @@ def refuse_doubles(sections: Iterable[Section], lead: Iterable[Figure] = ()) -> 
         names += [(figure.name, f"figure {figure.name} of section {section.anchor}") for figure in section.figures]
         for name, what in names:
             if name in owners:
-                raise ValueError(f"{what} has the name of {owners[name]}; rename it, as '{name}-table'")
+                raise ValueError(f"{what} has the same name as {owners[name]}; rename it, for example '{name}-table'")
             owners[name] = what
 
 

@@ -1,4 +1,4 @@
-"""Several studies on one page: their models side by side, and where their cohorts differ."""
+"""The page of several studies: their models side by side, and the differences of their cohorts."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -18,9 +18,10 @@ Pair = tuple[Results, Task]
 
 
 def head_and_sections(studies: Sequence[Results]) -> tuple[dict[str, Any], list[dict[str, str]], list[Section]]:
-    """What the page of several studies is made of: its head, the failed checks of all, its sections.
+    """The head, the failed checks and the sections of the page of several studies.
 
-    Raises UserError where a study is named twice: its rows could not be distinguished.
+    Raises:
+        UserError: if a study is named twice, because its rows could not be distinguished.
     """
     names = [results.study for results in studies]
     if len(set(names)) < len(names):
@@ -56,21 +57,23 @@ def _models(studies: Sequence[Results]) -> Section:
     blocks = [Part(pairs[0][1].words, _target(pairs)) for pairs in groups.values()]
     shared = sum(len({results.study for results, _ in pairs}) > 1 for pairs in groups.values())
     sentence = (
-        "Models of different studies were tested on different patients unless their cohorts have the same digest: rows "
-        "may be looked at side by side, but a difference between studies is not tested here."
+        "Models of different studies were tested on different patients, unless their cohorts have the same digest. "
+        "Rows can be compared by eye, but differences between studies are not tested here."
     )
     if not shared:
-        sentence = "No target is shared by two of these studies, so their figures have no common scale. " + sentence
+        sentence = "These studies have no common target, so their figures are not comparable. " + sentence
     return Section("models", "Models side by side", sentence, tuple(blocks))
 
 
 def _target(pairs: list[Pair]) -> tuple[Block, ...]:
+    """A figure of the chosen models and a table of all models for one target, over all studies that have it."""
     task = pairs[0][1]
     rows, lines, told, names = [], [], Cautions(), list(task.shows.compared)
     frames = [
         at_main_point(results.scores(each).filter((pl.col("baseline") == "") & (pl.col("class") == "")))
         for results, each in pairs
     ]
+    # Only metrics that some study has are columns; the first of them is drawn.
     present = {metric for frame in frames for metric in frame["metric"]}
     names = [name for name in names if name in present]
     main = names[0] if names else ""
@@ -100,7 +103,7 @@ def _target(pairs: list[Pair]) -> tuple[Block, ...]:
         f"side-by-side-{name}",
         lines,
         label=f"{metric.title}{unit}",
-        caption=f"{metric.title} of each study's best models, nulls and oracle.",
+        caption=f"{metric.title} of the best models, null models and oracle of each study.",
         alternative=f"{metric.title}: {said}.",
     )
     heads = (Column("Model"), Column("Test patients", numeric=True), *metric_columns(names, task.unit))
@@ -109,9 +112,11 @@ def _target(pairs: list[Pair]) -> tuple[Block, ...]:
 
 
 def _cohorts(studies: Sequence[Results]) -> Section:
+    """A table of all cohorts, and sentences about the differences between two of them."""
     rows, known = [], []
     for results in studies:
         for cohort in results.cohorts:
+            # Studies with several rotations have no roles, but a count of tested patients.
             steps, roles = cohort.get("steps") or [{}], {role["role"]: role for role in cohort.get("roles", ())}
             last, test = steps[-1], cohort.get("tested") or roles.get("test", {})
             parameters = ", ".join(f"{key} = {value}" for key, value in cohort.get("parameters", {}).items())
@@ -134,7 +139,7 @@ def _cohorts(studies: Sequence[Results]) -> Section:
                 )
             )
     if not rows:
-        return Section("cohorts", "Where their cohorts differ", "No study has recorded how its cohorts came about.")
+        return Section("cohorts", "Where their cohorts differ", "No study has recorded how its cohorts were selected.")
     heads = (
         Column("Cohort"),
         Column("SQL file"),
@@ -144,6 +149,7 @@ def _cohorts(studies: Sequence[Results]) -> Section:
         Column("Pixel store"),
         Column("Digest"),
     )
+    # The number of pairs grows with the square of the cohorts, so only the first sentences are listed.
     sentences = [
         sentence
         for place, (name, cohort) in enumerate(known)
@@ -152,15 +158,19 @@ def _cohorts(studies: Sequence[Results]) -> Section:
     ]
     blocks: list[Block] = [Points(tuple(sentences[:20]))] if sentences else []
     if len(sentences) > 20:
-        blocks.append(Points((f"{len(sentences) - 20} further pairs are not listed; the table holds all cohorts.",)))
+        blocks.append(Points((f"{len(sentences) - 20} further pairs are not listed; the table has all cohorts.",)))
     blocks.append(Table("cohorts-compared", f"{len(rows)} cohorts", heads, tuple(rows)))
     same = len({cohort.get("digest") for _, cohort in known}) == 1
-    sentence = "All have the same digest: the same patients, folds and targets." if same else "They are not the same."
+    sentence = (
+        "All cohorts have the same digest: the same patients, folds and targets."
+        if same
+        else "The cohorts are not the same."
+    )
     return Section("cohorts", "Where their cohorts differ", sentence, tuple(blocks))
 
 
 def _difference(name: str, cohort: dict[str, Any], other: str, theirs: dict[str, Any]) -> str:
-    """One sentence on two cohorts; empty where they predict different things and are not meant to be alike."""
+    """A sentence about the differences of two cohorts; empty if they have no common target."""
     targets = [{each["name"] for each in one.get("targets", ())} for one in (cohort, theirs)]
     if targets[0] and targets[1] and not targets[0] & targets[1]:
         return ""
@@ -175,11 +185,11 @@ def _difference(name: str, cohort: dict[str, Any], other: str, theirs: dict[str,
             ("salt", "the salt of the folds"),
             ("folds", "the number of folds"),
             ("store", "the pixel store"),
-            ("catalog_digest", "the archives behind it"),
+            ("catalog_digest", "the content of the archives"),
         )
         if cohort.get(key) != theirs.get(key)
     ]
-    return f"{name} and {other} differ in {', '.join(apart) or 'their members only'}."
+    return f"{name} and {other} differ in {', '.join(apart) or 'their members'}."
 
 
 def _people(studies: Sequence[Results]) -> Section:
@@ -228,9 +238,9 @@ def _versions(studies: Sequence[Results]) -> Section:
         rows.append(Row((Cell(title), *(Cell(value(results)) for results in studies))))
     heads = (Column(""), *(Column(results.study) for results in studies))
     sentence = (
-        f"{differing} packages differ between the studies; a difference in results may come from them."
+        f"{differing} packages have different versions in these studies; this may be the cause of different results."
         if differing
-        else "All were made with the same versions of the packages that can change a number."
+        else "All studies used the same versions of the packages that can change results."
     )
     return Section(
         "versions", "Versions", sentence, (Table("versions-compared", "Versions and seeds", heads, tuple(rows)),)

@@ -79,7 +79,7 @@ class Ordinal(Numbers):
         return rows.select("image_key", level)
 
     def matched_by(self, task: Task) -> Array | None:
-        """The true level: errors are larger at the outer levels, so groups with more of these levels would look worse."""
+        """The true level: errors are larger at the outer levels, so groups with more of them would seem worse."""
         return _named(task)
 
 

@@ -41,6 +41,7 @@ def build(results: ArchiveResults) -> Section:
     impossible = int(frame["impossible"].sum())
     topcoded = None if frame["topcoded"].null_count() else int(frame["topcoded"].sum())
     unknown = sum(row["images"] for row in frame.iter_rows(named=True) if row["age_source"] == "none")
+    # Sources first, then images without an age, and ages that could not be used as stated.
     counts = [
         *(
             (_SOURCES[row["age_source"]], row["images"])
@@ -55,7 +56,8 @@ def build(results: ArchiveResults) -> Section:
         "archive-ages-figure",
         counts,
         label="images",
-        caption="Images by the source of their age. The last bars are ages that could not be used as stated.",
+        caption="Images by the source of their age. The last bars are missing ages, and ages that could not be used as "
+        "stated.",
         alternative=f"Images by source of age: {said(counts)}.",
     )
     blocks: list[Block] = [

@@ -48,6 +48,7 @@ def build(results: ArchiveResults) -> Section:
         Column("Difference", numeric=True),
     )
     blocks: list[Block] = [Table("archive-changes-totals", "Totals", heads, tuple(rows))]
+    # Shares are compared rather than counts, because a growing archive changes every count.
     moved = changes.shares.filter(pl.col("shift") != 0)
     if moved.height:
         listed = moved.head(LISTED)

@@ -31,6 +31,7 @@ def build(results: ArchiveResults) -> Section:
     heads = (Column("Check"), Column("What is looked for"), Column("Outcome"), Column("Found", numeric=True))
     note = f"hidden: fewer than {least}." if frame["few"].any() else ""
     blocks: list[Block] = [Table("archive-checks", "Checks of the archive", heads, rows, note)]
+    # Only failed checks have bars; most checks find nothing.
     failed = [row for row in frame.iter_rows(named=True) if row["outcome"] == "failed"]
     if failed:
         counts = [(row["code"], row["found"]) for row in failed]

@@ -19,6 +19,7 @@ def applies(results: ArchiveResults) -> bool:
 def build(results: ArchiveResults) -> Section:
     """Duplicates by reason, and the number of near-duplicates."""
     frame, near = results.table("duplicates"), results.table("near_duplicates").row(0, named=True)
+    # Files of all archives are summed by reason in the figure; the table has them by archive.
     reasons = dict.fromkeys(_REASONS, 0.0)
     for row in frame.iter_rows(named=True):
         reasons[row["reason"]] = reasons.get(row["reason"], 0.0) + row["files"]

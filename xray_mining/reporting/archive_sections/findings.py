@@ -28,6 +28,7 @@ def build(results: ArchiveResults) -> Section:
             title,
             "These images have no labels: the archive has none, and no table was linked (xray-mining link).",
         )
+    # Labels, groups and numbers have different columns, so each kind has a table; a finding is a row of it.
     kinds: dict[str, dict[Finding, dict[str, Mapping[str, Any]]]] = {"label": {}, "group": {}, "number": {}}
     for row in frame.iter_rows(named=True):
         kinds[row["kind"]].setdefault((row["source"], row["name"]), {})[row["answer"]] = row

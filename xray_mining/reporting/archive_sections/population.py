@@ -26,6 +26,7 @@ def build(results: ArchiveResults) -> Section:
     ages = sorted({age for _, age in cells if age is not None})
     sexes = [sex for sex in SEXES if any(each == sex for each, _ in cells)]
     blocks: list[Block] = []
+    # The figure needs known ages of women and men; the table has every sex, and a row for unknown ages.
     if ages:
         bands = [str(age) if age < 90 else "90+" for age in range(ages[0], ages[-1] + 1, BAND_YEARS)]
         sides = [

@@ -21,6 +21,7 @@ def build(results: ArchiveResults) -> Section:
     accounts, frame = results.table("accounts"), results.table("rejects")
     if accounts.is_empty():
         return Section("accounts", "Files and rejects", "No file has been read yet.")
+    # The figure shows reasons of rejects, or without rejects the outcomes, so that it is never empty.
     by_reason = [(words.replace("_", " "), value) for words, value in summed(frame, "reason", "rejects")]
     outcomes = dict(summed(accounts, "outcome", "accounts"))
     counts = by_reason or [(outcome, outcomes.get(outcome, 0.0)) for outcome in _OUTCOMES]

@@ -16,6 +16,7 @@ def applies(results: ArchiveResults) -> bool:
 def build(results: ArchiveResults) -> Section:
     """One bar and one row for each site."""
     frame = results.table("institutions")
+    # Without rows, either all sites have too few patients (then say so), or no image states a site.
     if frame.is_empty() and "institutions" in results.overview.cut:
         return Section("sites", "Sites", cut_note(results, "institutions"))
     if frame["institution_key"].drop_nulls().is_empty():

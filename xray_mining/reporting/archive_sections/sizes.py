@@ -62,6 +62,7 @@ def build(results: ArchiveResults) -> Section:
 
 
 def _tables(results: ArchiveResults) -> list[Table]:
+    # All three tables count images and patients, and show the share of all images.
     number, patients = Column("Images", numeric=True), Column("Patients", numeric=True)
     images = results.totals["images"]
     return [

@@ -18,6 +18,7 @@ def build(results: ArchiveResults) -> Section:
     frame = results.table("years")
     if frame["study_year"].drop_nulls().is_empty():
         return Section("years", "Years", "No image states the day of its study, so there are no years to show.")
+    # Sum over archives; the sum is hidden if one of its counts is hidden.
     counts: dict[int, float | None] = {}
     for row in frame.iter_rows(named=True):
         if row["study_year"] is not None:

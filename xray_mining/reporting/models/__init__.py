@@ -1,4 +1,4 @@
-"""Kinds of model as the page shows them: one file a kind, each with its constant KIND; a kind may do without a file."""
+"""How the page shows each kind of model: one file for each kind, with the constant KIND; a kind may have no file."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -16,32 +16,32 @@ class ModelKind:
 
     words: str
     place: int = 100
-    """Place in tables: from the kind that knows least to the one that knows the truth."""
+    """Order in tables: null models first, models that read the truth last."""
     colour: str = "purple"
     """A name in `figures.COLOURS`."""
     line: LineStyle = "-"
-    """Stroke of its curves."""
+    """Line style of its curves."""
     lines: Mapping[str, LineStyle] = field(default_factory=dict)
-    """The same for some of its models, by their word in a study."""
+    """Other line styles, by the model's name in a study (`model: centre`)."""
     marker: str = "o"
     hollow: bool = False
-    """Its marker is hollow: it is not a model of the image."""
+    """Its marker is hollow, because it is not a model of the image."""
     called_by_word: bool = False
-    """A model whose word no other of its task has is called by this word, not by its name."""
+    """The page calls a model `centre` instead of `null_centre_age` if the task has only one `model: centre`."""
     first_is_shown: bool = False
-    """Figures show the first model of this kind, also where it has no role in the comparison."""
+    """Figures show the first model of this kind, even if it has no role in the comparison."""
     calibration_shown: bool = True
-    """Figures show how well its probabilities are calibrated."""
+    """Figures show the calibration of its probabilities."""
     constant: tuple[str, ...] = ()
-    """Words of models that say the same of every image: they have no ROC curve and no points."""
+    """Models (as named in a study) that predict the same for every image, and so have no ROC curve and no points."""
     learn_from_both: str = ""
-    """Its models in a list of those that learn from training and validation patients together."""
+    """Its models in the list of models that learn from training and validation patients together."""
     learns_from: str = ""
-    """Which patients its models learn from, as a sentence, where that is not said by `learn_from_both`."""
+    """A sentence about the patients that its models learn from, instead of `learn_from_both`."""
     is_a_person: bool = False
-    """Its answers are a person's: how well people agree says how good a model can be asked to be."""
+    """Its predictions are a person's answers; the agreement between people is a goal for models."""
     limits: str = ""
-    """What its figures do not say, as a sentence after the target's name."""
+    """A caution about its figures, as a sentence after the target's name."""
 
 
 KINDS: Kinds[ModelKind] = Kinds("xray_mining.reporting.models", "kind of model")
@@ -49,5 +49,5 @@ KINDS: Kinds[ModelKind] = Kinds("xray_mining.reporting.models", "kind of model")
 
 @cache
 def shown(name: str) -> ModelKind:
-    """The kind that `model_kind` names; one without a file has its own name and the defaults."""
+    """The kind with the name `model_kind`; a kind without a file is shown with its name and the defaults."""
     return KINDS.find(name) if name in KINDS.names() else ModelKind(words=name)

@@ -1,4 +1,4 @@
-"""Handcrafted features and a model on them."""
+"""Models on handcrafted features."""
 
 from xray_mining.reporting.models import ModelKind
 

@@ -1,4 +1,4 @@
-"""Other models put together."""
+"""Ensembles: combinations of other models."""
 
 from xray_mining.reporting.models import ModelKind
 
@@ -6,5 +6,6 @@ KIND = ModelKind(
     words="ensemble",
     place=40,
     colour="vermilion",
-    learns_from="Ensembles put members' predictions together by validation patients, or as a plain mean.",
+    learns_from="Ensembles combine the predictions of their members by means of validation patients, or as a plain "
+    "average.",
 )

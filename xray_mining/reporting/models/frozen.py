@@ -1,4 +1,4 @@
-"""Vectors of a network that was trained for something else."""
+"""Frozen embeddings: models on vectors of a network that was trained for another purpose."""
 
 from xray_mining.reporting.models import ModelKind
 

@@ -7,7 +7,7 @@ KIND = ModelKind(
     place=30,
     colour="blue",
     first_is_shown=True,
-    learns_from="Networks learn from training patients only; validation patients say when to stop.",
-    limits="a network was stopped at the epoch that was best on validation patients, who then had a say in which model "
-    "is called best: the choice leans to networks, the test figures do not.",
+    learns_from="Networks learn from training patients only; validation patients decide when training stops.",
+    limits="training of a network stopped at the epoch that was best on validation patients, and the best model was "
+    "chosen on the same patients. This favours networks in the choice, but not in the test figures.",
 )

@@ -1,4 +1,4 @@
-"""Null models: drawn hollow and dashed, and called by their words."""
+"""Null models: drawn hollow and dashed, and called by their names in the study (`model: centre`)."""
 
 from xray_mining.reporting.models import ModelKind
 

@@ -1,4 +1,4 @@
-"""The model that reads the phantom's truth: no model of the image, and drawn as none."""
+"""The oracle, which reads the phantom's truth; it is drawn hollow, because it is not a model of the image."""
 
 from xray_mining.reporting.models import ModelKind
 

@@ -1,4 +1,4 @@
-"""A second reader of the same images: no model, but the mark that models are compared with."""
+"""A second reader of the same images: not a model, but a person that models are compared with."""
 
 from xray_mining.reporting.models import ModelKind
 

@@ -1,1 +1,1 @@
-"""Sections of the page, one file for each."""
+"""Sections of a study's page; one file for each section."""

@@ -1,4 +1,4 @@
-"""Bland-Altman: differences against means, with limits of agreement."""
+"""Bland-Altman plots: differences against means, with limits of agreement."""
 
 import polars as pl
 
@@ -14,17 +14,18 @@ METRICS = (*_LIMITS, "within_limits")
 
 
 def applies(results: Results) -> bool:
-    """Where a number is predicted."""
+    """If a number is predicted."""
     return bool(results.tasks_in("agreement"))
 
 
 def build(results: Results) -> Section:
-    """The best model and the best handcrafted one, and the limits of all."""
+    """Plots of the best model and the best handcrafted one, and a table with the limits of all models."""
     return Section(
         "agreement",
         "Limits of agreement",
-        "Bland and Altman's picture: how far prediction and truth lie apart, image by image. Were errors normal and "
-        "alike for everybody, about 95 of 100 images would lie between the dashed limits; the table says how many do.",
+        "Bland-Altman plots: the difference between prediction and truth of each image. If errors had a normal "
+        "distribution, the same for all patients, about 95 of 100 images would be between the dashed limits; the table "
+        "has the observed share.",
         by_task(results, results.tasks_in("agreement"), lambda task: _task(results, task)),
     )
 
@@ -55,7 +56,7 @@ def _task(results: Results, task: Task) -> tuple[list[Block], str]:
 
 
 def _pulled(results: Results, task: Task) -> str:
-    # One pair of limits for everybody hides that a model which pulls extremes to the middle errs one way at either end.
+    """A caution if the best model's slope is below 1, because limits for all patients hide its errors at the ends."""
     rows = results.scores(task).filter(
         (pl.col("experiment") == task.best) & (pl.col("baseline") == "") & (pl.col("metric") == "slope_on_truth")
     )
@@ -64,9 +65,9 @@ def _pulled(results: Results, task: Task) -> str:
         return ""
     where = "Error by age" if task.is_age else "Predicted against true"
     return (
-        f"{results.experiments[task.best].words} pulls extremes to the middle (slope {number(slope, 2)}): errors at "
-        f"the lowest and the highest true values lean one way, and fewer of those images may lie between its limits "
-        f"than the table says of all; see {where}."
+        f"{results.experiments[task.best].words} predicts low values too high and high values too low (slope "
+        f"{number(slope, 2)}). So near the lowest and the highest true values, fewer images may be between the limits "
+        f"than the table says for all images; see {where}."
     )
 
 

@@ -1,4 +1,4 @@
-"""All checks with their results; checks that could not run are listed too, so that none seems to have passed."""
+"""All checks with their results, including checks that could not run: without a row they would seem to have passed."""
 
 import json
 from collections.abc import Mapping
@@ -13,7 +13,7 @@ from xray_mining.reporting.section import Block, Cell, Code, Column, Row, Sectio
 
 ORDER = 90
 LISTED = ("NOISE001",)
-"""Checks that list single radiographs for people to look at, and judge nothing."""
+"""Checks that list single radiographs for review and cannot fail."""
 _OUTCOMES = {
     "failed": ("failed", "failed"),
     "passed": ("passed", "passed"),
@@ -23,9 +23,9 @@ _OUTCOMES = {
 _METRICS = {
     "auc_above_half": "AUC above 0.5",
     "mae_gained": "MAE below guessing the centre",
-    "error_per_year": "error a year",
+    "error_per_year": "error per year",
 }
-"""Names of the audits' own figures that underscores alone do not make readable."""
+"""Names of figures of the audits that are not readable after replacing underscores."""
 
 
 def _metric_words(name: str) -> str:
@@ -42,10 +42,10 @@ def applies(results: Results) -> bool:
 
 
 def build(results: Results) -> Section:
-    """All checks with their outcome, the figures behind them, the evidence of those that failed."""
+    """All checks with their outcome, the evidence of failed checks, and the figures of the audits."""
     frame = results.check_results
     if frame.is_empty():
-        return Section("audits", "Audits", "No check was run for this study, so nothing here vouches for it.")
+        return Section("audits", "Audits", "No check was run for this study, so leaks and shortcuts are possible.")
     order = {name: place for place, name in enumerate(_OUTCOMES)}
     found = sorted(frame.iter_rows(named=True), key=lambda row: (order[row["outcome"]], row["code"], row["sentence"]))
     rows = []
@@ -72,7 +72,7 @@ def build(results: Results) -> Section:
         )
     ]
     for row in found:
-        # Rows that a check lists without judging them are evidence too, although no check fails.
+        # Evidence of failed checks is shown; checks in LISTED never fail, so their evidence is shown if they passed.
         wanted = row["outcome"] == "failed" or (row["outcome"] == "passed" and row["code"] in LISTED)
         evidence = _evidence(row["evidence"]) if wanted else ""
         if not evidence:
@@ -86,17 +86,18 @@ def build(results: Results) -> Section:
     return Section(
         "audits",
         "Audits",
-        "A good score can come from a leak or a shortcut. These checks look for both; a check that could not be made "
-        "is listed as such.",
+        "A good score can come from a leak or a shortcut. These checks look for both; checks that could not run are "
+        "listed too.",
         tuple(blocks),
     )
 
 
 def _command(row: Mapping[str, Any]) -> str:
     return (
-        f"{row['code']} lists radiographs of single patients by their keys, which stand on no page unless the study "
-        f"says show_unexamined: true. Who holds the workspace gets the first of {row['offenders']} by: xray-mining sql "
-        f"\"select subject, sentence, evidence from check_results where code = '{row['code']}'\" --format json"
+        f"{row['code']} lists radiographs of single patients by their keys. The page has these keys only if the study "
+        f"file says show_unexamined: true. In the workspace this command prints the first of {row['offenders']}: "
+        f"xray-mining sql \"select subject, sentence, evidence from check_results where code = '{row['code']}'\" "
+        f"--format json"
     )
 
 
@@ -109,6 +110,7 @@ def _evidence(text: str) -> str:
 
 
 def _figures(results: Results) -> list[Block]:
+    """A table for each family of audits that has figures."""
     blocks: list[Block] = []
     for family in results.audits.sort("code", maintain_order=True)["audit"].unique(maintain_order=True):
         rows = []
@@ -118,6 +120,7 @@ def _figures(results: Results) -> list[Block]:
                 if row["low"] is not None and row["high"] is not None
                 else ""
             )
+            # The audit judges by the adjusted p, so the table shows this one.
             adjusted = row["p_adjusted"] if row["p_adjusted"] is not None else row["p_value"]
             value = Cell(number(row["value"]), ends, row["value"], row["low"], row["high"])
             named = results.experiment_words(row["attribute"])
@@ -138,7 +141,7 @@ def _figures(results: Results) -> list[Block]:
         blocks.append(
             Table(
                 f"audit-{family.replace('_', '-')}",
-                f"Figures behind the audits: {family.replace('_', ' ')}",
+                f"Figures of the audits: {family.replace('_', ' ')}",
                 (
                     Column("What"),
                     Column("Model"),

@@ -14,7 +14,7 @@ def applies(results: Results) -> bool:
 
 
 def build(results: Results) -> Section:
-    """A row of averages a sex."""
+    """One gallery of averages for each sex."""
     frame = results.pictures.filter(pl.col("section") == "average_images").sort("order")
     title = "Average images"
     least = results.notes.least_patients
@@ -22,7 +22,7 @@ def build(results: Results) -> Section:
         return Section(
             "average-images",
             title,
-            f"No average is drawn: no band of age and sex holds {least} patients with pictures.",
+            f"There are no average images: no age band of a sex has {least} patients with pictures.",
         )
     rows: dict[str, list[Picture]] = {}
     for row in frame.iter_rows(named=True):
@@ -36,7 +36,7 @@ def build(results: Results) -> Section:
     return Section(
         "average-images",
         title,
-        f"What a chest looks like at an age: the average over patients of the largest cohort, one radiograph each, "
-        f"those nearest in age counting most. Bands of fewer than {least} patients are not drawn.",
+        f"Average radiographs by sex and age: one radiograph of each patient of the largest cohort, with more weight "
+        f"for patients nearer to the age. Age bands of fewer than {least} patients are left out.",
         tuple(galleries),
     )

@@ -1,4 +1,4 @@
-"""Calibration: does a predicted 80 % happen 8 times in 10."""
+"""Calibration: whether a predicted probability of 80 % is right in 8 of 10 cases."""
 
 import polars as pl
 
@@ -12,23 +12,23 @@ METRICS = ("calibration_slope", "calibration_intercept", "ece", "brier", "log_lo
 
 
 _PRINTED = (
-    "Calibrated on validation patients where that made the squared error of those of them smaller whom the map had not "
-    "seen; else as the model gave them."
+    "Calibrated on validation patients if this reduced the squared error on validation patients that were left out of "
+    "the calibration; otherwise as the model gave them."
 )
 
 
 def applies(results: Results) -> bool:
-    """Where probabilities are predicted."""
+    """If probabilities are predicted."""
     return bool(results.tasks_in("calibration"))
 
 
 def build(results: Results) -> Section:
-    """Reliability curves of the models that matter, and their figures."""
+    """Reliability curves of selected models, and a table of calibration metrics of all models."""
     return Section(
         "calibration",
         "Calibration",
-        "Test images in ten equal groups by predicted probability: on the thin line, as many are positive as were "
-        "predicted.",
+        "Test images are divided into ten equal groups by predicted probability. On the thin line, the share of "
+        "positives is equal to the predicted probability.",
         by_task(results, results.tasks_in("calibration"), lambda task: _task(results, task)),
     )
 
@@ -60,7 +60,7 @@ def _task(results: Results, task: Task) -> tuple[list[Block], str]:
                 told.note,
             )
         )
-    return blocks, "" if blocks else "There are no probabilities of test patients to be checked."
+    return blocks, "" if blocks else "There are no probabilities for test patients."
 
 
 def _words(note: ExperimentNote) -> str:
@@ -107,7 +107,7 @@ def _panel(task: Task, note: ExperimentNote, label: str, own: pl.DataFrame) -> F
         axes.set_xlabel("predicted probability")
         axes.set_ylabel("share of positives")
         axes.set_title(note.words + (f", {label}" if label else ""))
-        if len(said) > 1:  # else the caption says it
+        if len(said) > 1:  # with one curve, the caption says what it is
             axes.legend(loc="best")
         return figures.finished(
             figure,

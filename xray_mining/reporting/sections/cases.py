@@ -1,4 +1,4 @@
-"""Best, median and worst cases, as pictures."""
+"""Radiographs with the best, median and worst predictions."""
 
 import polars as pl
 
@@ -15,16 +15,17 @@ def applies(results: Results) -> bool:
 
 
 def build(results: Results) -> Section:
-    """One gallery an experiment and kind of case."""
+    """One gallery for each experiment and kind of case; without pictures the reason."""
     frame = results.pictures.filter((pl.col("section") == "cases") & (pl.col("kind") == "case")).sort("order")
     title = "Cases"
     if frame.is_empty():
         return Section(
             "cases",
             title,
-            "No case is shown: there were no pictures, too few test patients, the archive is private or no header "
-            "says that its radiographs bear no letters, which is declared by the header; pictures were not examined "
-            "(`show_unexamined: true` under `evaluation` in the study file shows them all the same).",
+            "No case is shown. Either there are no pictures or too few test patients, or the archive is private, or no "
+            "header says that its radiograph is free of burned-in text (which is declared by the header; pictures were "
+            "not examined). In the last two cases, `show_unexamined: true` under `evaluation` in the study file shows "
+            "them.",
         )
     blocks: list[Block] = []
     for task in results.tasks:
@@ -34,6 +35,7 @@ def build(results: Results) -> Section:
         ):
             own = frame.filter(pl.col("experiment") == experiment)
             groups: dict[str, list[Picture]] = {}
+            # A label is 'best: true 34, predicted 34'; its first part names the gallery.
             for row in own.iter_rows(named=True):
                 which, _, words = row["label"].partition(": ")
                 if not words:
@@ -50,18 +52,18 @@ def build(results: Results) -> Section:
     return Section(
         "cases",
         title,
-        f"Where the best model is right, where it errs as usual, and where it is most wrong. {_left_out(results)}",
+        f"Test images with the smallest, the median and the largest errors of the best model. {_left_out(results)}",
         tuple(blocks),
     )
 
 
 def _left_out(results: Results) -> str:
-    told = results.notes.pictures
+    hidden = results.notes.pictures
     least = results.notes.least_patients
     said = f"Patients of an age band and sex with fewer than {least} test patients are not shown"
-    if told.left_out is None:
+    if hidden.left_out is None:
         return f"{said}."
-    said += f", nor are {told.left_out:,} images with letters or a quality flag other than low resolution"
-    unseen = told.not_looked_at
-    said += f"; of {unseen:,} images no header tells of letters" if unseen else ""
-    return f"{said}. Letters are declared by the header; pictures were not examined."
+    said += f", nor {hidden.left_out:,} images with burned-in text or a quality flag other than low resolution"
+    unseen = hidden.not_looked_at
+    said += f"; the headers of {unseen:,} images say nothing about burned-in text" if unseen else ""
+    return f"{said}. Burned-in text is declared by the header; pictures were not examined."

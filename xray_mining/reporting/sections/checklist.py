@@ -1,4 +1,4 @@
-"""CLAIM, the checklist for artificial intelligence in medical imaging: filled where the ledger knows the answer."""
+"""CLAIM, the checklist for artificial intelligence in medical imaging, filled in as far as the tables permit."""
 
 from collections.abc import Callable
 
@@ -14,7 +14,7 @@ ORDER = 95
 STATISTICS = {
     "BCa": "BCa bootstrap over patients",
     "DeLong": "DeLong",
-    "Obuchowski": "Obuchowski for several images a patient",
+    "Obuchowski": "Obuchowski for several images of a patient",
     "Newcombe": "Newcombe",
     "infinitesimal jackknife": "infinitesimal jackknife",
     "permutation": "permutation of paired errors",
@@ -26,9 +26,9 @@ STATISTICS = {
     "sandwich": "sandwich variance by patient",
     "Student": "Student with variance by patient",
 }
-"""Families of methods in the words of `method` of the estimates, and as a paper calls them."""
+"""Statistical methods: a part of the column `method` of the estimates, and the name for a paper."""
 SCREENS = ("FAIR001", "SHORT003")
-"""Audits whose p values are Benjamini and Hochberg's; all others are Holm's."""
+"""Audits whose p values are adjusted by Benjamini and Hochberg; all others are adjusted by Holm."""
 
 
 _METRICS = {
@@ -36,11 +36,11 @@ _METRICS = {
     "operating-points": operating_points.METRICS,
     "calibration": calibration.METRICS,
 }
-"""Metrics that a section prints, by its anchor."""
+"""Metrics in the tables of a section, by its anchor."""
 
 
 class Partly(str):
-    """An answer that leaves a part of its item to the authors."""
+    """An answer to a part of the item; the authors must add the rest."""
 
     __slots__ = ()
 
@@ -70,21 +70,23 @@ def _partitions(results: Results) -> str:
         if cohort.get("split_given"):
             said.append(f"{name}: given by the cohort's SQL")
         else:
-            said.append(f"{name}: {cohort.get('folds')} folds by a digest of salt '{cohort.get('salt')}' and patient")
+            said.append(
+                f"{name}: {cohort.get('folds')} folds by a digest of patient id and salt '{cohort.get('salt')}'"
+            )
     return "; ".join(said) + "." if said else ""
 
 
 def _identity(results: Results) -> str:
     if "ingest" not in set(results.ledger["stage"]):
         return ""
-    said = "Ingest (see the ledger) wrote keyed digests in the place of identifiers."
+    said = "Ingest (see the ledger) replaced identifiers by keyed digests."
     rows = results.table_one.filter((pl.col("variable") == "burned_in_text") & (pl.col("column") == "all"))
     letters = ", ".join(
         f"{row['level']} {'hidden' if row['hidden'] else format(row['patients'], ',')}"
         for row in rows.sort("level_order").iter_rows(named=True)
     )
     if letters:
-        said += f" Letters in the picture, by patient: {letters} (declared by the header; pictures were not examined)."
+        said += f" Burned-in text, by patient: {letters} (declared by the header; pictures were not examined)."
     shown = results.pictures.filter(pl.col("kind") == "case").height
     return f"{said} Radiographs of single patients on this page: {shown}."
 
@@ -96,7 +98,7 @@ def _missing(results: Results) -> str:
             return ""
         roles = ", ".join(f"{role} {count:,}" for role, count in task.unanswered.items() if count)
         said.append(
-            f"{task.words}: {f'not known of images ({roles}), which are not scored' if roles else 'known of all'}"
+            f"{task.words}: {f'unknown in images ({roles}), which are not scored' if roles else 'known in all images'}"
         )
     return "; ".join(said) + "." if said else ""
 
@@ -113,7 +115,9 @@ def _disjoint(results: Results) -> str:
 
 def _sample_size(results: Results) -> str:
     reached = _sizes(results)
-    return Partly(f"Reached: {reached}. How many were intended, and why, the ledger does not know") if reached else ""
+    if not reached:
+        return ""
+    return Partly(f"Reached: {reached}. The ledger does not contain the intended number and the reason for it")
 
 
 def _sizes(results: Results) -> str:
@@ -121,7 +125,7 @@ def _sizes(results: Results) -> str:
     for cohort in results.cohorts:
         rotations = cohort.get("rotations", 1)
         if rotations > 1:
-            sizes = f"{rotations} rotations, each of {cohort['tested']['patients']:,} patients is tested once"
+            sizes = f"{rotations} rotations, in which each of {cohort['tested']['patients']:,} patients is tested once"
         else:
             sizes = ", ".join(f"{role['role']} {role['patients']:,} patients" for role in cohort.get("roles", ()))
         if sizes:
@@ -147,7 +151,7 @@ def _initial(results: Results) -> str:
 
 def _training(results: Results) -> str:
     seeds = ", ".join(str(seed) for seed in results.provenance.seeds)
-    return f"Options of every experiment stand in the ledger; seeds: {seeds}." if seeds else ""
+    return f"The ledger has the options of every experiment; seeds: {seeds}." if seeds else ""
 
 
 def _selection(results: Results) -> str:
@@ -188,7 +192,7 @@ def _uncertainty(results: Results) -> str:
     adjusted += [f"Benjamini and Hochberg in {' and '.join(screens)}"] if screens else []
     said = f"{percent} % intervals and tests: {', '.join(found)} ({draws} bootstraps)"
     if over_rotations(results):
-        said += ", widened for rotations that share training patients"
+        said += ", widened because rotations share training patients"
     return f"{said}; p adjusted by {', by '.join(adjusted)}." if adjusted else f"{said}."
 
 
@@ -216,7 +220,7 @@ def _stores(results: Results) -> str:
 
 def _summary(results: Results) -> str:
     found = " ".join(sentence for sentences in results.answers.values() for sentence in sentences)
-    return Partly(f"Results: {found} Design, methods and conclusions are the authors' to sum up.") if found else ""
+    return Partly(f"Results: {found} The authors must add design, methods and conclusions.") if found else ""
 
 
 def _failures(results: Results) -> str:
@@ -230,7 +234,7 @@ def _nothing(_: Results) -> str:
     return ""
 
 
-# The items of the 2024 update in our own words; the second column says where the answer comes from.
+# The items of the 2024 update in our own words, each with the function that answers it.
 ITEMS: tuple[tuple[int, str, Callable[[Results], str]], ...] = (
     (1, "The title or abstract names the method", _nothing),
     (2, "Structured summary", _summary),
@@ -247,7 +251,7 @@ ITEMS: tuple[tuple[int, str, Callable[[Results], str]], ...] = (
     (
         13,
         "How images were acquired",
-        lambda results: "Makers and views stand in Who they are." if _who(results) else "",
+        lambda results: "See makers and views in Who they are." if _who(results) else "",
     ),
     (14, "Definition of the reference standard", _statement("reference_standard")),
     (15, "Why this reference standard", _nothing),
@@ -302,7 +306,7 @@ def _state(answer: str) -> Cell:
 
 
 def build(results: Results) -> Section:
-    """One row an item; open ones are asked for."""
+    """One row for each item; open items ask the authors for an answer."""
     answers = [(number, words, answer(results)) for number, words, answer in ITEMS]
     rows = tuple(
         Row(
@@ -310,7 +314,7 @@ def build(results: Results) -> Section:
                 Cell(str(number), value=float(number)),
                 Cell(words),
                 _state(answer),
-                Cell(answer or "Only its authors know: say it in the paper, or under statements in the study file."),
+                Cell(answer or "Only the authors know this: state it in the paper, or in the study file (statements)."),
             )
         )
         for number, words, answer in answers
@@ -326,7 +330,8 @@ def build(results: Results) -> Section:
     return Section(
         "checklist",
         "Checklist",
-        f"What reviewers ask of a study like this: {filled} of {len(rows)} items are filled from the ledger, "
-        f"{partly} in part, the others are open. Check the wording against the published list before it is handed in.",
+        f"Reviewers use the checklist CLAIM for studies like this one. {filled} of {len(rows)} items are filled in "
+        f"from the ledger, {partly} in part, the others are open. Compare the wording with the published checklist "
+        f"before you submit it.",
         (table,),
     )

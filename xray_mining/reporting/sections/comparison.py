@@ -1,4 +1,4 @@
-"""The comparison table: every model of a task, nulls and oracle included, and its paired differences."""
+"""The comparison tables: metrics of every model of a task (also nulls and oracle), and paired differences."""
 
 import polars as pl
 
@@ -13,25 +13,28 @@ from xray_mining.statistics.measured import false_alarms, outside
 
 ORDER = 30
 
-_ORACLE = "It is given the phantom's true anatomy: no image model can beat it for long."
-_WITHOUT_A_ROW = {"absent": "Without predictions", "stale": "With predictions by other options than the study's today"}
+_ORACLE = "it reads the true anatomy of the phantom, so models of the image should not be better."
+_WITHOUT_A_ROW = {
+    "absent": "Not in the table, because they have no predictions",
+    "stale": "Not in the table, because their predictions were made with earlier options of the study",
+}
 
 
 def applies(results: Results) -> bool:
-    """Always: it is the product."""
+    """Always: it is the main result."""
     return True
 
 
 def build(results: Results) -> Section:
-    """Models × metrics with intervals, then differences with adjusted p values."""
+    """Metrics of all models with intervals, then differences with adjusted p values."""
     if not results.tasks:
-        return Section("comparison", "Which model reads it best", "No experiment of this study left predictions.")
+        return Section("comparison", "Which model reads it best", "No experiment of this study has predictions.")
     percent = round(100 * results.notes.confidence)
     return Section(
         "comparison",
         "Which model reads it best",
-        f"{_same_patients(results)} {_unseen(results)} Small figures are {percent} % intervals that treat a patient's "
-        f"images together. {how_chosen(results)}",
+        f"{_same_patients(results)} {_unseen(results)} Small numbers are {percent} % confidence intervals, which keep "
+        f"the images of a patient together. {how_chosen(results)}",
         (*_learnt_from(results), *by_task(results, results.tasks, lambda task: _task(results, task))),
     )
 
@@ -46,28 +49,31 @@ def _same_patients(results: Results) -> str:
     if all((each["images"] == task.images).all() for each, task in zip(rows, results.tasks, strict=True)):
         return "All models of a task predict the same patients."
     return (
-        "Not every model predicts every test patient (see Audits), so scores are on slightly different ones; "
-        "differences are on patients that both models predict."
+        "Some models have no prediction for some test patients (see Audits), so scores are of slightly different "
+        "patients. Differences between two models are of patients that both predict."
     )
 
 
 def _unseen(results: Results) -> str:
     outcomes = results.outcomes("GATE001", "GATE002", "GATE003")
     if "failed" in outcomes:
-        return "The leakage gates found patients or exposures on two sides: do not trust these figures (see Audits)."
+        return (
+            "The leakage checks found patients or exposures in both training and test data: do not trust these "
+            "figures (see Audits)."
+        )
     if "passed" not in outcomes:
-        return "Whether a model had seen any of them before was not checked."
-    rest = "" if outcomes == {"passed"} else " where they could look"
-    return f"The leakage gates found none of them among those a model learned from{rest}."
+        return "It was not checked whether a model had these patients in its training data."
+    rest = "" if outcomes == {"passed"} else " (some checks could not run, see Audits)"
+    return f"The leakage checks found no patient in both training and test data of a model{rest}."
 
 
 def how_chosen(results: Results) -> str:
     """How the best model of each task was chosen, as sentences."""
     said = {
-        "apart": "chosen on validation patients, none of whom is tested",
-        "pooled": "chosen by validation scores pooled over rotations, whose patients are tested in other rotations; "
-        "for a choice inside the folds see experiments with rule best",
-        "within": "an ensemble with rule best, which chose in each rotation by that rotation's validation patients",
+        "apart": "chosen on validation patients, who are not test patients",
+        "pooled": "chosen by validation scores over all rotations, and validation patients of one rotation are test "
+        "patients of another; ensembles with rule best choose within each rotation and avoid this",
+        "within": "an ensemble with rule best, which chose in each rotation by its validation patients",
         "": "chosen on validation patients",
     }
     tasks = [task for task in results.tasks if task.best]
@@ -94,8 +100,8 @@ def _learnt_from(results: Results) -> list[Block]:
     if both:
         listed = " and ".join([", ".join(both[:-1]), both[-1]] if len(both) > 1 else both)
         said.append(
-            f"{listed[0].upper()}{listed[1:]} learn from training and validation patients together, with their choices "
-            f"made by inner folds."
+            f"{listed[0].upper()}{listed[1:]} learn from training and validation patients together; inner folds "
+            f"decide their settings."
         )
     said += [kind.learns_from for kind in kinds if kind.learns_from]
     if over_rotations(results):
@@ -103,16 +109,18 @@ def _learnt_from(results: Results) -> list[Block]:
     return [Text(" ".join(said), "quiet")] if said else []
 
 
+YOUDEN = "Sensitivity and specificity are at the threshold with the largest Youden index on validation patients."
 SHARED = (
-    "Fits of several rotations share training patients: intervals and p values are widened by how much a patient's "
-    "part in a figure changes when a fit of another rotation predicts it. They are made to hold the truth in 95 of 100 "
-    f"studies; simulated with fitted models, these held it less often or more often: {outside()}. Where "
-    f"nothing differs, 5 of 100 p values should be up to 0.05; simulated, it was {false_alarms()}."
+    "Fits of several rotations share training patients. Therefore intervals are wider and p values are larger, "
+    "depending on how much results change when the fit of another rotation predicts the same patients. Intervals "
+    "should contain the true value in 95 of 100 studies. In simulations with fitted models, 93 to 97 of 100 did, with "
+    f"these exceptions: {outside()}. Without a true difference, 5 of 100 p values should be at most 0.05; in "
+    f"simulations it was {false_alarms()}."
 )
 
 
 def over_rotations(results: Results) -> bool:
-    """Some task's figures are pooled or averaged over several rotations."""
+    """Whether a task has several rotations, so that its figures combine several fits."""
     return any(task.rotations > 1 for task in results.tasks)
 
 
@@ -121,7 +129,7 @@ def _task(results: Results, task: Task) -> tuple[list[Block], str]:
     plain = at_main_point(scores.filter((pl.col("baseline") == "") & (pl.col("class") == "")))
     notes = [note for note in results.members(task) if note.experiment in set(plain["experiment"])]
     if not notes:
-        return [], "There is no estimate: no model of this task has predictions for test patients."
+        return [], "There are no estimates: no model of this task has predictions for test patients."
     blocks: list[Block] = []
     names = [name for name in task.shows.compared if name in set(plain["metric"])]
     rows, told = [], Cautions()
@@ -132,9 +140,9 @@ def _task(results: Results, task: Task) -> tuple[list[Block], str]:
         )
     remarks = [told.note]
     if "sensitivity" in names:
-        remarks.append("Sensitivity and specificity at the threshold with the largest Youden index on validation data.")
+        remarks.append(YOUDEN)
     if task.oracle in {note.experiment for note in notes}:
-        remarks.append(f"{results.experiments[task.oracle].words.capitalize()}: {_ORACLE[0].lower()}{_ORACLE[1:]}")
+        remarks.append(f"{results.experiments[task.oracle].words.capitalize()}: {_ORACLE}")
     blocks.append(
         Table(
             f"comparison-{task.anchor}",
@@ -153,17 +161,17 @@ def _task(results: Results, task: Task) -> tuple[list[Block], str]:
             note.words for note in results.experiments.values() if (note.task, note.outcome) == (task.task, outcome)
         )
         if names:
-            blocks.append(Text(f"{reason}, and so without a row: {', '.join(names)}.", "quiet"))
+            blocks.append(Text(f"{reason}: {', '.join(names)}.", "quiet"))
     return blocks, ""
 
 
 def at_main_point(rows: pl.DataFrame) -> pl.DataFrame:
-    """Rows without an operating point, or at the first of them: largest Youden index, largest probability."""
+    """Rows without an operating point, or at the main one: largest Youden index, or most probable class."""
     return rows.filter(pl.col("operating_point").fill_null("").is_in(["", "youden", "largest"]))
 
 
 def all_models(results: Results, task: Task) -> Figure | None:
-    """Every model of a task with its interval, for the top of the page; None where nothing was scored."""
+    """A figure of all models of a task with their intervals, for the top of the page; None without scores."""
     plain = at_main_point(results.scores(task).filter((pl.col("baseline") == "") & (pl.col("class") == "")))
     rows = plain.filter(pl.col("metric") == task.metric)
     if rows.is_empty():
@@ -184,7 +192,7 @@ def all_models(results: Results, task: Task) -> Figure | None:
         f"forest-{task.anchor}",
         lines,
         label=f"{metric.title}{unit}",
-        caption=f"{task.words}: {metric.title} of every model with its interval; hollow: nulls and the oracle.",
+        caption=f"{task.words}: {metric.title} of every model with its interval; hollow: null models and the oracle.",
         alternative=f"{metric.title} by model: {words}.",
         reference=chance[0] if chance else None,
         reference_words=chance[1] if chance else "",
@@ -192,12 +200,14 @@ def all_models(results: Results, task: Task) -> Figure | None:
 
 
 def _differences(results: Results, task: Task, scores: pl.DataFrame) -> list[Block]:
+    """A table of paired differences in the main metric, and a sentence about the smallest detectable difference."""
     pairs = at_main_point(scores.filter((pl.col("baseline") != "") & (pl.col("class") == "")))
     pairs = pairs.filter(pl.col("metric") == task.metric)
     if pairs.is_empty():
         return [Text("No two models of this task could be compared on the same patients.", "quiet")]
     metric = metric_of(task.metric)
-    # The best null last: where it sees no anatomy it has two roles, and this is the one that the other tables name.
+    # The best null is last: if it also is the best model without anatomy, its column is called "best null", as in the
+    # other tables.
     roles = {
         task.best_baseline: "best handcrafted",
         task.frozen: "frozen embedding",
@@ -211,12 +221,13 @@ def _differences(results: Results, task: Task, scores: pl.DataFrame) -> list[Blo
     order = [name for name in (task.best_baseline, task.frozen, task.best_null, task.blind) if name in found]
     order = list(dict.fromkeys(order))
     baselines = [*order, *sorted(found - set(order))]
+    # Two columns for each baseline: the difference, and its p.
     columns = [Column("Model")]
     for name in baselines:
         words = results.experiments[name].words if name in results.experiments else name
         role = f" ({roles[name]})" if name in roles else ""
         columns.append(Column(f"against {words}{role}", numeric=True))
-        columns.append(Column("p", numeric=True, explanation="Two-sided p of no difference."))
+        columns.append(Column("p", numeric=True, explanation="Two-sided p value for no difference."))
     rows, told = [], Cautions()
     for note in results.members(task):
         own = pairs.filter(pl.col("experiment") == note.experiment)
@@ -232,11 +243,11 @@ def _differences(results: Results, task: Task, scores: pl.DataFrame) -> list[Blo
             cells += [told.cell(row, sign=True), p_value(adjusted)]
         rows.append(Row(tuple(cells), kind=note.model_kind or "model"))
     unit = f" in {task.metric_unit}" if task.metric_unit else ""
-    direction = "below zero: the model errs less" if metric.better == "lower" else "above zero: the model is better"
+    direction = f"{'below' if metric.better == 'lower' else 'above'} zero the model of the row is better"
     blocks: list[Block] = [
         Table(
             f"differences-{task.anchor}",
-            f"Difference of {metric.title}{unit} on the same patients ({direction})",
+            f"Difference in {metric.title}{unit} on the same patients ({direction})",
             tuple(columns),
             tuple(rows),
             " ".join(each for each in (adjusted_words(pairs), told.note) if each),
@@ -249,7 +260,7 @@ def _differences(results: Results, task: Task, scores: pl.DataFrame) -> list[Blo
 
 
 def adjusted_words(pairs: pl.DataFrame) -> str:
-    """How the p values of these differences are adjusted, and among how many of which family."""
+    """A sentence about the adjustment of these p values: the number of comparisons in each family."""
     tested = pairs.filter(pl.col("p_value").is_not_null())
     if tested.is_empty():
         return "No p value could be computed."
@@ -257,19 +268,19 @@ def adjusted_words(pairs: pl.DataFrame) -> str:
         return "Not all p values are adjusted for the number of comparisons."
     ends = [pl.min_horizontal("experiment", "baseline"), pl.max_horizontal("experiment", "baseline").alias("other")]
     family = pl.col("family")
-    asked = pl.when(family.str.ends_with(OTHER_NULLS)).then(pl.lit("nulls other than the best"))
+    asked = pl.when(family.str.ends_with(OTHER_NULLS)).then(pl.lit("null models other than the best"))
     asked = asked.when(family.str.ends_with(READERS)).then(pl.lit("second readers")).otherwise(pl.lit(""))
     counts = dict(tested.select(asked.alias("asked"), *ends).unique()["asked"].value_counts(sort=True).rows())
     if sum(counts.values()) == 1:
-        return "One comparison: p is as it is."
+        return "There is only one comparison, so p is not adjusted."
     main = counts.pop("", 0)
     if not main and len(counts) == 1:
         [(words, count)] = counts.items()
-        whose = "with second readers" if words == "second readers" else "of nulls"
+        whose = "with second readers" if words == "second readers" else "of null models"
         return f"p values are adjusted for {count} comparisons, all {whose} (Holm)."
-    # Families of their own: a pair of these does not weaken the others.
+    # These are separate families, so their comparisons do not make the others less significant.
     said = [f"{main} {'comparison' if main == 1 else 'comparisons'}"] if main else []
-    said += [f"those of {words} among {count} of their own" for words, count in sorted(counts.items())]
+    said += [f"those of {words} separately, for {count}" for words, count in sorted(counts.items())]
     return f"p values are adjusted {'for ' if main else 'by family, '}{', '.join(said)} (Holm)."
 
 
@@ -312,7 +323,7 @@ def _patients(results: Results, task: Task) -> list[Block]:
     return [
         Table(
             f"by-patient-{task.anchor}",
-            f"{task.words}: the same, after averaging a patient's images",
+            f"{task.words}: the same metrics after averaging each patient's images",
             (Column("Model"), *metric_columns(names, task.unit)),
             tuple(lines),
             told.note,

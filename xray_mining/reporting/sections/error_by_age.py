@@ -1,4 +1,4 @@
-"""Error and bias over true age: regression to the mean is seen here."""
+"""Error and bias over true age, which show regression to the mean."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -20,18 +20,18 @@ _SEXES = {"F": ("vermilion", "-"), "M": ("blue", "-")}
 
 
 def applies(results: Results) -> bool:
-    """Where age is predicted."""
+    """If age is predicted."""
     return any(task.is_age for task in results.tasks_in("error-by-age"))
 
 
 def build(results: Results) -> Section:
-    """Error and bias of several models, then of the best one by sex."""
+    """Error and bias of selected models, then of the best model by sex."""
     tasks = [task for task in results.tasks_in("error-by-age") if task.is_age]
     return Section(
         "error-by-age",
         "Error by age",
-        "Models pull the young up and the old down: where the bias line falls, it is this regression to the mean. "
-        "Figures are as predicted; nothing is corrected for it.",
+        "Models often predict too high an age for young patients and too low an age for old patients (regression to "
+        "the mean). The bias then falls with age. Predictions are not corrected for this.",
         by_task(results, tasks, lambda task: _task(results, task)),
     )
 
@@ -39,7 +39,7 @@ def build(results: Results) -> Section:
 def _task(results: Results, task: Task) -> tuple[list[Block], str]:
     frame = results.of(task, results.error_by_age)
     if frame.is_empty():
-        return [], "No band of age holds enough test patients to be drawn."
+        return [], "No age band has enough test patients to be drawn."
     everybody = frame.filter(pl.col("patient_sex") == "all")
     models = [
         _Line(note.words, figures.colour(note.shows), note.shows.lines.get(note.model, note.shows.line), own)
@@ -54,9 +54,7 @@ def _task(results: Results, task: Task) -> tuple[list[Block], str]:
     ]
     blocks: list[Block] = []
     if models:
-        blocks.append(
-            Figures(tuple(_panel(task, models, metric, "by-age", "The models that matter") for metric in _TITLES))
-        )
+        blocks.append(Figures(tuple(_panel(task, models, metric, "by-age", "Selected models") for metric in _TITLES)))
     if sexes:
         model = results.experiments[task.best].words
         blocks.append(Figures(tuple(_panel(task, sexes, metric, "by-age-and-sex", model) for metric in _TITLES)))
@@ -95,7 +93,7 @@ def _panel(task: Task, lines: Sequence[_Line], metric: str, name: str, who: str)
         return figures.finished(
             figure,
             f"{metric}-{name}-{task.anchor}",
-            f"{who}; bands are intervals.",
+            f"{who}; bands are confidence intervals.",
             f"{_TITLES[metric]} over true age. {who}: {words}.",
         )
 

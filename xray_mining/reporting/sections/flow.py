@@ -1,4 +1,4 @@
-"""The flow of each cohort."""
+"""The flow of each cohort: how its images and patients were selected."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -13,12 +13,12 @@ ORDER = 10
 
 
 def applies(results: Results) -> bool:
-    """Always: a page without its cohort says nothing."""
+    """Always: results mean nothing without the cohort."""
     return True
 
 
 def build(results: Results) -> Section:
-    """Who the members are, the SQL that they were drawn by, and the flows side by side."""
+    """Members by age and sex, the SQL that selects them, and the flow diagrams side by side."""
     blocks: list[Block] = []
     diagrams, people = [], []
     for cohort in results.cohorts:
@@ -39,23 +39,23 @@ def build(results: Results) -> Section:
             inner.append(Code(f"The SQL of this cohort{f' ({given})' if given else ''}", cohort["sql"]))
         blocks.append(Part(f"Cohort {results.cohort_words(cohort['cohort'])}", tuple(inner), _counted(cohort)))
     if diagrams:
-        # Flows are beside each other, so that the step at which two cohorts differ is on one line.
+        # Flows are side by side, so that a step in which two cohorts differ is on one line.
         title = "The flow, step by step" if len(diagrams) == 1 else f"The {len(diagrams)} flows, step by step"
         blocks.append(Folded(title, (Figures(tuple(diagrams)),)))
     if not blocks:
         return Section("flow", "Cohort", "No flow was recorded for the cohorts of this study.")
     first = results.cohorts[0]
     rule = (
-        "Who is trained on and who is tested was given by the cohort's SQL."
+        "The cohort's SQL decides which patients are for training and which for testing."
         if first.get("split_given")
-        else f"A digest of the patient decides the fold (one of {first.get('folds', '?')}), so that no patient is on "
-        f"two sides."
+        else f"A digest of the patient's id decides the fold (one of {first.get('folds', '?')}), so that all images "
+        f"of a patient are in the same fold."
     )
-    return Section("flow", "Cohort", f"From the archive to those who were tested. {rule}", tuple(blocks))
+    return Section("flow", "Cohort", f"How patients were selected from the archive. {rule}", tuple(blocks))
 
 
 def _counted(cohort: Mapping[str, Any]) -> str:
-    """From how many to how many, in one sentence: the diagram is folded."""
+    """One sentence with the first and the last count, because the diagram is folded."""
     steps = cohort.get("steps") or ()
     if not steps:
         return ""
@@ -69,7 +69,7 @@ def _counted(cohort: Mapping[str, Any]) -> str:
 
 
 def _people(cohort: Mapping[str, Any], words: str, least: int) -> Figure:
-    """A small picture of age by sex; what is not printed is hatched."""
+    """A small pyramid of members by age and sex; hidden counts are hatched."""
     cells = {(each["sex"], each["band"]): each["patients"] for each in cohort["ages"]}
     bands = list(dict.fromkeys(each["band"] for each in cohort["ages"]))
     women, men = ([cells.get((sex, band), 0) for band in bands] for sex in ("F", "M"))
@@ -90,8 +90,11 @@ def _people(cohort: Mapping[str, Any], words: str, least: int) -> Figure:
 
 
 def _ends(cohort: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
-    # Under several rotations every member has every role in turn: rotation 0's counts would be those of a fifth only.
+    """The last boxes of the diagram: the roles with one rotation, else all tested members.
+
+    With several rotations every member has every role in turn, so counts of one rotation would mislead.
+    """
     rotations = cohort.get("rotations", 1)
     if rotations == 1:
         return cohort.get("roles", ())
-    return ({"role": f"{rotations} rotations: each is tested once"} | cohort["tested"],)
+    return ({"role": f"{rotations} rotations: each patient is tested once"} | cohort["tested"],)

@@ -1,4 +1,4 @@
-"""Several labels of an image, one by one: how well each is told, and how much better than by handcrafted features."""
+"""Several labels of an image, one by one: scores of each label, and differences from the best handcrafted model."""
 
 from typing import Any
 
@@ -9,30 +9,31 @@ from xray_mining.reporting.layout import Cautions, by_task, metric_columns
 from xray_mining.reporting.metrics import number, p_value
 from xray_mining.reporting.results import Results, Task
 from xray_mining.reporting.section import Block, Cell, Column, Figure, Figures, Row, Section, Table
-from xray_mining.reporting.sections.comparison import at_main_point
+from xray_mining.reporting.sections.comparison import YOUDEN, at_main_point
 from xray_mining.reporting.sections.table_one import cell_of
 
 ORDER = 35
 METRICS = ("auc", "average_precision", "sensitivity", "specificity", "brier", "calibration_slope")
 WITH = "Test patients who have the label on their latest image, as in Table 1, and their share."
 FIRST_ROWS = 14
-"""So many labels are shown before the table is opened."""
+"""Number of labels that are shown before the reader opens the table."""
 ROWS_A_FIGURE = 20
-"""More labels are drawn in two figures side by side, on one scale."""
+"""More labels are drawn in several figures side by side, with the same scale."""
 
 
 def applies(results: Results) -> bool:
-    """Where an image has several labels."""
+    """If an image has several labels."""
     return bool(results.tasks_in("labels"))
 
 
 def build(results: Results) -> Section:
-    """A row a label, in figures and tables, from the best told to the worst."""
+    """Figures and tables with one row for each label, from the best score to the worst."""
     return Section(
         "labels",
         "Label by label",
-        "Each label against its absence, in the images for which its truth is known; sorted by the area under the ROC "
-        "curve of the best model. With many labels some stand high or low by chance: look at the intervals.",
+        "For each label, models predict whether it is present or absent; images with unknown truth of the label are "
+        "left out. Labels are sorted by the area under the ROC curve of the best model. With many labels, some are at "
+        "the top or at the bottom by chance: see the intervals.",
         by_task(results, results.tasks_in("labels"), lambda task: _task(results, task)),
     )
 
@@ -43,7 +44,7 @@ def _task(results: Results, task: Task) -> tuple[list[Block], str]:
     best = plain.filter((pl.col("experiment") == task.best) & (pl.col("metric") == "auc")).drop_nulls("value")
     labels = best.sort(["value", "class"], descending=[True, False])["class"].to_list()
     if not labels:
-        return [], "No label is known to be both true and false of test patients, or no model could be chosen."
+        return [], "No label is present in some test patients and absent in others, or no model could be chosen."
     blocks: list[Block] = [
         Figures(tuple(_figures(results, task, plain, labels))),
         _of_best(results, task, scores, labels),
@@ -95,7 +96,7 @@ def _short(label: str) -> str:
 
 
 def _of_best(results: Results, task: Task, scores: pl.DataFrame, labels: list[str]) -> Table:
-    """The best model's metrics, and its difference from the best handcrafted model."""
+    """A table of the best model's metrics by label, and of its difference from the best handcrafted model."""
     own = scores.filter(pl.col("experiment") == task.best)
     plain = own.filter(pl.col("baseline") == "")
     pairs = own.filter((pl.col("baseline") == task.best_baseline) & (pl.col("metric") == "auc"))
@@ -129,17 +130,16 @@ def _of_best(results: Results, task: Task, scores: pl.DataFrame, labels: list[st
             Column(
                 "p",
                 numeric=True,
-                explanation="Two-sided p of no difference, adjusted for the labels of these two models.",
+                explanation="Two-sided p value for no difference, adjusted for the labels of these two models.",
             )
         )
-    note = "Sensitivity and specificity at the threshold with the largest Youden index on validation data."
     caption = f"{results.experiments[task.best].words}: {len(labels)} labels"
-    said = " ".join(each for each in (told.note, note if "sensitivity" in names else "") if each)
+    said = " ".join(each for each in (told.note, YOUDEN if "sensitivity" in names else "") if each)
     return Table(f"labels-{task.anchor}-best", caption, tuple(heads), tuple(rows), said, first=FIRST_ROWS)
 
 
 def _having(results: Results, task: Task) -> dict[str, dict[str, Any]]:
-    """The cell of Table 1 with the test patients who have a label, by label: what is hidden there is hidden here."""
+    """The cell of Table 1 with the test patients who have a label, by label; hidden cells stay hidden."""
     rows = results.table_one.filter((pl.col("cohort") == task.cohort) & (pl.col("level") == "present"))
     tested = "test" if "test" in set(results.table_one.filter(pl.col("cohort") == task.cohort)["column"]) else "all"
     cells = {row["variable"]: row for row in rows.filter(pl.col("column") == tested).iter_rows(named=True)}
@@ -148,7 +148,7 @@ def _having(results: Results, task: Task) -> dict[str, dict[str, Any]]:
 
 
 def _of_models(results: Results, task: Task, plain: pl.DataFrame, labels: list[str]) -> Table:
-    """The area of each label by the few models that matter."""
+    """A table of the area of each label for selected models."""
     areas = plain.filter(pl.col("metric") == "auc")
     notes = [note for note in results.shown(task) if note.experiment in set(areas["experiment"])]
     rows, told = [], Cautions()

@@ -1,4 +1,4 @@
-"""Levels in order: how often each level is called each other, and agreement beyond chance."""
+"""Ordered levels: the confusion matrix of levels, and agreement beyond chance."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -20,7 +20,7 @@ ADJUSTED = "Two-sided p of no difference, adjusted for all comparisons with read
 
 
 def applies(results: Results) -> bool:
-    """Where levels in order are predicted."""
+    """If ordered levels are predicted."""
     return bool(results.tasks_in("levels"))
 
 
@@ -29,9 +29,10 @@ def build(results: Results) -> Section:
     return Section(
         "levels",
         "Level by level",
-        "The level nearest to the expected one is called. Weighted kappa counts a call by the square of its distance "
-        "from the true level: 1 is perfect agreement, 0 is chance. Two readers of the same images reach a kappa below "
-        "1 too, and a model cannot be shown to be better than they agree.",
+        "Models predict an expected level; the nearest level is called. Weighted kappa measures the agreement of "
+        "called and true levels: 1 is perfect, 0 is chance, and a wrong call counts by the square of its distance from "
+        "the true level. The kappa of two readers of the same images is below 1 too; a model cannot be shown to be "
+        "better than this.",
         by_task(results, results.tasks_in("levels"), lambda task: _task(results, task)),
     )
 
@@ -47,11 +48,11 @@ def _task(results: Results, task: Task) -> tuple[list[Block], str]:
     if agreement is not None:
         blocks.append(agreement)
         blocks += [Text(each) for each in _beside_readers(results, task, scores)]
-    return blocks, "" if blocks else "There are no scored test images to call a level of."
+    return blocks, "" if blocks else "There are no scored test images."
 
 
 def _agreement(results: Results, task: Task, scores: pl.DataFrame) -> Table | None:
-    """Agreement of each model, and its difference in kappa from each second reader; None where nothing is scored."""
+    """A table of each model's agreement, and of its difference in kappa from each second reader; None without scores."""
     plain = scores.filter(pl.col("baseline") == "")
     pairs = scores.filter((pl.col("baseline") != "") & (pl.col("metric") == KAPPA))
     names = [name for name in METRICS if name in set(plain["metric"])]
@@ -71,7 +72,7 @@ def _agreement(results: Results, task: Task, scores: pl.DataFrame) -> Table | No
         return None
     heads = [Column("Model"), *metric_columns(names, task.unit)]
     for reader in readers:
-        meaning = "Weighted kappa minus that of the second reader, on images that both read."
+        meaning = "Weighted kappa minus the kappa of the second reader, on images that both have read."
         heads.append(Column(f"Kappa minus {reader.words}", numeric=True, explanation=meaning))
         heads.append(Column("p", numeric=True, explanation=ADJUSTED))
     caption = f"{task.words}: agreement of called and true levels"
@@ -83,12 +84,12 @@ def _readers(results: Results, task: Task) -> list[ExperimentNote]:
 
 
 def _pair(pairs: pl.DataFrame, model: str, reader: str) -> dict[str, Any] | None:
-    """The row of the difference of a model from a reader; None where they were not compared."""
+    """The row of the difference between a model and a reader; None if they were not compared."""
     return next(pairs.filter(experiment=model, baseline=reader).iter_rows(named=True), None)
 
 
 def _beside_readers(results: Results, task: Task, scores: pl.DataFrame) -> list[str]:
-    """For each reader its kappa, that of the best model, and their difference."""
+    """Sentences for each second reader: the reader's kappa, the best model's kappa, and their difference."""
     of_kappa = scores.filter(pl.col("metric") == KAPPA)
     kappas = {row["experiment"]: row for row in of_kappa.filter(pl.col("baseline") == "").iter_rows(named=True)}
     best = kappas.get(task.best)
@@ -98,10 +99,9 @@ def _beside_readers(results: Results, task: Task, scores: pl.DataFrame) -> list[
             continue
         pair = _pair(of_kappa, task.best, note.experiment)
         said.append(
-            f"{note.words} (a second reader) agrees with the reference by a weighted kappa of "
-            f"{_kappa(kappas[note.experiment])}, "
-            f"and the best model, {results.experiments[task.best].words}, by {_kappa(best)}: the agreement of readers "
-            f"is what a model can be asked to reach."
+            f"{note.words} (a second reader) agrees with the reference with a weighted kappa of "
+            f"{_kappa(kappas[note.experiment])}, and the best model, {results.experiments[task.best].words}, with "
+            f"{_kappa(best)}. The agreement of readers is a realistic goal for a model."
             f"{'' if pair is None else _difference(pair)}"
         )
     return said

@@ -1,4 +1,4 @@
-"""Operating points and confusion: what a threshold that was set beforehand does to test patients."""
+"""Operating points and confusion matrices: thresholds from validation patients, applied to test patients."""
 
 import polars as pl
 
@@ -17,36 +17,43 @@ METRICS = (
     "f1",
     "mcc",
 )
-_RATES = "Sensitivity and specificity above are rates of whole classes, and are printed however few are called wrong."
+_RATES = "Sensitivity and specificity above are rates of whole classes; they are printed even if few calls are wrong."
 
 
 def applies(results: Results) -> bool:
-    """Where a group is predicted."""
+    """If classes are predicted."""
     return bool(results.tasks_in("operating-points"))
 
 
 def build(results: Results) -> Section:
-    """One table a threshold, and the confusion of the best model."""
+    """One table for each threshold, and the confusion matrices of the best model."""
     return Section(
         "operating-points",
         "Operating points",
-        "Thresholds were set on validation patients and then left alone; here is what they do to test patients.",
+        "Thresholds were set on validation patients and not changed afterwards. The tables show their results on test "
+        "patients.",
         by_task(results, results.tasks_in("operating-points"), lambda task: _task(results, task)),
     )
 
 
 def _words(point: str) -> str:
+    """An operating point in words."""
     name, _, value = point.partition(" ")
     if name in ("sensitivity", "specificity") and value:
-        return f"{name} of {number(float(value), 0, percent=True)} on validation"
-    return {"youden": "largest Youden index on validation", "largest": "largest probability"}.get(point, point)
+        return f"threshold with a {name} of {number(float(value), 0, percent=True)} on validation patients"
+    return {
+        "youden": "threshold with the largest Youden index on validation patients",
+        "largest": "class with the largest probability",
+    }.get(point, point)
 
 
 def _task(results: Results, task: Task) -> tuple[list[Block], str]:
+    """Tables of one task: metrics at each operating point, then the best model's confusion matrices."""
     blocks: list[Block] = []
     scores = results.scores(task).filter(
         (pl.col("baseline") == "") & (pl.col("class") == "") & (pl.col("operating_point").fill_null("") != "")
     )
+    # Each operating point has a table, because models are compared at the same rule for the threshold.
     for point in scores["operating_point"].unique(maintain_order=True).to_list():
         at_point = scores.filter(pl.col("operating_point") == point)
         names = [name for name in METRICS if name in set(at_point["metric"])]
@@ -63,12 +70,13 @@ def _task(results: Results, task: Task) -> tuple[list[Block], str]:
             blocks.append(
                 Table(
                     f"operating-point-{task.anchor}-{slug(point)}",
-                    f"{task.words}: threshold by {_words(point)}",
+                    f"{task.words}: {_words(point)}",
                     heads,
                     tuple(rows),
                     told.note,
                 )
             )
+    # Confusion matrices are shown for the best model only, or there would be too many.
     frame = results.of(task, results.confusion).filter(pl.col("experiment") == task.best)
     model = results.experiments[task.best].words if task.best in results.experiments else ""
     blocks += [
@@ -77,7 +85,7 @@ def _task(results: Results, task: Task) -> tuple[list[Block], str]:
             task,
             frame.filter(pl.col("operating_point") == point),
             name=f"confusion-{task.anchor}-{slug(point)}",
-            caption=f"{model}: confusion at the threshold by {_words(point)}, images",
+            caption=f"{model}: confusion matrix in images, {_words(point)}",
             rates=_RATES,
         )
         for point in frame["operating_point"].unique(maintain_order=True).to_list()
@@ -88,7 +96,16 @@ def _task(results: Results, task: Task) -> tuple[list[Block], str]:
 def confusion_table(
     results: Results, task: Task, frame: pl.DataFrame, *, name: str, caption: str, rates: str = ""
 ) -> Table:
-    """A row a true class, a column a called one; `rates` is added to the legend of hidden counts."""
+    """The confusion matrix of one model: a row for each true class, a column for each called class.
+
+    Args:
+        results: The study.
+        task: The task.
+        frame: Rows of the table `confusion` of one model and operating point.
+        name: Name of the table.
+        caption: Caption above it.
+        rates: A sentence after the legend of hidden counts.
+    """
     found = frame["truth"].unique(maintain_order=True).to_list()
     classes = [label for label in task.classes if label in found] or found
     rows = []

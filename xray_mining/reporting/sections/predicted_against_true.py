@@ -1,4 +1,4 @@
-"""Predicted against true: where a model errs, and how far it pulls extremes to the middle."""
+"""Predicted against true values, with the slope of each model."""
 
 import polars as pl
 
@@ -12,17 +12,18 @@ ORDER = 40
 
 
 def applies(results: Results) -> bool:
-    """Where a number is predicted."""
+    """If a number is predicted."""
     return bool(results.tasks_in("predicted-against-true"))
 
 
 def build(results: Results) -> Section:
-    """One panel a model, of the few that matter."""
+    """One panel for each of the selected models."""
     return Section(
         "predicted-against-true",
         "Predicted against true",
-        "Every point is a test image; where points would hide each other, darker cells hold more of them. "
-        "On the thin line a prediction is right. A flatter thick line means that extremes are pulled to the middle.",
+        "Each point is a test image; if there are too many points, darker cells contain more of them. On the thin line "
+        "predictions are correct. If the thick line is flatter, low values are predicted too high and high values too "
+        "low.",
         by_task(results, results.tasks_in("predicted-against-true"), lambda task: _task(results, task)),
     )
 
@@ -73,8 +74,11 @@ def _panel(results: Results, task: Task, note: ExperimentNote, own: pl.DataFrame
 
 
 def _slope(results: Results, task: Task, note: ExperimentNote, centre: float) -> tuple[float, float] | None:
-    # The slope of predicted on true as evaluate estimated it; the line goes through the middle of the cloud, which lies
-    # the bias above the line of identity.
+    """Slope and intercept of the thick line; None if they were not estimated.
+
+    The slope of predicted on true is from the estimates. The line goes through the mean truth (`centre`) and the mean
+    prediction, which is the mean truth plus the bias.
+    """
     rows = results.scores(task).filter((pl.col("experiment") == note.experiment) & (pl.col("baseline") == ""))
     found = dict(rows.select("metric", "value").rows())
     tilt, bias = found.get("slope_on_truth"), found.get("bias")

@@ -1,4 +1,4 @@
-"""The ledger: what was run on what, when, how long, with which versions."""
+"""The ledger: commands that were run, their times, inputs, digests and versions."""
 
 import json
 from collections.abc import Sequence
@@ -18,7 +18,7 @@ def applies(results: Results) -> bool:
 
 
 def build(results: Results) -> Section:
-    """Runs, experiments, digests, versions, configuration."""
+    """Tables of runs, experiments, test reads, cohorts and versions, then commands, study file and options."""
     provenance = results.provenance
     blocks: list[Block] = []
     if results.ledger.height:
@@ -27,10 +27,11 @@ def build(results: Results) -> Section:
         blocks.append(_experiments(results))
     if provenance.test_reads:
         blocks.append(_reads(provenance.test_reads))
-    if told := provenance.commands:
-        steps = "\n".join(each if each.startswith("xray-mining ") else f"xray-mining {each}" for each in told)
+    if commands := provenance.commands:
+        # Paths are left out of the commands, because the page may leave the hospital.
+        steps = "\n".join(each if each.startswith("xray-mining ") else f"xray-mining {each}" for each in commands)
         again = f"xray-mining run {results.study} --archive FOLDER --workspace FOLDER"
-        blocks.append(Code(f"What was run, in order, folders left out; all of it again: {again}", steps))
+        blocks.append(Code(f"Commands in order, without folders; to repeat all of them: {again}", steps))
     cohorts = [
         Row(
             (
@@ -57,12 +58,13 @@ def build(results: Results) -> Section:
         blocks.append(Code("The study file", _yaml(provenance.study)))
     blocks += [Code(f"Options of {each.get('experiment', '')}", _yaml(each)) for each in provenance.experiments]
     if not blocks:
-        return Section("ledger", "Ledger", "Nothing was recorded of how these figures were made; do not trust them.")
+        return Section("ledger", "Ledger", "There is no record of how these figures were made; do not trust them.")
     seeds = ", ".join(str(seed) for seed in provenance.seeds) or "none"
     digest = provenance.study_digest
-    sentence = f"Everything that is needed to make these figures again. Seeds: {seeds}." + (
+    sentence = f"Everything that is needed to compute these figures again. Seeds: {seeds}." + (
         f" Digest of the study file: {digest}." if digest else ""
     )
+    # Source texts are long, so they are last.
     folded = [block for block in blocks if isinstance(block, Code)]
     shown = [block for block in blocks if not isinstance(block, Code)]
     if folded:
@@ -143,7 +145,7 @@ def _reads(reads: Sequence[TestRead]) -> Table:
         Column("Files of predictions", numeric=True),
         Column("Evaluations", numeric=True),
     )
-    return Table("ledger-test-reads", "How often the test patients were looked at", heads, rows)
+    return Table("ledger-test-reads", "How often the test predictions were used", heads, rows)
 
 
 def _yaml(value: Any) -> str:

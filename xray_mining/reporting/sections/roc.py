@@ -1,4 +1,4 @@
-"""ROC curves with their bands."""
+"""ROC curves with confidence bands."""
 
 import polars as pl
 
@@ -12,17 +12,17 @@ ORDER = 45
 
 
 def applies(results: Results) -> bool:
-    """Where a group is predicted."""
+    """If classes are predicted."""
     return bool(results.tasks_in("roc"))
 
 
 def build(results: Results) -> Section:
-    """One panel a binary task, one a class of a task with several classes."""
+    """One panel for a binary task; one panel for each class of a task with several classes."""
     return Section(
         "roc",
         "ROC curves",
-        "How many positives are found (up) at the price of how many false alarms (right). Bands are pointwise "
-        "intervals.",
+        "Share of positives that are found (upwards) and share of negatives that are called positive (to the right), "
+        "at all thresholds. Bands are pointwise confidence intervals.",
         by_task(results, results.tasks_in("roc"), lambda task: _task(results, task)),
     )
 
@@ -32,7 +32,7 @@ def _task(results: Results, task: Task) -> tuple[list[Block], str]:
     classes = [label for label in ("", *task.classes) if label in set(frame["class"])]
     panels = [_panel(results, task, label, frame.filter(pl.col("class") == label)) for label in classes]
     if not panels:
-        return [], "There is no curve: the test patients do not hold both classes, or no model scored them."
+        return [], "There is no curve: all test patients are of one class, or no model has scores of them."
     return [Figures(tuple(panels))], ""
 
 

@@ -16,9 +16,9 @@ from xray_mining.reporting.sections.table_one import variable_words
 
 ORDER = 70
 DRAWN = 40
-"""At most so many groups are drawn; the table has all."""
+"""Largest number of groups in the figure; the table has all groups."""
 _LOOKS = ModelKind(words="", colour="blue")
-"""Groups are drawn alike, whatever kind of model is the best."""
+"""All groups have the same marker and colour, for any kind of model."""
 
 
 def applies(results: Results) -> bool:
@@ -27,26 +27,26 @@ def applies(results: Results) -> bool:
 
 
 def build(results: Results) -> Section:
-    """One forest of the main metric and one table a task."""
+    """For each task a figure of the main metric by group, and a table."""
     least = results.notes.least_patients
     return Section(
         "subgroups",
         "Subgroups",
-        f"The best model, looked at in parts of the test patients. Groups of fewer than {least} patients are left out, "
-        f"and those by whose sum one would be known; p compares a group with all others and is adjusted for the number "
-        f"of groups, of which two that are everybody between them count once. The audit FAIR001 asks all columns at "
-        f"once, with another adjustment: its p is another.",
+        f"The best model in groups of test patients. Groups of fewer than {least} patients are left out, and so are "
+        f"groups from which such a number could be computed. p compares a group with all other patients and is "
+        f"adjusted for the number of groups; two groups that together are all patients count as one test. The audit "
+        f"FAIR001 tests all columns together with another adjustment, so its p values differ.",
         by_task(results, results.tasks, lambda task: _task(results, task)),
     )
 
 
 def parts_of(subgroup: str) -> list[str]:
-    """The column=value pairs of a subgroup; a value may hold ' & ' itself."""
+    """The column=value pairs of a subgroup; a value may contain ' & '."""
     return re.split(r" & (?=[a-z_]+=)", subgroup)
 
 
 def subgroup_words(subgroup: str) -> str:
-    """'patient_sex=F & age_band=20 to 29' as people say it."""
+    """A subgroup in words: 'women, age 20 to 29' for 'patient_sex=F & age_band=20 to 29'."""
     said = []
     for pair in parts_of(subgroup):
         name, _, level = pair.partition("=")
@@ -56,22 +56,24 @@ def subgroup_words(subgroup: str) -> str:
             said.append(f"age {level}")
         else:
             words = variable_words(name).lower()
-            # A site's key is printed as 'site 1' already.
+            # Sites are called 'site 1' already.
             said.append(level if level.startswith(f"{words} ") else f"{words} {level}")
     return ", ".join(said)
 
 
 def _task(results: Results, task: Task) -> tuple[list[Block], str]:
+    """The figure and the table of one task."""
     rows = results.by_subgroup(task).filter(
         (pl.col("experiment") == task.best) & (pl.col("baseline") == "") & (pl.col("class") == "")
     )
     rows = rows.filter(pl.col("operating_point").fill_null("").is_in(["", "youden", "largest"]))
     names = [name for name in task.shows.by_subgroup if name in set(rows["metric"])]
     if not names:
-        return [], "No subgroup holds enough test patients to be looked at."
+        return [], "No subgroup has enough test patients."
     groups = rows["subgroup"].unique(maintain_order=True).to_list()
     groups.sort(key=lambda group: (len(parts_of(group)), _rank(group), group))
     main = names[0]
+    # The figure has groups of one column with an interval; the table also has sex by age.
     lines, table, told = [], [], Cautions()
     without = 0
     for group in groups:
@@ -100,7 +102,7 @@ def _task(results: Results, task: Task) -> tuple[list[Block], str]:
         Column("Group"),
         Column("Patients", numeric=True),
         *metric_columns(names, task.unit),
-        Column("p", numeric=True, explanation=f"Of no difference in {metric.title} from all others, adjusted."),
+        Column("p", numeric=True, explanation=f"For no difference in {metric.title} from all other patients."),
     )
     return [
         Figures((figure,)),
@@ -109,7 +111,7 @@ def _task(results: Results, task: Task) -> tuple[list[Block], str]:
 
 
 def _figure(results: Results, task: Task, main: str, single: list[Line], without: int) -> Figure:
-    """Groups of one column; `without` counts those that have no interval and are not drawn."""
+    """The figure of groups of one column; `without` is the number of groups without an interval, not drawn."""
     model, metric = results.experiments[task.best].words, metric_of(main)
     whole = results.scores(task).filter(
         (pl.col("experiment") == task.best) & (pl.col("metric") == main) & (pl.col("baseline") == "")
@@ -121,12 +123,12 @@ def _figure(results: Results, task: Task, main: str, single: list[Line], without
         f"forest-of-subgroups-{task.anchor}",
         single,
         label=f"{metric.title}{unit}",
-        caption=f"{model}: {metric.title} in each group; the dashed line is everybody.{undrawn}",
+        caption=f"{model}: {metric.title} in each group; the dashed line is all patients.{undrawn}",
         alternative=f"{metric.title} of {model} by subgroup: "
         + "; ".join(f"{line[0]} {number(line[2], metric.digits, metric.percent)}" for line in single)
         + ".",
         reference=reference,
-        reference_words="everybody",
+        reference_words="all patients",
     )
 
 

@@ -13,7 +13,7 @@ from xray_mining.reporting.section import HIDDEN, Block, Cell, Column, Part, Row
 
 ORDER = 20
 FIRST_ROWS = 8
-"""Age, sex and the first bands: what every reader looks for."""
+"""Number of rows before the reader opens the table: age, sex and the first age bands."""
 
 
 def variable_words(name: str) -> str:
@@ -27,10 +27,10 @@ def applies(results: Results) -> bool:
 
 
 def build(results: Results) -> Section:
-    """One table a cohort: all members, the roles, the labels of each of its targets."""
+    """One table for each cohort, with columns for all members, the roles, and the labels of each target."""
     names = results.table_one["cohort"].unique(maintain_order=True).to_list()
     if not names:
-        return Section("table-one", "Who they are", "Nobody is described here: Table 1 has no rows for this study.")
+        return Section("table-one", "Who they are", "Table 1 has no rows for this study.")
     tables = [_tables(results, name) for name in names]
     blocks: tuple[Block, ...] = (
         tables[0]
@@ -42,13 +42,14 @@ def build(results: Results) -> Section:
         "table-one",
         "Who they are",
         f"Each patient is counted once, as on the latest image. Cells with fewer than {least} patients are not "
-        "printed, nor those that would give one away by a sum; subgroups leave out the same ones, and bands of age "
-        "their counts.",
+        "printed, nor cells from which such a number could be computed. Subgroups leaves out the same groups, and "
+        "Error by age hides the same counts.",
         blocks,
     )
 
 
 def _tables(results: Results, cohort: str) -> tuple[Table, ...]:
+    """Table 1 of one cohort, and a table by fold if it has columns by fold."""
     rows = results.table_one.filter(pl.col("cohort") == cohort)
     # A label of a target may begin with the same word, but then its column names the target.
     by_fold = pl.col("column").str.starts_with(FOLD) & (pl.col("target").fill_null("") == "")
@@ -58,7 +59,7 @@ def _tables(results: Results, cohort: str) -> tuple[Table, ...]:
 
 
 def _by_fold(results: Results, cohort: str, rows: pl.DataFrame, folds: pl.DataFrame) -> Table:
-    """How frequent each label or level is among the patients of each fold, beside all patients."""
+    """A table of the frequency of each label or level, among all patients and among the patients of each fold."""
     columns = ["all", *folds.sort("column_order")["column"].unique(maintain_order=True).to_list()]
     mine = rows.filter(pl.col("variable").is_in(folds["variable"].unique().implode()))
     lines: list[Row] = []
@@ -81,11 +82,12 @@ def _by_fold(results: Results, cohort: str, rows: pl.DataFrame, folds: pl.DataFr
 
 
 def _table(results: Results, cohort: str, rows: pl.DataFrame) -> Table:
+    """Table 1 of one cohort without columns by fold: a row for each level of each variable."""
     columns = rows.select("column", "column_order").unique().sort("column_order", "column")["column"].to_list()
     by_target = _columns_by_target(rows)
     differing = rows.filter(pl.col("standardised_difference").is_not_null())
     known = set(differing["target"].fill_null("").to_list())
-    # One a target; where no column is of a target, the one of the roles.
+    # One column of differences for each target; without targets, one for training and test patients.
     asked = [target for target in by_target if target in known] or ([""] if "" in known else [])
     lines: list[Row] = []
     keys = rows.select("variable", "variable_order", "unit").unique().sort("variable_order", "variable").rows()
@@ -106,7 +108,7 @@ def _table(results: Results, cohort: str, rows: pl.DataFrame) -> Table:
     for target in asked:
         pair = " and ".join(by_target.get(target, ()))
         title = f"SMD, {variable_words(target).lower()}" if len(asked) > 1 else "SMD"
-        meaning = "Standardised mean difference; above 0.1 the groups differ visibly."
+        meaning = "Standardised mean difference; above 0.1 the groups differ noticeably."
         heads.append(Column(title, numeric=True, explanation=f"{meaning} Between {pair}." if pair else meaning))
     notes = [hidden_note(results.notes.least_patients)] if any(HIDDEN in line.cells for line in lines) else []
     notes += [YEARS_ARE_SHIFTED] if any(variable == "study_year" for variable, _, _ in keys) else []
@@ -122,7 +124,7 @@ def _table(results: Results, cohort: str, rows: pl.DataFrame) -> Table:
 
 
 def _columns_by_target(rows: pl.DataFrame) -> dict[str, list[str]]:
-    """The columns that are labels of a target, by target, in their order."""
+    """The columns with labels of a target, in order, by target."""
     found: dict[str, list[str]] = {}
     mine = rows.filter(pl.col("target").fill_null("") != "").sort("column_order")
     for target, column in mine.select("target", "column").unique(maintain_order=True).iter_rows():
@@ -131,7 +133,7 @@ def _columns_by_target(rows: pl.DataFrame) -> dict[str, list[str]]:
 
 
 def cell_of(row: dict[str, Any] | None) -> Cell:
-    """One cell of Table 1; a dash where the level does not occur, 'hidden' where it must not be printed."""
+    """One cell of Table 1: a dash if the level does not occur, 'hidden' if it must not be printed."""
     if row is None:
         return Cell("–")
     if row["hidden"] and row["mean"] is None:  # A mean may be printed although its count is hidden.

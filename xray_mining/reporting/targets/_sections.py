@@ -1,9 +1,9 @@
-"""What kinds of target share."""
+"""Sections and sentences that several kinds of target share."""
 
 OF_NUMBERS = ("predicted-against-true", "agreement")
 OF_CLASSES = ("roc", "calibration", "operating-points")
 RANGE = (
-    "figures are for the range and mix of this cohort; MAE, R² and correlation of a cohort with another range are not "
-    "comparable, rMAE is less sensitive to it."
+    "figures hold for the range of values in this cohort. MAE, R² and correlation cannot be compared with those of a "
+    "cohort with another range; rMAE depends less on the range."
 )
-PREVALENCE = "predictive values and calibration hold for the share of positives in this cohort only."
+PREVALENCE = "predictive values and calibration hold only for the share of positives in this cohort."

@@ -1,4 +1,4 @@
-"""Two classes: one ROC curve a model, calibration, and calls at thresholds."""
+"""Two classes: one ROC curve for each model, calibration, and calls at thresholds."""
 
 from xray_mining.reporting.targets import TargetKind
 from xray_mining.reporting.targets._sections import OF_CLASSES, PREVALENCE

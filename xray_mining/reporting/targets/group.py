@@ -1,4 +1,4 @@
-"""Several classes, each image of one: a ROC curve for each class, and calls by the largest probability."""
+"""Several classes, one true for each image: a ROC curve for each class, and calls of the most probable class."""
 
 from xray_mining.reporting.targets import TargetKind
 from xray_mining.reporting.targets._sections import OF_CLASSES, PREVALENCE

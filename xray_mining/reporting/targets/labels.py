@@ -1,4 +1,4 @@
-"""Several labels of an image: the mean over them beside other models, and a section with a row a label."""
+"""Several labels of an image: models are compared by the mean over labels; one section has a row for each label."""
 
 from xray_mining.reporting.targets import TargetKind
 from xray_mining.reporting.targets._sections import PREVALENCE

@@ -1,4 +1,4 @@
-"""Levels in order: errors in levels, and how often each level is called each other."""
+"""Ordered levels: errors in levels, and a confusion matrix of the levels."""
 
 from xray_mining.reporting.targets import TargetKind
 from xray_mining.reporting.targets._sections import OF_NUMBERS, RANGE
