@@ -110,6 +110,6 @@ def test_severity_of_covid_stands_beside_the_agreement_of_two_readers(call, shar
     assert task["best"] not in ("", "second_reader"), "a reader is no model to choose"
     assert done.of(task["best"], "kappa_quadratic") < kappa
     section = done.section("levels")
-    assert f"agrees with the reference by a weighted kappa of {kappa:.3f}" in section
+    assert f"agrees with the reference with a weighted kappa of {kappa:.3f}" in section
     members = FrozenCohort.load(Workspace.open(workspace), task["cohort"]).members()
     assert task["patients"] == members["patient_key"].n_unique()

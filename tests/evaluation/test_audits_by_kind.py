@@ -54,7 +54,7 @@ def test_several_classes_are_audited_as_several_labels_are():
 def test_levels_that_few_or_no_test_patients_have_are_named_without_a_count():
     task = task_of("ordinal", patients=400, at_most=2)
     sentence = judged("patients_per_class", task).sentence
-    assert "no test patient has level 3, so figures say little of this level." in sentence
+    assert "no test patient has level 3, so the figures are unreliable for this level." in sentence
     few = task_of("ordinal", patients=24)
     counts = {name: int((few.truth == i).sum()) for i, name in enumerate(CLASSES["ordinal"])}
     row = judged("patients_per_class", few)
@@ -67,12 +67,12 @@ def test_levels_that_few_or_no_test_patients_have_are_named_without_a_count():
 @pytest.mark.parametrize(
     ("name", "kind", "words"),
     [
-        ("attributes", "labels", "a variance needs one number for each image, which targets of kind labels do not"),
-        ("attributes", "group", "a variance needs one number for each image, which targets of kind group do not"),
+        ("attributes", "labels", "a variance needs one number for each image; targets of kind labels have no such"),
+        ("attributes", "group", "a variance needs one number for each image; targets of kind group have no such"),
         ("label_noise", "ordinal", "targets of kind ordinal are not searched for wrong labels"),
         ("label_noise", "labels", "targets of kind labels are not searched for wrong labels"),
-        ("shortcuts", "labels", "no null experiment reads what is around the anatomy"),
-        ("shortcuts", "group", "no null experiment reads what is around the anatomy"),
+        ("shortcuts", "labels", "the study has no null experiment without anatomy"),
+        ("shortcuts", "group", "the study has no null experiment without anatomy"),
     ],
 )
 def test_an_audit_that_does_not_apply_says_why_for_this_kind(name, kind, words):
@@ -82,7 +82,7 @@ def test_an_audit_that_does_not_apply_says_why_for_this_kind(name, kind, words):
 
 def test_scores_that_are_no_probabilities_are_said_to_be_so():
     task = task_of("binary")  # values far from 0 to 1
-    assert "scores that are no probabilities" in judged("label_noise", task).sentence
+    assert "scores that are not probabilities" in judged("label_noise", task).sentence
     none = AuditedTask(task, OPTIONS, Choice("", "", "", "", {}))
     _, (row,) = AUDITS.find("label_noise").run(none)
     assert "no best model was chosen" in row.sentence
@@ -94,7 +94,7 @@ def test_a_label_that_is_predicted_alike_for_everybody_is_named():
     assert same_for_all(task, model) == ""
     shares = 0.01 * (1 + task.folds)  # another share in each rotation, as each has other training patients
     whole = replace(model, values=np.column_stack([model.values[:, 0], shares, model.values[:, 2]]))
-    assert "for mass (5 of 5 rotations), as of a class that cannot be learned" in same_for_all(task, whole)
+    assert "for mass (5 of 5 rotations), probably because the training data" in same_for_all(task, whole)
     part = np.where(task.folds == 2, 0.3, model.values[:, 2])
     once = replace(model, values=np.column_stack([model.values[:, :2], part]))
     assert "for nodule (1 of 5 rotations), " in same_for_all(task, once)

@@ -107,7 +107,9 @@ def test_a_new_kind_of_target_is_one_file_a_layer_from_the_header_to_the_page(sm
     assert (task["kind"], task["metric"]) == ("ratio", "log_error") and task["best"] in stated["experiments"]
     page = made.workspace.report(name).read_text()
     assert "reads t with a mean error of the logarithm of" in page
-    assert "Log error" in page and "below zero: the model errs less" in page, "the metric as the fourth file writes it"
+    assert "Log error" in page and "below zero the model of the row is better" in page, (
+        "the metric as the fourth file writes it"
+    )
     assert 'id="predicted-against-true"' in page and 'id="agreement"' not in page
 
     # Without its files nothing of it is known.

@@ -80,7 +80,7 @@ def measure(audited: AuditedTask) -> Suspects | NotApplicable:
         return NotApplicable("no best model was chosen.")
     side = next(task.kind.probabilities(task, model), None)
     if side is None:
-        return NotApplicable("the best model gives scores that are no probabilities.")
+        return NotApplicable("the best model gives scores that are not probabilities.")
     truth, values, owner = side.positive, side.values, task.owner[side.units]
     if truth.all() or not truth.any():
         return NotApplicable("all test units have the same label.")

@@ -45,7 +45,7 @@ def of_levels(found: Patients, least: int) -> str:
     said = [f"no test patient has level {', '.join(none)}"] if none else []
     said += [f"fewer than {least} have level {', '.join(few)}"] if few else []
     these = "these levels" if len(none + few) > 1 else "this level"
-    return f"; {'; '.join(said)}, so figures say little of {these}"
+    return f"; {'; '.join(said)}, so the figures are unreliable for {these}"
 
 
 def tell(audited: AuditedTask, found: Patients) -> Sequence[Verdict]:

@@ -70,7 +70,7 @@ class Ordinal(Numbers):
         return {name: len(np.unique(task.owner[named == name])) for name in _levels(task)}
 
     def table_variables(self, rows: pl.DataFrame, target: Target) -> pl.DataFrame:
-        """The level as 'TARGET: level', so that Table 1 has the share of each level, in their order."""
+        """A column 'TARGET: level' with the level, so that Table 1 shows the share of each level, in order."""
         if not target.classes:
             return super().table_variables(rows, target)
         numbers = list(target.numbers)
