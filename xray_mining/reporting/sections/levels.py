@@ -52,7 +52,7 @@ def _task(results: Results, task: Task) -> tuple[list[Block], str]:
 
 
 def _agreement(results: Results, task: Task, scores: pl.DataFrame) -> Table | None:
-    """A table of each model's agreement, and of its difference in kappa from each second reader; None without scores."""
+    """Each model's agreement, and its difference in kappa from each second reader, as a table; None without scores."""
     plain = scores.filter(pl.col("baseline") == "")
     pairs = scores.filter((pl.col("baseline") != "") & (pl.col("metric") == KAPPA))
     names = [name for name in METRICS if name in set(plain["metric"])]
