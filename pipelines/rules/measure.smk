@@ -1,26 +1,15 @@
-rule features:
+# One rule for the sets of all kinds of instrument: their stages are those of `study/instruments`.
+rule measure:
     input:
-        lambda wildcards: after(f"features/{wildcards.key}"),
+        lambda wildcards: after(f"{wildcards.stage}/{wildcards.key}"),
     output:
-        summary("features/{key}"),
+        summary("{stage}/{key}"),
+    wildcard_constraints:
+        stage="|".join(kind.stage for kind in INSTRUMENTS.every().values()),
     params:
-        step=lambda wildcards: f"features/{wildcards.key}",
-        digest=lambda wildcards: STEPS[f"features/{wildcards.key}"].digest,
+        step=lambda wildcards: f"{wildcards.stage}/{wildcards.key}",
+        digest=lambda wildcards: STEPS[f"{wildcards.stage}/{wildcards.key}"].digest,
     threads: 2
-    priority: lambda wildcards: urgency(f"features/{wildcards.key}")
-    shell:
-        CALL
-
-
-rule embed:
-    input:
-        lambda wildcards: after(f"embed/{wildcards.key}"),
-    output:
-        summary("embed/{key}"),
-    params:
-        step=lambda wildcards: f"embed/{wildcards.key}",
-        digest=lambda wildcards: STEPS[f"embed/{wildcards.key}"].digest,
-    threads: 2
-    priority: lambda wildcards: urgency(f"embed/{wildcards.key}")
+    priority: lambda wildcards: urgency(f"{wildcards.stage}/{wildcards.key}")
     shell:
         CALL

@@ -1,6 +1,8 @@
 """The examples of docs/add_a_kind.md, each added to its package for one test and used."""
 
 import re
+import shutil
+import subprocess
 import sys
 from importlib import import_module
 from pathlib import Path
@@ -19,6 +21,7 @@ from xray_mining.features.picture import picture_of
 from xray_mining.models.kinds import KINDS
 from xray_mining.pixels.store import PixelStore
 from xray_mining.reporting.results import Results
+from xray_mining.sets.measured import frame_of
 from xray_mining.workspace import Workspace
 
 TESTS = Path(__file__).parents[1]
@@ -55,7 +58,7 @@ def added(tmp_path, monkeypatch):
 def test_every_python_example_has_a_test():
     others = [TESTS / "models_baselines/test_model_kinds.py", TESTS / "models_baselines/test_target_kinds.py"]
     tested = "".join(path.read_text(encoding="utf-8") for path in (Path(__file__), *others))
-    assert len(FILES) == 10
+    assert len(FILES) == 11
     assert all(path in tested for path in FILES)
 
 
@@ -80,6 +83,72 @@ def test_the_feature(added, workspace, monkeypatch):
 def frame_keys(workspace) -> list[str]:
     with connect(workspace, results=False) as con:
         return frame(con, "select image_key from images order by image_key")["image_key"].to_list()
+
+
+# A process of its own, because the sections of study files are known once and for all when the program starts.
+WITH_INSTRUMENT = """
+import json
+import sys
+from pathlib import Path
+
+import xray_mining.models.kinds
+import xray_mining.study.instruments
+
+folder, study_file, workspace = map(Path, sys.argv[1:])
+xray_mining.study.instruments.__path__.append(str(folder / "instruments"))
+xray_mining.models.kinds.__path__.append(str(folder / "models"))
+
+from xray_mining.cli.main import main
+from xray_mining.study.options import read_study
+from xray_mining.study.perform import own_process, perform
+from xray_mining.study.plan import plan, refuse_unknown_names
+from xray_mining.study.spread import Spread
+from xray_mining.study.work import Extent, work_of
+
+study = read_study(str(study_file))
+refuse_unknown_names(study)
+steps = {step.name: step for step in plan(study)}
+print(*steps)
+print(*(step.name for step in plan(study, spread=Spread(2, 2)) if step.stage == "greys"))
+print(work_of(study, steps["greys/g.c"], Extent(0, 0.0, 1000)).kind, steps["train/q"].after)
+given = {"study": str(study_file), "cwd": ".", "workspace": str(workspace), "archive": "", "archive_state": ""}
+given |= {"name": "", "spread": None, "events": str(folder / "events"), "run": own_process()}
+(folder / "config.json").write_text(json.dumps(given))
+perform(folder / "config.json", "greys/g.c", 1)
+print(json.loads((folder / "events").read_text().splitlines()[-1])["sentence"])
+sys.argv = ["xray-mining", "measure", "greys", "s/c", "--study", str(study_file), "--workspace", str(workspace)]
+main()
+"""
+
+
+def test_the_instrument(workspace, tmp_path):
+    own = Workspace.open(shutil.copytree(workspace.root, tmp_path / "workspace"))
+    members = freeze(own, "frontal_aged", "s-c", folds=3).members().height
+    reads = '    def sets(self, options):\n        return {"greys": ["g"]}\n\n    def inputs('
+    examples = {
+        "instruments": "xray_mining/study/instruments/greys.py",
+        "models": "xray_mining/models/kinds/quantile.py",
+    }
+    for name, path in examples.items():
+        (tmp_path / name).mkdir()
+        text = FILES[path].replace("    def inputs(", reads)
+        (tmp_path / name / path.rpartition("/")[2]).write_text(text, encoding="utf-8")
+    (tmp_path / "s.yaml").write_text(
+        "study: s\nquestion: How grey?\ncohorts: {c: {query: frontal_aged, folds: 3}}\ngreys: {g: {limit: 100}}\n"
+        "experiments: {q: {model: quantile, cohort: c, target: age_years}}\n"
+    )
+    given = [sys.executable, "-c", WITH_INSTRUMENT, tmp_path, tmp_path / "s.yaml", own.root]
+    ended = subprocess.run(list(map(str, given)), capture_output=True, text=True, check=False)
+    assert ended.returncode == 0, ended.stderr
+    steps, slices, work, done, again = ended.stdout.splitlines()[:5]
+    assert steps.split()[:4] == ["ingest", "cohort/c", "greys/g.c", "train/q"]
+    assert slices.split() == ["greys/g.c/shards0-0", "greys/g.c/shards1-end", "greys/g.c"]
+    assert work == "greys ('cohort/c', 'greys/g.c')"
+    assert f"{members:,} radiographs × 2 numbers ({members:,} measured now" in done
+    assert f"{members:,} radiographs × 2 numbers (0 measured now" in again
+    made = frame_of(own, "greys", "g")
+    pictures = PixelStore.open(own).read(made["image_key"].to_list())
+    assert made["bright"].to_list() == [(each > 100).sum() for each in pictures]
 
 
 def test_the_audit(added, workspace):

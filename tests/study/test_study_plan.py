@@ -1,17 +1,23 @@
 """What makes a step run again, what is left out and why, and what a follower of the pipeline reads."""
 
 import json
+import re
 import subprocess
 import sys
 import threading
 import time
+from dataclasses import replace
 from importlib import metadata
+from pathlib import Path
 
 import pytest
 import yaml
 
 from xray_mining import progress
 from xray_mining.errors import CheckFailed, UserError
+from xray_mining.features.instrument import Features
+from xray_mining.ingest import decode
+from xray_mining.models import embedding
 from xray_mining.models.kinds.null import NULL_MODELS, NullOptions
 from xray_mining.models.stated import with_nulls
 from xray_mining.networks import weights
@@ -22,6 +28,7 @@ from xray_mining.study.options import read_study
 from xray_mining.study.plan import plan, refuse_unknown_names
 from xray_mining.study.remaining import Remaining
 from xray_mining.study.work import Extent
+from xray_mining.workspace import digests
 
 STUDY = {
     "study": "small",
@@ -63,8 +70,12 @@ def written(tmp_path):
 
 @pytest.fixture
 def no_package(monkeypatch):
+    known = metadata.version
+
     def version(name):
-        raise metadata.PackageNotFoundError(name)
+        if name.endswith("-pytorch-model"):
+            raise metadata.PackageNotFoundError(name)
+        return known(name)
 
     monkeypatch.setattr(weights.metadata, "version", version)
 
@@ -161,6 +172,31 @@ def test_names_of_networks_that_are_known_cost_no_import(written):
 def test_a_study_file_is_refused_in_plain_words(written, changes, sentence):
     with pytest.raises(UserError, match=sentence):
         read_study(str(written(**changes)))
+
+
+def test_other_inputs_of_an_instrument_make_its_step_run_again(written, monkeypatch):
+    study = read_study(str(written()))
+    before = {step.name: step.digest for step in plan(study)}
+    monkeypatch.setattr(Features, "inputs", {"masks": "a" * 32})
+    source = weights.find_weights("tf_efficientnet_lite0", "package")
+    monkeypatch.setattr(embedding, "find_weights", lambda *_: replace(source, digest="b" * 32))
+    after = {step.name: step.digest for step in plan(study)}
+    assert {name for name in before if before[name] != after[name]} == {"features/greys.all", "embed/vectors.all"}
+
+
+def test_a_missing_input_is_the_steps_to_report(written, tmp_path):
+    (tmp_path / "own.pth").write_bytes(b"x")
+    study = read_study(str(written(embeddings={"vectors": {"weights": "own.pth"}})))
+    (tmp_path / "own.pth").unlink()
+    assert "embed/vectors.all" in [step.name for step in plan(study)]
+
+
+def test_versions_know_every_package_that_decodes():
+    named = set(re.findall(r'@_decoder\("([\w-]+)"', Path(decode.__file__).read_text(encoding="utf-8")))
+    assert {"imagecodecs", "dicomsdl", "pillow", "pylibjpeg-openjpeg"} <= named
+    # pydicom decodes by the last two.
+    packages = named - {"opencv"} | {"opencv-python-headless", "python-gdcm", "pyjpegls"}
+    assert packages <= set(digests._VERSIONED)
 
 
 def test_evaluate_comes_after_the_cohorts_too(written):

@@ -77,7 +77,7 @@ def say_notes(notes: Iterable[str]) -> None:
 
 ORDER_OF_USE = (
     *("phantom", "ingest", "status", "archive-report", "link", "check"),
-    *("studies", "run", "cohort", "features", "embed", "train", "evaluate", "report", "predict"),
+    *("studies", "run", "cohort", "features", "embed", "measure", "train", "evaluate", "report", "predict"),
     *("sql", "locate", "merge", "dictionary"),
 )
 """Order of the commands in `--help`; commands that are not listed here come last, by name."""

@@ -1,9 +1,8 @@
-"""features, embed: measure features and vectors of a cohort's radiographs."""
+"""features, embed, measure: measure a cohort's radiographs with an instrument."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -36,11 +35,7 @@ def features(
 
     Example: xray-mining features demo/age --study demo --jobs 2
     """
-    from xray_mining.features.instrument import Features
-    from xray_mining.features.options import FeatureOptions
-
-    default = {"handcrafted": FeatureOptions()}
-    finish(_measured(Features, default, _Asked(cohort, workspace, study, key, shards), jobs), json)
+    finish(_measured("features", _Asked(cohort, workspace, study, key, shards), jobs), json)
 
 
 @app.command()
@@ -56,16 +51,32 @@ def embed(
 
     Example: xray-mining embed demo/age --study demo
     """
-    from xray_mining.models.embedding import Embeddings
-    from xray_mining.networks.options import EmbeddingOptions
+    finish(_measured("embeddings", _Asked(cohort, workspace, study, key, shards)), json)
 
-    default = {"embedding": EmbeddingOptions()}
-    finish(_measured(Embeddings, default, _Asked(cohort, workspace, study, key, shards)), json)
+
+@app.command("measure")
+def measure_sets(
+    section: Annotated[
+        str, typer.Argument(metavar="SECTION", help="section of the study file, as features or embeddings")
+    ],
+    cohort: CohortArgument,
+    workspace: WorkspaceOption,
+    study: StudyOption = "",
+    key: SetOption = "",
+    jobs: Annotated[int, typer.Option(min=1, help="processes, for instruments that gain by several")] = 1,
+    shards: ShardsOption = "",
+    json: JsonOption = False,
+) -> None:
+    """Measure a cohort's radiographs with any instrument, also one that you added; existing results are kept.
+
+    Example: xray-mining measure features demo/age --study demo
+    """
+    finish(_measured(section, _Asked(cohort, workspace, study, key, shards), jobs), json)
 
 
 @dataclass(frozen=True, slots=True)
 class _Asked:
-    """Arguments that both commands share."""
+    """Arguments that all these commands share."""
 
     cohort: str
     workspace: Path
@@ -74,29 +85,31 @@ class _Asked:
     shards: str
 
 
-def _measured(instrument: Any, default: Mapping[str, Any], asked: _Asked, jobs: int = 1) -> "SetSummaries":
-    """Measure the study's sets of this kind of instrument for a cohort, or the default set."""
+def _measured(section: str, asked: _Asked, jobs: int = 1) -> "SetSummaries":
+    """Measure the study's sets of this section for a cohort, or the default set."""
     from xray_mining.errors import unknown_name
     from xray_mining.records.cohort import FrozenCohort
     from xray_mining.sets.measure import SetSummaries, measure
     from xray_mining.study.current import find_study
+    from xray_mining.study.instruments import KINDS
     from xray_mining.workspace import Workspace
 
+    kind = KINDS.find(section)
     workspace = Workspace.open(asked.workspace)
     cohort = FrozenCohort.load(workspace, asked.cohort.replace("/", "-"))
     study = find_study(asked.study, workspace) if asked.study else None
-    sets = dict(getattr(study, instrument.kind)) if study else {}
+    sets = dict(study.sets(section)) if study else {}
     if asked.key and asked.key not in sets:
-        raise unknown_name(f"study {asked.study or '(none given)'}, {instrument.kind}", asked.key, sets)
+        raise unknown_name(f"study {asked.study or '(none given)'}, {section}", asked.key, sets)
     chosen = {asked.key: sets[asked.key]} if asked.key else sets
     if study:
         say_notes(study.notes)
         for each in chosen:
-            study.refuse_missing(f"{instrument.kind}.{each}")
+            study.refuse_missing(f"{section}.{each}")
     shards = _range(asked.shards)
     done = [
-        measure(workspace, cohort, name, instrument(options), jobs=jobs, shards=shards)
-        for name, options in (chosen or default).items()
+        measure(workspace, cohort, name, kind.make(options), jobs=jobs, shards=shards)
+        for name, options in (chosen or {kind.default: kind.options()}).items()
     ]
     return SetSummaries(tuple(done))
 

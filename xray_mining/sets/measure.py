@@ -85,23 +85,17 @@ class Wanted:
     @property
     def options(self) -> dict[str, Any]:
         """The instrument's options, and the variant."""
-        return dict(self.instrument.options) | ({"variant": self.variant} if self.variant else {})
+        return _options(self.instrument, self.variant)
 
     @property
     def code(self) -> str:
         """Digest of the code that measures."""
-        return digest_of_code(self.instrument.sources + (("xray_mining.pixels.variants",) if self.variant else ()))
+        return _code(self.instrument, self.variant)
 
     @property
     def name(self) -> str:
         """NAME-DIGEST of the set."""
-        told = {
-            "options": self.options,
-            "store": self.store,
-            "inputs": dict(self.instrument.inputs),
-            "code": self.code,
-            "versions": versions_of(self.instrument.packages),
-        }
+        told = {**dependencies_of(self.instrument, self.variant), "store": self.store}
         return f"{self.key}-{digest_of(told)[:12]}"
 
     def open(self) -> MeasuredSet:
@@ -234,6 +228,24 @@ class Wanted:
                     reasons += why
                     bar.advance(len(why))
                 made.write(part, np.concatenate(rows).astype(self.instrument.value_type), reasons)
+
+
+def dependencies_of(instrument: Instrument, variant: str = "") -> dict[str, Any]:
+    """All that the numbers of an instrument depend on, except the pixels; see `Wanted.name` and the plan of a study."""
+    return {
+        "options": _options(instrument, variant),
+        "inputs": dict(instrument.inputs),
+        "code": _code(instrument, variant),
+        "versions": versions_of(instrument.packages),
+    }
+
+
+def _options(instrument: Instrument, variant: str) -> dict[str, Any]:
+    return dict(instrument.options) | ({"variant": variant} if variant else {})
+
+
+def _code(instrument: Instrument, variant: str) -> str:
+    return digest_of_code(instrument.sources + (("xray_mining.pixels.variants",) if variant else ()))
 
 
 def measure(

@@ -2,20 +2,24 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from pydantic import BaseModel, Field, PrivateAttr, model_validator
+from pydantic import BaseModel, Field, PrivateAttr, create_model, model_validator
 
 from xray_mining.catalog.options import CohortOptions
 from xray_mining.errors import UserError, unknown_name
 from xray_mining.evaluation.options import EvaluationOptions
-from xray_mining.features.options import FeatureOptions
 from xray_mining.ingest.options import IngestOptions
 from xray_mining.models.kinds import kind_of
-from xray_mining.models.options import DesignOptions, EmbeddingOptions, Options
+from xray_mining.models.options import DesignOptions, Options
 from xray_mining.models.stated import ExperimentOptions
-from xray_mining.networks.weights import missing_package
 from xray_mining.stated_files import contents, find_files, placeless
+from xray_mining.study.instruments import KINDS as INSTRUMENTS
 from xray_mining.workspace import asset, digest_of, read_yaml
+
+if TYPE_CHECKING:
+    from xray_mining.features.options import FeatureOptions
+    from xray_mining.models.options import EmbeddingOptions
 
 _NAME = r"^[a-z][a-z0-9_]*$"
 
@@ -30,15 +34,30 @@ class Statements(BaseModel, extra="forbid", frozen=True):
     funding: str = ""
 
 
-class Study(BaseModel, extra="forbid", frozen=True):
-    """One study file."""
-
+class _Beginning(BaseModel, extra="forbid", frozen=True):
     study: str = Field(pattern=_NAME, description="its name: letters, digits, underscores")
     question: str = Field(min_length=1, description="the question in one sentence")
     ingest: IngestOptions = IngestOptions()
     cohorts: dict[str, CohortOptions] = Field(min_length=1)
-    features: dict[str, FeatureOptions] = {}
-    embeddings: dict[str, EmbeddingOptions] = {}
+
+
+if TYPE_CHECKING:
+
+    class _WithSets(_Beginning, extra="forbid", frozen=True):
+        features: dict[str, FeatureOptions] = {}
+        embeddings: dict[str, EmbeddingOptions] = {}
+else:
+    # Built from the registry, so that a study file can have the sets of a new instrument without a change here.
+    _WithSets = create_model(
+        "_WithSets",
+        __base__=_Beginning,
+        **{name: (dict[str, kind.options], {}) for name, kind in INSTRUMENTS.every().items()},
+    )
+
+
+class Study(_WithSets, extra="forbid", frozen=True):
+    """One study file; it has a section of sets for each file of `study/instruments`."""
+
     experiments: dict[str, ExperimentOptions] = Field(min_length=1)
     design: DesignOptions = DesignOptions()
     evaluation: EvaluationOptions = EvaluationOptions()
@@ -59,8 +78,13 @@ class Study(BaseModel, extra="forbid", frozen=True):
         return self
 
     def sets(self, section: str) -> Mapping[str, BaseModel]:
-        """Options of the sets in the section `features` or `embeddings`, by name."""
-        return {"features": self.features, "embeddings": self.embeddings}[section]
+        """Options of the sets in a section, such as `features` or `embeddings`, by name.
+
+        Raises:
+            UserError: If no kind of instrument has this section.
+        """
+        INSTRUMENTS.find(section)
+        return getattr(self, section)
 
     @property
     def digest(self) -> str:
@@ -107,15 +131,17 @@ class Study(BaseModel, extra="forbid", frozen=True):
         experiment is left.
         """
         missing = {
-            key: reason
-            for key, each in self.embeddings.items()
-            if (reason := missing_package(each.backbone, each.weights))
+            (section, key): reason
+            for section, kind in INSTRUMENTS.every().items()
+            for key, each in self.sets(section).items()
+            if (reason := kind.missing(each))
         }
         absent: dict[str, str] = {}
         kept: dict[str, Options] = {}
         for name, each in self.experiments.items():
             model = kind_of(each)
-            reasons = [missing[key] for key in model.sets(each).get("embeddings", []) if key in missing]
+            read = [(section, key) for section, keys in model.sets(each).items() for key in keys]
+            reasons = [missing[one] for one in read if one in missing]
             if reason := model.missing(each):
                 reasons.append(reason)
             if reasons:

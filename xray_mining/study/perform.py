@@ -10,6 +10,7 @@ import time
 import traceback
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +20,8 @@ from xray_mining.models.notes import FITS
 from xray_mining.records.cohort import FrozenCohort
 from xray_mining.records.predictions import Predictions
 from xray_mining.study.events import tell
+from xray_mining.study.instruments import KINDS as INSTRUMENTS
+from xray_mining.study.instruments import section_of
 from xray_mining.study.options import Study, read_study
 from xray_mining.study.plan import plan
 from xray_mining.study.spread import WHOLE, Slice, Spread
@@ -27,7 +30,6 @@ from xray_mining.workspace import MARKER, Workspace, digest_of, digest_of_file, 
 
 if TYPE_CHECKING:
     from xray_mining.archive.source import Source
-    from xray_mining.sets.instrument import Instrument
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +84,7 @@ def perform(configuration: Path, name: str, jobs: int) -> None:
     progress.report_to(lambda text: say("going", 0, text))
     try:
         with summarised(workspace, study.study, step) as summary:
-            done = _STAGES[step.stage](study, workspace, step.keys, job)
+            done = _stage(step.stage)(study, workspace, step.keys, job)
             summary.update(step=name, digest=done.digest, files=list(done.files))
     except UserError as error:
         say("failed", error.exit_status, str(error))
@@ -204,21 +206,10 @@ def _cohort(study: Study, workspace: Workspace, keys: tuple[str, ...], job: Job)
     return Done(digest, (f"{folder}/cohort.json", f"{folder}/cohort_members.parquet"), said)
 
 
-def _features(study: Study, workspace: Workspace, keys: tuple[str, ...], job: Job) -> Done:
-    from xray_mining.features.instrument import Features
-
-    return _measured(study, workspace, keys, Features(study.features[keys[0]]), job)
-
-
-def _embed(study: Study, workspace: Workspace, keys: tuple[str, ...], job: Job) -> Done:
-    from xray_mining.models.embedding import Embeddings
-
-    return _measured(study, workspace, keys, Embeddings(study.embeddings[keys[0]]), job)
-
-
-def _measured(study: Study, workspace: Workspace, keys: tuple[str, ...], instrument: "Instrument", job: Job) -> Done:
+def _measured(section: str, study: Study, workspace: Workspace, keys: tuple[str, ...], job: Job) -> Done:
     from xray_mining.sets.measure import measure
 
+    instrument = INSTRUMENTS.find(section).make(study.sets(section)[keys[0]])
     cohort = FrozenCohort.load(workspace, study.cohort_name(keys[1]))
     made = measure(workspace, cohort, keys[0], instrument, jobs=job.jobs, shards=job.slice.shards)
     slice_name = [] if job.slice.is_whole else [job.slice.name]
@@ -274,11 +265,15 @@ def _report(study: Study, workspace: Workspace, keys: tuple[str, ...], job: Job)
     return Done(digest_of_file(workspace.report(study.study)), (str(page),), made.lines()[-1])
 
 
+def _stage(name: str) -> Callable[[Study, Workspace, tuple[str, ...], Job], Done]:
+    """The function that does the steps of a stage."""
+    section = section_of(name)
+    return partial(_measured, section) if section else _STAGES[name]
+
+
 _STAGES: dict[str, Callable[[Study, Workspace, tuple[str, ...], Job], Done]] = {
     "ingest": _ingest,
     "cohort": _cohort,
-    "features": _features,
-    "embed": _embed,
     "train": _train,
     "evaluate": _evaluate,
     "report": _report,

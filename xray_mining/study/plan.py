@@ -1,6 +1,7 @@
 """The plan of a study: its steps in order, each with the steps that it needs."""
 
 from dataclasses import dataclass
+from typing import Any
 
 from pydantic import BaseModel
 
@@ -8,10 +9,12 @@ from xray_mining.errors import UserError, unknown_name
 from xray_mining.evaluation.options import RULES
 from xray_mining.models.kinds import kind_of
 from xray_mining.models.stated import with_nulls
-from xray_mining.networks.names import refuse_unknown_backbone
 from xray_mining.records.cohort import FROZEN_FORMAT, Target
 from xray_mining.sets.code import digest_of_code
+from xray_mining.sets.measure import dependencies_of
 from xray_mining.stated_files import contents, placeless, text_of
+from xray_mining.study.instruments import KINDS as INSTRUMENTS
+from xray_mining.study.instruments import InstrumentKind
 from xray_mining.study.options import Study
 from xray_mining.study.spread import WHOLE, Slice, Spread, cut
 from xray_mining.workspace import digest_of, versions
@@ -33,10 +36,6 @@ class Step:
     """The part of the step's work that it does."""
     share: float = 1.0
     """Share of the step's work: 0 for a step that only gathers the results of its slices."""
-
-
-_STAGES_OF_SETS = {"features": "features", "embeddings": "embed"}
-"""Stage that makes the sets of each section of the study file."""
 
 
 def plan(study: Study, archive_state: str = "", spread: Spread | None = None) -> tuple[Step, ...]:
@@ -66,7 +65,6 @@ def plan(study: Study, archive_state: str = "", spread: Spread | None = None) ->
 
 def _whole_steps(study: Study, archive_state: str) -> list[Step]:
     from xray_mining.features.instrument import Features
-    from xray_mining.models.embedding import Embeddings
     from xray_mining.models.kinds.null import PICTURE_NULLS
 
     made_by = dict(versions())
@@ -80,23 +78,20 @@ def _whole_steps(study: Study, archive_state: str) -> list[Step]:
     for key, cohort in study.cohorts.items():
         text = text_of(cohort, "query")
         steps.append(Step(f"cohort/{key}", "cohort", (key,), ("ingest",), digest(cohort, text, FROZEN_FORMAT)))
-    # A change in the code of a set makes its steps run again.
-    sources = {"features": lambda options: Features(options).sources, "embeddings": lambda options: Embeddings.sources}
     picture_nulls = [digest_of_code(Features(each).sources) for each in PICTURE_NULLS.values()]
     trains = []
     for name, experiment in study.experiments.items():
         model = kind_of(experiment)
         after = [f"cohort/{experiment.cohort}"]
         for section, keys in model.sets(experiment).items():
-            stage, sets = _STAGES_OF_SETS[section], study.sets(section)
+            kind, sets = INSTRUMENTS.find(section), study.sets(section)
             for key in keys:
-                step = f"{stage}/{key}.{experiment.cohort}"
+                step = f"{kind.stage}/{key}.{experiment.cohort}"
                 after.append(step)
                 if step not in {each.name for each in steps}:
                     need = (f"cohort/{experiment.cohort}",)
-                    code = digest_of_code(sources[section](sets[key]))
-                    own = digest(sets[key], contents(sets[key]).get("weights", ""), code)
-                    steps.append(Step(step, stage, (key, experiment.cohort), need, own, threads=2))
+                    own = digest(sets[key], _dependencies(kind, sets[key]))
+                    steps.append(Step(step, kind.stage, (key, experiment.cohort), need, own, threads=2))
         after += [f"train/{member}" for member in model.members(experiment)]
         own = digest(experiment, study.design, contents(experiment).get("weights", ""))
         trains.append(Step(f"train/{name}", "train", (name,), tuple(after), own, threads=model.threads(experiment)))
@@ -118,10 +113,17 @@ def _whole_steps(study: Study, archive_state: str) -> list[Step]:
     return steps
 
 
+def _dependencies(kind: InstrumentKind[Any], options: BaseModel) -> dict[str, Any]:
+    """All that a set's numbers depend on, as in its name; empty if an input is missing, which its step reports."""
+    try:
+        return dependencies_of(kind.make(options))
+    except UserError:
+        return {}
+
+
 def refuse_unknown_names(study: Study) -> None:
     """UserError for an unknown cohort, parameter, target, feature family, backbone or loss, before any step runs."""
     from xray_mining.catalog.cohort import read_query
-    from xray_mining.features.registry import find
 
     targets: dict[str, dict[str, Target]] = {}
     for key, cohort in study.cohorts.items():
@@ -141,7 +143,6 @@ def refuse_unknown_names(study: Study) -> None:
                     f"experiments.{name}.members: '{member}' has another cohort or target; an ensemble's members share "
                     f"both"
                 )
-    for options in study.features.values():
-        find(options.families)
-    for options in study.embeddings.values():
-        refuse_unknown_backbone(options.backbone)
+    for section, kind in INSTRUMENTS.every().items():
+        for options in study.sets(section).values():
+            kind.refuse(options)

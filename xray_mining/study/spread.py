@@ -10,6 +10,7 @@ from math import ceil
 from typing import TYPE_CHECKING
 
 from xray_mining.models.kinds import kind_of
+from xray_mining.study.instruments import section_of
 from xray_mining.workspace import digest_of
 
 if TYPE_CHECKING:
@@ -84,7 +85,7 @@ def cut(steps: "Iterable[Step]", study: "Study", spread: Spread) -> "Iterator[St
 
 
 def _slices(step: "Step", study: "Study", spread: Spread) -> list[Slice]:
-    if step.stage in ("ingest", "features", "embed"):
+    if step.stage == "ingest" or section_of(step.stage):
         return spread.by_shards()
     # The null models of a cohort and target share one small step.
     if step.stage != "train" or len(step.keys) != 1 or step.keys[0] not in study.experiments:

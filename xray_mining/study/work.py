@@ -6,6 +6,7 @@ They are computed from numbers of files and radiographs, sizes of pictures and k
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,8 +15,10 @@ from xray_mining.models.kinds import kind_of
 from xray_mining.models.notes import read_notes
 from xray_mining.models.options import Options, shown_options
 from xray_mining.models.stated import with_nulls
-from xray_mining.models.work import PROCESS_SECONDS, TORCH_SECONDS, Size, Work, seconds_to_embed, seconds_to_measure
+from xray_mining.models.work import PROCESS_SECONDS, Size, Work
 from xray_mining.records.cohort import FrozenCohort
+from xray_mining.study.instruments import KINDS as INSTRUMENTS
+from xray_mining.study.instruments import section_of
 from xray_mining.study.options import Study
 from xray_mining.study.perform import ArchiveState
 from xray_mining.study.plan import Step
@@ -105,7 +108,9 @@ def _frozen(workspace: Workspace, study: Study, key: str) -> int:
 
 def work_of(study: Study, step: Step, extent: Extent) -> Work:
     """Estimated work of one step."""
-    whole = _WORK[step.stage](study, step.keys, extent)
+    section = section_of(step.stage)
+    estimate = partial(_set, section) if section else _WORK[step.stage]
+    whole = estimate(study, step.keys, extent)
     return replace(whole, seconds=PROCESS_SECONDS + step.share * (whole.seconds - PROCESS_SECONDS))
 
 
@@ -117,16 +122,8 @@ def _cohort(study: Study, keys: tuple[str, ...], extent: Extent) -> Work:
     return Work("cohort", PROCESS_SECONDS + 1.5 + 5e-6 * extent.images)
 
 
-def _features(study: Study, keys: tuple[str, ...], extent: Extent) -> Work:
-    options = study.features[keys[0]]
-    kind = f"features {' '.join(sorted(options.families))}"
-    return Work(kind, PROCESS_SECONDS + 3.0 + extent.of_cohort(keys[1]) * seconds_to_measure(options))
-
-
-def _embed(study: Study, keys: tuple[str, ...], extent: Extent) -> Work:
-    options = study.embeddings[keys[0]]
-    seconds = PROCESS_SECONDS + TORCH_SECONDS + extent.of_cohort(keys[1]) * seconds_to_embed(options, extent.gpu)
-    return Work(f"embed {options.backbone}", seconds)
+def _set(section: str, study: Study, keys: tuple[str, ...], extent: Extent) -> Work:
+    return INSTRUMENTS.find(section).work(study.sets(section)[keys[0]], extent.of_cohort(keys[1]), gpu=extent.gpu)
 
 
 def _train(study: Study, keys: tuple[str, ...], extent: Extent) -> Work:
@@ -177,8 +174,6 @@ def _report(study: Study, keys: tuple[str, ...], extent: Extent) -> Work:
 _WORK: dict[str, Callable[[Study, tuple[str, ...], Extent], Work]] = {
     "ingest": _ingest,
     "cohort": _cohort,
-    "features": _features,
-    "embed": _embed,
     "train": _train,
     "evaluate": _evaluate,
     "report": _report,
