@@ -44,6 +44,11 @@ def write(tmp_path):
             "target 't' must have two labels, 'M' and another, and has 'F', 'M', 'O'",
         ),
         ("t ordinal", "null::integer", "target 't' is null for every member"),
+        ("t group", "if(age_years < 30, ' ', 'old')", "target 't' has a class without a name"),
+        ("t group", "if(age_years < 30, 'unit_key', 'old')", "target 't' has a class named 'unit_key', as a column"),
+        ("t ordinal levels='image_key, old'", "if(age_years < 30, 'image_key', 'old')", "a class named 'image_key'"),
+        ("t labels least=1", "{'image_key': age_years < 30, 'b': age_years < 40}", "a class named 'image_key'"),
+        ("t labels least=1", "map {'': age_years < 30, 'b': age_years < 40}", "target 't' has a class without a name"),
     ],
 )
 def test_each_reason_is_said_by_whoever_asks(workspace, population, write, target, column, words):

@@ -20,6 +20,7 @@ from xray_mining.catalog.merge import read_about
 from xray_mining.catalog.query import known_tables, run_file, shipped
 from xray_mining.catalog.stratified import lacking, stratified_folds
 from xray_mining.catalog.targets import TARGETS, Frozen, Unusable
+from xray_mining.catalog.targets._columns import refuse_names
 from xray_mining.errors import CheckFailed, UserError, unknown_name
 from xray_mining.records.cohort import FlowStep, FrozenCohort, Target
 from xray_mining.records.cohort_members import SPLITS
@@ -392,7 +393,9 @@ def _targets(chosen: pl.DataFrame, members: pl.DataFrame, asked: CohortQuery) ->
     unusable: dict[str, str] = {}
     for target in asked.header.targets:
         try:
-            frozen.append(TARGETS.find(target.kind).frozen(chosen, target, asked.where))
+            made = TARGETS.find(target.kind).frozen(chosen, target, asked.where)
+            refuse_names(made.target)
+            frozen.append(made)
         except Unusable as reason:
             unusable[target.name] = str(reason)
     empty = CohortTargets.create_empty().select("image_key", "target", "value", "label")

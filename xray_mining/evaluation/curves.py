@@ -49,8 +49,20 @@ class Figures:
 
     @classmethod
     def together(cls, parts: Sequence["Figures"]) -> "Figures":
-        """The tables of all tasks."""
+        """The tables of all tasks; empty ones if no task could be scored."""
+        parts = [cls.empty(), *parts]
         return cls(**{each.name: pl.concat([getattr(part, each.name) for part in parts]) for each in fields(cls)})
+
+    @classmethod
+    def empty(cls) -> "Figures":
+        """The tables without a row."""
+        return cls(
+            roc=tables.RocPoints.create_empty(),
+            error_by_age=tables.ErrorByAge.create_empty(),
+            calibration=tables.CalibrationBins.create_empty(),
+            confusion=tables.Confusion.create_empty(),
+            scatter=tables.ScatterPoints.create_empty(),
+        )
 
     def write(self, folder: Path) -> None:
         """Write each table to a Parquet file in `folder`."""

@@ -89,7 +89,8 @@ class Model:
 
 def known_rows(values: Array) -> Array:
     """The rows (n,) bool of values (n,) or (n, classes) without nan and infinities."""
-    return np.asarray(np.isfinite(values.reshape(len(values), -1)).all(axis=1))
+    # Not reshaped to (n, -1): a label whose truth is unknown everywhere has no unit, and numpy cannot infer -1 then.
+    return np.asarray(np.isfinite(values).all(axis=tuple(range(1, values.ndim))))
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,9 @@ from xray_mining.workspace import Workspace, write_json
 FROZEN_FORMAT = 3
 """Increased when cohort.json gets a new field, so that studies freeze their cohorts again."""
 
+KEY_COLUMNS = ("image_key", "unit_key")
+"""Columns that name a row where tables have a column for each class: no class may have one of these names."""
+
 
 @dataclass(frozen=True, slots=True)
 class Target:

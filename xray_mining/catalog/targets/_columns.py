@@ -6,7 +6,7 @@ import polars as pl
 
 from xray_mining.catalog.targets import Frozen, Unusable
 from xray_mining.errors import UserError, unknown_name
-from xray_mining.records.cohort import Target
+from xray_mining.records.cohort import KEY_COLUMNS, Target
 
 _SCHEMA = {"image_key": pl.String, "target": pl.String, "value": pl.Float64, "label": pl.String}
 
@@ -62,6 +62,19 @@ def refuse_one_label(target: Target, found: Sequence[str]) -> None:
     """Unusable if all members have the same label."""
     if len(found) < 2:
         raise Unusable(f"target '{target.name}' has one label only, '{found[0]}'")
+
+
+def refuse_names(target: Target) -> None:
+    """Unusable if a class has no name, or the name of a column that names a row.
+
+    Predictions have the empty class for what is no class, and tables with a column for each class have a column of keys
+    too.
+    """
+    for name in target.classes:
+        if not name.strip():
+            raise Unusable(f"target '{target.name}' has a class without a name; give it one, or make it null")
+        if name in KEY_COLUMNS:
+            raise Unusable(f"target '{target.name}' has a class named '{name}', as a column of keys; rename the class")
 
 
 def frozen_rows(

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from xray_mining.evaluation.audits._audit import Audit, AuditedTask, Verdict
+from xray_mining.records.small_counts import is_small, told
 from xray_mining.statistics.auc import FEW_IN_CLASS
 
 
@@ -15,7 +16,9 @@ class Patients:
     of_class: dict[str, int]
     """Patients by class, without empty classes; empty for a number."""
     missing: tuple[str, ...]
-    """Classes of the target without a test patient."""
+    """Classes of the target without a test patient whose truth is known."""
+    unknown: tuple[str, ...]
+    """Labels whose truth is not known for any test patient; no part of `missing`."""
     levels: Mapping[str, int]
     """Test patients by level, for a target with ordered levels."""
 
@@ -29,8 +32,11 @@ def measure(audited: AuditedTask) -> Patients:
     """Count the test patients."""
     task = audited.task
     of_class = task.kind.patients_by_class(task)
-    missing = tuple(name for name in task.target.classes if name not in of_class) if of_class else ()
-    return Patients(task.patients, of_class, missing, task.kind.levels(task))
+    counts = task.kind.unknown(task)
+    unknown = tuple(name for name in task.target.classes if counts.get(name) == len(task.units))
+    absent = [name for name in task.target.classes if name not in of_class and name not in unknown]
+    missing = tuple(absent) if of_class or unknown else ()
+    return Patients(task.patients, of_class, missing, unknown, task.kind.levels(task))
 
 
 def of_levels(found: Patients, least: int) -> str:
@@ -48,14 +54,24 @@ def of_levels(found: Patients, least: int) -> str:
     return f"; {'; '.join(said)}, so the figures are unreliable for {these}"
 
 
+def _counted(name: str, found: Patients, least: int) -> str:
+    """A class with its patients; beside a small class no number, as the sum of all classes is printed."""
+    count = found.of_class[name]
+    if not is_small(count, least) and any(is_small(each, least) for each in found.of_class.values()):
+        return name
+    return f"{name} ({told(count, least)})"
+
+
 def tell(audited: AuditedTask, found: Patients) -> Sequence[Verdict]:
     """Failed if a class has no test patient, or fewer than FEW_IN_CLASS."""
-    kind = audited.task.kind
-    few = [f"{name} ({count})" for name, count in found.of_class.items() if count < FEW_IN_CLASS]
-    if found.missing:
-        named = ", ".join(found.missing)
-        sentence = f"{kind.without_class.format(named)}; areas of {named} cannot be computed."
-        return [Verdict("failed", sentence, len(found.missing))]
+    kind, cell = audited.task.kind, audited.options.least_patients
+    few = [_counted(name, found, cell) for name, count in found.of_class.items() if count < FEW_IN_CLASS]
+    if found.missing or found.unknown:
+        why = [kind.without_class.format(", ".join(found.missing))] if found.missing else []
+        why += [f"the truth of {', '.join(found.unknown)} is not known for any test patient"] if found.unknown else []
+        without = (*found.missing, *found.unknown)
+        sentence = f"{'; '.join(why)}; areas of {', '.join(without)} cannot be computed."
+        return [Verdict("failed", sentence, len(without))]
     if few:
         sentence = (
             f"fewer than {FEW_IN_CLASS} test patients in {', '.join(few)}; intervals of areas may be too narrow or "
@@ -63,13 +79,12 @@ def tell(audited: AuditedTask, found: Patients) -> Sequence[Verdict]:
         )
         return [Verdict("failed", sentence, len(few))]
     if not found.of_class and found.total < FEW_IN_CLASS:
-        levels = of_levels(found, audited.options.least_patients)
-        sentence = f"only {found.total} test patients; intervals of errors may be too narrow or misplaced{levels}."
+        count, levels = told(found.total, cell), of_levels(found, cell)
+        sentence = f"only {count} test patients; intervals of errors may be too narrow or misplaced{levels}."
         return [Verdict("failed", sentence, 1)]
-    cell = audited.options.least_patients
     where = f" {kind.in_smallest_class}" if found.of_class else ""
     sentence = (
-        f"{found.least:,} test patients{where}; groups of fewer than {cell} patients are not reported"
+        f"{told(found.least, cell)} test patients{where}; groups of fewer than {cell} patients are not reported"
         f"{of_levels(found, cell)}."
     )
     return [Verdict("passed", sentence)]
