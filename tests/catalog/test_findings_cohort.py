@@ -41,4 +41,4 @@ def test_different_answers_of_an_image_for_one_label_are_uncertain(answered, mak
     values = dict(rows.select("image_key", "value").iter_rows())
     assert [values[make.key("image", n)] for n in range(8)] == [None, None, None, None, 0, 1, 0, 1]
     assert len(values) == 60, "no image is left out"
-    assert any("of 60 answers of target 'findings' 4 uncertain; uncertain=ignore" in each for each in cohort.sentences)
+    assert any("some answers of target 'findings' are uncertain; uncertain=ignore" in each for each in cohort.sentences)

@@ -56,7 +56,7 @@ def test_the_policy_says_what_uncertain_and_unknown_are_taken_for(words, uncerta
     found, values = frozen(pl.Series(told), f"{words} least=1")
     assert [values[f"i{n}"]["a"] for n in range(4)] == [1, 0, uncertain, unknown]
     [said] = found.sentences
-    assert "of 8 answers of target 't' 1 uncertain and 1 unknown; uncertain=" in said
+    assert "some answers of target 't' are uncertain or unknown; uncertain=" in said
     assert found.target.policy.endswith("least=1")
 
 
@@ -69,16 +69,31 @@ def test_names_that_a_map_lacks_and_null_images_are_unknown():
     assert values == {"i0": {"a": 1}, "i1": {"a": 0}, "i2": {"a": None}}
 
 
+def test_masked_answers_are_counted_where_no_label_has_few_of_them():
+    told = [{"a": 1, "b": n % 2} for n in range(20)] + [{"a": 0, "b": n % 2} for n in range(20)]
+    masked = [{"a": -1, "b": n % 2} for n in range(12)] + [{"a": 0, "b": None} for n in range(11)]
+    [said] = frozen(pl.Series(told + masked))[0].sentences
+    assert "of 126 answers of target 't' 12 uncertain and 11 unknown; uncertain=" in said
+    # Of 12 uncertain and 9 unknown answers, 12 is what the page says of `a`, so the sum would give away the 9 of `b`.
+    [said] = frozen(pl.Series(told + masked[:-2]))[0].sentences
+    assert "some answers of target 't' are uncertain or unknown; uncertain=" in said and not any(
+        word.isdigit() for word in said.split()
+    )
+
+
 def test_a_label_of_few_patients_is_left_out_with_its_counts():
     told = [{"a": n % 2, "b": int(n < 3), "c": int(n >= 3)} for n in range(12)]
     found, _ = frozen(pl.Series(told), "least=2", patients=["p0"] * 3 + [f"p{n}" for n in range(1, 10)])
     assert found.target.classes == ("a",)
     assert [each for each in found.sentences if "'b'" in each] == [
-        "cohort c: label 'b' of target 't' is left out: true in 1 and false in 9 patients, but 2 of each are needed "
-        "(least= in its header line)"
+        "cohort c: label 'b' of target 't' is left out: true or false in fewer than 10 patients, or not known in so "
+        "few, but 2 of each are needed (least= in its header line)"
     ]
-    with pytest.raises(Unusable, match=r"has no label left; .*true in 6"):
-        frozen(pl.Series(told).struct.field("a").to_frame("a").to_struct(), "least=7")
+    told = [{"a": int(n < 12)} for n in range(50)]
+    with pytest.raises(Unusable, match=r"has no label left; .*true in 12 and false in 38 patients, but 13 of each"):
+        frozen(pl.Series(told), "least=13")
+    with pytest.raises(Unusable, match=r"has no label left; .*true or false in fewer than 10 patients"):
+        frozen(pl.Series([{"a": None}, *told]), "least=13")
 
 
 @pytest.mark.parametrize(
@@ -221,5 +236,15 @@ def test_a_fold_without_a_false_answer_is_said():
     members = pl.DataFrame({"patient_key": [f"p{n}" for n in range(10)], "fold": [n % 2 * (n < 4) for n in range(10)]})
     members = members.with_columns(pl.when(pl.col("patient_key") == "p9").then(2).otherwise("fold").alias("fold"))
     assert lacking(members, strata, range(3), "fold", "cohort c") == [
-        "cohort c: label 'a' is not false in every fold; patients in whom it is false: 0: 2, 1: 2, 2: 0"
+        "cohort c: label 'a' is not false in every fold; no patient has this answer in fold 2"
+    ]
+
+
+def test_a_fold_without_an_answer_is_said_with_numbers_that_are_not_small():
+    strata = pl.concat([strata_of(np.ones((40, 1))), strata_of(np.arange(40)[:, None] < 24, "false")])
+    members = pl.DataFrame(
+        {"patient_key": [f"p{n}" for n in range(40)], "fold": [n % 2 if n < 24 else 2 for n in range(40)]}
+    )
+    assert lacking(members, strata, range(3), "fold", "cohort c") == [
+        "cohort c: label 'a' is not false in every fold; patients in whom it is false: 0: 12, 1: 12, 2: 0"
     ]

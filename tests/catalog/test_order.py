@@ -9,12 +9,13 @@ import pytest
 from xray_mining.archive.sources.folder import FolderSource
 from xray_mining.catalog.checks import check
 from xray_mining.catalog.cohort import freeze, known_cohorts, read_query
-from xray_mining.catalog.order import _few, latest_of
+from xray_mining.catalog.order import latest_of
 from xray_mining.catalog.query import sql
 from xray_mining.ingest.ingest import IngestRequest, ingest
 from xray_mining.ingest.options import IngestOptions
 from xray_mining.records.findings import Findings
 from xray_mining.records.images import Images
+from xray_mining.records.small_counts import told
 from xray_mining.workspace import Workspace
 
 
@@ -162,7 +163,7 @@ def test_the_latest_image_in_a_frame_is_the_last_of_the_sequence():
 
 
 def test_ten_patients_are_counted_and_nine_are_not():
-    assert (_few(10), _few(9), _few(1_234)) == ("10", "fewer than 10", "1,234")
+    assert (told(10), told(9), told(1_234)) == ("10", "fewer than 10", "1,234")
 
 
 @pytest.mark.parametrize(

@@ -34,7 +34,7 @@ def test_women_and_men_are_one_test_but_three_views_are_three(study):
 
 
 def test_patients_of_folds_without_both_classes_are_not_counted(study):
-    made = study(rotations=5, patients=300, pictures=False)
+    made = study(rotations=5, patients=600, pictures=False)
     # Nobody of the rotations 2 to 4 who is in the band is a man.
     band = (made.frame["age_years"] >= 30) & (made.frame["age_years"] < 40)
     task, _ = subgroups(made, "patient_sex")
@@ -47,3 +47,7 @@ def test_patients_of_folds_without_both_classes_are_not_counted(study):
     assert "a fold without both classes was left out" in row.caution
     counted = inside.to_numpy() & men_of_two_folds & (task.folds < 2)
     assert row.patients == len(np.unique(task.owner[counted])) < int(band.sum())
+    # Where the others are fewer than the least number, their number would follow: all of the band are counted then.
+    rows = by_subgroup(task, EvaluationOptions(least_patients=30), choose(task))
+    row = next(each for each in rows if each.subgroup == "age_band=30 to 39" and each.metric == "auc")
+    assert row.patients == len(np.unique(task.owner[inside.to_numpy() & men_of_two_folds]))

@@ -34,7 +34,7 @@ def test_hidden_cells_of_confusion_and_undrawn_points(example, tmp_path):
     assert table.note.startswith("hidden: fewer than 10 patients, or a count from which such a number")
     for section in (predicted_against_true, agreement):
         for figure in section.build(results).figures:
-            assert "Not drawn: 4 test images of an age band and sex" in figure.caption
+            assert "Not drawn: fewer than 10 test images of an age band and sex" in figure.caption
 
 
 def test_a_band_whose_count_would_tell_of_another_keeps_its_error(example):

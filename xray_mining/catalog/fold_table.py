@@ -6,9 +6,10 @@ import polars as pl
 
 from xray_mining.catalog.checks import with_members
 from xray_mining.catalog.connection import connect
-from xray_mining.catalog.overview import LEAST_PATIENTS, without_few
+from xray_mining.catalog.overview import without_few
 from xray_mining.catalog.query import run_file
 from xray_mining.records.cohort import FrozenCohort
+from xray_mining.records.small_counts import LEAST_PATIENTS
 from xray_mining.workspace import Workspace
 
 LEVELS = 8

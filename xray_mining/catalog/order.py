@@ -9,10 +9,9 @@ from sqlglot import exp
 from xray_mining.catalog.checks import with_members
 from xray_mining.catalog.connection import connect, frame
 from xray_mining.catalog.query import run_file
+from xray_mining.records.small_counts import is_small, told
 from xray_mining.workspace import Workspace
 
-LEAST_PATIENTS = 10
-"""Smaller numbers of patients are not printed."""
 _WORDS = {
     "day": "by the day of the study",
     "follow_up": "by the follow-up number",
@@ -63,19 +62,17 @@ def _decided(con: duckdb.DuckDBPyConnection) -> tuple[str, ...]:
     several = sum(counts.values())
     if not several:
         return ()
-    listed = [f"{words} {_few(counts[name])}" for name, words in _WORDS.items() if name in counts]
-    said = f"The latest image of {_few(several)} patients with several images was decided: {'; '.join(listed)}."
+    listed = [f"{words} {told(counts[name])}" for name, words in _WORDS.items() if name in counts]
+    # The total is the sum of the listed numbers, so beside a small one it would give that one away.
+    total = "" if any(is_small(each) for each in counts.values()) else f"{several:,} "
+    said = f"The latest image of {total}patients with several images was decided: {'; '.join(listed)}."
     if "nothing" not in counts:
         return (said,)
     return (
         said,
-        f"COH001: the latest image of {_few(counts['nothing'])} patients is not known; the set's files have an order, "
+        f"COH001: the latest image of {told(counts['nothing'])} patients is not known; the set's files have an order, "
         f"but no day, follow-up number or age shows that it is the order in time.",
     )
-
-
-def _few(patients: int) -> str:
-    return f"{patients:,}" if patients >= LEAST_PATIENTS else f"fewer than {LEAST_PATIENTS}"
 
 
 def _by_day(tree: exp.Query) -> bool:
@@ -95,6 +92,6 @@ def _without_day(con: duckdb.DuckDBPyConnection) -> tuple[str, ...]:
     if not patients:
         return ()
     return (
-        f"COH002: the file orders images by study_day, but {_few(patients)} of its patients have images without one; "
+        f"COH002: the file orders images by study_day, but {told(patients)} of its patients have images without one; "
         f"order by patient_sequence, which then uses the follow-up number or the age.",
     )

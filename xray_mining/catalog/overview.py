@@ -10,13 +10,12 @@ from xray_mining.catalog.connection import connect
 from xray_mining.catalog.header import queries
 from xray_mining.catalog.merge import read_about
 from xray_mining.catalog.query import run_file
+from xray_mining.records.small_counts import LEAST_PATIENTS
 from xray_mining.workspace import Workspace, asset
 
 PREFIX = "archive_"
 MISSING_SHARE = 0.05
 """A larger share of missing values in a column raises an alert."""
-LEAST_PATIENTS = 10
-"""Counts of cells with fewer patients are hidden."""
 TOPCODED = 90
 """Age in years at which ages are cut off."""
 LISTED_ROWS = 25

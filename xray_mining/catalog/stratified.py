@@ -6,6 +6,7 @@ import numpy as np
 import polars as pl
 
 from xray_mining.catalog.folds import fold_of
+from xray_mining.records.small_counts import is_small
 
 ANSWER = ("label", "answer")
 """Columns that name an answer: a label, and whether it is true or false."""
@@ -59,7 +60,10 @@ def stratified_folds(patients: Sequence[str], strata: pl.DataFrame, folds: int, 
 
 
 def lacking(members: pl.DataFrame, strata: pl.DataFrame, groups: Sequence[int | str], by: str, where: str) -> list[str]:
-    """A sentence for each answer that is missing in some fold (or split, `by`), with the patients of each fold."""
+    """A sentence for each answer that is missing in some fold (or split, `by`), with the patients of each fold.
+
+    Numbers are printed only if all folds with the answer have enough patients: the sum over folds is in Table 1.
+    """
     sides = members.select("patient_key", by).unique()
     counted = strata.join(sides, on="patient_key").group_by(*ANSWER, by).agg(pl.len().alias("patients"))
     counts = {tuple(key): number for *key, number in counted.select(*ANSWER, by, "patients").iter_rows()}
@@ -67,8 +71,11 @@ def lacking(members: pl.DataFrame, strata: pl.DataFrame, groups: Sequence[int | 
     for label, answer in strata.select(ANSWER).unique().sort(ANSWER).iter_rows():
         here = [counts.get((label, answer, side), 0) for side in groups]
         if not all(here):
-            listed = ", ".join(f"{side}: {number:,}" for side, number in zip(groups, here, strict=True))
-            sentences.append(
-                f"{where}: label '{label}' is not {answer} in every {by}; patients in whom it is {answer}: {listed}"
-            )
+            sides = list(zip(groups, here, strict=True))
+            told = f"patients in whom it is {answer}: {', '.join(f'{side}: {number:,}' for side, number in sides)}"
+            if any(map(is_small, here)):
+                told = (
+                    f"no patient has this answer in {by} {', '.join(str(side) for side, number in sides if not number)}"
+                )
+            sentences.append(f"{where}: label '{label}' is not {answer} in every {by}; {told}")
     return sentences

@@ -1,6 +1,6 @@
 """Data of the page's figures: curves, points, bands, bins and matrices."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -8,11 +8,13 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from xray_mining.evaluation.hidden_counts import labels_unknown_of_few
 from xray_mining.evaluation.options import EvaluationOptions
 from xray_mining.evaluation.small_cells import Line, with_complements
 from xray_mining.evaluation.subgroups import age_bands, shown_cells
 from xray_mining.evaluation.task import Array, Task
 from xray_mining.records import evaluation_tables as tables
+from xray_mining.records.small_counts import is_small
 from xray_mining.statistics.calibration import reliability_curve
 from xray_mining.statistics.estimate import Estimate, owners
 from xray_mining.statistics.refit import Refit, filled, refit_of, widened
@@ -229,6 +231,7 @@ def _filled(task: Task, width: int, least: int) -> bool:
 def calibration(task: Task, options: EvaluationOptions) -> list[dict[str, Any]]:
     """Rows of the table `calibration` for each class with probabilities; bins of too few patients are left out."""
     rows = []
+    few = labels_unknown_of_few(task, options.least_patients)
     for model in task.models.values():
         if not model.known.any():
             continue
@@ -255,8 +258,8 @@ def calibration(task: Task, options: EvaluationOptions) -> list[dict[str, Any]]:
                         "observed": each.observed,
                         "low": each.low,
                         "high": each.high,
-                        "patients": each.patients,
-                        "images": each.images,
+                        "patients": 0 if side.class_ in few else each.patients,
+                        "images": 0 if side.class_ in few else each.images,
                     }
                 )
     return rows
@@ -265,30 +268,47 @@ def calibration(task: Task, options: EvaluationOptions) -> list[dict[str, Any]]:
 def confusion(task: Task, options: EvaluationOptions) -> list[dict[str, Any]]:
     """Rows of the table `confusion` at every operating point of the kind of target.
 
-    Cells of too few patients are hidden. If a class has one such cell, its smallest other cell is hidden too.
+    Cells of too few patients are hidden. If a class has one such cell, its smallest other cell is hidden too. If a
+    class has few patients, its cells are hidden, and cells of other classes by whose sum it would be known. If the
+    truth of a label is unknown for few patients, all its cells are hidden.
     """
     rows = []
+    few = labels_unknown_of_few(task, options.least_patients)
     for model in task.models.values():
         if not model.known.any():
             continue
         for calls in task.kind.calls(task, model, options):
-            for truth in calls.classes:
-                inside = {name: (calls.truth == truth) & (calls.called == name) for name in calls.classes}
-                patients = {name: len(np.unique(calls.owner[cell])) for name, cell in inside.items()}
-                few = [name for name, count in patients.items() if 0 < count < options.least_patients]
-                hidden = with_complements([Line(calls.classes)], patients, few)
-                rows += [
-                    {
-                        "experiment": model.name,
-                        "target": task.target.name,
-                        "operating_point": calls.operating_point,
-                        "threshold": calls.threshold,
-                        "truth": truth,
-                        "predicted": name,
-                        "images": 0 if name in hidden else int(inside[name].sum()),
-                        "patients": 0 if name in hidden else patients[name],
-                        "hidden": name in hidden,
-                    }
-                    for name in calls.classes
-                ]
+            inside = {
+                (truth, name): (calls.truth == truth) & (calls.called == name)
+                for truth in calls.classes
+                for name in calls.classes
+            }
+            patients = {cell: len(np.unique(calls.owner[units])) for cell, units in inside.items()}
+            whole = {truth: len(np.unique(calls.owner[calls.truth == truth])) for truth in calls.classes}
+            hidden = set(inside) if few & set(calls.classes) else _hidden_calls(patients, whole, options.least_patients)
+            rows += [
+                {
+                    "experiment": model.name,
+                    "target": task.target.name,
+                    "operating_point": calls.operating_point,
+                    "threshold": calls.threshold,
+                    "truth": truth,
+                    "predicted": name,
+                    "images": 0 if (truth, name) in hidden else int(units.sum()),
+                    "patients": 0 if (truth, name) in hidden else patients[truth, name],
+                    "hidden": (truth, name) in hidden,
+                }
+                for (truth, name), units in inside.items()
+            ]
     return rows
+
+
+def _hidden_calls(
+    patients: Mapping[tuple[str, str], int], whole: Mapping[str, int], least: int
+) -> set[tuple[str, str]]:
+    """Hidden cells (truth, predicted) of a confusion matrix; the patients of all classes together are printed."""
+    counts = {**patients, **{(truth, ""): count for truth, count in whole.items()}}
+    lines = [Line(tuple(cell for cell in patients if cell[0] == truth), (truth, "")) for truth in whole]
+    few = [cell for cell, count in counts.items() if is_small(count, least)]
+    hidden = with_complements([Line(tuple((truth, "") for truth in whole)), *lines], counts, few)
+    return hidden & set(patients)

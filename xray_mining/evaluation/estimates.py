@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 
 from xray_mining.evaluation.choice import Choice
+from xray_mining.evaluation.hidden_counts import labels_unknown_of_few
 from xray_mining.evaluation.options import EvaluationOptions
 from xray_mining.evaluation.rows import bare, row, rows_of, scored_row
 from xray_mining.evaluation.task import Model, Task
@@ -21,7 +22,9 @@ def score(task: Task, options: EvaluationOptions, choice: Choice) -> tuple[list[
     rows: list[EstimateRow] = []
     checks: list[CheckRow] = []
     if unknown := task.kind.unknown(task):
-        counts = ", ".join(f"{label} {count:,}" for label, count in unknown.items())
+        few = labels_unknown_of_few(task, options.least_patients)
+        hidden = f"fewer than {options.least_patients} patients"
+        counts = ", ".join(f"{label} {hidden if label in few else f'{count:,}'}" for label, count in unknown.items())
         sentence = (
             f"{task.name}: test units with unknown truth are left out for these labels: {counts} of "
             f"{len(task.units):,} test units."

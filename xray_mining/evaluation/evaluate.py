@@ -18,6 +18,7 @@ from xray_mining.evaluation.comparisons import Smallest, compare, smallest
 from xray_mining.evaluation.curves import Figures
 from xray_mining.evaluation.estimates import score
 from xray_mining.evaluation.gather import Gathered, gather
+from xray_mining.evaluation.hidden_counts import without_small_counts
 from xray_mining.evaluation.options import EvaluationOptions
 from xray_mining.evaluation.people import by_age_and_sex
 from xray_mining.evaluation.provenance import (
@@ -229,7 +230,7 @@ def scored_task(task: Task, options: EvaluationOptions, hidden: set[tuple[str, s
     return ScoredTask(
         task,
         choice,
-        (*scored, *cells),
+        (*without_small_counts(task, scored, options.least_patients), *cells),
         tuple(each.of(task.name) for each in (*checks, *judged)),
         tuple(audited),
         least,
@@ -328,7 +329,7 @@ def _write_notes(  # noqa: PLR0917  what the study file says
         "least_patients": options.least_patients,
         "age_band_years": options.age_band_years,
         "show_unexamined": options.show_unexamined,
-        "pictures": left_out(found.attributes),
+        "pictures": left_out(found.attributes, options.least_patients),
         "written": now,
         "tasks": [task_notes(each.task, each.choice, each.smallest, options) for each in made.tasks],
         "experiments": [*experiments, *unscored_notes(found, study_file)],

@@ -15,6 +15,7 @@ from xray_mining.evaluation.gather import Gathered
 from xray_mining.evaluation.options import EvaluationOptions
 from xray_mining.evaluation.task import Model, Task
 from xray_mining.records.cohort_targets import CohortTargets
+from xray_mining.records.small_counts import is_small
 from xray_mining.workspace import digest_of, versions
 
 
@@ -45,7 +46,7 @@ def task_notes(task: Task, choice: Choice, smallest: Smallest | None, options: E
         "centre": task.centre.name if task.centre else "",
         "oracle": task.oracle.name if task.oracle else "",
         "chosen": choice.how,
-        "unanswered": _unanswered(task),
+        "unanswered": _unanswered(task, options.least_patients),
         "undrawn": int((~curves.drawable(task, options)).sum()),
         "smallest_difference": smallest.difference if smallest else None,
         "smallest_rival": smallest.rival if smallest else "",
@@ -53,11 +54,12 @@ def task_notes(task: Task, choice: Choice, smallest: Smallest | None, options: E
     }
 
 
-def _unanswered(task: Task) -> dict[str, int]:
-    """Number of the cohort's members without a known value of the target, by role."""
+def _unanswered(task: Task, least: int) -> dict[str, int | None]:
+    """Number of the cohort's members without a known value of the target, by role; None for too few patients."""
     rows = CohortTargets.read(task.cohort.folder / "cohort_targets.parquet").filter(target=task.target.name)
     without = task.cohort.members().join(task.kind.answered(rows), on="image_key", how="anti")
-    return {str(role): int(count) for role, count in without.group_by("split").len().sort("split").iter_rows()}
+    counted = without.group_by("split").agg(pl.len(), pl.col("patient_key").n_unique().alias("patients")).sort("split")
+    return {str(role): None if is_small(patients, least) else count for role, count, patients in counted.iter_rows()}
 
 
 def experiment_notes(task: Task, name: str, choice: Choice) -> dict[str, Any]:
@@ -102,13 +104,17 @@ def _is_calibrated(task: Task, model: Model) -> bool:
     return any(side.calibrated for side in task.kind.probabilities(task, model))
 
 
-def left_out(attributes: pl.DataFrame) -> dict[str, int]:
-    """Number of members that no picture may show, and of members not examined for quality flags or burned-in text."""
+def left_out(attributes: pl.DataFrame, least: int) -> dict[str, int | None]:
+    """Number of members that no picture may show, and of members not examined for quality flags or burned-in text.
+
+    None replaces a number below `least`.
+    """
     unseen = pl.col("quality_flags").is_null() | pl.col("burned_in_text").is_null()
-    return {
+    counts = {
         "left_out": attributes.height - pictures.fit_to_show(attributes).height,
         "not_looked_at": attributes.filter(unseen).height,
     }
+    return {name: None if is_small(count, least) else count for name, count in counts.items()}
 
 
 def provenance(found: Gathered, ledger: pl.DataFrame, study_file: Mapping[str, Any], now: str) -> dict[str, Any]:

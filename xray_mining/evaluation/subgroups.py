@@ -11,8 +11,10 @@ from xray_mining.evaluation.choice import Choice
 from xray_mining.evaluation.options import EvaluationOptions
 from xray_mining.evaluation.rows import scored_row
 from xray_mining.evaluation.small_cells import hidden_cells
-from xray_mining.evaluation.task import Array, Task
+from xray_mining.evaluation.small_sides import Cells
+from xray_mining.evaluation.task import Array, Scored, Task
 from xray_mining.records.estimates import EstimateRow
+from xray_mining.records.small_counts import is_small
 from xray_mining.statistics.comparison import holm
 
 COLUMNS = ("patient_sex", "age_band", "view_position", "manufacturer", "archive", "institution", "study_year")
@@ -119,10 +121,13 @@ def by_subgroup(
     """Rows of estimates by subgroup, tested against the rest; p is adjusted by Holm within an experiment and column.
 
     If no patient has another sex, women against the rest and men against the rest are the same test: both rows have the
-    same `p_value`, and the adjustment counts it once. `hidden` as in `cells`.
+    same `p_value`, and the adjustment counts it once. `hidden` as in `cells`. Sensitivity and specificity use the units
+    of one class only: they are left out if these are of few patients, or if their count would reveal few patients.
     """
     table = columns(task, options.age_band_years)
     groups = list(cells(table, task.owner, options.least_patients, hidden))
+    printed = Cells(table, task.owner, {subgroup for _, subgroup, _ in groups}, options.least_patients)
+    shown: dict[bytes, set[str]] = {}
     rows: list[EstimateRow] = []
     tests: list[bytes] = []
     for model in task.models.values():
@@ -130,10 +135,28 @@ def by_subgroup(
             if len(np.unique(task.owner[members & model.known])) < options.least_patients:
                 continue
             for each, about in task.kind.by_cell(task, model, members, options):
+                asked = model.known & about
+                key = model.known.tobytes() + asked.tobytes()
+                if key not in shown:
+                    shown[key] = printed.shown(model.known, about)
+                if subgroup not in shown[key]:
+                    continue
+                scored = _with_whole_count(each, task.owner, members & asked, options.least_patients)
                 name = f"{task.name}: {model.name} by {family}, {each.metric}"
-                rows.append(scored_row(task, model, each, subgroup=subgroup, family=name))
-                tests.append(_test(members, model.known & about))
+                rows.append(scored_row(task, model, scored, subgroup=subgroup, family=name))
+                tests.append(_test(members, asked))
     return _adjusted(rows, tests)
+
+
+def _with_whole_count(scored: Scored, owner: Array, units: Array, least: int) -> Scored:
+    """The figure with the patients of all its units (n,) bool, if it says nothing of few of them.
+
+    An area says nothing of a fold with one class: beside the size of the subgroup its own count would tell of few.
+    """
+    whole = len(np.unique(owner[units]))
+    if not is_small(whole - scored.found.patients, least):
+        return scored
+    return replace(scored, found=replace(scored.found, patients=whole, images=int(units.sum())))
 
 
 def _test(members: Array, asked: Array) -> bytes:

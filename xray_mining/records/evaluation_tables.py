@@ -84,8 +84,8 @@ class CalibrationBins(Record):
     observed = number("share of positives", nullable=False, min=0, max=1)
     low = number("lower end of its interval", nullable=False, min=0, max=1)
     high = number("upper end of its interval", nullable=False, min=0, max=1)
-    patients = count("patients in the bin")
-    images = count("units in the bin")
+    patients = count("patients in the bin; 0 if hidden, because the label is not known of few others")
+    images = count("units in the bin; 0 if hidden")
 
 
 class Confusion(Record):
@@ -163,7 +163,7 @@ class AuditRows(Record):
     value = number("the figure")
     low = number("lower end of its interval")
     high = number("upper end of its interval")
-    patients = count("patients that it is computed from")
+    patients = count("patients that it is computed from; 0 if hidden, as a class of few patients")
     p_value = number("two-sided p of no effect", min=0, max=1)
     p_adjusted = number("the same, adjusted within the audit", min=0, max=1)
     words = text("the figure as a sentence")

@@ -6,6 +6,7 @@ from typing import Any
 
 import polars as pl
 
+from xray_mining.records.small_counts import told
 from xray_mining.reporting.metrics import interval, metric_of
 from xray_mining.reporting.results import ExperimentNote, Results, Task
 from xray_mining.reporting.section import Block, Cell, Column, Part, Text
@@ -65,7 +66,7 @@ def undrawn(results: Results, task: Task) -> str:
     if not task.undrawn:
         return ""
     least = results.notes.least_patients
-    who = f"{task.undrawn:,} test {task.level}{'' if task.undrawn == 1 else 's'}"
+    who = f"{told(task.undrawn, least)} test {task.level}s"
     return f" Not drawn: {who} of an age band and sex with fewer than {least} test patients."
 
 

@@ -103,8 +103,8 @@ class Task:
     smallest_rival_role: str = ""
     chosen: str = ""
     """How the best model was chosen: apart, pooled or within (docs/evaluation_files.md); empty if not stated."""
-    unanswered: Mapping[str, int] | None = None
-    """Number of members without a known value of the target, by role."""
+    unanswered: Mapping[str, int | None] | None = None
+    """Number of members without a known value of the target, by role; None for a role with too few such patients."""
     undrawn: int = 0
     """Test units that are not drawn as points, because too few patients are of their age band and sex."""
 
@@ -138,9 +138,9 @@ class NotShown:
     """Number of members that no picture may show, and of members that were not examined."""
 
     left_out: int | None = None
-    """Members with burned-in text or a quality flag; None if study.json does not say."""
-    not_looked_at: int = 0
-    """Members without quality flags, or without a statement in the header about burned-in text."""
+    """Members with burned-in text or a quality flag; None if they are few, or if study.json does not say."""
+    not_looked_at: int | None = 0
+    """Members without quality flags, or without a statement in the header about burned-in text; None if few."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

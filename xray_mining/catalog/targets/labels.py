@@ -12,10 +12,10 @@ from xray_mining.catalog.targets._columns import column_of, wrong_type
 from xray_mining.catalog.targets._sources import determines_labels
 from xray_mining.errors import UserError
 from xray_mining.records.cohort import Target
+from xray_mining.records.small_counts import LEAST_PATIENTS, is_small
 
 RULES = ("ignore", "zeros", "ones")
 """How an answer that is neither true nor false is read: as masked, false or true (Irvin et al. 2019)."""
-LEAST_PATIENTS = 10
 _WORD = re.compile(r"^(uncertain|unknown)=(ignore|zeros|ones)$|^least=([1-9]\d*)$")
 _ANSWERS = {
     "true": ("true", "yes", "present", "positive", "1", "1.0", "t"),
@@ -137,26 +137,52 @@ def _enough(
     rows: pl.DataFrame, answers: pl.DataFrame, target: Target, least: int, where: str
 ) -> tuple[list[str], list[str]]:
     """Labels with enough patients of each answer, sorted, and sentences about the other labels and masked answers."""
+    patients = pl.col("patient_key")
     counted = rows.group_by("label").agg(
-        true=pl.col("patient_key").filter(pl.col("value") == 1).n_unique(),
-        false=pl.col("patient_key").filter(pl.col("value") == 0).n_unique(),
+        true=patients.filter(pl.col("value") == 1).n_unique(),
+        false=patients.filter(pl.col("value") == 0).n_unique(),
+        neither=patients.n_unique() - patients.filter(pl.col("value").is_not_null()).n_unique(),
     )
     found, sentences = [], []
-    for label, true, false in counted.sort("label").iter_rows():
-        if min(true, false) >= least:
+    for label, *counts in counted.sort("label").iter_rows():
+        if min(counts[:2]) >= least:
             found.append(label)
             continue
         sentences.append(
-            f"{where}: label '{label}' of target '{target.name}' is left out: true in {true:,} and false in {false:,} "
-            f"patients, but {least:,} of each are needed (least= in its header line)"
+            f"{where}: label '{label}' of target '{target.name}' is left out: {_sides(*counts)}, but {least:,} of each "
+            f"are needed (least= in its header line)"
         )
-    kept = answers.filter(pl.col("label").is_in(found))
-    counts: Mapping[str, Any] = dict(kept["answer"].value_counts().iter_rows())
-    said = [f"{counts[each]:,} {each}" for each in ("uncertain", "unknown") if counts.get(each)]
-    if said:
+    kept = answers.filter(pl.col("label").is_in(found), pl.col("answer").is_in(["uncertain", "unknown"]))
+    if kept.height:
         rules = " ".join(target.policy.split()[:2])
-        sentences.append(f"{where}: of {kept.height:,} answers of target '{target.name}' {' and '.join(said)}; {rules}")
+        total = answers["image_key"].n_unique() * len(found)
+        sentences.append(f"{where}: {_masked(kept, total, target)}; {rules}")
     return found, sentences
+
+
+def _sides(true: int, false: int, neither: int) -> str:
+    """How many patients a label is true and false in; no number if one of the three is small.
+
+    The three add up to all patients, unless images of one patient differ, so two of them give the third away.
+    """
+    if any(map(is_small, (true, false, neither))):
+        return f"true or false in fewer than {LEAST_PATIENTS} patients, or not known in so few"
+    return f"true in {true:,} and false in {false:,} patients"
+
+
+def _masked(kept: pl.DataFrame, total: int, target: Target) -> str:
+    """How many answers are uncertain and unknown; no number if one label has one of them in few patients.
+
+    The page prints how many patients each label is not known of, unless they are few: with a sum over labels, the few
+    could be computed.
+    """
+    patients = kept.group_by("label", "answer").agg(pl.col("patient_key").n_unique())["patient_key"]
+    counts: Mapping[str, Any] = dict(kept["answer"].value_counts().iter_rows())
+    named = [each for each in ("uncertain", "unknown") if each in counts]
+    if any(map(is_small, patients)):
+        return f"some answers of target '{target.name}' are {' or '.join(named)}"
+    said = " and ".join(f"{counts[each]:,} {each}" for each in named)
+    return f"of {total:,} answers of target '{target.name}' {said}"
 
 
 KIND = Labels()

@@ -11,6 +11,7 @@ import polars as pl
 
 from xray_mining.evaluation.audits._audit import Audit, AuditedTask, Figure, NotApplicable, Verdict
 from xray_mining.evaluation.task import Array
+from xray_mining.records.small_counts import is_small, told
 
 LISTED = 10
 """Number of suspects that are named; the model contradicts these most."""
@@ -100,20 +101,27 @@ def measure(audited: AuditedTask) -> Suspects | NotApplicable:
 def tell(audited: AuditedTask, found: Suspects) -> Sequence[Verdict]:
     """Always passed, with the number of suspects."""
     who = audited.task.words(found.experiment)
-    sentence = f"{found.count:,} of {found.images:,} labels are contradicted with confidence by {who}."
+    count = told(found.count, audited.options.least_patients)
+    sentence = f"{count} of {found.images:,} labels are contradicted with confidence by {who}."
     return [Verdict("passed", sentence, found.count, [asdict(each) for each in found.first])]
 
 
-def figures(_: AuditedTask, found: Suspects) -> Sequence[Figure]:
-    """One row for each label."""
+def figures(audited: AuditedTask, found: Suspects) -> Sequence[Figure]:
+    """One row for each label; without numbers if one label, or its suspects, are few patients."""
+    least = audited.options.least_patients
+    few = any(is_small(count, least) for each in found.by_label for count in (each.patients, each.suspects))
     return [
         Figure(
             experiment=found.experiment,
             label=each.label,
             metric="suspects_share",
-            value=each.suspects / each.images,
-            patients=each.patients,
-            words=f"{each.suspects:,} of {each.images:,} labelled {each.label} are contradicted with confidence",
+            value=None if few else each.suspects / each.images,
+            patients=0 if few else each.patients,
+            words=(
+                f"numbers are hidden: some are of fewer than {least} patients"
+                if few
+                else f"{each.suspects:,} of {each.images:,} labelled {each.label} are contradicted with confidence"
+            ),
         )
         for each in found.by_label
     ]

@@ -6,6 +6,7 @@ import polars as pl
 
 from xray_mining.catalog.order import undecided
 from xray_mining.evaluation.audits._audit import Audit, AuditedCohort, Verdict
+from xray_mining.records.small_counts import told
 
 
 def measure(audited: AuditedCohort) -> pl.DataFrame:
@@ -17,8 +18,8 @@ def tell(_: AuditedCohort, found: pl.DataFrame) -> Sequence[Verdict]:
     """Failed if there is such a patient."""
     if found.height:
         sentence = (
-            f"it is unknown which image of {found.height:,} patients is the latest, because day, follow-up number and "
-            f"age are missing or equal; the last image in the order of the files is used instead, for example in "
+            f"it is unknown which image of {told(found.height)} patients is the latest, because day, follow-up number "
+            f"and age are missing or equal; the last image in the order of the files is used instead, for example in "
             f"Table 1."
         )
         return [Verdict("failed", sentence, found.height, found.head(10).to_dicts())]

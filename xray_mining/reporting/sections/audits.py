@@ -9,7 +9,7 @@ import polars as pl
 from xray_mining.records.check_results import words
 from xray_mining.reporting.metrics import known_metric, number, p_value
 from xray_mining.reporting.results import Results
-from xray_mining.reporting.section import Block, Cell, Code, Column, Row, Section, Table, Text
+from xray_mining.reporting.section import HIDDEN, Block, Cell, Code, Column, Row, Section, Table, Text
 
 ORDER = 90
 LISTED = ("NOISE001",)
@@ -132,7 +132,7 @@ def _figures(results: Results) -> list[Block]:
                         Cell(results.experiment_words(row["experiment"]), row["target"].replace("_", " ")),
                         Cell(_metric_words(row["metric"])),
                         value,
-                        Cell(f"{row['patients']:,}", value=row["patients"]),
+                        Cell(f"{row['patients']:,}", value=row["patients"]) if row["patients"] else HIDDEN,
                         p_value(adjusted),
                         Cell(row["words"]),
                     )

@@ -61,9 +61,9 @@ def _left_out(results: Results) -> str:
     hidden = results.notes.pictures
     least = results.notes.least_patients
     said = f"Patients of an age band and sex with fewer than {least} test patients are not shown"
-    if hidden.left_out is None:
-        return f"{said}."
-    said += f", nor {hidden.left_out:,} images with burned-in text or a quality flag other than low resolution"
-    unseen = hidden.not_looked_at
-    said += f"; the headers of {unseen:,} images say nothing about burned-in text" if unseen else ""
+    count = "" if hidden.left_out is None else f"{hidden.left_out:,} "
+    said += f", nor {count}images with burned-in text or a quality flag other than low resolution"
+    if hidden.not_looked_at != 0:
+        unseen = "some" if hidden.not_looked_at is None else f"{hidden.not_looked_at:,}"
+        said += f"; the headers of {unseen} images say nothing about burned-in text"
     return f"{said}. Burned-in text is declared by the header; pictures were not examined."

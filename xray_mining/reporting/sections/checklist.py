@@ -96,7 +96,10 @@ def _missing(results: Results) -> str:
     for task in results.tasks:
         if task.unanswered is None:
             return ""
-        roles = ", ".join(f"{role} {count:,}" for role, count in task.unanswered.items() if count)
+        few = f"of fewer than {results.notes.least_patients} patients"
+        roles = ", ".join(
+            f"{role} {few if count is None else f'{count:,}'}" for role, count in task.unanswered.items() if count != 0
+        )
         said.append(
             f"{task.words}: {f'unknown in images ({roles}), which are not scored' if roles else 'known in all images'}"
         )

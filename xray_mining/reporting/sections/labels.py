@@ -8,7 +8,18 @@ from xray_mining.reporting.figures import forest
 from xray_mining.reporting.layout import Cautions, by_task, metric_columns
 from xray_mining.reporting.metrics import number, p_value
 from xray_mining.reporting.results import Results, Task
-from xray_mining.reporting.section import Block, Cell, Column, Figure, Figures, Row, Section, Table
+from xray_mining.reporting.section import (
+    HIDDEN,
+    Block,
+    Cell,
+    Column,
+    Figure,
+    Figures,
+    Row,
+    Section,
+    Table,
+    hidden_note,
+)
 from xray_mining.reporting.sections.comparison import YOUDEN, at_main_point
 from xray_mining.reporting.sections.table_one import cell_of
 
@@ -108,7 +119,8 @@ def _of_best(results: Results, task: Task, scores: pl.DataFrame, labels: list[st
         mine = plain.filter(pl.col("class") == label)
         cut = mine["threshold"].drop_nulls().to_list()
         area = mine.filter(pl.col("metric") == "auc").row(0, named=True)
-        cells = [Cell(label), Cell(f"{area['patients']:,}", value=area["patients"])]
+        counted = Cell(f"{area['patients']:,}", value=area["patients"]) if area["patients"] else HIDDEN
+        cells = [Cell(label), counted]
         cells += [cell_of(having.get(label))] if having else []
         cells += [told.metric(mine, name) for name in names]
         cells.append(Cell(number(cut[0]), value=cut[0]) if cut else Cell("–"))
@@ -134,7 +146,8 @@ def _of_best(results: Results, task: Task, scores: pl.DataFrame, labels: list[st
             )
         )
     caption = f"{results.experiments[task.best].words}: {len(labels)} labels"
-    said = " ".join(each for each in (told.note, YOUDEN if "sensitivity" in names else "") if each)
+    hidden = hidden_note(results.notes.least_patients) if any(HIDDEN in row.cells for row in rows) else ""
+    said = " ".join(each for each in (told.note, hidden, YOUDEN if "sensitivity" in names else "") if each)
     return Table(f"labels-{task.anchor}-best", caption, tuple(heads), tuple(rows), said, first=FIRST_ROWS)
 
 
