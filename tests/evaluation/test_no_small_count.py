@@ -149,7 +149,7 @@ def test_labels_that_few_are_unknown_or_true_of_are_not_given_away_by_sums(plant
         assert matrix["hidden"].all(), "effusion is not known of 3, nodule is true of 4: the others' sum would tell"
     said = dict(tables["check_results"].select("code", "sentence").iter_rows())
     assert "nodule (fewer than 10)" in said["SIZE001"]
-    assert said["EVAL016"].endswith("effusion of fewer than 10 patients of 120 test units.")
+    assert said["EVAL016"].endswith("effusion fewer than 10 patients of 120 test units.")
     page = Path(report("made", None, planted.workspace.root).page).read_text(encoding="utf-8")
     assert "test of fewer than 10" not in page and "train of fewer than 10 patients" in page
 

@@ -36,7 +36,7 @@ def test_a_label_that_no_test_patient_has_an_answer_for_is_named_and_the_others_
     )
     assert set(areas["class"]) == {"edema"}
     said = sentences(made)["SIZE001"]
-    assert "every test patient is everybody, or nobody is" in said
+    assert "all test patients have everybody, or no test patient has it; " in said
     assert "the truth of blank is not known for any test patient; areas of everybody, blank cannot" in said
 
 
