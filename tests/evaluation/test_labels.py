@@ -37,6 +37,10 @@ def truths_of(made, seed=3):
     return truth
 
 
+truths_of_all = truths_of
+"""Kept under another name for a test that puts other truths in place of `truths_of`."""
+
+
 def predict(made, name, kind, truth, strength, *, calibrated=(), rotations=1, seed=0):
     """Predictions of all labels; those of the first are calibrated in the rotations `calibrated`."""
     rng = np.random.default_rng([seed, len(name)])
@@ -148,6 +152,7 @@ def test_each_label_is_scored_by_units_whose_truth_is_known(labelled):
     assert task["best"] == "strong" and task["metric"] == "auc_macro" and task["classes"] == list(NAMES)
     answers = json.loads((made.workspace.evaluation("made") / "answer.json").read_text())["answers"]
     assert "distinguishes present from absent for 3 labels of findings" in answers[0]["text"]
+    assert "sees no anatomy" not in answers[0]["text"]  # no null was trained
 
     checks = CheckResults.read(made.workspace.evaluation("made") / "check_results.parquet")
     sentences = dict(checks.select("code", "sentence").iter_rows())
@@ -215,6 +220,31 @@ def test_subgroups_have_the_mean_area_and_a_test_against_the_rest(labelled):
     found = {row["subgroup"]: row for row in rows.to_dicts()}
     assert found["patient_sex=F"]["value"] > 0.8 > found["patient_sex=M"]["value"]
     assert found["patient_sex=F"]["p_adjusted"] < 0.001
+
+
+def test_a_group_has_the_mean_over_the_labels_that_it_is_tested_by(labelled, monkeypatch):
+    """Without the hard label, which no woman has, a group's mean would look better than everybody's."""
+    monkeypatch.setattr(f"{__name__}.truths_of", _hard_in_men)
+    made, truth = labelled(patients=900)
+    chance = predict(made, "strong", "network", truth * (2, 0.3, 1), 1.5)
+    folder = made.workspace.experiment("made", "strong") / "predictions"
+    for path in folder.glob("*.parquet"):  # `predict` writes what it is given as truths, too
+        frame = Predictions.read(path)
+        Predictions.write(frame.with_columns((pl.col("truth") > 0).cast(pl.Float64)), path)
+    evaluate(made.workspace, "made", QUICK)
+    rows = estimates_of(made)
+    tested, men = (made.frame["fold"] == 0).to_numpy(), (made.frame["patient_sex"] == "M").to_numpy()
+    for sex, inside in (("M", tested & men), ("F", tested & ~men)):
+        row = one(rows, "strong", "auc_macro", subgroup=f"patient_sex={sex}")
+        assert row["value"] == pytest.approx(roc_auc_score(truth[inside, 0], chance[inside, 0]))
+        assert "mean over 1 of 2 labels" in row["caution"] and row["p_value"] > 0.001
+    assert one(rows, "strong", "auc_macro")["value"] < row["value"] - 0.05
+
+
+def _hard_in_men(made):
+    truth = np.nan_to_num(truths_of_all(made))
+    truth[(made.frame["patient_sex"] == "F").to_numpy(), 1] = 0
+    return truth
 
 
 def test_what_is_not_known_is_counted(labelled):

@@ -7,11 +7,13 @@ from typing import TypeVar
 from pydantic import BaseModel, Field
 
 Found = TypeVar("Found")
-RULES = 3
+RULES = 4
 """Version of the rules for estimates. After a change of this number, `run` repeats earlier evaluations.
 
 2: intervals are wider if folds share training patients; patients of folds that are left out are not counted.
 3: those of squared errors and of the rarer class's rate are wider still; gaps between groups have DeLong's variance.
+4: the interval and p of a gap between groups use the same variance, and a gap with one patient of a class has neither;
+areas are compared with guessing by the variance of guessing; a group's mean area uses the labels that its p uses.
 """
 
 SMALL_CELLS = (

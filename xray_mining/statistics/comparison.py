@@ -1,11 +1,12 @@
 """Tests of differences, and corrections for multiple tests."""
 
-from dataclasses import replace
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import ArrayLike
 from scipy import stats
 
+from xray_mining.statistics import measured
 from xray_mining.statistics.estimate import Booleans, Estimate, Floats, finite, owners
 from xray_mining.statistics.resampling import (
     LEAST_FOR_PROPORTIONS,
@@ -174,9 +175,9 @@ def difference_of_means(
     """Mean of `values` (n,) among `members` (n,) bool minus the mean of the rest, with a Student interval and p.
 
     A patient may have units on both sides; the variance comes from influences summed per patient. nan if a side is
-    empty. p is the larger of two: with each side's own variance, and with the variance of all units, because a small
-    side whose values are all equal has a variance of 0. The effect of shared training patients cancels out between the
-    sides (see `refit`).
+    empty. Interval and p are from the larger of two variances: each side's own, and that of all units, because a small
+    side whose values are all equal has a variance of 0. There is neither (nan) if a side is one patient. The effect of
+    shared training patients cancels out between the sides (see `refit`).
     """
     array, inside = finite("values", values), np.asarray(members, dtype=bool)
     owner = owners(patients, len(array))
@@ -185,6 +186,9 @@ def difference_of_means(
         return Estimate(np.nan, np.nan, np.nan, count, len(array), "difference of means")
     means = array[inside].mean(), array[~inside].mean()
     value = float(means[0] - means[1])
+    if min(len(np.unique(owner[side])) for side in (inside, ~inside)) < 2:
+        caution = "no interval and no p, for a side is one patient"
+        return Estimate(value, np.nan, np.nan, count, len(array), "difference of means", caution)
     influence = np.where(inside, (array - means[0]) / inside.sum(), -(array - means[1]) / (~inside).sum())
     alike = _variance_of_mean(array - array.mean(), owner) * len(array) * (1 / inside.sum() + 1 / (~inside).sum())
     return tested(value, influence, alike, owner, confidence, method="difference of means, variance by patient")
@@ -202,17 +206,19 @@ def difference_of_areas(
     """AUC among `members` (n,) bool minus AUC among the rest, each a mean over `folds` (n,) as in `areas_over_folds`.
 
     Scores of different folds come from different fits and are not compared; a fold without both classes on a side is
-    left out of that side. nan if a side has no fold with both classes. p is the larger of two: with each side's own
-    variance, and with that of all units, because a small side that is perfectly ranked has a variance of 0. The effect
-    of shared training patients cancels out between the sides (see `refit`).
+    left out of that side. nan if a side has no fold with both classes. Interval and p are from the larger of two
+    variances: each side's own, and that of all units, because a small side that is perfectly ranked has a variance of
+    0. There is neither (nan) if one patient is all of a class on a side of a fold. `caution` tells of few patients in a
+    class. The effect of shared training patients cancels out between the sides (see `refit`).
     """
-    from xray_mining.statistics.auc import auc_influence
+    from xray_mining.statistics.auc import FEW_IN_CLASS, auc_influence
 
     label, score = np.asarray(labels), np.asarray(scores, dtype=np.float64)
     inside: Booleans = np.asarray(members, dtype=bool)
     owner = owners(patients, len(label))
     fold = np.zeros(len(label), dtype=np.int64) if folds is None else np.asarray(folds)
     influence, areas, alike = np.zeros(len(label)), [], 0.0
+    smallest = len(label)
     for side, sign in ((inside, 1.0), (~inside, -1.0)):
         parts = [side & (fold == each) for each in np.unique(fold)]
         parts = [part for part in parts if len(np.unique(label[part])) > 1]
@@ -226,20 +232,31 @@ def difference_of_areas(
             whole = fold == fold[part][0]
             alike += _variance_as_of_all(label, score, owner, part, whole) / len(parts) ** 2
         areas.append(float(np.mean(own)))
+        smallest = min(smallest, patients_of_rarer(label, owner, parts))
     method = "difference of areas, variance by patient"
-    return tested(areas[0] - areas[1], influence, alike, owner, confidence, method=method)
+    found = tested(areas[0] - areas[1], influence, alike, owner, confidence, method=method)
+    return found.with_caution(measured.FEW_IN_CLASS) if smallest < FEW_IN_CLASS else found
+
+
+def patients_of_rarer(label: np.ndarray, owner: np.ndarray, parts: Sequence[Booleans]) -> int:
+    """Patients of the rarer class, summed over `parts`, units (n,) bool that each have both classes."""
+    counts = [[len(np.unique(owner[part & (label == each)])) for each in np.unique(label[part])] for part in parts]
+    return int(np.sum(counts, axis=0).min())
 
 
 def larger_where_few(label: np.ndarray, owner: np.ndarray) -> Floats:
     """Factors (n,) for influences, so that their squares are not too small if a class has few patients.
 
-    Influences are centred by their class's own mean; DeLong divides by (size - 1) for the same reason.
+    Influences are centred by their class's own mean; DeLong divides by (size - 1) for the same reason. All are nan if
+    one patient is all of a class: that influence is 0 and shows no variance.
     """
     wider = np.ones(len(label))
     for each in np.unique(label):
         same = label == each
         patients = len(np.unique(owner[same]))
-        wider[same] = np.sqrt(patients / max(patients - 1, 1))
+        if patients < 2:
+            return np.full(len(label), np.nan)
+        wider[same] = np.sqrt(patients / (patients - 1))
     return wider
 
 
@@ -270,11 +287,10 @@ def _variance_of_mean(values: np.ndarray, owner: np.ndarray) -> float:
 def tested(
     value: float, influence: Floats, alike: float, owner: np.ndarray, confidence: float, *, method: str
 ) -> Estimate:
-    """`value` with its interval from `influence` (n,); p from the larger of that variance and `alike`."""
-    low, high, error = linear_interval(value, influence, owner, confidence)
+    """`value` with interval and p from the larger of two variances: that of `influence` (n,), and `alike`."""
+    _, _, error = linear_interval(value, influence, owner, confidence)
     count = int(owner.max()) + 1
-    found = Estimate(value, low, high, count, len(influence), method)
-    larger = max(error, alike**0.5)
-    if np.isnan(larger) or larger == 0:
-        return found
-    return replace(found, p_value=float(2 * stats.t.sf(abs(value) / larger, max(count - 1, 1))))
+    larger = float(np.maximum(error, alike**0.5))  # nan if either is nan
+    half = float(stats.t.ppf(0.5 + confidence / 2, max(count - 1, 1))) * larger
+    p = float(2 * stats.t.sf(abs(value) / larger, max(count - 1, 1))) if larger else np.nan
+    return Estimate(value, value - half, value + half, count, len(influence), method, "", p)

@@ -10,8 +10,9 @@ from scipy import stats
 
 from xray_mining.statistics import measured
 from xray_mining.statistics.auc import FEW_IN_CLASS, areas_over_folds, auc_influence, logit_interval
-from xray_mining.statistics.comparison import larger_where_few, tested
+from xray_mining.statistics.comparison import larger_where_few, patients_of_rarer, tested
 from xray_mining.statistics.estimate import Booleans, Estimate, Floats, Integers, finite, owners
+from xray_mining.statistics.guessing import VARIANCE_OF_GUESSING, against_guessing, variance_of_guessing
 from xray_mining.statistics.refit import Refit, filled, refit_of
 from xray_mining.statistics.resampling import linear_interval
 
@@ -22,6 +23,9 @@ class _Macro:
 
     value: float
     variance: float
+    """With the part of shared training patients."""
+    factor: float
+    """By which that part multiplies it."""
     smallest: int
     """Patients of the rarest side, with or without, of any class, summed over folds."""
     patients: int
@@ -38,6 +42,7 @@ def macro_auc(
     *,
     again: ArrayLike | None = None,
     confidence: float = 0.95,
+    share: float = 1.0,
 ) -> Estimate:
     """Mean over classes of each class's area against the others.
 
@@ -50,6 +55,7 @@ def macro_auc(
         folds: (n,) the fold that tested the unit.
         again: (n, classes) probabilities by another fold's fit, nan if missing (see `refit`).
         confidence: Coverage of the interval, in (0, 1).
+        share: Share of the tested patients that these units belong to.
 
     Returns:
         Estimate in [0, 1], interval on the logit scale, variance from influences summed per patient. A class that all
@@ -65,7 +71,7 @@ def macro_auc(
         >>> round(macro_auc(["a", "b", "c", "a", "b", "c"], chances, ["a", "b", "c"]).value, 3)
         0.854
     """
-    found = _macro(truth, probabilities, classes, patients, folds, again)
+    found = _macro(truth, probabilities, classes, patients, folds, again, share)
     value, variance = found.value, found.variance
     low, high = logit_interval(value, variance, found.smallest, found.patients, confidence)
     method = "influence function, logit scale"
@@ -82,13 +88,27 @@ def macro_gain(
     again: ArrayLike | None = None,
     confidence: float = 0.95,
 ) -> Estimate:
-    """`macro_auc` minus one half (the area of guessing), with a normal interval and two-sided p; arguments as there."""
+    """`macro_auc` minus one half (the area of guessing), with interval and two-sided p; arguments as there.
+
+    Both are from the variance that the area has if the probabilities tell nothing (see `guessing`). There is neither
+    (nan) if a fold has only one patient on a side.
+    """
     found = _macro(truth, probabilities, classes, patients, folds, again)
-    gain, error = found.value - 0.5, float(np.sqrt(found.variance))
-    half = float(stats.norm.ppf(0.5 + confidence / 2)) * error
-    p = float(2 * stats.norm.sf(abs(gain) / error)) if error else (0.0 if gain else 1.0)
-    method = "influence function"
-    return Estimate(gain, gain - half, gain + half, found.patients, found.images, method, found.caution, p)
+    low = high = p = np.nan
+    if np.isfinite(found.variance):
+        names, values = np.asarray(truth), finite("probabilities", probabilities)
+        answers = np.stack([_answers(names, i, name) for i, name in enumerate(classes)], axis=1)
+        fold = np.zeros(len(names)) if folds is None else np.asarray(folds)
+        guessing = variance_of_guessing(answers, values, owners(patients, len(names)), fold) * found.factor
+        others = max(found.patients - found.smallest, 1)
+        low, high, p = against_guessing(found.value, guessing, found.smallest, others, confidence)
+    return Estimate(found.value - 0.5, low, high, found.patients, found.images, VARIANCE_OF_GUESSING, found.caution, p)
+
+
+def _answers(names: NDArray[Any], number: int, name: str) -> Floats:
+    """Truths of one class, (n,) of 0 and 1, nan if unknown."""
+    label, known = _of_class(names, number, name)
+    return np.where(known, label, np.nan).astype(np.float64)
 
 
 def _macro(  # noqa: PLR0917  as macro_auc
@@ -98,29 +118,37 @@ def _macro(  # noqa: PLR0917  as macro_auc
     patients: ArrayLike | None,
     folds: ArrayLike | None,
     again: ArrayLike | None,
+    share: float = 1.0,
 ) -> _Macro:
     names, values = np.asarray(truth), finite("probabilities", probabilities)
     owner = owners(patients, len(names))
     value, influence, smallest, scored = _macro_influence(names, values, classes, owner, folds)
     own = owners(owner[scored], int(scored.sum()))
     variance = float((np.bincount(own, influence[scored]) ** 2).sum())
-    refit = _refit_of(folds, own, scored, again)
+    refit, factor = _refit_of(folds, own, scored, again, share=share), 1.0
     if refit is not None:
         there = influence
         if refit.measured:
             there = _macro_influence(names, filled(again, values), classes, owner, folds)[1]
-        variance *= refit.factor_of_units(influence[scored], there[scored], own)
+        factor = refit.factor_of_units(influence[scored], there[scored], own)
     cautions = [measured.FEW_IN_CLASS] if smallest < FEW_IN_CLASS else []
     cautions += [refit.caution] if refit is not None and refit.caution else []
-    return _Macro(value, variance, smallest, int(own.max()) + 1, int(scored.sum()), "; ".join(cautions))
+    return _Macro(
+        value, variance * factor, factor, smallest, int(own.max()) + 1, int(scored.sum()), "; ".join(cautions)
+    )
 
 
 def _refit_of(
-    folds: ArrayLike | None, owner: Integers, scored: Booleans, *again: ArrayLike | None, pair: bool = False
+    folds: ArrayLike | None,
+    owner: Integers,
+    scored: Booleans,
+    *again: ArrayLike | None,
+    pair: bool = False,
+    share: float = 1.0,
 ) -> Refit | None:
     """The rule for the scored units (n,) bool, whose patients are `owner`."""
     there = [None if each is None else np.asarray(each, dtype=np.float64)[scored] for each in again]
-    return refit_of(None if folds is None else np.asarray(folds)[scored], owner, *there, pair=pair)
+    return refit_of(None if folds is None else np.asarray(folds)[scored], owner, *there, pair=pair, share=share)
 
 
 def compare_macro_auc(
@@ -176,11 +204,11 @@ def difference_of_macro_areas(
     folds: ArrayLike | None = None,
     confidence: float = 0.95,
 ) -> Estimate:
-    """`macro_auc` among `members` (n,) bool minus that of the rest, over classes that have an area on both sides.
+    """`macro_auc` among `members` (n,) bool minus that of the rest, over the classes of `shared_classes`.
 
-    For each class, a fold without both classes on a side is left out of that side. nan if no class is left. p is the
-    larger of two, as in `comparison.difference_of_areas`: with each side's own influences, and with the influences of
-    its units among all units.
+    For each class, a fold without both classes on a side is left out of that side. All is nan if no class is left.
+    Interval and p are from the larger of two variances, as in `comparison.difference_of_areas`: that of each side's own
+    influences, and that of its units' influences among all units. `caution` tells of few patients in a class.
     """
     names, values = np.asarray(truth), finite("probabilities", probabilities)
     inside: Booleans = np.asarray(members, dtype=bool)
@@ -189,13 +217,11 @@ def difference_of_macro_areas(
     method = "difference of mean areas, variance by patient"
     areas: list[float] = []
     influence, alike = np.zeros(len(names)), np.zeros((2, len(names)))
-    scored = np.zeros(len(names), dtype=bool)
-    # A class counts only if it has an area on both sides, so that both means are over the same classes.
-    for i, name in enumerate(classes):
-        label, known = _of_class(names, i, name)
+    scored, smallest = np.zeros(len(names), dtype=bool), len(names)
+    for i in np.flatnonzero(shared_classes(names, classes, inside, owner, fold)):
+        label, known = _of_class(names, int(i), classes[i])
         sides = [_parts(label, known & side, fold) for side in (inside, ~inside)]
-        if not all(sides):
-            continue
+        smallest = min(smallest, *(patients_of_rarer(label, owner, parts) for parts in sides))
         own = [0.0, 0.0]
         for number, (parts, sign) in enumerate(zip(sides, (1.0, -1.0), strict=True)):
             for part in parts:
@@ -207,12 +233,45 @@ def difference_of_macro_areas(
                 alike[number, whole] += _as_of_all(label, values[:, i], part, whole) / len(parts)
         areas.append(own[0] - own[1])
     if not areas:
-        return Estimate(np.nan, np.nan, np.nan, int(owner.max()) + 1, len(names), method)
+        return Estimate(np.nan, np.nan, np.nan, int(owner.max()) + 1, len(names), method, measured.FEW_IN_CLASS)
     influence, alike = influence / len(areas), alike / len(areas)
     # The sides hold different patients, so their variances add up.
     variance = float(sum((np.bincount(owner, side) ** 2).sum() for side in alike))
     own_patients = owners(owner[scored], int(scored.sum()))
-    return tested(float(np.mean(areas)), influence[scored], variance, own_patients, confidence, method=method)
+    found = tested(float(np.mean(areas)), influence[scored], variance, own_patients, confidence, method=method)
+    return found.with_caution(measured.FEW_IN_CLASS) if smallest < FEW_IN_CLASS else found
+
+
+def shared_classes(
+    truth: ArrayLike,
+    classes: Sequence[str],
+    members: ArrayLike,
+    patients: ArrayLike | None = None,
+    folds: ArrayLike | None = None,
+) -> Booleans:
+    """Classes (classes,) bool that have an area with an interval among `members` (n,) bool and among the rest.
+
+    Two means are compared over these, so that both are over the same classes. A class without an area on a side is left
+    out, and one of which a fold that counts has only one patient: its rank there shows no variance.
+    """
+    names, inside = np.asarray(truth), np.asarray(members, dtype=bool)
+    owner = owners(patients, len(names))
+    fold = np.zeros(len(names), dtype=np.int64) if folds is None else np.asarray(folds)
+    shared = np.zeros(len(classes), dtype=bool)
+    for i, name in enumerate(classes):
+        label, known = _of_class(names, i, name)
+        sides = [_parts(label, known & side, fold) for side in (inside, ~inside)]
+        shared[i] = all(sides) and all(
+            len(np.unique(owner[part & each])) > 1 for parts in sides for part in parts for each in (label, ~label)
+        )
+    return shared
+
+
+def number_of_areas(truth: ArrayLike, classes: Sequence[str], folds: ArrayLike | None = None) -> int:
+    """How many classes have an area: some fold has units of the class and others."""
+    names = np.asarray(truth)
+    fold = np.zeros(len(names), dtype=np.int64) if folds is None else np.asarray(folds)
+    return sum(bool(_parts(*_of_class(names, i, name), fold)) for i, name in enumerate(classes))
 
 
 def _as_of_all(label: NDArray[Any], score: Floats, part: Booleans, whole: Booleans) -> Floats:
@@ -237,13 +296,6 @@ def _parts(label: Booleans, units: Booleans, fold: NDArray[Any]) -> list[Boolean
     return [part for part in parts if label[part].any() and not label[part].all()]
 
 
-def _wider(label: Booleans, owner: Integers) -> Floats:
-    """`larger_where_few`; nan where one patient is all of a side, whose influence is 0 and says nothing of variance."""
-    if min(len(np.unique(owner[label])), len(np.unique(owner[~label]))) < 2:
-        return np.full(len(label), np.nan)
-    return larger_where_few(label, owner)
-
-
 def _macro_influence(
     names: NDArray[Any], values: Floats, classes: Sequence[str], owner: Integers, folds: ArrayLike | None
 ) -> tuple[float, Floats, int, Booleans]:
@@ -261,8 +313,8 @@ def _macro_influence(
         smallest += [found.positives, found.negatives]
         for members in inside:
             scored |= members
-            own = auc_influence(label[members], values[members, i])[1] * _wider(label[members], owner[members])
-            influence[members] += own / len(inside)
+            own = auc_influence(label[members], values[members, i])[1] / len(inside)
+            influence[members] += own * larger_where_few(label[members], owner[members])
     if not areas:
         raise ValueError("an area needs both classes")
     return float(np.mean(areas)), influence / len(areas), min(smallest), scored

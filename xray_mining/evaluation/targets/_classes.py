@@ -20,10 +20,13 @@ class Classes(TargetKind):
     without_validation = ", and has no sensitivity and specificity"
 
     def refusal(self, task: Task, known: Array) -> str:
-        """A sentence if all units are of one class, because an area needs two classes; else empty."""
+        """A sentence if no fold has units of two classes, because an area needs two classes in a fold; else empty."""
         if both_classes(task, known):
             return ""
-        return f"all its test units are {task.labels[known][0]}; an area under the ROC curve needs both classes."
+        present = np.unique(task.labels[known])
+        if len(present) > 1:
+            return f"no fold has test units of two classes; {APART}."
+        return f"all its test units are {present[0]}; an area under the ROC curve needs both classes."
 
     def patients_by_class(self, task: Task) -> dict[str, int]:
         """Number of patients with at least one unit of the class."""
@@ -39,9 +42,21 @@ class Classes(TargetKind):
         return f"an area under the ROC curve of {value:.3f} ({low:.3f} to {high:.3f}), while guessing has 0.5"
 
 
+APART = (
+    "an area under the ROC curve needs both classes in one fold, because scores of different folds cannot be ranked "
+    "together"
+)
+
+
 def both_classes(task: Task, units: Array) -> bool:
-    """Whether the units (n,) bool have at least two classes."""
-    return len(np.unique(task.truth[units])) > 1
+    """Whether some fold has at least two classes among the units (n,) bool, so that they have an area."""
+    return both_in_a_fold(task.truth[units], task.folds[units])
+
+
+def both_in_a_fold(truth: Array, folds: Array) -> bool:
+    """Whether some fold has two different known truths (n,); nan is unknown."""
+    known = np.isfinite(truth)
+    return any(len(np.unique(truth[known & (folds == each)])) > 1 for each in np.unique(folds))
 
 
 def pair(again: Iterable[Array | None]) -> Array | None:

@@ -15,10 +15,22 @@ from xray_mining.records.cohort import Target
 from xray_mining.statistics.auc import mean_area
 from xray_mining.statistics.errors import detected
 from xray_mining.statistics.estimate import Estimate
-from xray_mining.statistics.macro import compare_macro_auc, difference_of_macro_areas, macro_auc, macro_gain
+from xray_mining.statistics.macro import (
+    compare_macro_auc,
+    difference_of_macro_areas,
+    macro_auc,
+    macro_gain,
+    number_of_areas,
+    shared_classes,
+)
 
 Again = tuple[Array | None, Array | None]
 """Predictions of two models by fits of other rotations."""
+
+
+def _of(answers: Array, columns: Array) -> Array:
+    """Truths of some columns (classes,) bool; labels (n,) as they are: one of another class is none of them."""
+    return answers[:, columns] if answers.ndim == 2 else answers
 
 
 class MeanArea(Classes):
@@ -29,6 +41,8 @@ class MeanArea(Classes):
     words = "mean area under the ROC curve"
     skill_metric = "auc_macro"
     one_value = False
+    several = "classes"
+    """What the mean is over, as a word."""
     screened = ("auc_macro",)
     gained = ("auc_above_half", "mean AUC above 0.5")
 
@@ -86,20 +100,30 @@ class MeanArea(Classes):
         """The mean area on changed images of the units (n,) bool."""
         truth, owner, folds = self.answers(task)[units], task.owner[units], task.folds[units]
         classes = task.target.classes
-        return {"auc_macro": macro_auc(truth, values[units], classes, owner, folds, confidence=options.confidence)}
+        try:
+            found = macro_auc(truth, values[units], classes, owner, folds, confidence=options.confidence)
+        except ValueError:
+            return {}
+        return {"auc_macro": found}
 
     def lost(
         self, task: Task, model: Model, values: Array, units: Array, options: EvaluationOptions
     ) -> Estimate | None:
         """The mean area on unchanged images minus that on the same images changed."""
-        return self.difference(task, model.values, values, units, again=(None, None), options=options)
+        try:
+            return self.difference(task, model.values, values, units, again=(None, None), options=options)
+        except ValueError:
+            return None
 
     def beyond_guessing(self, task: Task, model: Model, units: Array) -> float:
         """The mean area minus 0.5."""
         truth, values, owner, folds = (
             each[units] for each in (self.answers(task), model.values, task.owner, task.folds)
         )
-        return macro_auc(truth, values, task.target.classes, owner, folds).value - 0.5
+        try:
+            return macro_auc(truth, values, task.target.classes, owner, folds).value - 0.5
+        except ValueError:
+            return float("nan")
 
     def smallest_difference(self, task: Task, first: Model, second: Model, both: Array) -> float | None:
         """The smallest difference of mean areas, from the standard error of the paired difference."""
@@ -114,20 +138,30 @@ class MeanArea(Classes):
     def by_cell(
         self, task: Task, model: Model, members: Array, options: EvaluationOptions
     ) -> Iterator[tuple[Scored, Array]]:
-        """The mean area of a subgroup, over classes that are true and false for some of its units."""
-        inside = members & model.known
-        truth, values, owner = self.answers(task)[inside], model.values[inside], task.owner[inside]
-        classes, again = task.target.classes, self.again(task, model, inside)
-        try:
-            found = macro_auc(
-                truth, values, classes, owner, task.folds[inside], again=again, confidence=options.confidence
-            )
-        except ValueError:
+        """The mean area of a subgroup, over the classes for which it can be compared with the other units."""
+        known, classes = model.known, task.target.classes
+        inside = members & known
+        answers, owner, folds = self.answers(task), task.owner, task.folds
+        shared = shared_classes(answers[known], classes, members[known], owner[known], folds[known])
+        if not shared.any():
             return
+        again = self.again(task, model, inside)
+        found = macro_auc(
+            _of(answers, shared)[inside],
+            model.values[inside][:, shared],
+            [name for name, is_shared in zip(classes, shared, strict=True) if is_shared],
+            owner[inside],
+            folds[inside],
+            again=None if again is None else again[:, shared],
+            confidence=options.confidence,
+            share=len(np.unique(owner[inside])) / task.patients,
+        )
         if found.patients < options.least_patients:
             return
-        units = np.flatnonzero(model.known)
-        tested = self.gap(task, model, members, units, options)
+        count = number_of_areas(answers[known], classes, folds[known])
+        if shared.sum() < count:
+            found = found.with_caution(f"mean over {shared.sum()} of {count} {self.several}")
+        tested = self.gap(task, model, members, np.flatnonzero(known), options)
         yield Scored("auc_macro", replace(found, p_value=tested.p_value)), np.ones(len(members), dtype=bool)
 
     def gain(self, task: Task, model: Model, options: EvaluationOptions) -> Estimate | None:

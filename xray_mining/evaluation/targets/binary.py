@@ -6,29 +6,27 @@ from typing import Any
 
 import numpy as np
 import polars as pl
-from scipy import stats
 
 from xray_mining.evaluation.operating_points import OperatingPoint, operating_points
 from xray_mining.evaluation.options import EvaluationOptions
 from xray_mining.evaluation.targets import _one_value as one_value
-from xray_mining.evaluation.targets._classes import Classes, both_classes, pair
+from xray_mining.evaluation.targets._classes import Classes, both_classes, both_in_a_fold, pair
 from xray_mining.evaluation.task import Array, Calls, Model, Scored, Side, Task
 from xray_mining.records.cohort import Target
 from xray_mining.statistics.auc import (
     Areas,
     area_difference,
-    area_estimate,
     areas_over_folds,
     auc,
     average_precision,
     mean_area,
-    without_skill,
 )
 from xray_mining.statistics.calibration import calibration_metrics
 from xray_mining.statistics.classification import called_metrics, compare_called
 from xray_mining.statistics.comparison import difference_of_areas, difference_of_means
 from xray_mining.statistics.errors import detected
 from xray_mining.statistics.estimate import Estimate, owners
+from xray_mining.statistics.guessing import area_gain
 from xray_mining.statistics.resampling import SCORE, patient_sums, proportion_interval
 
 
@@ -92,9 +90,9 @@ class Binary(Classes):
     def scores_by_patient(self, task: Task, model: Model, options: EvaluationOptions) -> dict[str, Estimate]:
         """The area of each patient's mean score, over patients whose images are all of one class."""
         means = one_value.patient_means(task, model, None).filter(pl.col("truths") == 1)
-        if means["truth"].n_unique() < 2:
-            return {}
         truth, value, fold, again = (means[name].to_numpy() for name in ("truth", "value", "fold", "again"))
+        if not both_in_a_fold(truth, fold):
+            return {}
         return {"auc": auc(truth, value, None, fold, options.confidence, again=again)}
 
     def validation_score(self, task: Task, model: Model) -> float:
@@ -223,22 +221,11 @@ class Binary(Classes):
     def gain(self, task: Task, model: Model, options: EvaluationOptions) -> Estimate | None:
         """The area minus 0.5."""
         known = model.known
+        truth, values, owner, folds = (each[known] for each in (task.truth, model.values, task.owner, task.folds))
         try:
-            areas = areas_over_folds(
-                task.truth[known], model.values[known], task.owner[known], task.folds[known], model.again_of(known)
-            )
+            return area_gain(truth, values, owner, folds, options.confidence, again=model.again_of(known))
         except ValueError:
             return None
-        gain, error = float(areas.values[0]) - 0.5, float(np.sqrt(areas.variance((0, 1.0))))
-        if error == 0:
-            # The model is always right, or predicts a constant, so the variance is 0. Then use the interval of an area
-            # at the end of its range, and an exact p.
-            whole = area_estimate(areas, 0, options.confidence)
-            p = without_skill(gain, areas.positives, areas.negatives) if gain else 1.0
-            return Estimate(gain, whole.low - 0.5, whole.high - 0.5, areas.patients, areas.images, "", "", p)
-        half = stats.norm.ppf(0.5 + options.confidence / 2) * error
-        p = 2 * stats.norm.sf(abs(gain) / error)
-        return Estimate(gain, gain - half, gain + half, areas.patients, areas.images, "", "", float(p))
 
     def gap(self, task: Task, model: Model, first: Array, units: Array, options: EvaluationOptions) -> Estimate | None:
         """The area of the units in `first` minus the area of the other units."""

@@ -6,7 +6,7 @@ import numpy as np
 import polars as pl
 
 from xray_mining.evaluation.options import EvaluationOptions
-from xray_mining.evaluation.targets._classes import both_classes, column, pair
+from xray_mining.evaluation.targets._classes import both_classes, both_in_a_fold, column, pair
 from xray_mining.evaluation.targets._mean_area import MeanArea
 from xray_mining.evaluation.task import Array, Calls, Model, Scored, Side, Task
 from xray_mining.records.cohort import Target
@@ -53,7 +53,7 @@ class Group(MeanArea):
             yield Scored("auc_macro", area)
         for side in self.sides(task, model):
             mine, given, there, name = side.positive, side.values, side.again, side.class_
-            if not mine.any() or mine.all():
+            if not both_in_a_fold(mine, folds):
                 continue
             yield Scored("auc", auc(mine, given, owner, folds, options.confidence, again=there), name)
             precision = average_precision(mine, given, owner, folds, options.confidence, again=there)
@@ -82,7 +82,7 @@ class Group(MeanArea):
         compared = False
         for i, name in enumerate(task.target.classes):
             mine = labels == name
-            if mine.any() and not mine.all():
+            if both_in_a_fold(mine, folds):
                 scores = np.stack([first[:, i], second[:, i]])
                 areas = areas_over_folds(mine, scores, owner, folds, pair(column(each, i) for each in again))
                 yield Scored("auc", area_difference(areas, 0, 1, options.confidence), name)

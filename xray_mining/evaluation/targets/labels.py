@@ -7,7 +7,7 @@ import numpy as np
 import polars as pl
 
 from xray_mining.evaluation.options import EvaluationOptions
-from xray_mining.evaluation.targets._classes import by_class, column
+from xray_mining.evaluation.targets._classes import APART, both_classes, both_in_a_fold, by_class, column
 from xray_mining.evaluation.targets._mean_area import MeanArea
 from xray_mining.evaluation.targets.binary import KIND as BINARY
 from xray_mining.evaluation.task import Array, Calls, Model, Scored, Side, Task
@@ -22,6 +22,7 @@ class Labels(MeanArea):
     """
 
     has_labels = False
+    several = "labels"
     matched_words = ""
     without_class = "all test patients have {}, or no test patient has it"
     in_smallest_class = "with (or without, whichever is rarer) the rarest label"
@@ -62,10 +63,12 @@ class Labels(MeanArea):
         return rows.filter(pl.col("value").is_not_null()).select("image_key").unique()
 
     def refusal(self, task: Task, known: Array) -> str:
-        """A sentence if no label is true for some units and false for others; else empty."""
-        truth = task.truth[known]
-        if ((truth == 1).any(axis=0) & (truth == 0).any(axis=0)).any():
+        """A sentence if no label is true for some units of a fold and false for others; else empty."""
+        truth, folds = task.truth[known], task.folds[known]
+        if any(both_in_a_fold(column, folds) for column in truth.T):
             return ""
+        if ((truth == 1).any(axis=0) & (truth == 0).any(axis=0)).any():
+            return f"no fold has test units for which a label is true and others for which it is false; {APART}."
         return "no label is true for some test units and false for others; an area under the ROC curve needs both."
 
     def patients_by_class(self, task: Task) -> dict[str, int]:
@@ -195,8 +198,7 @@ def _scorable(task: Task, model: Model) -> Iterator[tuple[str, Task, Model]]:
     """The labels that can be scored: in some rotation, predicted units have both truths of the label."""
     for name, part in task.parts.items():
         own = part.models[model.name]
-        truth, folds = part.truth[own.known], part.folds[own.known]
-        if any(len(np.unique(truth[folds == each])) > 1 for each in np.unique(folds)):
+        if both_classes(part, own.known):
             yield name, part, own
 
 
