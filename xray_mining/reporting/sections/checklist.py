@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 import polars as pl
 
+from xray_mining.records.small_counts import told
 from xray_mining.reporting.metrics import metric_of
 from xray_mining.reporting.results import Results
 from xray_mining.reporting.section import Cell, Column, Row, Section, Table
@@ -96,9 +97,12 @@ def _missing(results: Results) -> str:
     for task in results.tasks:
         if task.unanswered is None:
             return ""
-        few = f"of fewer than {results.notes.least_patients} patients"
+        least = results.notes.least_patients
+        # Evaluations of earlier versions have small numbers too.
         roles = ", ".join(
-            f"{role} {few if count is None else f'{count:,}'}" for role, count in task.unanswered.items() if count != 0
+            f"{role} of fewer than {least} patients" if count is None else f"{role} {told(count, least)}"
+            for role, count in task.unanswered.items()
+            if count != 0
         )
         said.append(
             f"{task.words}: {f'unknown in images ({roles}), which are not scored' if roles else 'known in all images'}"
