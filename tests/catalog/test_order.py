@@ -125,7 +125,7 @@ def test_the_flow_says_what_told_the_latest_image(workspace, put, make):
     cohort = freeze(workspace, "age_balanced", "age")
     said = [each for each in cohort.sentences if each.startswith("The latest image of")]
     assert said == [
-        "The latest image of 40 patients with several images was decided: by the day of the study 20; by the "
+        "The latest image of patients with several images was decided: by the day of the study 20; by the "
         "follow-up number fewer than 10; by the order of the set's files alone 12."
     ]
     assert any(each.startswith("COH001: the latest image of 12 patients is not known") for each in cohort.sentences)
