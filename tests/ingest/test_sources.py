@@ -1,5 +1,8 @@
 """A source that is no folder fits as one more file: what is read through it equals what is read from a folder."""
 
+import errno
+import gzip
+import os
 import shutil
 import sys
 import zipfile
@@ -9,9 +12,13 @@ import polars as pl
 import pytest
 
 from xray_mining.archive import sources
-from xray_mining.archive.source import SOURCES, Source, source_at
+from xray_mining.archive.listing import Reader
+from xray_mining.archive.radiograph import ListedFile, Unusable
+from xray_mining.archive.source import SOURCES, Source, SourceLost, source_at
 from xray_mining.archive.sources.folder import FolderSource
-from xray_mining.errors import UserError
+from xray_mining.archive.table import read_table
+from xray_mining.errors import CannotFinish, UserError
+from xray_mining.ingest.files import FilesTask, GivenFile
 from xray_mining.ingest.ingest import IngestRequest, IngestResult, ingest
 from xray_mining.ingest.options import GreyOptions, IngestOptions
 from xray_mining.ingest.summary import locate, status_of
@@ -142,3 +149,94 @@ def test_a_source_that_cannot_be_reached_or_is_unknown_is_one_sentence(tmp_path)
     with pytest.raises(UserError, match="is missing; name the folder"):
         source_at(str(tmp_path / "missing")).check()
     assert sorted(SOURCES.names()) == ["folder", "memory"]
+
+
+def test_a_lost_connection_stops_the_run_with_one_sentence_and_rejects_nothing(phantom, tmp_path, memory):
+    from memory_source import LosingSource, Loss, ServerBusy
+
+    here = memory[ADDRESS] = content_of(phantom)
+    # A radiograph with masks.
+    new = min(each for each in here if each.endswith(b".dcm"))
+    kept_back = here.pop(new)
+    workspace, first = read(source_at(ADDRESS), tmp_path / "w")
+    before = rows_of(workspace)
+    here[new] = kept_back
+    lost = [
+        Loss("check", TimeoutError("timed out")),
+        Loss("files", ConnectionResetError("the server closed the connection")),
+        Loss("status", OSError(errno.ENOTCONN, "not connected"), b"masks/"),
+        Loss("open", TimeoutError("timed out"), b"dicom/"),
+        Loss("open", ServerBusy("HTTP 503"), b"dicom/"),
+        Loss("open", ConnectionRefusedError(errno.ECONNREFUSED, "refused"), b"masks/"),
+        Loss("read", ConnectionResetError("the server closed the connection"), b"dicom/"),
+    ]
+    for loss in lost:
+        with pytest.raises(CannotFinish, match=r"^memory://hospital: cannot be reached now .*repeat the same command"):
+            read(LosingSource(ADDRESS, loss), tmp_path / "w")
+        for table, frame in rows_of(workspace).items():
+            assert frame.equals(before[table]), (loss, table)
+    _, last = read(source_at(ADDRESS), tmp_path / "w")
+    assert (last.seen, last.rejected, last.vanished, last.changed) == (first.seen + 1, first.rejected, 0, 0)
+
+
+def test_an_error_of_one_file_rejects_it_and_an_unknown_one_is_a_bug(tmp_path, memory):
+    from memory_source import LosingSource, Loss
+
+    memory[ADDRESS] = {b"a": b"1", b"b": b"2"}
+    file = ListedFile(b"a", "", 1, 1)
+    reader = Reader(LosingSource(ADDRESS, Loss("open", OSError(errno.EIO, "Input/output error"))))
+    with pytest.raises(Unusable, match="the disk reports an error"):
+        reader.read(file)
+    reader = Reader(LosingSource(ADDRESS, Loss("open", RuntimeError("a mistake in the kind"))))
+    with pytest.raises(RuntimeError, match="a mistake in the kind"):
+        reader.read(file)
+
+
+def test_status_and_locate_answer_and_predict_stops_while_a_source_is_lost(phantom, tmp_path, memory, monkeypatch):
+    from memory_source import LosingSource, Loss, MemorySource
+
+    memory[ADDRESS] = content_of(phantom)
+    workspace, _ = read(source_at(ADDRESS), tmp_path / "w")
+    key = rows_of(workspace)["images"]["image_key"][0]
+    path = locate(workspace, key).path
+    lost = LosingSource(ADDRESS, Loss("open", TimeoutError("timed out")))
+    given = GivenFile(lost, next(lost.files()))
+
+    def lose(self, path):
+        raise SourceLost("the server is down")
+
+    monkeypatch.setattr(MemorySource, "status", lose)
+    assert locate(workspace, key).path == path
+    (status,) = status_of(workspace).archives
+    assert (status.done, status.outdated) == (status.shards, 0)
+    task = FilesTask(first=0, files=(given,), options=GreyOptions())
+    with pytest.raises(SourceLost, match="cannot be reached now"):
+        task.do(lambda *_: None, {})
+
+
+@pytest.mark.parametrize("function", ["scandir", "stat"])
+def test_a_folder_whose_mount_is_lost_is_not_listed_as_empty(tmp_path, monkeypatch, function):
+    (tmp_path / "a").mkdir()
+    (tmp_path / "a/1.dcm").write_bytes(b"1")
+    source, called = FolderSource(tmp_path), getattr(os, function)
+
+    def lose(path, *more, **named):
+        if os.fsencode(path).endswith(b"/a"):
+            raise OSError(errno.ENOTCONN, "Transport endpoint is not connected")
+        return called(path, *more, **named)
+
+    monkeypatch.setattr(os, function, lose)
+    with pytest.raises(SourceLost, match=r"cannot be reached now \(Transport endpoint is not connected\)"):
+        list(source.files()) if function == "scandir" else source.has_folder(b"a")
+
+
+def test_tables_are_read_from_any_source(tmp_path, memory):
+    """Polars, gzip and the CSV reader take the file that a source opens, as it is."""
+    frame = pl.DataFrame({"file": ["1.png", "2.png"], "pid": ["a", "b"]})
+    frame.write_parquet(tmp_path / "t.parquet")
+    frame.write_csv(tmp_path / "t.csv")
+    (tmp_path / "t.csv.gz").write_bytes(gzip.compress((tmp_path / "t.csv").read_bytes()))
+    memory[ADDRESS] = content_of(tmp_path)
+    for source in (FolderSource(tmp_path), source_at(ADDRESS)):
+        for name in ("t.parquet", "t.csv", "t.csv.gz"):
+            assert read_table(source, name).height == 2, name

@@ -14,7 +14,7 @@ from typing import IO, BinaryIO
 
 import polars as pl
 
-from xray_mining.archive.source import Source
+from xray_mining.archive.source import Source, SourceLost
 from xray_mining.errors import UserError
 
 _SEPARATORS = ",;\t|"
@@ -65,6 +65,9 @@ def first_names(source: Source, path: str) -> list[str]:
         with _text(file, encoding) as opened:
             line = _first_line(opened)
             return [name.strip() for name in next(csv.reader([line], delimiter=_separator_of(line)), [])]
+    except SourceLost:
+        # The table may well be the adapter's, so "unreadable" would be a wrong answer.
+        raise
     except (OSError, EOFError, zlib.error, csv.Error, UserError, UnicodeError):
         return []
 

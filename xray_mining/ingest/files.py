@@ -15,6 +15,7 @@ from xray_mining.archive.listing import Reader, files_named
 from xray_mining.archive.picture_file import picture_of
 from xray_mining.archive.radiograph import Encoded, ListedFile, Radiograph, Unusable
 from xray_mining.archive.source import Source
+from xray_mining.errors import CannotFinish
 from xray_mining.ingest import jpeg_lossless
 from xray_mining.ingest.options import GreyOptions, IngestOptions
 from xray_mining.ingest.picture import standardised
@@ -136,6 +137,9 @@ class FilesTask(Task[FilesRead]):
                 yield Frame(self.first + position, frame, picture.grey.picture, box, flags)
         except Unusable as trouble:
             yield self._none(position, 0, _in_words(trouble, given))
+        except CannotFinish:
+            # The source is lost, so the other files cannot be read either.
+            raise
         except MemoryError:
             words = "Reading the file needs more memory than there is."
             yield self._none(position, 0, Unusable("decode", "too_large", words))

@@ -11,6 +11,7 @@ from xray_mining.archive import dicom_elements
 from xray_mining.archive.adapter import Adapter, adapter_for
 from xray_mining.archive.listing import Reader
 from xray_mining.archive.radiograph import Radiograph, Unusable
+from xray_mining.errors import CannotFinish
 from xray_mining.ingest import jpeg_lossless, shards
 from xray_mining.ingest.duplicates import PIXEL_DIGEST
 from xray_mining.ingest.identity import file_key_of
@@ -118,7 +119,7 @@ def run_table(task: ShardTask, radiographs: Sequence[Radiograph]) -> ShardCounts
             work.frame(position, own_id, key, radiograph, None)
         except Unusable as trouble:
             work.reject(position, radiograph.frame, key, 0, trouble)
-        except (OSError, MemoryError):
+        except (OSError, MemoryError, CannotFinish):
             raise
         except Exception:
             # As for a file: an unexpected error in one row must not stop the table.

@@ -15,6 +15,7 @@ from xray_mining.archive.adapter import Adapter
 from xray_mining.archive.listing import Reader, relative_id
 from xray_mining.archive.radiograph import Encoded, Header, ListedFile, MaskFile, Radiograph, Unusable
 from xray_mining.archive.source import Source
+from xray_mining.errors import CannotFinish
 from xray_mining.ingest import shards, terms
 from xray_mining.ingest.decode import DecoderFailure
 from xray_mining.ingest.duplicates import PIXEL_DIGEST, perceptual_hash, pixel_digest
@@ -215,7 +216,8 @@ class ShardRows:
                     self.reject(position, radiograph.frame, key, file.bytes, trouble)
             if not frames:
                 raise Unusable("header", "no_pixels", "The file holds no frame.")
-        except (Unusable, OSError):
+        except (Unusable, OSError, CannotFinish):
+            # A refusing disk or a lost source is no fault of this file.
             raise
         except MemoryError as error:
             raise Unusable("decode", "too_large", "Reading the file needs more memory than there is.") from error

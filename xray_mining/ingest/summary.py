@@ -4,11 +4,13 @@ import os
 import shlex
 import uuid
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
 import polars as pl
 
+from xray_mining.archive.source import SourceLost
 from xray_mining.errors import UserError
 from xray_mining.ingest import shards
 from xray_mining.ingest.hints import HINTS
@@ -378,8 +380,10 @@ def status_of(workspace: Workspace) -> Status:
         digest, source = wanted_digest(workspace, name), source_of(workspace, name)
         changed = {number for number, each in there.items() if digest is not None and each.digest != digest}
         if source is not None and source.is_there():
-            changed |= stale(workspace, name, there, store, source)
-            changed |= readable_again(workspace, name, there.values(), source)
+            # If the source is lost from here on, the status is as of the last run, as if it had not been there.
+            with suppress(SourceLost):
+                changed |= stale(workspace, name, there, store, source)
+                changed |= readable_again(workspace, name, there.values(), source)
         done = {number: each for number, each in there.items() if number not in changed}
         accounts = accounts_of(workspace, name)
         found.append(
@@ -417,15 +421,15 @@ def locate(workspace: Workspace, key: str) -> Place:
     """The file of an image_key, a file_key or a duplicate's instance_key.
 
     Args:
-            workspace: The workspace; its private folder must exist.
+        workspace: The workspace; its private folder must exist.
         key: 32 hexadecimal digits, with or without hyphens.
 
     Returns:
-            The file's path or address, its member in a packed file, and the frame; if several files have the key, an
-            existing one.
+        The file's path or address, its member in a packed file, and the frame; if several files have the key, an
+        existing one.
 
     Raises:
-            UserError: If the text is no key, no archive has it, or the private folder does not have its list.
+        UserError: If the text is no key, no archive has it, or the private folder does not have its list.
 
     Example:
         >>> locate(workspace, image_key).path.rsplit("/", 1)[-1]
@@ -474,4 +478,8 @@ def _place(workspace: Workspace, archive: str, what: str, row: dict[str, object]
         )
     file = shards.files_of(workspace, archive, int(str(row["shard"])))[int(str(row["position"]))]
     place = Place(archive, what, _printable(source.where(file.path)), file.member, int(str(row["frame"])))
-    return place, source.status(file.path) is not None
+    try:
+        return place, source.status(file.path) is not None
+    except SourceLost:
+        # Whether the file exists is not known, but its place is.
+        return place, False

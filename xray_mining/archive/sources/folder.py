@@ -45,7 +45,10 @@ class FolderSource(Source):
             try:
                 with os.scandir(self._full(relative)) as entries:
                     listed = sorted(entries, key=lambda entry: entry.name)
-            except OSError:
+            except OSError as error:
+                if self.lost_by(error):
+                    # Without this, all files below the folder would count as vanished.
+                    raise
                 # List it as one item that cannot be read; opening it gives the reason.
                 yield ListedFile(relative, "", CLOSED_FOLDER, 0)
                 continue
@@ -54,7 +57,7 @@ class FolderSource(Source):
                 if entry.name.startswith(b"."):
                     continue
                 path = relative + b"/" + entry.name if relative else entry.name
-                listed_file = _listed(path, entry)
+                listed_file = self._listed(path, entry)
                 if listed_file is None:
                     folders.append(path)
                 else:
@@ -78,12 +81,13 @@ class FolderSource(Source):
 
     def open(self, path: bytes) -> BinaryIO:
         """The file; NotAFile for a pipe or device, which may never end."""
+        # Without a buffer, because `Source` adds one.
         return self._opened(path)[0]
 
     # Files that are read at once are opened without a buffer, which would cost a tenth of the time for small ones.
     def read(self, path: bytes, limit: int | None = None) -> bytes:
         """The content of a file."""
-        file, status = self._opened(path, buffering=0)
+        file, status = self._opened(path)
         with file:
             if limit is not None and status.st_size > limit:
                 raise FileTooLarge(f"{self.where(path)}: is larger than {limit} bytes")
@@ -91,11 +95,11 @@ class FolderSource(Source):
 
     def head(self, path: bytes, size: int) -> bytes:
         """The first bytes of a file."""
-        with self._opened(path, buffering=0)[0] as file:
+        with self._opened(path)[0] as file:
             return file.read(size)
 
-    def _opened(self, path: bytes, buffering: int = -1) -> tuple[BinaryIO, os.stat_result]:
-        file: Any = open(self._full(path), "rb", buffering, opener=_without_waiting)  # noqa: SIM115
+    def _opened(self, path: bytes) -> tuple[BinaryIO, os.stat_result]:
+        file: Any = open(self._full(path), "rb", 0, opener=_without_waiting)  # noqa: SIM115
         status = os.fstat(file.fileno())
         if not stat.S_ISREG(status.st_mode):
             file.close()
@@ -104,20 +108,21 @@ class FolderSource(Source):
 
     def status(self, path: bytes) -> FileStatus | None:
         """Size and times, and whether this user may read it; also for a folder."""
-        full = self._full(path)
-        try:
-            found = os.stat(full)  # noqa: PTH116
-        except (OSError, ValueError):
+        found = self._stat(path)
+        if found is None:
             return None
-        return FileStatus(found.st_size, found.st_mtime_ns, found.st_ctime_ns, os.access(full, os.R_OK))
+        readable = os.access(self._full(path), os.R_OK)
+        return FileStatus(found.st_size, found.st_mtime_ns, found.st_ctime_ns, readable)
 
     def has_file(self, path: bytes) -> bool:
         """Whether there is such a file that is not a folder."""
-        return os.path.isfile(self._full(path))  # noqa: PTH113
+        found = self._stat(path)
+        return found is not None and stat.S_ISREG(found.st_mode)
 
     def has_folder(self, path: bytes) -> bool:
         """Whether there is such a folder, also if it is empty."""
-        return os.path.isdir(self._full(path))  # noqa: PTH112
+        found = self._stat(path)
+        return found is not None and stat.S_ISDIR(found.st_mode)
 
     def where(self, path: bytes) -> str:
         """The file's path."""
@@ -136,6 +141,26 @@ class FolderSource(Source):
     def _root(self) -> bytes:
         return os.fsencode(self.folder)
 
+    def _stat(self, path: bytes) -> os.stat_result | None:
+        """None if the path names nothing, or may not be looked at."""
+        try:
+            return os.stat(self._full(path))  # noqa: PTH116
+        except ValueError:
+            return None
+        except OSError as error:
+            if self.lost_by(error):
+                raise
+            return None
+
+    def _listed(self, path: bytes, entry: os.DirEntry[bytes]) -> ListedFile | None:
+        """A listed file; None for a folder."""
+        try:
+            return None if entry.is_dir(follow_symlinks=False) else _of_status(path, entry.stat())
+        except OSError as error:
+            if self.lost_by(error):
+                raise
+            return ListedFile(path, "", NOT_A_FILE, 0)
+
     def _full(self, path: bytes) -> bytes:
         # A table may state absolute paths, for example of masks: they stay unchanged.
         return self._root + b"/" + path if path and path[:1] != b"/" else path or self._root
@@ -147,14 +172,6 @@ KIND = FolderSource
 def _without_waiting(path: Any, flags: int) -> int:
     """Open with O_NONBLOCK, so that it does not wait for a writer if the path is a pipe."""
     return os.open(path, flags | os.O_NONBLOCK | os.O_CLOEXEC)
-
-
-def _listed(path: bytes, entry: os.DirEntry[bytes]) -> ListedFile | None:
-    """A listed file; None for a folder."""
-    try:
-        return None if entry.is_dir(follow_symlinks=False) else _of_status(path, entry.stat())
-    except OSError:
-        return ListedFile(path, "", NOT_A_FILE, 0)
 
 
 def _of_status(path: bytes, status: os.stat_result) -> ListedFile:
