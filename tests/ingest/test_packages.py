@@ -17,6 +17,7 @@ from xray_mining.archive.listing import Reader, walk
 from xray_mining.archive.radiograph import Unusable
 from xray_mining.archive.sources.folder import FolderSource
 from xray_mining.ingest import shards
+from xray_mining.ingest.hints import HINTS
 from xray_mining.ingest.options import GreyOptions, IngestOptions
 
 OPTIONS = IngestOptions(grey=GreyOptions(side_px=64), shard_files=2, near_duplicates=False)
@@ -32,7 +33,8 @@ def pack(path: Path, members: list[tuple[str, bytes]]) -> Path:
             for name, data in members:
                 packed.writestr(name, data)
         return path
-    with tarfile.open(path, "w:gz" if path.suffix == ".gz" else "w") as packed:
+    how = {".tar": "w", ".tgz": "w:gz", ".tbz2": "w:bz2", ".txz": "w:xz"}.get(path.suffix) or f"w:{path.suffix[1:]}"
+    with tarfile.open(path, how) as packed:
         for name, data in members:
             info = tarfile.TarInfo(name)
             info.size = len(data)
@@ -67,6 +69,41 @@ def test_a_package_of_several_shards_is_opened_once_by_a_worker(tmp_path, make_d
     assert said.count(".") <= len(ORDER) + 4
     listed = [file.member for each in range(3) for file in shards.files_of(workspace, "a", each)]
     assert listed == [f"m{n}" for n in ORDER]
+
+
+@pytest.mark.parametrize("name", ["p.tar.bz2", "p.tbz2", "P.TAR.XZ", "p.txz", "p.tgz"])
+def test_every_compression_of_a_tar_is_read_and_a_damaged_one_is_said_to_be_so(tmp_path, name):
+    content = {f"m{number}": os.urandom(300_000) for number in range(4)}
+    path = pack(tmp_path / "a" / Path(name.lower()).name, list(content.items()))
+    path = path.rename(path.with_name(name))
+    source = FolderSource(tmp_path / "a")
+    with closing(Reader(source)) as reader:
+        # The last one first: the package is opened anew for those before it.
+        assert {file.member: reader.read(file) for file in reversed(list(walk(source)))} == content
+    listed = list(walk(source))
+    whole = path.read_bytes()
+    middle = len(whole) // 2
+    damaged = [whole[:middle]]
+    if "bz2" in name:
+        # Each of its blocks has a checksum; those of gzip and xz are at the end, which is not read for the members.
+        damaged.append(whole[:middle] + bytes(2_000) + whole[middle + 2_000 :])
+    for content_now in damaged:
+        path.write_bytes(content_now)
+        with closing(Reader(source)) as reader, pytest.raises(Unusable, match="damaged or encrypted") as refused:
+            for file in listed:
+                reader.read(file)
+        assert refused.value.reason == "broken_member"
+
+
+@pytest.mark.parametrize("name", ["p.zip", "p.tar", "p.tar.xz"])
+def test_a_package_within_a_package_is_refused_by_what_to_do(tmp_path, make_dicom, run_ingest, name):
+    inner = pack(tmp_path / "made/i.tar", [("m", b"1")]).read_bytes()
+    members = [("1.dcm", make_dicom(tmp_path / "made/1", number=1).read_bytes()), ("2.tar", inner), ("3.ZIP", inner)]
+    pack(tmp_path / "a" / name, members)
+    _, summary = run_ingest(tmp_path / "a", tmp_path / "w", OPTIONS, name="a")
+    rejected = [(each.reason, each.accounts) for each in summary.outcomes if each.outcome == "rejected"]
+    assert (summary.kept, rejected) == (1, [("nested_package", 2)])
+    assert summary.hint == HINTS["nested_package"]
 
 
 @pytest.mark.parametrize("name", ["p.tar.gz", "p.tar"])

@@ -24,11 +24,11 @@ def walk(source: Source, below: bytes = b"", packed: bool = True) -> Iterator[Li
 
     Args:
         source: The source to list.
-            below: Only files below this folder; empty for all.
-            packed: Whether packed files are opened for their members; otherwise they are left out.
+        below: Only files below this folder; empty for all.
+        packed: Whether packed files are opened for their members; otherwise they are left out.
 
     Returns:
-            Files with size and state, in an order that depends only on their paths. Unreadable files are listed too.
+        Files with size and state, in an order that depends only on their paths. Unreadable files are listed too.
 
     Example:
         >>> [file.path for file in walk(source_at(archive))]
@@ -151,6 +151,9 @@ def _refuse(file: ListedFile) -> None:
             "A link to a folder is not followed; read the folder it leads to as an archive of its own, or mount it "
             "in the link's place.",
         )
+    if file.member and is_packed(file.member.encode()):
+        sentence = "A packed file within a packed file is not read: unpack the outer one."
+        raise Unusable("open", "nested_package", sentence)
     if file.bytes > LARGEST_FILE:
         raise _too_large()
 

@@ -1,4 +1,4 @@
-"""Packed files (zip, tar, tar.gz) of any source: members are listed and read without unpacking to disk."""
+"""Packed files (zip; tar, plain or compressed) of any source: members are listed and read without unpacking to disk."""
 
 import gzip
 import hashlib
@@ -16,7 +16,7 @@ import numpy as np
 from xray_mining.archive.radiograph import ListedFile, Unusable
 from xray_mining.archive.source import NOT_A_FILE, Source
 
-PACKED = (b".zip", b".tar", b".tar.gz", b".tgz")
+PACKED = (b".zip", b".tar", b".tar.gz", b".tgz", b".tar.bz2", b".tbz2", b".tar.xz", b".txz")
 # A radiograph of 10,000 × 10,000 16-bit pixels has 200 MB; a larger file is an attack or an error.
 LARGEST_FILE = 512 * 2**20
 # Exceptions of the readers for damaged packed files; zipfile raises RuntimeError for encrypted members.
@@ -144,6 +144,15 @@ class _Tar:
         """The latest members that were skipped."""
 
     def read(self, file: ListedFile, alive: Callable[[], None]) -> bytes:
+        try:
+            return self._read(file, alive)
+        except OSError as error:
+            if error.errno is not None:
+                raise
+            # bz2 says so of damaged data; an error of the disk has a number.
+            raise tarfile.ReadError(str(error)) from error
+
+    def _read(self, file: ListedFile, alive: Callable[[], None]) -> bytes:
         if file.member not in self._passed and self._names.met(file.member):
             # The member is before the current position, so reopen the archive from its start.
             self._tar.close()

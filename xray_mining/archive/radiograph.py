@@ -24,7 +24,7 @@ class Unusable(Exception):
 
 @dataclass(frozen=True, slots=True)
 class ListedFile:
-    """One file of an archive, or one member of a .zip, .tar or .tar.gz in it, as it was listed."""
+    """One file of an archive, or one member of a packed file in it, as it was listed."""
 
     path: bytes
     """Relative to the archive's folder, as bytes of the file system."""

@@ -9,6 +9,7 @@ HINTS = {
     "no_pixels": "Headers came without pixel data: ask the archive's export for whole objects, then --again.",
     "empty_file": "Empty files are a broken copy: copy them again, then run with --again.",
     "broken_package": "Packed files are damaged or encrypted: copy or unpack them anew, then run with --again.",
+    "nested_package": "Packed files within packed files are not read: unpack the outer ones, then run again.",
     "broken_member": "Members of packed files are damaged or encrypted: unpack or copy them anew, then --again.",
     "truncated_pixels": "Files were cut off: copy them again, then run with --again.",
     "undecodable": "No decoder reads these pixel data; try pip install 'xray-mining[decoders]', then --again.",
