@@ -1,5 +1,6 @@
 """Fits of tiny networks: they learn, end cleanly, go on to the same bits, and can be applied to new files."""
 
+import errno
 import hashlib
 import json
 import os
@@ -197,6 +198,39 @@ def test_ctrl_c_ends_and_the_next_call_goes_on(drawn, fit_of, network_options, t
     monkeypatch.setattr(Learner, "training_step", step)
     rest = fit_network(drawn[0], network_options(), fit_of("number"), tmp_path / "broken", checkpoint_seconds=0)
     assert (rest.values == whole.values).all()
+
+
+@pytest.mark.parametrize("content", [b"", b"no checkpoint", "cut", "list"])
+def test_a_damaged_checkpoint_is_said_and_training_starts_again(tmp_path, capfd, content):
+    path = tmp_path / "rotation0-seed0/last.ckpt"
+    path.parent.mkdir()
+    if isinstance(content, bytes):
+        path.write_bytes(content)
+    else:
+        torch.save([torch.ones(500)] if content == "list" else {"identity": "mine", "step": 7}, path)
+    if content == "cut":
+        path.write_bytes(path.read_bytes()[:-200])
+    assert not _watch_of(path.parent).resume(None)
+    said = capfd.readouterr().err.splitlines()
+    assert len(said) == 1
+    assert said[0].startswith("rotation0-seed0/last.ckpt: cannot be read (")
+    assert said[0].endswith("training starts from its first epoch")
+
+
+def test_a_checkpoint_that_the_disk_does_not_give_is_not_trained_anew(tmp_path, capfd, monkeypatch):
+    torch.save({"identity": "another's"}, tmp_path / "last.ckpt")
+    assert not _watch_of(tmp_path).resume(None) and not capfd.readouterr().err, "another fit's is no damage"
+
+    def failing(*given, **named):
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    monkeypatch.setattr(torch, "load", failing)
+    with pytest.raises(CannotFinish, match=r"last.ckpt: cannot be read \(Input/output error\).*repeat the same"):
+        _watch_of(tmp_path).resume(None)
+
+
+def _watch_of(home: Path) -> course.Watch:
+    return course.Watch(None, None, home, "mine", 0.0)
 
 
 def test_a_full_disk_is_one_sentence(drawn, fit_of, network_options, tmp_path, monkeypatch):

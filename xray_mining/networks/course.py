@@ -1,6 +1,7 @@
 """The course of a fit: validation at the end of each epoch, checkpoints, early stopping, progress."""
 
 import math
+import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
@@ -70,15 +71,35 @@ class Watch(lightning.Callback):
         return {**self.__dict__, "bar": None}
 
     def resume(self, learner: Learner) -> bool:
-        """Continue from last.ckpt if it belongs to this fit; False if there is no such checkpoint."""
+        """Continue from last.ckpt if it belongs to this fit; False if there is no such checkpoint.
+
+        A damaged checkpoint is reported on standard error, and training starts from its first epoch.
+
+        Raises:
+            CannotFinish: If the disk or the memory fails: the checkpoint may be whole, and may hold days of training.
+        """
         path = self.home / "last.ckpt"
         if not path.is_file():
             return False
         try:
             saved = torch.load(path, map_location="cpu", weights_only=True)
-        except Exception:  # A checkpoint of another version: training starts again.
+            identity = saved["identity"]
+        except (OSError, MemoryError) as error:
+            why = getattr(error, "strerror", None) or "too little memory"
+            raise CannotFinish(
+                f"{self.home.name}/{path.name}: cannot be read ({why}); correct that, then repeat the same command: "
+                f"training continues from it"
+            ) from error
+        except Exception as error:
+            # torch has many errors for a file that is cut off or damaged, or that another version wrote.
+            print(
+                f"{self.home.name}/{path.name}: cannot be read ({type(error).__name__}); training starts from its "
+                f"first epoch",
+                file=sys.stderr,
+                flush=True,
+            )
             return False
-        if saved.get("identity") != self.identity:
+        if identity != self.identity:
             return False
         learner.load_state_dict(saved["learner"])
         learner.step = saved["step"]
