@@ -74,12 +74,12 @@ def native(encoded: Encoded, length: int, count: int, cut: bool) -> tuple[Encode
 
     Args:
         encoded: The picture as the header states it.
-            length: Bytes of the pixel data: as their element states, or what remains of the file if it is `cut`.
+        length: Bytes of the pixel data: as their element states, or what remains of the file if it is `cut`.
         count: NumberOfFrames, at least 1.
         cut: The file ends before the element does.
 
     Raises:
-            Unusable: If the length fits neither the stated size nor exactly one other.
+        Unusable: If the length fits neither the stated size nor exactly one other.
     """
     size = native_bytes(encoded)
     if cut or length in (size * count, size * count + 1):

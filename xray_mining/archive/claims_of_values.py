@@ -38,7 +38,7 @@ def by_values(encoded: Encoded, values: np.ndarray, counts: np.ndarray, from_col
         encoded: The picture as `compared` left it.
         values: (height, width) uint8 or uint16, bit patterns.
         counts: How often each value occurs in a sample of them, (256 or 65536,) int.
-            from_colours: The values are the luma of colours, for which bits, tables and windows are not checked.
+        from_colours: The values are the luma of colours, for which bits, tables and windows are not checked.
     """
     if from_colours:
         return Believed(encoded, values, counts)

@@ -41,10 +41,10 @@ def read_dicom(data: bytes, with_pixels: bool = True) -> Iterator[Radiograph]:
         with_pixels: Whether the encoded pictures are needed.
 
     Returns:
-            One radiograph per frame: header texts as found, the encoded picture, and what is needed to show it.
+        One radiograph per frame: header texts as found, the encoded picture, and what is needed to show it.
 
     Raises:
-            Unusable: If the file cannot be used (stages open, header and decode).
+        Unusable: If the file cannot be used (stages open, header and decode).
 
     Example:
         >>> frame = next(read_dicom(dicom))

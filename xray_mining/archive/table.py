@@ -83,13 +83,13 @@ def read_table(
     Args:
         source: The source that holds it.
         path: CSV (plain or gzip; separated by comma, semicolon, tab or bar), Parquet, or a spreadsheet's first sheet.
-            header: Names that replace the first line, for tables whose first line cannot be split.
-            encoding: Of a CSV; left out: from its byte order mark, else UTF-8, else Windows-1252 or Latin-1, with a
-                note.
-            kept: A private folder in which another process may have kept it (`keep_table`).
+        header: Names that replace the first line, for tables whose first line cannot be split.
+        encoding: Of a CSV; left out: from its byte order mark, else UTF-8, else Windows-1252 or Latin-1, with a
+            note.
+        kept: A private folder in which another process may have kept it (`keep_table`).
 
-        Raises:
-            UserError: If the file is missing or cannot be read as a table.
+    Raises:
+        UserError: If the file is missing or cannot be read as a table.
     """
     file = TableFile(source, path)
     read_from = _state_of(file, header, encoding)

@@ -176,10 +176,10 @@ def identify(
         frame: The frame's number in its file.
         topcode_age: Ages of 90 and more become 90.
         file_key: The key of the file.
-            patient_id_rule: Which spellings of a patient id are joined.
+        patient_id_rule: Which spellings of a patient id are joined.
 
     Returns:
-            The columns of images that come from the header, including its quality flags.
+        The columns of images that come from the header, including its quality flags.
     """
     study_date, birth_date = parse_date(header.study_date), parse_date(header.birth_date)
     age = age_of(header, study_date, birth_date)

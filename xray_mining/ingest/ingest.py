@@ -64,15 +64,15 @@ def ingest(workspace: Workspace, request: IngestRequest, options: IngestOptions)
 
     Args:
         workspace: The workspace to fill.
-            request: The source, and how to read it.
-            options: Grey options, the rule for patient ids, and other options that change rows.
+        request: The source, and how to read it.
+        options: Grey options, the rule for patient ids, and other options that change rows.
 
     Returns:
-            What the run did, and the state of the whole archive before merge finds duplicates.
+        What the run did, and the state of the whole archive before merge finds duplicates.
 
     Raises:
-            UserError: If the source is missing, no adapter reads it, or its name or domain is taken.
-            CannotFinish: If the disk refuses, another ingest holds the same shards, or workers fail repeatedly.
+        UserError: If the source is missing, no adapter reads it, or its name or domain is taken.
+        CannotFinish: If the disk refuses, another ingest holds the same shards, or workers fail repeatedly.
 
     Example:
         >>> result = ingest(workspace, IngestRequest(source_at(archive), name="mine", jobs=1), IngestOptions())

@@ -62,11 +62,11 @@ def why_again(
 
     Args:
         workspace: The workspace.
-            counts: For each shard that is read now and has rows already, its earlier counts.
-            digest: Of the present inputs of rows.
-            options: The grey options.
-            rows: The text of `why_rows`.
-            known: Reasons of single shards.
+        counts: For each shard that is read now and has rows already, its earlier counts.
+        digest: Of the present inputs of rows.
+        options: The grey options.
+        rows: The text of `why_rows`.
+        known: Reasons of single shards.
     """
     reasons: dict[str, int] = {}
     for shard, earlier in counts.items():

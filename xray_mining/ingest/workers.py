@@ -100,8 +100,8 @@ class Task(ABC, Generic[Result]):
         """Read the files without the refused ones; first the suspects, only to see whether the worker survives them.
 
         Args:
-                report: Called before each file, during a wait before the first, and after the last.
-                kept: Objects that the worker keeps from earlier tasks, by any key.
+            report: Called before each file, during a wait before the first, and after the last.
+            kept: Objects that the worker keeps from earlier tasks, by any key.
         """
 
 
