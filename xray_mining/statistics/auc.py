@@ -155,7 +155,7 @@ def compare_auc(labels: ArrayLike, scores_a: ArrayLike, scores_b: ArrayLike, con
 
     Returns:
         AucComparison: the difference of areas (a minus b), its interval, z and two-sided p; equal scores give z = 0, p
-            = 1.
+        = 1.
         Source: DeLong et al. (1988).
 
     Raises:

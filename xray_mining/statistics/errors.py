@@ -264,7 +264,7 @@ def compare_errors(
 
     Returns:
         Estimate by name: interval by paired bootstrap of patients (BCa), p from exchanging the models within random
-            patients.
+        patients.
 
     Raises:
         ValueError: If a value is not finite or the shapes differ.

@@ -45,24 +45,25 @@ def estimate(
     Args:
         metric: auc, average_precision; mae, rmse, bias, r2, pearson, spearman, median_error, within_5, …; brier,
             log_loss; sensitivity, specificity, accuracy, f1, … (with `threshold`); an unknown name lists all.
-            truth: (n,) numbers, or 1 for the positive class and 0; or a frame of predictions, as `work.predictions`
-                returns. From a frame everything except `threshold` is taken: its unchanged test rows are scored (mean
-                over seeds), and its validation rows are used as `again`.
+        truth: (n,) numbers, or 1 for the positive class and 0; or a frame of predictions, as `work.predictions`
+            returns. From a frame everything except `threshold` is taken: its unchanged test rows are scored (mean
+            over seeds), and its validation rows are used as `again`.
         predicted: (n,) float, higher means more positive.
         patients: (n,) any labels; images of one patient share a value. Without it every row is a patient.
-            folds: (n,) the fold that tested the row, if several fits share training patients.
-            again: (n,) predictions of the same rows by another fold's fit that did not learn from them, nan if missing.
-                With `folds` alone a constant is used, and the estimate has a caution.
-            threshold: Rows at or above it are called positive.
+        folds: (n,) the fold that tested the row, if several fits share training patients.
+        again: (n,) predictions of the same rows by another fold's fit that did not learn from them, nan if missing.
+            With `folds` alone a constant is used, and the estimate has a caution.
+        threshold: Rows at or above it are called positive.
         confidence: Coverage of the interval, in (0, 1).
-            draws, seed: Of the bootstrap, if the metric uses one.
+        draws: Resamples of the bootstrap, if the metric uses one.
+        seed: Of these resamples.
 
     Returns:
         Estimate with value, low, high, patients, images, method, caution.
 
     Raises:
-            UserError: If the metric is unknown, a threshold is missing, or arrays are not numbers of one length.
-            ValueError: If a value is not finite, or a class is missing.
+        UserError: If the metric is unknown, a threshold is missing, or arrays are not numbers of one length.
+        ValueError: If a value is not finite, or a class is missing.
 
     Example:
         >>> print(estimate("auc", [0, 0, 1, 1], [0.1, 0.4, 0.35, 0.8], ["a", "b", "c", "d"]).value)
