@@ -307,7 +307,9 @@ _FEWER_LOGS = [
 ]
 # Warnings of other packages are not silenced, because filters are valid for all threads.
 _FEWER_WARNINGS = partial(
-    warnings.filterwarnings, "ignore", module=r"(pytorch_lightning|lightning_fabric|torch|xray_mining\.networks)(\.|$)"
+    warnings.filterwarnings,
+    "ignore",
+    module=r"(pytorch_lightning|lightning_fabric|torch|torchvision|timm|xray_mining\.networks)(\.|$)",
 )
 
 
