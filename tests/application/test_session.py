@@ -322,6 +322,22 @@ def test_a_workspace_goes_to_another_process_without_what_is_open(work):
     assert copied.root == work.workspace.root and copied.opened is None and isinstance(copied, Workspace)
 
 
+def test_the_example_of_the_docs_runs_as_a_script_without_a_main_guard(place, tmp_path):
+    """Workers that import the caller's script again would start workers themselves."""
+    page = (Path(__file__).parents[2] / "docs/open_workspace.md").read_text()
+    lines = [line[4:] for line in page.splitlines() if line.startswith("    ")]
+    script = "\n".join(lines).replace('"work"', repr(str(place.root)))
+    # The study of this workspace is known by its file only.
+    script = script.replace('train("demo/age_ridge")', f'train({str(place.study_file)!r}, "ridge")')
+    script = script.replace("film.dcm", str(place.pictures / "000.png")).replace("demo/age_ridge", "s/ridge")
+    path = tmp_path / "example.py"
+    path.write_text(script + f"\n    print(work.predict('s/ridge', [{str(place.pictures)!r}], jobs=2).predictions)\n")
+    assert "work.predict(" in script and "work.train(" in script
+    done = subprocess.run([sys.executable, str(path)], capture_output=True, text=True, check=False, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "000.png" in done.stdout and "trouble=''" in done.stdout
+
+
 def test_a_second_query_is_much_faster_than_a_first(place):
     with xray_mining.open(place.root) as work:
         seconds = []

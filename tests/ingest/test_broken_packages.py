@@ -110,7 +110,7 @@ def test_a_worker_lost_while_it_writes_blames_no_file():
     losses, waiting = {"here": workers._Losses()}, []
 
     def lost() -> None:
-        process = SimpleNamespace(kill=lambda: None, join=lambda: None)
+        process = SimpleNamespace(kill=lambda: None, wait=lambda: None)
         pipe = SimpleNamespace(close=lambda: None)
         worker = workers._Worker(process, pipe, said)
         worker.task = SimpleNamespace(title="here", refused={})

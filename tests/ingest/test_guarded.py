@@ -90,7 +90,7 @@ def test_a_planted_crash_is_a_row_of_predict_and_flags_stand_beside_the_others(t
     """As in test_ingest: whatever decoders are installed, this one does not come back."""
     (tmp_path / "sitecustomize.py").write_text(
         "import os, sys\n"
-        "if 'spawn_main' in ' '.join(sys.orig_argv):\n"
+        "if 'workers import serve' in ' '.join(sys.orig_argv):\n"
         "    import xray_mining.ingest.files as files\n"
         "    whole = files.standardised\n"
         "    def standardised(encoded, options):\n"

@@ -77,7 +77,7 @@ def test_a_decoder_that_crashes_or_hangs_costs_one_file(archive, tmp_path, make_
     does = "os.kill(os.getpid(), 9)" if kind == "crash" else "time.sleep(1000)"
     plugin.write_text(
         "import os, time, sys\n"
-        "if 'spawn_main' in ' '.join(sys.orig_argv):\n"
+        "if 'workers import serve' in ' '.join(sys.orig_argv):\n"
         "    import xray_mining.ingest.shard_rows as rows\n"
         "    whole = rows.standardised\n"
         "    def standardised(encoded, *given):\n"

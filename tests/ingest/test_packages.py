@@ -48,7 +48,7 @@ def test_a_package_of_several_shards_is_opened_once_by_a_worker(tmp_path, make_d
     pack(tmp_path / "a" / name, members)
     (tmp_path / "sitecustomize.py").write_text(
         "import sys, tarfile\n"
-        "if 'spawn_main' in ' '.join(sys.orig_argv):\n"
+        "if 'workers import serve' in ' '.join(sys.orig_argv):\n"
         "    whole, step = tarfile.open, tarfile.TarFile.next\n"
         "    def say(what):\n"
         f"        with open({str(tmp_path / 'said')!r}, 'a') as said: said.write(what)\n"

@@ -6,9 +6,11 @@ the first file of the next worker; if that fails too, it is rejected and the res
 
 import ctypes
 import gc
-import multiprocessing
+import json
+import mmap
 import os
 import signal
+import subprocess
 import sys
 import time
 import traceback
@@ -17,7 +19,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from enum import IntEnum
-from multiprocessing.connection import Connection, wait
+from multiprocessing.connection import Connection, Pipe, wait
 from pathlib import Path
 from typing import Any, Generic, Protocol, TypeVar
 
@@ -107,7 +109,7 @@ class Task(ABC, Generic[Result]):
 
 @dataclass(slots=True)
 class _Worker:
-    process: Any
+    process: "subprocess.Popen[bytes]"
     pipe: Connection
     last_report: Any
     """Phase, files, kept, rejected, bytes, and the clock in nanoseconds at the last report."""
@@ -155,7 +157,6 @@ def run_tasks(
     `log`: private folder for what decoders write to standard error; None: it is discarded. Raises CannotFinish if the
     disk refuses; finished results are kept.
     """
-    context = multiprocessing.get_context("spawn")
     waiting = list(reversed(tasks))
     losses = {task.title: _Losses() for task in tasks}
     workers: list[_Worker] = []
@@ -164,7 +165,7 @@ def run_tasks(
         with _ONE_THREAD_EACH:
             while waiting or any(worker.task for worker in workers):
                 while waiting and len(workers) < jobs:
-                    workers.append(_start(context, log, len(workers)))
+                    workers.append(_start(log, len(workers)))
                 for worker in workers:
                     if worker.task is None and waiting:
                         _give(worker, waiting.pop())
@@ -178,9 +179,7 @@ def run_tasks(
                 progress(*(finished[i] + sum(each[i] for each in running) for i in range(4)))
     finally:
         for worker in workers:
-            worker.process.kill()
-            worker.process.join()
-            worker.pipe.close()
+            _end(worker)
 
 
 _THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "POLARS_MAX_THREADS", "RAYON_NUM_THREADS")
@@ -202,13 +201,43 @@ def keep_memory() -> None:
         mallopt(_TRIM_THRESHOLD, _KEPT)
 
 
-def _start(context: Any, log: Path | None, number: int) -> _Worker:
-    parent_end, child_end = context.Pipe()
-    last_report = context.RawArray("q", 6)
-    process = context.Process(target=_serve, args=(child_end, last_report, log, number, os.getpid()), daemon=True)
-    process.start()
-    child_end.close()
-    return _Worker(process, parent_end, last_report)
+# multiprocessing would import the caller's script again in each worker: a script without `if __name__ == "__main__":`
+# would start workers in its workers, which Python refuses.
+_PROGRAM = (
+    "import json, sys; sys.path[:] = json.loads(sys.argv[1]); from xray_mining.ingest.workers import serve; serve()"
+)
+
+
+def _start(log: Path | None, number: int) -> _Worker:
+    parent_end, child_end = Pipe()
+    memory = os.memfd_create("last report")
+    try:
+        os.ftruncate(memory, ctypes.sizeof(_LastReport))
+        numbers = (child_end.fileno(), memory, number, os.getpid())
+        given = [json.dumps([str(each) for each in sys.path]), *map(str, numbers), str(log or "")]
+        process = subprocess.Popen(
+            [sys.executable, "-c", _PROGRAM, *given],
+            stdin=subprocess.DEVNULL,
+            pass_fds=(child_end.fileno(), memory),
+        )
+        return _Worker(process, parent_end, _shared(memory))
+    finally:
+        child_end.close()
+        os.close(memory)
+
+
+def _end(worker: _Worker) -> None:
+    worker.process.kill()
+    worker.process.wait()
+    worker.pipe.close()
+
+
+_LastReport = ctypes.c_int64 * 6
+
+
+def _shared(memory: int) -> Any:
+    """The last report in memory that parent and worker share."""
+    return _LastReport.from_buffer(mmap.mmap(memory, ctypes.sizeof(_LastReport)))
 
 
 def _give(worker: _Worker, task: Task[Any]) -> None:
@@ -241,9 +270,7 @@ def _hear(
         for index, count in enumerate((value.files, value.kept, value.rejected, value.bytes)):
             finished[index] += count
         if worker.tasks >= _TASKS_A_WORKER:
-            worker.process.kill()
-            worker.process.join()
-            worker.pipe.close()
+            _end(worker)
             workers.remove(worker)
         yield value
     elif kind == _DISK:
@@ -254,9 +281,7 @@ def _hear(
 
 def _lose(worker: _Worker, workers: list[_Worker], waiting: list[Any], losses: dict[str, _Losses], hung: bool) -> None:
     """A worker crashed or hangs: its task is repeated, without a file at which that happened twice."""
-    worker.process.kill()
-    worker.process.join()
-    worker.pipe.close()
+    _end(worker)
     workers.remove(worker)
     task, phase, position = worker.task, worker.phase, worker.position
     if task is None:
@@ -280,6 +305,12 @@ def _lose(worker: _Worker, workers: list[_Worker], waiting: list[Any], losses: d
     else:
         verdict = ("crash", "Reading the file ends the worker process; it was tried twice.")
     waiting.append(replace(task, suspects=(), refused={**task.refused, position: verdict}))
+
+
+def serve() -> None:
+    """A worker's process, started by `_start` with these arguments."""
+    pipe, memory, number, parent = (int(each) for each in sys.argv[2:6])
+    _serve(Connection(pipe), _shared(memory), Path(sys.argv[6]) if sys.argv[6] else None, number, parent)
 
 
 def _serve(pipe: Connection, last_report: Any, log: Path | None, number: int, parent: int) -> None:
