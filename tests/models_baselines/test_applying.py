@@ -5,7 +5,6 @@ import warnings
 import zlib
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from functools import partial
 from pathlib import Path
 
 import joblib
@@ -29,7 +28,6 @@ from xray_mining.models.kinds import KINDS, kinds_by_word
 from xray_mining.models.stated import with_nulls
 from xray_mining.networks.backbones import load_backbone
 from xray_mining.pixels.store import store_options
-from xray_mining.process_settings import warning_filters
 from xray_mining.records.cohort import FrozenCohort
 from xray_mining.records.predictions import Predictions
 from xray_mining.sets.measure import measure
@@ -213,8 +211,15 @@ def test_models_that_cannot_be_read_are_one_sentence(
         patch.setattr("sklearn.base.__version__", "0.1")
         joblib.dump(content, own)
     refused("was fitted with scikit-learn 0.1")
-    with warning_filters(partial(warnings.simplefilter, "ignore")):
-        # As another thread may do meanwhile: filters belong to all threads, so the check must not be one.
+    load = joblib.load
+
+    def while_another_thread_ignores_warnings(path: Path) -> object:
+        warnings.simplefilter("ignore")
+        return load(path)
+
+    # Filters belong to all threads, so the check must not be one.
+    with warnings.catch_warnings(), monkeypatch.context() as patch:
+        patch.setattr("joblib.load", while_another_thread_ignores_warnings)
         refused("was fitted with scikit-learn 0.1")
     own.write_bytes(zlib.compress(own.read_bytes()))
     refused("was fitted with scikit-learn 0.1")
