@@ -38,6 +38,7 @@ class Embeddings:
     sources: ClassVar[tuple[str, ...]] = (
         "xray_mining.networks.embedder",
         "xray_mining.networks.backbones",
+        "xray_mining.networks.chance:seeded",
         "xray_mining.networks.data:resized",
         "xray_mining.networks.device:full_precision",
         "xray_mining.networks.weights:fit_in",
