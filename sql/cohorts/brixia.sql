@@ -24,12 +24,34 @@ identified as (
 not_lateral as (
     select image_key
     from identified
-    where view_position is null or view_position in ('PA', 'AP')
+    where
+        (view_position is null or view_position in ('PA', 'AP'))
+        and if(
+            (select count(*) from image_findings) = 0
+            or (
+                select count(*) from image_findings
+                where name = $score
+            ) > 0,
+            true,
+            error(
+                'score: ''' || $score || ''' is no finding of the images; known are '
+                || (select string_agg(distinct name, ', ' order by name) from image_findings)
+            )
+        )
 ),
 
 -- step: with one score; images with different scores are left out
 scored as (
-    select not_lateral.image_key, min(image_findings.value)::integer::varchar as severity
+    select
+        not_lateral.image_key,
+        if(
+            min(image_findings.value) = round(min(image_findings.value)),
+            min(image_findings.value)::integer::varchar,
+            error(
+                'score: ' || min(image_findings.value)::varchar
+                || ' is not a whole number, so it is not one of the levels'
+            )
+        ) as severity
     from not_lateral
     inner join image_findings on not_lateral.image_key = image_findings.image_key
     where image_findings.name = $score and image_findings.value is not null

@@ -5,27 +5,27 @@
 -- different answers for an image is uncertain
 -- parameter: $labels text = 'all'  names of findings, comma-separated; all: NIH's and CheXpert's
 -- parameter: $absent text = 'unknown'  what a label without a row is: unknown, or false where the
--- archive lists only what is there (a table with a column of words)
+-- archive lists only what is there (a table with a column of words), also in images without a row
 -- target: findings labels uncertain=ignore unknown=ignore least=10
 -- made of: findings
 -- example: xray-mining cohort findings --param absent=false
 with
 -- step: files that are there, one of each exposure
 present as (
-    select image_key, patient_source, view_position
+    select image_key, archive, patient_source, view_position
     from eligible
 ),
 
 -- step: with a patient id
 identified as (
-    select image_key, view_position
+    select image_key, archive, view_position
     from present
     where patient_source != 'none'
 ),
 
 -- step: frontal, or of unknown view
 not_lateral as (
-    select image_key
+    select image_key, archive
     from identified
     where
         (view_position is null or view_position in ('PA', 'AP'))
@@ -81,17 +81,55 @@ answered as (
     by_image as (
         select
             not_lateral.image_key,
+            not_lateral.archive,
             stated.name,
             if(min(stated.value) = max(stated.value), min(stated.value), -1.0) as value
         from not_lateral
         inner join stated on not_lateral.image_key = stated.image_key
-        group by not_lateral.image_key, stated.name
+        group by not_lateral.image_key, not_lateral.archive, stated.name
+    ),
+
+    known as (
+        select distinct name
+        from by_image
+    ),
+
+    misspelt as (
+        select string_agg(wanted.name, ', ' order by wanted.name) as names
+        from wanted
+        anti join known on wanted.name = known.name
     ),
 
     labels as (
-        select distinct by_image.name
+        select known.name
+        from known
+        semi join wanted on known.name = wanted.name
+    ),
+
+    asked as (
+        select by_image.image_key
         from by_image
-        semi join wanted on by_image.name = wanted.name
+        where
+            if(
+                $labels = 'all' or (select misspelt.names from misspelt) is null,
+                true,
+                error(
+                    'labels: ''' || (select misspelt.names from misspelt)
+                    || ''' is no finding of these images; known are '
+                    || (select string_agg(known.name, ', ' order by known.name) from known)
+                )
+            )
+        union
+        -- An archive that never names one of the labels did not look for them.
+        select not_lateral.image_key
+        from not_lateral
+        where
+            $absent = 'false'
+            and not_lateral.archive in (
+                select by_image.archive
+                from by_image
+                semi join labels on by_image.name = labels.name
+            )
     )
 
     select
@@ -102,7 +140,7 @@ answered as (
                 order by labels.name
             )
         ) as findings
-    from (select distinct image_key from by_image) as images
+    from asked as images
     cross join labels
     left join by_image as given
         on images.image_key = given.image_key and labels.name = given.name
