@@ -6,7 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from xray_mining.statistics.agreement import kappa, spearman
-from xray_mining.statistics.auc import areas_over_folds, auc, auc_covariance, auc_delong, average_precision, compare_auc
+from xray_mining.statistics.auc import areas_over_folds, auc, auc_covariance, auc_delong, compare_auc
+from xray_mining.statistics.average_precision import average_precision
 from xray_mining.statistics.classification import called_metrics, youden_threshold
 from xray_mining.statistics.comparison import benjamini_hochberg, holm, mcnemar
 from xray_mining.statistics.errors import compare_errors, error_metrics

@@ -6,7 +6,8 @@ from scipy import stats
 from sklearn import metrics
 
 from xray_mining.statistics.agreement import bland_altman, kappa, spearman
-from xray_mining.statistics.auc import auc, auc_covariance, average_precision
+from xray_mining.statistics.auc import auc, auc_covariance
+from xray_mining.statistics.average_precision import average_precision
 from xray_mining.statistics.calibration import calibration_metrics, logistic_fit, reliability_curve
 from xray_mining.statistics.classification import (
     called_metrics,

@@ -5,7 +5,8 @@ import pytest
 from scipy import stats
 from sklearn.metrics import average_precision_score, roc_auc_score
 
-from xray_mining.statistics.auc import area_difference, areas_over_folds, auc, auc_delong, average_precision
+from xray_mining.statistics.auc import area_difference, areas_over_folds, auc, auc_delong
+from xray_mining.statistics.average_precision import average_precision
 from xray_mining.statistics.comparison import difference_of_areas, difference_of_means
 from xray_mining.statistics.estimate import Estimate
 from xray_mining.statistics.guessing import area_gain, variance_of_guessing

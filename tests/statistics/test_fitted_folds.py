@@ -18,7 +18,8 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from xray_mining.statistics.auc import area_difference, area_estimate, areas_over_folds, auc, average_precision
+from xray_mining.statistics.auc import area_difference, area_estimate, areas_over_folds, auc
+from xray_mining.statistics.average_precision import average_precision
 from xray_mining.statistics.calibration import calibration_metrics
 from xray_mining.statistics.classification import called_metrics, compare_called
 from xray_mining.statistics.comparison import difference_of_areas, difference_of_means

@@ -7,7 +7,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from xray_mining.errors import UserError, unknown_name
-from xray_mining.statistics.auc import auc, average_precision
+from xray_mining.statistics.auc import auc
+from xray_mining.statistics.average_precision import average_precision
 from xray_mining.statistics.calibration import calibration_metrics
 from xray_mining.statistics.classification import PROPORTIONS, SUMMARIES, called_metrics
 from xray_mining.statistics.errors import METRICS, error_metrics

@@ -10,7 +10,8 @@ from xray_mining.evaluation.targets._classes import both_classes, both_in_a_fold
 from xray_mining.evaluation.targets._mean_area import MeanArea
 from xray_mining.evaluation.task import Array, Calls, Model, Scored, Side, Task
 from xray_mining.records.cohort import Target
-from xray_mining.statistics.auc import area_difference, areas_over_folds, auc, average_precision
+from xray_mining.statistics.auc import area_difference, areas_over_folds, auc
+from xray_mining.statistics.average_precision import average_precision
 from xray_mining.statistics.calibration import calibration_metrics
 from xray_mining.statistics.classification import group_metrics
 from xray_mining.statistics.macro import macro_auc
