@@ -69,6 +69,21 @@ def test_from_cohort_to_read(workspace, cohort, toy, jobs):
     assert told.rows() == [(made.set, "greys", 23, 1, ["", "px"])]
 
 
+def test_an_infinite_number_is_a_failure(workspace, cohort, toy, monkeypatch):
+    plain = toy.Toy.measure
+
+    def measure_with_infinity(self, pictures, boxes):
+        found = plain(self, pictures, boxes)
+        found[found[:, 1] == found[:, 1].max(), 1] = np.inf
+        return found
+
+    monkeypatch.setattr(toy.Toy, "measure", measure_with_infinity)
+    made = measure(workspace, cohort, "g", toy.Toy())
+    assert made.reasons["a number is infinite"] >= 1 and made.failed == 1 + made.reasons["a number is infinite"]
+    read = wanted(workspace, toy).read(cohort.members()["image_key"].to_list())
+    assert np.isnan(read).all(axis=1).sum() == made.failed and not np.isinf(read).any()
+
+
 def test_an_open_session_sees_a_set_of_a_new_kind(workspace, cohort, toy, monkeypatch):
     # Folders count as settled at once: a state shortly after a change equals no other, and would hide the mistake.
     monkeypatch.setattr(opened, "_SETTLED_NS", 0)

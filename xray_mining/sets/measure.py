@@ -140,7 +140,8 @@ class Wanted:
         if missing or not made.exists():
             with made.locked(shards):
                 sweep(made.folder)
-                # Another command may have measured them while this one waited for the lock.
+                # While this one waited for the lock, another command may have measured them, or read pictures anew.
+                made = self.open()
                 missing = made.missing(image_keys)
                 if not made.exists():
                     anew = self._begin(made)
@@ -314,13 +315,20 @@ class _Task:
         boxes = self.store.content_boxes(image_keys)
         pictures = changed(self.store.read(image_keys), boxes, self.variant)
         try:
-            return self.instrument.measure(pictures, boxes), [""] * len(pictures)
+            return _finite(self.instrument.measure(pictures, boxes))
         except CannotMeasure as error:
             if len(pictures) == 1:
                 return np.full((1, len(self.instrument.columns())), np.nan), [str(error) or "no reason was given"]
         # One of the pictures cannot be measured: measure each alone to find it.
         alone = [self.measured([key]) for key in image_keys]
         return np.concatenate([matrix for matrix, _ in alone]), [why for _, reasons in alone for why in reasons]
+
+
+def _finite(measured: Array) -> tuple[Array, list[str]]:
+    """The rows; one with an infinity becomes a failure, because no model can learn from it and no mean has a value."""
+    infinite = np.atleast_1d(np.isinf(measured).any(axis=1))
+    rows = np.where(infinite[:, None], np.nan, measured) if infinite.any() else measured
+    return rows, ["a number is infinite" if each else "" for each in infinite]
 
 
 def _measured(task: _Task, batches: Sequence[Sequence[str]], jobs: int) -> Iterator[tuple[Array, list[str]]]:
