@@ -10,7 +10,7 @@ RNG = np.random.default_rng(0)
 SKEWED = np.where(RNG.random(300) < 0.6, 0, RNG.integers(2, 5, 300)).astype(float)
 FOUND = (RNG.random((300, 2)) < (0.3, 0.8)).astype(float)
 FOUND[RNG.random(FOUND.shape) < 0.2] = np.nan
-LEVELS = ("0", "1", "2", "3", "9")
+LEVELS = ("2", "3", "4", "5", "9")
 KINDS = (
     (Target("t", "number"), RNG.gamma(2, 10, 300), RNG.gamma(2, 10, 40)),
     (Target("t", "binary", positive="b", classes=("a", "b")), SKEWED > 1, RNG.dirichlet((1, 1), 40)),
@@ -44,6 +44,13 @@ def test_no_other_constant_has_a_smaller_loss(target, truths, others):
     least = loss(target, best, truths, weights)
     near = [0.99 * best + 0.01 * other for other in others]
     assert all(loss(target, other, truths, weights) >= least - 1e-12 for other in (*others, *near))
+
+
+@pytest.mark.parametrize("truths", [[0, 0, 1], [0, 1, 1], [3, 3], [0, 4], [1, 2, 4, 4]])
+def test_shares_of_levels_sum_to_one(truths):
+    target = Target("t", "ordinal", classes=LEVELS)
+    found = TARGETS.find("ordinal").centre(np.array(truths, dtype=float), np.ones(len(truths)), target)
+    assert found.sum() == 1 and found @ np.arange(5) == np.median(truths)
 
 
 def test_two_levels_share_the_probability_where_the_median_lies_between_them():

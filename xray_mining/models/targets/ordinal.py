@@ -37,7 +37,7 @@ class Ordinal(Classes):
         """All probability on the median level, which minimises the absolute error; half each where it is two levels."""
         middle = weighted_median(truths, weights)
         levels = np.arange(len(target.classes))
-        return ((levels == np.floor(middle)) + (levels == np.ceil(middle))) / 2
+        return np.mean([levels == np.floor(middle), levels == np.ceil(middle)], axis=0)
 
     def table(self, lesson: Lesson, target: Target) -> Teachable:
         """A table of ordered classes."""
