@@ -276,4 +276,4 @@ def test_the_thumbnail_is_no_model_without_anatomy_and_nulls_have_short_names(st
     notes = json.loads((folder / "study.json").read_text())["tasks"][0]
     assert (notes["best_null"], notes["blind"]) == ("null_thumbnail_all_age_years", "null_histogram_all_age_years")
     text = json.loads((folder / "answer.json").read_text())["answers"][0]["text"]
-    assert "and from the best model that sees no anatomy (histogram) −" in text and "thumbnail" not in text
+    assert "sees no anatomy and was best on validation patients (histogram) is −" in text and "thumbnail" not in text

@@ -78,9 +78,9 @@ def _second(task: Task, facts: Facts, confidence: float) -> str:
     more = ""
     if null is not None:
         p_null = "" if null.p_adjusted is None else f"; adjusted p {_p(null.p_adjusted)}"
-        blind = f"the best model that sees no anatomy ({task.words(null.baseline)})"
-        more = f", and from {blind} {_value(null, unit)} ({_ends(null)}{p_null})"
-    return f"{reached}; {said} {_value(pair, unit)} ({_ends(pair)}{_adjusted(found, pair)}){more}."
+        blind = f"the model that sees no anatomy and was best on validation patients ({task.words(null.baseline)})"
+        more = f" The difference from {blind} is {_value(null, unit)} ({_ends(null)}{p_null})."
+    return f"{reached}; {said} {_value(pair, unit)} ({_ends(pair)}{_adjusted(found, pair)}).{more}"
 
 
 def _adjusted(found: Comparison, pair: EstimateRow) -> str:

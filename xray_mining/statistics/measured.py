@@ -27,9 +27,9 @@ class Measured:
 
     @property
     def words(self) -> str:
-        """For example '88 to 93 of 100 such intervals held the truth in simulations'."""
+        """For example 'in simulations 88 to 93 of 100 such intervals contained the true value, and 95 should'."""
         share = f"{self.least:g}" if self.least == self.most else f"{self.least:g} to {self.most:g}"
-        return f"{share} of 100 such intervals held the truth in simulations"
+        return f"in simulations {share} of 100 such intervals contained the true value, and 95 should"
 
 
 MEASURED: Mapping[str, Measured] = {
