@@ -48,6 +48,11 @@ def test_a_note_is_a_sentence_of_its_own():
         assert all(len(each) < 120 for each in (read_query(name).header.question, read_query(name).header.one_row))
 
 
+def test_a_parameter_is_described_with_all_its_lines():
+    [absent] = [each for each in cohort_description("findings").lines() if each.startswith("  $absent text")]
+    assert "false where the archive lists only" in absent and absent.endswith("also in images without a row")
+
+
 @pytest.mark.parametrize(
     ("text", "words"),
     [

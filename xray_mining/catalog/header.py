@@ -156,11 +156,8 @@ def read_header(text: str, where: str) -> Header:
         )
         content = line[2:].strip()
         if not found:
-            # A line without a name continues the sentence above it.
-            if last in single and content:
-                single[last] += f" {content}"
-            elif last == "note" and content:
-                notes[-1] += f" {content}"
+            if content:
+                _continue(last, content, single, notes, parameters)
             continue
         last, content = found[1], found[2].strip()
         if last == "parameter":
@@ -195,6 +192,16 @@ def read_header(text: str, where: str) -> Header:
         reports=tuple(several["report"]),
         **check,
     )
+
+
+def _continue(last: str, content: str, single: dict[str, str], notes: list[str], parameters: list[Parameter]) -> None:
+    """Add a line without a name to the sentence above it."""
+    if last in single:
+        single[last] += f" {content}"
+    elif last == "note":
+        notes[-1] += f" {content}"
+    elif last == "parameter":
+        parameters[-1] = replace(parameters[-1], words=f"{parameters[-1].words} {content}")
 
 
 def _parameter(content: str, where: str) -> Parameter:

@@ -10,7 +10,11 @@ from xray_mining.cli.app import JsonOption, WorkspaceOption, app, finish, say_no
 @app.command()
 def train(
     experiment: Annotated[
-        str, typer.Argument(help="STUDY/EXPERIMENT, or STUDY for all; a shipped study, one run here, or a YAML file")
+        str,
+        typer.Argument(
+            help="STUDY/EXPERIMENT, or STUDY for all; STUDY is a shipped one, one run here, or a YAML file "
+            "(my_study.yaml/age_ridge)"
+        ),
     ],
     workspace: WorkspaceOption,
     rotation: Annotated[
