@@ -49,9 +49,10 @@ def test_an_audit_is_documented_where_its_table_is(name):
 def test_without_a_model_an_audit_says_so_rather_than_nothing(name, kind):
     units = pl.DataFrame({"study_year": [2014], "patient_key": ["a"], "fold": [0]})
     target = Target("made", kind, classes=("no", "yes"), positive="yes", made_of_from="header")
+    truth = np.empty((0, 2)) if kind == "labels" else np.empty(0)
     task: Any = SimpleNamespace(
         name="c/made", kind=KINDS.find(kind), target=target, models={}, units=units, patients=1, metric="mae",
-        truth=np.array([]), latest=[], labels=np.array([], dtype=str), owner=np.array([], dtype=int),
+        truth=truth, latest=[], labels=np.array([], dtype=str), owner=np.array([], dtype=int),
         cohort=None, level="", parts={},
     )  # fmt: skip
     audited = AuditedTask(task, EvaluationOptions(), Choice("", "", "", "", {}))
