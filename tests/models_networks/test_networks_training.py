@@ -19,6 +19,8 @@ import polars as pl
 import pytest
 import torch
 from pytorch_lightning.plugins.precision import MixedPrecision
+from pytorch_lightning.trainer import trainer as lightning_trainer
+from pytorch_lightning.utilities.seed import isolate_rng
 
 from xray_mining.application.predict import predict_files
 from xray_mining.errors import CannotFinish, UserError
@@ -26,6 +28,7 @@ from xray_mining.models.embedding import Embeddings
 from xray_mining.models.targets import TARGETS
 from xray_mining.models.training import fit_network
 from xray_mining.networks import course, device, training
+from xray_mining.networks.chance import seeded
 from xray_mining.networks.data import BatchNumbers, Radiographs, Schedule
 from xray_mining.networks.device import workers_of
 from xray_mining.networks.embedder import Embedder
@@ -162,6 +165,23 @@ def test_two_threads_train_to_the_bits_of_one_after_the_other(drawn, fit_of, net
         together = list(pool.map(fitted, seeds, ["threads"] * len(seeds)))
     assert all((mine == other).all() for mine, other in zip(together, serial, strict=True))
     assert torch.equal(torch.get_rng_state(), before), "the process's own random numbers go on as before"
+
+
+def test_lightning_saves_no_random_state_in_the_middle_of_another_threads_step():
+    before, inside = torch.get_rng_state(), threading.Event()
+
+    def saved_and_restored():
+        with training._quiet_lightning(), lightning_trainer.isolate_rng():
+            inside.set()
+
+    with ThreadPoolExecutor(1) as pool:
+        with seeded(5):
+            torch.rand(3)
+            waiting = pool.submit(saved_and_restored)
+            assert not inside.wait(0.3)
+        waiting.result(timeout=30)
+    assert inside.is_set() and torch.equal(torch.get_rng_state(), before)
+    assert lightning_trainer.isolate_rng is isolate_rng, "another program's Lightning is as before"
 
 
 def test_a_killed_fit_goes_on_to_the_same_bits(drawn, tmp_path):

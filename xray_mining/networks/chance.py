@@ -26,6 +26,13 @@ def seeded(seed: int) -> Generator[None]:
         yield
 
 
+@contextmanager
+def undisturbed() -> Generator[None]:
+    """Let no block of `seeded` run meanwhile: for code that saves and restores torch's random state by itself."""
+    with _SEEDED:
+        yield
+
+
 class Turns:
     """Turns between two kinds of blocks: several of one kind may run at once, and those of the other kind wait."""
 

@@ -14,10 +14,13 @@ from typing import Any
 import numpy as np
 import pytorch_lightning as lightning
 import torch
+from pytorch_lightning.trainer import trainer as lightning_trainer
 from pytorch_lightning.utilities.exceptions import SIGTERMException
+from pytorch_lightning.utilities.seed import isolate_rng
 
 from xray_mining.errors import CannotFinish, UserError
 from xray_mining.networks.augment import Augmenter
+from xray_mining.networks.chance import undisturbed
 from xray_mining.networks.course import Course, ValidationError, Watch
 from xray_mining.networks.data import Radiographs, Schedule, TrainingSteps, loader
 from xray_mining.networks.device import enough_memory, full_precision, workers_of
@@ -29,7 +32,7 @@ from xray_mining.networks.prediction import load_model, predict_dataset, save_mo
 from xray_mining.networks.weights import find_weights
 from xray_mining.pixels.store import PixelStore
 from xray_mining.pixels.variants import changed
-from xray_mining.process_settings import Shared, log_level, warning_filters
+from xray_mining.process_settings import Shared, attribute, log_level, warning_filters
 from xray_mining.progress import progress
 from xray_mining.records.cohort import Target
 from xray_mining.stated_files import placeless
@@ -314,12 +317,27 @@ _FEWER_WARNINGS = partial(
 
 
 @contextlib.contextmanager
+def _isolated(include_cuda: bool = True) -> Generator[None]:
+    """Lightning's `isolate_rng`, while no other thread takes a step.
+
+    Lightning saves the random state before its sanity check and restores it afterwards. In the middle of another
+    thread's step it would save the state of that step, and the other model would depend on the moment.
+    """
+    with undisturbed(), isolate_rng(include_cuda):
+        yield
+
+
+_ISOLATED = Shared(partial(attribute, lightning_trainer, "isolate_rng", _isolated))
+
+
+@contextlib.contextmanager
 def _quiet_lightning() -> Generator[None]:
-    """Suppress the messages of Lightning and torch, which the bar and the summary replace."""
+    """Suppress the messages of Lightning and torch, which the bar and the summary replace; see `_isolated` too."""
     with contextlib.ExitStack() as changes:
         for each in _FEWER_LOGS:
             changes.enter_context(each)
         changes.enter_context(warning_filters(_FEWER_WARNINGS))
+        changes.enter_context(_ISOLATED)
         yield
 
 
