@@ -19,7 +19,7 @@ TABLES = ("estimates", "calibration", "confusion", "error_by_age", "table_one", 
 WHO = "(?:patients?|images?|units?|answers?|members?|women|men)"
 COUNTED = re.compile(
     rf"(?<!fewer than )\b[1-9] (?:other |more |test |validation |training )*{WHO}\b"
-    rf"|\b[1-9] of \d+ (?:test |labels|{WHO})"
+    rf"|(?<!ean over )\b[1-9] of \d+ (?:test |labels|{WHO})"
     r"|(?<= )\([1-9]\)"
 )
 """A number of 1 to 9 patients, images or units, as a sentence says it; or alone after a name, as 'nodule (4)'."""
@@ -114,6 +114,7 @@ def test_the_words_that_are_looked_for_are_found():
         "in 2 of 10 repetitions",
         "tells 3 labels",
         "of fewer than 5 patients",
+        "mean over 1 of 2 labels",
     ):
         assert not COUNTED.search(text), text
 
