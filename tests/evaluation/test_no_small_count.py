@@ -162,7 +162,7 @@ def test_a_side_of_few_patients_is_not_given_away_by_the_other_sex_or_the_other_
     )
     by_sex = rows.filter(pl.col("subgroup").is_in(["patient_sex=F", "patient_sex=M"]))
     assert set(by_sex["metric"]) == {"auc"}, "both sides of both sexes are hidden: 4 ill women follow from any three"
-    # Subtract what is printed of every column, for each side: nobody is told of by the rest.
+    # What is left when the printed counts of each column are subtracted must not be a small count either.
     for _, group in rows.filter(pl.col("metric").is_in(["auc", "sensitivity", "specificity"])).group_by(
         "experiment", "metric", "operating_point"
     ):

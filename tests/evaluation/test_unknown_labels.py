@@ -1,4 +1,4 @@
-"""Labels that nobody knows: they stop no evaluation, and the checks say what is missing."""
+"""Labels without a known answer do not stop an evaluation, and the checks say what is missing."""
 
 from pathlib import Path
 

@@ -17,7 +17,7 @@ from xray_mining.models.kind import Role, Sight
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """Names of the chosen experiments (empty if there is none of a role), and how they were chosen."""
+    """Names of the chosen experiments (an empty text for a missing role), and how they were chosen."""
 
     best: str
     best_baseline: str

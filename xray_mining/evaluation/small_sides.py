@@ -57,7 +57,7 @@ class Cells:
         )
         counts = _counts(frame)
         named = {cell: _subgroup(columns, cell) for cell in counts}
-        # Of a column without any printed level nothing is told, so nothing must be hidden beside it.
+        # A column without a printed level gives no count away, so nothing must be hidden beside it.
         families = {_family(name) for name in self.printed}
         given = {cell for cell, name in named.items() if name not in self.printed and _family(name) in families}
         hidden = _hidden(counts, self.least, given)

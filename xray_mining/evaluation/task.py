@@ -270,7 +270,7 @@ class TargetKind(Protocol):
     gained: tuple[str, str] = ("", "")
     """Name of the metric of `gain` in the table of audits, and its words in a sentence."""
     matched_words: str = ""
-    """A word for the property that `matched_by` makes equal between two groups; empty if there is none."""
+    """A word for the property that `matched_by` makes equal between two groups; empty if it makes nothing equal."""
     without_class: str = "no test patient is {}"
     """Sentence about classes without a test patient, whose names replace the braces."""
     in_smallest_class: str = "in the smallest class"

@@ -14,5 +14,5 @@ def told(count: int, least: int = LEAST_PATIENTS) -> str:
 
 
 def is_small(count: int, least: int = LEAST_PATIENTS) -> bool:
-    """Whether a number of patients is too small to be printed; nobody is no secret."""
+    """Whether a number of patients is too small to be printed; 0 may be printed."""
     return 0 < count < least

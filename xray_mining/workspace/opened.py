@@ -39,7 +39,7 @@ class Opened:
             self.refuse_closed()
             slot = self._slots.setdefault(key, _Slot())
         with slot.lock:
-            # It may have been closed while this thread waited; nobody would close what is made now.
+            # It may have been closed while this thread waited; then nothing would close the new object.
             self.refuse_closed()
             if not slot.made or slot.state != state:
                 slot.thing, slot.state, slot.made = make(), state, True
